@@ -1,0 +1,137 @@
+//! What goes into the engine and what comes out. Values; nothing here decides.
+use crate::message::{Assignment, Message, Work};
+use crate::report::{JobStatus, Query, Report};
+use crate::slot::{JobId, SessionId, ShardId};
+use alloc::boxed::Box;
+use bytes::Bytes;
+use core::net::IpAddr;
+use ringgear_protocol::{Refusal, Request};
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The number of the socket, shown by `workers`.
+    pub descriptor: u32,
+    /// The address; an IPv4 address in IPv6 clothes is shown as IPv4.
+    pub address: IpAddr,
+}
+
+/// Why a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The peer closed or reset it.
+    Peer,
+    /// The peer sent bytes that are not Gearman's.
+    Malformed,
+    /// The peer did not read what it had asked for.
+    SlowReader,
+}
+
+/// Something that the shell counts but that only the engine reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A connection was refused because there are too many.
+    ConnectionRefused,
+    /// Accepting stopped for want of descriptors.
+    OutOfDescriptors,
+    /// A packet was refused for its size.
+    PacketTooLarge,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A connection was accepted. The id is new.
+    Opened(SessionId, Peer),
+    /// A request arrived. Not while the session is paused.
+    Request(SessionId, Request<'a>),
+    /// An administrator's question arrived. Not while the session is paused.
+    Query(SessionId, Query),
+    /// A request arrived to which the front end knows the answer: it takes its turn among the replies. Not while
+    /// the session is paused.
+    Answer(SessionId, Reply),
+    /// No more requests will come: answer those that did, then close. For a half-closed connection and for
+    /// one whose peer sent what cannot be parsed.
+    Finish(SessionId, CloseReason),
+    /// The connection is gone; nothing can be sent. Harmless if the session is already forgotten.
+    Closed(SessionId, CloseReason),
+    /// A message from another shard.
+    Message(ShardId, Message),
+    /// Something for the counters.
+    Count(Event),
+    /// Time has passed: whatever is due happens.
+    Tick,
+}
+
+/// What a session is to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// JOB_CREATED
+    JobCreated(JobId),
+    /// NOOP
+    Noop,
+    /// NO_JOB
+    NoJob,
+    /// JOB_ASSIGN and its kin
+    Assigned(Box<Assignment>),
+    /// WORK_*
+    Work(JobId, Work),
+    /// STATUS_RES
+    Status(JobId, JobStatus),
+    /// STATUS_RES for a handle that is none of ours: the handle as asked, all zeros.
+    StatusUnknown(Bytes),
+    /// ECHO_RES
+    Echo(Bytes),
+    /// OPTION_RES
+    Option(Bytes),
+    /// ERROR
+    Error(Refusal),
+    /// Text that the front end made.
+    Text(Bytes),
+    /// The answer to a query, to be rendered by the front end that asked.
+    Report(Box<(Query, Report)>),
+}
+
+/// Something for the log of the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// A submission was accepted (only with [`crate::Policy::note_accepted`]).
+    Accepted {
+        /// The function's name.
+        function: Bytes,
+        /// The unique.
+        unique: Bytes,
+        /// The earliest run time in seconds; 0 is at once.
+        epoch: u64,
+    },
+    /// A job failed because its attempts were used up.
+    OutOfAttempts {
+        /// The job.
+        job: JobId,
+        /// Its unique.
+        unique: Bytes,
+    },
+    /// A job went back to its queue because its worker took too long.
+    TimedOut {
+        /// The job.
+        job: JobId,
+        /// Its unique.
+        unique: Bytes,
+    },
+}
+
+/// What is to be done. In order; replies of one session leave in the order of their outputs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send this.
+    Reply(SessionId, Reply),
+    /// Send what is waiting, then close the connection. The engine has forgotten the session.
+    Close(SessionId),
+    /// Give the engine no more requests of this session for now: too many wait for answers, or a grab is under
+    /// way at several owners.
+    Pause(SessionId),
+    /// Requests of this session are welcome again.
+    Resume(SessionId),
+    /// Log this.
+    Note(Note),
+}

@@ -1,0 +1,25 @@
+//! The job server as a synchronous, deterministic state machine: no clock, socket, file, thread, log or random id.
+//!
+//! Events go in through [`Engine::handle`], one at a time, each with the time. When it returns, the engine is quiet;
+//! what it wants done is drained from [`Engine::output`] and, for other shards, [`Engine::take_outbox`].
+#![no_std]
+extern crate alloc;
+
+pub mod slot;
+pub mod time;
+pub mod policy;
+pub mod report;
+pub mod message;
+pub mod event;
+mod outbox;
+mod engine;
+
+pub use engine::Engine;
+pub use event::{CloseReason, Event, Input, Note, Output, Peer, Reply};
+pub use message::{Assignment, Candidate, Message, Submission, ToFunctions, ToSessions, Work};
+pub use policy::{Compat, Policy, Wakeup};
+#[cfg(feature = "planted")]
+pub use policy::Planted;
+pub use report::{Query, Report};
+pub use slot::{HandlePrefix, JobHandle, JobId, SessionId, ShardId, Topology};
+pub use time::{Epoch, Instant, Now};

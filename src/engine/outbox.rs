@@ -1,0 +1,77 @@
+//! Where both halves put what they want done: outputs for the shell, messages for shards. Decides nothing.
+use crate::event::Output;
+use crate::message::Message;
+use crate::report::Counters;
+use crate::slot::ShardId;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+/// Messages that wait for one other shard.
+#[derive(Debug, Default)]
+struct Lane {
+    messages: VecDeque<Message>,
+    bytes: usize,
+}
+
+/// Collects what an event leads to.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    shard: ShardId,
+    /// For the shell, in order.
+    pub(crate) outputs: VecDeque<Output>,
+    /// For the other half of this shard, in order; empty whenever the engine is quiet.
+    pub(crate) local: VecDeque<Message>,
+    lanes: Vec<Lane>,
+    /// Sum over the lanes.
+    bytes: usize,
+    /// What both halves count.
+    pub(crate) counters: Counters,
+}
+
+impl Outbox {
+    pub(crate) fn new(shard: ShardId, shards: u16) -> Outbox {
+        Outbox {
+            shard,
+            outputs: VecDeque::new(),
+            local: VecDeque::new(),
+            lanes: (0..shards).map(|_| Lane::default()).collect(),
+            bytes: 0,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Sends a message to a shard, which may be this one.
+    #[inline]
+    pub(crate) fn send(&mut self, to: ShardId, message: Message) {
+        if to == self.shard {
+            self.local.push_back(message);
+            return;
+        }
+        let weight = message.weight();
+        let lane = &mut self.lanes[to.index()];
+        lane.bytes += weight;
+        self.bytes += weight;
+        lane.messages.push_back(message);
+    }
+
+    /// Bytes that wait for other shards.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether anything waits for a shard.
+    pub(crate) fn has(&self, to: ShardId) -> bool {
+        !self.lanes[to.index()].messages.is_empty()
+    }
+
+    /// Takes at most `most` messages for a shard, in order.
+    pub(crate) fn take(&mut self, to: ShardId, most: usize) -> Vec<Message> {
+        let lane = &mut self.lanes[to.index()];
+        let count = lane.messages.len().min(most);
+        let taken: Vec<Message> = lane.messages.drain(..count).collect();
+        let weight: usize = taken.iter().map(Message::weight).sum();
+        lane.bytes -= weight;
+        self.bytes -= weight;
+        taken
+    }
+}

@@ -1,0 +1,135 @@
+//! What an operator may decide about the engine. Values only; the command line is elsewhere.
+use crate::slot::HandlePrefix;
+use core::num::NonZeroU8;
+use core::time::Duration;
+
+/// Which gearmand to follow where upstream changed its mind on purpose (`--compat`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Compat {
+    /// 1.1.20, as distributions ship it: functions come before priorities, newest registration first.
+    V1_1,
+    /// 2.0: priorities come before functions, and functions take turns.
+    V2_0,
+    /// 2.1: as 2.0; `--job-retries 0` means no second attempt.
+    V2_1,
+    /// 2.2: as 2.1; `show unique jobs` prints handle and unique.
+    V2_2,
+}
+
+/// Whom to wake when a job is queued (`--worker-wakeup`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wakeup {
+    /// One sleeper per job; if the job is still queued after [`Policy::wake_patience`], all the others. The default.
+    Paced,
+    /// So many sleepers per job (`-w N`).
+    AtMost(NonZeroU8),
+    /// Every sleeper (`-w 0`).
+    All,
+}
+
+/// A deliberate bug, to prove that the simulation sees it.
+#[cfg(feature = "planted")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Planted {
+    LostWakeup,
+    ReplyOutOfOrder,
+    TwoHolders,
+    LeakedAttachment,
+    PriorityInversion,
+    DroppedRequeue,
+    WrongCoalescing,
+    UnboundedOutbox,
+    LateResultRefused,
+    MessageReordered,
+}
+
+#[cfg(feature = "planted")]
+impl Planted {
+    /// All of them.
+    pub const ALL: [Planted; 10] = [
+        Planted::LostWakeup,
+        Planted::ReplyOutOfOrder,
+        Planted::TwoHolders,
+        Planted::LeakedAttachment,
+        Planted::PriorityInversion,
+        Planted::DroppedRequeue,
+        Planted::WrongCoalescing,
+        Planted::UnboundedOutbox,
+        Planted::LateResultRefused,
+        Planted::MessageReordered,
+    ];
+}
+
+/// What an operator may decide about the engine, the same on every shard.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// The gearmand to follow.
+    pub compat: Compat,
+    /// `--round-robin`: functions of one worker take turns. From [`Compat::V2_0`] on they always do.
+    pub round_robin: bool,
+    /// Attempts of a job in all, before a lost one fails it; `None` is no limit (`--job-retries`).
+    pub attempts: Option<NonZeroU8>,
+    /// Whom to wake.
+    pub wakeup: Wakeup,
+    /// How long a job may stay queued after one sleeper was woken for it, before the others are.
+    pub wake_patience: Duration,
+    /// `--exceptions`: every connection starts with the exceptions option.
+    pub exceptions: bool,
+    /// What handles begin with.
+    pub handle_prefix: HandlePrefix,
+    /// Seed of the hash tables: random in production, fixed in a simulation.
+    pub hash_seed: u64,
+    /// Whether to emit [`crate::Note::Accepted`] for each submission.
+    pub note_accepted: bool,
+    /// Requests of one session that may wait for an answer before its socket is left unread.
+    pub requests_in_flight: u32,
+    /// Bytes of messages that may wait for other shards before this shard leaves its sockets unread.
+    pub outbox_bytes: usize,
+    /// Functions on one shard.
+    pub functions: u32,
+    /// Registrations of one session.
+    pub abilities: u32,
+    /// Bytes of queued and running jobs on all shards together, before submissions are refused.
+    pub queued_bytes: u64,
+    /// How many finished jobs of a worker are remembered, so that late results for them are harmless.
+    pub finished_memory: u8,
+    /// The bug to show, if any.
+    #[cfg(feature = "planted")]
+    pub planted: Option<Planted>,
+}
+
+impl Policy {
+    /// The defaults of the command line, with this prefix.
+    pub fn new(handle_prefix: HandlePrefix) -> Policy {
+        Policy {
+            compat: Compat::V1_1,
+            round_robin: false,
+            attempts: None,
+            wakeup: Wakeup::Paced,
+            wake_patience: Duration::from_millis(50),
+            exceptions: false,
+            handle_prefix,
+            hash_seed: 0,
+            note_accepted: false,
+            requests_in_flight: 4096,
+            outbox_bytes: 8 << 20,
+            functions: 1 << 20,
+            abilities: 1 << 17,
+            queued_bytes: u64::MAX,
+            finished_memory: 16,
+            #[cfg(feature = "planted")]
+            planted: None,
+        }
+    }
+
+    /// Whether a higher priority in any function goes first (gearmand 2.0 on).
+    pub fn priority_first(&self) -> bool {
+        self.compat >= Compat::V2_0
+    }
+
+    /// Whether functions of one worker take turns.
+    pub fn turns(&self) -> bool {
+        self.round_robin || self.compat >= Compat::V2_0
+    }
+}

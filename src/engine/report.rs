@@ -1,0 +1,277 @@
+//! What administrators ask and hear: queries, reports, and how reports of several shards merge.
+use crate::slot::JobId;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::net::IpAddr;
+
+/// A question or an order of an administrator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// `status`
+    Status,
+    /// `prioritystatus`
+    PriorityStatus,
+    /// `workers`
+    Workers,
+    /// `show jobs`
+    Jobs,
+    /// `show unique jobs`
+    UniqueJobs,
+    /// `show counters` (ours)
+    Counters,
+    /// GET_STATUS_UNIQUE: the latest job with this unique in any function.
+    UniqueStatus {
+        /// The unique, as asked.
+        unique: Bytes,
+    },
+    /// `maxqueue`
+    MaxQueue {
+        /// The exact name.
+        function: Bytes,
+        /// Limits for high, normal, low; 0 is none.
+        limits: [u32; 3],
+    },
+    /// `create function`
+    CreateFunction {
+        /// The exact name.
+        function: Bytes,
+    },
+    /// `drop function`
+    DropFunction {
+        /// The name, in any case.
+        function: Bytes,
+    },
+    /// `cancel job`
+    CancelJob {
+        /// The handle as given.
+        handle: Bytes,
+    },
+}
+
+/// An answer to a [`Query`]. Rows are sorted when the report is complete, so that hash order is never seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// For [`Query::Status`] and [`Query::PriorityStatus`].
+    Functions(Vec<FunctionRow>),
+    /// For [`Query::Workers`].
+    Workers(Vec<WorkerRow>),
+    /// For [`Query::Jobs`] and [`Query::UniqueJobs`].
+    Jobs(Vec<JobRow>),
+    /// For [`Query::Counters`].
+    Counters(Counters),
+    /// For [`Query::UniqueStatus`].
+    UniqueStatus(UniqueStatus),
+    /// The order was carried out.
+    Done,
+    /// For [`Query::DropFunction`]: each function that matched; empty if none did.
+    Dropped(Vec<DropRow>),
+    /// For [`Query::CancelJob`]: there is no such job.
+    UnknownJob,
+    /// The limit on functions is reached: nothing was created.
+    TooManyFunctions,
+}
+
+/// One function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionRow {
+    /// Its name.
+    pub function: Bytes,
+    /// Queued jobs by priority, scheduled ones included.
+    pub queued: [u32; 3],
+    /// Running jobs.
+    pub running: u32,
+    /// Registrations of workers.
+    pub workers: u32,
+}
+
+/// One session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerRow {
+    /// The number of its socket.
+    pub descriptor: u32,
+    /// The peer's address.
+    pub address: IpAddr,
+    /// What SET_CLIENT_ID gave, or `-`.
+    pub id: Bytes,
+    /// Its registrations, newest first.
+    pub functions: Vec<Bytes>,
+}
+
+/// One job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobRow {
+    /// Its number.
+    pub job: JobId,
+    /// Its unique.
+    pub unique: Bytes,
+    /// Lost attempts.
+    pub retries: u8,
+    /// Whether nobody wants it any more.
+    pub ignored: bool,
+    /// Whether it is a background job (in the store, or would be).
+    pub stored: bool,
+}
+
+/// One function that `drop function` matched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DropRow {
+    /// Its exact name.
+    pub function: Bytes,
+    /// False if workers or jobs keep it.
+    pub dropped: bool,
+}
+
+/// The state of a job, as STATUS_RES and STATUS_RES_UNIQUE tell it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JobStatus {
+    /// Whether the job exists.
+    pub known: bool,
+    /// Whether a worker holds it.
+    pub running: bool,
+    /// From the last WORK_STATUS of this attempt.
+    pub numerator: u32,
+    /// From the last WORK_STATUS of this attempt.
+    pub denominator: u32,
+}
+
+/// Answer to GET_STATUS_UNIQUE.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UniqueStatus {
+    /// The state.
+    pub status: JobStatus,
+    /// Attached foreground clients.
+    pub clients: u32,
+    /// Tells which of several jobs came last (a count of the owner's).
+    pub sequence: u64,
+}
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// What happened since the start, and a few present sizes. Plain numbers of one shard; they merge by adding.
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        pub struct Counters {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl Counters {
+            /// Adds another shard's numbers.
+            pub fn merge(&mut self, other: &Counters) {
+                $(self.$name += other.$name;)*
+            }
+
+            /// Names and values, in the order of declaration.
+            pub fn rows(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name)),*].into_iter()
+            }
+        }
+    };
+}
+
+counters! {
+    /// Sessions now.
+    sessions,
+    /// Sessions ever.
+    sessions_opened,
+    /// Sessions closed because the peer sent bytes that are not Gearman's.
+    sessions_malformed,
+    /// Sessions closed because the peer did not read.
+    sessions_slow_reader,
+    /// Connections refused because `--max-connections` was reached.
+    connections_refused,
+    /// Times that accepting stopped for want of descriptors.
+    accept_out_of_descriptors,
+    /// Times that a session was left unread because too many of its requests waited for answers.
+    sessions_paused,
+    /// Times that this shard left its sockets unread because messages to other shards piled up.
+    outbox_full,
+    /// Packets refused for their size.
+    packets_too_large,
+    /// Jobs now, queued and running.
+    jobs,
+    /// Bytes of these jobs.
+    jobs_bytes,
+    /// Jobs ever accepted as new.
+    jobs_accepted,
+    /// Submissions that joined a job.
+    jobs_coalesced,
+    /// Submissions refused by `maxqueue`.
+    refused_queue_full,
+    /// Submissions refused by `--queued-bytes-max`.
+    refused_queued_bytes,
+    /// Requests refused because there are too many functions.
+    refused_functions,
+    /// Registrations refused because the session has too many.
+    refused_abilities,
+    /// Jobs completed.
+    jobs_completed,
+    /// Jobs failed by their worker.
+    jobs_failed,
+    /// Jobs that ended with an exception.
+    jobs_exceptions,
+    /// Jobs that went back to their queue after a lost attempt.
+    jobs_requeued,
+    /// Jobs whose worker took too long.
+    jobs_timed_out,
+    /// Jobs failed because their attempts were used up.
+    jobs_out_of_attempts,
+    /// Jobs cancelled by an administrator.
+    jobs_cancelled,
+    /// Queued jobs dropped because all their clients had left.
+    jobs_abandoned,
+    /// Results of running jobs that no client was there to hear, though one had asked.
+    results_discarded,
+    /// Late results of a worker for a job that it had finished, swallowed.
+    results_late,
+    /// Results for jobs that the session did not hold, refused.
+    results_unknown,
+    /// NOOPs sent.
+    wakeups,
+    /// Times that all sleepers were woken because the first did not take the job.
+    wakeups_escalated,
+}
+
+impl Query {
+    /// The report to which those of the shards are added.
+    pub fn empty_report(&self) -> Report {
+        match self {
+            Query::Status | Query::PriorityStatus => Report::Functions(Vec::new()),
+            Query::Workers => Report::Workers(Vec::new()),
+            Query::Jobs | Query::UniqueJobs => Report::Jobs(Vec::new()),
+            Query::Counters => Report::Counters(Counters::default()),
+            Query::UniqueStatus { .. } => Report::UniqueStatus(UniqueStatus::default()),
+            Query::DropFunction { .. } => Report::Dropped(Vec::new()),
+            Query::CancelJob { .. } => Report::UnknownJob,
+            Query::MaxQueue { .. } | Query::CreateFunction { .. } => Report::Done,
+        }
+    }
+}
+
+impl Report {
+    /// Adds what another shard reported to the same query.
+    pub fn merge(&mut self, other: Report) {
+        match (self, other) {
+            (Report::Functions(rows), Report::Functions(more)) => rows.extend(more),
+            (Report::Workers(rows), Report::Workers(more)) => rows.extend(more),
+            (Report::Jobs(rows), Report::Jobs(more)) => rows.extend(more),
+            (Report::Dropped(rows), Report::Dropped(more)) => rows.extend(more),
+            (Report::Counters(sum), Report::Counters(more)) => sum.merge(&more),
+            (Report::UniqueStatus(best), Report::UniqueStatus(other)) => {
+                if other.status.known && (!best.status.known || other.sequence > best.sequence) {
+                    *best = other;
+                }
+            }
+            (report, other) => *report = other,
+        }
+    }
+
+    /// Sorts the rows: functions by name, workers by descriptor, jobs by number.
+    pub fn sort(&mut self) {
+        match self {
+            Report::Functions(rows) => rows.sort_by(|a, b| a.function.cmp(&b.function)),
+            Report::Workers(rows) => rows.sort_by_key(|row| row.descriptor),
+            Report::Jobs(rows) => rows.sort_by_key(|row| row.job.number()),
+            Report::Dropped(rows) => rows.sort_by(|a, b| a.function.cmp(&b.function)),
+            _ => {}
+        }
+    }
+}

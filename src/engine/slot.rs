@@ -1,0 +1,308 @@
+//! Who is where: shards, slots, sessions, jobs and their handles. Numbers only; no queues, no sockets.
+use alloc::boxed::Box;
+use core::fmt;
+use core::num::NonZeroU64;
+
+/// Slots of a job server. A function name hashes to one of them; a shard owns some of them.
+pub const SLOTS: u16 = 1024;
+
+/// The most shards that one job server may have (`--threads`).
+pub const SHARDS_MAX: u16 = 256;
+
+/// A shard: one core with its own state. 0 up to the number of shards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShardId(pub u16);
+
+impl ShardId {
+    /// The shard as an index into a table with a row per shard.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// What a function name hashes to: 0..[`SLOTS`]. It is part of every job handle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Slot(u16);
+
+impl Slot {
+    /// The slot of a function. The hash (64-bit FNV-1a) is fixed and unseeded: it is in handles and on disk.
+    pub fn of(function: &[u8]) -> Slot {
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        for &byte in function {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+        let folded = hash ^ (hash >> 32);
+        Slot((folded % u64::from(SLOTS)) as u16)
+    }
+}
+
+/// Which shard owns which slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Topology {
+    shards: u16,
+}
+
+impl Topology {
+    /// A job server of `shards` shards, 1..=[`SHARDS_MAX`].
+    pub fn new(shards: u16) -> Topology {
+        assert!((1..=SHARDS_MAX).contains(&shards), "a job server has 1..={SHARDS_MAX} shards");
+        Topology { shards }
+    }
+
+    /// The number of shards.
+    pub fn shards(self) -> u16 {
+        self.shards
+    }
+
+    /// Every shard, in order.
+    pub fn all(self) -> impl Iterator<Item = ShardId> {
+        (0..self.shards).map(ShardId)
+    }
+
+    /// The shard that owns a slot.
+    pub fn owner(self, slot: Slot) -> ShardId {
+        ShardId(slot.0 % self.shards)
+    }
+}
+
+/// A set of shards, as a bitmap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShardSet([u64; (SHARDS_MAX as usize) / 64]);
+
+impl ShardSet {
+    /// Adds a shard; false if it was there.
+    pub fn insert(&mut self, shard: ShardId) -> bool {
+        let (word, bit) = (shard.index() / 64, 1 << (shard.index() % 64));
+        let absent = self.0[word] & bit == 0;
+        self.0[word] |= bit;
+        absent
+    }
+
+    /// The shards of the set, in order.
+    pub fn iter(self) -> impl Iterator<Item = ShardId> {
+        (0..SHARDS_MAX).map(ShardId).filter(move |s| self.0[s.index() / 64] >> (s.index() % 64) & 1 == 1)
+    }
+}
+
+/// A session: what we know about whoever is behind a connection. Made by the shell, which reuses an index only
+/// with another generation, so that messages to a session that is gone are recognised.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(NonZeroU64);
+
+impl SessionId {
+    /// The most sessions at a time on one shard.
+    pub const INDEX_MAX: u32 = (1 << 24) - 1;
+
+    /// A session of `shard`; `index` is at most [`Self::INDEX_MAX`], `generation` is 1 or more.
+    pub fn new(shard: ShardId, index: u32, generation: u32) -> SessionId {
+        assert!(shard.0 < SHARDS_MAX && index <= Self::INDEX_MAX && generation > 0);
+        let packed = u64::from(shard.0) << 56 | u64::from(index) << 32 | u64::from(generation);
+        // Not zero: the generation is not.
+        SessionId(NonZeroU64::new(packed).unwrap_or(NonZeroU64::MIN))
+    }
+
+    /// The home shard of the session: where its connection is.
+    pub fn shard(self) -> ShardId {
+        ShardId((self.0.get() >> 56) as u16)
+    }
+
+    /// The place of the session in its shard's table.
+    pub fn index(self) -> usize {
+        (self.0.get() >> 32) as usize & Self::INDEX_MAX as usize
+    }
+
+    /// Tells sessions apart that had the same place.
+    pub fn generation(self) -> u32 {
+        self.0.get() as u32
+    }
+
+    /// The id as one number, for hashing.
+    pub fn number(self) -> u64 {
+        self.0.get()
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s{}.{}.{}", self.shard().0, self.index(), self.generation())
+    }
+}
+
+/// A job's number: a sequence that the owner counts up, times [`SLOTS`], plus the slot of the job's function.
+/// So a handle finds its owner without a look-up, also when the number of shards has changed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId(u64);
+
+impl JobId {
+    /// The job with this sequence (1 or more) and slot.
+    pub fn new(sequence: u64, slot: Slot) -> JobId {
+        JobId(sequence * u64::from(SLOTS) + u64::from(slot.0))
+    }
+
+    /// The slot of the job's function.
+    pub fn slot(self) -> Slot {
+        Slot((self.0 % u64::from(SLOTS)) as u16)
+    }
+
+    /// The owner's count when it accepted the job.
+    pub fn sequence(self) -> u64 {
+        self.0 / u64::from(SLOTS)
+    }
+
+    /// The number in the handle.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Debug for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "j{}", self.0)
+    }
+}
+
+/// What stands before the number in every handle of this job server, the colon included: `H:host:`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandlePrefix(Box<[u8]>);
+
+/// A handle cannot be made of this prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PrefixTooLong {
+    /// Its length in bytes.
+    pub length: usize,
+}
+
+impl fmt::Display for PrefixTooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a job handle prefix has at most {} bytes, this one has {}", HandlePrefix::MAX, self.length)
+    }
+}
+
+impl core::error::Error for PrefixTooLong {}
+
+impl HandlePrefix {
+    /// Room for the number: 18 digits, which is a million jobs a second for 31 years.
+    const DIGITS: usize = 18;
+
+    /// The longest prefix in bytes: peers accept handles of 63 bytes (gearmand 1.1.20), and the colon and the
+    /// number must fit. gearmand cuts longer handles, so that they collide; we refuse the prefix.
+    pub const MAX: usize = JobHandle::MAX - 1 - Self::DIGITS;
+
+    /// The prefix as given by the operator, without the last colon.
+    pub fn new(prefix: &[u8]) -> Result<HandlePrefix, PrefixTooLong> {
+        if prefix.len() > Self::MAX {
+            return Err(PrefixTooLong { length: prefix.len() });
+        }
+        let mut text = alloc::vec::Vec::with_capacity(prefix.len() + 1);
+        text.extend_from_slice(prefix);
+        text.push(b':');
+        Ok(HandlePrefix(text.into_boxed_slice()))
+    }
+
+    /// The handle of a job.
+    pub fn handle(&self, job: JobId) -> JobHandle {
+        let mut digits = [0; 20];
+        let mut at = digits.len();
+        let mut number = job.number();
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (number % 10) as u8;
+            number /= 10;
+            if number == 0 {
+                break;
+            }
+        }
+        let digits = &digits[at..];
+        let length = self.0.len() + digits.len();
+        assert!(length <= JobHandle::MAX, "the prefix leaves room for the number");
+        let mut bytes = [0; JobHandle::MAX];
+        bytes[..self.0.len()].copy_from_slice(&self.0);
+        bytes[self.0.len()..length].copy_from_slice(digits);
+        JobHandle { length: length as u8, bytes }
+    }
+
+    /// The job that a handle names, if it is exactly a handle that this job server could have given.
+    pub fn parse(&self, handle: &[u8]) -> Option<JobId> {
+        let digits = handle.strip_prefix(&*self.0)?;
+        if digits.is_empty() || digits.len() > Self::DIGITS || digits[0] == b'0' {
+            return None;
+        }
+        let mut number = 0_u64;
+        for &digit in digits {
+            if !digit.is_ascii_digit() {
+                return None;
+            }
+            number = number * 10 + u64::from(digit - b'0');
+        }
+        (number >= u64::from(SLOTS)).then_some(JobId(number))
+    }
+}
+
+/// A handle as it stands on the wire: prefix and number, at most 63 bytes.
+#[derive(Clone, Copy)]
+pub struct JobHandle {
+    length: u8,
+    bytes: [u8; JobHandle::MAX],
+}
+
+impl JobHandle {
+    /// The longest handle in bytes (gearmand 1.1.20).
+    pub const MAX: usize = 63;
+}
+
+impl core::ops::Deref for JobHandle {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handles_are_read_back() {
+        let prefix = HandlePrefix::new(b"H:host").unwrap();
+        let job = JobId::new(77, Slot::of(b"reverse"));
+        let handle = prefix.handle(job);
+        assert!(handle.starts_with(b"H:host:"));
+        assert_eq!(prefix.parse(&handle), Some(job));
+        assert_eq!(job.slot(), Slot::of(b"reverse"));
+        assert_eq!(job.sequence(), 77);
+    }
+
+    #[test]
+    fn only_exact_handles_are_ours() {
+        let prefix = HandlePrefix::new(b"H:host").unwrap();
+        for text in ["", "H:host:", "H:host:0", "H:host:01024", "H:host:+1024", "H:host:1023", "h:host:1024"] {
+            assert_eq!(prefix.parse(text.as_bytes()), None, "{text}");
+        }
+        assert!(prefix.parse(b"H:host:1024").is_some());
+        assert_eq!(prefix.parse(b"H:host:1024\0"), None);
+        assert_eq!(prefix.parse(b"H:host:99999999999999999999"), None);
+    }
+
+    #[test]
+    fn a_prefix_leaves_room_for_the_number() {
+        assert!(HandlePrefix::new(&[b'x'; HandlePrefix::MAX]).is_ok());
+        let length = HandlePrefix::MAX + 1;
+        assert_eq!(HandlePrefix::new(&[b'x'; HandlePrefix::MAX + 1]), Err(PrefixTooLong { length }));
+    }
+
+    #[test]
+    fn session_ids_keep_their_parts() {
+        let id = SessionId::new(ShardId(255), SessionId::INDEX_MAX, u32::MAX);
+        assert_eq!(id.shard(), ShardId(255));
+        assert_eq!(id.index(), SessionId::INDEX_MAX as usize);
+        assert_eq!(id.generation(), u32::MAX);
+    }
+
+    /// Handles and logs carry slots: this hash may never change.
+    #[test]
+    fn slots_are_fixed() {
+        assert_eq!(Slot::of(b""), Slot::of(b""));
+        assert_eq!(Slot::of(b"").0, 0x2325 % 1024 ^ 0);
+    }
+}
