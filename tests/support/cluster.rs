@@ -1,0 +1,403 @@
+//! Several engines in one process and in pretend time: a job server without sockets, threads and clocks.
+//! Only carries things: what is sent, and in which order messages arrive, is decided by whoever holds the cluster.
+use bytes::Bytes;
+use ringgear::engine::{
+    CloseReason, Engine, Epoch, Input, Instant, Message, Note, Now, Output, Peer, Policy, Query, Reply,
+    SessionId, ShardId, Topology,
+};
+use ringgear::protocol::{Decoder, Request};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Where pretend wall-clock time starts, in milliseconds: 2033-05-18 03:33:20 UTC.
+const EPOCH_START: u64 = 2_000_000_000_000;
+
+const NANOS_PER_MILLI: i128 = 1_000_000;
+
+/// Ticks at one point in time after which the engine surely turns on the spot.
+const TICKS_AT_ONCE_MAX: usize = 10_000;
+
+/// What a session has sent and its engine does not want yet.
+#[derive(Debug)]
+enum Held {
+    /// The packet, as on the wire: a request borrows, and this has to wait.
+    Request(Bytes),
+    Query(Query),
+    Answer(Reply),
+    Finish(CloseReason),
+}
+
+/// One connection as its shard's shell would see it.
+#[derive(Debug, Default)]
+struct Connection {
+    /// Between `Output::Pause` and `Output::Resume`.
+    paused: bool,
+    /// In the order sent. Empty unless the session is paused or its shard congested.
+    held: VecDeque<Held>,
+    /// What the peer has not yet looked at.
+    replies: VecDeque<Reply>,
+    /// The engine has closed it: it says no more and must be told no more.
+    closed: bool,
+}
+
+/// The channel from one shard to another.
+#[derive(Debug, Default)]
+struct Channel(VecDeque<Message>);
+
+/// Engines, the channels between them, and the time.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    topology: Topology,
+    engines: Vec<Engine>,
+    /// Row per sender, column per receiver.
+    channels: Vec<Vec<Channel>>,
+    /// The most messages in one channel; the rest stays in the sender's outbox and may congest it.
+    capacity: usize,
+    instant: Instant,
+    /// What the wall clock shows where `instant` is 0, in nanoseconds since 1970; negative if it was set far back.
+    epoch_start: i128,
+    connections: BTreeMap<SessionId, Connection>,
+    /// Sessions that have something held.
+    holding: BTreeSet<SessionId>,
+    /// Per shard: places of sessions that are gone, with their last generation, to be used again at once, so
+    /// that what is late for the old session meets the new one.
+    vacant: Vec<Vec<(u32, u32)>>,
+    /// Per shard: places ever used.
+    places: Vec<u32>,
+    /// Gives each connection another descriptor, as if none were ever closed.
+    descriptor: u32,
+    notes: Vec<(ShardId, Note)>,
+}
+
+impl Cluster {
+    /// `shards` engines with one policy, quiet and without sessions, and channels without a bound.
+    pub(crate) fn new(shards: u16, policy: Policy) -> Cluster {
+        let topology = Topology::new(shards);
+        let policy = Arc::new(policy);
+        let n = usize::from(shards);
+        Cluster {
+            topology,
+            engines: topology.all().map(|shard| Engine::new(shard, topology, Arc::clone(&policy))).collect(),
+            channels: (0..n).map(|_| (0..n).map(|_| Channel::default()).collect()).collect(),
+            capacity: usize::MAX,
+            instant: Instant(0),
+            epoch_start: i128::from(EPOCH_START) * NANOS_PER_MILLI,
+            connections: BTreeMap::new(),
+            holding: BTreeSet::new(),
+            vacant: vec![Vec::new(); n],
+            places: vec![0; n],
+            descriptor: 10,
+            notes: Vec::new(),
+        }
+    }
+
+    /// Bounds each channel to so many messages.
+    pub(crate) fn with_capacity(mut self, capacity: usize) -> Cluster {
+        assert!(capacity > 0, "a channel without room moves nothing");
+        self.capacity = capacity;
+        self
+    }
+
+    pub(crate) fn topology(&self) -> Topology {
+        self.topology
+    }
+
+    /// What both clocks show.
+    pub(crate) fn now(&self) -> Now {
+        let epoch = (self.epoch_start + i128::from(self.instant.0)) / NANOS_PER_MILLI;
+        Now { instant: self.instant, epoch: Epoch(u64::try_from(epoch).unwrap_or(0)) }
+    }
+
+    pub(crate) fn engine(&self, shard: ShardId) -> &Engine {
+        &self.engines[shard.index()]
+    }
+
+    /// Asserts what must be true of every engine when it is quiet.
+    pub(crate) fn check(&self) {
+        self.engines.iter().for_each(Engine::check);
+    }
+
+    // Sessions.
+
+    /// A peer connects to a shard.
+    pub(crate) fn open(&mut self, shard: ShardId) -> SessionId {
+        let (index, generation) = match self.vacant[shard.index()].pop() {
+            Some((index, generation)) => (index, generation + 1),
+            None => {
+                self.places[shard.index()] += 1;
+                (self.places[shard.index()] - 1, 1)
+            }
+        };
+        let session = SessionId::new(shard, index, generation);
+        self.connections.insert(session, Connection::default());
+        let peer = Peer { descriptor: self.descriptor, address: IpAddr::V4(Ipv4Addr::LOCALHOST) };
+        self.descriptor += 1;
+        self.event(shard, Input::Opened(session, peer));
+        session
+    }
+
+    /// The peer sends a request. It is held back while the session is paused, like everything after it.
+    pub(crate) fn request(&mut self, session: SessionId, request: Request<'_>) {
+        if self.is_welcome(session) {
+            self.event(session.shard(), Input::Request(session, request));
+        } else {
+            let mut bytes = Vec::new();
+            request.encode(&mut bytes);
+            self.hold(session, Held::Request(bytes.into()));
+        }
+    }
+
+    /// An administrator sends a query.
+    pub(crate) fn query(&mut self, session: SessionId, query: Query) {
+        self.send(session, Held::Query(query));
+    }
+
+    /// The peer sends something that the front end can answer.
+    pub(crate) fn answer(&mut self, session: SessionId, reply: Reply) {
+        self.send(session, Held::Answer(reply));
+    }
+
+    /// The peer sends no more, or nothing that makes sense; it still reads.
+    pub(crate) fn finish(&mut self, session: SessionId, reason: CloseReason) {
+        self.send(session, Held::Finish(reason));
+    }
+
+    /// The peer is gone, and with it what it has sent and nobody has read. It may be gone already.
+    pub(crate) fn close(&mut self, session: SessionId, reason: CloseReason) {
+        let Some(connection) = self.connections.remove(&session) else { return };
+        self.holding.remove(&session);
+        let place = u32::try_from(session.index()).expect("an index has 24 bits");
+        self.vacant[session.shard().index()].push((place, session.generation()));
+        if !connection.closed {
+            self.event(session.shard(), Input::Closed(session, reason));
+        }
+    }
+
+    /// Whether a request would be handed to the engine at once. What is sent to a closed session is dropped.
+    pub(crate) fn is_welcome(&self, session: SessionId) -> bool {
+        let connection = self.connection(session);
+        let readable = !connection.closed && !connection.paused && connection.held.is_empty();
+        readable && !self.engine(session.shard()).congested()
+    }
+
+    /// Takes what the session was told, in order.
+    pub(crate) fn replies(&mut self, session: SessionId) -> Vec<Reply> {
+        self.connection_mut(session).replies.drain(..).collect()
+    }
+
+    /// Whether the engine has closed the session. What it was told before can still be taken.
+    pub(crate) fn is_closed(&self, session: SessionId) -> bool {
+        self.connections.get(&session).is_none_or(|connection| connection.closed)
+    }
+
+    /// Sessions that have been told something, or were closed by the engine.
+    pub(crate) fn with_news(&self) -> Vec<SessionId> {
+        let news = self.connections.iter().filter(|(_, c)| c.closed || !c.replies.is_empty());
+        news.map(|(&session, _)| session).collect()
+    }
+
+    /// Whether no message is under way and nothing is held back.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.holding.is_empty() && self.pairs().is_empty()
+    }
+
+    /// Takes what was said for the operator's log.
+    pub(crate) fn notes(&mut self) -> Vec<(ShardId, Note)> {
+        std::mem::take(&mut self.notes)
+    }
+
+    // Messages.
+
+    /// Ordered pairs of shards with a message under way.
+    pub(crate) fn pairs(&self) -> Vec<(ShardId, ShardId)> {
+        let all = || self.topology.all();
+        all()
+            .flat_map(|from| all().map(move |to| (from, to)))
+            .filter(|&(from, to)| self.waits(from, to))
+            .collect()
+    }
+
+    /// Whether a message is under way from one shard to another.
+    pub(crate) fn waits(&self, from: ShardId, to: ShardId) -> bool {
+        !self.channels[from.index()][to.index()].0.is_empty()
+    }
+
+    /// Delivers the oldest message from one shard to another; false if there is none.
+    pub(crate) fn deliver_one(&mut self, from: ShardId, to: ShardId) -> bool {
+        let Some(message) = self.channels[from.index()][to.index()].0.pop_front() else { return false };
+        self.event(to, Input::Message(from, message));
+        // There is room again.
+        self.collect(from);
+        self.release(from);
+        true
+    }
+
+    /// Delivers messages, pair by pair, until none is under way.
+    pub(crate) fn run_until_quiet(&mut self) {
+        loop {
+            let pairs = self.pairs();
+            if pairs.is_empty() {
+                return;
+            }
+            for (from, to) in pairs {
+                self.deliver_one(from, to);
+            }
+        }
+    }
+
+    // Time.
+
+    /// The shard that wants to be told the time first, and when. The time may have come.
+    pub(crate) fn next_deadline(&self) -> Option<(ShardId, Instant)> {
+        let deadlines = self.topology.all().filter_map(|shard| Some((shard, self.engine(shard).deadline()?)));
+        deadlines.min_by_key(|&(shard, at)| (at, shard))
+    }
+
+    /// Both clocks go on, and nobody notices.
+    pub(crate) fn pass(&mut self, duration: Duration) {
+        self.instant = self.instant.after(duration);
+    }
+
+    /// An operator sets the wall clock.
+    pub(crate) fn set_epoch(&mut self, epoch: Epoch) {
+        self.epoch_start = i128::from(epoch.0) * NANOS_PER_MILLI - i128::from(self.instant.0);
+    }
+
+    /// A shard is told the time.
+    pub(crate) fn tick(&mut self, shard: ShardId) {
+        self.event(shard, Input::Tick);
+    }
+
+    /// Time goes on: every deadline on the way is met in order, and whatever follows from it is delivered before the
+    /// clocks move again.
+    pub(crate) fn advance(&mut self, duration: Duration) {
+        self.run_until_quiet();
+        let end = self.instant.after(duration);
+        let mut ticks = 0;
+        while let Some((shard, at)) = self.next_deadline().filter(|&(_, at)| at <= end) {
+            if at > self.instant {
+                self.pass(Duration::from_nanos(at.0 - self.instant.0));
+                ticks = 0;
+            }
+            ticks += 1;
+            assert!(ticks < TICKS_AT_ONCE_MAX, "shard {} wants the time again and again at {at:?}", shard.0);
+            self.tick(shard);
+            self.run_until_quiet();
+        }
+        self.pass(Duration::from_nanos(end.0 - self.instant.0));
+    }
+
+    // Helpers.
+
+    fn connection(&self, session: SessionId) -> &Connection {
+        self.connections.get(&session).unwrap_or_else(|| panic!("{session:?} is not connected"))
+    }
+
+    fn connection_mut(&mut self, session: SessionId) -> &mut Connection {
+        self.connections.get_mut(&session).unwrap_or_else(|| panic!("{session:?} is not connected"))
+    }
+
+    fn send(&mut self, session: SessionId, what: Held) {
+        if self.is_welcome(session) {
+            self.hand_in(session, what);
+            self.release(session.shard());
+        } else {
+            self.hold(session, what);
+        }
+    }
+
+    fn hold(&mut self, session: SessionId, what: Held) {
+        let connection = self.connection_mut(session);
+        if !connection.closed {
+            connection.held.push_back(what);
+            self.holding.insert(session);
+        }
+    }
+
+    fn hand_in(&mut self, session: SessionId, what: Held) {
+        match what {
+            Held::Request(bytes) => {
+                let mut decoder = Decoder::new(u32::MAX);
+                decoder.push(&bytes);
+                let (header, data) = decoder.next().expect("we encoded it").expect("all of it");
+                let request = Request::decode(&header, data).expect("it was a request before");
+                self.handle(session.shard(), Input::Request(session, request));
+            }
+            Held::Query(query) => self.handle(session.shard(), Input::Query(session, query)),
+            Held::Answer(reply) => self.handle(session.shard(), Input::Answer(session, reply)),
+            Held::Finish(reason) => self.handle(session.shard(), Input::Finish(session, reason)),
+        }
+    }
+
+    /// Something happens at a shard: it, and what was held back and may be read now, is handed in.
+    fn event(&mut self, shard: ShardId, input: Input<'_>) {
+        self.handle(shard, input);
+        self.release(shard);
+    }
+
+    fn handle(&mut self, shard: ShardId, input: Input<'_>) {
+        let now = self.now();
+        self.engines[shard.index()].handle(now, input);
+        self.collect(shard);
+    }
+
+    /// Drains an engine: outputs to the sessions, messages into the channels as far as there is room.
+    fn collect(&mut self, shard: ShardId) {
+        while let Some(output) = self.engines[shard.index()].output() {
+            self.carry_out(shard, output);
+        }
+        for to in self.topology.all() {
+            let channel = &mut self.channels[shard.index()][to.index()].0;
+            let room = self.capacity - channel.len();
+            channel.extend(self.engines[shard.index()].take_messages(to, room));
+        }
+    }
+
+    fn carry_out(&mut self, shard: ShardId, output: Output) {
+        let (session, known) = match &output {
+            Output::Note(note) => return self.notes.push((shard, note.clone())),
+            Output::Reply(session, _)
+            | Output::Close(session)
+            | Output::Pause(session)
+            | Output::Resume(session) => (*session, self.connections.get_mut(session)),
+        };
+        assert_eq!(session.shard(), shard, "a session of another shard: {output:?}");
+        let Some(connection) = known.filter(|connection| !connection.closed) else {
+            panic!("the session is gone: {output:?}");
+        };
+        match output {
+            Output::Reply(_, reply) => connection.replies.push_back(reply),
+            Output::Pause(_) => {
+                assert!(!connection.paused, "{session:?} was paused twice");
+                connection.paused = true;
+            }
+            Output::Resume(_) => {
+                assert!(connection.paused, "{session:?} was not paused");
+                connection.paused = false;
+            }
+            Output::Close(_) => {
+                connection.closed = true;
+                connection.held.clear();
+                self.holding.remove(&session);
+            }
+            Output::Note(_) => unreachable!("handled above"),
+        }
+    }
+
+    /// Hands in what sessions of a shard have sent and may be read now.
+    fn release(&mut self, shard: ShardId) {
+        while !self.engine(shard).congested() {
+            let readable =
+                |session: &&SessionId| session.shard() == shard && !self.connection(**session).paused;
+            let Some(&session) = self.holding.iter().find(readable) else { return };
+            let held = &mut self.connection_mut(session).held;
+            let what = held.pop_front().expect("it holds something");
+            if held.is_empty() {
+                self.holding.remove(&session);
+            }
+            self.hand_in(session, what);
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! What several integration tests share. Each of them uses its part, hence the `allow`s.
+
+#[allow(dead_code)]
+pub(crate) mod cluster;
