@@ -184,7 +184,7 @@ mod tests {
         assert!(check(PacketType::Error, b"c").is_err());
         assert_eq!(check(PacketType::JobAssign, b"h\0f\0"), Ok(()));
         assert!(check(PacketType::JobAssign, b"h\0f").is_err());
-        assert!(check(PacketType::SubmitJobSched, b"f\0u\01\02\03\04\05w").is_err());
+        assert!(check(PacketType::SubmitJobSched, b"f\0u\0min\0h\0d\0m\0weekday-without-nul").is_err());
     }
 
     #[test]

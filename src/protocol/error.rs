@@ -75,9 +75,9 @@ impl Refusal {
             | Refusal::TooManyFunctions
             | Refusal::TooManyAbilities => "QUEUE_ERROR",
             Refusal::UnknownOption => "UNKNOWN_OPTION",
-            Refusal::UpdateForUnknownJob
-            | Refusal::ResultForUnknownJob
-            | Refusal::ExceptionForUnknownJob => "JOB_NOT_FOUND",
+            Refusal::UpdateForUnknownJob | Refusal::ResultForUnknownJob | Refusal::ExceptionForUnknownJob => {
+                "JOB_NOT_FOUND"
+            }
         }
     }
 
@@ -247,7 +247,8 @@ mod tests {
 
     #[test]
     fn every_refusal_has_words_of_its_own() {
-        let words: BTreeSet<_> = Refusal::ALL.iter().map(|refusal| (refusal.code(), refusal.text())).collect();
+        let words: BTreeSet<_> =
+            Refusal::ALL.iter().map(|refusal| (refusal.code(), refusal.text())).collect();
         assert_eq!(words.len(), Refusal::ALL.len());
     }
 
