@@ -1,3 +1,6 @@
-//! Ringgear
+//! Ringgear, a Gearman job server: the shell around the engine.
 pub use ringgear_engine as engine;
 pub use ringgear_protocol as protocol;
+
+pub mod server;
+pub mod shard;

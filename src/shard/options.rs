@@ -1,0 +1,77 @@
+//! What an operator may decide about sockets and threads of a shard. Values only; the command line that fills them
+//! in is `config.rs`, what they lead to is in the files beside this one.
+use std::time::Duration;
+
+/// Probes of idle connections (`--keepalive-idle`, `--keepalive-interval`, `--keepalive-count`). SO_KEEPALIVE itself
+/// is always on; what is `None` here keeps the system's value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keepalive {
+    /// Idle time before the first probe; whole seconds, 1..=32767. Default: the system's.
+    pub idle: Option<Duration>,
+    /// Time between probes; whole seconds, 1..=32767. Default: the system's.
+    pub interval: Option<Duration>,
+    /// Unanswered probes before the connection is given up, 1..=127. Default: the system's.
+    pub count: Option<u32>,
+}
+
+/// How long a shard that has nothing to do looks for new work before it sleeps. Looking costs CPU and saves the
+/// dozen system calls and the delay of falling asleep and being woken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Spin {
+    /// Up to [`Spin::AUTO`], only while work lately kept arriving within that time, and never when there are more
+    /// shards than cores. An idle server sleeps. The default.
+    #[default]
+    Auto,
+    /// Never.
+    Off,
+    /// Always for so long; 1 µs to 1 ms. For machines that have nothing else to do.
+    Always(Duration),
+}
+
+impl Spin {
+    /// The most that [`Spin::Auto`] looks for work.
+    pub const AUTO: Duration = Duration::from_micros(20);
+}
+
+/// What an operator may decide about the shards, the same on every one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardOptions {
+    /// The longest packet in bytes, header not counted. Memory grows with what arrives, never with what a header
+    /// announces. Default: 1 GiB - 1.
+    pub packet_max: u32,
+    /// Bytes that may wait for one peer that does not read. With more than this unsent, the next reply disconnects
+    /// it; one reply alone may be longer. Default: 64 MiB.
+    pub unread_max: usize,
+    /// Connections of all shards together; those beyond are accepted and closed at once. 1 or more; never more than
+    /// descriptors allow. Default: 1,048,576.
+    pub connections_max: usize,
+    /// Probes of idle connections.
+    pub keepalive: Keepalive,
+    /// How long to look for work before sleeping.
+    pub spin: Spin,
+    /// Receive buffers of 4 KiB that serve all connections of a shard: a power of two, 16..=32768. Memory that was
+    /// never needed is never touched. Default: 1024.
+    pub receive_buffers: u16,
+    /// Batches of messages that may wait between one shard and another, 1..=1024; what finds no room waits with the
+    /// sender. Default: 16.
+    pub mesh_capacity: usize,
+}
+
+impl ShardOptions {
+    /// Bytes in one receive buffer.
+    pub const RECEIVE_BUFFER: usize = 4096;
+}
+
+impl Default for ShardOptions {
+    fn default() -> ShardOptions {
+        ShardOptions {
+            packet_max: (1 << 30) - 1,
+            unread_max: 64 << 20,
+            connections_max: 1 << 20,
+            keepalive: Keepalive::default(),
+            spin: Spin::default(),
+            receive_buffers: 1024,
+            mesh_capacity: 16,
+        }
+    }
+}
