@@ -2,5 +2,6 @@
 pub use ringgear_engine as engine;
 pub use ringgear_protocol as protocol;
 
+pub mod frontend;
 pub mod server;
 pub mod shard;

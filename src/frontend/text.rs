@@ -1,0 +1,295 @@
+//! Administrators' lines: what they ask, and the columns and words that answer. Byte for byte as gearmand 1.1.20, line
+//! ends included: lists end their lines with LF and finish with a dot, `OK` and errors end with CR LF, `version`,
+//! `verbose` and `getpid` with LF. Where we differ on purpose a comment says so.
+use crate::engine::report::{Counters, DropRow, FunctionRow, JobRow, WorkerRow};
+use crate::engine::{Compat, Query, Reply, Report};
+use bytes::Bytes;
+use std::fmt::Arguments;
+use std::io::Write;
+
+use super::{Decoded, Frontend, Incoming, until_nul};
+
+/// The longest line, its CR included and its LF not. A longer one closes the connection.
+const LINE_MAX: usize = 8191;
+
+/// The most words in a line. More close the connection.
+const WORDS_MAX: usize = 5;
+
+const OK: &str = "OK\r\n";
+const UNKNOWN_SHOW: &str = "ERR UNKNOWN_SHOW_ARGUMENTS\r\n";
+const UNKNOWN_ERROR: &str = "ERR UNKNOWN_ERROR\r\n";
+const UNKNOWN_JOB: &str = "ERR UNKNOWN_JOB\r\n";
+const STILL_CONNECTED: &str = "ERR there are still connected workers or executing clients\r\n";
+const NOT_FOUND: &str = "ERR function not found\r\n";
+/// Ours: gearmand has no limit on functions.
+const TOO_MANY_FUNCTIONS: &str = "ERR TOO_MANY_FUNCTIONS\r\n";
+
+/// Reads a line at the beginning of `bytes`.
+pub(super) fn line<'a>(frontend: &Frontend, bytes: &'a [u8]) -> Decoded<'a> {
+    let window = &bytes[..bytes.len().min(LINE_MAX + 1)];
+    let Some(end) = window.iter().position(|&byte| byte == b'\n') else {
+        return match bytes.len() {
+            0..=LINE_MAX => Decoded::Incomplete { needed: bytes.len() + 1 },
+            _ => Decoded::Malformed,
+        };
+    };
+    let line = &bytes[..end];
+    match Words::split(line.strip_suffix(b"\r").unwrap_or(line)) {
+        Some(words) => Decoded::One { item: command(frontend, words.all()), consumed: end + 1 },
+        None => Decoded::Malformed,
+    }
+}
+
+/// The words of a line, at least one.
+struct Words<'a> {
+    words: [&'a [u8]; WORDS_MAX],
+    count: usize,
+}
+
+impl<'a> Words<'a> {
+    /// Splits at runs of blanks and at nothing else. A blank at either end makes an empty word there. Each word ends
+    /// at its first NUL. `None` if there are too many.
+    fn split(line: &'a [u8]) -> Option<Words<'a>> {
+        let mut split = Words { words: [b""; WORDS_MAX], count: 0 };
+        let mut rest = line;
+        loop {
+            let end = rest.iter().position(|&byte| byte == b' ');
+            let word = &rest[..end.unwrap_or(rest.len())];
+            *split.words.get_mut(split.count)? = until_nul(word);
+            split.count += 1;
+            if end.is_none() {
+                return Some(split);
+            }
+            rest = without_blanks(&rest[word.len()..]);
+        }
+    }
+
+    fn all(&self) -> &[&'a [u8]] {
+        &self.words[..self.count]
+    }
+}
+
+fn without_blanks(bytes: &[u8]) -> &[u8] {
+    let blanks = bytes.iter().take_while(|&&byte| byte == b' ').count();
+    &bytes[blanks..]
+}
+
+/// What a line asks. The first word and the fixed words after it are matched in any case.
+fn command(frontend: &Frontend, words: &[&[u8]]) -> Incoming<'static> {
+    let first = words.first().copied().unwrap_or_default();
+    let (is, argument) =
+        (|word: &str| first.eq_ignore_ascii_case(word.as_bytes()), words.get(1..).unwrap_or(&[]));
+    if is("status") {
+        Incoming::Query(Query::Status)
+    } else if is("prioritystatus") {
+        Incoming::Query(Query::PriorityStatus)
+    } else if is("workers") {
+        Incoming::Query(Query::Workers)
+    } else if is("show") && !argument.is_empty() {
+        show(argument)
+    } else if is("maxqueue") {
+        max_queue(argument)
+    } else if is("create") {
+        on_function("create", argument, |function| Query::CreateFunction { function })
+    } else if is("drop") {
+        on_function("drop", argument, |function| Query::DropFunction { function })
+    } else if is("cancel") && argument.len() >= 2 {
+        cancel(argument)
+    } else if is("version") {
+        answer(format!("OK {}\n", frontend.version))
+    } else if is("verbose") {
+        answer(format!("OK {}\n", frontend.verbosity))
+    } else if is("getpid") {
+        answer(format!("OK {}\n", frontend.pid))
+    } else {
+        unknown(first)
+    }
+}
+
+/// `show jobs`, `show unique jobs`, and ours: `show counters`. No words more, unlike after other commands.
+fn show(argument: &[&[u8]]) -> Incoming<'static> {
+    let is = |words: &[&str]| {
+        argument.len() == words.len()
+            && argument.iter().zip(words).all(|(given, word)| given.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    if is(&["jobs"]) {
+        Incoming::Query(Query::Jobs)
+    } else if is(&["unique", "jobs"]) {
+        Incoming::Query(Query::UniqueJobs)
+    } else if is(&["counters"]) {
+        Incoming::Query(Query::Counters)
+    } else {
+        answer(UNKNOWN_SHOW)
+    }
+}
+
+/// `create function` and `drop function`, which take one name and nothing else. (gearmand 1.1.20 cuts the last
+/// letter of a name to create if the line ends with a bare LF; we take it as given.)
+fn on_function(command: &str, argument: &[&[u8]], query: impl Fn(Bytes) -> Query) -> Incoming<'static> {
+    match argument {
+        [word, function] if word.eq_ignore_ascii_case(b"function") => {
+            Incoming::Query(query(Bytes::copy_from_slice(function)))
+        }
+        _ => invalid_arguments(command),
+    }
+}
+
+/// `cancel job`. With fewer words `cancel` is an unknown command.
+fn cancel(argument: &[&[u8]]) -> Incoming<'static> {
+    match argument {
+        [word, handle] if word.eq_ignore_ascii_case(b"job") => {
+            Incoming::Query(Query::CancelJob { handle: Bytes::copy_from_slice(handle) })
+        }
+        _ => answer(UNKNOWN_ERROR),
+    }
+}
+
+/// `maxqueue`: no number lifts the limits, one is for all priorities, two or three are high, normal, low.
+fn max_queue(argument: &[&[u8]]) -> Incoming<'static> {
+    let limits = match argument {
+        [] => return invalid_arguments("maxqueue"),
+        [_] => [0; 3],
+        [_, all] => [limit(all); 3],
+        [_, high, normal, rest @ ..] => {
+            [limit(high), limit(normal), rest.first().map_or(0, |low| limit(low))]
+        }
+    };
+    Incoming::Query(Query::MaxQueue { function: Bytes::copy_from_slice(argument[0]), limits })
+}
+
+/// A number as C's `atoi` reads it: space, a sign, digits, and whatever follows is nothing; what is no number is 0.
+/// Below 0 is 0, which is no limit. (Where `atoi` overflows into any number, we take the largest.)
+fn limit(word: &[u8]) -> u32 {
+    let spaces = word.iter().take_while(|byte| byte.is_ascii_whitespace() || **byte == 0x0b).count();
+    let word = &word[spaces..];
+    let digits = word.strip_prefix(b"+").unwrap_or(word);
+    digits
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .fold(0_u32, |number, digit| number.saturating_mul(10).saturating_add(u32::from(digit - b'0')))
+}
+
+fn answer(text: impl Into<Bytes>) -> Incoming<'static> {
+    Incoming::Answer(Reply::Text(text.into()))
+}
+
+fn invalid_arguments(command: &str) -> Incoming<'static> {
+    answer(format!(
+        "ERR INVALID_ARGUMENTS An+incomplete+set+of+arguments+was+sent+to+this+command+{command}\r\n"
+    ))
+}
+
+/// The word stands in the answer as it was sent, without a blank before it.
+fn unknown(word: &[u8]) -> Incoming<'static> {
+    answer([b"ERR UNKNOWN_COMMAND Unknown+server+command", word, b"\r\n"].concat())
+}
+
+/// Appends the answer to a query that came as a line.
+pub(super) fn render(frontend: &Frontend, query: &Query, report: &Report, out: &mut Vec<u8>) {
+    match report {
+        Report::Functions(rows) if *query == Query::PriorityStatus => list(out, rows, priority_status),
+        Report::Functions(rows) => list(out, rows, status),
+        Report::Workers(rows) => list(out, rows, worker),
+        Report::Jobs(rows) if *query == Query::UniqueJobs => {
+            list(out, rows, |out, row| unique_job(frontend, out, row));
+        }
+        Report::Jobs(rows) => list(out, rows, |out, row| job(frontend, out, row)),
+        Report::Counters(counters) => render_counters(out, counters),
+        Report::Done => out.extend_from_slice(OK.as_bytes()),
+        Report::Dropped(rows) => render_dropped(out, rows),
+        Report::UnknownJob => out.extend_from_slice(UNKNOWN_JOB.as_bytes()),
+        Report::TooManyFunctions => out.extend_from_slice(TOO_MANY_FUNCTIONS.as_bytes()),
+        // Asked by a packet and answered by one, in `gear.rs`.
+        Report::UniqueStatus(_) => debug_assert!(false, "no line asks for the state of a unique"),
+    }
+}
+
+fn list<R>(out: &mut Vec<u8>, rows: &[R], mut line: impl FnMut(&mut Vec<u8>, &R)) {
+    for row in rows {
+        line(out, row);
+    }
+    out.extend_from_slice(b".\n");
+}
+
+/// The first column counts queued and running jobs.
+fn status(out: &mut Vec<u8>, row: &FunctionRow) {
+    let queued: u64 = row.queued.iter().copied().map(u64::from).sum();
+    let total = queued + u64::from(row.running);
+    name(out, &row.function, Blanks::Stay);
+    put(out, format_args!("\t{total}\t{}\t{}\n", row.running, row.workers));
+}
+
+/// Only queued jobs count.
+fn priority_status(out: &mut Vec<u8>, row: &FunctionRow) {
+    let [high, normal, low] = row.queued;
+    name(out, &row.function, Blanks::Stay);
+    put(out, format_args!("\t{high}\t{normal}\t{low}\t{}\n", row.workers));
+}
+
+/// The columns are separated by blanks: none may stand inside one, or readers see other columns than we meant.
+fn worker(out: &mut Vec<u8>, row: &WorkerRow) {
+    put(out, format_args!("{} {} ", row.descriptor, row.address.to_canonical()));
+    let id = until_nul(&row.id);
+    name(out, if id.is_empty() { b"-" } else { id }, Blanks::Go);
+    out.extend_from_slice(b" :");
+    for function in &row.functions {
+        out.push(b' ');
+        name(out, function, Blanks::Go);
+    }
+    out.push(b'\n');
+}
+
+fn job(frontend: &Frontend, out: &mut Vec<u8>, row: &JobRow) {
+    out.extend_from_slice(&frontend.handle_prefix.handle(row.job));
+    let (ignored, stored) = (u8::from(row.ignored), u8::from(row.stored));
+    put(out, format_args!("\t{}\t{ignored}\t{stored}\n", row.retries));
+}
+
+/// gearmand 2.2 put the handle in front.
+fn unique_job(frontend: &Frontend, out: &mut Vec<u8>, row: &JobRow) {
+    if frontend.compat >= Compat::V2_2 {
+        out.extend_from_slice(&frontend.handle_prefix.handle(row.job));
+        out.push(b'\t');
+    }
+    name(out, &row.unique, Blanks::Stay);
+    out.push(b'\n');
+}
+
+fn render_counters(out: &mut Vec<u8>, counters: &Counters) {
+    for (name, value) in counters.rows() {
+        put(out, format_args!("{name}\t{value}\n"));
+    }
+    out.extend_from_slice(b".\n");
+}
+
+/// One line for each function whose name matched.
+fn render_dropped(out: &mut Vec<u8>, rows: &[DropRow]) {
+    if rows.is_empty() {
+        out.extend_from_slice(NOT_FOUND.as_bytes());
+    }
+    for row in rows {
+        let line = if row.dropped { OK } else { STILL_CONNECTED };
+        out.extend_from_slice(line.as_bytes());
+    }
+}
+
+/// What becomes of blanks in a name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Blanks {
+    /// They stay: the columns are separated by tabs.
+    Stay,
+    /// They become `_`: the columns are separated by blanks.
+    Go,
+}
+
+/// Appends a name that a peer chose, up to its first NUL. Control characters become `_`, so that no name can make
+/// lines or columns of its own; gearmand prints them as they are.
+fn name(out: &mut Vec<u8>, name: &[u8], blanks: Blanks) {
+    let visible = |byte: u8| !byte.is_ascii_control() && (byte != b' ' || blanks == Blanks::Stay);
+    out.extend(until_nul(name).iter().map(|&byte| if visible(byte) { byte } else { b'_' }));
+}
+
+fn put(out: &mut Vec<u8>, text: Arguments<'_>) {
+    // Writing to memory cannot fail.
+    let _ = out.write_fmt(text);
+}
