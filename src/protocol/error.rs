@@ -252,6 +252,34 @@ mod tests {
         assert_eq!(words.len(), Refusal::ALL.len());
     }
 
+    /// All that gearmand 1.1.20 says in an ERROR.
+    #[test]
+    fn gearmands_words_are_spelled_as_it_spells_them() {
+        let cases = [
+            (Refusal::InvalidMagic, "INVALID_MAGIC", "Request magic expected"),
+            (Refusal::InvalidCommand, "INVALID_COMMAND", "Command not expected"),
+            (Refusal::UniqueTooLarge, "ARGUMENT_TOO_LARGE", "Unique value too large"),
+            (
+                Refusal::HandleTooLarge,
+                "ARGUMENT_TOO_LARGE",
+                "Error occurred due to GEARMAND_JOB_HANDLE_SIZE being too small from snprintf",
+            ),
+            (Refusal::QueueFull, "QUEUE_ERROR", "Job queue is full"),
+            (Refusal::StoreFailed, "QUEUE_ERROR", "QUEUE_ERROR"),
+            (Refusal::UnknownOption, "UNKNOWN_OPTION", "Server does not recognize given option"),
+            (Refusal::UpdateForUnknownJob, "JOB_NOT_FOUND", "Job does not exist on server"),
+            (Refusal::ResultForUnknownJob, "JOB_NOT_FOUND", "Job given in work result not found"),
+            (
+                Refusal::ExceptionForUnknownJob,
+                "JOB_NOT_FOUND",
+                "An exception was received for a job that does not exist",
+            ),
+        ];
+        for (refusal, code, text) in cases {
+            assert_eq!((refusal.code(), refusal.text()), (code, text));
+        }
+    }
+
     #[test]
     fn codes_are_those_that_libgearman_knows() {
         let known = [

@@ -73,7 +73,7 @@ impl Decoder {
     }
 
     /// The next packet, or `None` until more was pushed. After an error it gives the same error again.
-    #[allow(clippy::should_implement_trait)] // it lends from itself, which an iterator cannot
+    #[expect(clippy::should_implement_trait, reason = "it lends from itself, which an iterator cannot")]
     pub fn next(&mut self) -> Result<Option<(Header, &[u8])>, DecodeError> {
         match frame(&self.buffer[self.start..], self.limit)? {
             Frame::Incomplete { .. } => Ok(None),

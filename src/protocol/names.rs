@@ -27,7 +27,8 @@ pub const HANDLE_MAX: usize = 63;
 /// The bytes of SET_CLIENT_ID that gearmand 1.1.20 keeps; it cuts longer ids, also at the first NUL.
 pub const CLIENT_ID_MAX: usize = 127;
 
-/// The longest option that OPTION_REQ may name, in bytes: gearmand 1.1.20 answers `UNKNOWN_OPTION` to 64 and more.
+/// The longest option that OPTION_REQ may name, in bytes: gearmand 1.1.20 answers `UNKNOWN_OPTION` to
+/// 64 and more.
 pub const OPTION_MAX: usize = 63;
 
 /// The longest reducer, in bytes. gearmand 1.1.20 answers a longer one with ERROR `Unique value too large`.

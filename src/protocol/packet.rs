@@ -373,6 +373,7 @@ mod tests {
         assert_eq!(header(7, 10).check(10), Ok(PacketType::SubmitJob));
         assert_eq!(header(7, 11).check(10), Err(DecodeError::TooLarge { length: 11, limit: 10 }));
         assert_eq!(header(1, 8192).check(u32::MAX), Ok(PacketType::CanDo));
+        assert_eq!(header(23, 16384).check(u32::MAX), Ok(PacketType::CanDoTimeout));
         let command = PacketType::CanDo;
         assert_eq!(header(1, 8193).check(10), Err(DecodeError::ArgumentsTooLong { command, length: 8193 }));
     }

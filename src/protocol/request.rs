@@ -147,13 +147,14 @@ pub enum Request<'a> {
 impl<'a> Request<'a> {
     /// Reads the request that `header` and `data` (exactly `header.length` bytes) are.
     ///
-    /// - [`RequestError::Malformed`]: an unknown command, a missing separator, too long an argument. The peer and
-    ///   we do not speak the same language: close the connection without a reply.
+    /// - [`RequestError::Malformed`]: an unknown command, a missing separator, too long an argument. The
+    ///   peer and we do not speak the same language: close the connection without a reply.
     /// - [`RequestError::Refused`]: `InvalidMagic` for a packet with the response magic, `InvalidCommand` for
     ///   a command that is not for the job server; both only once the data parses, as in gearmand
     ///   1.1.20, which looks at the magic first.
     ///
-    /// Dropped on the way: data after a command that has none, and the unused fourth argument of the reduce forms.
+    /// Dropped on the way: data after a command that has none, and the unused fourth argument of the
+    /// reduce forms.
     #[inline]
     pub fn decode(header: &Header, data: &'a [u8]) -> Result<Request<'a>, RequestError> {
         debug_assert_eq!(header.length as usize, data.len());
@@ -448,7 +449,8 @@ mod tests {
         }
     }
 
-    /// Bytes that gearmand 1.1.20 was sent and understood, and what they mean. They encode back to themselves.
+    /// Bytes that gearmand 1.1.20 was sent and understood, and what they mean. They encode back to
+    /// themselves.
     #[test]
     fn packets_seen_on_the_wire() {
         let high = Submit { priority: Priority::High, ..submission(b"f", b"same", b"second") };
