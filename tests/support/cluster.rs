@@ -42,6 +42,15 @@ struct Connection {
     closed: bool,
 }
 
+/// What crossed the border of an engine, for a test that keeps books.
+#[derive(Clone, Debug)]
+pub(crate) enum Seen {
+    /// The oldest thing that the session had sent and that was not handed in yet was handed in.
+    HandedIn(SessionId),
+    /// The engine put this out.
+    Output(Output),
+}
+
 /// The channel from one shard to another.
 #[derive(Debug, Default)]
 struct Channel(VecDeque<Message>);
@@ -69,6 +78,8 @@ pub(crate) struct Cluster {
     /// Gives each connection another descriptor, as if none were ever closed.
     descriptor: u32,
     notes: Vec<(ShardId, Note)>,
+    /// In order; only if somebody watches.
+    seen: Option<Vec<Seen>>,
 }
 
 impl Cluster {
@@ -90,6 +101,7 @@ impl Cluster {
             places: vec![0; n],
             descriptor: 10,
             notes: Vec::new(),
+            seen: None,
         }
     }
 
@@ -98,6 +110,17 @@ impl Cluster {
         assert!(capacity > 0, "a channel without room moves nothing");
         self.capacity = capacity;
         self
+    }
+
+    /// Somebody watches what goes in and comes out, and calls [`Cluster::seen`] now and then.
+    pub(crate) fn watched(mut self) -> Cluster {
+        self.seen = Some(Vec::new());
+        self
+    }
+
+    /// Takes what was seen.
+    pub(crate) fn seen(&mut self) -> Vec<Seen> {
+        self.seen.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     pub(crate) fn topology(&self) -> Topology {
@@ -224,6 +247,11 @@ impl Cluster {
         !self.channels[from.index()][to.index()].0.is_empty()
     }
 
+    /// The message that one shard will get next from another.
+    pub(crate) fn next_message(&self, from: ShardId, to: ShardId) -> Option<&Message> {
+        self.channels[from.index()][to.index()].0.front()
+    }
+
     /// Delivers the oldest message from one shard to another; false if there is none.
     pub(crate) fn deliver_one(&mut self, from: ShardId, to: ShardId) -> bool {
         let Some(message) = self.channels[from.index()][to.index()].0.pop_front() else { return false };
@@ -339,6 +367,9 @@ impl Cluster {
 
     fn handle(&mut self, shard: ShardId, input: Input<'_>) {
         let now = self.now();
+        if let (Some(seen), Some(session)) = (&mut self.seen, sender(&input)) {
+            seen.push(Seen::HandedIn(session));
+        }
         self.engines[shard.index()].handle(now, input);
         self.collect(shard);
     }
@@ -346,6 +377,9 @@ impl Cluster {
     /// Drains an engine: outputs to the sessions, messages into the channels as far as there is room.
     fn collect(&mut self, shard: ShardId) {
         while let Some(output) = self.engines[shard.index()].output() {
+            if let Some(seen) = &mut self.seen {
+                seen.push(Seen::Output(output.clone()));
+            }
             self.carry_out(shard, output);
         }
         for to in self.topology.all() {
@@ -399,5 +433,16 @@ impl Cluster {
             }
             self.hand_in(session, what);
         }
+    }
+}
+
+/// Who sent this.
+fn sender(input: &Input<'_>) -> Option<SessionId> {
+    match *input {
+        Input::Request(session, _)
+        | Input::Query(session, _)
+        | Input::Answer(session, _)
+        | Input::Finish(session, _) => Some(session),
+        _ => None,
     }
 }
