@@ -1,32 +1,85 @@
 //! The one door: events in, outputs out. Routes between the two halves until both are quiet.
-use crate::event::{Input, Output};
+use crate::event::{Event, Input, Output};
+use crate::functions::Functions;
 use crate::message::Message;
 use crate::outbox::Outbox;
-use crate::policy::Policy;
+use crate::policy::{Planted, Policy};
+use crate::sessions::Sessions;
 use crate::slot::{SessionId, ShardId, Topology};
 use crate::time::{Instant, Now};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// One shard of the job server.
+///
+/// [`Engine::handle`] takes what happened. Afterwards [`Engine::output`] is drained, and messages for other shards are
+/// taken with [`Engine::take_messages`] when there is room for them on the way. [`Engine::deadline`] says when to come
+/// back though nothing happened.
 #[derive(Debug)]
 pub struct Engine {
+    policy: Arc<Policy>,
+    sessions: Sessions,
+    functions: Functions,
     outbox: Outbox,
+    congested: bool,
 }
 
 impl Engine {
     /// The engine of one shard. All shards of a job server share topology and policy.
     pub fn new(shard: ShardId, topology: Topology, policy: Arc<Policy>) -> Engine {
-        let _ = policy;
-        Engine { outbox: Outbox::new(shard, topology.shards()) }
+        assert!(shard.0 < topology.shards());
+        Engine {
+            sessions: Sessions::new(topology, policy.clone()),
+            functions: Functions::new(shard, topology, policy.clone()),
+            outbox: Outbox::new(shard, topology.shards(), &policy),
+            policy,
+            congested: false,
+        }
     }
 
     /// Takes an event. When it returns, the engine is quiet.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
-        let _ = (now, input);
+        self.functions.advance(now, &mut self.outbox);
+        self.settle();
+        let out = &mut self.outbox;
+        match input {
+            Input::Request(session, request) => self.sessions.request(session, request, out),
+            Input::Message(_, message) => out.local.push_back(message),
+            Input::Query(session, query) => self.sessions.admin(session, query, out),
+            Input::Answer(session, reply) => self.sessions.answer_in_turn(session, reply, out),
+            Input::Opened(session, peer) => self.sessions.opened(session, peer, out),
+            Input::Finish(session, reason) => self.sessions.finish(session, reason, out),
+            Input::Closed(session, reason) => self.sessions.closed(session, reason, out),
+            Input::Count(Event::ConnectionRefused) => out.counters.connections_refused += 1,
+            Input::Count(Event::OutOfDescriptors) => out.counters.accept_out_of_descriptors += 1,
+            Input::Count(Event::PacketTooLarge) => out.counters.packets_too_large += 1,
+            Input::Tick => {}
+        }
+        self.settle();
+        self.functions.calm_down();
+        self.watch_outbox();
+    }
+
+    /// Hands messages between the halves until there are none.
+    fn settle(&mut self) {
+        while let Some(message) = self.outbox.local.pop_front() {
+            match message {
+                Message::ToFunctions(message) => self.functions.handle(message, &mut self.outbox),
+                Message::ToSessions(message) => self.sessions.handle(message, &mut self.outbox),
+            }
+        }
+    }
+
+    fn watch_outbox(&mut self) {
+        let full = self.outbox.bytes() > self.policy.outbox_bytes;
+        if full && !self.congested {
+            self.outbox.counters.outbox_full += 1;
+        }
+        self.congested = full;
     }
 
     /// What is to be done next; `None` when all is done.
+    #[inline]
     pub fn output(&mut self) -> Option<Output> {
         self.outbox.outputs.pop_front()
     }
@@ -38,13 +91,15 @@ impl Engine {
 
     /// Takes at most `most` messages for another shard, to be delivered in this order and after all taken before.
     pub fn take_messages(&mut self, to: ShardId, most: usize) -> Vec<Message> {
-        self.outbox.take(to, most)
+        let taken = self.outbox.take(to, most);
+        self.watch_outbox();
+        taken
     }
 
     /// Whether so much waits for other shards that no more requests should be read from sockets for now. Messages
     /// from other shards must still be handed in.
     pub fn congested(&self) -> bool {
-        false
+        self.congested && !self.policy.plants(Planted::UnboundedOutbox)
     }
 
     /// Bytes of messages that wait for other shards.
@@ -54,25 +109,28 @@ impl Engine {
 
     /// Whether requests of this session are unwelcome for now.
     pub fn paused(&self, session: SessionId) -> bool {
-        let _ = session;
-        false
+        self.sessions.paused(session)
     }
 
     /// When to call [`Engine::handle`] with [`Input::Tick`] at the latest.
     pub fn deadline(&self) -> Option<Instant> {
-        None
+        self.functions.deadline()
     }
 
     /// Jobs of this shard's functions now, queued and running.
     pub fn jobs(&self) -> u64 {
-        0
+        self.functions.count()
     }
 
     /// Jobs ever accepted by this shard's functions.
     pub fn jobs_accepted(&self) -> u64 {
-        0
+        self.outbox.counters.jobs_accepted
     }
 
     /// Asserts everything that must be true of a quiet engine. For tests: it walks the whole state.
-    pub fn check(&self) {}
+    pub fn check(&self) {
+        assert!(self.outbox.local.is_empty());
+        self.sessions.check();
+        self.functions.check();
+    }
 }

@@ -5,21 +5,21 @@
 #![no_std]
 extern crate alloc;
 
-pub mod slot;
-pub mod time;
+mod engine;
+pub mod event;
+mod functions;
+pub mod message;
+mod outbox;
 pub mod policy;
 pub mod report;
-pub mod message;
-pub mod event;
-mod outbox;
-mod engine;
+mod sessions;
+pub mod slot;
+pub mod time;
 
 pub use engine::Engine;
 pub use event::{CloseReason, Event, Input, Note, Output, Peer, Reply};
 pub use message::{Assignment, Candidate, Message, Submission, ToFunctions, ToSessions, Work};
-pub use policy::{Compat, Policy, Wakeup};
-#[cfg(feature = "planted")]
-pub use policy::Planted;
+pub use policy::{Compat, Planted, Policy, Wakeup};
 pub use report::{Query, Report};
 pub use slot::{HandlePrefix, JobHandle, JobId, SessionId, ShardId, Topology};
 pub use time::{Epoch, Instant, Now};

@@ -67,6 +67,15 @@ impl Work {
         matches!(self, Work::Complete(_) | Work::Fail | Work::Exception(_))
     }
 
+    /// What a worker hears if it does not hold the job (gearmand 1.1.20; the texts differ).
+    pub fn refusal(&self) -> Refusal {
+        match self {
+            Work::Data(_) | Work::Warning(_) => Refusal::UpdateForUnknownJob,
+            Work::Status(_) | Work::Complete(_) | Work::Fail => Refusal::ResultForUnknownJob,
+            Work::Exception(_) => Refusal::ExceptionForUnknownJob,
+        }
+    }
+
     /// Bytes that it carries.
     pub fn len(&self) -> usize {
         match self {
@@ -143,6 +152,9 @@ pub enum ToFunctions {
         timeout_ms: u64,
         /// The registration's turn: the least comes first.
         turn: i64,
+        /// The worker's nap, if it is asleep. It is not woken for jobs that wait already, as in gearmand, but for
+        /// later ones.
+        nap: Option<u32>,
     },
     /// The worker no longer knows a function.
     CantDo {
@@ -174,7 +186,7 @@ pub enum ToFunctions {
         /// The turn that the chosen registration gets, where functions take turns.
         turn: i64,
     },
-    /// The worker sleeps, unless there is a job for it. Answered `Wake` sooner or later.
+    /// The worker sleeps, unless there is a job for it; then the answer is `Wake` at once.
     Sleep {
         /// Who.
         worker: SessionId,
@@ -291,6 +303,13 @@ pub enum ToSessions {
         place: Place,
         /// Who answers.
         from: ShardId,
+    },
+    /// The function could not be registered: the owner has too many.
+    Unregistered {
+        /// The worker.
+        to: SessionId,
+        /// The function's name.
+        function: Bytes,
     },
     /// There is a job for the worker.
     Wake {

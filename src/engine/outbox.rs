@@ -1,8 +1,9 @@
 //! Where both halves put what they want done: outputs for the shell, messages for shards. Decides nothing.
-use crate::event::Output;
+use crate::event::{Output, Reply};
 use crate::message::Message;
+use crate::policy::{Planted, Policy};
 use crate::report::Counters;
-use crate::slot::ShardId;
+use crate::slot::{SessionId, ShardId};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -24,18 +25,21 @@ pub(crate) struct Outbox {
     lanes: Vec<Lane>,
     /// Sum over the lanes.
     bytes: usize,
+    /// A planted bug: lanes do not keep their order.
+    reorders: bool,
     /// What both halves count.
     pub(crate) counters: Counters,
 }
 
 impl Outbox {
-    pub(crate) fn new(shard: ShardId, shards: u16) -> Outbox {
+    pub(crate) fn new(shard: ShardId, shards: u16, policy: &Policy) -> Outbox {
         Outbox {
             shard,
             outputs: VecDeque::new(),
             local: VecDeque::new(),
             lanes: (0..shards).map(|_| Lane::default()).collect(),
             bytes: 0,
+            reorders: policy.plants(Planted::MessageReordered),
             counters: Counters::default(),
         }
     }
@@ -51,7 +55,18 @@ impl Outbox {
         let lane = &mut self.lanes[to.index()];
         lane.bytes += weight;
         self.bytes += weight;
-        lane.messages.push_back(message);
+        if self.reorders && lane.messages.len() % 3 == 1 {
+            let last = lane.messages.len() - 1;
+            lane.messages.insert(last, message);
+        } else {
+            lane.messages.push_back(message);
+        }
+    }
+
+    /// Tells a session something.
+    #[inline]
+    pub(crate) fn reply(&mut self, to: SessionId, reply: Reply) {
+        self.outputs.push_back(Output::Reply(to, reply));
     }
 
     /// Bytes that wait for other shards.

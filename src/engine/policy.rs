@@ -28,7 +28,8 @@ pub enum Wakeup {
 }
 
 /// A deliberate bug, to prove that the simulation sees it.
-#[cfg(feature = "planted")]
+///
+/// It can be switched on only where the crate is built with its feature `planted`, which no release has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Planted {
@@ -44,7 +45,6 @@ pub enum Planted {
     MessageReordered,
 }
 
-#[cfg(feature = "planted")]
 impl Planted {
     /// All of them.
     pub const ALL: [Planted; 10] = [
@@ -120,6 +120,18 @@ impl Policy {
             finished_memory: 16,
             #[cfg(feature = "planted")]
             planted: None,
+        }
+    }
+
+    /// Whether a deliberate bug is switched on. Always false, and optimised away, without the feature `planted`.
+    #[inline]
+    pub(crate) fn plants(&self, bug: Planted) -> bool {
+        #[cfg(feature = "planted")]
+        return self.planted == Some(bug);
+        #[cfg(not(feature = "planted"))]
+        {
+            let _ = bug;
+            false
         }
     }
 

@@ -1,5 +1,6 @@
 //! What administrators ask and hear: queries, reports, and how reports of several shards merge.
 use crate::slot::JobId;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::IpAddr;
@@ -58,7 +59,7 @@ pub enum Report {
     /// For [`Query::Jobs`] and [`Query::UniqueJobs`].
     Jobs(Vec<JobRow>),
     /// For [`Query::Counters`].
-    Counters(Counters),
+    Counters(Box<Counters>),
     /// For [`Query::UniqueStatus`].
     UniqueStatus(UniqueStatus),
     /// The order was carried out.
@@ -196,7 +197,7 @@ counters! {
     jobs_coalesced,
     /// Submissions refused by `maxqueue`.
     refused_queue_full,
-    /// Submissions refused by `--queued-bytes-max`.
+    /// Submissions refused by `--max-queued-bytes`.
     refused_queued_bytes,
     /// Requests refused because there are too many functions.
     refused_functions,
@@ -237,7 +238,7 @@ impl Query {
             Query::Status | Query::PriorityStatus => Report::Functions(Vec::new()),
             Query::Workers => Report::Workers(Vec::new()),
             Query::Jobs | Query::UniqueJobs => Report::Jobs(Vec::new()),
-            Query::Counters => Report::Counters(Counters::default()),
+            Query::Counters => Report::Counters(Box::default()),
             Query::UniqueStatus { .. } => Report::UniqueStatus(UniqueStatus::default()),
             Query::DropFunction { .. } => Report::Dropped(Vec::new()),
             Query::CancelJob { .. } => Report::UnknownJob,

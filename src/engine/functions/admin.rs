@@ -1,0 +1,139 @@
+//! Answering administrators: reports on functions and jobs, and the orders that concern them.
+use super::Functions;
+use super::job::{JobIx, JobState};
+use super::party::PartyIx;
+use crate::message::{Place, ToSessions, Work};
+use crate::outbox::Outbox;
+use crate::report::{DropRow, FunctionRow, JobRow, Query, Report, UniqueStatus};
+use crate::slot::SessionId;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+impl Functions {
+    pub(super) fn ask(
+        &mut self,
+        from: SessionId,
+        place: Place,
+        query: &Query,
+        exact: bool,
+        out: &mut Outbox,
+    ) {
+        let report = match query {
+            Query::Status | Query::PriorityStatus => self.report_functions(),
+            Query::Jobs | Query::UniqueJobs => self.report_jobs(),
+            Query::Counters => Report::Counters(Box::new(out.counters.clone())),
+            Query::UniqueStatus { unique } => Report::UniqueStatus(self.unique_status(unique)),
+            Query::MaxQueue { function, limits } => self.max_queue(function, *limits),
+            Query::CreateFunction { function } => self.create_function(function, out),
+            Query::DropFunction { function } => self.drop_function(function, exact),
+            Query::CancelJob { handle } => self.cancel_job(handle, out),
+            Query::Workers => unreachable!("sessions report on workers"),
+        };
+        self.tell(from, ToSessions::Answer { to: from, place, report: Box::new(report) }, out);
+    }
+
+    fn report_functions(&self) -> Report {
+        let rows = self.functions.iter().map(|(_, function)| FunctionRow {
+            function: function.name.clone(),
+            queued: function.queued(),
+            running: function.running,
+            workers: function.workers,
+        });
+        Report::Functions(rows.collect())
+    }
+
+    fn report_jobs(&self) -> Report {
+        let rows = self.jobs.iter().map(|(ix, job)| JobRow {
+            job: job.id,
+            unique: self.unique_of(ix),
+            retries: job.retries,
+            ignored: job.ignored(),
+            stored: job.background(),
+        });
+        Report::Jobs(rows.collect())
+    }
+
+    /// The job with this unique that was accepted last, in any function. An empty unique is never found, and `-`
+    /// not either: such jobs are filed under their workload.
+    fn unique_status(&self, unique: &[u8]) -> UniqueStatus {
+        if unique == b"-" || unique.is_empty() {
+            return UniqueStatus::default();
+        }
+        let found = self.functions.iter().filter_map(|(function, _)| {
+            let hash = self.keys.hash(function, unique);
+            self.uniques.find(hash, |ix| {
+                let job = self.jobs.get(ix);
+                job.function == function && job.unique(self.function_len(function)) == unique
+            })
+        });
+        let latest = found.max_by_key(|&ix| self.jobs.get(ix).id.sequence());
+        latest.map_or_else(UniqueStatus::default, |ix| UniqueStatus {
+            status: self.status_at(ix),
+            clients: self.jobs.get(ix).clients().count() as u32,
+            sequence: self.jobs.get(ix).id.sequence(),
+        })
+    }
+
+    /// Limits are kept with the function: without one, nothing is remembered (gearmand 1.1.20).
+    fn max_queue(&mut self, name: &[u8], limits: [u32; 3]) -> Report {
+        if let Some(function) = self.functions.find(name) {
+            self.functions.get_mut(function).limits = limits;
+        }
+        Report::Done
+    }
+
+    fn create_function(&mut self, name: &[u8], out: &mut Outbox) -> Report {
+        match self.functions.find_or_create(name) {
+            Some(_) => Report::Done,
+            None => {
+                out.counters.refused_functions += 1;
+                Report::TooManyFunctions
+            }
+        }
+    }
+
+    /// With `exact`, the function of this name; else every function whose name is equal but for case.
+    fn drop_function(&mut self, name: &[u8], exact: bool) -> Report {
+        let found: Vec<_> = if exact {
+            self.functions.find(name).into_iter().collect()
+        } else {
+            let matches = self.functions.iter().filter(|(_, f)| f.name.eq_ignore_ascii_case(name));
+            matches.map(|(ix, _)| ix).collect()
+        };
+        let rows = found.into_iter().map(|ix| {
+            let function: Bytes = self.functions.get(ix).name.clone();
+            let dropped = !self.functions.get(ix).in_use();
+            if dropped {
+                self.functions.drop(ix);
+            }
+            DropRow { function, dropped }
+        });
+        Report::Dropped(rows.collect())
+    }
+
+    fn cancel_job(&mut self, handle: &[u8], out: &mut Outbox) -> Report {
+        let found = self.policy.handle_prefix.parse(handle).and_then(|id| self.jobs.find(id));
+        let Some(ix) = found else { return Report::UnknownJob };
+        out.counters.jobs_cancelled += 1;
+        self.tell_clients(ix, Work::Fail, out);
+        if self.jobs.get(ix).state() == JobState::Running {
+            self.forget_clients(ix);
+            // A later submission with the same unique makes a new job.
+            self.unfile(ix);
+            self.jobs.get_mut(ix).cancel();
+        } else {
+            self.end(ix, out);
+        }
+        Report::Done
+    }
+
+    /// The clients of a job have heard the last of it.
+    fn forget_clients(&mut self, ix: JobIx) {
+        let clients: Vec<PartyIx> = self.jobs.get(ix).clients().collect();
+        self.jobs.get_mut(ix).detach_all();
+        for client in clients {
+            self.parties.get_mut(client).attached.leave();
+        }
+    }
+}

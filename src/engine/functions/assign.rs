@@ -1,0 +1,302 @@
+//! Giving jobs to workers: registrations, peek, take, sleep, wake.
+//!
+//! A worker that sleeps was told of no job that it could have. Each job that enters a queue wakes one sleeper (or as
+//! many as the policy says); whatever may go wrong with that one is made good: it leaves, it takes something else, it
+//! was awake already, or it does not come within [`crate::Policy::wake_patience`].
+use super::job::{FunctionIx, JobIx, JobState};
+use super::party::{PartyIx, Sleep, Sleeper};
+use super::{Functions, priorities};
+use crate::message::{Assignment, Candidate, Place, ToSessions};
+use crate::outbox::Outbox;
+use crate::policy::{Planted, Wakeup};
+use crate::slot::SessionId;
+use bytes::Bytes;
+use core::time::Duration;
+use ringgear_protocol::{GrabKind, Priority};
+
+impl Functions {
+    pub(super) fn can_do(
+        &mut self,
+        worker: SessionId,
+        name: &[u8],
+        timeout_ms: u64,
+        turn: i64,
+        nap: Option<u32>,
+        out: &mut Outbox,
+    ) {
+        let Some(function) = self.functions.find_or_create(name) else {
+            out.counters.refused_functions += 1;
+            let function = Bytes::copy_from_slice(name);
+            return self.tell(worker, ToSessions::Unregistered { to: worker, function }, out);
+        };
+        let ix = self.parties.find_or_create(worker);
+        self.functions.get_mut(function).workers += 1;
+        self.parties.register(ix, function, timeout_ms, turn);
+        if let Some(nap) = nap {
+            let party = self.parties.get_mut(ix);
+            if party.sleep == Sleep::Awake {
+                (party.sleep, party.nap) = (Sleep::Asleep, nap);
+            }
+        }
+        if self.parties.get(ix).sleep == Sleep::Asleep {
+            self.list_as_sleeper(ix);
+        }
+    }
+
+    pub(super) fn cant_do(&mut self, worker: SessionId, name: &[u8], out: &mut Outbox) {
+        let found = self.parties.find(worker).zip(self.functions.find(name));
+        let Some((ix, function)) = found else { return };
+        let Some(registration) = self.parties.deregister(ix, function) else { return };
+        self.functions.get_mut(function).workers -= registration.count;
+        self.give_back(ix, Some(function), out);
+        if matches!(self.parties.get(ix).sleep, Sleep::Woken(_)) {
+            self.wake_another(function, out);
+        }
+    }
+
+    pub(super) fn reset_abilities(&mut self, worker: SessionId, out: &mut Outbox) {
+        if let Some(ix) = self.parties.find(worker) {
+            self.drop_registrations(ix, out);
+        }
+    }
+
+    pub(super) fn peek(&mut self, worker: SessionId, place: Place, out: &mut Outbox) {
+        let best = self.parties.find(worker).and_then(|ix| {
+            self.rouse(ix);
+            let (at, job) = self.best(ix, out)?;
+            let turn = self.parties.get(ix).registrations[at].turn;
+            Some(Candidate { priority: self.jobs.get(job).priority(), turn })
+        });
+        self.tell(worker, ToSessions::Best { to: worker, place, from: self.shard, best }, out);
+    }
+
+    pub(super) fn take(
+        &mut self,
+        worker: SessionId,
+        place: Place,
+        kind: GrabKind,
+        turn: i64,
+        out: &mut Outbox,
+    ) {
+        let taken = self.parties.find(worker).and_then(|ix| {
+            let woken_for = self.rouse(ix);
+            let (at, job) = self.best(ix, out)?;
+            let assignment = self.assign(ix, at, job, kind);
+            if self.policy.turns() {
+                self.parties.turn_to_back(ix, at, turn);
+            }
+            if let Some(function) = woken_for.filter(|&function| function != self.jobs.get(job).function) {
+                // It was woken for another job, which is now for somebody else.
+                self.wake_another(function, out);
+            }
+            Some(assignment)
+        });
+        let answer = match taken {
+            Some(assignment) => ToSessions::Assigned { to: worker, place, assignment },
+            None => ToSessions::Nothing { to: worker, place, from: self.shard },
+        };
+        self.tell(worker, answer, out);
+    }
+
+    /// The job that a worker would be given: the position of its registration, and the job. Abandoned jobs that
+    /// stand before it are discarded.
+    fn best(&mut self, ix: PartyIx, out: &mut Outbox) -> Option<(usize, JobIx)> {
+        if self.policy.priority_first() {
+            Priority::ALL.into_iter().find_map(|priority| self.best_of(ix, 1 << priority as u8, out))
+        } else {
+            self.best_of(ix, 0b111, out)
+        }
+    }
+
+    /// The same among the priorities of `mask`: the first registration that has a job, in it the highest priority.
+    fn best_of(&mut self, ix: PartyIx, mask: u8, out: &mut Outbox) -> Option<(usize, JobIx)> {
+        let count = self.parties.get(ix).registrations.len();
+        (0..count).find_map(|at| {
+            let function = self.parties.get(ix).registrations[at].function;
+            let ready = self.functions.ready(function) & mask;
+            if ready == 0 {
+                return None;
+            }
+            self.first_wanted(function, ready, out).map(|job| (at, job))
+        })
+    }
+
+    /// The first job of a function that somebody wants, by priority; those before it that nobody wants are
+    /// discarded.
+    fn first_wanted(&mut self, function: FunctionIx, ready: u8, out: &mut Outbox) -> Option<JobIx> {
+        if self.policy.plants(Planted::PriorityInversion) {
+            let last = priorities(ready).last()?;
+            return self.functions.get(function).queues[last as usize].head();
+        }
+        for priority in priorities(ready) {
+            while let Some(job) = self.functions.get(function).queues[priority as usize].head() {
+                if !self.jobs.get(job).ignored() {
+                    return Some(job);
+                }
+                out.counters.jobs_abandoned += 1;
+                self.end(job, out);
+            }
+        }
+        None
+    }
+
+    /// Makes the worker the holder of a queued job.
+    fn assign(&mut self, ix: PartyIx, at: usize, job: JobIx, kind: GrabKind) -> Assignment {
+        let registration = self.parties.get(ix).registrations[at];
+        if self.policy.plants(Planted::TwoHolders) && self.sequence.is_multiple_of(8) {
+            return self.assignment(job, kind);
+        }
+        self.unqueue(job);
+        let running = self.jobs.get_mut(job);
+        running.go(JobState::Running, Some(ix));
+        if registration.timeout_ms > 0 {
+            let deadline = self.now.instant.after(Duration::from_millis(registration.timeout_ms));
+            self.timers.arm(running, deadline);
+        }
+        let id = running.id;
+        self.functions.get_mut(registration.function).running += 1;
+        let jobs = &self.jobs;
+        let held = &mut self.parties.get_mut(ix).held;
+        held.add(id, |id| jobs.find(id).is_some_and(|job| jobs.get(job).holder() == Some(ix)));
+        self.assignment(job, kind)
+    }
+
+    fn assignment(&self, ix: JobIx, kind: GrabKind) -> Assignment {
+        let job = self.jobs.get(ix);
+        Assignment {
+            job: job.id,
+            kind,
+            function_len: self.function_len(job.function) as u16,
+            unique_len: job.unique_len,
+            body: Bytes::copy_from_slice(&job.body),
+            reducer: job.extra.as_ref().and_then(|extra| extra.reducer.clone()),
+        }
+    }
+
+    /// The worker grabs: it is awake. Returns the function that it was woken for.
+    fn rouse(&mut self, ix: PartyIx) -> Option<FunctionIx> {
+        let party = self.parties.get_mut(ix);
+        match core::mem::replace(&mut party.sleep, Sleep::Awake) {
+            Sleep::Woken(function) => Some(function),
+            Sleep::Awake | Sleep::Asleep => None,
+        }
+    }
+
+    pub(super) fn sleep(&mut self, worker: SessionId, nap: u32, out: &mut Outbox) {
+        let Some(ix) = self.parties.find(worker) else { return };
+        self.parties.get_mut(ix).nap = nap;
+        if let Some((at, _)) = self.best(ix, out) {
+            let function = self.parties.get(ix).registrations[at].function;
+            self.wake(ix, function, out);
+        } else {
+            self.parties.get_mut(ix).sleep = Sleep::Asleep;
+            self.list_as_sleeper(ix);
+        }
+    }
+
+    /// Enters a sleeping worker with each of its functions, where it is not entered still.
+    fn list_as_sleeper(&mut self, ix: PartyIx) {
+        for at in 0..self.parties.get(ix).registrations.len() {
+            let registration = &mut self.parties.get_mut(ix).registrations[at];
+            if registration.listed.is_some() {
+                continue;
+            }
+            let stamp = self.stamp;
+            self.stamp = stamp.saturating_add(1);
+            registration.listed = Some(stamp);
+            let function = registration.function;
+            self.sweep_sleepers(function);
+            self.functions.get_mut(function).sleepers.push_back(Sleeper { party: ix, stamp });
+        }
+    }
+
+    /// Workers that left stay in the list of sleepers until it is twice as long as it need be.
+    fn sweep_sleepers(&mut self, ix: FunctionIx) {
+        let function = self.functions.get_mut(ix);
+        if function.sleepers.len() > 2 * function.workers as usize + 16 {
+            let parties = &mut self.parties;
+            function.sleepers.retain(|sleeper| {
+                parties.registration(sleeper.party, ix).is_some_and(|r| r.listed == Some(sleeper.stamp))
+            });
+        }
+    }
+
+    fn wake(&mut self, ix: PartyIx, function: FunctionIx, out: &mut Outbox) {
+        let party = self.parties.get_mut(ix);
+        party.sleep = Sleep::Woken(function);
+        let (to, nap) = (party.session, party.nap);
+        self.tell(to, ToSessions::Wake { to, from: self.shard, function: function.0, nap }, out);
+    }
+
+    /// Wakes the sleeper that has waited longest. False if nobody sleeps beside the function.
+    fn wake_one(&mut self, function: FunctionIx, out: &mut Outbox) -> bool {
+        while let Some(sleeper) = self.functions.get_mut(function).sleepers.pop_front() {
+            let registration = self.parties.registration(sleeper.party, function);
+            let Some(registration) = registration.filter(|r| r.listed == Some(sleeper.stamp)) else {
+                continue;
+            };
+            registration.listed = None;
+            if self.parties.get(sleeper.party).sleep == Sleep::Asleep {
+                self.wake(sleeper.party, function, out);
+                return true;
+            }
+        }
+        false
+    }
+
+    fn wake_all(&mut self, function: FunctionIx, out: &mut Outbox) {
+        while self.wake_one(function, out) {}
+    }
+
+    /// A job has entered its queue: wakes whom the policy says.
+    pub(super) fn wake_for(&mut self, ix: JobIx, out: &mut Outbox) {
+        let (function, id) = (self.jobs.get(ix).function, self.jobs.get(ix).id);
+        if self.policy.plants(Planted::LostWakeup) && id.sequence().is_multiple_of(8) {
+            return;
+        }
+        match self.policy.wakeup {
+            Wakeup::All => self.wake_all(function, out),
+            Wakeup::AtMost(most) => {
+                let _ = (0..most.get()).all(|_| self.wake_one(function, out));
+            }
+            Wakeup::Paced => {
+                // Without other sleepers nobody is left to be woken later: whoever falls asleep from now on looks
+                // at the queue first.
+                if self.wake_one(function, out) && !self.functions.get(function).sleepers.is_empty() {
+                    self.timers.be_patient(id, self.now.instant.after(self.policy.wake_patience));
+                }
+            }
+        }
+    }
+
+    /// A worker that was woken will not take the function's job: another one is to have it, if it is still there.
+    pub(super) fn wake_another(&mut self, function: FunctionIx, out: &mut Outbox) {
+        if !self.functions.exists(function) || self.policy.wakeup == Wakeup::All {
+            return;
+        }
+        let ready = self.functions.ready(function);
+        let Some(priority) = priorities(ready).next() else { return };
+        if let Some(job) = self.functions.get(function).queues[priority as usize].head() {
+            self.wake_for(job, out);
+        }
+    }
+
+    pub(super) fn not_asleep(&mut self, worker: SessionId, function: FunctionIx, nap: u32, out: &mut Outbox) {
+        if let Some(ix) = self.parties.find(worker) {
+            let party = self.parties.get_mut(ix);
+            if party.nap == nap && matches!(party.sleep, Sleep::Woken(_)) {
+                party.sleep = Sleep::Awake;
+            }
+        }
+        self.wake_another(function, out);
+    }
+
+    /// A job is still queued although somebody was woken for it a while ago: everybody is, now.
+    pub(super) fn lose_patience(&mut self, job: JobIx, out: &mut Outbox) {
+        let function = self.jobs.get(job).function;
+        if !self.functions.get(function).sleepers.is_empty() {
+            out.counters.wakeups_escalated += 1;
+            self.wake_all(function, out);
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! One function: its queues, counts and limits, and the workers that may sleep beside it.
+use super::job::FunctionIx;
+use super::party::Sleeper;
+use super::queue::Queue;
+use crate::policy::Policy;
+use crate::slot::Slot;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::hash::BuildHasher;
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use ringgear_protocol::Priority;
+
+/// A function. It comes into being when its name is first used and stays until `drop function`.
+#[derive(Debug)]
+pub(crate) struct Function {
+    pub(crate) name: Bytes,
+    pub(crate) slot: Slot,
+    /// By priority.
+    pub(crate) queues: [Queue; 3],
+    /// Jobs that wait for their time, by priority.
+    pub(crate) scheduled: [u32; 3],
+    pub(crate) running: u32,
+    /// `maxqueue` by priority; 0 is none.
+    pub(crate) limits: [u32; 3],
+    /// Registrations.
+    pub(crate) workers: u32,
+    /// Workers to wake, the one that has slept longest first. Lazily kept: an entry may be of a worker that is
+    /// awake or gone, and is passed over; a registration is never here twice (`Registration::listed`).
+    pub(crate) sleepers: VecDeque<Sleeper>,
+}
+
+impl Function {
+    fn new(name: Bytes) -> Function {
+        Function {
+            slot: Slot::of(&name),
+            name,
+            queues: [Queue::default(); 3],
+            scheduled: [0; 3],
+            running: 0,
+            limits: [0; 3],
+            workers: 0,
+            sleepers: VecDeque::new(),
+        }
+    }
+
+    /// Jobs, queued by priority, scheduled ones included.
+    pub(crate) fn queued(&self) -> [u32; 3] {
+        [0, 1, 2].map(|p| self.queues[p].len() + self.scheduled[p])
+    }
+
+    /// Jobs, queued and running.
+    pub(crate) fn total(&self) -> u32 {
+        self.queued().iter().sum::<u32>() + self.running
+    }
+
+    /// Whether a submission of this priority is one too many: `maxqueue` counts all jobs of the function, running
+    /// ones and other priorities included (gearmand 1.1.20).
+    pub(crate) fn full(&self, priority: Priority) -> bool {
+        let limit = self.limits[priority as usize];
+        limit > 0 && self.total() >= limit
+    }
+
+    /// Whether `drop function` must leave it.
+    pub(crate) fn in_use(&self) -> bool {
+        self.workers > 0 || self.total() > 0
+    }
+}
+
+/// All functions of a shard.
+#[derive(Debug)]
+pub(crate) struct FunctionTable {
+    functions: Vec<Option<Function>>,
+    /// Per function a bit per priority whose queue is not empty: what a worker with many functions looks through.
+    ready: Vec<u8>,
+    names: HashTable<u32>,
+    hasher: FixedState,
+    vacant: Vec<u32>,
+    most: u32,
+}
+
+impl FunctionTable {
+    pub(crate) fn new(policy: &Policy) -> FunctionTable {
+        FunctionTable {
+            functions: Vec::new(),
+            ready: Vec::new(),
+            names: HashTable::new(),
+            hasher: FixedState::with_seed(policy.hash_seed),
+            vacant: Vec::new(),
+            most: policy.functions,
+        }
+    }
+
+    /// Functions now.
+    pub(crate) fn count(&self) -> usize {
+        self.names.len()
+    }
+
+    pub(crate) fn find(&self, name: &[u8]) -> Option<FunctionIx> {
+        let hash = self.hasher.hash_one(name);
+        self.names.find(hash, |&ix| self.get(FunctionIx(ix)).name == name).map(|&ix| FunctionIx(ix))
+    }
+
+    /// The function with this name, new if need be; `None` if there are too many.
+    pub(crate) fn find_or_create(&mut self, name: &[u8]) -> Option<FunctionIx> {
+        if let Some(found) = self.find(name) {
+            return Some(found);
+        }
+        if self.count() >= self.most as usize {
+            return None;
+        }
+        let function = Some(Function::new(Bytes::copy_from_slice(name)));
+        let ix = match self.vacant.pop() {
+            Some(ix) => {
+                self.functions[ix as usize] = function;
+                ix
+            }
+            None => {
+                self.functions.push(function);
+                self.ready.push(0);
+                self.functions.len() as u32 - 1
+            }
+        };
+        let FunctionTable { names, functions, hasher, .. } = self;
+        let name_of = |&ix: &u32| functions[ix as usize].as_ref().map_or(&[][..], |f| &f.name[..]);
+        names.insert_unique(hasher.hash_one(name), ix, |ix| hasher.hash_one(name_of(ix)));
+        Some(FunctionIx(ix))
+    }
+
+    /// Forgets a function that is not in use.
+    pub(crate) fn drop(&mut self, ix: FunctionIx) {
+        let function = self.functions[ix.0 as usize].take().expect("the function exists");
+        assert!(!function.in_use() && self.ready[ix.0 as usize] == 0, "a function in use is not dropped");
+        if let Ok(entry) = self.names.find_entry(self.hasher.hash_one(&function.name[..]), |&at| at == ix.0) {
+            entry.remove();
+        }
+        self.vacant.push(ix.0);
+    }
+
+    pub(crate) fn exists(&self, ix: FunctionIx) -> bool {
+        self.functions.get(ix.0 as usize).is_some_and(Option::is_some)
+    }
+
+    pub(crate) fn get(&self, ix: FunctionIx) -> &Function {
+        self.functions[ix.0 as usize].as_ref().expect("a function in use exists")
+    }
+
+    pub(crate) fn get_mut(&mut self, ix: FunctionIx) -> &mut Function {
+        self.functions[ix.0 as usize].as_mut().expect("a function in use exists")
+    }
+
+    /// A bit per priority (bit 0 is high) whose queue holds something.
+    #[inline]
+    pub(crate) fn ready(&self, ix: FunctionIx) -> u8 {
+        self.ready[ix.0 as usize]
+    }
+
+    /// To be called after each change of a queue.
+    #[inline]
+    pub(crate) fn note_ready(&mut self, ix: FunctionIx, priority: Priority) {
+        let bit = 1 << priority as u8;
+        let some = self.get(ix).queues[priority as usize].len() > 0;
+        let ready = &mut self.ready[ix.0 as usize];
+        *ready = if some { *ready | bit } else { *ready & !bit };
+    }
+
+    /// Every function, in no order that may be shown.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (FunctionIx, &Function)> {
+        let numbered = self.functions.iter().enumerate();
+        numbered.filter_map(|(ix, function)| Some((FunctionIx(ix as u32), function.as_ref()?)))
+    }
+}

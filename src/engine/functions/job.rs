@@ -1,0 +1,275 @@
+//! One job: what it is, where it stands, and the only moves it may make. Tables of jobs are in `jobs.rs`.
+use super::party::PartyIx;
+use crate::slot::JobId;
+use crate::time::{Epoch, Instant};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use ringgear_protocol::Priority;
+
+/// A place in the table of jobs. Reused; a [`JobId`] is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct JobIx(pub(crate) u32);
+
+/// A place in the table of functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct FunctionIx(pub(crate) u32);
+
+/// Where a job stands. A job that ends leaves the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JobState {
+    /// Waits for its time, outside the queues.
+    Scheduled,
+    /// Stands in the queue of its priority.
+    Queued,
+    /// Is held by a worker.
+    Running,
+}
+
+/// A job. Kept small: a million of them may wait (56 bytes and the body).
+#[derive(Debug)]
+pub(crate) struct Job {
+    /// Function, NUL, unique, NUL, workload.
+    pub(crate) body: Box<[u8]>,
+    pub(crate) id: JobId,
+    /// What few jobs have.
+    pub(crate) extra: Option<Box<Extra>>,
+    pub(crate) function: FunctionIx,
+    /// Neighbours in the queue; meaningful while `Queued`. Kept by `queue.rs`.
+    pub(crate) next: Option32,
+    pub(crate) previous: Option32,
+    /// The worker that holds it; set exactly while `Running`.
+    holder: Option32,
+    /// The first attached client; the others are in `extra`.
+    first_client: Option32,
+    pub(crate) unique_len: u8,
+    state: JobState,
+    traits: u8,
+    /// Lost attempts.
+    pub(crate) retries: u8,
+}
+
+/// What few jobs have.
+#[derive(Debug, Default)]
+pub(crate) struct Extra {
+    /// Attached clients after the first, in the order in which they came.
+    pub(crate) more_clients: Vec<PartyIx>,
+    /// Not before this time; `Scheduled` jobs have it.
+    pub(crate) epoch: Option<Epoch>,
+    pub(crate) reducer: Option<Box<[u8]>>,
+    /// When the holder has had enough time; also in `timers.rs`.
+    pub(crate) deadline: Option<Instant>,
+    /// From the last WORK_STATUS of this attempt.
+    pub(crate) numerator: u32,
+    pub(crate) denominator: u32,
+}
+
+/// `Option<u32>` in four bytes; the largest number is not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Option32(u32);
+
+impl Option32 {
+    pub(crate) const NONE: Option32 = Option32(u32::MAX);
+
+    pub(crate) fn some(number: u32) -> Option32 {
+        assert!(number != u32::MAX);
+        Option32(number)
+    }
+
+    pub(crate) fn get(self) -> Option<u32> {
+        (self.0 != u32::MAX).then_some(self.0)
+    }
+}
+
+const PRIORITY: u8 = 0b11;
+/// Somebody submitted it in the background: it is done even if nobody listens.
+const BACKGROUND: u8 = 1 << 2;
+/// Nobody wants it any more; it is discarded when a worker comes across it.
+const IGNORED: u8 = 1 << 3;
+/// An administrator cancelled it while it ran.
+const CANCELLED: u8 = 1 << 4;
+/// It is in the index of uniques.
+const FILED: u8 = 1 << 5;
+
+impl Job {
+    pub(crate) fn new(
+        id: JobId,
+        function: FunctionIx,
+        priority: Priority,
+        background: bool,
+        unique_len: u8,
+        body: Box<[u8]>,
+    ) -> Job {
+        Job {
+            body,
+            id,
+            extra: None,
+            function,
+            next: Option32::NONE,
+            previous: Option32::NONE,
+            holder: Option32::NONE,
+            first_client: Option32::NONE,
+            unique_len,
+            state: JobState::Queued,
+            traits: priority as u8 | if background { BACKGROUND } else { 0 },
+            retries: 0,
+        }
+    }
+
+    pub(crate) fn state(&self) -> JobState {
+        self.state
+    }
+
+    /// Makes a move; every other one is a bug of ours. `holder` is the worker that gets the job.
+    pub(crate) fn go(&mut self, to: JobState, holder: Option<PartyIx>) {
+        use JobState::*;
+        let legal = matches!((self.state, to), (Queued, Scheduled | Running) | (Scheduled | Running, Queued));
+        assert!(legal, "job {:?} cannot go from {:?} to {to:?}", self.id, self.state);
+        assert!(holder.is_some() == (to == Running), "a job has a holder exactly while it runs");
+        self.state = to;
+        self.holder = holder.map_or(Option32::NONE, |party| Option32::some(party.0));
+    }
+
+    pub(crate) fn holder(&self) -> Option<PartyIx> {
+        self.holder.get().map(PartyIx)
+    }
+
+    pub(crate) fn priority(&self) -> Priority {
+        Priority::ALL[usize::from(self.traits & PRIORITY)]
+    }
+
+    fn has(&self, bit: u8) -> bool {
+        self.traits & bit != 0
+    }
+
+    fn put(&mut self, bit: u8, on: bool) {
+        self.traits = if on { self.traits | bit } else { self.traits & !bit };
+    }
+
+    pub(crate) fn background(&self) -> bool {
+        self.has(BACKGROUND)
+    }
+
+    /// Somebody joined in the background: the job is wanted whoever leaves.
+    pub(crate) fn join_background(&mut self) {
+        self.put(BACKGROUND, true);
+        self.put(IGNORED, false);
+    }
+
+    pub(crate) fn ignored(&self) -> bool {
+        self.has(IGNORED)
+    }
+
+    pub(crate) fn cancelled(&self) -> bool {
+        self.has(CANCELLED)
+    }
+
+    /// An administrator wants it no more.
+    pub(crate) fn cancel(&mut self) {
+        self.put(CANCELLED | IGNORED, true);
+        self.put(BACKGROUND, false);
+    }
+
+    pub(crate) fn filed(&self) -> bool {
+        self.has(FILED)
+    }
+
+    pub(crate) fn set_filed(&mut self, on: bool) {
+        self.put(FILED, on);
+    }
+
+    pub(crate) fn extra(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+
+    /// The attached clients, in the order in which they came; one that attached twice is there twice.
+    pub(crate) fn clients(&self) -> impl Iterator<Item = PartyIx> + '_ {
+        let more = self.extra.as_ref().map_or(&[][..], |extra| &extra.more_clients[..]);
+        self.first_client.get().map(PartyIx).into_iter().chain(more.iter().copied())
+    }
+
+    /// A client wants to hear of the job.
+    pub(crate) fn attach(&mut self, client: PartyIx) {
+        self.put(IGNORED, false);
+        if self.first_client == Option32::NONE {
+            self.first_client = Option32::some(client.0);
+        } else {
+            self.extra().more_clients.push(client);
+        }
+    }
+
+    /// A client left; all its attachments end. If nobody else wants the job, it is ignored from now on.
+    pub(crate) fn detach(&mut self, client: PartyIx) {
+        let mut rest: Vec<PartyIx> = self.clients().filter(|&other| other != client).collect();
+        self.first_client = Option32::NONE;
+        if !rest.is_empty() {
+            self.first_client = Option32::some(rest.remove(0).0);
+        }
+        if let Some(extra) = self.extra.as_mut() {
+            extra.more_clients = rest;
+        }
+        if self.first_client == Option32::NONE && !self.background() {
+            self.put(IGNORED, true);
+        }
+    }
+
+    /// Nobody is attached from now on.
+    pub(crate) fn detach_all(&mut self) {
+        self.first_client = Option32::NONE;
+        if let Some(extra) = self.extra.as_mut() {
+            extra.more_clients = Vec::new();
+        }
+    }
+
+    /// The unique; `function_len` is the length of the function's name.
+    pub(crate) fn unique(&self, function_len: usize) -> &[u8] {
+        &self.body[function_len + 1..][..usize::from(self.unique_len)]
+    }
+
+    pub(crate) fn workload(&self, function_len: usize) -> &[u8] {
+        &self.body[function_len + usize::from(self.unique_len) + 2..]
+    }
+
+    /// What the job counts against `--max-queued-bytes`.
+    pub(crate) fn bytes(&self) -> u64 {
+        (self.body.len() + size_of::<Job>()) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::slot::Slot;
+
+    #[test]
+    fn a_job_stays_small() {
+        assert_eq!(size_of::<Job>(), 56);
+    }
+
+    #[test]
+    fn leaving_clients_leave_it_ignored_only_without_background() {
+        let id = JobId::new(1, Slot::of(b"f"));
+        let mut job = Job::new(id, FunctionIx(0), Priority::Normal, false, 0, (*b"f\0\0").into());
+        job.attach(PartyIx(1));
+        job.attach(PartyIx(2));
+        job.attach(PartyIx(1));
+        job.detach(PartyIx(1));
+        assert_eq!(job.clients().collect::<Vec<_>>(), [PartyIx(2)]);
+        assert!(!job.ignored());
+        job.detach(PartyIx(2));
+        assert!(job.ignored());
+        job.join_background();
+        assert!(!job.ignored());
+        job.attach(PartyIx(3));
+        job.detach(PartyIx(3));
+        assert!(!job.ignored());
+    }
+
+    #[test]
+    #[should_panic(expected = "cannot go")]
+    fn a_running_job_cannot_run_again() {
+        let id = JobId::new(1, Slot::of(b"f"));
+        let mut job = Job::new(id, FunctionIx(0), Priority::Normal, false, 0, (*b"f\0\0").into());
+        job.go(JobState::Running, Some(PartyIx(1)));
+        job.go(JobState::Running, Some(PartyIx(2)));
+    }
+}

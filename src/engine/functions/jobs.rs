@@ -1,0 +1,210 @@
+//! The table of jobs: places for them in segments that never move, and the way from a job's number to its place.
+use super::job::{Job, JobIx};
+use crate::slot::JobId;
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+use hashbrown::HashMap;
+
+/// Jobs in a segment.
+const SEGMENT: u32 = 256;
+/// Sequences in a page.
+const PAGE: u64 = 64;
+
+#[derive(Debug)]
+enum Place {
+    Free { next: u32 },
+    Used(Job),
+}
+
+/// A block of places. It is given back when its last job ends.
+#[derive(Debug)]
+struct Segment {
+    places: Vec<Place>,
+    /// The first free place, or [`SEGMENT`] if none.
+    free: u32,
+    used: u32,
+}
+
+/// Where the jobs of 64 successive sequences stand; given back when the last of them ends.
+#[derive(Debug)]
+struct Page {
+    at: [u32; PAGE as usize],
+    used: u32,
+}
+
+/// A page's entry for a sequence that is not in the table.
+const ABSENT: u32 = u32::MAX;
+
+/// All jobs of a shard.
+#[derive(Debug, Default)]
+pub(crate) struct Jobs {
+    segments: Vec<Option<Box<Segment>>>,
+    /// Segments with a free place; the first is filled first, so that the last ones empty.
+    open: BTreeSet<u32>,
+    /// Numbers of segments that were given back.
+    vacant: BTreeSet<u32>,
+    pages: HashMap<u64, Box<Page>, foldhash::fast::FixedState>,
+    count: u64,
+}
+
+impl Jobs {
+    /// Jobs now.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Adds a job whose sequence is not in the table.
+    pub(crate) fn insert(&mut self, job: Job) -> JobIx {
+        let sequence = job.id.sequence();
+        let number = match self.open.first() {
+            Some(&number) => number,
+            None => self.add_segment(),
+        };
+        let segment = self.segments[number as usize].as_mut().expect("open segments exist");
+        let at = segment.free;
+        let Place::Free { next } = segment.places[at as usize] else {
+            unreachable!("the free list leads to free places")
+        };
+        segment.places[at as usize] = Place::Used(job);
+        segment.free = next;
+        segment.used += 1;
+        if next == SEGMENT {
+            self.open.remove(&number);
+        }
+        let ix = number * SEGMENT + at;
+        let page = self
+            .pages
+            .entry(sequence / PAGE)
+            .or_insert_with(|| Box::new(Page { at: [ABSENT; PAGE as usize], used: 0 }));
+        let entry = &mut page.at[(sequence % PAGE) as usize];
+        assert!(*entry == ABSENT, "a sequence is given once");
+        *entry = ix;
+        page.used += 1;
+        self.count += 1;
+        JobIx(ix)
+    }
+
+    fn add_segment(&mut self) -> u32 {
+        let places = (1..=SEGMENT).map(|next| Place::Free { next }).collect();
+        let segment = Some(Box::new(Segment { places, free: 0, used: 0 }));
+        let number = match self.vacant.pop_first() {
+            Some(number) => {
+                self.segments[number as usize] = segment;
+                number
+            }
+            None => {
+                self.segments.push(segment);
+                self.segments.len() as u32 - 1
+            }
+        };
+        self.open.insert(number);
+        number
+    }
+
+    /// Where a job stands, if it has not ended.
+    pub(crate) fn find(&self, id: JobId) -> Option<JobIx> {
+        let sequence = id.sequence();
+        let ix = self.pages.get(&(sequence / PAGE))?.at[(sequence % PAGE) as usize];
+        let found = (ix != ABSENT).then_some(JobIx(ix))?;
+        (self.get(found).id == id).then_some(found)
+    }
+
+    /// The job at a place that is known to be used.
+    pub(crate) fn get(&self, ix: JobIx) -> &Job {
+        match self.segments[(ix.0 / SEGMENT) as usize].as_ref().map(|s| &s.places[(ix.0 % SEGMENT) as usize])
+        {
+            Some(Place::Used(job)) => job,
+            _ => panic!("no job at {ix:?}"),
+        }
+    }
+
+    /// The job at a place that is known to be used.
+    pub(crate) fn get_mut(&mut self, ix: JobIx) -> &mut Job {
+        let segment = self.segments[(ix.0 / SEGMENT) as usize].as_mut();
+        match segment.map(|s| &mut s.places[(ix.0 % SEGMENT) as usize]) {
+            Some(Place::Used(job)) => job,
+            _ => panic!("no job at {ix:?}"),
+        }
+    }
+
+    /// Takes a job out of the table.
+    pub(crate) fn remove(&mut self, ix: JobIx) -> Job {
+        let (number, at) = (ix.0 / SEGMENT, ix.0 % SEGMENT);
+        let segment = self.segments[number as usize].as_mut().expect("a job's segment exists");
+        let free = Place::Free { next: segment.free };
+        let Place::Used(job) = core::mem::replace(&mut segment.places[at as usize], free) else {
+            panic!("no job at {ix:?}")
+        };
+        if segment.free == SEGMENT {
+            self.open.insert(number);
+        }
+        segment.free = at;
+        segment.used -= 1;
+        // One empty segment is kept, so that a queue that hovers around zero does not allocate.
+        if segment.used == 0 && self.open.len() > 1 {
+            self.segments[number as usize] = None;
+            self.open.remove(&number);
+            self.vacant.insert(number);
+        }
+        self.forget_sequence(job.id.sequence());
+        self.count -= 1;
+        job
+    }
+
+    fn forget_sequence(&mut self, sequence: u64) {
+        let page = self.pages.get_mut(&(sequence / PAGE)).expect("a job's page exists");
+        page.at[(sequence % PAGE) as usize] = ABSENT;
+        page.used -= 1;
+        if page.used == 0 {
+            self.pages.remove(&(sequence / PAGE));
+            if self.pages.len() < self.pages.capacity() / 8 {
+                self.pages.shrink_to(self.pages.len() * 2);
+            }
+        }
+    }
+
+    /// Every job, in no order that may be shown.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (JobIx, &Job)> {
+        self.segments.iter().enumerate().flat_map(|(number, segment)| {
+            let places = segment.as_ref().map_or(&[][..], |s| &s.places[..]);
+            places.iter().enumerate().filter_map(move |(at, place)| match place {
+                Place::Used(job) => Some((JobIx(number as u32 * SEGMENT + at as u32), job)),
+                Place::Free { .. } => None,
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::job::FunctionIx;
+    use super::*;
+    use crate::slot::Slot;
+    use ringgear_protocol::Priority;
+
+    fn job(sequence: u64) -> Job {
+        let id = JobId::new(sequence, Slot::of(b"f"));
+        Job::new(id, FunctionIx(0), Priority::Normal, true, 0, (*b"f\0\0").into())
+    }
+
+    #[test]
+    fn jobs_are_found_and_their_room_is_given_back() {
+        let mut jobs = Jobs::default();
+        let places: Vec<JobIx> = (1..=5000).map(|sequence| jobs.insert(job(sequence))).collect();
+        assert_eq!(jobs.count(), 5000);
+        for (at, &ix) in places.iter().enumerate() {
+            assert_eq!(jobs.find(JobId::new(at as u64 + 1, Slot::of(b"f"))), Some(ix));
+        }
+        assert_eq!(jobs.find(JobId::new(5001, Slot::of(b"f"))), None);
+        assert_eq!(jobs.find(JobId::new(1, Slot::of(b"other"))), None);
+        for &ix in &places {
+            jobs.remove(ix);
+        }
+        assert_eq!(jobs.count(), 0);
+        assert!(jobs.pages.is_empty());
+        assert_eq!(jobs.segments.iter().flatten().count(), 1);
+        let again = jobs.insert(job(6000));
+        assert_eq!(jobs.iter().map(|(ix, _)| ix).collect::<Vec<_>>(), [again]);
+    }
+}

@@ -1,0 +1,273 @@
+//! The half of a shard that owns functions: their queues, their jobs, and the parties that care for them.
+//! It turns a message into changes and answers; it knows sessions only by their ids.
+//!
+//! [`submit`] takes jobs in, [`assign`] gives them to workers and wakes these, [`work`] follows them to their end,
+//! [`timers`] says what is due, [`admin`] answers administrators; [`check`] asserts that all of it fits together.
+mod admin;
+mod assign;
+mod check;
+mod function;
+mod job;
+mod jobs;
+mod party;
+mod queue;
+mod submit;
+mod timers;
+mod unique;
+mod work;
+
+use crate::message::{Message, ToFunctions, ToSessions};
+use crate::outbox::Outbox;
+use crate::policy::Policy;
+use crate::slot::{SessionId, ShardId, Topology};
+use crate::time::{Epoch, Instant, Now};
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::num::NonZeroU64;
+use function::FunctionTable;
+use job::{FunctionIx, JobIx, JobState};
+use jobs::Jobs;
+use party::{Parties, PartyIx, Sleep};
+use ringgear_protocol::Priority;
+use timers::Timers;
+use unique::{KeyHash, KeyHasher, Uniques};
+
+/// The functions that one shard owns.
+#[derive(Debug)]
+pub(crate) struct Functions {
+    shard: ShardId,
+    topology: Topology,
+    policy: Arc<Policy>,
+    now: Now,
+    jobs: Jobs,
+    functions: FunctionTable,
+    parties: Parties,
+    uniques: Uniques,
+    keys: KeyHasher,
+    timers: Timers,
+    /// The sequence of the next job.
+    sequence: u64,
+    /// The stamp of the next entry in a list of sleepers.
+    stamp: NonZeroU64,
+    /// Bytes of all jobs here.
+    jobs_bytes: u64,
+    /// What the other shards were last told of `jobs_bytes`.
+    jobs_bytes_told: u64,
+    /// What each other shard last told.
+    jobs_bytes_elsewhere: Vec<u64>,
+}
+
+impl Functions {
+    pub(crate) fn new(shard: ShardId, topology: Topology, policy: Arc<Policy>) -> Functions {
+        Functions {
+            shard,
+            topology,
+            now: Now { instant: Instant(0), epoch: Epoch(0) },
+            jobs: Jobs::default(),
+            functions: FunctionTable::new(&policy),
+            parties: Parties::new(policy.hash_seed),
+            uniques: Uniques::new(),
+            keys: KeyHasher::new(&policy),
+            timers: Timers::default(),
+            sequence: 1,
+            stamp: NonZeroU64::MIN,
+            jobs_bytes: 0,
+            jobs_bytes_told: 0,
+            jobs_bytes_elsewhere: vec![0; usize::from(topology.shards())],
+            policy,
+        }
+    }
+
+    pub(crate) fn handle(&mut self, message: ToFunctions, out: &mut Outbox) {
+        match message {
+            ToFunctions::Submit(submission) => self.submit(submission, out),
+            ToFunctions::CanDo { worker, function, timeout_ms, turn, nap } => {
+                self.can_do(worker, &function, timeout_ms, turn, nap, out);
+            }
+            ToFunctions::CantDo { worker, function } => self.cant_do(worker, &function, out),
+            ToFunctions::ResetAbilities { worker } => self.reset_abilities(worker, out),
+            ToFunctions::Peek { worker, place } => self.peek(worker, place, out),
+            ToFunctions::Take { worker, place, kind, turn } => self.take(worker, place, kind, turn, out),
+            ToFunctions::Sleep { worker, nap } => self.sleep(worker, nap, out),
+            ToFunctions::NotAsleep { worker, function, nap } => {
+                self.not_asleep(worker, FunctionIx(function), nap, out);
+            }
+            ToFunctions::Work { worker, place, job, update } => self.work(worker, place, job, update, out),
+            ToFunctions::GetStatus { from, place, job } => {
+                let status = self.status(job);
+                self.tell(from, ToSessions::Status { to: from, place, job, status }, out);
+            }
+            ToFunctions::Gone { session } => self.gone(session, out),
+            ToFunctions::Ask { from, place, query, exact } => self.ask(from, place, &query, exact, out),
+            ToFunctions::JobsBytes { shard, bytes } => self.jobs_bytes_elsewhere[shard.index()] = bytes,
+        }
+    }
+
+    /// Sends a message to a session's home.
+    fn tell(&self, to: SessionId, message: ToSessions, out: &mut Outbox) {
+        out.send(to.shard(), Message::ToSessions(message));
+    }
+
+    /// Jobs now.
+    pub(crate) fn count(&self) -> u64 {
+        self.jobs.count()
+    }
+
+    /// Length of the name of a job's function.
+    fn function_len(&self, function: FunctionIx) -> usize {
+        self.functions.get(function).name.len()
+    }
+
+    /// The session is gone: its jobs go back, the newest first; its attachments end.
+    fn gone(&mut self, session: SessionId, out: &mut Outbox) {
+        let Some(ix) = self.parties.find(session) else { return };
+        self.drop_registrations(ix, out);
+        if self.policy.plants(crate::Planted::LeakedAttachment) && self.parties.get(ix).attached.live() > 0 {
+            return;
+        }
+        let attached: Vec<_> = self.parties.get(ix).attached.ids().to_vec();
+        for id in attached {
+            let Some(job) = self.jobs.find(id) else { continue };
+            let times = self.jobs.get(job).clients().filter(|&client| client == ix).count();
+            if times > 0 {
+                self.jobs.get_mut(job).detach(ix);
+                (0..times).for_each(|_| self.parties.get_mut(ix).attached.leave());
+            }
+        }
+        self.parties.remove(ix);
+    }
+
+    /// All registrations of a party end; its jobs go back, the newest first.
+    fn drop_registrations(&mut self, ix: PartyIx, out: &mut Outbox) {
+        let functions: Vec<FunctionIx> =
+            self.parties.get(ix).registrations.iter().map(|r| r.function).collect();
+        for &function in &functions {
+            if let Some(registration) = self.parties.deregister(ix, function) {
+                self.functions.get_mut(function).workers -= registration.count;
+            }
+        }
+        let woken = matches!(self.parties.get(ix).sleep, Sleep::Woken(_));
+        self.parties.get_mut(ix).sleep = Sleep::Awake;
+        self.give_back(ix, None, out);
+        if woken {
+            // It may have been the only one that was woken for a job.
+            functions.into_iter().for_each(|function| self.wake_another(function, out));
+        }
+    }
+
+    /// The jobs that a party holds go back, of one function or of all, the newest first.
+    fn give_back(&mut self, ix: PartyIx, of: Option<FunctionIx>, out: &mut Outbox) {
+        let held: Vec<_> = self.parties.get(ix).held.ids().iter().rev().copied().collect();
+        for id in held {
+            let Some(job) = self.jobs.find(id) else { continue };
+            let here = self.jobs.get(job);
+            if here.holder() == Some(ix) && of.is_none_or(|function| function == here.function) {
+                self.requeue(job, out);
+            }
+        }
+    }
+
+    /// Puts a job into its queue.
+    fn enqueue(&mut self, ix: JobIx) {
+        let (function, priority) = (self.jobs.get(ix).function, self.jobs.get(ix).priority());
+        self.functions.get_mut(function).queues[priority as usize].push(&mut self.jobs, ix);
+        self.functions.note_ready(function, priority);
+    }
+
+    /// Takes a job out of its queue.
+    fn unqueue(&mut self, ix: JobIx) {
+        let (function, priority) = (self.jobs.get(ix).function, self.jobs.get(ix).priority());
+        self.functions.get_mut(function).queues[priority as usize].remove(&mut self.jobs, ix);
+        self.functions.note_ready(function, priority);
+    }
+
+    /// Ends a job, wherever it stands: it leaves queues, timers, indexes and counts. Nobody is told.
+    fn end(&mut self, ix: JobIx, out: &mut Outbox) {
+        let (function, priority) = (self.jobs.get(ix).function, self.jobs.get(ix).priority());
+        match self.jobs.get(ix).state() {
+            JobState::Queued => self.unqueue(ix),
+            JobState::Scheduled => {
+                self.functions.get_mut(function).scheduled[priority as usize] -= 1;
+                self.timers.unschedule(self.jobs.get(ix));
+            }
+            JobState::Running => {
+                let holder = self.stop(ix);
+                self.parties.get_mut(holder).held.leave();
+            }
+        }
+        self.unfile(ix);
+        let job = self.jobs.remove(ix);
+        for client in job.clients() {
+            self.parties.get_mut(client).attached.leave();
+        }
+        self.count_bytes(-(job.bytes() as i64), out);
+    }
+
+    /// A running job runs no longer, as far as timers and counts go. Returns who held it.
+    fn stop(&mut self, ix: JobIx) -> PartyIx {
+        let job = self.jobs.get_mut(ix);
+        let (function, holder) = (job.function, job.holder().expect("a running job is held"));
+        self.timers.disarm(job);
+        self.functions.get_mut(function).running -= 1;
+        holder
+    }
+
+    /// The hash under which a job is or would be filed; `None` if its kind never coalesces.
+    fn key_hash(&self, ix: JobIx) -> Option<KeyHash> {
+        key_hash(&self.jobs, &self.functions, &self.keys, ix)
+    }
+
+    fn file(&mut self, ix: JobIx) {
+        let Some(hash) = self.key_hash(ix) else { return };
+        let Functions { jobs, functions, keys, uniques, .. } = self;
+        uniques.insert(hash, ix, |ix| key_hash(jobs, functions, keys, ix).expect("a filed job has a key"));
+        jobs.get_mut(ix).set_filed(true);
+    }
+
+    fn unfile(&mut self, ix: JobIx) {
+        if !self.jobs.get(ix).filed() {
+            return;
+        }
+        let hash = self.key_hash(ix).expect("a filed job has a key");
+        let Functions { jobs, functions, keys, uniques, .. } = self;
+        uniques.remove(hash, ix, |ix| key_hash(jobs, functions, keys, ix).expect("a filed job has a key"));
+        jobs.get_mut(ix).set_filed(false);
+    }
+
+    /// Bytes of jobs came or went. The other shards are told when it makes a difference to the limit, which is for
+    /// all shards together and so is kept to within a sixteenth.
+    fn count_bytes(&mut self, change: i64, out: &mut Outbox) {
+        self.jobs_bytes = self.jobs_bytes.saturating_add_signed(change);
+        out.counters.jobs_bytes = self.jobs_bytes;
+        out.counters.jobs = self.jobs.count();
+        if self.policy.queued_bytes == u64::MAX || self.topology.shards() == 1 {
+            return;
+        }
+        let step = self.policy.queued_bytes / (16 * u64::from(self.topology.shards()));
+        if self.jobs_bytes.abs_diff(self.jobs_bytes_told) > step {
+            self.jobs_bytes_told = self.jobs_bytes;
+            let (shard, bytes) = (self.shard, self.jobs_bytes);
+            for to in self.topology.all().filter(|&to| to != shard) {
+                out.send(to, Message::ToFunctions(ToFunctions::JobsBytes { shard, bytes }));
+            }
+        }
+    }
+
+    /// Bytes of jobs on all shards, as far as known here.
+    fn bytes_everywhere(&self) -> u64 {
+        self.jobs_bytes_elsewhere.iter().sum::<u64>() + self.jobs_bytes
+    }
+}
+
+fn key_hash(jobs: &Jobs, functions: &FunctionTable, keys: &KeyHasher, ix: JobIx) -> Option<KeyHash> {
+    let job = jobs.get(ix);
+    let function_len = functions.get(job.function).name.len();
+    let key = submit::key(job.unique(function_len), job.workload(function_len))?;
+    Some(keys.hash(job.function, key))
+}
+
+/// Priorities, the most urgent first, whose bit is set.
+fn priorities(ready: u8) -> impl Iterator<Item = Priority> {
+    Priority::ALL.into_iter().filter(move |&priority| ready >> priority as u8 & 1 == 1)
+}

@@ -1,0 +1,64 @@
+//! The queue of one function and priority: a list through the jobs themselves, so that it never grows or moves and
+//! a cancelled job leaves from the middle.
+use super::job::{JobIx, JobState, Option32};
+use super::jobs::Jobs;
+
+/// First in, first out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Queue {
+    head: Option32,
+    tail: Option32,
+    len: u32,
+}
+
+impl Default for Queue {
+    fn default() -> Queue {
+        Queue { head: Option32::NONE, tail: Option32::NONE, len: 0 }
+    }
+}
+
+impl Queue {
+    pub(crate) fn len(&self) -> u32 {
+        self.len
+    }
+
+    pub(crate) fn head(&self) -> Option<JobIx> {
+        self.head.get().map(JobIx)
+    }
+
+    /// Adds a job, which is `Queued` already, at the tail.
+    pub(crate) fn push(&mut self, jobs: &mut Jobs, ix: JobIx) {
+        let job = jobs.get_mut(ix);
+        assert!(job.state() == JobState::Queued);
+        job.previous = self.tail;
+        job.next = Option32::NONE;
+        match self.tail.get() {
+            Some(tail) => jobs.get_mut(JobIx(tail)).next = Option32::some(ix.0),
+            None => self.head = Option32::some(ix.0),
+        }
+        self.tail = Option32::some(ix.0);
+        self.len += 1;
+    }
+
+    /// Takes a job out, wherever it stands.
+    pub(crate) fn remove(&mut self, jobs: &mut Jobs, ix: JobIx) {
+        let (previous, next) = {
+            let job = jobs.get_mut(ix);
+            let links = (job.previous, job.next);
+            (job.previous, job.next) = (Option32::NONE, Option32::NONE);
+            links
+        };
+        match previous.get() {
+            Some(previous) => jobs.get_mut(JobIx(previous)).next = next,
+            None => {
+                assert!(self.head == Option32::some(ix.0), "a job without a predecessor is the head");
+                self.head = next;
+            }
+        }
+        match next.get() {
+            Some(next) => jobs.get_mut(JobIx(next)).previous = previous,
+            None => self.tail = previous,
+        }
+        self.len -= 1;
+    }
+}

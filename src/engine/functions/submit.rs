@@ -1,0 +1,151 @@
+//! Taking jobs in: accept, coalesce, refuse.
+use super::Functions;
+use super::job::{FunctionIx, Job, JobIx, JobState};
+use crate::event::{Note, Output};
+use crate::message::{Submission, ToSessions};
+use crate::outbox::Outbox;
+use crate::slot::JobId;
+use bytes::Bytes;
+use ringgear_protocol::Refusal;
+
+/// What a job is filed under; `None` if nothing may join it. The unique `-` stands for the workload.
+pub(super) fn key<'a>(unique: &'a [u8], workload: &'a [u8]) -> Option<&'a [u8]> {
+    let key = if unique == b"-" { workload } else { unique };
+    (!key.is_empty()).then_some(key)
+}
+
+/// A submission's body, taken apart.
+struct Parts<'a> {
+    function: &'a [u8],
+    unique: &'a [u8],
+    workload: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    fn of(submission: &'a Submission) -> Parts<'a> {
+        let (function, rest) = submission.body.split_at(usize::from(submission.function_len));
+        let (unique, rest) = rest[1..].split_at(usize::from(submission.unique_len));
+        Parts { function, unique, workload: &rest[1..] }
+    }
+}
+
+impl Functions {
+    pub(super) fn submit(&mut self, submission: Submission, out: &mut Outbox) {
+        let (from, place) = (submission.from, submission.place);
+        match self.accept(submission, out) {
+            Ok(job) => self.tell(from, ToSessions::Created { to: from, place, job }, out),
+            Err(refusal) => self.tell(from, ToSessions::Refused { to: from, place, refusal }, out),
+        }
+    }
+
+    fn accept(&mut self, submission: Submission, out: &mut Outbox) -> Result<JobId, Refusal> {
+        let parts = Parts::of(&submission);
+        let Some(function) = self.functions.find_or_create(parts.function) else {
+            out.counters.refused_functions += 1;
+            return Err(Refusal::TooManyFunctions);
+        };
+        if let Some(ix) = self.find_joinable(function, &parts) {
+            out.counters.jobs_coalesced += 1;
+            self.note_accepted(&submission, out);
+            return Ok(self.join(ix, &submission));
+        }
+        if self.functions.get(function).full(submission.priority) {
+            out.counters.refused_queue_full += 1;
+            return Err(Refusal::QueueFull);
+        }
+        let more = submission.body.len() as u64;
+        if self.bytes_everywhere().saturating_add(more) > self.policy.queued_bytes {
+            out.counters.refused_queued_bytes += 1;
+            return Err(Refusal::QueuedBytesFull);
+        }
+        self.note_accepted(&submission, out);
+        Ok(self.create(function, submission, out))
+    }
+
+    /// The job that a submission joins. A running job can be joined, too.
+    fn find_joinable(&self, function: FunctionIx, parts: &Parts<'_>) -> Option<JobIx> {
+        let key = key(parts.unique, parts.workload)?;
+        self.uniques.find(self.keys.hash(function, key), |ix| {
+            let job = self.jobs.get(ix);
+            let function_len = self.function_len(job.function);
+            let same_function =
+                job.function == function || self.policy.plants(crate::Planted::WrongCoalescing);
+            // `-` joins whatever was filed under this workload, also by a unique that equals it; any other unique
+            // joins the equal unique only (gearmand 1.1.20).
+            same_function
+                && if parts.unique == b"-" {
+                    job.workload(function_len) == parts.workload
+                } else {
+                    job.unique(function_len) == parts.unique
+                }
+        })
+    }
+
+    fn join(&mut self, ix: JobIx, submission: &Submission) -> JobId {
+        if submission.background {
+            self.jobs.get_mut(ix).join_background();
+        } else {
+            self.attach(ix, submission);
+        }
+        self.jobs.get(ix).id
+    }
+
+    fn attach(&mut self, ix: JobIx, submission: &Submission) {
+        let client = self.parties.find_or_create(submission.from);
+        self.jobs.get_mut(ix).attach(client);
+        let id = self.jobs.get(ix).id;
+        let jobs = &self.jobs;
+        let attached = &mut self.parties.get_mut(client).attached;
+        attached.add(id, |id| jobs.find(id).is_some_and(|ix| jobs.get(ix).clients().any(|c| c == client)));
+    }
+
+    fn create(&mut self, function: FunctionIx, mut submission: Submission, out: &mut Outbox) -> JobId {
+        let id = JobId::new(self.sequence, self.functions.get(function).slot);
+        self.sequence += 1;
+        let body = core::mem::take(&mut submission.body);
+        let Submission { priority, background, unique_len, epoch, .. } = submission;
+        let mut job = Job::new(id, function, priority, background, unique_len, body);
+        if let Some(reducer) = submission.reducer.take() {
+            job.extra().reducer = Some(reducer);
+        }
+        let scheduled = epoch.filter(|&epoch| epoch > self.now.epoch);
+        if let Some(epoch) = scheduled {
+            job.extra().epoch = Some(epoch);
+        }
+        let bytes = job.bytes();
+        let ix = self.jobs.insert(job);
+        out.counters.jobs_accepted += 1;
+        self.count_bytes(bytes as i64, out);
+        self.file(ix);
+        if !background {
+            self.attach(ix, &submission);
+        }
+        match scheduled {
+            Some(_) => self.schedule(ix),
+            None => {
+                self.enqueue(ix);
+                self.wake_for(ix, out);
+            }
+        }
+        id
+    }
+
+    fn schedule(&mut self, ix: JobIx) {
+        let job = self.jobs.get_mut(ix);
+        job.go(JobState::Scheduled, None);
+        self.timers.schedule(job);
+        let (function, priority) = (job.function, job.priority());
+        self.functions.get_mut(function).scheduled[priority as usize] += 1;
+    }
+
+    fn note_accepted(&self, submission: &Submission, out: &mut Outbox) {
+        if self.policy.note_accepted {
+            let parts = Parts::of(submission);
+            out.outputs.push_back(Output::Note(Note::Accepted {
+                function: Bytes::copy_from_slice(parts.function),
+                unique: Bytes::copy_from_slice(parts.unique),
+                epoch: submission.epoch.map_or(0, |epoch| epoch.0 / 1000),
+            }));
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What is due and when: job time-outs, epoch jobs, and the patience with workers that were woken. Says what; the
+//! other files do it.
+use super::Functions;
+use super::job::{Job, JobIx, JobState};
+use crate::event::{Note, Output};
+use crate::outbox::Outbox;
+use crate::slot::JobId;
+use crate::time::{Epoch, Instant, Now};
+use alloc::collections::{BTreeSet, VecDeque};
+use bytes::Bytes;
+use core::time::Duration;
+
+/// The wall clock may be set: epoch jobs are looked at this often at the least.
+const CLOCK_CHECK: Duration = Duration::from_secs(10);
+
+/// What is due and when.
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    /// Running jobs with a time limit.
+    armed: BTreeSet<(Instant, JobId)>,
+    /// Scheduled jobs.
+    scheduled: BTreeSet<(Epoch, JobId)>,
+    /// Queued jobs for which one sleeper of several was woken. In order of time: the patience is always the same.
+    patience: VecDeque<(Instant, JobId)>,
+}
+
+impl Timers {
+    /// A running job has until `deadline`.
+    pub(crate) fn arm(&mut self, job: &mut Job, deadline: Instant) {
+        assert!(job.state() == JobState::Running);
+        job.extra().deadline = Some(deadline);
+        self.armed.insert((deadline, job.id));
+    }
+
+    /// A job runs no longer.
+    pub(crate) fn disarm(&mut self, job: &mut Job) {
+        let id = job.id;
+        if let Some(deadline) = job.extra.as_mut().and_then(|extra| extra.deadline.take()) {
+            assert!(self.armed.remove(&(deadline, id)), "a job with a deadline has a timer");
+        }
+    }
+
+    /// A job waits for its time.
+    pub(crate) fn schedule(&mut self, job: &Job) {
+        let epoch = job.extra.as_ref().and_then(|extra| extra.epoch).expect("a scheduled job has a time");
+        self.scheduled.insert((epoch, job.id));
+    }
+
+    /// A job waits no longer.
+    pub(crate) fn unschedule(&mut self, job: &Job) {
+        let epoch = job.extra.as_ref().and_then(|extra| extra.epoch).expect("a scheduled job has a time");
+        assert!(self.scheduled.remove(&(epoch, job.id)), "a scheduled job has a timer");
+    }
+
+    /// A sleeper was woken for a queued job; others still sleep.
+    pub(crate) fn be_patient(&mut self, job: JobId, until: Instant) {
+        self.patience.push_back((until, job));
+    }
+
+    /// Jobs with a timer of their own: running with a time limit, and scheduled.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.armed.len(), self.scheduled.len())
+    }
+
+    /// When something is due at the latest.
+    pub(crate) fn deadline(&self, now: Now) -> Option<Instant> {
+        let armed = self.armed.first().map(|&(instant, _)| instant);
+        let patience = self.patience.front().map(|&(instant, _)| instant);
+        let scheduled = self.scheduled.first().map(|&(epoch, _)| {
+            let wait = Duration::from_millis(epoch.0.saturating_sub(now.epoch.0));
+            now.instant.after(wait.min(CLOCK_CHECK))
+        });
+        [armed, patience, scheduled].into_iter().flatten().min()
+    }
+}
+
+impl Functions {
+    /// When [`Functions::advance`] has something to do at the latest.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.timers.deadline(self.now)
+    }
+
+    /// It is now this late: does whatever is due.
+    pub(crate) fn advance(&mut self, now: Now, out: &mut Outbox) {
+        self.now = now;
+        while let Some(&(instant, id)) = self.timers.armed.first() {
+            if instant > now.instant {
+                break;
+            }
+            let ix = self.jobs.find(id).expect("a job with a timer exists");
+            self.time_out(ix, out);
+        }
+        while let Some(&(epoch, id)) = self.timers.scheduled.first() {
+            if epoch > now.epoch {
+                break;
+            }
+            let ix = self.jobs.find(id).expect("a job with a timer exists");
+            self.fall_due(ix, out);
+        }
+        while let Some(&(instant, id)) = self.timers.patience.front() {
+            let queued = self.jobs.find(id).filter(|&ix| self.jobs.get(ix).state() == JobState::Queued);
+            if queued.is_some() && instant > now.instant {
+                break;
+            }
+            self.timers.patience.pop_front();
+            if let Some(ix) = queued {
+                self.lose_patience(ix, out);
+            }
+        }
+    }
+
+    /// Nobody need be patient for the sake of jobs that are no longer queued: no timer is kept for them.
+    pub(crate) fn calm_down(&mut self) {
+        while let Some(&(_, id)) = self.timers.patience.front() {
+            let queued = self.jobs.find(id).is_some_and(|ix| self.jobs.get(ix).state() == JobState::Queued);
+            if queued {
+                break;
+            }
+            self.timers.patience.pop_front();
+        }
+    }
+
+    /// The holder of a job has had enough time.
+    fn time_out(&mut self, ix: JobIx, out: &mut Outbox) {
+        out.counters.jobs_timed_out += 1;
+        let unique = self.unique_of(ix);
+        out.outputs.push_back(Output::Note(Note::TimedOut { job: self.jobs.get(ix).id, unique }));
+        self.requeue(ix, out);
+    }
+
+    /// The time of a scheduled job has come: it goes to the tail of its queue, and workers hear of it.
+    fn fall_due(&mut self, ix: JobIx, out: &mut Outbox) {
+        let job = self.jobs.get_mut(ix);
+        self.timers.unschedule(job);
+        job.go(JobState::Queued, None);
+        let (function, priority) = (job.function, job.priority());
+        self.functions.get_mut(function).scheduled[priority as usize] -= 1;
+        self.enqueue(ix);
+        if !self.jobs.get(ix).ignored() {
+            self.wake_for(ix, out);
+        }
+    }
+
+    /// A copy of a job's unique, for a note.
+    pub(super) fn unique_of(&self, ix: JobIx) -> Bytes {
+        let job = self.jobs.get(ix);
+        Bytes::copy_from_slice(job.unique(self.function_len(job.function)))
+    }
+}

@@ -1,0 +1,182 @@
+//! Following a running job to its end: data, status, results, lost attempts.
+use super::Functions;
+use super::job::{JobIx, JobState};
+use super::party::PartyIx;
+use crate::event::{Note, Output};
+use crate::message::{Place, ToSessions, Work};
+use crate::outbox::Outbox;
+use crate::policy::Planted;
+use crate::report::JobStatus;
+use crate::slot::{JobId, SessionId};
+
+impl Functions {
+    pub(super) fn work(
+        &mut self,
+        worker: SessionId,
+        place: Place,
+        job: JobId,
+        update: Work,
+        out: &mut Outbox,
+    ) {
+        let party = self.parties.find(worker);
+        let held = self.jobs.find(job).filter(|&ix| {
+            let holder = self.jobs.get(ix).holder();
+            holder.is_some() && holder == party
+        });
+        let answer = match (held, party) {
+            (Some(ix), Some(party)) => {
+                self.update(ix, party, update, out);
+                ToSessions::Heard { to: worker, place }
+            }
+            (None, Some(party)) if self.parties.get(party).has_finished(job) => {
+                // Some workers send WORK_FAIL after WORK_EXCEPTION, or a result twice, and end at any ERROR.
+                out.counters.results_late += 1;
+                ToSessions::Heard { to: worker, place }
+            }
+            _ => {
+                out.counters.results_unknown += 1;
+                ToSessions::Refused { to: worker, place, refusal: update.refusal() }
+            }
+        };
+        self.tell(worker, answer, out);
+    }
+
+    fn update(&mut self, ix: JobIx, holder: PartyIx, update: Work, out: &mut Outbox) {
+        if let Work::Status(text) = &update {
+            self.keep_status(ix, text);
+        }
+        let last = update.is_final();
+        if last {
+            self.count_end(ix, &update, out);
+        }
+        self.tell_clients(ix, update, out);
+        if last {
+            if !self.policy.plants(Planted::LateResultRefused) {
+                let id = self.jobs.get(ix).id;
+                self.parties.get_mut(holder).finish(id, self.policy.finished_memory);
+            }
+            self.end(ix, out);
+        }
+    }
+
+    fn count_end(&self, ix: JobIx, update: &Work, out: &mut Outbox) {
+        match update {
+            Work::Complete(_) => out.counters.jobs_completed += 1,
+            Work::Exception(_) => out.counters.jobs_exceptions += 1,
+            _ => out.counters.jobs_failed += 1,
+        }
+        if self.jobs.get(ix).ignored() {
+            out.counters.results_discarded += 1;
+        }
+    }
+
+    /// Each attached client hears, in the order in which they came.
+    pub(super) fn tell_clients(&self, ix: JobIx, update: Work, out: &mut Outbox) {
+        let job = self.jobs.get(ix);
+        let mut clients = job.clients().peekable();
+        let mut update = Some(update);
+        while let Some(client) = clients.next() {
+            // The last one gets the original; cloning makes the bytes shared.
+            let news = if clients.peek().is_some() { update.clone() } else { update.take() };
+            let to = self.parties.get(client).session;
+            if let Some(update) = news {
+                self.tell(to, ToSessions::Work { to, job: job.id, update }, out);
+            }
+        }
+    }
+
+    fn keep_status(&mut self, ix: JobIx, text: &[u8]) {
+        let mut parts = text.splitn(2, |&byte| byte == 0);
+        let numerator = number(parts.next().unwrap_or_default());
+        // gearmand reads at most ten characters of the denominator.
+        let denominator = parts.next().unwrap_or_default();
+        let denominator = number(&denominator[..denominator.len().min(10)]);
+        let extra = self.jobs.get_mut(ix).extra();
+        (extra.numerator, extra.denominator) = (numerator, denominator);
+    }
+
+    /// A running job has lost its attempt: it goes back to the tail of its queue, or, if its attempts are used up,
+    /// it fails.
+    pub(super) fn requeue(&mut self, ix: JobIx, out: &mut Outbox) {
+        if self.policy.plants(Planted::DroppedRequeue) {
+            return self.end(ix, out);
+        }
+        let job = self.jobs.get_mut(ix);
+        job.retries = job.retries.saturating_add(1);
+        if self.policy.attempts.is_some_and(|most| job.retries >= most.get()) {
+            return self.give_up(ix, out);
+        }
+        if job.cancelled() {
+            return self.end(ix, out);
+        }
+        let holder = self.stop(ix);
+        let job = self.jobs.get_mut(ix);
+        self.parties.get_mut(holder).held.take_back(job.id);
+        job.go(JobState::Queued, None);
+        if let Some(extra) = job.extra.as_mut() {
+            (extra.numerator, extra.denominator) = (0, 0);
+        }
+        let wanted = !job.ignored();
+        out.counters.jobs_requeued += 1;
+        self.enqueue(ix);
+        if wanted {
+            self.wake_for(ix, out);
+        }
+    }
+
+    /// A job has no attempts left.
+    fn give_up(&mut self, ix: JobIx, out: &mut Outbox) {
+        out.counters.jobs_out_of_attempts += 1;
+        let (job, unique) = (self.jobs.get(ix).id, self.unique_of(ix));
+        out.outputs.push_back(Output::Note(Note::OutOfAttempts { job, unique }));
+        self.tell_clients(ix, Work::Fail, out);
+        self.end(ix, out);
+    }
+
+    pub(super) fn status(&self, id: JobId) -> JobStatus {
+        self.jobs.find(id).map_or_else(JobStatus::default, |ix| self.status_at(ix))
+    }
+
+    pub(super) fn status_at(&self, ix: JobIx) -> JobStatus {
+        let job = self.jobs.get(ix);
+        let (numerator, denominator) =
+            job.extra.as_ref().map_or((0, 0), |extra| (extra.numerator, extra.denominator));
+        JobStatus { known: true, running: job.state() == JobState::Running, numerator, denominator }
+    }
+}
+
+/// A number as C's `atoi` reads it, as unsigned 32 bit: white space, a sign, digits; anything else is where it ends.
+fn number(text: &[u8]) -> u32 {
+    let text = text.trim_ascii_start();
+    let (negative, digits) = match text.split_first() {
+        Some((b'-', rest)) => (true, rest),
+        Some((b'+', rest)) => (false, rest),
+        _ => (false, text),
+    };
+    // As strtol does on 64 bits, which atoi then cuts to 32.
+    let value = digits
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .fold(0_i64, |value, &digit| value.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
+    (if negative { value.wrapping_neg() } else { value }) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+
+    #[test]
+    fn numbers_are_read_as_c_does() {
+        for (text, value) in [
+            ("7abc", 7),
+            ("x", 0),
+            ("", 0),
+            ("-1", u32::MAX),
+            ("4294967295", u32::MAX),
+            (" +12 ", 12),
+            ("4294967296", 0),
+        ] {
+            assert_eq!(number(text.as_bytes()), value, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! GRAB_JOB and PRE_SLEEP of a worker whose functions may have several owners.
+//!
+//! With one owner, the worker takes at once. With several, it peeks at all and takes the best; if somebody was faster,
+//! it peeks again; after three lost races it takes from each owner in turn whatever there is. NO_JOB is said only
+//! after every owner has said that it has nothing, in the same round.
+use super::Sessions;
+use crate::event::Reply;
+use crate::message::{Assignment, Candidate, Message, Place, ToFunctions};
+use crate::outbox::Outbox;
+use crate::slot::{SessionId, ShardId};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use ringgear_protocol::GrabKind;
+
+/// Races that a grab may lose before it takes whatever there is.
+const RACES: u8 = 3;
+
+/// A grab under way at several owners.
+#[derive(Debug)]
+pub(crate) struct Walk {
+    place: Place,
+    kind: GrabKind,
+    /// Races lost so far.
+    lost: u8,
+    step: Step,
+}
+
+#[derive(Debug)]
+enum Step {
+    /// All owners were asked; `missing` have not answered.
+    Peek { missing: usize, best: Option<(Candidate, ShardId)> },
+    /// The owner of the best job was asked for it.
+    Take,
+    /// Owners are asked one after the other; these are left.
+    Sweep { left: Vec<ShardId> },
+}
+
+impl Sessions {
+    pub(super) fn grab(&mut self, id: SessionId, kind: GrabKind, out: &mut Outbox) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        (session.asleep, session.noop_sent) = (false, false);
+        match session.owners[..] {
+            [] => session.replies.line_up(Reply::NoJob),
+            [(owner, _)] => {
+                let place = session.replies.take_place();
+                let turn = session.back_turn();
+                let take = ToFunctions::Take { worker: id, place, kind, turn };
+                out.send(owner, Message::ToFunctions(take));
+            }
+            _ => {
+                let place = session.replies.take_place();
+                let step = Step::Peek { missing: 0, best: None };
+                session.walk = Some(Box::new(Walk { place, kind, lost: 0, step }));
+                self.peek(id, out);
+            }
+        }
+    }
+
+    /// Asks all owners for their best job.
+    fn peek(&mut self, id: SessionId, out: &mut Outbox) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        let Some(walk) = session.walk.as_mut() else { return };
+        walk.step = Step::Peek { missing: session.owners.len(), best: None };
+        for &(owner, _) in &session.owners {
+            let peek = ToFunctions::Peek { worker: id, place: walk.place };
+            out.send(owner, Message::ToFunctions(peek));
+        }
+    }
+
+    pub(super) fn best(
+        &mut self,
+        id: SessionId,
+        place: Place,
+        from: ShardId,
+        found: Option<Candidate>,
+        out: &mut Outbox,
+    ) {
+        let priority_first = self.policy.priority_first();
+        let Some(session) = self.table.get_mut(id) else { return };
+        let walk = session.walk.as_mut().expect("a peek belongs to a grab");
+        assert!(walk.place == place);
+        let Step::Peek { missing, best } = &mut walk.step else { panic!("an answer to no peek") };
+        let rank = |c: &Candidate| {
+            if priority_first { (c.priority as i64, c.turn) } else { (c.turn, c.priority as i64) }
+        };
+        let beats = |c: &Candidate| best.as_ref().is_none_or(|(other, _)| rank(c) < rank(other));
+        if let Some(candidate) = found.filter(beats) {
+            *best = Some((candidate, from));
+        }
+        *missing -= 1;
+        if *missing > 0 {
+            return;
+        }
+        match *best {
+            Some((_, owner)) => {
+                walk.step = Step::Take;
+                self.take(id, owner, out);
+            }
+            None => self.finish_grab(id, Reply::NoJob),
+        }
+    }
+
+    fn take(&mut self, id: SessionId, owner: ShardId, out: &mut Outbox) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        let turn = session.back_turn();
+        let Some(walk) = session.walk.as_ref() else { return };
+        let take = ToFunctions::Take { worker: id, place: walk.place, kind: walk.kind, turn };
+        out.send(owner, Message::ToFunctions(take));
+    }
+
+    pub(super) fn assigned(&mut self, id: SessionId, place: Place, assignment: Assignment) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        let reply = Reply::Assigned(Box::new(assignment));
+        if session.walk.as_ref().is_some_and(|walk| walk.place == place) {
+            self.finish_grab(id, reply);
+        } else {
+            session.replies.fill(place, Some(reply));
+        }
+    }
+
+    /// An owner had nothing: for a grab with one owner that is the answer.
+    pub(super) fn nothing(&mut self, id: SessionId, place: Place, out: &mut Outbox) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        let Some(walk) = session.walk.as_mut().filter(|walk| walk.place == place) else {
+            return session.replies.fill(place, Some(Reply::NoJob));
+        };
+        let next = match &mut walk.step {
+            Step::Peek { .. } => panic!("nothing was to be taken"),
+            Step::Take => {
+                walk.lost += 1;
+                if walk.lost < RACES {
+                    return self.peek(id, out);
+                }
+                let mut left: Vec<ShardId> = session.owners.iter().map(|&(owner, _)| owner).collect();
+                let next = left.pop();
+                walk.step = Step::Sweep { left };
+                next
+            }
+            Step::Sweep { left } => left.pop(),
+        };
+        match next {
+            Some(owner) => self.take(id, owner, out),
+            None => self.finish_grab(id, Reply::NoJob),
+        }
+    }
+
+    fn finish_grab(&mut self, id: SessionId, reply: Reply) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        if let Some(walk) = session.walk.take() {
+            session.replies.fill(walk.place, Some(reply));
+        }
+    }
+
+    pub(super) fn pre_sleep(&mut self, id: SessionId, out: &mut Outbox) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        (session.asleep, session.noop_sent) = (true, false);
+        session.nap = session.nap.wrapping_add(1);
+        session.replies.mark_nap();
+        for &(owner, _) in &session.owners {
+            let sleep = ToFunctions::Sleep { worker: id, nap: session.nap };
+            out.send(owner, Message::ToFunctions(sleep));
+        }
+    }
+
+    pub(super) fn wake(&mut self, id: SessionId, from: ShardId, function: u32, nap: u32, out: &mut Outbox) {
+        // For a session that is gone, `Gone` is under way, and the owner will wake another.
+        let Some(session) = self.table.get_mut(id) else { return };
+        if session.asleep && !session.noop_sent && session.nap == nap {
+            session.noop_sent = true;
+            out.counters.wakeups += 1;
+            if session.replies.wake() {
+                out.reply(id, Reply::Noop);
+            }
+        } else {
+            let answer = ToFunctions::NotAsleep { worker: id, function, nap };
+            out.send(from, Message::ToFunctions(answer));
+        }
+    }
+}

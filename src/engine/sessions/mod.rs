@@ -1,0 +1,194 @@
+//! The half of a shard that holds sessions: it turns requests into messages to the owners of functions, and their
+//! answers into replies. It knows functions only by name.
+//!
+//! [`request`] takes requests in, [`replies`] keeps their order, [`grab`] and [`survey`] speak with several owners.
+mod grab;
+mod replies;
+mod request;
+mod session;
+mod survey;
+
+use crate::event::{CloseReason, Output, Peer, Reply};
+use crate::message::{Message, ToFunctions, ToSessions, Work};
+use crate::outbox::Outbox;
+use crate::policy::{Planted, Policy};
+use crate::slot::{SessionId, Topology};
+use alloc::sync::Arc;
+use ringgear_protocol::Refusal;
+use session::{Session, SessionTable};
+
+/// The sessions of one shard.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    topology: Topology,
+    policy: Arc<Policy>,
+    table: SessionTable,
+}
+
+impl Sessions {
+    pub(crate) fn new(topology: Topology, policy: Arc<Policy>) -> Sessions {
+        Sessions { topology, policy, table: SessionTable::default() }
+    }
+
+    pub(crate) fn opened(&mut self, id: SessionId, peer: Peer, out: &mut Outbox) {
+        self.table.insert(Session::new(id, peer, self.policy.exceptions));
+        out.counters.sessions += 1;
+        out.counters.sessions_opened += 1;
+    }
+
+    /// No more requests will come.
+    pub(crate) fn finish(&mut self, id: SessionId, reason: CloseReason, out: &mut Outbox) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        if !session.finishing {
+            session.finishing = true;
+            count_reason(reason, out);
+        }
+        self.settle(id, out);
+    }
+
+    pub(crate) fn closed(&mut self, id: SessionId, reason: CloseReason, out: &mut Outbox) {
+        if self.forget(id, out) {
+            count_reason(reason, out);
+        }
+    }
+
+    /// The session is gone; whoever knows it is told. False if it was gone already.
+    fn forget(&mut self, id: SessionId, out: &mut Outbox) -> bool {
+        let Some(session) = self.table.remove(id) else { return false };
+        out.counters.sessions -= 1;
+        for owner in session.known_by.iter() {
+            out.send(owner, Message::ToFunctions(ToFunctions::Gone { session: id }));
+        }
+        true
+    }
+
+    pub(crate) fn paused(&self, id: SessionId) -> bool {
+        self.table.get(id).is_some_and(|session| session.paused)
+    }
+
+    /// The front end knows the answer to a request: it takes its turn.
+    pub(crate) fn answer_in_turn(&mut self, id: SessionId, reply: Reply, out: &mut Outbox) {
+        if let Some(session) = self.table.get_mut(id) {
+            session.replies.line_up(reply);
+            self.settle(id, out);
+        }
+    }
+
+    pub(crate) fn handle(&mut self, message: ToSessions, out: &mut Outbox) {
+        let id = match message {
+            ToSessions::Created { to, place, job } => self.fill(to, place, Some(Reply::JobCreated(job)), out),
+            ToSessions::Refused { to, place, refusal } => {
+                self.fill(to, place, Some(Reply::Error(refusal)), out)
+            }
+            ToSessions::Heard { to, place } => self.fill(to, place, None, out),
+            ToSessions::Status { to, place, job, status } => {
+                self.fill(to, place, Some(Reply::Status(job, status)), out)
+            }
+            ToSessions::Best { to, place, from, best } => {
+                self.best(to, place, from, best, out);
+                to
+            }
+            ToSessions::Assigned { to, place, assignment } => {
+                self.assigned(to, place, assignment);
+                to
+            }
+            ToSessions::Nothing { to, place, .. } => {
+                self.nothing(to, place, out);
+                to
+            }
+            ToSessions::Wake { to, from, function, nap } => {
+                self.wake(to, from, function, nap, out);
+                to
+            }
+            ToSessions::Unregistered { to, function } => {
+                self.unregistered(to, &function);
+                to
+            }
+            ToSessions::Work { to, job, update } => {
+                self.work_news(to, job, update);
+                to
+            }
+            ToSessions::Answer { to, place, report } => {
+                self.answer(to, place, *report, out);
+                to
+            }
+            ToSessions::Ask { from, place, query } => return self.report(from, place, &query, out),
+        };
+        self.settle(id, out);
+    }
+
+    /// Fills a place of a session, unless it is gone.
+    fn fill(&mut self, to: SessionId, place: u32, reply: Option<Reply>, out: &mut Outbox) -> SessionId {
+        let bug = self.policy.plants(Planted::ReplyOutOfOrder);
+        if let Some(session) = self.table.get_mut(to) {
+            match reply {
+                Some(reply) if bug => {
+                    session.replies.fill(place, None);
+                    out.reply(to, reply);
+                }
+                reply => session.replies.fill(place, reply),
+            }
+        }
+        to
+    }
+
+    /// News of a job that the session waits for.
+    fn work_news(&mut self, to: SessionId, job: crate::JobId, update: Work) {
+        let Some(session) = self.table.get_mut(to) else { return };
+        let update = match update {
+            Work::Exception(_) if !session.exceptions => Work::Fail,
+            update => update,
+        };
+        session.replies.line_up(Reply::Work(job, update));
+    }
+
+    fn unregistered(&mut self, to: SessionId, function: &[u8]) {
+        let Some(session) = self.table.get_mut(to) else { return };
+        session.remove_ability(function, false);
+        session.replies.line_up(Reply::Error(Refusal::TooManyFunctions));
+    }
+
+    /// Lets replies leave whose turn has come; pauses, resumes or closes the session.
+    fn settle(&mut self, id: SessionId, out: &mut Outbox) {
+        let most = self.policy.requests_in_flight as usize;
+        let Some(session) = self.table.get_mut(id) else { return };
+        while let Some(reply) = session.replies.next() {
+            out.reply(id, reply);
+        }
+        let waiting = session.replies.len();
+        if session.finishing {
+            if waiting == 0 {
+                self.forget(id, out);
+                out.outputs.push_back(Output::Close(id));
+            }
+            return;
+        }
+        if !session.paused && (session.walk.is_some() || waiting >= most) {
+            session.paused = true;
+            out.counters.sessions_paused += u64::from(waiting >= most);
+            out.outputs.push_back(Output::Pause(id));
+        } else if session.paused && session.walk.is_none() && waiting <= most / 2 {
+            session.paused = false;
+            out.outputs.push_back(Output::Resume(id));
+        }
+    }
+
+    /// Panics, naming what is wrong, unless everything fits.
+    pub(crate) fn check(&self) {
+        assert_eq!(self.table.iter().count(), self.table.count());
+        for session in self.table.iter() {
+            let owned: u32 = session.owners.iter().map(|&(_, count)| count).sum();
+            assert_eq!(owned as usize, session.abilities.len());
+            assert!(session.walk.is_none() || session.paused || session.finishing);
+            assert!(!session.noop_sent || session.asleep);
+        }
+    }
+}
+
+fn count_reason(reason: CloseReason, out: &mut Outbox) {
+    match reason {
+        CloseReason::Peer => {}
+        CloseReason::Malformed => out.counters.sessions_malformed += 1,
+        CloseReason::SlowReader => out.counters.sessions_slow_reader += 1,
+    }
+}

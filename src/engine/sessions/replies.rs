@@ -1,0 +1,153 @@
+//! Replies leave in the order of the requests, though their answers come from several shards.
+//!
+//! A request that will be answered takes a place; an answer fills it; answered places leave from the front. What
+//! comes unasked lines up behind the places taken so far. A PRE_SLEEP leaves a mark, so that its NOOP overtakes no
+//! answer to an earlier request and waits for none to a later one.
+use crate::event::Reply;
+use crate::message::Place;
+use crate::report::{Query, Report};
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+
+/// A query to several shards, on its way.
+#[derive(Debug)]
+pub(crate) struct Survey {
+    pub(crate) query: Query,
+    pub(crate) report: Report,
+    /// Shards that have not answered.
+    pub(crate) missing: u16,
+    /// For [`Query::DropFunction`]: only the owner of the exact name was asked so far.
+    pub(crate) exact: bool,
+}
+
+#[derive(Debug)]
+enum Entry {
+    Waiting,
+    Survey(Box<Survey>),
+    Answered(Reply),
+    /// Nothing is to be said: the answer was silence, or a PRE_SLEEP stood here.
+    Silent,
+}
+
+/// The replies of one session that have not left.
+#[derive(Debug, Default)]
+pub(crate) struct Replies {
+    entries: VecDeque<Entry>,
+    /// The place of the front entry.
+    front: Place,
+    /// The place of the last PRE_SLEEP.
+    nap: Place,
+}
+
+impl Replies {
+    /// How many places are taken.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn push(&mut self, entry: Entry) -> Place {
+        let place = self.front.wrapping_add(self.entries.len() as Place);
+        self.entries.push_back(entry);
+        place
+    }
+
+    fn entry(&mut self, place: Place) -> Option<&mut Entry> {
+        self.entries.get_mut(place.wrapping_sub(self.front) as usize)
+    }
+
+    /// A place for a request that will be answered.
+    pub(crate) fn take_place(&mut self) -> Place {
+        self.push(Entry::Waiting)
+    }
+
+    /// A place for a query to several shards.
+    pub(crate) fn take_survey(&mut self, survey: Survey) -> Place {
+        self.push(Entry::Survey(Box::new(survey)))
+    }
+
+    /// A reply that needs no waiting, or comes unasked: behind the places taken so far.
+    pub(crate) fn line_up(&mut self, reply: Reply) {
+        self.push(Entry::Answered(reply));
+    }
+
+    /// A PRE_SLEEP stands here.
+    pub(crate) fn mark_nap(&mut self) {
+        self.nap = self.push(Entry::Silent);
+    }
+
+    /// The NOOP for the last PRE_SLEEP. True if it may leave at once: all before it has left.
+    pub(crate) fn wake(&mut self) -> bool {
+        let nap = self.nap;
+        match self.entry(nap) {
+            Some(entry @ Entry::Silent) => {
+                *entry = Entry::Answered(Reply::Noop);
+                false
+            }
+            _ => true,
+        }
+    }
+
+    /// Fills a place that waits; `None` says nothing.
+    pub(crate) fn fill(&mut self, place: Place, reply: Option<Reply>) {
+        let entry = self.entry(place).expect("an answer has a place");
+        assert!(matches!(entry, Entry::Waiting | Entry::Survey(_)), "a place is answered once");
+        *entry = reply.map_or(Entry::Silent, Entry::Answered);
+    }
+
+    /// The survey at a place.
+    pub(crate) fn survey(&mut self, place: Place) -> &mut Survey {
+        match self.entry(place) {
+            Some(Entry::Survey(survey)) => survey,
+            other => panic!("no survey at {place}: {other:?}"),
+        }
+    }
+
+    /// The next reply that may leave.
+    pub(crate) fn next(&mut self) -> Option<Reply> {
+        while let Some(Entry::Answered(_) | Entry::Silent) = self.entries.front() {
+            self.front = self.front.wrapping_add(1);
+            if let Some(Entry::Answered(reply)) = self.entries.pop_front() {
+                return Some(reply);
+            }
+        }
+        if self.entries.is_empty() && self.entries.capacity() > 64 {
+            self.entries = VecDeque::new();
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_leave_in_request_order() {
+        let mut replies = Replies::default();
+        let (first, second) = (replies.take_place(), replies.take_place());
+        replies.line_up(Reply::NoJob);
+        replies.fill(second, None);
+        assert_eq!(replies.next(), None);
+        replies.fill(first, Some(Reply::Noop));
+        assert_eq!(replies.next(), Some(Reply::Noop));
+        assert_eq!(replies.next(), Some(Reply::NoJob));
+        assert_eq!(replies.next(), None);
+        assert_eq!(replies.len(), 0);
+    }
+
+    #[test]
+    fn a_noop_overtakes_only_what_was_asked_later() {
+        let mut replies = Replies::default();
+        let grab = replies.take_place();
+        replies.mark_nap();
+        let submit = replies.take_place();
+        assert!(!replies.wake(), "the grab before it is not answered");
+        replies.fill(grab, Some(Reply::NoJob));
+        assert_eq!(replies.next(), Some(Reply::NoJob));
+        assert_eq!(replies.next(), Some(Reply::Noop));
+        assert_eq!(replies.next(), None);
+        assert!(replies.wake(), "only later ones wait");
+        replies.fill(submit, None);
+        assert_eq!(replies.next(), None);
+    }
+}

@@ -1,0 +1,299 @@
+//! Requests of clients and workers: checks what can be checked here, and tells the owners of functions.
+use super::Sessions;
+use crate::event::{CloseReason, Reply};
+use crate::message::{Message, Submission, ToFunctions, Work};
+use crate::outbox::Outbox;
+use crate::report::Query;
+use crate::slot::{SessionId, Slot};
+use crate::time::Epoch;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use ringgear_protocol::{
+    CLIENT_ID_MAX, HANDLE_MAX, REDUCER_MAX, Refusal, Request, Submit, UNIQUE_MAX, mass_do_functions,
+};
+
+/// The longest text of a number in CAN_DO_TIMEOUT (gearmand 1.1.20).
+const NUMBER_MAX: usize = 20;
+/// The shortest time limit of a job in milliseconds (gearmand 1.1.20 raises lower ones).
+const TIMEOUT_MIN: u64 = 1000;
+
+/// A request to which gearmand gives no answer but a closed connection.
+struct Hopeless;
+
+impl Sessions {
+    pub(crate) fn request(&mut self, id: SessionId, request: Request<'_>, out: &mut Outbox) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        assert!(!session.paused && !session.finishing, "a request of a session that must not have any");
+        let sound = match request {
+            Request::Submit(submit) => self.submit(id, &submit, out),
+            Request::CanDoTimeout { function, timeout } => {
+                timeout_ms(timeout).map(|timeout_ms| self.can_do(id, function, timeout_ms, out))
+            }
+            Request::GetStatus { handle } => self.get_status(id, handle, out),
+            Request::GetStatusUnique { unique } => self.get_status_unique(id, unique, out),
+            other => {
+                self.always_sound(id, other, out);
+                Ok(())
+            }
+        };
+        match sound {
+            Ok(()) => self.settle(id, out),
+            Err(Hopeless) => self.finish(id, CloseReason::Malformed, out),
+        }
+    }
+
+    /// Requests that nobody can get so wrong that the connection is closed.
+    fn always_sound(&mut self, id: SessionId, request: Request<'_>, out: &mut Outbox) {
+        let copy = Bytes::copy_from_slice;
+        match request {
+            Request::Grab(kind) => self.grab(id, kind, out),
+            Request::PreSleep => self.pre_sleep(id, out),
+            Request::WorkComplete { handle, result } => {
+                self.work(id, handle, Work::Complete(copy(result)), out);
+            }
+            Request::WorkData { handle, data } => self.work(id, handle, Work::Data(copy(data)), out),
+            Request::WorkWarning { handle, data } => self.work(id, handle, Work::Warning(copy(data)), out),
+            Request::WorkStatus { handle, numerator, denominator } => {
+                let text = [numerator, b"\0", denominator].concat();
+                self.work(id, handle, Work::Status(Bytes::from(text)), out);
+            }
+            Request::WorkException { handle, exception } => {
+                self.work(id, handle, Work::Exception(copy(exception)), out);
+            }
+            Request::WorkFail { handle } => self.work_fail(id, handle, out),
+            Request::CanDo { function } => self.can_do(id, function, 0, out),
+            Request::CantDo { function } => self.cant_do(id, function, out),
+            Request::ResetAbilities => self.reset_abilities(id, out),
+            Request::MassDo { functions } => self.mass_do(id, functions, out),
+            Request::SetClientId { id: client_id } => self.set_client_id(id, client_id),
+            Request::EchoReq { data } => self.line_up(id, Reply::Echo(copy(data))),
+            Request::OptionReq { option } => self.option(id, option),
+            Request::Submit(_)
+            | Request::CanDoTimeout { .. }
+            | Request::GetStatus { .. }
+            | Request::GetStatusUnique { .. } => unreachable!("these may be hopeless"),
+        }
+    }
+
+    pub(crate) fn admin(&mut self, id: SessionId, query: Query, out: &mut Outbox) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        assert!(!session.paused && !session.finishing, "a request of a session that must not have any");
+        self.query(id, query, out);
+        self.settle(id, out);
+    }
+
+    fn line_up(&mut self, id: SessionId, reply: Reply) {
+        if let Some(session) = self.table.get_mut(id) {
+            session.replies.line_up(reply);
+        }
+    }
+
+    fn submit(&mut self, id: SessionId, submit: &Submit<'_>, out: &mut Outbox) -> Result<(), Hopeless> {
+        let too_long = submit.unique.len() > UNIQUE_MAX
+            || submit.reducer.is_some_and(|reducer| reducer.len() > REDUCER_MAX);
+        if too_long {
+            self.line_up(id, Reply::Error(Refusal::UniqueTooLarge));
+            return Ok(());
+        }
+        let epoch = match submit.epoch {
+            Some(text) => due(text)?,
+            None => None,
+        };
+        let owner = self.topology.owner(Slot::of(submit.function));
+        let Some(session) = self.table.get_mut(id) else { return Ok(()) };
+        if !submit.background {
+            session.known_by.insert(owner);
+        }
+        let submission = Submission {
+            from: id,
+            place: session.replies.take_place(),
+            function_len: submit.function.len() as u16,
+            unique_len: submit.unique.len() as u8,
+            priority: submit.priority,
+            background: submit.background,
+            epoch,
+            reducer: submit.reducer.map(Box::from),
+            body: body(submit),
+        };
+        out.send(owner, Message::ToFunctions(ToFunctions::Submit(submission)));
+        Ok(())
+    }
+
+    fn work(&mut self, id: SessionId, handle: &[u8], update: Work, out: &mut Outbox) {
+        let Some(job) = self.policy.handle_prefix.parse(handle) else {
+            out.counters.results_unknown += 1;
+            return self.line_up(id, Reply::Error(update.refusal()));
+        };
+        let owner = self.topology.owner(job.slot());
+        let Some(session) = self.table.get_mut(id) else { return };
+        let place = session.replies.take_place();
+        out.send(owner, Message::ToFunctions(ToFunctions::Work { worker: id, place, job, update }));
+    }
+
+    /// The handle is the last argument, and some peers end it with a NUL. gearmand hands that on to the client,
+    /// which then does not know the handle and waits for ever; we do not.
+    fn work_fail(&mut self, id: SessionId, handle: &[u8], out: &mut Outbox) {
+        if handle.len() > HANDLE_MAX {
+            return self.line_up(id, Reply::Error(Refusal::HandleTooLarge));
+        }
+        self.work(id, until_nul(handle), Work::Fail, out);
+    }
+
+    fn can_do(&mut self, id: SessionId, function: &[u8], timeout_ms: u64, out: &mut Outbox) {
+        let owner = self.topology.owner(Slot::of(function));
+        let most = self.policy.abilities as usize;
+        let Some(session) = self.table.get_mut(id) else { return };
+        if session.abilities.len() >= most {
+            out.counters.refused_abilities += 1;
+            return session.replies.line_up(Reply::Error(Refusal::TooManyAbilities));
+        }
+        let name = Bytes::copy_from_slice(function);
+        session.add_ability(name.clone(), owner);
+        session.known_by.insert(owner);
+        let can_do = ToFunctions::CanDo {
+            worker: id,
+            function: name,
+            timeout_ms,
+            turn: session.new_turn(),
+            nap: (session.asleep && !session.noop_sent).then_some(session.nap),
+        };
+        out.send(owner, Message::ToFunctions(can_do));
+    }
+
+    fn cant_do(&mut self, id: SessionId, function: &[u8], out: &mut Outbox) {
+        let owner = self.topology.owner(Slot::of(function));
+        let Some(session) = self.table.get_mut(id) else { return };
+        session.remove_ability(function, true);
+        let cant_do = ToFunctions::CantDo { worker: id, function: Bytes::copy_from_slice(function) };
+        out.send(owner, Message::ToFunctions(cant_do));
+    }
+
+    fn reset_abilities(&mut self, id: SessionId, out: &mut Outbox) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        session.abilities.clear();
+        for (owner, _) in core::mem::take(&mut session.owners) {
+            out.send(owner, Message::ToFunctions(ToFunctions::ResetAbilities { worker: id }));
+        }
+    }
+
+    fn mass_do(&mut self, id: SessionId, functions: &[u8], out: &mut Outbox) {
+        self.reset_abilities(id, out);
+        for function in mass_do_functions(functions) {
+            self.can_do(id, function, 0, out);
+        }
+    }
+
+    fn set_client_id(&mut self, id: SessionId, client_id: &[u8]) {
+        let client_id = until_nul(client_id);
+        if let Some(session) = self.table.get_mut(id) {
+            session.client_id = Bytes::copy_from_slice(&client_id[..client_id.len().min(CLIENT_ID_MAX)]);
+        }
+    }
+
+    fn get_status(&mut self, id: SessionId, handle: &[u8], out: &mut Outbox) -> Result<(), Hopeless> {
+        if handle.len() > HANDLE_MAX {
+            return Err(Hopeless);
+        }
+        let handle = until_nul(handle);
+        let Some(job) = self.policy.handle_prefix.parse(handle) else {
+            self.line_up(id, Reply::StatusUnknown(Bytes::copy_from_slice(handle)));
+            return Ok(());
+        };
+        let owner = self.topology.owner(job.slot());
+        let Some(session) = self.table.get_mut(id) else { return Ok(()) };
+        let place = session.replies.take_place();
+        out.send(owner, Message::ToFunctions(ToFunctions::GetStatus { from: id, place, job }));
+        Ok(())
+    }
+
+    fn get_status_unique(&mut self, id: SessionId, unique: &[u8], out: &mut Outbox) -> Result<(), Hopeless> {
+        if unique.len() > UNIQUE_MAX {
+            return Err(Hopeless);
+        }
+        let unique = Bytes::copy_from_slice(until_nul(unique));
+        self.query(id, Query::UniqueStatus { unique }, out);
+        Ok(())
+    }
+
+    fn option(&mut self, id: SessionId, option: &[u8]) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        // The only option there is; it cannot be turned off (gearmand 1.1.20).
+        let known = option.eq_ignore_ascii_case(b"exceptions");
+        session.exceptions |= known;
+        session.replies.line_up(if known {
+            Reply::Option(Bytes::copy_from_slice(option))
+        } else {
+            Reply::Error(Refusal::UnknownOption)
+        });
+    }
+}
+
+/// Function, NUL, unique, NUL, workload: the one copy that is made of a submission.
+fn body(submit: &Submit<'_>) -> Box<[u8]> {
+    let len = submit.function.len() + submit.unique.len() + submit.workload.len() + 2;
+    let mut body = Vec::with_capacity(len);
+    body.extend_from_slice(submit.function);
+    body.push(0);
+    body.extend_from_slice(submit.unique);
+    body.push(0);
+    body.extend_from_slice(submit.workload);
+    body.into_boxed_slice()
+}
+
+fn until_nul(text: &[u8]) -> &[u8] {
+    text.split(|&byte| byte == 0).next().unwrap_or_default()
+}
+
+/// A number as C's `strtoll` reads it: what is no number is 0; one that does not fit is hopeless.
+fn number(text: &[u8]) -> Result<i64, Hopeless> {
+    let text = text.trim_ascii_start();
+    let (negative, digits) = match text.split_first() {
+        Some((b'-', rest)) => (true, rest),
+        Some((b'+', rest)) => (false, rest),
+        _ => (false, text),
+    };
+    let mut value = 0_i64;
+    for &digit in digits.iter().take_while(|byte| byte.is_ascii_digit()) {
+        let digit = i64::from(digit - b'0');
+        let more = value.checked_mul(10).and_then(|value| value.checked_add(digit));
+        value = more.ok_or(Hopeless)?;
+    }
+    Ok(if negative { -value } else { value })
+}
+
+/// The milliseconds of CAN_DO_TIMEOUT; 0 is no limit.
+fn timeout_ms(text: &[u8]) -> Result<u64, Hopeless> {
+    if text.len() > NUMBER_MAX {
+        return Err(Hopeless);
+    }
+    let value = u64::try_from(number(text)?).unwrap_or(0);
+    Ok(if value == 0 { 0 } else { value.max(TIMEOUT_MIN) })
+}
+
+/// The time of SUBMIT_JOB_EPOCH; times before 1970 are past like all others.
+fn due(text: &[u8]) -> Result<Option<Epoch>, Hopeless> {
+    let seconds = u64::try_from(number(text)?).unwrap_or(0);
+    Ok((seconds > 0).then(|| Epoch::from_seconds(seconds)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_limits_are_milliseconds_of_at_least_a_second() {
+        for (text, value) in [("1500", 1500), ("1", 1000), ("0", 0), ("-5", 0), ("abc", 0), ("", 0)] {
+            assert_eq!(timeout_ms(text.as_bytes()).ok(), Some(value), "{text:?}");
+        }
+        assert!(timeout_ms(b"9223372036854775808").is_err());
+        assert!(timeout_ms(b"000000000000000000001").is_err());
+    }
+
+    #[test]
+    fn times_are_seconds() {
+        assert_eq!(due(b"12345").ok().flatten(), Some(Epoch(12_345_000)));
+        assert_eq!(due(b"abc").ok().flatten(), None);
+        assert!(due(b"92233720368547758080").is_err());
+    }
+}

@@ -1,0 +1,155 @@
+//! One session: who is there, what it can do, whether it sleeps. Sessions of a shard stand in a table.
+use super::grab::Walk;
+use super::replies::Replies;
+use crate::event::Peer;
+use crate::slot::{SessionId, ShardId, ShardSet};
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+/// A function that a worker has registered.
+#[derive(Debug)]
+pub(crate) struct Ability {
+    pub(crate) function: Bytes,
+    pub(crate) owner: ShardId,
+}
+
+/// What we know about whoever is behind a connection.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) id: SessionId,
+    pub(crate) peer: Peer,
+    /// From SET_CLIENT_ID; empty if there was none.
+    pub(crate) client_id: Bytes,
+    /// Whether it wants WORK_EXCEPTION.
+    pub(crate) exceptions: bool,
+    /// Registrations, newest first.
+    pub(crate) abilities: VecDeque<Ability>,
+    /// The owners of these, each with how many it has.
+    pub(crate) owners: Vec<(ShardId, u32)>,
+    /// Shards whose functions may know the session.
+    pub(crate) known_by: ShardSet,
+    /// The turn of the newest registration; the next one gets one less.
+    pub(crate) first_turn: i64,
+    /// The turn of the registration that was chosen last; the next one gets one more.
+    pub(crate) last_turn: i64,
+    /// Whether it has said PRE_SLEEP since its last grab.
+    pub(crate) asleep: bool,
+    /// Whether it was sent NOOP since its last PRE_SLEEP.
+    pub(crate) noop_sent: bool,
+    /// Counts PRE_SLEEPs.
+    pub(crate) nap: u32,
+    pub(crate) replies: Replies,
+    /// A grab under way at several owners. While there is one, the session is paused.
+    pub(crate) walk: Option<Box<Walk>>,
+    /// The shell was told to hold back requests.
+    pub(crate) paused: bool,
+    /// No more requests will come; it is closed when all are answered.
+    pub(crate) finishing: bool,
+}
+
+impl Session {
+    pub(crate) fn new(id: SessionId, peer: Peer, exceptions: bool) -> Session {
+        Session {
+            id,
+            peer,
+            client_id: Bytes::new(),
+            exceptions,
+            abilities: VecDeque::new(),
+            owners: Vec::new(),
+            known_by: ShardSet::default(),
+            first_turn: 0,
+            last_turn: 0,
+            asleep: false,
+            noop_sent: false,
+            nap: 0,
+            replies: Replies::default(),
+            walk: None,
+            paused: false,
+            finishing: false,
+        }
+    }
+
+    /// The turn of a new registration: before all others.
+    pub(crate) fn new_turn(&mut self) -> i64 {
+        self.first_turn -= 1;
+        self.first_turn
+    }
+
+    /// The turn of a registration that was chosen: behind all others.
+    pub(crate) fn back_turn(&mut self) -> i64 {
+        self.last_turn += 1;
+        self.last_turn
+    }
+
+    /// Notes a registration.
+    pub(crate) fn add_ability(&mut self, function: Bytes, owner: ShardId) {
+        self.abilities.push_front(Ability { function, owner });
+        match self.owners.iter_mut().find(|(shard, _)| *shard == owner) {
+            Some((_, count)) => *count += 1,
+            None => self.owners.push((owner, 1)),
+        }
+    }
+
+    /// Forgets registrations of a function; all of them, or the newest only.
+    pub(crate) fn remove_ability(&mut self, function: &[u8], all: bool) {
+        let mut left = if all { usize::MAX } else { 1 };
+        let owners = &mut self.owners;
+        self.abilities.retain(|ability| {
+            let goes = left > 0 && ability.function == function;
+            if goes {
+                left -= 1;
+                let owner = owners.iter_mut().find(|(shard, _)| *shard == ability.owner);
+                owner.expect("an ability has an owner").1 -= 1;
+            }
+            !goes
+        });
+        owners.retain(|&(_, count)| count > 0);
+    }
+}
+
+/// The sessions of a shard, by the index in their ids.
+#[derive(Debug, Default)]
+pub(crate) struct SessionTable {
+    places: Vec<Option<Box<Session>>>,
+    count: usize,
+}
+
+impl SessionTable {
+    pub(crate) fn insert(&mut self, session: Session) {
+        let index = session.id.index();
+        if self.places.len() <= index {
+            self.places.resize_with(index + 1, || None);
+        }
+        let place = &mut self.places[index];
+        assert!(place.is_none(), "the shell reuses an index only after the session is gone");
+        *place = Some(Box::new(session));
+        self.count += 1;
+    }
+
+    /// The session, unless it is gone.
+    #[inline]
+    pub(crate) fn get_mut(&mut self, id: SessionId) -> Option<&mut Session> {
+        self.places.get_mut(id.index())?.as_deref_mut().filter(|session| session.id == id)
+    }
+
+    /// The session, unless it is gone.
+    pub(crate) fn get(&self, id: SessionId) -> Option<&Session> {
+        self.places.get(id.index())?.as_deref().filter(|session| session.id == id)
+    }
+
+    pub(crate) fn remove(&mut self, id: SessionId) -> Option<Box<Session>> {
+        self.get(id)?;
+        self.count -= 1;
+        self.places[id.index()].take()
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Session> {
+        self.places.iter().filter_map(Option::as_deref)
+    }
+}

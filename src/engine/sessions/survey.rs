@@ -1,0 +1,91 @@
+//! A query goes to the shards that know something of it; their reports come back and merge.
+use super::Sessions;
+use super::replies::Survey;
+use crate::event::Reply;
+use crate::message::{Message, Place, ToFunctions, ToSessions};
+use crate::outbox::Outbox;
+use crate::report::{Query, Report, WorkerRow};
+use crate::slot::{SessionId, ShardId, Slot};
+use alloc::boxed::Box;
+use bytes::Bytes;
+
+impl Sessions {
+    pub(super) fn query(&mut self, id: SessionId, query: Query, out: &mut Outbox) {
+        let owner = match &query {
+            Query::MaxQueue { function, .. }
+            | Query::CreateFunction { function }
+            // The function of exactly this name first: only if there is none does case not matter.
+            | Query::DropFunction { function } => Some(self.topology.owner(Slot::of(function))),
+            Query::CancelJob { handle } => match self.policy.handle_prefix.parse(handle) {
+                Some(job) => Some(self.topology.owner(job.slot())),
+                None => return self.answer_at_once(id, query),
+            },
+            _ => None,
+        };
+        let Some(session) = self.table.get_mut(id) else { return };
+        let report = query.empty_report();
+        let exact = matches!(query, Query::DropFunction { .. });
+        let missing = if owner.is_some() { 1 } else { self.topology.shards() };
+        let survey = Survey { query: query.clone(), report, missing, exact };
+        let place = session.replies.take_survey(survey);
+        match owner {
+            Some(owner) => ask(owner, id, place, query, exact, out),
+            None => self.topology.all().for_each(|to| ask(to, id, place, query.clone(), exact, out)),
+        }
+    }
+
+    /// A query to which no shard has anything to say.
+    fn answer_at_once(&mut self, id: SessionId, query: Query) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        let report = query.empty_report();
+        session.replies.line_up(Reply::Report(Box::new((query, report))));
+    }
+
+    pub(super) fn answer(&mut self, id: SessionId, place: Place, report: Report, out: &mut Outbox) {
+        let shards = self.topology.shards();
+        let Some(session) = self.table.get_mut(id) else { return };
+        let survey = session.replies.survey(place);
+        survey.report.merge(report);
+        survey.missing -= 1;
+        if survey.missing > 0 {
+            return;
+        }
+        if survey.exact && matches!(&survey.report, Report::Dropped(rows) if rows.is_empty()) {
+            survey.exact = false;
+            survey.missing = shards;
+            let query = survey.query.clone();
+            return self.topology.all().for_each(|to| ask(to, id, place, query.clone(), false, out));
+        }
+        survey.report.sort();
+        let empty = survey.query.empty_report();
+        let report = core::mem::replace(&mut survey.report, empty);
+        let reply = Reply::Report(Box::new((survey.query.clone(), report)));
+        session.replies.fill(place, Some(reply));
+    }
+
+    /// This shard's part of a report on sessions.
+    pub(super) fn report(&self, from: SessionId, place: Place, query: &Query, out: &mut Outbox) {
+        assert!(matches!(query, Query::Workers), "functions report on everything else");
+        let rows = self.table.iter().map(|session| WorkerRow {
+            descriptor: session.peer.descriptor,
+            address: session.peer.address,
+            id: if session.client_id.is_empty() {
+                Bytes::from_static(b"-")
+            } else {
+                session.client_id.clone()
+            },
+            functions: session.abilities.iter().map(|ability| ability.function.clone()).collect(),
+        });
+        let report = Box::new(Report::Workers(rows.collect()));
+        out.send(from.shard(), Message::ToSessions(ToSessions::Answer { to: from, place, report }));
+    }
+}
+
+fn ask(to: ShardId, from: SessionId, place: Place, query: Query, exact: bool, out: &mut Outbox) {
+    let message = if matches!(query, Query::Workers) {
+        Message::ToSessions(ToSessions::Ask { from, place, query: Box::new(query) })
+    } else {
+        Message::ToFunctions(ToFunctions::Ask { from, place, query: Box::new(query), exact })
+    };
+    out.send(to, message);
+}
