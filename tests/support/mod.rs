@@ -2,3 +2,6 @@
 
 #[allow(dead_code)]
 pub(crate) mod cluster;
+
+#[allow(dead_code)]
+pub(crate) mod gearmand;

@@ -1,0 +1,139 @@
+//! Plays the scripts of `tests/transcripts` on all stages: engines in pretend time, our server on sockets, and
+//! Debian's gearmand, which proves that the scripts tell the truth. See `tests/transcripts/README.md`.
+#[path = "transcripts/player.rs"]
+mod player;
+#[path = "transcripts/script.rs"]
+mod script;
+#[path = "transcripts/sockets.rs"]
+mod sockets;
+mod support;
+
+use player::{Failure, Stage};
+use script::{Audience, Script};
+use sockets::Sockets;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::{fs, io, panic, thread};
+
+/// Scripts that are played at a time on sockets. They mostly wait.
+const SIDE_BY_SIDE: usize = 8;
+
+/// Debian's gearmand, with one thread: with more it may crash when a connection closes.
+#[test]
+fn gearmand() {
+    let program = support::gearmand::gearmand().unwrap_or_else(|error| panic!("{error}"));
+    play_all("gearmand", Audience::Gearmand, |script| {
+        let mut options = script.options(Audience::Gearmand);
+        if !options.iter().any(|option| option == "-t") {
+            options.extend(["-t".to_owned(), "1".to_owned()]);
+        }
+        on_sockets(script, Sockets::start(Audience::Gearmand, &program, &options))
+    });
+}
+
+fn on_sockets(script: &Script, stage: Result<Sockets, String>) -> Result<(), String> {
+    let mut stage = stage?;
+    play(script, &mut stage).map_err(|error| match stage.last_words() {
+        words if words.is_empty() => error,
+        words => format!("{error}\nThe server's last words:\n{words}"),
+    })
+}
+
+/// Plays every script that is for a stage and reports all failures together.
+fn play_all(stage: &str, audience: Audience, play: impl Fn(&Script) -> Result<(), String> + Sync) {
+    let scripts = read_scripts();
+    let all = scripts.len();
+    let mine: Vec<Script> =
+        scripts.into_iter().filter(|s| s.only.is_none_or(|only| only.includes(audience))).collect();
+    let (unable, mine): (Vec<Script>, Vec<Script>) =
+        mine.into_iter().partition(|script| audience == Audience::Pretend && script.needs_process());
+    let failures = side_by_side(&mine, play);
+    // To the real output: that of a test that passes is thrown away.
+    let _ = writeln!(
+        io::stderr(),
+        "{stage}: {} of {all} scripts played, {} failed, {} left out because they need a process",
+        mine.len(),
+        failures.len(),
+        unable.len()
+    );
+    assert!(!mine.is_empty(), "no script was played");
+    assert!(failures.is_empty(), "{}\n{stage}: {} scripts failed", failures.join("\n"), failures.len());
+}
+
+/// Plays scripts on some threads; the failures in the order of the scripts.
+fn side_by_side(scripts: &[Script], play: impl Fn(&Script) -> Result<(), String> + Sync) -> Vec<String> {
+    let waiting = Mutex::new(scripts.iter());
+    let failures = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..SIDE_BY_SIDE {
+            scope.spawn(|| {
+                loop {
+                    let Some(script) = waiting.lock().expect("nobody panics with it").next() else { return };
+                    let outcome = panic::catch_unwind(panic::AssertUnwindSafe(|| play(script)));
+                    let outcome = outcome.unwrap_or_else(|panic| Err(panic_text(&*panic)));
+                    if let Err(error) = outcome {
+                        failures.lock().expect("nobody panics with it").push((script.name.clone(), error));
+                    }
+                }
+            });
+        }
+    });
+    let mut failures = failures.into_inner().expect("nobody panics with it");
+    failures.sort();
+    failures.into_iter().map(|(name, error)| format!("---- {name}\n{error}")).collect()
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    format!("panicked: {}", text.unwrap_or("without words"))
+}
+
+/// Plays a script, or rewrites its expectations if the variable TRANSCRIPTS says so.
+fn play(script: &Script, stage: &mut dyn Stage) -> Result<(), String> {
+    if std::env::var_os("TRANSCRIPTS").is_none_or(|value| value != "rewrite") {
+        return player::play(script, stage).map_err(|failure| show(script, &failure));
+    }
+    let rewrites = player::rewrite(script, stage).map_err(|failure| show(script, &failure))?;
+    if rewrites.is_empty() {
+        return Ok(());
+    }
+    let lines = script.text.iter().enumerate().flat_map(|(index, line)| match rewrites.get(&(index + 1)) {
+        Some(lines) => lines.clone(),
+        None => vec![line.clone()],
+    });
+    let text = lines.collect::<Vec<_>>().join("\n") + "\n";
+    fs::write(folder().join(format!("{}.txt", script.name)), text).map_err(|error| error.to_string())?;
+    Err("rewritten: look at the difference, and play again".to_owned())
+}
+
+/// A failure with the script around it.
+fn show(script: &Script, failure: &Failure) -> String {
+    let mut shown = String::new();
+    let last = if failure.line == 0 { script.text.len() } else { failure.line };
+    for (index, line) in script.text.iter().enumerate().take(last) {
+        shown.push_str(&format!("{:>4} {line}\n", index + 1));
+    }
+    let got = failure.got.replace('\n', "\n               ");
+    format!("{shown}  expected     {}\n  got          {got}", failure.expected.trim())
+}
+
+/// All scripts, or the one that the variable TRANSCRIPT names.
+fn read_scripts() -> Vec<Script> {
+    let wanted = std::env::var("TRANSCRIPT").ok();
+    let entries = fs::read_dir(folder()).unwrap_or_else(|error| panic!("{}: {error}", folder().display()));
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("a folder can be read").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "txt"));
+    paths.sort();
+    let name = |path: &Path| path.file_stem().expect("it has an extension").to_string_lossy().into_owned();
+    paths.retain(|path| wanted.as_ref().is_none_or(|wanted| name(path) == *wanted));
+    let read = |path: &PathBuf| {
+        let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        Script::parse(&name(path), &text).unwrap_or_else(|error| panic!("{error}"))
+    };
+    paths.iter().map(read).collect()
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts")
+}
