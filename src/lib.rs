@@ -2,6 +2,8 @@
 pub use ringgear_engine as engine;
 pub use ringgear_protocol as protocol;
 
+pub mod config;
 pub mod frontend;
+pub mod logging;
 pub mod server;
 pub mod shard;

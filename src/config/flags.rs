@@ -1,0 +1,185 @@
+//! The command line as it is written: names, short forms, defaults, help. What the values mean for the parts of the
+//! server is in `config.rs`.
+use crate::engine::Compat;
+use crate::engine::slot::SHARDS_MAX;
+use crate::logging::Level;
+use clap::Parser;
+use std::ffi::OsString;
+use std::time::Duration;
+
+/// The flags. Names and short forms are gearmand's where gearmand has them. (clap's own `-V` would print another line.)
+#[derive(Debug, Parser)]
+#[command(
+    name = "ringgear",
+    about = "A Gearman job server with a thread per core",
+    disable_version_flag = true,
+    max_term_width = 100
+)]
+pub(super) struct Flags {
+    /// Port to listen on, a number or the name of a service. 0 takes any free port. Empty: the service `gearman`, or
+    /// 4730. GEARMAND_PORT in the environment replaces 4730
+    #[arg(short, long, value_name = "PORT", default_value = DEFAULT_PORT)]
+    pub(super) port: String,
+
+    /// Address or host name to listen on; every address that the name has is used [default: all, IPv4 and IPv6]
+    #[arg(short = 'L', long, value_name = "ADDRESS", default_value = "", hide_default_value = true)]
+    pub(super) listen: String,
+
+    /// Threads, each with a core, a part of the connections and a part of the functions of its own. 0: one for each
+    /// core that this process may use
+    #[arg(short, long, value_name = "N", default_value_t = 0, value_parser = number(0..=SHARDS_MAX.into()))]
+    pub(super) threads: i64,
+
+    /// Connections that may wait to be accepted, for each address and thread. More than gearmand's 32, so that many
+    /// workers may reconnect at once; the system cuts it to net.core.somaxconn
+    #[arg(short, long, value_name = "N", default_value_t = 1024, value_parser = number(1..=65535))]
+    pub(super) backlog: i64,
+
+    /// Attempts of a job, lost ones (worker gone, timed out) included, before it fails. With --compat 1.1 and 2.0:
+    /// modulo 256, 0 is no limit. With 2.1 and 2.2: -1 is no limit, 0 and 1 are one attempt, at most 255
+    /// [default: no limit]
+    #[arg(short, long, value_name = "N", allow_negative_numbers = true, value_parser = number(i64::MIN..=i64::MAX))]
+    pub(super) job_retries: Option<i64>,
+
+    /// A worker gets jobs of its functions in turn, instead of draining one function after the other. Always so with
+    /// --compat 2.0 and later
+    #[arg(short = 'R', long)]
+    pub(super) round_robin: bool,
+
+    /// Sleeping workers to wake for each job, modulo 256; 0 wakes all of them [default: one, and the others if the
+    /// job is still queued after 50 ms]
+    #[arg(short, long, value_name = "N", allow_negative_numbers = true, value_parser = number(i64::MIN..=i64::MAX))]
+    pub(super) worker_wakeup: Option<i64>,
+
+    /// File to append the log to; `stderr` is standard error, `none` is no log. SIGHUP opens the file again. Not
+    /// gearmand's default, which needs a folder to write to before anything can be seen
+    #[arg(short, long, value_name = "FILE", default_value = "stderr")]
+    pub(super) log_file: OsString,
+
+    /// What is logged: FATAL, ALERT, CRITICAL, ERROR, WARNING, NOTICE, INFO or DEBUG, each with those before it
+    #[arg(long, value_name = "LEVEL", default_value = "ERROR", value_parser = level)]
+    pub(super) verbose: Level,
+
+    /// What job handles begin with, before a colon and a number; at most 44 bytes [default: H: and the host name]
+    #[arg(long, value_name = "PREFIX")]
+    pub(super) job_handle_prefix: Option<OsString>,
+
+    /// Every client hears of exceptions without asking for them
+    #[arg(long)]
+    pub(super) exceptions: bool,
+
+    /// The gearmand to behave like where its versions differ: 1.1, 2.0, 2.1 or 2.2
+    #[arg(long, value_name = "VERSION", default_value = "1.1", value_parser = compat)]
+    pub(super) compat: Compat,
+
+    /// Taken for gearmand's sake: idle connections are always probed
+    #[arg(long)]
+    pub(super) keepalive: bool,
+
+    /// Seconds without traffic before the first probe, 1 to 32767; -1 leaves the system's value
+    #[arg(long, value_name = "SECONDS", default_value = "-1", allow_negative_numbers = true,
+        value_parser = |text: &str| probe(text, 32767))]
+    pub(super) keepalive_idle: Probe,
+
+    /// Seconds between probes, 1 to 32767; -1 leaves the system's value
+    #[arg(long, value_name = "SECONDS", default_value = "-1", allow_negative_numbers = true,
+        value_parser = |text: &str| probe(text, 32767))]
+    pub(super) keepalive_interval: Probe,
+
+    /// Unanswered probes before a connection is given up, 1 to 127; -1 leaves the system's value
+    #[arg(long, value_name = "N", default_value = "-1", allow_negative_numbers = true,
+        value_parser = |text: &str| probe(text, 127))]
+    pub(super) keepalive_count: Probe,
+
+    /// Print the version and exit
+    #[arg(short = 'V', long)]
+    pub(super) version: bool,
+
+    #[command(flatten)]
+    pub(super) limits: Limits,
+}
+
+/// What bounds memory. None of these is gearmand's.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Limits")]
+pub(super) struct Limits {
+    /// Bytes in one packet, its header of 12 not counted, up to 2 GiB - 1. A larger packet is answered ERROR and its
+    /// connection closed
+    #[arg(long, value_name = "BYTES", default_value_t = 256 << 20, value_parser = number(1..=i32::MAX.into()))]
+    pub(super) max_packet_size: i64,
+
+    /// Requests of one connection that may wait for answers. With more its socket is not read for a while
+    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = number(1..=u32::MAX.into()))]
+    pub(super) max_requests_in_flight: i64,
+
+    /// Bytes that may wait for a peer that does not read. With more the peer is disconnected
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, value_parser = number(1..=i64::MAX))]
+    pub(super) max_unread_bytes: i64,
+
+    /// Bytes of one thread that may wait for other threads. With more it reads no sockets for a while
+    #[arg(long, value_name = "BYTES", default_value_t = 8 << 20, value_parser = number(1..=i64::MAX))]
+    pub(super) max_outbox_bytes: i64,
+
+    /// Connections in all; one more is closed at once. 0: as many as descriptors allow (RLIMIT_NOFILE)
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = number(0..=u32::MAX.into()))]
+    pub(super) max_connections: i64,
+
+    /// Bytes of all jobs, queued and running. With more, submissions are answered ERROR, while everything that empties
+    /// queues goes on. 0: no limit [default: half of the memory]
+    #[arg(long, value_name = "BYTES", value_parser = number(0..=i64::MAX))]
+    pub(super) max_queued_bytes: Option<i64>,
+
+    /// Functions on each thread. What would make one more is answered ERROR
+    #[arg(long, value_name = "N", default_value_t = 1 << 20, value_parser = number(1..=u32::MAX.into()))]
+    pub(super) max_functions: i64,
+
+    /// Functions that one worker may register. One more is answered ERROR
+    #[arg(long, value_name = "N", default_value_t = 1 << 17, value_parser = number(1..=u32::MAX.into()))]
+    pub(super) max_abilities: i64,
+
+    /// Finished jobs of each worker to remember, up to 255: what it still says about them is ignored, about others it
+    /// is answered ERROR
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = number(0..=255))]
+    pub(super) finished_memory: i64,
+}
+
+/// The port where none is given, and the only one that GEARMAND_PORT replaces.
+pub(super) const DEFAULT_PORT: &str = "4730";
+
+/// A keepalive setting; `None` is the system's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Probe(pub(super) Option<u32>);
+
+impl Probe {
+    pub(super) fn seconds(self) -> Option<Duration> {
+        self.0.map(|seconds| Duration::from_secs(seconds.into()))
+    }
+}
+
+/// Flags are read as wide numbers, so that one too large is told its range.
+fn number(range: std::ops::RangeInclusive<i64>) -> clap::builder::RangedI64ValueParser<i64> {
+    clap::value_parser!(i64).range(range)
+}
+
+fn level(name: &str) -> Result<Level, String> {
+    let names = || Level::ALL.map(Level::name).join(", ");
+    Level::from_name(name).ok_or_else(|| format!("must be one of {}", names()))
+}
+
+fn compat(version: &str) -> Result<Compat, &'static str> {
+    match version {
+        "1.1" => Ok(Compat::V1_1),
+        "2.0" => Ok(Compat::V2_0),
+        "2.1" => Ok(Compat::V2_1),
+        "2.2" => Ok(Compat::V2_2),
+        _ => Err("must be 1.1, 2.0, 2.1 or 2.2"),
+    }
+}
+
+fn probe(text: &str, most: u32) -> Result<Probe, String> {
+    match text.parse::<i64>().map(u32::try_from) {
+        Ok(Ok(value)) if (1..=most).contains(&value) => Ok(Probe(Some(value))),
+        Ok(Err(_)) if text == "-1" => Ok(Probe(None)),
+        _ => Err(format!("must be 1 to {most}, or -1 for the system's value")),
+    }
+}

@@ -1,0 +1,92 @@
+//! What the machine says: its name, its memory, the numbers of services, the addresses of names. Asked once, at boot.
+use std::fs;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
+
+/// The host name as `uname` gives it, without any domain added.
+pub(super) fn host_name() -> Vec<u8> {
+    rustix::system::uname().nodename().to_bytes().to_vec()
+}
+
+/// Bytes of memory that this process may hope for: the machine's, or its container's if that is less.
+pub(super) fn memory() -> u64 {
+    let system = rustix::system::sysinfo();
+    let physical = system.totalram.saturating_mul(system.mem_unit.into());
+    let container = fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
+    let container = container.and_then(|text| text.trim().parse::<u64>().ok());
+    container.map_or(physical, |limit| limit.min(physical))
+}
+
+/// The TCP port of a service, from the system's list.
+pub(super) fn service(name: &str) -> Option<u16> {
+    let list = fs::read("/etc/services").ok()?;
+    service_in(&String::from_utf8_lossy(&list), name)
+}
+
+/// `name port/protocol aliases # comment` on each line.
+fn service_in(list: &str, name: &str) -> Option<u16> {
+    list.lines().find_map(|line| {
+        let line = line.split('#').next()?;
+        let mut words = line.split_whitespace();
+        let (official, port) = (words.next()?, words.next()?.strip_suffix("/tcp")?);
+        if official == name || words.any(|alias| alias == name) { port.parse().ok() } else { None }
+    })
+}
+
+/// Every address that a host name or address has; all addresses of this machine if it is empty.
+pub(super) fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    if host.is_empty() {
+        return Ok(everywhere(port));
+    }
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let mut addresses = Vec::new();
+    for address in (host, port).to_socket_addrs()? {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    Ok(addresses)
+}
+
+/// Both families, but IPv6 only where the system has it.
+fn everywhere(port: u16) -> Vec<SocketAddr> {
+    let mut addresses = vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)];
+    if UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok() {
+        addresses.push(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port));
+    }
+    addresses
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_are_found_by_name_and_alias() {
+        let list =
+            "# comment\nhttp\t80/tcp\twww # WorldWideWeb\n\nbroken\ngearman 4730/udp\ngearman 4731/tcp g\n";
+        assert_eq!(service_in(list, "http"), Some(80));
+        assert_eq!(service_in(list, "www"), Some(80));
+        assert_eq!(service_in(list, "gearman"), Some(4731));
+        assert_eq!(service_in(list, "WorldWideWeb"), None);
+        assert_eq!(service_in(list, "broken"), None);
+        assert_eq!(service_in(list, ""), None);
+    }
+
+    #[test]
+    fn addresses_of_names_and_addresses() {
+        let one = |text: &str| vec![text.parse::<SocketAddr>().unwrap()];
+        assert_eq!(addresses("127.0.0.1", 7).unwrap(), one("127.0.0.1:7"));
+        assert_eq!(addresses("::1", 7).unwrap(), one("[::1]:7"));
+        assert_eq!(addresses("[::1]", 7).unwrap(), one("[::1]:7"));
+        assert!(addresses("localhost", 7).unwrap().iter().all(|address| address.ip().is_loopback()));
+        assert_eq!(addresses("", 7).unwrap()[0], "0.0.0.0:7".parse().unwrap());
+        assert!(addresses("no such host", 7).is_err());
+    }
+
+    #[test]
+    fn a_machine_has_a_name_and_memory() {
+        assert!(!host_name().is_empty());
+        assert!(memory() > 1 << 20);
+    }
+}
