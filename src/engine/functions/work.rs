@@ -102,12 +102,12 @@ impl Functions {
             return self.end(ix, out);
         }
         let job = self.jobs.get_mut(ix);
+        if job.cancelled() {
+            return self.end(ix, out);
+        }
         job.retries = job.retries.saturating_add(1);
         if self.policy.attempts.is_some_and(|most| job.retries >= most.get()) {
             return self.give_up(ix, out);
-        }
-        if job.cancelled() {
-            return self.end(ix, out);
         }
         let holder = self.stop(ix);
         let job = self.jobs.get_mut(ix);

@@ -66,14 +66,6 @@ impl Sessions {
         self.table.get(id).is_some_and(|session| session.paused)
     }
 
-    /// The front end knows the answer to a request: it takes its turn.
-    pub(crate) fn answer_in_turn(&mut self, id: SessionId, reply: Reply, out: &mut Outbox) {
-        if let Some(session) = self.table.get_mut(id) {
-            session.replies.line_up(reply);
-            self.settle(id, out);
-        }
-    }
-
     pub(crate) fn handle(&mut self, message: ToSessions, out: &mut Outbox) {
         let id = match message {
             ToSessions::Created { to, place, job } => self.fill(to, place, Some(Reply::JobCreated(job)), out),
@@ -160,6 +152,9 @@ impl Sessions {
             if waiting == 0 {
                 self.forget(id, out);
                 out.outputs.push_back(Output::Close(id));
+            } else if !session.paused {
+                session.paused = true;
+                out.outputs.push_back(Output::Pause(id));
             }
             return;
         }

@@ -110,7 +110,7 @@ impl Replies {
                 return Some(reply);
             }
         }
-        if self.entries.is_empty() && self.entries.capacity() > 64 {
+        if self.entries.is_empty() && self.entries.capacity() > 1024 {
             self.entries = VecDeque::new();
         }
         None

@@ -23,8 +23,9 @@ struct Hopeless;
 
 impl Sessions {
     pub(crate) fn request(&mut self, id: SessionId, request: Request<'_>, out: &mut Outbox) {
-        let Some(session) = self.table.get_mut(id) else { return };
-        assert!(!session.paused && !session.finishing, "a request of a session that must not have any");
+        if !self.welcome(id) {
+            return;
+        }
         let sound = match request {
             Request::Submit(submit) => self.submit(id, &submit, out),
             Request::CanDoTimeout { function, timeout } => {
@@ -77,10 +78,26 @@ impl Sessions {
     }
 
     pub(crate) fn admin(&mut self, id: SessionId, query: Query, out: &mut Outbox) {
-        let Some(session) = self.table.get_mut(id) else { return };
-        assert!(!session.paused && !session.finishing, "a request of a session that must not have any");
-        self.query(id, query, out);
-        self.settle(id, out);
+        if self.welcome(id) {
+            self.query(id, query, out);
+            self.settle(id, out);
+        }
+    }
+
+    /// The front end knows the answer to a request: it takes its turn.
+    pub(crate) fn answer_in_turn(&mut self, id: SessionId, reply: Reply, out: &mut Outbox) {
+        if self.welcome(id) {
+            self.line_up(id, reply);
+            self.settle(id, out);
+        }
+    }
+
+    /// Whether a request of this session counts. It does not once the session is gone, or is to be closed because of
+    /// an earlier request; the shell may not know that yet.
+    fn welcome(&mut self, id: SessionId) -> bool {
+        let Some(session) = self.table.get(id) else { return false };
+        assert!(!session.paused || session.finishing, "a request of a paused session");
+        !session.finishing
     }
 
     fn line_up(&mut self, id: SessionId, reply: Reply) {
