@@ -94,7 +94,7 @@ impl Sessions {
 
     /// Whether a request of this session counts. It does not once the session is gone, or is to be closed because of
     /// an earlier request; the shell may not know that yet.
-    fn welcome(&mut self, id: SessionId) -> bool {
+    fn welcome(&self, id: SessionId) -> bool {
         let Some(session) = self.table.get(id) else { return false };
         assert!(!session.paused || session.finishing, "a request of a paused session");
         !session.finishing
