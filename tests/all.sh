@@ -1,0 +1,25 @@
+#!/bin/sh
+# Checks everything: format, lints, tests. Installs what the tests need where it is missing (Debian and its kin).
+# Run from anywhere.
+set -eu
+cd "$(dirname "$0")/.."
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# Clients to test with, and the server to compare with. Their package may start a server on port 4730; the tests use
+# other ports.
+if ! { [ -x /usr/sbin/gearmand ] && command -v gearman && command -v gearadmin && command -v cc; } >/dev/null; then
+    as_root apt-get update
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+        gearman-job-server gearman-tools gcc libc6-dev
+fi
+
+# Each shard wants a ring's memory locked on kernels that count it, and each test opens many sockets.
+ulimit -n "$(ulimit -H -n)" || true
+
+set -x
+cargo fmt --all --check
+cargo clippy --workspace --all-targets --locked -- -D warnings
+cargo test --workspace --locked
