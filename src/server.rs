@@ -1,9 +1,24 @@
 //! Starts the shards, waits for signals, stops. What a shard does is in `shard/`; options come from `config.rs`.
+use crate::engine::slot::SHARDS_MAX;
+use crate::engine::{Policy, ShardId, Topology};
+use crate::frontend::{Frontend, VERSION};
+use crate::log_at;
+use crate::logging::{self, Level};
+use crate::shard::commons::{Commons, Phase};
+use crate::shard::error::ShardError;
 use crate::shard::options::ShardOptions;
-use ringgear_engine::Policy;
+use crate::shard::{self, Setup, listen};
+use nix::sys::signal::{SigSet, Signal};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::sched_getaffinity;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// What an operator may decide about the server as a whole.
 #[derive(Clone, Debug)]
@@ -13,13 +28,231 @@ pub struct ServerOptions {
     /// Connections that may wait to be accepted, for each address and shard; 1..=65535. The system may cut it
     /// (net.core.somaxconn).
     pub backlog: u32,
-    /// Shards, each on a thread and core of its own; at most [`ringgear_engine::slot::SHARDS_MAX`]. 0: one for each
-    /// core that this process may use.
+    /// Shards, each on a thread and core of its own; at most [`SHARDS_MAX`]. 0: one for each core that this process
+    /// may use.
     pub threads: u16,
     /// For the engines.
     pub policy: Policy,
     /// For the shards.
     pub shard: ShardOptions,
+}
+
+/// How often a draining server looks whether it is done.
+const DRAIN_LOOK: Duration = Duration::from_millis(10);
+/// How long a draining server waits for peers to take their last replies when no jobs are left.
+const DRAIN_FLUSH: Duration = Duration::from_secs(10);
+/// How long shards may take to stop before the process ends without them.
+const STOP_MAX: Duration = Duration::from_secs(2);
+
+/// Something that the control thread waits for.
+enum News {
+    /// A shard serves.
+    Started,
+    /// A shard has ended.
+    Ended(Result<(), ShardError>),
+    /// The operator wants something.
+    Signal(Signal),
+}
+
+/// Runs a job server until it is told to stop: by SIGTERM or SIGINT at once, by SIGUSR1 as soon as there are no jobs.
+pub fn run(options: ServerOptions, frontend: Frontend) -> Result<(), ServerError> {
+    // Before any thread starts, so that all of them leave the signals to `forward_signals`.
+    let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGUSR1, Signal::SIGHUP]);
+    signals.thread_block().map_err(|e| ServerError::system("block signals", e.into()))?;
+    raise_descriptors();
+
+    let cores = cores()?;
+    let shards = match options.threads {
+        0 => u16::try_from(cores.len()).unwrap_or(SHARDS_MAX),
+        threads => threads,
+    }
+    .clamp(1, SHARDS_MAX);
+    let topology = Topology::new(shards);
+    if options.addresses.is_empty() {
+        return Err(ServerError::NoAddress);
+    }
+    let listeners = listen::listen(&options.addresses, options.backlog, shards)
+        .map_err(|(address, error)| ServerError::of_address(address, error))?;
+    let commons = Commons::new(topology, options.shard.mesh_capacity)
+        .map_err(|e| ShardError::of_system("make event descriptors", e))?;
+
+    let server = Server { commons: Arc::new(commons), shards };
+    let (tell, news) = channel();
+    server.start(options, frontend, topology, &cores, listeners.of_shards, &tell)?;
+    let started = server.await_start(&news);
+    if started.is_ok() {
+        forward_signals(signals, tell)?;
+        log_at!(
+            Level::Notice,
+            "ringgear {VERSION} started, {shards} threads on {} cores",
+            cores.len().min(shards.into())
+        );
+        for address in &listeners.addresses {
+            log_at!(Level::Notice, "listening on {address}");
+        }
+    }
+    let result = started.and_then(|()| server.serve(&news));
+    server.stop(&news);
+    result
+}
+
+/// A running server, as the control thread sees it.
+struct Server {
+    commons: Arc<Commons>,
+    shards: u16,
+}
+
+impl Server {
+    fn start(
+        &self,
+        options: ServerOptions,
+        frontend: Frontend,
+        topology: Topology,
+        cores: &[usize],
+        listeners: Vec<Vec<OwnedFd>>,
+        tell: &Sender<News>,
+    ) -> Result<(), ServerError> {
+        let policy = Arc::new(options.policy);
+        let crowded = usize::from(self.shards) > cores.len();
+        for (id, listeners) in topology.all().zip(listeners) {
+            let setup = Setup {
+                id,
+                topology,
+                core: cores[id.index() % cores.len()],
+                crowded,
+                listeners,
+                options: options.shard.clone(),
+                policy: policy.clone(),
+                frontend: frontend.clone(),
+                commons: self.commons.clone(),
+            };
+            let tell = tell.clone();
+            spawn(format!("shard-{}", id.0), move || run_shard(id, setup, &tell))?;
+        }
+        Ok(())
+    }
+
+    /// Waits until every shard serves, or one says why it cannot.
+    fn await_start(&self, news: &Receiver<News>) -> Result<(), ServerError> {
+        for _ in 0..self.shards {
+            match news.recv() {
+                Ok(News::Started) => {}
+                Ok(News::Ended(Err(error))) => return Err(error.into()),
+                Ok(News::Ended(Ok(())) | News::Signal(_)) | Err(_) => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for what the operator wants, and comes back when it is to end.
+    fn serve(&self, news: &Receiver<News>) -> Result<(), ServerError> {
+        loop {
+            match news.recv() {
+                Ok(News::Signal(Signal::SIGHUP)) => logging::reopen(),
+                Ok(News::Signal(Signal::SIGUSR1)) => {
+                    log_at!(
+                        Level::Notice,
+                        "SIGUSR1, accepting no more connections, stopping when no jobs are left"
+                    );
+                    return self.drain(news);
+                }
+                Ok(News::Signal(signal)) => {
+                    log_at!(Level::Notice, "{signal}, stopping");
+                    return Ok(());
+                }
+                Ok(News::Ended(result)) => return result.map_err(ServerError::from),
+                Ok(News::Started) => {}
+                Err(_) => return Ok(()),
+            }
+        }
+    }
+
+    /// Serves those who are connected until no job is left.
+    fn drain(&self, news: &Receiver<News>) -> Result<(), ServerError> {
+        self.commons.enter(Phase::Draining);
+        let mut last = None;
+        let mut idle_since: Option<Instant> = None;
+        loop {
+            match news.recv_timeout(DRAIN_LOOK) {
+                Ok(News::Signal(Signal::SIGHUP)) => logging::reopen(),
+                Ok(News::Signal(Signal::SIGUSR1) | News::Started) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(News::Signal(_)) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Ok(News::Ended(result)) => return result.map_err(ServerError::from),
+            }
+            // A job that is on its way from one shard to another may be on no shard's board, so one look is not
+            // enough.
+            let sums = self.commons.sums();
+            let same = last.replace(sums) == Some(sums);
+            if sums.jobs > 0 || !same {
+                idle_since = None;
+                continue;
+            }
+            let flushed = sums.unsent == 0;
+            if flushed || idle_since.get_or_insert_with(Instant::now).elapsed() > DRAIN_FLUSH {
+                log_at!(Level::Notice, "no jobs are left, stopping");
+                return Ok(());
+            }
+        }
+    }
+
+    /// Has all shards close everything, and waits for them a little.
+    fn stop(&self, news: &Receiver<News>) {
+        self.commons.enter(Phase::Stopping);
+        let until = Instant::now() + STOP_MAX;
+        // Ends when all shards, which have the other ends of the channel, have ended, but for the thread that
+        // waits for signals.
+        let mut running = self.shards;
+        while running > 0
+            && let Ok(news) = news.recv_timeout(until.saturating_duration_since(Instant::now()))
+        {
+            running -= u16::from(matches!(news, News::Ended(_)));
+        }
+        log_at!(Level::Notice, "stopped");
+    }
+}
+
+fn run_shard(id: ShardId, setup: Setup, tell: &Sender<News>) {
+    logging::on_shard(id.0);
+    // Nobody listens any more only when the process ends.
+    let result = shard::run(setup, || drop(tell.send(News::Started)));
+    let _ = tell.send(News::Ended(result));
+}
+
+fn forward_signals(signals: SigSet, tell: Sender<News>) -> Result<(), ServerError> {
+    spawn("signals".to_owned(), move || {
+        while let Ok(signal) = signals.wait() {
+            if tell.send(News::Signal(signal)).is_err() {
+                return;
+            }
+        }
+    })
+}
+
+fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<(), ServerError> {
+    match thread::Builder::new().name(name).spawn(run) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(ServerError::system("start a thread", error)),
+    }
+}
+
+/// The processors that this process may use: those of its affinity mask, fewer if its container grants less time.
+fn cores() -> Result<Vec<usize>, ServerError> {
+    let mask =
+        sched_getaffinity(None).map_err(|e| ServerError::system("ask which cores may be used", e.into()))?;
+    let mut cores: Vec<usize> =
+        (0..rustix::thread::CpuSet::MAX_CPU).filter(|&core| mask.is_set(core)).collect();
+    let granted = thread::available_parallelism().map_or(cores.len(), |count| count.get());
+    cores.truncate(granted.max(1));
+    Ok(cores)
+}
+
+/// Raises the limit on descriptors as far as it may be raised.
+fn raise_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        // If it fails, the limit stays; running out of descriptors is dealt with where it happens.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    }
 }
 
 /// Why the server could not start. Each is printed as one sentence that names the remedy.
@@ -33,23 +266,9 @@ pub enum ServerError {
     PortForbidden(SocketAddr),
     /// The address cannot be listened on.
     Address(SocketAddr, io::Error),
-    /// io_uring is switched off, forbidden or too old here.
-    Uring(io::Error),
-    /// Too little memory may be locked.
-    Memlock,
-    /// Too few descriptors.
-    Descriptors,
-    /// The system refused something else.
-    System {
-        /// What was tried.
-        what: &'static str,
-        /// What it said.
-        error: io::Error,
-    },
+    /// A shard could not start, or not go on.
+    Shard(ShardError),
 }
-
-/// Memory that may have to be locked for each shard, in KiB, on kernels that count it.
-const MEMLOCK_KIB_PER_SHARD: u32 = 512;
 
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,26 +286,35 @@ impl fmt::Display for ServerError {
                 f,
                 "cannot listen on {address}: {error}; choose an address of this machine with --listen"
             ),
-            ServerError::Uring(error) => write!(
-                f,
-                "io_uring cannot be used here ({error}); Linux 6.1 or later is needed, with sysctl kernel.io_uring_disabled=0 and a container profile (seccomp) that allows io_uring"
-            ),
-            ServerError::Memlock => write!(
-                f,
-                "too little memory may be locked; raise RLIMIT_MEMLOCK (ulimit -l, LimitMEMLOCK=) to {MEMLOCK_KIB_PER_SHARD} KiB for each thread or more"
-            ),
-            ServerError::Descriptors => write!(
-                f,
-                "too few file descriptors; raise RLIMIT_NOFILE (ulimit -n, LimitNOFILE=), or use fewer --threads"
-            ),
-            ServerError::System { what, error } => write!(f, "cannot {what}: {error}"),
+            ServerError::Shard(error) => error.fmt(f),
         }
     }
 }
 
 impl std::error::Error for ServerError {}
 
+impl From<ShardError> for ServerError {
+    fn from(error: ShardError) -> ServerError {
+        ServerError::Shard(error)
+    }
+}
+
 impl ServerError {
+    fn system(what: &'static str, error: io::Error) -> ServerError {
+        ServerError::Shard(ShardError::of_system(what, error))
+    }
+
+    fn of_address(address: SocketAddr, error: io::Error) -> ServerError {
+        match error.kind() {
+            io::ErrorKind::AddrInUse => ServerError::PortTaken(address),
+            io::ErrorKind::PermissionDenied => ServerError::PortForbidden(address),
+            _ if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
+                ServerError::Shard(ShardError::Descriptors)
+            }
+            _ => ServerError::Address(address, error),
+        }
+    }
+
     /// The exit status for it, as in sysexits.h.
     pub fn exit_code(&self) -> u8 {
         const EX_USAGE: u8 = 64;
@@ -95,9 +323,10 @@ impl ServerError {
         const EX_NOPERM: u8 = 77;
         match self {
             ServerError::NoAddress => EX_USAGE,
-            ServerError::PortTaken(_) | ServerError::Address(..) | ServerError::Uring(_) => EX_UNAVAILABLE,
+            ServerError::PortTaken(_) | ServerError::Address(..) => EX_UNAVAILABLE,
             ServerError::PortForbidden(_) => EX_NOPERM,
-            ServerError::Memlock | ServerError::Descriptors | ServerError::System { .. } => EX_OSERR,
+            ServerError::Shard(ShardError::Uring(_)) => EX_UNAVAILABLE,
+            ServerError::Shard(_) => EX_OSERR,
         }
     }
 }

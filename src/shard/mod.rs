@@ -1,2 +1,222 @@
-//! The shell of one shard: sockets, threads, timers. Moves things between sockets and engine and decides nothing.
+//! The shell of one shard: sockets, time and messages on the way to the engine and back. Decides nothing about jobs.
+//!
+//! A shard is a thread on a core of its own with one task, [`Shard::serve`], which goes round and round: let the
+//! kernel finish what is ready (`ring.rs`), read what arrived (`reader.rs`), feed the engine (`pump.rs`), hand
+//! messages to other shards (`mesh.rs`), send what is to be sent, once for each connection. With nothing to do it
+//! looks for work a little (`patience.rs`), then sleeps until the ring, another shard or the alarm wakes it.
+//! `server.rs` starts shards and stops them.
+pub mod error;
 pub mod options;
+
+mod bell;
+mod clock;
+pub(crate) mod commons;
+mod connection;
+mod door;
+pub(crate) mod listen;
+mod mesh;
+mod outlet;
+mod patience;
+mod pump;
+mod reader;
+mod ring;
+mod round;
+mod spares;
+mod sync;
+mod table;
+
+use crate::engine::{Engine, Instant, Policy, ShardId, Topology};
+use crate::frontend::Frontend;
+use commons::{Commons, Phase};
+use door::Door;
+use error::ShardError;
+use glommio::io::PollableFd;
+use glommio::{GlommioError, LocalExecutorBuilder, Placement, ReactorErrorKind};
+use options::ShardOptions;
+use patience::Patience;
+use pump::Pump;
+use ring::{Received, Ring, Token};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use table::Table;
+
+/// Memory for the runtime's own input and output, of which there is none: its least.
+const RUNTIME_MEMORY: usize = 64 << 10;
+/// Rounds between two that let the runtime look after itself.
+const ROUNDS_PER_YIELD: u32 = 16;
+
+/// What a shard is made of.
+pub(crate) struct Setup {
+    pub(crate) id: ShardId,
+    pub(crate) topology: Topology,
+    /// The processor to run on.
+    pub(crate) core: usize,
+    /// Whether other shards run on it too.
+    pub(crate) crowded: bool,
+    /// Listening sockets.
+    pub(crate) listeners: Vec<OwnedFd>,
+    pub(crate) options: ShardOptions,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) frontend: Frontend,
+    pub(crate) commons: Arc<Commons>,
+}
+
+/// Runs a shard on this thread until [`Phase::Stopping`]; calls `started` when it serves.
+pub(crate) fn run(setup: Setup, started: impl FnOnce()) -> Result<(), ShardError> {
+    let executor = LocalExecutorBuilder::new(Placement::Fixed(setup.core))
+        .io_memory(RUNTIME_MEMORY)
+        .make()
+        .map_err(of_runtime)?;
+    executor.run(async move {
+        let shard = Shard::new(setup)?;
+        started();
+        shard.serve().await
+    })
+}
+
+fn of_runtime(error: GlommioError<()>) -> ShardError {
+    match error {
+        GlommioError::ReactorError(ReactorErrorKind::MemLockLimit(..)) => ShardError::Memlock,
+        GlommioError::IoError(error) | GlommioError::EnhancedIoError { source: error, .. } => {
+            ShardError::of_ring(error)
+        }
+        error => ShardError::of_ring(io::Error::other(error.to_string())),
+    }
+}
+
+/// The event descriptor that wakes a shard, as the runtime wants to see it.
+struct Clapper {
+    commons: Arc<Commons>,
+    shard: ShardId,
+}
+
+impl AsRawFd for Clapper {
+    fn as_raw_fd(&self) -> RawFd {
+        self.commons.mesh.clapper(self.shard).as_raw_fd()
+    }
+}
+
+/// A panic in one shard ends the process, also where panics unwind: a job server that lost a shard has lost a part
+/// of every answer.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
+}
+
+/// One shard.
+struct Shard {
+    id: ShardId,
+    shards: u16,
+    options: ShardOptions,
+    commons: Arc<Commons>,
+    clapper: PollableFd<Clapper>,
+    ring: Ring,
+    door: Door,
+    table: Table,
+    pump: Pump,
+    patience: Patience,
+    /// What arrived while too many messages waited for other shards, in order. The receive buffers in it are not
+    /// given back to the kernel, which soon has none; then peers must wait.
+    held: VecDeque<(Token, Received)>,
+    /// Connections in [`connection::Phase::Lingering`], and until when. In order of time.
+    lingering: VecDeque<(Instant, Token)>,
+    _abort: AbortOnPanic,
+}
+
+impl Shard {
+    fn new(setup: Setup) -> Result<Shard, ShardError> {
+        let Setup { id, topology, options, commons, .. } = setup;
+        let clapper = PollableFd::new(Clapper { commons: commons.clone(), shard: id }).map_err(of_runtime)?;
+        let mut ring =
+            Ring::new(commons.mesh.clapper(id), options.receive_buffers).map_err(ShardError::of_ring)?;
+        let door = Door::open(setup.listeners, &mut ring);
+        let pump = Pump {
+            handle_prefix: setup.policy.handle_prefix.clone(),
+            engine: Engine::new(id, topology, setup.policy),
+            frontend: setup.frontend,
+            now: clock::now(),
+            unread_max: options.unread_max,
+            slow: Vec::new(),
+        };
+        Ok(Shard {
+            id,
+            shards: topology.shards(),
+            patience: Patience::new(options.spin, setup.crowded),
+            options,
+            commons,
+            clapper,
+            ring,
+            door,
+            table: Table::new(id),
+            pump,
+            held: VecDeque::new(),
+            lingering: VecDeque::new(),
+            _abort: AbortOnPanic,
+        })
+    }
+
+    async fn serve(mut self) -> Result<(), ShardError> {
+        let broken = |error| ShardError::of_system("use an io_uring", error);
+        let mut rounds = 0_u32;
+        loop {
+            match self.commons.phase() {
+                Phase::Serving => {}
+                Phase::Draining => self.door.close(&mut self.ring),
+                Phase::Stopping => return Ok(()),
+            }
+            if self.round().map_err(broken)? {
+                rounds = rounds.wrapping_add(1);
+                if rounds.is_multiple_of(ROUNDS_PER_YIELD) {
+                    glommio::executor().yield_task_queue_now().await;
+                }
+            } else {
+                self.idle().await?;
+            }
+        }
+    }
+
+    /// Comes back when there may be something to do.
+    async fn idle(&mut self) -> Result<(), ShardError> {
+        let since = clock::instant();
+        let phase = self.commons.phase();
+        let until = Instant(since.0.saturating_add(self.patience.budget()));
+        while clock::instant() < until {
+            if self.has_work(phase) {
+                self.patience.paid();
+                return Ok(());
+            }
+            std::hint::spin_loop();
+        }
+        if let Some(deadline) = self.deadline() {
+            self.ring.set_alarm(deadline);
+        }
+        self.commons.mesh.bell(self.id).lie_down();
+        self.ring.sound(true).map_err(|error| ShardError::of_system("use an io_uring", error))?;
+        if !self.has_work(phase) {
+            self.clapper.readable().await.map_err(of_runtime)?;
+        }
+        self.commons.mesh.bell(self.id).get_up();
+        self.ring.sound(false).map_err(|error| ShardError::of_system("use an io_uring", error))?;
+        self.commons.mesh.hush(self.id);
+        self.patience.slept(clock::instant().0.saturating_sub(since.0));
+        Ok(())
+    }
+
+    #[inline]
+    fn has_work(&mut self, phase: Phase) -> bool {
+        !self.ring.is_quiet() || self.commons.mesh.waits_for(self.id) || self.commons.phase() != phase
+    }
+
+    /// When something is to be done at the latest.
+    fn deadline(&self) -> Option<Instant> {
+        let lingering = self.lingering.front().map(|&(at, _)| at);
+        [self.pump.engine.deadline(), self.door.deadline(), lingering].into_iter().flatten().min()
+    }
+}

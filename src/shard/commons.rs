@@ -1,0 +1,110 @@
+//! What all shards and the control thread share: a few numbers and the mesh. Nothing here is about a single job.
+use super::mesh::Mesh;
+use crate::engine::{ShardId, Topology};
+use std::io;
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+
+/// What the shards are to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    /// Serve.
+    Serving,
+    /// Accept nobody; serve those who are there.
+    Draining,
+    /// End.
+    Stopping,
+}
+
+/// What one shard has published about itself, as of its last round.
+#[derive(Debug, Default)]
+#[repr(align(128))] // no cache line of its neighbours
+struct Board {
+    jobs: AtomicU64,
+    accepted: AtomicU64,
+    unsent: AtomicU64,
+}
+
+/// What all shards have published, added up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sums {
+    /// Jobs now, queued and running.
+    pub(crate) jobs: u64,
+    /// Jobs ever accepted.
+    pub(crate) accepted: u64,
+    /// Connections and shards for which something waits to be sent.
+    pub(crate) unsent: u64,
+}
+
+/// Shared by all.
+#[derive(Debug)]
+pub(crate) struct Commons {
+    /// Between the shards.
+    pub(crate) mesh: Mesh,
+    /// Connections of all shards.
+    connections: AtomicUsize,
+    phase: AtomicU8,
+    boards: Vec<Board>,
+}
+
+impl Commons {
+    /// For the shards of a topology.
+    pub(crate) fn new(topology: Topology, mesh_capacity: usize) -> io::Result<Commons> {
+        Ok(Commons {
+            mesh: Mesh::new(topology, mesh_capacity)?,
+            connections: AtomicUsize::new(0),
+            phase: AtomicU8::new(Phase::Serving as u8),
+            boards: topology.all().map(|_| Board::default()).collect(),
+        })
+    }
+
+    /// Counts one more connection, unless there are `most`.
+    pub(crate) fn admit(&self, most: usize) -> bool {
+        let admitted = self.connections.fetch_add(1, Ordering::Relaxed) < most;
+        if !admitted {
+            self.dismiss();
+        }
+        admitted
+    }
+
+    /// Counts one connection less.
+    pub(crate) fn dismiss(&self) {
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// What the shards are to do.
+    #[inline]
+    pub(crate) fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Acquire) {
+            0 => Phase::Serving,
+            1 => Phase::Draining,
+            _ => Phase::Stopping,
+        }
+    }
+
+    /// Tells all shards what to do from now on, sleeping or not.
+    pub(crate) fn enter(&self, phase: Phase) {
+        self.phase.fetch_max(phase as u8, Ordering::AcqRel);
+        self.mesh.ring_all();
+    }
+
+    /// For a shard at the end of a round: what others may know.
+    #[inline]
+    pub(crate) fn publish(&self, shard: ShardId, jobs: u64, accepted: u64, unsent: u64) {
+        let board = &self.boards[shard.index()];
+        board.jobs.store(jobs, Ordering::Relaxed);
+        board.accepted.store(accepted, Ordering::Relaxed);
+        board.unsent.store(unsent, Ordering::Release);
+    }
+
+    /// What the shards have published, and what waits between them.
+    pub(crate) fn sums(&self) -> Sums {
+        let mut sums = Sums { unsent: self.mesh.waiting() as u64, ..Sums::default() };
+        for board in &self.boards {
+            sums.unsent += board.unsent.load(Ordering::Acquire);
+            sums.accepted += board.accepted.load(Ordering::Relaxed);
+            sums.jobs += board.jobs.load(Ordering::Relaxed);
+        }
+        sums
+    }
+}

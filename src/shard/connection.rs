@@ -1,0 +1,170 @@
+//! One socket: what is known about it, and its life from accept to close. Bytes are read in `reader.rs`, all
+//! connections of a shard are in `table.rs`.
+use super::outlet::Outlet;
+use super::ring::Token;
+use crate::engine::SessionId;
+use rustix::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// How far a connection has come. It only ever goes forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// Requests are welcome.
+    Open,
+    /// The engine was told that no more requests will come; it still answers those that did.
+    Finishing,
+    /// The engine has forgotten the session: what waits is sent, then the connection closed.
+    Flushing,
+    /// Everything is sent, and that we send no more. What the peer still sends is dropped, for a while, until it
+    /// closes: closing first would reset the connection and might destroy what it has not read yet.
+    Lingering,
+    /// Given up: nothing is sent or read; the ring lets go of the socket.
+    Dying,
+}
+
+/// Whether the ring receives from the socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Receiving {
+    /// No.
+    Not,
+    /// Yes.
+    Armed,
+    /// Until it notices that it should not.
+    Stopping,
+}
+
+/// What arrived and could not be used yet: the beginning of a packet, or requests of a paused session.
+#[derive(Debug, Default)]
+pub(crate) struct Rest {
+    /// The bytes; those before `start` are used. Without capacity when there are none.
+    pub(crate) bytes: Vec<u8>,
+    /// At most the length of `bytes`.
+    pub(crate) start: usize,
+    /// How many there must be, `start` not counted, before it makes sense to look at them.
+    pub(crate) needed: usize,
+}
+
+impl Rest {
+    /// How many bytes there are.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len() - self.start
+    }
+
+    /// Whether there are none.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds bytes at the end. Used ones are dropped when they are the larger part, so each byte moves a bounded
+    /// number of times.
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
+        if self.start > self.len() {
+            self.bytes.drain(..self.start);
+            self.start = 0;
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+}
+
+/// One socket.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    /// Its place, for the ring.
+    pub(crate) token: Token,
+    /// Its name, for the engine. Says the same as `token`, and the shard.
+    pub(crate) session: SessionId,
+    socket: OwnedFd,
+    pub(crate) phase: Phase,
+    pub(crate) receiving: Receiving,
+    /// Whether the peer said that it will send no more.
+    pub(crate) ended: bool,
+    /// Whether the engine wants no requests for now.
+    pub(crate) paused: bool,
+    /// Whether it is in the table's list of those that have something to send or to end.
+    pub(crate) listed: bool,
+    pub(crate) rest: Rest,
+    pub(crate) outlet: Outlet,
+}
+
+impl Connection {
+    /// Bytes that a paused session may hold before its socket is left unread.
+    const HELD_MAX: usize = 64 * 1024;
+
+    /// A connection that was just accepted.
+    pub(crate) fn new(token: Token, session: SessionId, socket: OwnedFd) -> Connection {
+        Connection {
+            token,
+            session,
+            socket,
+            phase: Phase::Open,
+            receiving: Receiving::Not,
+            ended: false,
+            paused: false,
+            listed: false,
+            rest: Rest::default(),
+            outlet: Outlet::default(),
+        }
+    }
+
+    /// The socket.
+    #[inline]
+    pub(crate) fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// Whether requests may be read from it and given to the engine.
+    #[inline]
+    pub(crate) fn takes_requests(&self) -> bool {
+        self.phase == Phase::Open && !self.paused
+    }
+
+    /// Whether the ring should receive from it. Not only for requests: also what is dropped must be received, or
+    /// the end behind it is never seen.
+    #[inline]
+    pub(crate) fn wants_bytes(&self) -> bool {
+        let full = self.paused && self.rest.len() > Self::HELD_MAX;
+        !self.ended && !full && self.phase != Phase::Dying
+    }
+
+    /// Whether the ring uses the socket or its bytes: if not, the socket can be closed.
+    pub(crate) fn is_in_ring(&self) -> bool {
+        self.receiving != Receiving::Not || self.outlet.is_sending()
+    }
+
+    /// Tells the peer that we send no more.
+    pub(crate) fn shut_writing(&self) {
+        // It fails only when the connection is gone already.
+        let _ = rustix::net::shutdown(&self.socket, Shutdown::Write);
+    }
+
+    /// Ends the connection, whatever is under way.
+    pub(crate) fn shut(&self) {
+        // As above.
+        let _ = rustix::net::shutdown(&self.socket, Shutdown::Both);
+    }
+
+    /// Has closing reset the connection and drop what is unsent, so that a peer that does not read costs the
+    /// kernel no memory either.
+    pub(crate) fn forget_unsent(&self) {
+        let _ = rustix::net::sockopt::set_socket_linger(&self.socket, Some(std::time::Duration::ZERO));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rest_moves_each_byte_a_bounded_number_of_times() {
+        let mut rest = Rest::default();
+        rest.add(&[1; 100]);
+        rest.start = 40;
+        rest.add(&[2; 10]);
+        assert_eq!((rest.start, rest.len()), (40, 70));
+        rest.start = 90;
+        rest.add(&[3; 10]);
+        assert_eq!((rest.start, rest.len()), (0, 30));
+    }
+}

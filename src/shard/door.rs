@@ -1,0 +1,168 @@
+//! The listeners of a shard: when to accept, whom to let in, what to do when descriptors run out. What a connection
+//! is then is in `connection.rs`.
+use super::ring::Ring;
+use crate::engine::Instant;
+use crate::logging::Level;
+use rustix::io::Errno;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+/// How long to wait before trying to accept again when descriptors ran out and no connection of this shard closes.
+const RETRY: Duration = Duration::from_millis(100);
+/// The least time between two lines in the log about the same trouble.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// One listening socket.
+#[derive(Debug)]
+struct Listener {
+    /// None when it is closed.
+    socket: Option<OwnedFd>,
+    /// Whether the ring accepts from it.
+    armed: bool,
+}
+
+/// The listeners of a shard.
+#[derive(Debug)]
+pub(crate) struct Door {
+    listeners: Vec<Listener>,
+    open: bool,
+    /// When to try again where accepting stopped for want of descriptors.
+    retry: Option<Instant>,
+    /// Whether descriptors ran out and nobody was accepted since.
+    exhausted: bool,
+    /// When the log was last told about refused connections, and how many there were since.
+    refusals_told: Option<Instant>,
+    refusals_untold: u64,
+}
+
+/// What came of an accept that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// A connection was gone before it was accepted; or the door is closed.
+    None,
+    /// There are no descriptors, since just now.
+    OutOfDescriptors,
+}
+
+impl Door {
+    /// Begins to accept.
+    pub(crate) fn open(sockets: Vec<OwnedFd>, ring: &mut Ring) -> Door {
+        let listeners = sockets.into_iter().map(|socket| Listener { socket: Some(socket), armed: false });
+        let mut door = Door {
+            listeners: listeners.collect(),
+            open: true,
+            retry: None,
+            exhausted: false,
+            refusals_told: None,
+            refusals_untold: 0,
+        };
+        door.arm(ring);
+        door
+    }
+
+    /// Accepts wherever the ring does not yet.
+    fn arm(&mut self, ring: &mut Ring) {
+        self.retry = None;
+        if !self.open {
+            return;
+        }
+        for (index, listener) in (0..).zip(&mut self.listeners) {
+            if let Some(socket) = &listener.socket
+                && !listener.armed
+            {
+                ring.accept(index, socket.as_fd());
+                listener.armed = true;
+            }
+        }
+    }
+
+    /// Stops accepting; connections that wait to be accepted are reset. Listeners close when the ring is done with
+    /// them.
+    pub(crate) fn close(&mut self, ring: &mut Ring) {
+        if !std::mem::replace(&mut self.open, false) {
+            return;
+        }
+        self.retry = None;
+        for (index, listener) in (0..).zip(&mut self.listeners) {
+            if listener.armed {
+                ring.stop_accepting(index);
+            } else {
+                listener.socket = None;
+            }
+        }
+    }
+
+    /// Notes that the ring accepts no more from a listener.
+    pub(crate) fn disarmed(&mut self, listener: u32, ring: &mut Ring) {
+        let listener = &mut self.listeners[listener as usize];
+        listener.armed = false;
+        if !self.open {
+            listener.socket = None;
+        } else if self.retry.is_none() {
+            self.arm(ring);
+        }
+    }
+
+    /// Notes that a connection was accepted.
+    pub(crate) fn accepted(&mut self) {
+        self.exhausted = false;
+    }
+
+    /// Notes why no connection was accepted; to be called before [`Door::disarmed`].
+    pub(crate) fn failed(&mut self, error: Errno, now: Instant) -> Trouble {
+        match error {
+            Errno::CONNABORTED | Errno::INTR | Errno::AGAIN | Errno::PROTO | Errno::CANCELED => Trouble::None,
+            Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM => {
+                self.retry = Some(now.after(RETRY));
+                if std::mem::replace(&mut self.exhausted, true) {
+                    return Trouble::None;
+                }
+                crate::log_at!(
+                    Level::Error,
+                    "cannot accept connections ({error}): trying again when one closes; raise RLIMIT_NOFILE or lower --max-connections"
+                );
+                Trouble::OutOfDescriptors
+            }
+            error => {
+                crate::log_at!(Level::Error, "cannot accept connections ({error}): trying again");
+                self.retry = Some(now.after(RETRY));
+                Trouble::None
+            }
+        }
+    }
+
+    /// Notes that a connection was refused because there are so many.
+    pub(crate) fn refused(&mut self, most: usize, now: Instant) {
+        self.refusals_untold += 1;
+        if self.refusals_told.is_none_or(|told| told.after(QUIET) <= now) {
+            let count = std::mem::take(&mut self.refusals_untold);
+            self.refusals_told = Some(now);
+            crate::log_at!(
+                Level::Warning,
+                "refused {count} connections: there are {most} already (--max-connections)"
+            );
+        }
+    }
+
+    /// Notes that a connection has closed, which frees a descriptor.
+    #[inline]
+    pub(crate) fn relieved(&mut self, ring: &mut Ring) {
+        if self.retry.is_some() {
+            self.arm(ring);
+        }
+    }
+
+    /// When [`Door::retry`] is due.
+    #[inline]
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.retry
+    }
+
+    /// Tries again, if it is time.
+    #[inline]
+    pub(crate) fn retry(&mut self, now: Instant, ring: &mut Ring) {
+        if self.retry.is_some_and(|at| at <= now) {
+            self.arm(ring);
+        }
+    }
+}

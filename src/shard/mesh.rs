@@ -1,0 +1,139 @@
+//! What connects the shards: a bounded queue of batches from each to each, and a bell for each. Nobody waits here: a
+//! batch that finds no room stays with its sender. When to ring is decided in `bell.rs`.
+use super::bell::Bell;
+use crate::engine::{Engine, Message, ShardId, Topology};
+use crossbeam_queue::ArrayQueue;
+use rustix::event::{EventfdFlags, eventfd};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Messages in one batch: enough for a round under load, few enough to be handled in one go.
+const BATCH: usize = 1024;
+
+/// One shard, as the others see it.
+#[derive(Debug)]
+struct Seat {
+    bell: Bell,
+    /// An event descriptor, which wakes the shard.
+    clapper: OwnedFd,
+}
+
+/// Between all shards of a server.
+#[derive(Debug)]
+pub(crate) struct Mesh {
+    seats: Vec<Seat>,
+    /// First in, first out for each ordered pair of shards, at `to * shards + from`.
+    lanes: Vec<ArrayQueue<Vec<Message>>>,
+}
+
+impl Mesh {
+    /// With room for so many batches in each lane.
+    pub(crate) fn new(topology: Topology, capacity: usize) -> io::Result<Mesh> {
+        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+        let seat = |_| Ok(Seat { bell: Bell::new(), clapper: eventfd(0, flags)? });
+        let shards = usize::from(topology.shards());
+        Ok(Mesh {
+            seats: topology.all().map(seat).collect::<io::Result<_>>()?,
+            lanes: (0..shards * shards).map(|_| ArrayQueue::new(capacity)).collect(),
+        })
+    }
+
+    fn lanes_to(&self, shard: ShardId) -> &[ArrayQueue<Vec<Message>>] {
+        let shards = self.seats.len();
+        &self.lanes[shard.index() * shards..][..shards]
+    }
+
+    /// Takes from the engine of a shard what it has for others, and rings those who sleep. True if something was
+    /// left behind, because the others are slow to take it.
+    pub(crate) fn send_all(&self, from: ShardId, engine: &mut Engine) -> bool {
+        let mut left = false;
+        for to in (0..self.seats.len() as u16).map(ShardId) {
+            if !engine.has_messages(to) {
+                continue;
+            }
+            let lane = &self.lanes_to(to)[from.index()];
+            let mut sent = false;
+            while engine.has_messages(to) && !lane.is_full() {
+                // This is the only sender of the lane, so there is room.
+                let _ = lane.push(engine.take_messages(to, BATCH));
+                sent = true;
+            }
+            left |= engine.has_messages(to);
+            if sent && self.seats[to.index()].bell.must_ring() {
+                self.ring(to);
+            }
+        }
+        left
+    }
+
+    /// The next batch from one shard to another.
+    #[inline]
+    pub(crate) fn receive(&self, from: ShardId, to: ShardId) -> Option<Vec<Message>> {
+        self.lanes_to(to)[from.index()].pop()
+    }
+
+    /// Whether something waits for a shard.
+    #[inline]
+    pub(crate) fn waits_for(&self, shard: ShardId) -> bool {
+        self.lanes_to(shard).iter().any(|lane| !lane.is_empty())
+    }
+
+    /// Batches that wait anywhere.
+    pub(crate) fn waiting(&self) -> usize {
+        self.lanes.iter().map(ArrayQueue::len).sum()
+    }
+
+    /// The bell of a shard.
+    pub(crate) fn bell(&self, shard: ShardId) -> &Bell {
+        &self.seats[shard.index()].bell
+    }
+
+    /// What becomes readable when a shard is rung.
+    pub(crate) fn clapper(&self, shard: ShardId) -> BorrowedFd<'_> {
+        self.seats[shard.index()].clapper.as_fd()
+    }
+
+    /// For the shard: what was rung is heard.
+    pub(crate) fn hush(&self, shard: ShardId) {
+        // Nothing to read is as good: it was not rung.
+        let _ = rustix::io::read(self.clapper(shard), &mut [0; 8]);
+    }
+
+    /// Rings every shard, whether it sleeps or not.
+    pub(crate) fn ring_all(&self) {
+        (0..self.seats.len() as u16).map(ShardId).for_each(|shard| self.ring(shard));
+    }
+
+    fn ring(&self, shard: ShardId) {
+        // It can fail only when it was rung 2^64 times and not heard: it is readable then.
+        let _ = rustix::io::write(self.clapper(shard), &1_u64.to_ne_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_rung_is_heard_once() {
+        let mesh = Mesh::new(Topology::new(2), 4).unwrap();
+        let shard = ShardId(1);
+        mesh.ring_all();
+        mesh.ring_all();
+        assert_eq!(rustix::io::read(mesh.clapper(shard), &mut [0; 8]), Ok(8));
+        assert_eq!(rustix::io::read(mesh.clapper(shard), &mut [0; 8]), Err(rustix::io::Errno::AGAIN));
+        mesh.hush(shard);
+    }
+
+    #[test]
+    fn lanes_are_apart() {
+        let mesh = Mesh::new(Topology::new(3), 4).unwrap();
+        mesh.lanes_to(ShardId(2))[0].push(Vec::new()).unwrap();
+        assert!(mesh.waits_for(ShardId(2)));
+        assert!(!mesh.waits_for(ShardId(0)) && !mesh.waits_for(ShardId(1)));
+        assert!(mesh.receive(ShardId(1), ShardId(2)).is_none());
+        assert_eq!(mesh.waiting(), 1);
+        assert!(mesh.receive(ShardId(0), ShardId(2)).is_some());
+        assert_eq!(mesh.waiting(), 0);
+    }
+}

@@ -1,0 +1,109 @@
+//! Feeds the engine and carries out what it wants. Everything that happens to the engine of a shard goes through
+//! [`Pump::feed`], one thing at a time, and is done when that returns. Never waits.
+use super::connection::Phase;
+use super::listen;
+use super::table::Table;
+use crate::engine::{CloseReason, Engine, HandlePrefix, Input, Now, Output, Reply, SessionId};
+use crate::frontend::Frontend;
+use crate::logging::{self, Level};
+
+/// The engine of a shard, and what it needs of the world.
+pub(crate) struct Pump {
+    pub(crate) engine: Engine,
+    pub(crate) frontend: Frontend,
+    /// The time of this round.
+    pub(crate) now: Now,
+    /// What handles begin with, for the log.
+    pub(crate) handle_prefix: HandlePrefix,
+    /// See [`super::options::ShardOptions::unread_max`].
+    pub(crate) unread_max: usize,
+    /// Sessions that were found to read too slowly while outputs were carried out.
+    pub(crate) slow: Vec<SessionId>,
+}
+
+impl Pump {
+    /// Tells the engine that something happened and does what it wants done.
+    #[inline]
+    pub(crate) fn feed(&mut self, table: &mut Table, input: Input<'_>) {
+        self.engine.handle(self.now, input);
+        self.drain(table);
+        while let Some(session) = self.slow.pop() {
+            self.engine.handle(self.now, Input::Closed(session, CloseReason::SlowReader));
+            self.drain(table);
+        }
+    }
+
+    #[inline]
+    fn drain(&mut self, table: &mut Table) {
+        while let Some(output) = self.engine.output() {
+            match output {
+                Output::Reply(session, reply) => self.reply(table, session, &reply),
+                Output::Pause(session) => {
+                    if let Some((connection, _)) = table.of(session) {
+                        connection.paused = true;
+                    }
+                }
+                Output::Resume(session) => {
+                    if let Some((connection, _)) = table.of(session) {
+                        connection.paused = false;
+                        let token = connection.token;
+                        table.resumed.push(token);
+                    }
+                }
+                Output::Close(session) => {
+                    if let Some((connection, _)) = table.of(session)
+                        && connection.phase < Phase::Flushing
+                    {
+                        connection.phase = Phase::Flushing;
+                        connection.paused = false;
+                        if !std::mem::replace(&mut connection.listed, true) {
+                            let token = connection.token;
+                            table.listed.push(token);
+                        }
+                    }
+                }
+                Output::Note(note) => logging::note(&note, &self.handle_prefix),
+            }
+        }
+    }
+
+    #[inline]
+    fn reply(&mut self, table: &mut Table, session: SessionId, reply: &Reply) {
+        let Some((connection, spares)) = table.of(session) else { return };
+        if connection.phase > Phase::Flushing {
+            return;
+        }
+        if connection.outlet.unsent() > self.unread_max {
+            self.give_up_slow(table, session);
+            return;
+        }
+        let out = connection.outlet.waiting();
+        if out.capacity() == 0 {
+            *out = spares.take();
+        }
+        self.frontend.encode(reply, out);
+        if !connection.listed {
+            connection.listed = true;
+            let token = connection.token;
+            table.listed.push(token);
+        }
+    }
+
+    #[cold]
+    fn give_up_slow(&mut self, table: &mut Table, session: SessionId) {
+        let Some((connection, _)) = table.of(session) else { return };
+        let peer = listen::peer(connection.socket());
+        let peer = peer.map_or_else(|| "a peer that is gone".to_owned(), |peer| peer.to_string());
+        let unsent = connection.outlet.unsent();
+        crate::log_at!(
+            Level::Warning,
+            "closing connection of {peer}: it does not read, {unsent} bytes wait for it"
+        );
+        // From now on replies to it are dropped.
+        connection.phase = Phase::Dying;
+        connection.forget_unsent();
+        let token = connection.token;
+        table.broken.push(token);
+        self.slow.push(session);
+    }
+}

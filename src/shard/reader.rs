@@ -1,0 +1,173 @@
+//! From received bytes to the engine. A packet that is whole in the receive buffer is decoded there; only an
+//! incomplete rest is copied, into a buffer that grows with what arrives.
+use super::connection::{Connection, Phase, Rest};
+use super::pump::Pump;
+use super::ring::Token;
+use super::table::Table;
+use crate::engine::{CloseReason, Event, Input, Reply, SessionId};
+use crate::frontend::{Decoded, Incoming};
+use crate::protocol::Refusal;
+
+/// How far decoding came.
+struct Progress {
+    /// Bytes used.
+    used: usize,
+    /// How many of the others there must be before it makes sense to look at them again.
+    needed: usize,
+}
+
+impl Pump {
+    /// Takes bytes that arrived on a connection.
+    pub(crate) fn read(&mut self, table: &mut Table, token: Token, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let Some(connection) = table.get(token) else { return };
+            if connection.phase != Phase::Open {
+                return;
+            }
+            if connection.paused {
+                keep(table, token, bytes, 0);
+                return;
+            }
+            if connection.rest.is_empty() {
+                let session = connection.session;
+                let progress = self.decode(table, session, bytes);
+                keep(table, token, &bytes[progress.used..], progress.needed);
+                return;
+            }
+            // A packet gets just what it lacks, so that those behind it are decoded in place. Of a line one
+            // cannot know.
+            let missing = connection.rest.needed.saturating_sub(connection.rest.len());
+            let taken = if missing > 1 { missing.min(bytes.len()) } else { bytes.len() };
+            connection.rest.add(&bytes[..taken]);
+            bytes = &bytes[taken..];
+            if taken >= missing {
+                self.read_rest(table, token);
+            }
+        }
+    }
+
+    /// Goes on with a session whose requests are welcome again.
+    pub(crate) fn resume(&mut self, table: &mut Table, token: Token) {
+        let Some(connection) = table.get(token) else { return };
+        if !connection.takes_requests() {
+            return;
+        }
+        if !connection.rest.is_empty() {
+            self.read_rest(table, token);
+        }
+        let Some(connection) = table.get(token) else { return };
+        if connection.takes_requests() && connection.ended {
+            self.finish(table, token, CloseReason::Peer);
+        }
+        table.unarmed.push(token);
+    }
+
+    /// Notes that the peer will send no more.
+    pub(crate) fn end(&self, table: &mut Table, token: Token) {
+        let Some(connection) = table.get(token) else { return };
+        connection.ended = true;
+        match connection.phase {
+            // Requests that wait come first: see `resume`.
+            Phase::Open => table.resumed.push(token),
+            Phase::Lingering => table.broken.push(token),
+            Phase::Finishing | Phase::Flushing | Phase::Dying => {}
+        }
+    }
+
+    /// Notes that the connection is broken.
+    pub(crate) fn fail(&mut self, table: &mut Table, token: Token) {
+        let Some(connection) = table.get(token) else { return };
+        let (phase, session) = (connection.phase, connection.session);
+        if phase == Phase::Dying {
+            return;
+        }
+        connection.phase = Phase::Dying;
+        table.broken.push(token);
+        if phase < Phase::Flushing {
+            self.feed(table, Input::Closed(session, CloseReason::Peer));
+        }
+    }
+
+    fn finish(&mut self, table: &mut Table, token: Token, reason: CloseReason) {
+        let Some(connection) = table.get(token) else { return };
+        connection.phase = Phase::Finishing;
+        let session = connection.session;
+        let rest = std::mem::take(&mut connection.rest);
+        table.spares.give(rest.bytes);
+        self.feed(table, Input::Finish(session, reason));
+    }
+
+    /// Decodes what an earlier arrival left.
+    fn read_rest(&mut self, table: &mut Table, token: Token) {
+        let Some(connection) = table.get(token) else { return };
+        let session = connection.session;
+        let mut rest = std::mem::take(&mut connection.rest);
+        let progress = self.decode(table, session, &rest.bytes[rest.start..]);
+        rest.start += progress.used;
+        rest.needed = progress.needed;
+        match table.get(token) {
+            Some(connection) if connection.phase == Phase::Open && !rest.is_empty() => connection.rest = rest,
+            _ => table.spares.give(rest.bytes),
+        }
+    }
+
+    /// Gives the engine one packet after the other, as long as it wants them and they are whole.
+    #[inline]
+    fn decode(&mut self, table: &mut Table, session: SessionId, bytes: &[u8]) -> Progress {
+        let mut used = 0;
+        while used < bytes.len() {
+            match self.frontend.decode(&bytes[used..]) {
+                Decoded::Incomplete { needed } => return Progress { used, needed },
+                Decoded::One { item, consumed } => {
+                    used += consumed;
+                    self.feed(table, input(session, item));
+                }
+                Decoded::TooLarge => {
+                    self.feed(table, Input::Count(Event::PacketTooLarge));
+                    self.feed(table, Input::Answer(session, Reply::Error(Refusal::PacketTooLarge)));
+                    self.refuse(table, session);
+                }
+                Decoded::Malformed => self.refuse(table, session),
+            }
+            if !table.of(session).is_some_and(|(connection, _)| connection.takes_requests()) {
+                break;
+            }
+        }
+        Progress { used, needed: 0 }
+    }
+
+    #[cold]
+    fn refuse(&mut self, table: &mut Table, session: SessionId) {
+        if let Some((connection, _)) = table.of(session) {
+            let token = connection.token;
+            self.finish(table, token, CloseReason::Malformed);
+        }
+    }
+}
+
+/// Keeps bytes that cannot be used yet.
+fn keep(table: &mut Table, token: Token, bytes: &[u8], needed: usize) {
+    if bytes.is_empty() {
+        return;
+    }
+    let mut fresh = None;
+    if table.get(token).is_some_and(|connection| connection.rest.bytes.capacity() == 0) {
+        fresh = Some(table.spares.take());
+    }
+    if let Some(Connection { phase: Phase::Open, rest, .. }) = table.get(token) {
+        if let Some(bytes) = fresh {
+            *rest = Rest { bytes, ..Rest::default() };
+        }
+        rest.add(bytes);
+        rest.needed = needed;
+    }
+}
+
+#[inline]
+fn input(session: SessionId, item: Incoming<'_>) -> Input<'_> {
+    match item {
+        Incoming::Request(request) => Input::Request(session, request),
+        Incoming::Query(query) => Input::Query(session, query),
+        Incoming::Answer(reply) => Input::Answer(session, reply),
+    }
+}

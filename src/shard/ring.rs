@@ -1,0 +1,403 @@
+//! The private io_uring of a shard: accept, receive, send, one alarm. The one unsafe place of the server.
+//!
+//! Towards the shard it is a queue of orders and a queue of [`Completion`]s. It owns every byte that the kernel
+//! reads or writes until the completion says that the kernel is done. Which sockets there are, and what the bytes
+//! mean, is none of its business; the receive buffers are in
+//! `ring/buffers.rs`.
+#![allow(unsafe_code)]
+
+mod buffers;
+
+use crate::engine::Instant;
+pub(crate) use buffers::Buffer;
+use buffers::Buffers;
+use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue, types};
+use rustix::io::Errno;
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{Ordering, fence};
+
+/// Orders that may wait for one call of the kernel; more of them make more calls.
+const SUBMISSIONS: u32 = 2048;
+/// Completions that may wait for us; beyond, the kernel keeps them in memory of its own.
+const COMPLETIONS: u32 = 8192;
+/// The most bytes of one send, so that a long buffer's progress is seen.
+const PIECE: usize = 1 << 20;
+/// The group of the receive buffers: there is one.
+const GROUP: u16 = 0;
+
+/// Whom an order was for: a place in the table of connections, and which of those that had this place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Token {
+    /// Below 2^24.
+    pub(crate) index: u32,
+    /// Never the same for two that had the same index, until it wraps.
+    pub(crate) generation: u32,
+}
+
+/// What the kernel did.
+#[derive(Debug)]
+pub(crate) enum Completion {
+    /// A connection, or why there is none.
+    Accepted {
+        /// Which listener, as given to [`Ring::accept`].
+        listener: u32,
+        /// The socket.
+        socket: Result<OwnedFd, Errno>,
+        /// Whether more will follow; if not, accepting must be ordered again.
+        more: bool,
+    },
+    /// Bytes, the end of them, or why there are none.
+    Received {
+        /// Whose.
+        token: Token,
+        /// What.
+        what: Received,
+        /// Whether more will follow; if not, receiving must be ordered again.
+        more: bool,
+    },
+    /// A send went on or ended.
+    Sent {
+        /// Whose.
+        token: Token,
+        /// Bytes that the kernel took.
+        bytes: Result<usize, Errno>,
+        /// The buffer, if the send has ended.
+        buffer: Option<Vec<u8>>,
+    },
+    /// The alarm went off.
+    Alarm,
+}
+
+/// What came from a socket.
+#[derive(Debug)]
+pub(crate) enum Received {
+    /// Bytes.
+    Bytes(Buffer),
+    /// The peer will send no more.
+    End,
+    /// Nothing: there was no buffer (ENOBUFS), receiving was stopped (ECANCELED), or the connection is broken.
+    Failed(Errno),
+}
+
+/// What an order is, in the upper byte of its number; below are index and generation of the token.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+enum Kind {
+    Nothing,
+    Accept,
+    Receive,
+    Send,
+    Alarm,
+}
+
+fn number(kind: Kind, token: Token) -> u64 {
+    (kind as u64) << 56 | u64::from(token.index) << 32 | u64::from(token.generation)
+}
+
+const ALARM: u64 = (Kind::Alarm as u64) << 56;
+
+/// The send in flight of one connection.
+#[derive(Debug, Default)]
+struct Flight {
+    /// What is being sent; empty when nothing is. Not touched while it is in flight.
+    buffer: Vec<u8>,
+    /// Where the piece begins that is in flight.
+    at: usize,
+    /// The generation of the token, and the socket.
+    generation: u32,
+    socket: RawFd,
+}
+
+/// A ring, on the thread that made it.
+pub(crate) struct Ring {
+    io: IoUring,
+    buffers: Buffers,
+    /// By index of the token.
+    flights: Vec<Flight>,
+    /// Orders that found no room in the submission queue, oldest first.
+    backlog: VecDeque<squeue::Entry>,
+    /// When the alarm goes off, if it is set.
+    alarm: Option<Instant>,
+    /// The alarm's time for the kernel, which reads it when the order is submitted.
+    alarm_time: Box<types::Timespec>,
+}
+
+impl Ring {
+    /// A ring whose completions make `bell` readable while [`Ring::sound`] is on. `buffers` is a power of two.
+    pub(crate) fn new(bell: BorrowedFd<'_>, buffers: u16) -> io::Result<Ring> {
+        let mut io = IoUring::builder()
+            .setup_single_issuer()
+            .setup_defer_taskrun()
+            .setup_coop_taskrun()
+            .setup_taskrun_flag()
+            .setup_submit_all()
+            .setup_cqsize(COMPLETIONS)
+            .build(SUBMISSIONS)?;
+        io.submitter().register_eventfd(bell.as_raw_fd())?;
+        io.completion().disable_eventfd();
+        let buffers = Buffers::new(&io, GROUP, buffers)?;
+        Ok(Ring {
+            io,
+            buffers,
+            flights: Vec::new(),
+            backlog: VecDeque::new(),
+            alarm: None,
+            alarm_time: Box::new(types::Timespec::new()),
+        })
+    }
+
+    /// Accepts connections of a listener, which stays open until a completion says that no more will follow.
+    pub(crate) fn accept(&mut self, listener: u32, socket: BorrowedFd<'_>) {
+        let token = Token { index: listener, generation: 0 };
+        let entry = opcode::AcceptMulti::new(types::Fd(socket.as_raw_fd())).flags(libc::SOCK_CLOEXEC).build();
+        self.order(entry.user_data(number(Kind::Accept, token)));
+    }
+
+    /// Stops accepting: a completion without more follows.
+    pub(crate) fn stop_accepting(&mut self, listener: u32) {
+        self.cancel(number(Kind::Accept, Token { index: listener, generation: 0 }));
+    }
+
+    /// Receives from a socket, which stays open until a completion says that no more will follow.
+    #[inline]
+    pub(crate) fn receive(&mut self, token: Token, socket: BorrowedFd<'_>) {
+        let entry = opcode::RecvMulti::new(types::Fd(socket.as_raw_fd()), GROUP).build();
+        self.order(entry.user_data(number(Kind::Receive, token)));
+    }
+
+    /// Stops receiving: a completion without more follows.
+    pub(crate) fn stop_receiving(&mut self, token: Token) {
+        self.cancel(number(Kind::Receive, token));
+    }
+
+    /// Sends a buffer that is not empty. The socket stays open, and nothing else is sent for this token, until a
+    /// completion gives the buffer back.
+    #[inline]
+    pub(crate) fn send(&mut self, token: Token, socket: BorrowedFd<'_>, buffer: Vec<u8>) {
+        let index = token.index as usize;
+        if self.flights.len() <= index {
+            self.flights.resize_with(index + 1, Flight::default);
+        }
+        let flight = &mut self.flights[index];
+        assert!(flight.buffer.is_empty() && !buffer.is_empty(), "one send at a time, of something");
+        *flight = Flight { buffer, at: 0, generation: token.generation, socket: socket.as_raw_fd() };
+        self.send_piece(token);
+    }
+
+    fn send_piece(&mut self, token: Token) {
+        let flight = &self.flights[token.index as usize];
+        let piece = &flight.buffer[flight.at..];
+        // The length fits: it is at most PIECE.
+        let entry =
+            opcode::Send::new(types::Fd(flight.socket), piece.as_ptr(), piece.len().min(PIECE) as u32)
+                .flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL)
+                .build();
+        self.order(entry.user_data(number(Kind::Send, token)));
+    }
+
+    /// Stops a send: a completion with the buffer follows.
+    pub(crate) fn stop_sending(&mut self, token: Token) {
+        self.cancel(number(Kind::Send, token));
+    }
+
+    /// Sets the alarm to this time, if it is not set to an earlier one. It may go off too early, never too late.
+    pub(crate) fn set_alarm(&mut self, at: Instant) {
+        if self.alarm.is_some_and(|set| set <= at) {
+            return;
+        }
+        // The remainder is below 10^9.
+        *self.alarm_time =
+            types::Timespec::new().sec(at.0 / 1_000_000_000).nsec((at.0 % 1_000_000_000) as u32);
+        let time: *const types::Timespec = &*self.alarm_time;
+        let entry = if self.alarm.is_none() {
+            opcode::Timeout::new(time).flags(types::TimeoutFlags::ABS).build().user_data(ALARM)
+        } else {
+            opcode::TimeoutUpdate::new(ALARM, time).flags(types::TimeoutFlags::ABS).build()
+        };
+        self.alarm = Some(at);
+        self.order(entry);
+    }
+
+    fn cancel(&mut self, order: u64) {
+        let entry = opcode::AsyncCancel::new(order).build();
+        self.order(entry.user_data(number(Kind::Nothing, Token { index: 0, generation: 0 })));
+    }
+
+    #[inline]
+    fn order(&mut self, entry: squeue::Entry) {
+        // SAFETY: what the entry points to lives until its completion. Sends point into `flights`, whose buffers
+        // are neither touched nor dropped before; the alarm's time is boxed and lives as long as the ring, and the
+        // kernel only reads it within `enter`, on this thread; receive buffers are in `buffers`, which lives as
+        // long as the ring. Nothing else points anywhere.
+        let pushed = self.backlog.is_empty() && unsafe { self.io.submission().push(&entry) }.is_ok();
+        if !pushed {
+            self.backlog.push_back(entry);
+        }
+    }
+
+    /// Hands all orders to the kernel and lets it finish what is ready. Never blocks. An error means that the ring
+    /// is broken.
+    pub(crate) fn enter(&mut self) -> io::Result<()> {
+        loop {
+            self.buffers.publish();
+            let (orders, work) = {
+                let queue = self.io.submission();
+                (queue.len(), queue.taskrun() || queue.cq_overflow())
+            };
+            if orders == 0 && !work {
+                return Ok(());
+            }
+            self.call(orders)?;
+            if self.backlog.is_empty() {
+                return Ok(());
+            }
+            while let Some(entry) = self.backlog.pop_front() {
+                // SAFETY: as in `order`.
+                if unsafe { self.io.submission().push(&entry) }.is_err() {
+                    self.backlog.push_front(entry);
+                    break;
+                }
+            }
+        }
+    }
+
+    fn call(&mut self, orders: usize) -> io::Result<()> {
+        let flags = EnterFlags::GETEVENTS.bits();
+        // SAFETY: no argument is passed, and there are so many entries in the queue.
+        let done = unsafe { self.io.submitter().enter::<libc::sigset_t>(orders as u32, 0, flags, None) };
+        match done {
+            Ok(_) => Ok(()),
+            // Too much is going on, or a debugger: what was not done is done next time.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EAGAIN | libc::EINTR)) => {
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether [`Ring::enter`] and [`Ring::next`] would find nothing to do. Cheap enough to be asked in a loop.
+    #[inline]
+    pub(crate) fn is_quiet(&mut self) -> bool {
+        let queue = self.io.submission();
+        let idle = queue.is_empty() && !queue.taskrun() && !queue.cq_overflow();
+        drop(queue);
+        idle && self.backlog.is_empty() && self.io.completion().is_empty()
+    }
+
+    /// Says whether completions shall make the bell readable. What was ready before makes no sound, so when it is
+    /// switched on the kernel finishes that first; whoever wants to sleep then asks [`Ring::is_quiet`].
+    pub(crate) fn sound(&mut self, on: bool) -> io::Result<()> {
+        if !on {
+            self.io.completion().disable_eventfd();
+            return Ok(());
+        }
+        self.io.completion().enable_eventfd();
+        fence(Ordering::SeqCst);
+        self.enter()?;
+        // Also when nothing seemed to be ready: the kernel notes what is ready and then looks at the switch.
+        self.call(0)
+    }
+
+    /// The next thing that the kernel did.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Option<Completion> {
+        loop {
+            let entry = self.io.completion().next()?;
+            if let Some(completion) = self.read(&entry) {
+                return Some(completion);
+            }
+        }
+    }
+
+    /// The bytes in a buffer.
+    #[inline]
+    pub(crate) fn bytes<'a>(&'a self, buffer: &'a Buffer) -> &'a [u8] {
+        self.buffers.bytes(buffer)
+    }
+
+    /// Takes a buffer back, for other bytes.
+    #[inline]
+    pub(crate) fn recycle(&mut self, buffer: Buffer) {
+        self.buffers.recycle(buffer);
+    }
+
+    /// Lends the kernel more buffers at a time, because it had run out of them.
+    pub(crate) fn lend_more(&mut self) {
+        self.buffers.lend_more();
+    }
+
+    #[inline]
+    fn read(&mut self, entry: &cqueue::Entry) -> Option<Completion> {
+        let order = entry.user_data();
+        let token = Token { index: (order >> 32) as u32 & 0x00ff_ffff, generation: order as u32 };
+        let more = cqueue::more(entry.flags());
+        let result = match entry.result() {
+            error @ ..0 => Err(Errno::from_raw_os_error(-error)),
+            // Not negative.
+            count => Ok(count as usize),
+        };
+        const ACCEPT: u8 = Kind::Accept as u8;
+        const RECEIVE: u8 = Kind::Receive as u8;
+        const SEND: u8 = Kind::Send as u8;
+        match (order >> 56) as u8 {
+            ACCEPT => {
+                // SAFETY: the kernel has just made this descriptor, and nobody else knows it.
+                let socket = result.map(|_| unsafe { OwnedFd::from_raw_fd(entry.result()) });
+                Some(Completion::Accepted { listener: token.index, socket, more })
+            }
+            RECEIVE => {
+                let filled = cqueue::buffer_select(entry.flags())
+                    .map(|id| self.buffers.received(id, result.unwrap_or(0)));
+                let what = match (result, filled) {
+                    (Ok(1..), Some(buffer)) => Received::Bytes(buffer),
+                    (result, filled) => {
+                        filled.into_iter().for_each(|buffer| self.buffers.recycle(buffer));
+                        result.map_or_else(Received::Failed, |_| Received::End)
+                    }
+                };
+                Some(Completion::Received { token, what, more })
+            }
+            SEND => self.sent(token, result),
+            kind if kind == Kind::Alarm as u8 => {
+                self.alarm = None;
+                Some(Completion::Alarm)
+            }
+            _ => None,
+        }
+    }
+
+    fn sent(&mut self, token: Token, mut bytes: Result<usize, Errno>) -> Option<Completion> {
+        let flight = &mut self.flights[token.index as usize];
+        assert_eq!(flight.generation, token.generation, "a connection goes after its send has ended");
+        match bytes {
+            Ok(count) => {
+                flight.at += count;
+                if count > 0 && flight.at < flight.buffer.len() {
+                    self.send_piece(token);
+                    return Some(Completion::Sent { token, bytes, buffer: None });
+                }
+                if count == 0 {
+                    bytes = Err(Errno::PIPE);
+                }
+            }
+            Err(Errno::INTR | Errno::AGAIN) => {
+                self.send_piece(token);
+                return None;
+            }
+            Err(_) => {}
+        }
+        let buffer = std::mem::take(&mut flight.buffer);
+        Some(Completion::Sent { token, bytes, buffer: Some(buffer) })
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        // The kernel may still be reading these, and nobody waits for it: a ring ends when the process does.
+        for flight in self.flights.drain(..).filter(|flight| !flight.buffer.is_empty()) {
+            std::mem::forget(flight.buffer);
+        }
+    }
+}

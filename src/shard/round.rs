@@ -1,0 +1,285 @@
+//! One round of a shard: everything that is ready is done, then everything that came of it is sent. See `mod.rs` for
+//! what happens between rounds.
+use super::connection::{Phase, Receiving};
+use super::door::Trouble;
+use super::ring::{Completion, Received, Token};
+use super::{Shard, clock, listen};
+use crate::engine::{Event, Input, Peer, ShardId};
+use rustix::io::Errno;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
+
+/// How long a connection that we closed may stay until its peer closes it too.
+const LINGER: Duration = Duration::from_secs(2);
+/// Batches taken from one other shard in one round.
+const BATCHES_PER_ROUND: usize = 16;
+
+impl Shard {
+    /// Does what is ready. False if there was nothing.
+    pub(super) fn round(&mut self) -> io::Result<bool> {
+        self.ring.enter()?;
+        self.pump.now = clock::now();
+        let mut busy = false;
+        while let Some(completion) = self.ring.next() {
+            busy = true;
+            self.complete(completion);
+        }
+        busy |= self.hear();
+        self.look_at_the_clock();
+        self.read_what_waits();
+        let left = self.commons.mesh.send_all(self.id, &mut self.pump.engine);
+        if left {
+            // Others are slow to take messages; they may need this core for it.
+            std::thread::yield_now();
+        }
+        self.flush();
+        self.take_down_broken();
+        self.receive_again();
+        let (engine, table) = (&self.pump.engine, &self.table);
+        let unsent = table.sends + table.listed.len() + self.held.len() + usize::from(left);
+        self.commons.publish(self.id, engine.jobs(), engine.jobs_accepted(), unsent as u64);
+        Ok(busy || left || !self.table.is_quiet() || !self.held.is_empty())
+    }
+
+    #[inline]
+    fn complete(&mut self, completion: Completion) {
+        match completion {
+            Completion::Received { token, what, more } => self.received(token, what, more),
+            Completion::Sent { token, bytes, buffer } => self.sent(token, bytes, buffer),
+            Completion::Accepted { listener, socket, more } => {
+                match socket {
+                    Ok(socket) => self.accepted(socket),
+                    Err(error) => {
+                        if self.door.failed(error, self.pump.now.instant) == Trouble::OutOfDescriptors {
+                            self.pump.feed(&mut self.table, Input::Count(Event::OutOfDescriptors));
+                        }
+                    }
+                }
+                if !more {
+                    self.door.disarmed(listener, &mut self.ring);
+                }
+            }
+            Completion::Alarm => {}
+        }
+    }
+
+    fn accepted(&mut self, socket: OwnedFd) {
+        self.door.accepted();
+        let most = self.options.connections_max;
+        // A peer that is gone already has no name.
+        let Some(address) = listen::peer(socket.as_fd()) else {
+            return;
+        };
+        if !self.commons.admit(most) {
+            drop(socket);
+            self.door.refused(most, self.pump.now.instant);
+            self.pump.feed(&mut self.table, Input::Count(Event::ConnectionRefused));
+            return;
+        }
+        listen::prepare(socket.as_fd(), &self.options.keepalive);
+        // A descriptor is not negative.
+        let descriptor = socket.as_raw_fd() as u32;
+        let Some(connection) = self.table.insert(socket) else {
+            self.commons.dismiss();
+            return;
+        };
+        let (token, session) = (connection.token, connection.session);
+        let peer = Peer { descriptor, address: address.ip().to_canonical() };
+        self.pump.feed(&mut self.table, Input::Opened(session, peer));
+        self.table.unarmed.push(token);
+    }
+
+    #[inline]
+    fn received(&mut self, token: Token, what: Received, more: bool) {
+        if !more && let Some(connection) = self.table.get(token) {
+            connection.receiving = Receiving::Not;
+            self.table.unarmed.push(token);
+        }
+        match what {
+            Received::Failed(Errno::CANCELED | Errno::INTR | Errno::AGAIN) => {}
+            Received::Failed(Errno::NOBUFS) => {
+                if self.held.is_empty() {
+                    self.ring.lend_more();
+                }
+            }
+            what if !self.held.is_empty() || self.pump.engine.congested() => {
+                self.held.push_back((token, what));
+            }
+            what => self.take(token, what),
+        }
+    }
+
+    #[inline]
+    fn take(&mut self, token: Token, what: Received) {
+        match what {
+            Received::Bytes(buffer) => {
+                self.pump.read(&mut self.table, token, self.ring.bytes(&buffer));
+                self.ring.recycle(buffer);
+                if let Some(connection) = self.table.get(token)
+                    && connection.receiving == Receiving::Armed
+                    && !connection.wants_bytes()
+                {
+                    connection.receiving = Receiving::Stopping;
+                    self.ring.stop_receiving(token);
+                }
+            }
+            Received::End => self.pump.end(&mut self.table, token),
+            Received::Failed(_) => self.pump.fail(&mut self.table, token),
+        }
+    }
+
+    #[inline]
+    fn sent(&mut self, token: Token, bytes: Result<usize, Errno>, buffer: Option<Vec<u8>>) {
+        let over = buffer.is_some();
+        if let Some(buffer) = buffer {
+            self.table.sends -= 1;
+            self.table.spares.give(buffer);
+        }
+        let Some(connection) = self.table.get(token) else { return };
+        if let Ok(count) = bytes {
+            connection.outlet.took(count);
+        }
+        if !over {
+            return;
+        }
+        connection.outlet.end();
+        if bytes.is_err() || connection.phase == Phase::Dying {
+            self.pump.fail(&mut self.table, token);
+            self.table.broken.push(token);
+        } else if (connection.outlet.unsent() > 0 || connection.phase == Phase::Flushing)
+            && !connection.listed
+        {
+            connection.listed = true;
+            self.table.listed.push(token);
+        }
+    }
+
+    /// Hands the engine what other shards sent. True if there was something.
+    #[inline]
+    fn hear(&mut self) -> bool {
+        let mut heard = false;
+        for from in (0..self.shards).map(ShardId) {
+            for _ in 0..BATCHES_PER_ROUND {
+                let Some(batch) = self.commons.mesh.receive(from, self.id) else { break };
+                heard = true;
+                for message in batch {
+                    self.pump.feed(&mut self.table, Input::Message(from, message));
+                }
+            }
+        }
+        heard
+    }
+
+    fn look_at_the_clock(&mut self) {
+        let now = self.pump.now.instant;
+        if self.pump.engine.deadline().is_some_and(|at| at <= now) {
+            self.pump.feed(&mut self.table, Input::Tick);
+        }
+        self.door.retry(now, &mut self.ring);
+        while let Some(&(until, token)) = self.lingering.front()
+            && until <= now
+        {
+            self.lingering.pop_front();
+            if self.table.get(token).is_some_and(|connection| connection.phase == Phase::Lingering) {
+                self.table.broken.push(token);
+            }
+        }
+    }
+
+    /// Reads what could not be read before: because of congestion, or because the session was paused.
+    fn read_what_waits(&mut self) {
+        while !self.held.is_empty() && !self.pump.engine.congested() {
+            if let Some((token, what)) = self.held.pop_front() {
+                self.take(token, what);
+            }
+        }
+        // What resumes from now on has its turn in the next round.
+        let resumed = self.table.resumed.len();
+        for at in 0..resumed {
+            if self.pump.engine.congested() {
+                self.table.resumed.drain(..at);
+                return;
+            }
+            let token = self.table.resumed[at];
+            self.pump.resume(&mut self.table, token);
+        }
+        self.table.resumed.drain(..resumed);
+    }
+
+    /// Sends what waits, and ends connections of which everything is sent.
+    fn flush(&mut self) {
+        for at in 0..self.table.listed.len() {
+            let token = self.table.listed[at];
+            let Some(connection) = self.table.get(token) else { continue };
+            connection.listed = false;
+            if connection.phase == Phase::Dying {
+                continue;
+            }
+            if let Some(buffer) = connection.outlet.begin() {
+                self.ring.send(token, connection.socket(), buffer);
+                self.table.sends += 1;
+            } else if connection.phase == Phase::Flushing && !connection.outlet.is_sending() {
+                if connection.ended {
+                    self.table.broken.push(token);
+                } else {
+                    connection.phase = Phase::Lingering;
+                    connection.shut_writing();
+                    self.lingering.push_back((self.pump.now.instant.after(LINGER), token));
+                }
+            }
+        }
+        self.table.listed.clear();
+    }
+
+    /// Lets the ring receive again where it stopped, unless too many messages wait for other shards.
+    fn receive_again(&mut self) {
+        if self.pump.engine.congested() {
+            return;
+        }
+        for at in 0..self.table.unarmed.len() {
+            let token = self.table.unarmed[at];
+            let Some(connection) = self.table.get(token) else { continue };
+            if connection.receiving == Receiving::Not && connection.wants_bytes() {
+                connection.receiving = Receiving::Armed;
+                self.ring.receive(token, connection.socket());
+            } else if connection.phase == Phase::Dying {
+                self.bury(token);
+            }
+        }
+        self.table.unarmed.clear();
+    }
+
+    fn take_down_broken(&mut self) {
+        for at in 0..self.table.broken.len() {
+            let token = self.table.broken[at];
+            let Some(connection) = self.table.get(token) else { continue };
+            connection.phase = Phase::Dying;
+            if connection.is_in_ring() {
+                connection.shut();
+            }
+            if connection.receiving == Receiving::Armed {
+                connection.receiving = Receiving::Stopping;
+                self.ring.stop_receiving(token);
+            }
+            if connection.outlet.is_sending() {
+                self.ring.stop_sending(token);
+            }
+            let waiting = std::mem::take(connection.outlet.waiting());
+            let rest = std::mem::take(&mut connection.rest);
+            self.table.spares.give(waiting);
+            self.table.spares.give(rest.bytes);
+            self.bury(token);
+        }
+        self.table.broken.clear();
+    }
+
+    /// Closes the socket of a connection that is given up, as soon as the ring is done with it.
+    fn bury(&mut self, token: Token) {
+        if self.table.get(token).is_some_and(|c| c.phase == Phase::Dying && !c.is_in_ring()) {
+            self.table.remove(token);
+            self.commons.dismiss();
+            self.door.relieved(&mut self.ring);
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Empty buffers that wait to be used again. A connection has one only while it holds bytes, so idle connections
+//! cost none, and the buffer that was used last, which is still in the processor's cache, is used next.
+
+/// Buffers that are kept; more are given back.
+const KEPT: usize = 256;
+/// The capacity beyond which a buffer is given back when it is empty.
+const CAPACITY: usize = 64 * 1024;
+/// The capacity of a new buffer: some dozen small packets.
+const FIRST: usize = 1024;
+
+/// Empty buffers of one shard.
+#[derive(Debug, Default)]
+pub(crate) struct Spares(Vec<Vec<u8>>);
+
+impl Spares {
+    /// An empty buffer.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        self.0.pop().unwrap_or_else(|| Vec::with_capacity(FIRST))
+    }
+
+    /// Takes a buffer that nobody needs any more.
+    #[inline]
+    pub(crate) fn give(&mut self, mut buffer: Vec<u8>) {
+        if (1..=CAPACITY).contains(&buffer.capacity()) && self.0.len() < KEPT {
+            buffer.clear();
+            self.0.push(buffer);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_buffers_are_given_back() {
+        let mut spares = Spares::default();
+        spares.give(Vec::with_capacity(CAPACITY + 1));
+        spares.give(Vec::new());
+        assert!(spares.0.is_empty());
+        spares.give(vec![7; 100]);
+        let buffer = spares.take();
+        assert!(buffer.is_empty() && buffer.capacity() >= 100);
+        for _ in 0..2 * KEPT {
+            spares.give(Vec::with_capacity(16));
+        }
+        assert_eq!(spares.0.len(), KEPT);
+    }
+}

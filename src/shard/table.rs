@@ -1,0 +1,124 @@
+//! All connections of a shard, by the place that is in their tokens and sessions, and lists of those with which
+//! something is to be done at the end of the round.
+use super::connection::Connection;
+use super::ring::Token;
+use super::spares::Spares;
+use crate::engine::{SessionId, ShardId};
+use std::os::fd::OwnedFd;
+
+/// A place.
+#[derive(Debug)]
+struct Place {
+    /// Of the connection that is here, or of the next one.
+    generation: u32,
+    /// Boxed, so that a growing table moves little.
+    connection: Option<Box<Connection>>,
+}
+
+/// All connections of a shard.
+#[derive(Debug)]
+pub(crate) struct Table {
+    shard: ShardId,
+    places: Vec<Place>,
+    /// Empty places; the last is used next.
+    free: Vec<u32>,
+    /// Those that have something to send or to end, each once. A token may be of a connection that is gone.
+    pub(crate) listed: Vec<Token>,
+    /// Those whose session is welcome again. As above, but not each once.
+    pub(crate) resumed: Vec<Token>,
+    /// Those from which the ring is to receive again. As above.
+    pub(crate) unarmed: Vec<Token>,
+    /// Those that are to be given up; the engine knows. As above.
+    pub(crate) broken: Vec<Token>,
+    /// Sends in flight.
+    pub(crate) sends: usize,
+    /// Buffers that no connection uses now.
+    pub(crate) spares: Spares,
+}
+
+impl Table {
+    /// Without connections.
+    pub(crate) fn new(shard: ShardId) -> Table {
+        Table {
+            shard,
+            places: Vec::new(),
+            free: Vec::new(),
+            listed: Vec::new(),
+            resumed: Vec::new(),
+            unarmed: Vec::new(),
+            broken: Vec::new(),
+            sends: 0,
+            spares: Spares::default(),
+        }
+    }
+
+    /// Adds a connection; `None` if there is no place.
+    pub(crate) fn insert(&mut self, socket: OwnedFd) -> Option<&mut Connection> {
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None => {
+                let index = u32::try_from(self.places.len()).ok().filter(|&i| i <= SessionId::INDEX_MAX)?;
+                self.places.push(Place { generation: 1, connection: None });
+                index
+            }
+        };
+        let place = &mut self.places[index as usize];
+        let token = Token { index, generation: place.generation };
+        let session = SessionId::new(self.shard, index, place.generation);
+        Some(place.connection.insert(Box::new(Connection::new(token, session, socket))))
+    }
+
+    /// Removes a connection, which closes its socket.
+    pub(crate) fn remove(&mut self, token: Token) {
+        let place = &mut self.places[token.index as usize];
+        if place.generation == token.generation && place.connection.take().is_some() {
+            place.generation = place.generation.checked_add(1).unwrap_or(1);
+            self.free.push(token.index);
+        }
+    }
+
+    /// The connection with this token, unless it is gone.
+    #[inline]
+    pub(crate) fn get(&mut self, token: Token) -> Option<&mut Connection> {
+        let place = self.places.get_mut(token.index as usize)?;
+        if place.generation != token.generation {
+            return None;
+        }
+        place.connection.as_deref_mut()
+    }
+
+    /// The connection of this session, unless it is gone.
+    #[inline]
+    pub(crate) fn of(&mut self, session: SessionId) -> Option<(&mut Connection, &mut Spares)> {
+        debug_assert_eq!(session.shard(), self.shard);
+        let place = self.places.get_mut(session.index())?;
+        if place.generation != session.generation() {
+            return None;
+        }
+        Some((place.connection.as_deref_mut()?, &mut self.spares))
+    }
+
+    /// Whether there is nothing to do for any connection.
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.listed.is_empty() && self.resumed.is_empty() && self.unarmed.is_empty() && self.broken.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_used_again_with_another_generation() {
+        let mut table = Table::new(ShardId(3));
+        let socket = || OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
+        let old = table.insert(socket()).unwrap().token;
+        table.remove(old);
+        table.remove(old);
+        let new = table.insert(socket()).unwrap();
+        assert_eq!(new.session, SessionId::new(ShardId(3), 0, 2));
+        let new = new.token;
+        assert!(table.get(old).is_none() && table.get(new).is_some());
+    }
+}
