@@ -20,7 +20,8 @@ impl Bell {
     /// For the sleeper: from now on it wants to be rung. It must look at its queues once more after this, and
     /// sleep only if they are empty.
     pub(crate) fn lie_down(&self) {
-        self.asleep.store(true, Ordering::Relaxed);
+        // An exchange, so that it comes after that of a ringer who was late for the sleep before.
+        self.asleep.swap(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
     }
 

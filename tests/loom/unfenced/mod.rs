@@ -1,0 +1,10 @@
+//! The bell with its fences taken out, to show that the model misses them.
+
+pub(crate) mod sync {
+    pub(crate) use loom::sync::atomic::{AtomicBool, Ordering};
+
+    pub(crate) fn fence(_: Ordering) {}
+}
+
+#[path = "../../../src/shard/bell.rs"]
+pub(crate) mod bell;
