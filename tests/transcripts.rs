@@ -2,6 +2,8 @@
 //! Debian's gearmand, which proves that the scripts tell the truth. See `tests/transcripts/README.md`.
 #[path = "transcripts/player.rs"]
 mod player;
+#[path = "transcripts/pretend.rs"]
+mod pretend;
 #[path = "transcripts/script.rs"]
 mod script;
 #[path = "transcripts/sockets.rs"]
@@ -9,6 +11,7 @@ mod sockets;
 mod support;
 
 use player::{Failure, Stage};
+use pretend::Pretend;
 use script::{Audience, Script};
 use sockets::Sockets;
 use std::io::Write;
@@ -19,17 +22,80 @@ use std::{fs, io, panic, thread};
 /// Scripts that are played at a time on sockets. They mostly wait.
 const SIDE_BY_SIDE: usize = 8;
 
-/// Debian's gearmand, with one thread: with more it may crash when a connection closes.
+/// One engine in pretend time.
+#[test]
+fn engines_1() {
+    in_pretend_time(1);
+}
+
+/// Two engines in pretend time.
+#[test]
+fn engines_2() {
+    in_pretend_time(2);
+}
+
+/// Seven engines in pretend time: no two connections of most scripts are on one shard.
+#[test]
+fn engines_7() {
+    in_pretend_time(7);
+}
+
+fn in_pretend_time(shards: u16) {
+    if rewriting() {
+        return;
+    }
+    play_all(&format!("{shards} engines"), Audience::Pretend, |script| {
+        play(script, &mut Pretend::start(shards, &script.options(Audience::Pretend))?)
+    });
+}
+
+/// Our server with one thread.
+#[test]
+fn server_1() {
+    our_server(1);
+}
+
+/// Our server with two threads.
+#[test]
+fn server_2() {
+    our_server(2);
+}
+
+fn our_server(threads: u16) {
+    if rewriting() {
+        return;
+    }
+    let program = Path::new(env!("CARGO_BIN_EXE_ringgear"));
+    play_all(&format!("server -t {threads}"), Audience::Sockets, |script| {
+        let options = with_threads(script.options(Audience::Sockets), threads);
+        on_sockets(script, Sockets::start(Audience::Sockets, program, &options))
+    });
+}
+
+fn with_threads(mut options: Vec<String>, threads: u16) -> Vec<String> {
+    options.extend(["-t".to_owned(), threads.to_string()]);
+    options
+}
+
+/// Debian's gearmand, with one thread: with more it may crash when a connection closes. If expectations are rewritten, it
+/// tells all but what is for Ringgear alone, and then one engine tells that.
 #[test]
 fn gearmand() {
     let program = support::gearmand::gearmand().unwrap_or_else(|error| panic!("{error}"));
-    play_all("gearmand", Audience::Gearmand, |script| {
-        let mut options = script.options(Audience::Gearmand);
-        if !options.iter().any(|option| option == "-t") {
-            options.extend(["-t".to_owned(), "1".to_owned()]);
-        }
-        on_sockets(script, Sockets::start(Audience::Gearmand, &program, &options))
-    });
+    let start = |script: &Script| {
+        let mut options = with_threads(script.options(Audience::Gearmand), 1);
+        // Not where Debian's own gearmand has it.
+        options.extend(["--pid-file".to_owned(), "pid".to_owned()]);
+        Sockets::start(Audience::Gearmand, &program, &options)
+    };
+    if rewriting() {
+        rewrite_all(Audience::Gearmand, |script| rewrite(script, &mut start(script)?));
+        rewrite_all(Audience::Pretend, |script| {
+            rewrite(script, &mut Pretend::start(1, &script.options(Audience::Pretend))?)
+        });
+        return;
+    }
+    play_all("gearmand", Audience::Gearmand, |script| on_sockets(script, start(script)));
 }
 
 fn on_sockets(script: &Script, stage: Result<Sockets, String>) -> Result<(), String> {
@@ -44,21 +110,23 @@ fn on_sockets(script: &Script, stage: Result<Sockets, String>) -> Result<(), Str
 fn play_all(stage: &str, audience: Audience, play: impl Fn(&Script) -> Result<(), String> + Sync) {
     let scripts = read_scripts();
     let all = scripts.len();
-    let mine: Vec<Script> =
-        scripts.into_iter().filter(|s| s.only.is_none_or(|only| only.includes(audience))).collect();
-    let (unable, mine): (Vec<Script>, Vec<Script>) =
-        mine.into_iter().partition(|script| audience == Audience::Pretend && script.needs_process());
+    let mut mine: Vec<Script> = scripts.into_iter().filter(|script| script.is_for(audience)).collect();
+    let for_stage = mine.len();
+    mine.retain(|script| audience != Audience::Pretend || !script.needs_process());
+    let unable = for_stage - mine.len();
     let failures = side_by_side(&mine, play);
-    // To the real output: that of a test that passes is thrown away.
-    let _ = writeln!(
-        io::stderr(),
-        "{stage}: {} of {all} scripts played, {} failed, {} left out because they need a process",
+    say(&format!(
+        "{stage}: {} of {all} scripts played, {} failed, {unable} left out because they need a process",
         mine.len(),
         failures.len(),
-        unable.len()
-    );
+    ));
     assert!(!mine.is_empty(), "no script was played");
     assert!(failures.is_empty(), "{}\n{stage}: {} scripts failed", failures.join("\n"), failures.len());
+}
+
+/// Tells the one who looks. To the real output: that of a test that passes is thrown away.
+fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// Plays scripts on some threads; the failures in the order of the scripts.
@@ -89,14 +157,35 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     format!("panicked: {}", text.unwrap_or("without words"))
 }
 
-/// Plays a script, or rewrites its expectations if the variable TRANSCRIPTS says so.
 fn play(script: &Script, stage: &mut dyn Stage) -> Result<(), String> {
-    if std::env::var_os("TRANSCRIPTS").is_none_or(|value| value != "rewrite") {
-        return player::play(script, stage).map_err(|failure| show(script, &failure));
-    }
+    player::play(script, stage).map_err(|failure| show(script, &failure))
+}
+
+/// Whether the variable TRANSCRIPTS asks to rewrite expectations.
+fn rewriting() -> bool {
+    std::env::var_os("TRANSCRIPTS").is_some_and(|value| value == "rewrite")
+}
+
+/// Takes what happens on a stage for the truth.
+fn rewrite_all(audience: Audience, rewrite: impl Fn(&Script) -> Result<bool, String> + Sync) {
+    let mut scripts = read_scripts();
+    scripts.retain(|script| {
+        script.is_for(audience) && (audience != Audience::Pretend || !script.needs_process())
+    });
+    let failures = side_by_side(&scripts, |script| {
+        if rewrite(script)? {
+            say(&format!("{} was rewritten: look at the difference", script.name));
+        }
+        Ok(())
+    });
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Rewrites a script's file; whether it had to be.
+fn rewrite(script: &Script, stage: &mut dyn Stage) -> Result<bool, String> {
     let rewrites = player::rewrite(script, stage).map_err(|failure| show(script, &failure))?;
     if rewrites.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let lines = script.text.iter().enumerate().flat_map(|(index, line)| match rewrites.get(&(index + 1)) {
         Some(lines) => lines.clone(),
@@ -104,7 +193,7 @@ fn play(script: &Script, stage: &mut dyn Stage) -> Result<(), String> {
     });
     let text = lines.collect::<Vec<_>>().join("\n") + "\n";
     fs::write(folder().join(format!("{}.txt", script.name)), text).map_err(|error| error.to_string())?;
-    Err("rewritten: look at the difference, and play again".to_owned())
+    Ok(true)
 }
 
 /// A failure with the script around it.

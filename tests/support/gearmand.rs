@@ -22,7 +22,7 @@ const GEARMAND: &str = "/usr/sbin/gearmand";
 pub(crate) struct Server {
     child: Child,
     address: SocketAddr,
-    /// Its log, pid file and error output; removed at the end.
+    /// Where it runs, with its log and error output; removed at the end.
     folder: PathBuf,
     /// The connection that found out that the server listens: the first that is asked for.
     first: Option<TcpStream>,
@@ -41,7 +41,7 @@ pub(crate) fn gearmand() -> Result<PathBuf, String> {
 }
 
 impl Server {
-    /// Starts a server and returns when it listens.
+    /// Starts a server in an empty folder of its own, and returns when it listens.
     pub(crate) fn start(program: &Path, options: &[String]) -> Result<Server, String> {
         let mut error = String::new();
         for _ in 0..ATTEMPTS {
@@ -63,11 +63,9 @@ impl Server {
         let stderr = File::create(folder.join("stderr")).map_err(|error| error.to_string())?;
         let child = Command::new(program)
             .args(["--listen", "127.0.0.1", "--port", &address.port().to_string()])
-            .args(["--verbose", "INFO", "--log-file"])
-            .arg(folder.join("log"))
-            .arg("--pid-file")
-            .arg(folder.join("pid"))
+            .args(["--verbose", "INFO", "--log-file", "log"])
             .args(options)
+            .current_dir(&folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(stderr)

@@ -5,3 +5,6 @@ pub(crate) mod cluster;
 
 #[allow(dead_code)]
 pub(crate) mod gearmand;
+
+#[allow(dead_code)]
+pub(crate) mod server;

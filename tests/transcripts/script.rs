@@ -160,6 +160,11 @@ impl Script {
         ours.flat_map(|(_, words)| words.iter().cloned()).collect()
     }
 
+    /// Whether it is to be played on a stage.
+    pub(crate) fn is_for(&self, stage: Audience) -> bool {
+        self.only.is_none_or(|only| only.includes(stage))
+    }
+
     /// The steps for a stage.
     pub(crate) fn lines(&self, stage: Audience) -> impl Iterator<Item = &Line> {
         self.lines.iter().filter(move |line| line.audience.is_none_or(|a| a.includes(stage)))
@@ -457,7 +462,8 @@ impl Template {
     }
 
     /// Whether the bytes are these; binds variables if so. A variable seen for the first time takes what
-    /// stands before the next byte that the template gives, but no NUL, tab or line feed.
+    /// stands before the next byte that the template gives, but no NUL, tab or line feed, and nothing that
+    /// another variable stands for: two jobs have two handles.
     pub(crate) fn matches(&self, bytes: &[u8], bindings: &mut Bindings) -> bool {
         let mut found = bindings.clone();
         let mut rest = bytes;
@@ -468,8 +474,10 @@ impl Template {
                     Some(value) => rest.strip_prefix(value.as_slice()),
                     None => {
                         let end = self.hole_end(index, rest, |byte| !matches!(byte, 0 | b'\t' | b'\n'));
-                        found.variables.insert(name.clone(), rest[..end].to_vec());
-                        (end > 0).then(|| &rest[end..])
+                        let (value, after) = rest.split_at(end);
+                        let is_new = found.variables.values().all(|other| other != value);
+                        found.variables.insert(name.clone(), value.to_vec());
+                        (end > 0 && is_new).then_some(after)
                     }
                 },
                 Piece::Number => {
@@ -539,7 +547,9 @@ fn described_packet(bytes: &[u8], bindings: &mut Bindings) -> Option<String> {
 }
 
 /// Gives a handle the next free number, if it looks like one and has none.
-fn bind_next(handle: &[u8], bindings: &mut Bindings) {
+fn bind_next(argument: &[u8], bindings: &mut Bindings) {
+    // gearmand sometimes sends a NUL with it.
+    let handle = argument.strip_suffix(b"\0").unwrap_or(argument);
     if handle.contains(&b':') && !bindings.variables.values().any(|value| value == handle) {
         let free = (1..).map(|n: u32| n.to_string()).find(|name| !bindings.variables.contains_key(name));
         bindings.variables.insert(free.expect("numbers do not end"), handle.to_vec());
@@ -616,6 +626,9 @@ mod tests {
         let mut bindings = Bindings::default();
         assert!(expected.matches(b"\0RES\0\0\0\x0b\0\0\0\x08H:x:1\0f\0", &mut bindings));
         assert_eq!(bindings.variables["1"], b"H:x:1");
+        let another = parse_packet("JOB_CREATED $2").unwrap();
+        assert!(!another.matches(b"\0RES\0\0\0\x08\0\0\0\x05H:x:1", &mut bindings));
+        assert!(another.matches(b"\0RES\0\0\0\x08\0\0\0\x05H:x:3", &mut bindings));
         assert!(!expected.matches(b"\0RES\0\0\0\x0b\0\0\0\x08H:x:2\0f\0", &mut bindings));
     }
 
