@@ -88,6 +88,19 @@ fn some_words_have_one_place() {
     }
 }
 
+#[test]
+fn no_module_is_missing_from_the_tables() {
+    for (path, _) in sources_under("src/") {
+        let known = path == "src/lib.rs" || MODULES.iter().any(|(_, place, _)| path.starts_with(place));
+        assert!(known, "{path} belongs to no module of the table");
+        if let Some((_, inside)) = path.split_once("src/engine/") {
+            let module = inside.split(['/', '.']).next().unwrap();
+            let known = module == "lib" || ENGINE.iter().any(|floor| floor.contains(&module));
+            assert!(known, "{path} belongs to no floor of the engine");
+        }
+    }
+}
+
 /// Rust sources whose path from the repository's root begins so, without comments and strings.
 fn sources_under(prefix: &str) -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

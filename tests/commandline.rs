@@ -1,0 +1,262 @@
+//! The command line and the log, seen from outside: what is printed, what the process ends with, what operators find in
+//! their files. What each flag means for the parts of the server is tested beside `src/config.rs`.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use ringgear::frontend::VERSION;
+use rustix::process::Signal;
+use std::fs;
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use support::server::{Server, echo, read_packet, request, wait_until};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_ringgear");
+
+const CAN_DO: u32 = 1;
+const SUBMIT_JOB: u32 = 7;
+const JOB_CREATED: u32 = 8;
+const GRAB_JOB: u32 = 9;
+const JOB_ASSIGN: u32 = 11;
+const WORK_FAIL: u32 = 14;
+const SUBMIT_JOB_BG: u32 = 18;
+const CAN_DO_TIMEOUT: u32 = 23;
+
+/// Runs a command line that starts no server.
+fn run(arguments: &[&str]) -> Output {
+    Command::new(PROGRAM).args(arguments).env_remove("GEARMAND_PORT").stdin(Stdio::null()).output().unwrap()
+}
+
+#[track_caller]
+fn refused(arguments: &[&str], message: &str) {
+    let output = run(arguments);
+    assert_eq!(String::from_utf8_lossy(&output.stderr), format!("{PROGRAM}: {message}\n"), "{arguments:?}");
+    assert_eq!((output.status.code(), &output.stdout[..]), (Some(1), &b""[..]), "{arguments:?}");
+}
+
+/// A file name that nobody uses, and its folder, removed in the end.
+struct LogFile(PathBuf);
+
+impl LogFile {
+    fn new(name: &str) -> LogFile {
+        let folder = std::env::temp_dir().join(format!("ringgear-commandline-{}-{name}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        LogFile(folder.join("log"))
+    }
+
+    fn name(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+
+    fn text(&self) -> String {
+        fs::read_to_string(&self.0).unwrap_or_default()
+    }
+}
+
+impl Drop for LogFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(self.0.parent().unwrap());
+    }
+}
+
+/// Submits a job and returns its handle.
+fn submit(client: &mut TcpStream, number: u32, data: &[u8]) -> String {
+    client.write_all(&request(number, data)).unwrap();
+    let (number, handle) = read_packet(client);
+    assert_eq!(number, JOB_CREATED);
+    String::from_utf8(handle).unwrap()
+}
+
+/// A worker that has grabbed a job of `f`.
+fn grab(server: &Server, can_do: u32, ability: &[u8]) -> TcpStream {
+    let mut worker = server.connect();
+    worker.write_all(&request(can_do, ability)).unwrap();
+    worker.write_all(&request(GRAB_JOB, b"")).unwrap();
+    assert_eq!(read_packet(&mut worker).0, JOB_ASSIGN);
+    worker
+}
+
+#[test]
+fn version_and_help_end_well() {
+    for flag in ["-V", "--version"] {
+        let output = run(&[flag]);
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            format!("\nringgear {VERSION} - https://github.com/ringgear/ringgear\n")
+        );
+        assert_eq!((output.status.code(), &output.stderr[..]), (Some(0), &b""[..]));
+    }
+    for flag in ["-h", "--help"] {
+        let output = run(&[flag]);
+        let help = String::from_utf8_lossy(&output.stdout);
+        assert!(help.contains("Usage: ringgear [OPTIONS]"), "{help}");
+        assert_eq!((output.status.code(), &output.stderr[..]), (Some(0), &b""[..]));
+    }
+}
+
+/// The README's table and the help name the same options.
+#[test]
+fn the_readme_knows_every_option() {
+    let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
+    let options = |text: &str| -> Vec<String> {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+        words.filter(|word| word.len() > 3 && word.starts_with("--")).map(str::to_owned).collect()
+    };
+    let readme = include_str!("../README.md");
+    let in_readme = options(readme);
+    for option in options(&help) {
+        assert!(in_readme.contains(&option), "README.md does not mention {option}");
+    }
+    let (_, tables) = readme.split_once("## Options").unwrap();
+    let (tables, _) = tables.split_once("## Compatibility").unwrap();
+    for row in tables.lines().filter(|line| line.starts_with("| `")) {
+        for option in options(row.split('|').nth(1).unwrap()) {
+            assert!(help.contains(&option), "README.md tells of {option}, which is no option");
+        }
+    }
+}
+
+#[test]
+fn mistakes_are_one_line_and_status_1() {
+    refused(&["--bogus"], "unexpected argument '--bogus' found");
+    refused(&["-v"], "unexpected argument '-v' found");
+    refused(&["start"], "unexpected argument 'start' found");
+    refused(&["--por", "1"], "unexpected argument '--por' found");
+    refused(&["-p"], "a value is required for '--port <PORT>' but none was supplied");
+    refused(&["-p", "1", "--port=2"], "the argument '--port <PORT>' cannot be used multiple times");
+    refused(&["-p", "65536"], "--port 65536 is neither a number up to 65535 nor a service in /etc/services");
+    refused(
+        &["--round-robin=yes"],
+        "unexpected value 'yes' for '--round-robin' found; no more were expected",
+    );
+    refused(
+        &["--verbose", "error"],
+        "invalid value 'error' for '--verbose <LEVEL>': \
+         must be one of FATAL, ALERT, CRITICAL, ERROR, WARNING, NOTICE, INFO, DEBUG",
+    );
+    refused(
+        &["--compat", "2.1", "-j", "256"],
+        "--job-retries 256 is not within -1 to 255, as --compat 2.1 and later want it",
+    );
+    refused(
+        &["--job-handle-prefix", &"x".repeat(45)],
+        "--job-handle-prefix: a job handle prefix has at most 44 bytes, this one has 45",
+    );
+    let output = run(&["--listen", "no such host"]);
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(message.starts_with(&format!("{PROGRAM}: --listen no such host has no address: ")), "{message}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn the_environment_moves_the_default_port_only() {
+    // Whoever tried to listen there would fail.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let moved = taken.local_addr().unwrap();
+    let explicit = Server::start_by(&["env", &format!("GEARMAND_PORT={}", moved.port())], &["-t", "1"]);
+    echo(&mut explicit.connect(), b"");
+    drop(taken);
+
+    // The default is taken as such when it is given, too.
+    let mut command = Command::new(PROGRAM);
+    command.args(["-L", "127.0.0.1", "-p", "4730", "-t", "1"]).env("GEARMAND_PORT", moved.port().to_string());
+    let mut child = command.stdin(Stdio::null()).spawn().unwrap();
+    let mut ended = None;
+    wait_until("the server listens on the port of the environment", || {
+        ended = child.try_wait().unwrap();
+        ended.is_some() || TcpStream::connect(moved).is_ok()
+    });
+    let _ = child.kill();
+    child.wait().unwrap();
+    assert_eq!(ended, None);
+}
+
+#[test]
+fn the_log_tells_of_submissions() {
+    let log = LogFile::new("accepted");
+    fs::write(&log.0, "from the last run\n").unwrap();
+    let server = Server::start(&["-t", "2", "--verbose", "NOTICE", "--log-file", log.name()]);
+    let mut client = server.connect();
+    submit(&mut client, SUBMIT_JOB_BG, b"func\0uni\nque\0x");
+    let line = "] accepted,func,uni_que,0 -> ";
+    wait_until("the submission is logged", || log.text().contains(line));
+    let text = log.text();
+    assert!(text.starts_with("from the last run\n NOTICE 2"), "{text}");
+    for line in text.lines().skip(1) {
+        assert!(
+            line.contains(" [  main ] ") || line.contains(" [     0 ] ") || line.contains(" [     1 ] "),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn the_log_tells_of_lost_attempts() {
+    let server = Server::start(&["-t", "2", "--verbose", "NOTICE", "-j", "2"]);
+    let mut client = server.connect();
+    let handle = submit(&mut client, SUBMIT_JOB, b"f\0u\0x");
+    // The worker takes too long.
+    let slow = grab(&server, CAN_DO_TIMEOUT, b"f\0100");
+    let line = format!("Worker timeout reached on job, requeueing: {handle} u -> ");
+    wait_until("the time-out is logged", || server.log().contains(&line));
+    drop(slow);
+    // The next one leaves.
+    drop(grab(&server, CAN_DO, b"f"));
+    assert_eq!(read_packet(&mut client), (WORK_FAIL, handle.clone().into_bytes()));
+    let line = format!("Dropped job due to max retry count: {handle} u -> ");
+    wait_until("the lost job is logged", || server.log().contains(&line));
+}
+
+#[test]
+fn no_retry_is_one_attempt_from_2_1_on() {
+    let server = Server::start(&["-t", "1", "--compat", "2.1", "-j", "0"]);
+    let mut client = server.connect();
+    let handle = submit(&mut client, SUBMIT_JOB, b"f\0u\0x");
+    drop(grab(&server, CAN_DO, b"f"));
+    assert_eq!(read_packet(&mut client), (WORK_FAIL, handle.into_bytes()));
+}
+
+/// gearmand opens a file called `stderr` then.
+#[test]
+fn there_is_nothing_to_rotate_without_a_file() {
+    for target in ["stderr", "none"] {
+        let log = LogFile::new(target);
+        let folder = log.0.parent().unwrap().to_str().unwrap();
+        let server = Server::start_by(&["env", "-C", folder], &["-t", "1", "--log-file", target]);
+        server.signal(Signal::HUP);
+        echo(&mut server.connect(), b"still here");
+        assert_eq!(fs::read_dir(folder).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn a_log_file_that_cannot_be_opened_stops_nothing() {
+    let server = Server::start(&["-t", "1", "--verbose", "NOTICE", "--log-file", "/nonexistent/log"]);
+    submit(&mut server.connect(), SUBMIT_JOB_BG, b"f\0u\0x");
+    wait_until("it is logged on standard error", || server.log().contains("accepted,f,u,0"));
+    let message =
+        "cannot open log file /nonexistent/log: No such file or directory (os error 2); logging to stderr\n";
+    assert!(server.log().starts_with(message), "{}", server.log());
+}
+
+#[test]
+fn errors_alone_are_logged_by_default() {
+    let server = Server::start(&["-t", "1"]);
+    submit(&mut server.connect(), SUBMIT_JOB_BG, b"f\0u\0x");
+    assert_eq!(server.log(), "");
+}
+
+#[test]
+fn handles_begin_as_the_operator_wants() {
+    let server = Server::start(&["-t", "2", "--job-handle-prefix", "X:y"]);
+    let handle = submit(&mut server.connect(), SUBMIT_JOB_BG, b"f\0u\0x");
+    let number = handle.strip_prefix("X:y:").unwrap();
+    assert!(number.bytes().all(|byte| byte.is_ascii_digit()), "{handle}");
+
+    let server = Server::start(&["-t", "2"]);
+    let handle = submit(&mut server.connect(), SUBMIT_JOB_BG, b"f\0u\0x");
+    let host = rustix::system::uname().nodename().to_str().unwrap().to_owned();
+    assert!(handle.starts_with(&format!("H:{host}:")), "{handle}");
+}
