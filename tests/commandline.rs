@@ -198,7 +198,7 @@ fn the_log_tells_of_lost_attempts() {
     let mut client = server.connect();
     let handle = submit(&mut client, SUBMIT_JOB, b"f\0u\0x");
     // The worker takes too long.
-    let slow = grab(&server, CAN_DO_TIMEOUT, b"f\0100");
+    let slow = grab(&server, CAN_DO_TIMEOUT, b"f\x00100");
     let line = format!("Worker timeout reached on job, requeueing: {handle} u -> ");
     wait_until("the time-out is logged", || server.log().contains(&line));
     drop(slow);
