@@ -59,7 +59,6 @@ pub fn run(options: ServerOptions, frontend: Frontend) -> Result<(), ServerError
     // Before any thread starts, so that all of them leave the signals to `forward_signals`.
     let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGUSR1, Signal::SIGHUP]);
     signals.thread_block().map_err(|e| ServerError::system("block signals", e.into()))?;
-    raise_descriptors();
 
     let cores = cores()?;
     let shards = match options.threads {
@@ -71,6 +70,7 @@ pub fn run(options: ServerOptions, frontend: Frontend) -> Result<(), ServerError
     if options.addresses.is_empty() {
         return Err(ServerError::NoAddress);
     }
+    ask_for_room(shards, options.addresses.len())?;
     let listeners = listen::listen(&options.addresses, options.backlog, shards)
         .map_err(|(address, error)| ServerError::of_address(address, error))?;
     let commons = Commons::new(topology, options.shard.mesh_capacity)
@@ -246,13 +246,32 @@ fn cores() -> Result<Vec<usize>, ServerError> {
     Ok(cores)
 }
 
-/// Raises the limit on descriptors as far as it may be raised.
-fn raise_descriptors() {
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current != limit.maximum {
-        // If it fails, the limit stays; running out of descriptors is dealt with where it happens.
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+/// Raises the limits on descriptors and on locked memory as far as they may be raised, and says if that is too little
+/// to start. (The runtime would say it less clearly, some of it in a panic.)
+fn ask_for_room(shards: u16, addresses: usize) -> Result<(), ShardError> {
+    /// Descriptors of a shard besides its listeners: its ring, its bell, and those of the runtime.
+    const PER_SHARD: usize = 8;
+    /// Descriptors for everything else, a few connections among it.
+    const BESIDES: usize = 32;
+    /// Bytes that the runtime wants to be able to lock.
+    const MEMLOCK: u64 = 512 << 10;
+
+    let descriptors = BESIDES + usize::from(shards) * (PER_SHARD + addresses);
+    if raise(Resource::Nofile) < descriptors as u64 {
+        return Err(ShardError::Descriptors);
     }
+    if raise(Resource::Memlock) < MEMLOCK {
+        return Err(ShardError::Memlock);
+    }
+    Ok(())
+}
+
+/// Raises a limit as far as it may be raised, and says how far that is.
+fn raise(resource: Resource) -> u64 {
+    let Rlimit { current, maximum } = getrlimit(resource);
+    let raised = current != maximum && setrlimit(resource, Rlimit { current: maximum, maximum }).is_ok();
+    // No limit at all is `None`.
+    if raised { maximum } else { current }.unwrap_or(u64::MAX)
 }
 
 /// Why the server could not start. Each is printed as one sentence that names the remedy.

@@ -92,6 +92,11 @@ impl Door {
         }
     }
 
+    /// Whether all listeners are closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.listeners.iter().all(|listener| listener.socket.is_none())
+    }
+
     /// Notes that the ring accepts no more from a listener.
     pub(crate) fn disarmed(&mut self, listener: u32, ring: &mut Ring) {
         let listener = &mut self.listeners[listener as usize];

@@ -40,12 +40,15 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
+use std::time::Duration;
 use table::Table;
 
 /// Memory for the runtime's own input and output, of which there is none: its least.
 const RUNTIME_MEMORY: usize = 64 << 10;
 /// Rounds between two that let the runtime look after itself.
 const ROUNDS_PER_YIELD: u32 = 16;
+/// How long stopping may take.
+const STOP_MAX: Duration = Duration::from_secs(1);
 
 /// What a shard is made of.
 pub(crate) struct Setup {
@@ -169,7 +172,7 @@ impl Shard {
             match self.commons.phase() {
                 Phase::Serving => {}
                 Phase::Draining => self.door.close(&mut self.ring),
-                Phase::Stopping => return Ok(()),
+                Phase::Stopping => return self.stop().map_err(broken),
             }
             if self.round().map_err(broken)? {
                 rounds = rounds.wrapping_add(1);
@@ -180,6 +183,17 @@ impl Shard {
                 self.idle().await?;
             }
         }
+    }
+
+    /// Closes the listeners: a ring that just goes away keeps them for a while, and whoever starts the server again
+    /// finds the port taken. Connections may take that while.
+    fn stop(&mut self) -> io::Result<()> {
+        self.door.close(&mut self.ring);
+        let until = clock::instant().after(STOP_MAX);
+        while !self.door.is_closed() && clock::instant() < until {
+            self.round()?;
+        }
+        Ok(())
     }
 
     /// Comes back when there may be something to do.

@@ -4,6 +4,8 @@
 //! two shards is modelled by one atomic that is no stronger than what `ArrayQueue` promises: whoever sees the length
 //! sees the items.
 #![cfg(test)]
+// The bell is compiled twice, on purpose.
+#![allow(clippy::duplicate_mod)]
 
 pub(crate) mod sync {
     pub(crate) use loom::sync::atomic::{AtomicBool, Ordering, fence};
