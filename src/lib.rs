@@ -1,4 +1,5 @@
-//! Ringgear, a Gearman job server: the shell around the engine.
+#![doc = include_str!("README.md")]
+
 pub use ringgear_engine as engine;
 pub use ringgear_protocol as protocol;
 
