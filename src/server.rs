@@ -71,6 +71,7 @@ pub fn run(options: ServerOptions, frontend: Frontend) -> Result<(), ServerError
         return Err(ServerError::NoAddress);
     }
     ask_for_room(shards, options.addresses.len())?;
+    shard::check()?;
     let listeners = listen::listen(&options.addresses, options.backlog, shards)
         .map_err(|(address, error)| ServerError::of_address(address, error))?;
     let commons = Commons::new(topology, options.shard.mesh_capacity)
@@ -79,21 +80,15 @@ pub fn run(options: ServerOptions, frontend: Frontend) -> Result<(), ServerError
     let server = Server { commons: Arc::new(commons), shards };
     let (tell, news) = channel();
     server.start(options, frontend, topology, &cores, listeners.of_shards, &tell)?;
-    let started = server.await_start(&news);
-    if started.is_ok() {
-        forward_signals(signals, tell)?;
-        log_at!(
-            Level::Notice,
-            "ringgear {VERSION} started, {shards} threads on {} cores",
-            cores.len().min(shards.into())
-        );
-        for address in &listeners.addresses {
-            log_at!(Level::Notice, "listening on {address}");
-        }
+    server.await_start(&news)?;
+    forward_signals(signals, tell)?;
+    log_at!(Level::Notice, "ringgear {VERSION} started, threads: {shards}, cores: {}", cores.len());
+    for address in &listeners.addresses {
+        log_at!(Level::Notice, "listening on {address}");
     }
-    let result = started.and_then(|()| server.serve(&news));
+    server.serve(&news)?;
     server.stop(&news);
-    result
+    Ok(())
 }
 
 /// A running server, as the control thread sees it.

@@ -66,6 +66,11 @@ pub(crate) struct Setup {
     pub(crate) commons: Arc<Commons>,
 }
 
+/// Says whether shards can run here, before any does: the runtime would say it less clearly.
+pub(crate) fn check() -> Result<(), ShardError> {
+    ring::probe().map_err(ShardError::of_ring)
+}
+
 /// Runs a shard on this thread until [`Phase::Stopping`]; calls `started` when it serves.
 pub(crate) fn run(setup: Setup, started: impl FnOnce()) -> Result<(), ShardError> {
     let executor = LocalExecutorBuilder::new(Placement::Fixed(setup.core))

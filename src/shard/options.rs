@@ -37,7 +37,7 @@ impl Spin {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShardOptions {
     /// The longest packet in bytes, header not counted. Memory grows with what arrives, never with what a header
-    /// announces. Default: 1 GiB - 1.
+    /// announces. Default: 256 MiB.
     pub packet_max: u32,
     /// Bytes that may wait for one peer that does not read. With more than this unsent, the next reply disconnects
     /// it; one reply alone may be longer. Default: 64 MiB.
@@ -65,7 +65,7 @@ impl ShardOptions {
 impl Default for ShardOptions {
     fn default() -> ShardOptions {
         ShardOptions {
-            packet_max: (1 << 30) - 1,
+            packet_max: 256 << 20,
             unread_max: 64 << 20,
             connections_max: 1 << 20,
             keepalive: Keepalive::default(),

@@ -2,11 +2,11 @@
 //!
 //! Towards the shard it is a queue of orders and a queue of [`Completion`]s. It owns every byte that the kernel
 //! reads or writes until the completion says that the kernel is done. Which sockets there are, and what the bytes
-//! mean, is none of its business; the receive buffers are in
-//! `ring/buffers.rs`.
+//! mean, is none of its business; the receive buffers are in `ring/buffers.rs`.
 #![allow(unsafe_code)]
 
 mod buffers;
+mod values;
 
 use crate::engine::Instant;
 pub(crate) use buffers::Buffer;
@@ -17,6 +17,8 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{Ordering, fence};
+use values::{ALARM, Kind, number};
+pub(crate) use values::{Completion, Received, Token};
 
 /// Orders that may wait for one call of the kernel; more of them make more calls.
 const SUBMISSIONS: u32 = 2048;
@@ -26,77 +28,6 @@ const COMPLETIONS: u32 = 8192;
 const PIECE: usize = 1 << 20;
 /// The group of the receive buffers: there is one.
 const GROUP: u16 = 0;
-
-/// Whom an order was for: a place in the table of connections, and which of those that had this place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Token {
-    /// Below 2^24.
-    pub(crate) index: u32,
-    /// Never the same for two that had the same index, until it wraps.
-    pub(crate) generation: u32,
-}
-
-/// What the kernel did.
-#[derive(Debug)]
-pub(crate) enum Completion {
-    /// A connection, or why there is none.
-    Accepted {
-        /// Which listener, as given to [`Ring::accept`].
-        listener: u32,
-        /// The socket.
-        socket: Result<OwnedFd, Errno>,
-        /// Whether more will follow; if not, accepting must be ordered again.
-        more: bool,
-    },
-    /// Bytes, the end of them, or why there are none.
-    Received {
-        /// Whose.
-        token: Token,
-        /// What.
-        what: Received,
-        /// Whether more will follow; if not, receiving must be ordered again.
-        more: bool,
-    },
-    /// A send went on or ended.
-    Sent {
-        /// Whose.
-        token: Token,
-        /// Bytes that the kernel took.
-        bytes: Result<usize, Errno>,
-        /// The buffer, if the send has ended.
-        buffer: Option<Vec<u8>>,
-    },
-    /// The alarm went off.
-    Alarm,
-}
-
-/// What came from a socket.
-#[derive(Debug)]
-pub(crate) enum Received {
-    /// Bytes.
-    Bytes(Buffer),
-    /// The peer will send no more.
-    End,
-    /// Nothing: there was no buffer (ENOBUFS), receiving was stopped (ECANCELED), or the connection is broken.
-    Failed(Errno),
-}
-
-/// What an order is, in the upper byte of its number; below are index and generation of the token.
-#[derive(Clone, Copy)]
-#[repr(u8)]
-enum Kind {
-    Nothing,
-    Accept,
-    Receive,
-    Send,
-    Alarm,
-}
-
-fn number(kind: Kind, token: Token) -> u64 {
-    (kind as u64) << 56 | u64::from(token.index) << 32 | u64::from(token.generation)
-}
-
-const ALARM: u64 = (Kind::Alarm as u64) << 56;
 
 /// The send in flight of one connection.
 #[derive(Debug, Default)]
@@ -108,6 +39,8 @@ struct Flight {
     /// The generation of the token, and the socket.
     generation: u32,
     socket: RawFd,
+    /// Whether no other piece is to follow.
+    stopped: bool,
 }
 
 /// A ring, on the thread that made it.
@@ -124,17 +57,27 @@ pub(crate) struct Ring {
     alarm_time: Box<types::Timespec>,
 }
 
+/// Whether rings like ours can be made here.
+pub(crate) fn probe() -> io::Result<()> {
+    make(8, 16).map(drop)
+}
+
+fn make(submissions: u32, completions: u32) -> io::Result<IoUring> {
+    // Completions are only worked off when we ask for them, on this thread: without that, a job costs twice as much.
+    IoUring::builder()
+        .setup_single_issuer()
+        .setup_defer_taskrun()
+        .setup_coop_taskrun()
+        .setup_taskrun_flag()
+        .setup_submit_all()
+        .setup_cqsize(completions)
+        .build(submissions)
+}
+
 impl Ring {
     /// A ring whose completions make `bell` readable while [`Ring::sound`] is on. `buffers` is a power of two.
     pub(crate) fn new(bell: BorrowedFd<'_>, buffers: u16) -> io::Result<Ring> {
-        let mut io = IoUring::builder()
-            .setup_single_issuer()
-            .setup_defer_taskrun()
-            .setup_coop_taskrun()
-            .setup_taskrun_flag()
-            .setup_submit_all()
-            .setup_cqsize(COMPLETIONS)
-            .build(SUBMISSIONS)?;
+        let mut io = make(SUBMISSIONS, COMPLETIONS)?;
         io.submitter().register_eventfd(bell.as_raw_fd())?;
         io.completion().disable_eventfd();
         let buffers = Buffers::new(&io, GROUP, buffers)?;
@@ -182,7 +125,8 @@ impl Ring {
         }
         let flight = &mut self.flights[index];
         assert!(flight.buffer.is_empty() && !buffer.is_empty(), "one send at a time, of something");
-        *flight = Flight { buffer, at: 0, generation: token.generation, socket: socket.as_raw_fd() };
+        let (generation, socket) = (token.generation, socket.as_raw_fd());
+        *flight = Flight { buffer, at: 0, generation, socket, stopped: false };
         self.send_piece(token);
     }
 
@@ -199,6 +143,7 @@ impl Ring {
 
     /// Stops a send: a completion with the buffer follows.
     pub(crate) fn stop_sending(&mut self, token: Token) {
+        self.flights[token.index as usize].stopped = true;
         self.cancel(number(Kind::Send, token));
     }
 
@@ -372,21 +317,20 @@ impl Ring {
         let flight = &mut self.flights[token.index as usize];
         assert_eq!(flight.generation, token.generation, "a connection goes after its send has ended");
         match bytes {
-            Ok(count) => {
-                flight.at += count;
-                if count > 0 && flight.at < flight.buffer.len() {
-                    self.send_piece(token);
-                    return Some(Completion::Sent { token, bytes, buffer: None });
-                }
-                if count == 0 {
-                    bytes = Err(Errno::PIPE);
-                }
-            }
-            Err(Errno::INTR | Errno::AGAIN) => {
+            Ok(0) => bytes = Err(Errno::PIPE),
+            Ok(count) => flight.at += count,
+            Err(Errno::INTR | Errno::AGAIN) if !flight.stopped => {
                 self.send_piece(token);
                 return None;
             }
             Err(_) => {}
+        }
+        if bytes.is_ok() && flight.at < flight.buffer.len() {
+            if !flight.stopped {
+                self.send_piece(token);
+                return Some(Completion::Sent { token, bytes, buffer: None });
+            }
+            bytes = Err(Errno::CANCELED);
         }
         let buffer = std::mem::take(&mut flight.buffer);
         Some(Completion::Sent { token, bytes, buffer: Some(buffer) })
@@ -401,3 +345,6 @@ impl Drop for Ring {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! The ring on real sockets.
+use super::*;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsFd;
+
+const TOKEN: Token = Token { index: 5, generation: u32::MAX };
+
+fn ring(buffers: u16) -> (Ring, OwnedFd) {
+    let bell = rustix::event::eventfd(0, rustix::event::EventfdFlags::NONBLOCK).unwrap();
+    (Ring::new(bell.as_fd(), buffers).unwrap(), bell)
+}
+
+fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (near, listener.accept().unwrap().0)
+}
+
+/// The next completion, which is to come.
+fn wait(ring: &mut Ring) -> Completion {
+    loop {
+        ring.enter().unwrap();
+        if let Some(completion) = ring.next() {
+            return completion;
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn what_is_sent_arrives_and_the_buffer_comes_back() {
+    let (mut ring, _bell) = ring(16);
+    let (near, far) = pair();
+    ring.receive(TOKEN, far.as_fd());
+    let other = Token { index: 0, generation: 1 };
+    ring.send(other, near.as_fd(), b"hello".to_vec());
+    let (mut came, mut sent) = (Vec::new(), None);
+    while came.len() < 5 || sent.is_none() {
+        match wait(&mut ring) {
+            Completion::Received { token: TOKEN, what: Received::Bytes(buffer), more: true } => {
+                came.extend_from_slice(ring.bytes(&buffer));
+                ring.recycle(buffer);
+            }
+            Completion::Sent { token, bytes: Ok(5), buffer } if token == other => sent = buffer,
+            completion => panic!("{completion:?}"),
+        }
+    }
+    assert_eq!((&came[..], sent.as_deref()), (&b"hello"[..], Some(&b"hello"[..])));
+    drop(near);
+    let end = wait(&mut ring);
+    assert!(
+        matches!(end, Completion::Received { token: TOKEN, what: Received::End, more: false }),
+        "{end:?}"
+    );
+}
+
+#[test]
+fn buffers_that_are_kept_hold_the_peer_back() {
+    let (mut ring, _bell) = ring(16);
+    let (near, far) = pair();
+    ring.receive(TOKEN, far.as_fd());
+    let all: Vec<u8> = (0..16 * 4096 + 100_000_u32).map(|at| (at % 251) as u8).collect();
+    let sender = {
+        let all = all.clone();
+        std::thread::spawn(move || std::io::Write::write_all(&mut &near, &all).map(|()| near))
+    };
+    let (mut kept, mut came, mut arrived) = (Vec::new(), Vec::new(), 0);
+    let mut held_back = false;
+    while arrived < all.len() {
+        match wait(&mut ring) {
+            Completion::Received { what: Received::Bytes(buffer), .. } => {
+                arrived += ring.bytes(&buffer).len();
+                kept.push(buffer);
+            }
+            Completion::Received { what: Received::Failed(Errno::NOBUFS), more: false, .. } => {
+                assert_eq!(kept.len(), 16);
+                held_back = true;
+                read_and_recycle(&mut ring, &mut kept, &mut came);
+                ring.receive(TOKEN, far.as_fd());
+            }
+            completion => panic!("{completion:?}"),
+        }
+    }
+    read_and_recycle(&mut ring, &mut kept, &mut came);
+    assert!(held_back && came == all);
+    drop(sender.join());
+}
+
+fn read_and_recycle(ring: &mut Ring, kept: &mut Vec<Buffer>, came: &mut Vec<u8>) {
+    for buffer in kept.drain(..) {
+        came.extend_from_slice(ring.bytes(&buffer));
+        ring.recycle(buffer);
+    }
+}
+
+#[test]
+fn what_is_stopped_says_so() {
+    let (mut ring, _bell) = ring(16);
+    let (near, _far) = pair();
+    ring.receive(TOKEN, near.as_fd());
+    ring.enter().unwrap();
+    ring.stop_receiving(TOKEN);
+    let stopped = wait(&mut ring);
+    assert!(
+        matches!(stopped, Completion::Received { what: Received::Failed(Errno::CANCELED), more: false, .. }),
+        "{stopped:?}"
+    );
+    // More than the kernel takes without a reader.
+    ring.send(TOKEN, near.as_fd(), vec![7; 64 << 20]);
+    ring.enter().unwrap();
+    ring.stop_sending(TOKEN);
+    loop {
+        if let Completion::Sent { buffer: Some(buffer), bytes, .. } = wait(&mut ring) {
+            assert!(bytes.is_err() && buffer.len() == 64 << 20);
+            return;
+        }
+    }
+}
+
+#[test]
+fn the_alarm_goes_off_at_the_earliest_time_set() {
+    let (mut ring, bell) = ring(16);
+    let now = crate::shard::clock::instant();
+    let second = std::time::Duration::from_secs(1);
+    ring.set_alarm(now.after(1000 * second));
+    ring.set_alarm(now.after(second / 1000));
+    ring.set_alarm(now.after(2000 * second));
+    ring.sound(true).unwrap();
+    while ring.is_quiet() {
+        std::thread::yield_now();
+    }
+    assert_eq!(rustix::io::read(&bell, &mut [0; 8]), Ok(8));
+    assert!(matches!(wait(&mut ring), Completion::Alarm));
+    assert!(crate::shard::clock::instant() >= now.after(second / 1000));
+}

@@ -1,0 +1,77 @@
+//! What a ring is told and tells: tokens, orders as numbers, completions. Values only.
+use super::Buffer;
+use rustix::io::Errno;
+use std::os::fd::OwnedFd;
+
+/// Whom an order was for: a place in the table of connections, and which of those that had this place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Token {
+    /// Below 2^24.
+    pub(crate) index: u32,
+    /// Never the same for two that had the same index, until it wraps.
+    pub(crate) generation: u32,
+}
+
+/// What the kernel did.
+#[derive(Debug)]
+pub(crate) enum Completion {
+    /// A connection, or why there is none.
+    Accepted {
+        /// Which listener, as given to [`Ring::accept`].
+        listener: u32,
+        /// The socket.
+        socket: Result<OwnedFd, Errno>,
+        /// Whether more will follow; if not, accepting must be ordered again.
+        more: bool,
+    },
+    /// Bytes, the end of them, or why there are none.
+    Received {
+        /// Whose.
+        token: Token,
+        /// What.
+        what: Received,
+        /// Whether more will follow; if not, receiving must be ordered again.
+        more: bool,
+    },
+    /// A send went on or ended.
+    Sent {
+        /// Whose.
+        token: Token,
+        /// Bytes that the kernel took.
+        bytes: Result<usize, Errno>,
+        /// The buffer, if the send has ended.
+        buffer: Option<Vec<u8>>,
+    },
+    /// The alarm went off.
+    Alarm,
+}
+
+/// What came from a socket.
+#[derive(Debug)]
+pub(crate) enum Received {
+    /// Bytes.
+    Bytes(Buffer),
+    /// The peer will send no more.
+    End,
+    /// Nothing: there was no buffer (ENOBUFS), receiving was stopped (ECANCELED), or the connection is broken.
+    Failed(Errno),
+}
+
+/// What an order is, in the upper byte of its number; below are index and generation of the token.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+pub(super) enum Kind {
+    Nothing,
+    Accept,
+    Receive,
+    Send,
+    Alarm,
+}
+
+/// The number of an order, which comes back with its completions.
+pub(super) fn number(kind: Kind, token: Token) -> u64 {
+    (kind as u64) << 56 | u64::from(token.index) << 32 | u64::from(token.generation)
+}
+
+/// The number of the alarm, of which there is one.
+pub(super) const ALARM: u64 = (Kind::Alarm as u64) << 56;
