@@ -34,7 +34,8 @@ impl Functions {
         self.parties.register(ix, function, timeout_ms, turn);
         if let Some(nap) = nap {
             let party = self.parties.get_mut(ix);
-            if party.sleep == Sleep::Awake {
+            // What is known of an earlier nap is over, though this shard was not told: it had no function then.
+            if party.sleep == Sleep::Awake || party.nap != nap {
                 (party.sleep, party.nap) = (Sleep::Asleep, nap);
             }
         }

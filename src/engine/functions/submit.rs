@@ -47,7 +47,7 @@ impl Functions {
         if let Some(ix) = self.find_joinable(function, &parts) {
             out.counters.jobs_coalesced += 1;
             self.note_accepted(&submission, out);
-            return Ok(self.join(ix, &submission));
+            return Ok(self.join(ix, &submission, out));
         }
         if self.functions.get(function).full(submission.priority) {
             out.counters.refused_queue_full += 1;
@@ -81,11 +81,16 @@ impl Functions {
         })
     }
 
-    fn join(&mut self, ix: JobIx, submission: &Submission) -> JobId {
+    fn join(&mut self, ix: JobIx, submission: &Submission, out: &mut Outbox) -> JobId {
+        let was_ignored = self.jobs.get(ix).ignored();
         if submission.background {
             self.jobs.get_mut(ix).join_background();
         } else {
             self.attach(ix, submission);
+        }
+        if was_ignored && self.jobs.get(ix).state() == JobState::Queued {
+            // It may have entered its queue when nobody wanted it, and nobody was woken.
+            self.wake_for(ix, out);
         }
         self.jobs.get(ix).id
     }
