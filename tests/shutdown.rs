@@ -56,6 +56,21 @@ fn sigterm_and_sigint_stop_at_once() {
     }
 }
 
+/// Whoever restarts a server finds its port free, also if it was killed, when the kernel closes its sockets late.
+#[test]
+fn the_port_is_free_again_at_once() {
+    for signal in [Signal::TERM, Signal::KILL] {
+        with_servers(|server| {
+            let mut peers: Vec<TcpStream> = (0..20).map(|_| server.connect()).collect();
+            peers.iter_mut().for_each(|peer| echo(peer, b"here"));
+            server.signal(signal);
+            server.wait();
+            let again = Server::start_at(server.address(), &[]).expect("the port is free");
+            echo(&mut again.connect(), b"again");
+        });
+    }
+}
+
 #[test]
 fn sigusr1_stops_an_idle_server_at_once() {
     with_servers(|server| {

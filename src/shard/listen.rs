@@ -5,6 +5,7 @@ use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 /// Listening sockets for every shard.
 #[derive(Debug)]
@@ -15,10 +16,16 @@ pub(crate) struct Listeners {
     pub(crate) addresses: Vec<SocketAddr>,
 }
 
+/// How long to try again when a port is taken, and how often.
+const PATIENCE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// Listens on all addresses, once for each shard: the kernel spreads connections over them.
 ///
-/// A port that another process has is refused at once. gearmand tries for 22 seconds; whoever starts two servers by
-/// mistake learns it sooner here, and whoever restarts one has a supervisor that tries again.
+/// A port that another process has is refused after half a second. A server of ours that was killed may have it so
+/// long: the kernel closes the sockets in a ring a little after the process is gone. gearmand tries for 22 seconds;
+/// whoever starts two servers by mistake learns it sooner here, and whoever restarts one has a supervisor that
+/// tries again.
 pub(crate) fn listen(
     addresses: &[SocketAddr],
     backlog: u32,
@@ -31,7 +38,15 @@ pub(crate) fn listen(
         if address.port() == 0 {
             address.set_port(made.addresses.first().map_or(0, SocketAddr::port));
         }
-        let address = probe(address).map_err(|e| (asked, e))?;
+        let until = Instant::now() + PATIENCE;
+        let address = loop {
+            match probe(address) {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < until => {
+                    std::thread::sleep(PAUSE);
+                }
+                probed => break probed.map_err(|e| (asked, e))?,
+            }
+        };
         for sockets in &mut made.of_shards {
             let socket = share(address, backlog).map_err(|e| (asked, e))?;
             sockets.push(socket.into());

@@ -49,26 +49,42 @@ impl Server {
     #[track_caller]
     pub(crate) fn start_by(wrapper: &[&str], options: &[&str]) -> Server {
         for _ in 0..ATTEMPTS {
-            let address = free_address();
-            let mut command = command(wrapper, address, options);
-            let mut child = command.stderr(Stdio::piped()).spawn().expect("the server was built");
-            let log = Arc::new(Mutex::new(String::new()));
-            if let Some(stderr) = child.stderr.take() {
-                collect(stderr, log.clone());
-            }
-            let mut server = Server { child, address, log };
-            let mut ended = None;
-            wait_until("the server listens", || {
-                ended = server.child.try_wait().unwrap();
-                ended.is_some() || listens(address)
-            });
-            match ended {
-                None => return server,
-                Some(status) if status.code() == Some(PORT_TAKEN) => {}
-                Some(status) => panic!("{status}: {}", server.log()),
+            match Server::launch(wrapper, free_address(), options) {
+                Ok(server) => return server,
+                Err(status) if status.code() == Some(PORT_TAKEN) => {}
+                Err(status) => panic!("{status}"),
             }
         }
         panic!("all free ports are taken by somebody else at once");
+    }
+
+    /// Starts it at this address, or says how it ended.
+    #[track_caller]
+    pub(crate) fn start_at(address: SocketAddr, options: &[&str]) -> Result<Server, ExitStatus> {
+        Server::launch(&[], address, options)
+    }
+
+    #[track_caller]
+    fn launch(wrapper: &[&str], address: SocketAddr, options: &[&str]) -> Result<Server, ExitStatus> {
+        let mut command = command(wrapper, address, options);
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("the server was built");
+        let log = Arc::new(Mutex::new(String::new()));
+        if let Some(stderr) = child.stderr.take() {
+            collect(stderr, log.clone());
+        }
+        let mut server = Server { child, address, log };
+        let mut ended = None;
+        wait_until("the server listens", || {
+            ended = server.ended();
+            ended.is_some() || listens(server.pid(), address)
+        });
+        match ended {
+            None => Ok(server),
+            Some(status) => {
+                eprintln!("{}", server.log());
+                Err(status)
+            }
+        }
     }
 
     /// Where it listens.
@@ -264,14 +280,22 @@ fn collect(mut stderr: ChildStderr, log: Arc<Mutex<String>>) {
     });
 }
 
-/// Whether somebody listens there. Asked of the system, so that the server sees no connection.
-fn listens(address: SocketAddr) -> bool {
+/// Whether a process listens there. Asked of the system, so that the server sees no connection; and of the process,
+/// because the sockets of one that was killed stay for a moment.
+fn listens(pid: u32, address: SocketAddr) -> bool {
     const LISTEN: &str = "0A";
     let port = format!(":{:04X}", address.port());
-    fs::read_to_string("/proc/net/tcp").unwrap().lines().any(|line| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        fields.get(1).is_some_and(|local| local.ends_with(&port)) && fields.get(3) == Some(&LISTEN)
-    })
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    let sockets: Vec<String> = table
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .filter(|fields| fields.len() > 9 && fields[1].ends_with(&port) && fields[3] == LISTEN)
+        .map(|fields| format!("socket:[{}]", fields[9]))
+        .collect();
+    let Ok(descriptors) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+    descriptors
+        .filter_map(|descriptor| fs::read_link(descriptor.ok()?.path()).ok())
+        .any(|link| sockets.iter().any(|socket| link.as_os_str() == socket.as_str()))
 }
 
 fn status_field(path: &std::path::Path, name: &str) -> u64 {
