@@ -11,7 +11,7 @@ mod sockets;
 mod support;
 
 use player::{Failure, Stage};
-use pretend::Pretend;
+use pretend::{Pretend, Room};
 use script::{Audience, Script};
 use sockets::Sockets;
 use std::io::Write;
@@ -25,27 +25,33 @@ const SIDE_BY_SIDE: usize = 8;
 /// One engine in pretend time.
 #[test]
 fn engines_1() {
-    in_pretend_time(1);
+    in_pretend_time(1, Room::Plenty);
 }
 
 /// Two engines in pretend time.
 #[test]
 fn engines_2() {
-    in_pretend_time(2);
+    in_pretend_time(2, Room::Plenty);
 }
 
 /// Seven engines in pretend time: no two connections of most scripts are on one shard.
 #[test]
 fn engines_7() {
-    in_pretend_time(7);
+    in_pretend_time(7, Room::Plenty);
 }
 
-fn in_pretend_time(shards: u16) {
+/// Three engines with room for next to nothing: all waiting and holding back must be invisible.
+#[test]
+fn engines_3_without_room() {
+    in_pretend_time(3, Room::Scarce);
+}
+
+fn in_pretend_time(shards: u16, room: Room) {
     if rewriting() {
         return;
     }
-    play_all(&format!("{shards} engines"), Audience::Pretend, |script| {
-        play(script, &mut Pretend::start(shards, &script.options(Audience::Pretend))?)
+    play_all(&format!("{shards} engines, room {room:?}"), Audience::Pretend, |script| {
+        play(script, &mut Pretend::start(shards, room, &script.options(Audience::Pretend))?)
     });
 }
 
@@ -77,8 +83,9 @@ fn with_threads(mut options: Vec<String>, threads: u16) -> Vec<String> {
     options
 }
 
-/// Debian's gearmand, with one thread: with more it may crash when a connection closes. If expectations are rewritten, it
-/// tells all but what is for Ringgear alone, and then one engine tells that.
+/// Debian's gearmand, with one thread: with more it may crash when a connection closes.
+///
+/// If expectations are rewritten, it tells all but what is for Ringgear alone, and then one engine tells that.
 #[test]
 fn gearmand() {
     let program = support::gearmand::gearmand().unwrap_or_else(|error| panic!("{error}"));
@@ -91,7 +98,7 @@ fn gearmand() {
     if rewriting() {
         rewrite_all(Audience::Gearmand, |script| rewrite(script, &mut start(script)?));
         rewrite_all(Audience::Pretend, |script| {
-            rewrite(script, &mut Pretend::start(1, &script.options(Audience::Pretend))?)
+            rewrite(script, &mut Pretend::start(1, Room::Plenty, &script.options(Audience::Pretend))?)
         });
         return;
     }

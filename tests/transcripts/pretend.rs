@@ -27,9 +27,25 @@ struct Peer {
     last: Option<CloseReason>,
 }
 
+/// How much room there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// As much as by default.
+    Plenty,
+    /// For one message in each channel and one request of each session at a time: whatever comes more has to wait, and
+    /// nobody may notice.
+    Scarce,
+}
+
 impl Pretend {
-    pub(crate) fn start(shards: u16, options: &[String]) -> Result<Pretend, String> {
-        let policy = policy(options)?;
+    pub(crate) fn start(shards: u16, room: Room, options: &[String]) -> Result<Pretend, String> {
+        let mut policy = policy(options)?;
+        let mut capacity = usize::MAX;
+        if room == Room::Scarce {
+            policy.requests_in_flight = 1;
+            policy.outbox_bytes = 1;
+            capacity = 1;
+        }
         let frontend = Frontend {
             packet_max: 1 << 20,
             version: VERSION,
@@ -38,7 +54,8 @@ impl Pretend {
             handle_prefix: policy.handle_prefix.clone(),
             compat: policy.compat,
         };
-        Ok(Pretend { cluster: Cluster::new(shards, policy), frontend, peers: BTreeMap::new(), connected: 0 })
+        let cluster = Cluster::new(shards, policy).with_capacity(capacity);
+        Ok(Pretend { cluster, frontend, peers: BTreeMap::new(), connected: 0 })
     }
 
     fn peer(&mut self, name: &str) -> &mut Peer {
