@@ -280,7 +280,7 @@ fn orders_carried_out_or_not() {
 fn counters_are_names_and_values() {
     let counters = Counters { sessions: 3, ..Counters::default() };
     let mut out = Vec::new();
-    let reply = Reply::Report(Box::new((Query::Counters, Report::Counters(counters))));
+    let reply = Reply::Report(Box::new((Query::Counters, Report::Counters(Box::new(counters)))));
     Frontend::for_tests().encode(&reply, &mut out);
     let text = String::from_utf8(out).unwrap();
     assert!(text.starts_with("sessions\t3\nsessions_opened\t0\n"), "{text}");
