@@ -226,6 +226,8 @@ impl Shard {
                     connection.phase = Phase::Lingering;
                     connection.shut_writing();
                     self.lingering.push_back((self.pump.now.instant.after(LINGER), token));
+                    // Its socket may have been left unread; now its end is waited for.
+                    self.table.unarmed.push(token);
                 }
             }
         }
