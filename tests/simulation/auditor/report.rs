@@ -1,0 +1,369 @@
+//! The chapter on asking: what administrators and GET_STATUS are told. A report tells of some moment since it was
+//! asked for; if nothing else happened since all was quiet, it must be exact, and then it settles what was open.
+use super::job::{ABANDONED, CANCELLED, FINAL, Moment, OUT_OF_ATTEMPTS};
+use super::peer::{Asked, bit};
+use super::{Auditor, audit};
+use bytes::Bytes;
+use ringgear::engine::report::{Counters, DropRow, FunctionRow, JobRow, JobStatus, UniqueStatus, WorkerRow};
+use ringgear::engine::slot::Slot;
+use ringgear::engine::{JobId, Query, Reply, Report, SessionId};
+use std::collections::BTreeMap;
+
+impl Auditor {
+    pub(super) fn query(&mut self, session: SessionId, query: Query) {
+        match &query {
+            Query::MaxQueue { function, limits } => {
+                if let Some(function) = self.function(function) {
+                    self.functions[function].limits = None;
+                    self.functions[function].limits_ever.push(*limits);
+                }
+            }
+            Query::CreateFunction { function } => {
+                if let Some(function) = self.function(function) {
+                    self.use_function(function);
+                }
+            }
+            Query::DropFunction { function } => {
+                for (model, name) in self.functions.iter_mut().zip(&self.names) {
+                    if name.eq_ignore_ascii_case(function) {
+                        (model.exists, model.limits) = (None, None);
+                    }
+                }
+            }
+            Query::CancelJob { handle } => self.cancel(handle),
+            _ => {}
+        }
+        self.ask(session, Asked::Query(query));
+    }
+
+    fn cancel(&mut self, handle: &[u8]) {
+        let now = self.moment;
+        self.disturbed = now;
+        let Some(job) = self.policy.handle_prefix.parse(handle).and_then(|id| self.jobs.get_mut(&id)) else {
+            return;
+        };
+        let plain = job.only_waits().is_some() && self.grabs.is_empty() && job.cancel_sent.is_none();
+        job.cancel_plain = plain;
+        self.odd_cancels += 1;
+        job.cancel_sent.get_or_insert(now);
+        job.passed_over = None;
+        if job.held.is_none() && job.gone.is_none() {
+            job.ends |= CANCELLED;
+        }
+    }
+
+    fn cancelled(&mut self, at: Moment, handle: &[u8], found: bool) {
+        let now = self.moment;
+        self.disturbed = now;
+        let Some(job) = self.policy.handle_prefix.parse(handle).and_then(|id| self.jobs.get_mut(&id)) else {
+            audit!(self, "only jobs are cancelled", !found, "{handle:?}");
+            return;
+        };
+        if found {
+            let lived = job.gone.is_none_or(|gone| gone > at);
+            audit!(self, "only what lives is cancelled", lived, "{job:?}");
+            (job.cancel_done, job.background) = (true, false);
+            if job.cancel_plain && self.grabbed < at {
+                // It waited, nobody can have taken it meanwhile: this is how it ended.
+                self.odd_cancels -= 1;
+            }
+        } else {
+            audit!(self, "what lives can be cancelled", !job.surely_alive(), "{job:?}");
+            job.end(now);
+        }
+    }
+
+    pub(super) fn status(&self, at: Moment, handle: &Bytes, reply: &Reply) {
+        let id = self.policy.handle_prefix.parse(handle);
+        let (job, status) = match reply {
+            Reply::Status(named, status) => {
+                audit!(self, "the status of the job asked for", Some(*named) == id, "{handle:?}: {reply:?}");
+                (self.jobs.get(named), *status)
+            }
+            Reply::StatusUnknown(echo) => {
+                let unknown = id.is_none() && echo == handle;
+                audit!(self, "an unknown handle is given back", unknown, "{handle:?}: {reply:?}");
+                return;
+            }
+            other => unreachable!("{other:?} does not fit"),
+        };
+        let Some(job) = job else {
+            audit!(
+                self,
+                "nothing is known of no job",
+                status == JobStatus::default(),
+                "{handle:?}: {status:?}"
+            );
+            return;
+        };
+        let expected = if job.gone.is_some_and(|gone| gone <= at) {
+            Some(JobStatus::default())
+        } else if self.ready_since(job).is_some_and(|(since, _)| since <= at) && self.grabs.is_empty() {
+            Some(JobStatus { known: true, ..JobStatus::default() })
+        } else if let Some(hold) = job.only_held().filter(|hold| hold.got <= at) {
+            let numbers = job.numbers(hold.run, at);
+            numbers.map(|(numerator, denominator)| JobStatus {
+                known: true,
+                running: true,
+                numerator,
+                denominator,
+            })
+        } else {
+            None
+        };
+        if let Some(expected) = expected {
+            audit!(self, "GET_STATUS tells the truth", status == expected, "{status:?}: {job:?}");
+        }
+        let missing = job.surely_alive() && job.known <= at && !status.known;
+        audit!(self, "GET_STATUS knows what lives", !missing, "{status:?}: {job:?}");
+    }
+
+    pub(super) fn report(&mut self, at: Moment, query: &Query, report: &Report) {
+        // Nothing that anybody else did is under way, or came between.
+        let exact = self.quiet_after(self.changed).is_some_and(|(quiet, _)| quiet < at);
+        match (query, report) {
+            (Query::Status | Query::PriorityStatus, Report::Functions(rows)) => {
+                self.functions(at, rows, exact)
+            }
+            (Query::Workers, Report::Workers(rows)) if exact => self.workers(rows),
+            (Query::Workers, Report::Workers(_)) => {}
+            (Query::Jobs | Query::UniqueJobs, Report::Jobs(rows)) => self.job_rows(at, rows, exact),
+            (Query::Counters, Report::Counters(counters)) if exact => self.counters(counters),
+            (Query::Counters, Report::Counters(_)) => {}
+            (Query::UniqueStatus { unique }, Report::UniqueStatus(status)) => {
+                self.unique_status(at, unique, status, exact);
+            }
+            (Query::MaxQueue { function, limits }, Report::Done) => {
+                if let Some(function) = self.function(function) {
+                    let model = &mut self.functions[function];
+                    model.limits = (model.exists == Some(true)).then_some((*limits, self.moment));
+                }
+            }
+            (Query::CreateFunction { .. }, Report::Done) => {}
+            (Query::DropFunction { .. }, Report::Dropped(rows)) => self.dropped(at, rows, exact),
+            (Query::CancelJob { handle }, Report::Done) => self.cancelled(at, handle, true),
+            (Query::CancelJob { handle }, Report::UnknownJob) => self.cancelled(at, handle, false),
+            _ => panic!("[each query has its report] {query:?}: {report:?}"),
+        }
+    }
+
+    fn functions(&mut self, at: Moment, rows: &[FunctionRow], exact: bool) {
+        let sorted = rows.is_sorted_by(|one, next| one.function < next.function);
+        audit!(self, "functions are sorted, each is there once", sorted, "{rows:?}");
+        let rows: BTreeMap<_, _> = rows.iter().map(|row| (self.function(&row.function), row)).collect();
+        for function in 0..self.names.len() {
+            let row = rows.get(&Some(function)).copied();
+            let exists = self.functions[function].exists;
+            if exact {
+                let told = exists.is_none_or(|exists| exists == row.is_some());
+                audit!(self, "every function is listed", told, "{:?}: {row:?}", self.names[function]);
+                self.functions[function].exists = Some(row.is_some());
+            }
+            if let Some(row) = row {
+                self.function_row(at, function, row, exact);
+            }
+        }
+        audit!(self, "functions are those that were used", !rows.contains_key(&None), "{rows:?}");
+    }
+
+    fn function_row(&self, at: Moment, function: usize, row: &FunctionRow, exact: bool) {
+        let jobs = || self.alive.iter().map(|id| &self.jobs[id]).filter(|job| job.function == function);
+        let alive = jobs().filter(|job| job.surely_alive() && job.known <= at).count() as u32;
+        let total = row.queued.iter().sum::<u32>() + row.running;
+        audit!(self, "status counts every job", total >= alive, "{row:?}, but {alive} live");
+        let running = jobs().filter(|job| job.only_held().is_some_and(|hold| hold.got <= at)).count() as u32;
+        audit!(self, "status counts what runs", row.running >= running, "{row:?}, but {running} run");
+        if !exact {
+            return;
+        }
+        let held = jobs().filter(|job| job.held.is_some()).count() as u32;
+        audit!(self, "status adds up", row.running == held, "{row:?}, but {held} run");
+        let mut queued = [0; 3];
+        let mut unsure = 0;
+        for job in jobs().filter(|job| job.held.is_none()) {
+            match job.priority {
+                Some(priority) => queued[priority as usize] += 1,
+                None => unsure += 1,
+            }
+        }
+        let more: u32 = row.queued.iter().zip(queued).map(|(&told, known)| told.saturating_sub(known)).sum();
+        let less = row.queued.iter().zip(queued).any(|(&told, known)| told < known);
+        audit!(self, "status adds up", !less && more == unsure, "{row:?}, but {queued:?} and {unsure} wait");
+        let abilities = self.peers.values().flat_map(|peer| &peer.abilities);
+        let workers = abilities.filter(|ability| ability.function == function).count() as u32;
+        audit!(self, "status counts registrations", row.workers == workers, "{row:?}, but {workers} know it");
+    }
+
+    fn workers(&self, rows: &[WorkerRow]) {
+        audit!(self, "workers lists everybody", rows.len() == self.peers.len(), "{rows:?}");
+        for (row, peer) in rows.iter().zip(sorted_by_descriptor(&self.peers)) {
+            let functions = peer.abilities.iter().map(|ability| &self.names[ability.function]);
+            let sound = (row.descriptor, row.address, &row.id)
+                == (peer.descriptor, peer.address, &peer.client_id)
+                && row.functions.iter().eq(functions);
+            audit!(self, "workers tells the truth", sound, "{row:?}, but {peer:?}");
+        }
+    }
+
+    /// The answer to `show jobs`. If exact, each job's fate is settled by it.
+    fn job_rows(&mut self, at: Moment, rows: &[JobRow], exact: bool) {
+        let listed: BTreeMap<JobId, &JobRow> = rows.iter().map(|row| (row.job, row)).collect();
+        audit!(self, "show jobs lists a job once", listed.len() == rows.len(), "{rows:?}");
+        for (id, row) in &listed {
+            let gone = self.jobs.get(id).and_then(|job| job.gone).is_some_and(|gone| gone <= at);
+            audit!(self, "what has ended is not listed", !gone, "{row:?}: {:?}", self.jobs[id]);
+        }
+        let alive: Vec<JobId> = self.alive.iter().copied().collect();
+        for id in alive {
+            let job = self.jobs.get_mut(&id).expect("alive");
+            let lost = !listed.contains_key(&id) && job.surely_alive() && job.known <= at;
+            audit!(self, "no accepted job is lost", !lost, "{job:?}");
+            if exact && !listed.contains_key(&id) {
+                // Of the ways in which it may have ended, one it must have been.
+                job.end(self.moment);
+                self.settle_end(id);
+            }
+        }
+        if exact {
+            listed.values().for_each(|row| self.settle_row(row));
+            self.orphans.clear();
+        }
+    }
+
+    fn settle_end(&mut self, id: JobId) {
+        let job = &self.jobs[&id];
+        let silent = job.ends & !(ABANDONED | FINAL | CANCELLED | OUT_OF_ATTEMPTS) == 0 && job.ends != 0;
+        audit!(self, "no accepted job is lost", silent, "{job:?}");
+        self.alive.remove(&id);
+    }
+
+    fn settle_row(&mut self, row: &JobRow) {
+        let id = row.job;
+        if !self.jobs.contains_key(&id) {
+            let fits = |&&sub: &&usize| {
+                let what = &self.subs[sub].what;
+                what.unique == row.unique && Slot::of(&self.names[what.function]) == id.slot()
+            };
+            let makers: Vec<usize> = self.orphans.iter().filter(fits).copied().collect();
+            audit!(self, "every job was submitted", !makers.is_empty(), "{row:?}");
+            self.first_sight(id, self.subs[makers[0]].what.function, row.unique.clone(), makers);
+        }
+        let job = self.jobs.get_mut(&id).expect("just seen");
+        audit!(self, "a job keeps its unique", job.unique == row.unique, "{row:?}, but {job:?}");
+        let (least, most) = job.lost;
+        let retries = u32::from(row.retries);
+        audit!(self, "lost attempts are counted", (least..=most).contains(&retries), "{row:?}, but {job:?}");
+        (job.lost, job.ends) = ((retries, retries), 0);
+        if job.cancel_sent.is_some() && !job.cancel_done && row.ignored && job.surely_wanted() {
+            // Whoever ordered it did not stay for the answer.
+            (job.cancel_done, job.background) = (true, false);
+        }
+        if job.cancel_done {
+            audit!(
+                self,
+                "what is cancelled is wanted no more",
+                row.ignored && !row.stored,
+                "{row:?}, {job:?}"
+            );
+            return;
+        }
+        let stored = row.stored == job.background || job.background_maybe && row.stored;
+        audit!(self, "background jobs are stored, others are not", stored, "{row:?}, but {job:?}");
+        (job.background, job.background_maybe) = (row.stored, false);
+        let ignored = !job.surely_wanted();
+        audit!(self, "ignored is what nobody wants", row.ignored == ignored, "{row:?}, but {job:?}");
+        self.may_be_abandoned(id);
+    }
+
+    fn unique_status(&self, at: Moment, unique: &Bytes, status: &UniqueStatus, exact: bool) {
+        let candidates =
+            self.jobs.values().filter(|job| job.unique == *unique && unique != "-" && !unique.is_empty());
+        let candidates: Vec<_> = candidates.filter(|job| job.gone.is_none_or(|gone| gone > at)).collect();
+        let sure = |job: &&&super::Job| job.surely_alive() && job.known <= at && job.cancel_sent.is_none();
+        let known = candidates.iter().any(|job| sure(&job));
+        audit!(
+            self,
+            "GET_STATUS_UNIQUE knows what lives",
+            status.status.known || !known,
+            "{unique:?}: {status:?}"
+        );
+        if !exact {
+            return;
+        }
+        let told = !status.status.known || !candidates.is_empty();
+        audit!(self, "GET_STATUS_UNIQUE knows only what lives", told, "{unique:?}: {status:?}");
+        if let [job] = candidates[..]
+            && known
+        {
+            let streams = job.streams.values().filter(|stream| stream.open);
+            let clients: usize = streams.map(|stream| stream.attached.len()).sum();
+            let sound = status.clients as usize == clients && status.status.running == job.held.is_some();
+            audit!(self, "GET_STATUS_UNIQUE tells the truth", sound, "{unique:?}: {status:?}, but {job:?}");
+        }
+    }
+
+    fn dropped(&mut self, at: Moment, rows: &[DropRow], exact: bool) {
+        for row in rows {
+            let Some(function) = self.function(&row.function) else {
+                panic!("[functions are those that were used] {row:?}");
+            };
+            let jobs = self.alive.iter().map(|id| &self.jobs[id]).filter(|job| job.function == function);
+            let in_use =
+                jobs.clone().any(|job| job.surely_alive() && job.known <= at) || self.is_known(at, function);
+            audit!(self, "what is used is not dropped", !(row.dropped && in_use), "{row:?}");
+            if exact {
+                let used =
+                    jobs.count() > 0 || self.peers.values().any(|p| p.functions() & bit(function) != 0);
+                audit!(self, "what is not used is dropped", row.dropped || used, "{row:?}");
+                self.functions[function].exists = Some(!row.dropped);
+            }
+        }
+    }
+
+    /// Some worker was registered for sure before a moment, and is still.
+    fn is_known(&self, at: Moment, function: usize) -> bool {
+        let mut abilities = self.peers.values().filter_map(|peer| peer.ability(function));
+        abilities.any(|ability| self.quiet_after(ability.at).is_some_and(|(quiet, _)| quiet < at))
+    }
+
+    fn counters(&self, counters: &Counters) {
+        let jobs = self.alive.len() as u64;
+        audit!(self, "counters count the jobs", counters.jobs == jobs, "{} jobs, not {jobs}", counters.jobs);
+        audit!(
+            self,
+            "counters count the sessions",
+            counters.sessions == self.peers.len() as u64,
+            "{}",
+            counters.sessions
+        );
+        audit!(
+            self,
+            "no job, no bytes",
+            (jobs == 0) == (counters.jobs_bytes == 0),
+            "{}",
+            counters.jobs_bytes
+        );
+        let seen = self.jobs.len() as u64;
+        audit!(self, "every job was accepted", counters.jobs_accepted >= seen, "{counters:?}, seen {seen}");
+        let ended = counters.jobs_completed
+            + counters.jobs_failed
+            + counters.jobs_exceptions
+            + counters.jobs_out_of_attempts
+            + counters.jobs_cancelled
+            + counters.jobs_abandoned;
+        let gone = counters.jobs_accepted - counters.jobs;
+        let balanced = (gone..=gone + self.odd_cancels).contains(&ended);
+        audit!(
+            self,
+            "the books balance",
+            balanced,
+            "{gone} jobs have ended, {ended} are counted: {counters:?}"
+        );
+    }
+}
+
+fn sorted_by_descriptor(peers: &BTreeMap<SessionId, super::Peer>) -> Vec<&super::Peer> {
+    let mut sorted: Vec<_> = peers.values().collect();
+    sorted.sort_by_key(|peer| peer.descriptor);
+    sorted
+}

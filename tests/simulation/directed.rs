@@ -1,0 +1,112 @@
+//! Short stories that a random world seldom tells, each of which went wrong once or easily could.
+use crate::cluster::Cluster;
+use crate::swarm::PREFIX;
+use ringgear::engine::{
+    Assignment, CloseReason, HandlePrefix, JobId, Policy, Reply, SessionId, ShardId, Wakeup,
+};
+use ringgear::protocol::{GrabKind, Priority, Request, Submit};
+use std::num::NonZeroU8;
+
+/// A job server and a few words to talk to it.
+struct Story(Cluster);
+
+fn policy() -> Policy {
+    Policy::new(HandlePrefix::new(PREFIX).expect("a short prefix"))
+}
+
+impl Story {
+    fn new(shards: u16, policy: Policy) -> Story {
+        Story(Cluster::new(shards, policy))
+    }
+
+    fn open(&mut self, shard: u16) -> SessionId {
+        self.0.open(ShardId(shard))
+    }
+
+    /// Sends a request, lets it have its whole effect, and returns what the session was told.
+    fn ask(&mut self, session: SessionId, request: Request<'_>) -> Vec<Reply> {
+        self.0.request(session, request);
+        self.0.run_until_quiet();
+        self.0.check();
+        self.0.replies(session)
+    }
+
+    fn submit(&mut self, session: SessionId, function: &[u8], unique: &[u8]) -> JobId {
+        let told = self.ask(session, submission(function, unique));
+        let Some(&Reply::JobCreated(job)) = told.last() else { panic!("told {told:?}") };
+        job
+    }
+
+    fn assigned(&mut self, session: SessionId) -> Assignment {
+        match &self.ask(session, Request::Grab(GrabKind::Plain))[..] {
+            [Reply::Assigned(assignment)] => Assignment::clone(assignment),
+            other => panic!("told {other:?}"),
+        }
+    }
+
+    fn close(&mut self, session: SessionId) {
+        self.0.close(session, CloseReason::Peer);
+        self.0.run_until_quiet();
+        self.0.check();
+    }
+
+    /// What a session was told without having asked.
+    fn told(&mut self, session: SessionId) -> Vec<Reply> {
+        self.0.replies(session)
+    }
+}
+
+fn submission<'a>(function: &'a [u8], unique: &'a [u8]) -> Request<'a> {
+    Request::Submit(Submit {
+        function,
+        unique,
+        workload: b"w",
+        priority: Priority::Normal,
+        background: false,
+        epoch: None,
+        reducer: None,
+    })
+}
+
+/// A job that nobody wanted went back to its queue and woke nobody; now somebody wants it.
+#[test]
+fn joining_a_job_that_was_abandoned_wakes_a_sleeper() {
+    for shards in [1, 2, 7] {
+        let mut story = Story::new(shards, policy());
+        let [client, holder, sleeper] = [0; 3].map(|shard| story.open(shard));
+        story.ask(holder, Request::CanDo { function: b"f" });
+        let job = story.submit(client, b"f", b"u");
+        assert_eq!(story.assigned(holder).job, job);
+        story.close(client);
+        story.ask(sleeper, Request::CanDo { function: b"f" });
+        assert_eq!(story.ask(sleeper, Request::PreSleep), []);
+        story.close(holder);
+        assert_eq!(story.told(sleeper), []);
+        let other = story.open(shards - 1);
+        assert_eq!(story.submit(other, b"f", b"u"), job);
+        assert_eq!(story.told(sleeper), [Reply::Noop], "with {shards} shards");
+        assert_eq!(story.assigned(sleeper).job, job);
+    }
+}
+
+/// It was woken for a function that it then gave up, and learns it again in its sleep.
+#[test]
+fn learning_a_function_again_while_asleep_wakes_for_later_jobs() {
+    for shards in 1..=7 {
+        for wakeup in [Wakeup::All, Wakeup::Paced, Wakeup::AtMost(NonZeroU8::MIN)] {
+            let mut story = Story::new(shards, Policy { wakeup, ..policy() });
+            let [client, worker] = [0; 2].map(|shard| story.open(shard));
+            story.ask(worker, Request::CanDo { function: b"f" });
+            story.ask(worker, Request::CanDo { function: b"g" });
+            story.ask(worker, Request::PreSleep);
+            story.submit(client, b"f", b"");
+            assert_eq!(story.told(worker), [Reply::Noop]);
+            story.ask(worker, Request::CantDo { function: b"f" });
+            assert_eq!(story.ask(worker, Request::Grab(GrabKind::Plain)), [Reply::NoJob]);
+            assert_eq!(story.ask(worker, Request::PreSleep), []);
+            assert_eq!(story.ask(worker, Request::CanDo { function: b"f" }), []);
+            story.submit(client, b"f", b"");
+            assert_eq!(story.told(worker), [Reply::Noop], "with {shards} shards");
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! What a seed draws before anything happens: shards, policy, functions, and how peers are inclined to behave.
+//! Each seed has its own mix, so that rare things are common in some worlds (swarm testing).
+use crate::random::Random;
+use bytes::Bytes;
+use ringgear::engine::{Compat, HandlePrefix, Planted, Policy, Wakeup};
+use std::num::NonZeroU8;
+use std::time::Duration;
+
+/// What handles begin with, here.
+pub(crate) const PREFIX: &[u8] = b"H:sim";
+
+/// How often each kind of step is taken, relative to the others.
+#[derive(Clone, Debug)]
+pub(crate) struct Weights {
+    pub(crate) act: u32,
+    pub(crate) deliver: u32,
+    pub(crate) tick: u32,
+    pub(crate) pass: u32,
+    pub(crate) settle: u32,
+    pub(crate) open: u32,
+    pub(crate) close: u32,
+    pub(crate) finish: u32,
+    pub(crate) set_clock: u32,
+}
+
+/// How clients submit.
+#[derive(Clone, Debug)]
+pub(crate) struct Submitting {
+    /// Weights of an empty unique, `-`, one of a small pool, a fresh one of 64 bytes, one that is too long.
+    pub(crate) uniques: [u32; 5],
+    /// Uniques in the pool, and workloads for `-`.
+    pub(crate) pool: u64,
+    /// Weights of high, normal, low.
+    pub(crate) priorities: [u32; 3],
+    /// Per mille, like all inclinations.
+    pub(crate) background: u32,
+    pub(crate) epoch: u32,
+    pub(crate) reduce: u32,
+    pub(crate) workload_max: u64,
+    /// The most submissions at once.
+    pub(crate) burst: u64,
+    /// Of acts: something is done at all. Where clients are lazy, workers sleep.
+    pub(crate) eager: u32,
+}
+
+/// How workers are inclined to behave, per mille of their acts.
+#[derive(Clone, Debug)]
+pub(crate) struct Habits {
+    /// Of registrations: with a time limit.
+    pub(crate) timeout: u32,
+    /// Of workers: PRE_SLEEP before the first GRAB_JOB.
+    pub(crate) sleep_first: u32,
+    /// Of workers: never sleep.
+    pub(crate) poll: u32,
+    /// Of workers: submit as well.
+    pub(crate) both: u32,
+    /// The most grabs that wait for an answer, and the most jobs held.
+    pub(crate) grabs_max: u64,
+    pub(crate) held_max: u64,
+    /// The most functions of one worker.
+    pub(crate) functions_max: u64,
+    /// Of acts with a job: it goes on.
+    pub(crate) linger: u32,
+    /// Of results: sent twice, or WORK_FAIL after WORK_EXCEPTION, or once more much later.
+    pub(crate) twice: u32,
+    pub(crate) late: u32,
+    pub(crate) fail: u32,
+    pub(crate) exception: u32,
+    /// Of acts: results for jobs of others or of nobody.
+    pub(crate) foreign: u32,
+    /// Of acts: CANT_DO, RESET_ABILITIES, MASS_DO, CAN_DO again.
+    pub(crate) unlearn: u32,
+    pub(crate) learn: u32,
+    /// Of acts: PRE_SLEEP though there is no reason.
+    pub(crate) doze: u32,
+    /// Of acts: replies are not read.
+    pub(crate) slow_reader: u32,
+}
+
+/// The mix of one world.
+#[derive(Clone, Debug)]
+pub(crate) struct Mix {
+    pub(crate) shards: u16,
+    pub(crate) policy: Policy,
+    /// The most messages in a channel.
+    pub(crate) capacity: usize,
+    pub(crate) functions: Vec<Bytes>,
+    pub(crate) clients: u64,
+    pub(crate) workers: u64,
+    pub(crate) admins: u64,
+    pub(crate) weights: Weights,
+    pub(crate) submitting: Submitting,
+    pub(crate) habits: Habits,
+    /// Per mille of an admin's acts: orders that change something.
+    pub(crate) orders: u32,
+}
+
+impl Mix {
+    pub(crate) fn draw(random: &mut Random, planted: Option<Planted>) -> Mix {
+        let shards = if random.chance(250) { 1 } else { random.between(2, 7) as u16 };
+        Mix {
+            shards,
+            policy: policy(random, planted),
+            capacity: *random.pick(&[1, 2, 3, 8, 64, usize::MAX]),
+            functions: functions(random),
+            clients: random.between(1, 6),
+            workers: random.between(1, 8),
+            admins: random.between(0, 2),
+            weights: weights(random, shards),
+            submitting: submitting(random),
+            habits: habits(random),
+            orders: *random.pick(&[0, 50, 300]),
+        }
+    }
+}
+
+fn policy(random: &mut Random, planted: Option<Planted>) -> Policy {
+    let prefix = HandlePrefix::new(PREFIX).expect("a short prefix");
+    let attempts = NonZeroU8::new(*random.pick(&[0, 0, 0, 1, 2, 3]));
+    let most = NonZeroU8::new(random.between(1, 3) as u8).expect("not zero");
+    let wakeup = match random.below(5) {
+        0 => Wakeup::All,
+        1 => Wakeup::AtMost(most),
+        _ => Wakeup::Paced,
+    };
+    Policy {
+        compat: *random.pick(&[Compat::V1_1, Compat::V2_0, Compat::V2_1, Compat::V2_2]),
+        round_robin: random.chance(300),
+        attempts,
+        wakeup,
+        wake_patience: Duration::from_millis(*random.pick(&[1, 50, 2000])),
+        exceptions: random.chance(200),
+        hash_seed: random.next(),
+        requests_in_flight: *random.pick(&[1, 2, 3, 8, 4096]),
+        outbox_bytes: *random.pick(&[0, 200, 2000, 20_000, 8 << 20]),
+        abilities: *random.pick(&[3, 1 << 17, 1 << 17, 1 << 17]),
+        queued_bytes: *random.pick(&[3000, u64::MAX, u64::MAX, u64::MAX]),
+        finished_memory: *random.pick(&[0, 1, 2, 16, 16, 16]),
+        planted,
+        ..Policy::new(prefix)
+    }
+}
+
+/// Names of all kinds. Two differ in case only; one is empty.
+fn functions(random: &mut Random) -> Vec<Bytes> {
+    let count = *random.pick(&[1, 1, 2, 3, 5, 12]) as usize;
+    let mut names: Vec<Bytes> = vec!["resize".into(), "Resize".into(), "".into()];
+    names.extend((0..20).map(|number| Bytes::from(format!("f{number}"))));
+    // Any order: the owners of neighbours are to differ from seed to seed.
+    for at in (1..names.len()).rev() {
+        names.swap(at, random.below(at as u64 + 1) as usize);
+    }
+    names.truncate(count);
+    names
+}
+
+fn weights(random: &mut Random, shards: u16) -> Weights {
+    // From a mesh that is all but idle to one where messages pile up.
+    let eager = *random.pick(&[20, 60, 150, 400, 1000]);
+    Weights {
+        act: 100,
+        deliver: if shards == 1 { 0 } else { eager },
+        tick: 20,
+        pass: *random.pick(&[2, 10, 40]),
+        settle: *random.pick(&[0, 2, 20, 100]),
+        open: *random.pick(&[1, 5]),
+        close: *random.pick(&[0, 1, 4, 12]),
+        finish: *random.pick(&[0, 0, 1, 4]),
+        set_clock: *random.pick(&[0, 0, 0, 2]),
+    }
+}
+
+fn submitting(random: &mut Random) -> Submitting {
+    let some = |random: &mut Random| random.between(0, 3) as u32;
+    let mut uniques = [0; 5].map(|_: u32| some(random));
+    uniques[2] += 1;
+    uniques[4] = u32::from(uniques[4] == 3);
+    let mut priorities = [0; 3].map(|_: u32| some(random));
+    priorities[1] += 1;
+    Submitting {
+        uniques,
+        pool: random.between(1, 8),
+        priorities,
+        background: *random.pick(&[0, 200, 500, 1000]),
+        epoch: *random.pick(&[0, 0, 50, 300]),
+        reduce: *random.pick(&[0, 100]),
+        workload_max: *random.pick(&[10, 40, 400]),
+        burst: *random.pick(&[1, 1, 3, 10]),
+        eager: *random.pick(&[1000, 300, 100, 30]),
+    }
+}
+
+fn habits(random: &mut Random) -> Habits {
+    // Half of the worlds have only well-behaved workers in one respect or another.
+    let at_times = |random: &mut Random, most: u32| if random.chance(500) { 0 } else { most };
+    Habits {
+        timeout: at_times(random, 300),
+        sleep_first: *random.pick(&[0, 300, 1000]),
+        poll: *random.pick(&[0, 0, 300]),
+        both: at_times(random, 300),
+        grabs_max: *random.pick(&[1, 1, 2, 5]),
+        held_max: *random.pick(&[1, 1, 3, 8]),
+        functions_max: random.between(1, 12),
+        linger: *random.pick(&[0, 300, 700, 950]),
+        twice: at_times(random, 100),
+        late: at_times(random, 50),
+        fail: *random.pick(&[0, 100]),
+        exception: *random.pick(&[0, 100]),
+        foreign: at_times(random, 30),
+        unlearn: at_times(random, 20),
+        learn: at_times(random, 20),
+        doze: at_times(random, 30),
+        slow_reader: *random.pick(&[0, 0, 500, 900]),
+    }
+}
