@@ -142,8 +142,8 @@ pub struct UniqueStatus {
     pub status: JobStatus,
     /// Attached foreground clients.
     pub clients: u32,
-    /// Tells which of several jobs came last (a count of the owner's).
-    pub sequence: u64,
+    /// When the job was accepted, in milliseconds of the engines' clock, to tell which of several came last. Wraps.
+    pub accepted_ms: u32,
 }
 
 macro_rules! counters {
@@ -257,7 +257,9 @@ impl Report {
             (Report::Dropped(rows), Report::Dropped(more)) => rows.extend(more),
             (Report::Counters(sum), Report::Counters(more)) => sum.merge(&more),
             (Report::UniqueStatus(best), Report::UniqueStatus(other)) => {
-                if other.status.known && (!best.status.known || other.sequence > best.sequence) {
+                if other.status.known
+                    && (!best.status.known || other.accepted_ms.wrapping_sub(best.accepted_ms) as i32 > 0)
+                {
                     *best = other;
                 }
             }

@@ -253,7 +253,7 @@ mod tests {
     fn the_state_of_a_unique_is_a_packet() {
         let query = Query::UniqueStatus { unique: Bytes::from_static(b"u\0v") };
         let status = JobStatus { known: true, running: false, numerator: 0, denominator: 0 };
-        let report = Report::UniqueStatus(UniqueStatus { status, clients: 2, sequence: 9 });
+        let report = Report::UniqueStatus(UniqueStatus { status, clients: 2, accepted_ms: 9 });
         encodes(Reply::Report(Box::new((query, report))), 42, "u\x001\x000\x000\x000\x002");
     }
 }

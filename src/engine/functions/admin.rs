@@ -67,11 +67,12 @@ impl Functions {
                 job.function == function && job.unique(self.function_len(function)) == unique
             })
         });
+        // Here the sequence tells which came last; between shards only the clock does.
         let latest = found.max_by_key(|&ix| self.jobs.get(ix).id.sequence());
         latest.map_or_else(UniqueStatus::default, |ix| UniqueStatus {
             status: self.status_at(ix),
             clients: self.jobs.get(ix).clients().count() as u32,
-            sequence: self.jobs.get(ix).id.sequence(),
+            accepted_ms: self.jobs.get(ix).accepted_ms,
         })
     }
 

@@ -34,11 +34,12 @@ pub(crate) struct Job {
     /// What few jobs have.
     pub(crate) extra: Option<Box<Extra>>,
     pub(crate) function: FunctionIx,
-    /// Neighbours in the queue; meaningful while `Queued`. Kept by `queue.rs`.
+    /// While `Queued`: the job behind it in the queue. Kept by `queue.rs`.
     pub(crate) next: Option32,
-    pub(crate) previous: Option32,
-    /// The worker that holds it; set exactly while `Running`.
-    holder: Option32,
+    /// While `Queued`: the job before it in the queue. While `Running`: the worker that holds it.
+    link: Option32,
+    /// When it was accepted, in milliseconds of the engine's clock; wraps after 49 days.
+    pub(crate) accepted_ms: u32,
     /// The first attached client; the others are in `extra`.
     first_client: Option32,
     pub(crate) unique_len: u8,
@@ -98,6 +99,7 @@ impl Job {
         background: bool,
         unique_len: u8,
         body: Box<[u8]>,
+        accepted: Instant,
     ) -> Job {
         Job {
             body,
@@ -105,8 +107,8 @@ impl Job {
             extra: None,
             function,
             next: Option32::NONE,
-            previous: Option32::NONE,
-            holder: Option32::NONE,
+            link: Option32::NONE,
+            accepted_ms: (accepted.0 / 1_000_000) as u32,
             first_client: Option32::NONE,
             unique_len,
             state: JobState::Queued,
@@ -126,11 +128,22 @@ impl Job {
         assert!(legal, "job {:?} cannot go from {:?} to {to:?}", self.id, self.state);
         assert!(holder.is_some() == (to == Running), "a job has a holder exactly while it runs");
         self.state = to;
-        self.holder = holder.map_or(Option32::NONE, |party| Option32::some(party.0));
+        self.link = holder.map_or(Option32::NONE, |party| Option32::some(party.0));
     }
 
     pub(crate) fn holder(&self) -> Option<PartyIx> {
-        self.holder.get().map(PartyIx)
+        if self.state == JobState::Running { self.link.get().map(PartyIx) } else { None }
+    }
+
+    /// The job before this one in their queue.
+    pub(crate) fn previous(&self) -> Option32 {
+        assert!(self.state == JobState::Queued);
+        self.link
+    }
+
+    pub(crate) fn set_previous(&mut self, previous: Option32) {
+        assert!(self.state == JobState::Queued);
+        self.link = previous;
     }
 
     pub(crate) fn priority(&self) -> Priority {
@@ -248,7 +261,7 @@ mod tests {
     #[test]
     fn leaving_clients_leave_it_ignored_only_without_background() {
         let id = JobId::new(1, Slot::of(b"f"));
-        let mut job = Job::new(id, FunctionIx(0), Priority::Normal, false, 0, (*b"f\0\0").into());
+        let mut job = Job::new(id, FunctionIx(0), Priority::Normal, false, 0, (*b"f\0\0").into(), Instant(0));
         job.attach(PartyIx(1));
         job.attach(PartyIx(2));
         job.attach(PartyIx(1));
@@ -268,7 +281,7 @@ mod tests {
     #[should_panic(expected = "cannot go")]
     fn a_running_job_cannot_run_again() {
         let id = JobId::new(1, Slot::of(b"f"));
-        let mut job = Job::new(id, FunctionIx(0), Priority::Normal, false, 0, (*b"f\0\0").into());
+        let mut job = Job::new(id, FunctionIx(0), Priority::Normal, false, 0, (*b"f\0\0").into(), Instant(0));
         job.go(JobState::Running, Some(PartyIx(1)));
         job.go(JobState::Running, Some(PartyIx(2)));
     }

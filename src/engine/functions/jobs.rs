@@ -181,11 +181,12 @@ mod tests {
     use super::super::job::FunctionIx;
     use super::*;
     use crate::slot::Slot;
+    use crate::time::Instant;
     use ringgear_protocol::Priority;
 
     fn job(sequence: u64) -> Job {
         let id = JobId::new(sequence, Slot::of(b"f"));
-        Job::new(id, FunctionIx(0), Priority::Normal, true, 0, (*b"f\0\0").into())
+        Job::new(id, FunctionIx(0), Priority::Normal, true, 0, (*b"f\0\0").into(), Instant(0))
     }
 
     #[test]

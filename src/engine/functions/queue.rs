@@ -30,7 +30,7 @@ impl Queue {
     pub(crate) fn push(&mut self, jobs: &mut Jobs, ix: JobIx) {
         let job = jobs.get_mut(ix);
         assert!(job.state() == JobState::Queued);
-        job.previous = self.tail;
+        job.set_previous(self.tail);
         job.next = Option32::NONE;
         match self.tail.get() {
             Some(tail) => jobs.get_mut(JobIx(tail)).next = Option32::some(ix.0),
@@ -44,8 +44,9 @@ impl Queue {
     pub(crate) fn remove(&mut self, jobs: &mut Jobs, ix: JobIx) {
         let (previous, next) = {
             let job = jobs.get_mut(ix);
-            let links = (job.previous, job.next);
-            (job.previous, job.next) = (Option32::NONE, Option32::NONE);
+            let links = (job.previous(), job.next);
+            job.set_previous(Option32::NONE);
+            job.next = Option32::NONE;
             links
         };
         match previous.get() {
@@ -56,7 +57,7 @@ impl Queue {
             }
         }
         match next.get() {
-            Some(next) => jobs.get_mut(JobIx(next)).previous = previous,
+            Some(next) => jobs.get_mut(JobIx(next)).set_previous(previous),
             None => self.tail = previous,
         }
         self.len -= 1;

@@ -109,7 +109,8 @@ impl Functions {
         self.sequence += 1;
         let body = core::mem::take(&mut submission.body);
         let Submission { priority, background, unique_len, epoch, .. } = submission;
-        let mut job = Job::new(id, function, priority, background, unique_len, body);
+        let now = self.now.instant;
+        let mut job = Job::new(id, function, priority, background, unique_len, body, now);
         if let Some(reducer) = submission.reducer.take() {
             job.extra().reducer = Some(reducer);
         }
