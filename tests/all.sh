@@ -22,4 +22,4 @@ ulimit -n "$(ulimit -H -n)" || true
 set -x
 cargo fmt --all --check
 cargo clippy --workspace --all-targets --locked -- -D warnings
-cargo test --workspace --locked
+cargo test --workspace --locked --no-fail-fast
