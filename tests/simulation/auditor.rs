@@ -18,7 +18,7 @@ use bytes::Bytes;
 use job::{Job, Key, Moment, Stamp, SubId};
 use peer::{Asked, Exceptions, Peer, Pending, bit, is_exceptions};
 use ringgear::engine::{Instant, JobId, Note, Now, Output, Policy, Query, Reply, SessionId};
-use ringgear::protocol::UNIQUE_MAX;
+use ringgear::protocol::{HANDLE_MAX, UNIQUE_MAX};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -42,6 +42,7 @@ pub(crate) type Coverage = BTreeMap<&'static str, u64>;
 struct Sub {
     session: SessionId,
     at: Moment,
+    instant: Instant,
     what: Submission,
     key: Option<Key>,
     job: Option<JobId>,
@@ -72,10 +73,39 @@ enum EarlyNote {
 struct FunctionModel {
     /// Whether the job server knows it; `None` if that is open.
     exists: Option<bool>,
+    /// When it was used first, if it did not exist before.
+    used: Moment,
     /// The limits of `maxqueue`, and since when they are surely in force; `None` if they are open.
     limits: Option<([u32; 3], Moment)>,
     /// All limits that were ever set.
     limits_ever: Vec<[u32; 3]>,
+    /// Orders that change limits and are not answered, and the last moment at which there were several, or at which
+    /// somebody left before the answer.
+    orders: u32,
+    confused: Moment,
+}
+
+/// What was seen at the edges and is counted by the job server, too.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    opened: u64,
+    /// NOOPs.
+    noops: u64,
+    /// Sessions that left, which may have been on the point of being told something.
+    left: u64,
+    /// Submissions that were answered JOB_CREATED, and notes of accepted ones.
+    created: u64,
+    accepted: u64,
+    /// Notes of time-outs and of attempts used up.
+    timed_out: u64,
+    out_of_attempts: u64,
+    /// ERRORs for full queues, too many bytes, too many registrations, results of no job.
+    queue_full: u64,
+    queued_bytes: u64,
+    abilities: u64,
+    unknown: u64,
+    /// Submissions and results of sessions that left before the answer.
+    orphans: u64,
 }
 
 /// See the top of the file.
@@ -115,6 +145,7 @@ pub(crate) struct Auditor {
     sleepers: Vec<(SessionId, Moment, u32)>,
     /// The functions of each worker that was sent NOOP since.
     woken: Vec<u32>,
+    tally: Tally,
     /// Cancel orders that may not have ended a job: it ran, or had ended, or was cancelled twice.
     odd_cancels: u64,
     coverage: RefCell<Coverage>,
@@ -122,7 +153,14 @@ pub(crate) struct Auditor {
 
 impl Auditor {
     pub(crate) fn new(policy: Policy, names: Vec<Bytes>, now: Now) -> Auditor {
-        let fresh = FunctionModel { exists: Some(false), limits: Some(([0; 3], 0)), limits_ever: Vec::new() };
+        let fresh = FunctionModel {
+            exists: Some(false),
+            used: 0,
+            limits: Some(([0; 3], 0)),
+            limits_ever: Vec::new(),
+            orders: 0,
+            confused: 0,
+        };
         Auditor {
             policy,
             functions: vec![fresh; names.len()],
@@ -147,6 +185,7 @@ impl Auditor {
             observer: None,
             sleepers: Vec::new(),
             woken: Vec::new(),
+            tally: Tally::default(),
             odd_cancels: 0,
             coverage: RefCell::default(),
         }
@@ -165,6 +204,7 @@ impl Auditor {
 
     pub(crate) fn opened(&mut self, session: SessionId, descriptor: u32, address: IpAddr) {
         self.step(Some(session));
+        self.tally.opened += 1;
         self.peers.insert(session, Peer::new(descriptor, address, self.policy.exceptions));
     }
 
@@ -197,6 +237,12 @@ impl Auditor {
         let peer =
             self.peers.get_mut(&session).expect("the engine is given nothing of a session that is gone");
         let act = peer.unread.pop_front().expect("it was sent before");
+        if peer.finishing {
+            // Nothing counts after what ends the session.
+            return;
+        }
+        self.is_welcome(session);
+        let peer = self.peers.get_mut(&session).expect("it is there");
         match act {
             Act::CanDo(function) => self.can_do(session, function, 0),
             Act::CanDoTimeout(function, timeout) => {
@@ -217,6 +263,7 @@ impl Auditor {
             Act::Grab(kind) => self.grab(session, kind),
             Act::Submit(what) => self.submit(session, what),
             Act::Work(handle, update) => self.work(session, &handle, update),
+            Act::GetStatus(handle) if handle.len() > HANDLE_MAX => peer.finishing = true,
             Act::GetStatus(handle) => self.ask(session, Asked::Status(handle)),
             Act::GetStatusUnique(unique) => self.query(session, Query::UniqueStatus { unique }),
             Act::Echo(data) => self.ask(session, Asked::Echo(data)),
@@ -230,6 +277,14 @@ impl Auditor {
             Act::Answer(text) => self.ask(session, Asked::Answer(text)),
             Act::Finish(_) => peer.finishing = true,
         }
+    }
+
+    /// Requests are taken only while not too many wait for their answers.
+    fn is_welcome(&self, session: SessionId) {
+        let pending = self.peers[&session].pending.iter();
+        let waiting = pending.filter(|pending| !pending.asked.may_be_silent()).count();
+        let few = waiting < self.policy.requests_in_flight as usize;
+        audit!(self, "only so many requests wait for answers", few, "{session:?}: {waiting}");
     }
 
     /// The peer is about to close the connection.
@@ -253,9 +308,13 @@ impl Auditor {
                 }
                 self.left(*session);
             }
-            Output::Pause(_) | Output::Resume(_) | Output::Note(Note::Accepted { .. }) => {}
+            Output::Pause(_) | Output::Resume(_) => {}
+            Output::Note(Note::Accepted { .. }) => self.tally.accepted += 1,
             Output::Note(Note::TimedOut { job, .. }) => self.timed_out(*job),
-            Output::Note(Note::OutOfAttempts { job, .. }) => self.out_of_attempts(*job),
+            Output::Note(Note::OutOfAttempts { job, .. }) => {
+                self.tally.out_of_attempts += 1;
+                self.out_of_attempts(*job);
+            }
         }
     }
 
@@ -307,7 +366,11 @@ impl Auditor {
                 self.assigned(session, at, kind, &order, alone, assignment);
             }
             (Asked::Grab { order, .. }, _) => self.no_job(session, at, &order),
-            (Asked::Work { job, update, .. }, _) => self.work_refused(job, update),
+            (Asked::Work { job, update, .. }, _) => {
+                self.tally.unknown += 1;
+                self.work_refused(job, update);
+            }
+            (Asked::TooManyAbilities, _) => self.tally.abilities += 1,
             (Asked::Status(handle), reply) => self.status(at, &handle, reply),
             (Asked::Option(option), Reply::Option(_)) => {
                 let peer = self.peers.get_mut(&session).expect("it is there");

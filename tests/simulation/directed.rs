@@ -1,11 +1,15 @@
 //! Short stories that a random world seldom tells, each of which went wrong once or easily could.
 use crate::cluster::Cluster;
 use crate::swarm::PREFIX;
+use bytes::Bytes;
+use ringgear::engine::slot::Slot;
 use ringgear::engine::{
-    Assignment, CloseReason, HandlePrefix, JobId, Policy, Reply, SessionId, ShardId, Wakeup,
+    Assignment, CloseReason, HandlePrefix, JobId, Policy, Query, Reply, Report, SessionId, ShardId, Topology,
+    Wakeup, Work,
 };
-use ringgear::protocol::{GrabKind, Priority, Request, Submit};
+use ringgear::protocol::{GrabKind, Priority, Refusal, Request, Submit};
 use std::num::NonZeroU8;
+use std::time::Duration;
 
 /// A job server and a few words to talk to it.
 struct Story(Cluster);
@@ -109,4 +113,53 @@ fn learning_a_function_again_while_asleep_wakes_for_later_jobs() {
             assert_eq!(story.told(worker), [Reply::Noop], "with {shards} shards");
         }
     }
+}
+
+/// A function of a job server with some shards whose owner is this one.
+fn function_of(shards: u16, owner: u16) -> String {
+    let owned = |name: &String| Topology::new(shards).owner(Slot::of(name.as_bytes())) == ShardId(owner);
+    (0..).map(|number| format!("f{number}")).find(owned).expect("every shard owns some")
+}
+
+/// What is due when a request comes fills up the session that sent it: the request is taken all the same.
+#[test]
+fn a_request_comes_together_with_news_that_pause_its_session() {
+    let mut policy = policy();
+    (policy.requests_in_flight, policy.attempts) = (2, NonZeroU8::new(1));
+    let mut story = Story::new(2, policy);
+    let [client, worker] = [0; 2].map(|shard| story.open(shard));
+    let (near, far) = (function_of(2, 0), function_of(2, 1));
+    story.ask(worker, Request::CanDoTimeout { function: near.as_bytes(), timeout: b"1000" });
+    let job = story.submit(client, near.as_bytes(), b"");
+    assert_eq!(story.assigned(worker).job, job);
+    story.0.request(client, submission(far.as_bytes(), b""));
+    story.0.pass(Duration::from_secs(1));
+    story.0.request(client, Request::EchoReq { data: b"still there" });
+    story.0.run_until_quiet();
+    let told = story.told(client);
+    let echo = Reply::Echo(Bytes::from_static(b"still there"));
+    assert!(matches!(told[0], Reply::JobCreated(_)), "{told:?}");
+    assert_eq!(told[1..], [Reply::Work(job, Work::Fail), echo]);
+}
+
+/// The limit on functions: who is over it is told, and nothing is left behind.
+#[test]
+fn functions_are_bounded() {
+    let mut policy = policy();
+    policy.functions = 1;
+    let mut story = Story::new(1, policy);
+    let session = story.open(0);
+    story.submit(session, b"f", b"");
+    let refused = [Reply::Error(Refusal::TooManyFunctions)];
+    assert_eq!(story.ask(session, submission(b"g", b"")), refused);
+    assert_eq!(story.ask(session, Request::CanDo { function: b"g" }), refused);
+    assert_eq!(story.ask(session, Request::CanDo { function: b"f" }), []);
+    story.0.query(session, Query::CreateFunction { function: "h".into() });
+    story.0.query(session, Query::Workers);
+    let [Reply::Report(created), Reply::Report(workers)] = &story.told(session)[..] else {
+        panic!("two reports")
+    };
+    assert_eq!(created.1, Report::TooManyFunctions);
+    let Report::Workers(rows) = &workers.1 else { panic!("told {workers:?}") };
+    assert_eq!(rows[0].functions, [Bytes::from_static(b"f")]);
 }

@@ -136,6 +136,7 @@ fn policy(random: &mut Random, planted: Option<Planted>) -> Policy {
         abilities: *random.pick(&[3, 1 << 17, 1 << 17, 1 << 17]),
         queued_bytes: *random.pick(&[3000, u64::MAX, u64::MAX, u64::MAX]),
         finished_memory: *random.pick(&[0, 1, 2, 16, 16, 16]),
+        note_accepted: random.chance(200),
         planted,
         ..Policy::new(prefix)
     }

@@ -1,5 +1,7 @@
 //! A job server of several shards in pretend time, and everybody who uses it. Each step does one thing that could
 //! happen next, as the generator says; nothing else is random, so a seed gives the same world again.
+mod finale;
+
 use crate::act::{Act, Shown};
 use crate::auditor::{Auditor, Coverage};
 use crate::cluster::{Cluster, Seen};
@@ -14,9 +16,6 @@ use std::time::Duration;
 /// With so many jobs nobody submits more.
 const JOBS_MAX: usize = 50;
 const ACTORS_MAX: usize = 24;
-
-/// Rounds in which everything must have come to an end.
-const ROUNDS_MAX: usize = 2000;
 
 /// What a world leaves behind.
 #[derive(Debug)]
@@ -165,6 +164,10 @@ impl World {
     }
 
     fn perform(&mut self, session: SessionId, act: Act) {
+        if self.cluster.is_closed(session) {
+            // What it did before was the end of it.
+            return;
+        }
         self.trace
             .note(1, |trace| format!("{} > {}", trace.called(session), Shown(&act, &self.mix.functions)));
         act.perform(session, &self.mix.functions, &mut self.cluster);
@@ -249,7 +252,7 @@ impl World {
     fn somebody_closes(&mut self) {
         let at = self.random.below(self.actors.len() as u64) as usize;
         let actor = self.actors.swap_remove(at);
-        let reasons = [CloseReason::Peer, CloseReason::SlowReader];
+        let reasons = [CloseReason::Peer, CloseReason::SlowReader, CloseReason::Malformed];
         let reason = *self.random.pick(&reasons);
         self.close(actor.session, reason);
     }
@@ -333,10 +336,15 @@ impl World {
         self.observe(Query::Jobs);
         let handle = self.common.some_handle(&mut self.random);
         self.observe_by(Act::GetStatus(handle));
-        match self.random.below(4) {
+        let function = self.random.pick(&self.mix.functions).clone();
+        match self.random.below(6) {
             0 => self.observe(Query::Status),
             1 => self.observe(Query::Workers),
             2 => self.observe(Query::Counters),
+            3 => {
+                self.observe(Query::DropFunction { function });
+                self.observe(Query::Status);
+            }
             _ => {
                 let unique = format!("u{}", self.random.below(self.mix.submitting.pool));
                 self.observe_by(Act::GetStatusUnique(unique.into()));
@@ -353,83 +361,5 @@ impl World {
         self.run_until_quiet();
         self.cluster.replies(self.observer);
         self.auditor.quiet(true);
-    }
-
-    // The end.
-
-    /// Only honest workers act from now on, some of them for each function, until every job has ended. Then all leave.
-    fn come_to_an_end(&mut self) {
-        self.settle_and_ask();
-        let functions: Vec<usize> = (0..self.mix.functions.len()).collect();
-        for some in functions.chunks(3) {
-            self.born += 1;
-            let shard = ShardId(self.random.below(u64::from(self.mix.shards)) as u16);
-            let session = self.connect(shard, format!("k{}", self.born));
-            self.actors.push(Actor::keeper(session, some.to_vec()));
-        }
-        self.work_off();
-        self.auditor.all_is_done();
-        for query in [Query::Jobs, Query::Status, Query::Workers, Query::Counters] {
-            self.settle();
-            self.observe(query);
-        }
-        for actor in std::mem::take(&mut self.actors) {
-            self.close(actor.session, CloseReason::Peer);
-        }
-        self.settle();
-        for query in [Query::Jobs, Query::Status, Query::Workers, Query::Counters] {
-            self.observe(query);
-        }
-        assert_eq!(self.auditor.jobs_left(), 0, "[every table is empty in the end] jobs are left");
-        for shard in self.cluster.topology().all() {
-            let jobs = self.cluster.engine(shard).jobs();
-            assert_eq!(jobs, 0, "[every table is empty in the end] jobs are left on shard {}", shard.0);
-        }
-    }
-
-    fn work_off(&mut self) {
-        for round in 0..ROUNDS_MAX {
-            let mut busy = false;
-            for at in 0..self.actors.len() {
-                let Some(session) = self.actors.get(at).map(|actor| actor.session) else { break };
-                let replies = self.cluster.replies(session);
-                self.actors[at].read(replies, &self.mix, &mut self.common);
-                let acts = self.actors[at].act_calmly(&mut self.common);
-                busy |= !acts.is_empty();
-                acts.into_iter().for_each(|act| self.perform(session, act));
-            }
-            self.settle();
-            if busy {
-                continue;
-            }
-            self.observe(Query::Jobs);
-            match self.cluster.next_deadline() {
-                _ if self.auditor.jobs_left() == 0 => return,
-                Some((_, at)) => {
-                    let wait = at.0.saturating_sub(self.cluster.now().instant.0);
-                    self.pass(Duration::from_nanos(wait));
-                    self.settle();
-                }
-                None => self.everybody_looks_again(round),
-            }
-        }
-        panic!("[the world comes to rest] {} jobs are left", self.auditor.jobs_left());
-    }
-
-    /// Jobs are left, nothing is due, and every worker sleeps. That is as it should be if nobody wants the jobs, or
-    /// where the policy wakes only so many and those have left.
-    fn everybody_looks_again(&mut self, round: usize) {
-        assert!(
-            round < ROUNDS_MAX / 2,
-            "[the world comes to rest] {} jobs are left",
-            self.auditor.jobs_left()
-        );
-        self.auditor.all_may_sleep();
-        for at in 0..self.actors.len() {
-            let session = self.actors[at].session;
-            let acts = self.actors[at].look_again();
-            acts.into_iter().for_each(|act| self.perform(session, act));
-        }
-        self.settle();
     }
 }

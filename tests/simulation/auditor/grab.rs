@@ -32,6 +32,7 @@ impl Auditor {
     pub(super) fn no_job(&mut self, session: SessionId, at: Moment, order: &[(Function, u64)]) {
         self.grab_answered(session, at);
         self.look_for_better(session, at, order, false, None);
+        audit!(self, "a grab finds what is there", true, "");
     }
 
     pub(super) fn assigned(

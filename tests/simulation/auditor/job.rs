@@ -133,6 +133,7 @@ pub(crate) struct Job {
     pub(crate) due: Due,
     /// When it was first heard of.
     pub(crate) known: Moment,
+    pub(crate) known_at: Instant,
     /// Some background submission of it was answered JOB_CREATED, or may have been accepted and never answered.
     pub(crate) background: bool,
     pub(crate) background_maybe: bool,
@@ -143,6 +144,8 @@ pub(crate) struct Job {
     pub(crate) ends: u8,
     /// When it was known that no other fate is left.
     pub(crate) gone: Option<Moment>,
+    /// When it was last known to be wanted after it may have been abandoned.
+    pub(crate) wanted_again: Option<Stamp>,
     /// The hold that a result ended that may yet be refused.
     pub(crate) ending: Option<Hold>,
     /// The hold of a session that left or gave up the function: its time may still be up first.

@@ -1,12 +1,13 @@
 //! The chapter on asking: what administrators and GET_STATUS are told. A report tells of some moment since it was
 //! asked for; if nothing else happened since all was quiet, it must be exact, and then it settles what was open.
-use super::job::{ABANDONED, CANCELLED, FINAL, Moment, OUT_OF_ATTEMPTS};
+use super::job::{ABANDONED, CANCELLED, FINAL, Job, Moment, OUT_OF_ATTEMPTS};
 use super::peer::{Asked, bit};
 use super::{Auditor, audit};
+use crate::act::Function;
 use bytes::Bytes;
 use ringgear::engine::report::{Counters, DropRow, FunctionRow, JobRow, JobStatus, UniqueStatus, WorkerRow};
 use ringgear::engine::slot::Slot;
-use ringgear::engine::{JobId, Query, Reply, Report, SessionId};
+use ringgear::engine::{Instant, JobId, Query, Reply, Report, SessionId};
 use std::collections::BTreeMap;
 
 impl Auditor {
@@ -14,7 +15,7 @@ impl Auditor {
         match &query {
             Query::MaxQueue { function, limits } => {
                 if let Some(function) = self.function(function) {
-                    self.functions[function].limits = None;
+                    self.order(function);
                     self.functions[function].limits_ever.push(*limits);
                 }
             }
@@ -24,16 +25,57 @@ impl Auditor {
                 }
             }
             Query::DropFunction { function } => {
-                for (model, name) in self.functions.iter_mut().zip(&self.names) {
-                    if name.eq_ignore_ascii_case(function) {
-                        (model.exists, model.limits) = (None, None);
-                    }
+                for function in self.in_any_case(function) {
+                    self.order(function);
+                    self.functions[function].exists = None;
                 }
             }
             Query::CancelJob { handle } => self.cancel(handle),
             _ => {}
         }
         self.ask(session, Asked::Query(query));
+    }
+
+    /// Functions of this name, in any case.
+    fn in_any_case(&self, name: &[u8]) -> Vec<Function> {
+        let matching = self.names.iter().enumerate().filter(|(_, other)| other.eq_ignore_ascii_case(name));
+        matching.map(|(function, _)| function).collect()
+    }
+
+    /// An order that may change the limits of a function is under way.
+    fn order(&mut self, function: Function) {
+        let model = &mut self.functions[function];
+        model.limits = None;
+        model.orders += 1;
+        if model.orders > 1 {
+            model.confused = self.moment;
+        }
+    }
+
+    /// An order that may change the limits of a function was carried out.
+    fn order_done(&mut self, at: Moment, function: Function, limits: Option<[u32; 3]>) {
+        let now = self.moment;
+        let model = &mut self.functions[function];
+        model.orders -= 1;
+        let confused = model.orders > 0 || model.confused >= at;
+        let (exists, used) = (model.exists == Some(true), model.used);
+        let exists = exists && self.quiet_after(used).is_some_and(|(quiet, _)| quiet <= at);
+        let clear =
+            !confused && self.quiet_after(self.functions[function].confused).is_some_and(|(q, _)| q <= at);
+        self.functions[function].limits = limits.filter(|_| clear && exists).map(|limits| (limits, now));
+    }
+
+    /// Whoever gave the order is gone, and nobody will be told whether it was carried out.
+    pub(super) fn order_forgotten(&mut self, query: &Query) {
+        let functions = match query {
+            Query::MaxQueue { function, .. } => self.function(function).into_iter().collect(),
+            Query::DropFunction { function } => self.in_any_case(function),
+            _ => return,
+        };
+        for function in functions {
+            self.functions[function].orders -= 1;
+            self.functions[function].confused = self.moment;
+        }
     }
 
     fn cancel(&mut self, handle: &[u8]) {
@@ -135,12 +177,16 @@ impl Auditor {
             }
             (Query::MaxQueue { function, limits }, Report::Done) => {
                 if let Some(function) = self.function(function) {
-                    let model = &mut self.functions[function];
-                    model.limits = (model.exists == Some(true)).then_some((*limits, self.moment));
+                    self.order_done(at, function, Some(*limits));
                 }
             }
             (Query::CreateFunction { .. }, Report::Done) => {}
-            (Query::DropFunction { .. }, Report::Dropped(rows)) => self.dropped(at, rows, exact),
+            (Query::DropFunction { function }, Report::Dropped(rows)) => {
+                for function in self.in_any_case(function) {
+                    self.order_done(at, function, None);
+                }
+                self.dropped(at, rows, exact);
+            }
             (Query::CancelJob { handle }, Report::Done) => self.cancelled(at, handle, true),
             (Query::CancelJob { handle }, Report::UnknownJob) => self.cancelled(at, handle, false),
             _ => panic!("[each query has its report] {query:?}: {report:?}"),
@@ -292,14 +338,29 @@ impl Auditor {
         }
         let told = !status.status.known || !candidates.is_empty();
         audit!(self, "GET_STATUS_UNIQUE knows only what lives", told, "{unique:?}: {status:?}");
-        if let [job] = candidates[..]
-            && known
-        {
-            let streams = job.streams.values().filter(|stream| stream.open);
-            let clients: usize = streams.map(|stream| stream.attached.len()).sum();
-            let sound = status.clients as usize == clients && status.status.running == job.held.is_some();
-            audit!(self, "GET_STATUS_UNIQUE tells the truth", sound, "{unique:?}: {status:?}, but {job:?}");
+        if candidates.iter().all(|job| sure(&job)) && known {
+            // The latest is told of, where it can be seen which one that is.
+            let latest =
+                candidates.iter().filter(|job| !candidates.iter().any(|other| self.is_later(other, job)));
+            let sound = latest.clone().any(|job| {
+                let streams = job.streams.values().filter(|stream| stream.open);
+                let clients: usize = streams.map(|stream| stream.attached.len()).sum();
+                (status.clients as usize, status.status.running) == (clients, job.held.is_some())
+            });
+            audit!(
+                self,
+                "GET_STATUS_UNIQUE tells the truth",
+                sound,
+                "{unique:?}: {status:?}, {candidates:?}"
+            );
         }
+    }
+
+    /// Whether a job was accepted in a later millisecond than another, for sure.
+    fn is_later(&self, job: &Job, other: &Job) -> bool {
+        let first = job.candidates.iter().map(|&sub| self.subs[sub].instant).min();
+        let millisecond = |instant: Instant| instant.0 / 1_000_000;
+        first.is_some_and(|first| millisecond(first) > millisecond(other.known_at))
     }
 
     fn dropped(&mut self, at: Moment, rows: &[DropRow], exact: bool) {
@@ -324,6 +385,26 @@ impl Auditor {
     fn is_known(&self, at: Moment, function: usize) -> bool {
         let mut abilities = self.peers.values().filter_map(|peer| peer.ability(function));
         abilities.any(|ability| self.quiet_after(ability.at).is_some_and(|(quiet, _)| quiet < at))
+    }
+
+    /// What can be counted from outside.
+    fn counters_of_edges(&self, counters: &Counters) {
+        let (told, seen) = (counters, &self.tally);
+        let exact = told.sessions_opened == seen.opened
+            && told.jobs_timed_out == seen.timed_out
+            && told.jobs_out_of_attempts == seen.out_of_attempts;
+        audit!(self, "counters count what happens", exact, "{told:?}, but {seen:?}");
+        let close = about(told.wakeups, seen.noops, seen.left)
+            && about(told.refused_queue_full, seen.queue_full, seen.orphans)
+            && about(told.refused_queued_bytes, seen.queued_bytes, seen.orphans)
+            && about(told.refused_abilities, seen.abilities, seen.orphans)
+            && about(told.results_unknown, seen.unknown, seen.orphans)
+            && about(told.jobs_accepted + told.jobs_coalesced, seen.created, seen.orphans);
+        audit!(self, "counters count what is told", close, "{told:?}, but {seen:?}");
+        if self.policy.note_accepted {
+            let noted = about(seen.accepted, seen.created, seen.orphans);
+            audit!(self, "accepted submissions are noted", noted, "{seen:?}");
+        }
     }
 
     fn counters(&self, counters: &Counters) {
@@ -351,6 +432,7 @@ impl Auditor {
             + counters.jobs_out_of_attempts
             + counters.jobs_cancelled
             + counters.jobs_abandoned;
+        self.counters_of_edges(counters);
         let gone = counters.jobs_accepted - counters.jobs;
         let balanced = (gone..=gone + self.odd_cancels).contains(&ended);
         audit!(
@@ -360,6 +442,11 @@ impl Auditor {
             "{gone} jobs have ended, {ended} are counted: {counters:?}"
         );
     }
+}
+
+/// A number that was seen from outside, and perhaps some more that were not.
+fn about(counted: u64, seen: u64, more: u64) -> bool {
+    (seen..=seen + more).contains(&counted)
 }
 
 fn sorted_by_descriptor(peers: &BTreeMap<SessionId, super::Peer>) -> Vec<&super::Peer> {

@@ -10,6 +10,7 @@ impl Auditor {
         let asked = peer.naps.pop_front().is_some();
         audit!(self, "NOOP only for PRE_SLEEP, and once", asked, "{session:?} is woken");
         peer.nap = None;
+        self.tally.noops += 1;
         self.woken.push(peer.functions());
     }
 
@@ -53,7 +54,9 @@ impl Auditor {
         let woken = match self.policy.wakeup {
             Wakeup::All => early,
             Wakeup::Paced => {
-                let patient_until = since.1.after(self.policy.wake_patience);
+                // Patience begins again with somebody who wants an abandoned job.
+                let from = job.wanted_again.map_or(since.1, |(_, again)| again.max(since.1));
+                let patient_until = from.after(self.policy.wake_patience);
                 settled && early && patient_until <= self.now.instant
             }
             Wakeup::AtMost(_) => false,

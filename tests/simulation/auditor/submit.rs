@@ -19,7 +19,8 @@ impl Auditor {
         self.use_function(what.function);
         let key = Key::of(&what.unique, &what.workload);
         let sub = self.subs.len();
-        self.subs.push(Sub { session, at: self.moment, what, key, job: None });
+        let (at, instant) = (self.moment, self.now.instant);
+        self.subs.push(Sub { session, at, instant, what, key, job: None });
         self.open_subs.insert(sub);
         self.ask(session, Asked::Submit(sub));
     }
@@ -27,13 +28,17 @@ impl Auditor {
     /// A submission is answered JOB_CREATED.
     pub(super) fn created(&mut self, sub: SubId, id: JobId) {
         self.open_subs.remove(&sub);
+        self.tally.created += 1;
         self.subs[sub].job = Some(id);
         if !self.jobs.contains_key(&id) {
             let makers = self.possible_makers(sub);
+            if makers.len() == 1 {
+                self.fits_in(sub);
+            }
             let (function, unique) = (self.subs[sub].what.function, self.subs[sub].what.unique.clone());
             self.first_sight(id, function, unique, makers);
         }
-        let (now, subs) = (self.moment, &self.subs);
+        let (now, stamp, subs) = (self.moment, self.stamp(), &self.subs);
         let (submitted, key) = (&subs[sub], &subs[sub].key);
         let job = self.jobs.get_mut(&id).expect("just seen");
         let what = &submitted.what;
@@ -57,7 +62,10 @@ impl Auditor {
         let lives = job.gone.is_none_or(|gone| gone > submitted.at);
         audit!(self, "what has ended is not joined", lives, "{what:?} joined {job:?}");
         // Whoever is told JOB_CREATED is there, so the job was wanted from then on.
-        job.ends &= !ABANDONED;
+        if job.ends & ABANDONED != 0 {
+            job.ends &= !ABANDONED;
+            job.wanted_again = Some(stamp);
+        }
         if what.background {
             // A cancel order that came later has been answered already.
             job.background = !job.cancel_done;
@@ -75,6 +83,7 @@ impl Auditor {
         let (at, function) = (self.subs[sub].at, self.subs[sub].what.function);
         match refusal {
             Refusal::QueueFull => {
+                self.tally.queue_full += 1;
                 let priority = self.subs[sub].what.priority as usize;
                 let limits = self.functions[function].limits_ever.iter().map(|limits| limits[priority]);
                 let limit = limits.filter(|&limit| limit > 0).min();
@@ -83,6 +92,7 @@ impl Auditor {
                 audit!(self, "maxqueue refuses what is too much", full, "{most} jobs, limit {limit:?}");
             }
             _ => {
+                self.tally.queued_bytes += 1;
                 let limit = self.policy.queued_bytes as usize;
                 // What other shards say of their jobs may be as old as the last quiet moment, and not exact.
                 let quiets = self.quiets.partition_point(|&(quiet, _)| quiet <= at);
@@ -92,6 +102,18 @@ impl Auditor {
                 audit!(self, "bytes are refused when there are too many", full, "{bytes} of {limit}");
             }
         }
+    }
+
+    /// A new job was let in: there was room for it.
+    fn fits_in(&self, sub: SubId) {
+        let Sub { at, what, .. } = &self.subs[sub];
+        let Some((limits, since)) = self.functions[what.function].limits else { return };
+        let limit = limits[what.priority as usize];
+        // Those that were there all the time.
+        let jobs = self.alive.iter().map(|id| &self.jobs[id]).filter(|job| job.function == what.function);
+        let least = jobs.filter(|job| job.surely_alive() && job.known <= *at).count() as u32;
+        let fits = since > *at || limit == 0 || least < limit;
+        audit!(self, "maxqueue lets in what fits", fits, "{least} jobs, limit {limit}");
     }
 
     fn cost(&self, sub: SubId) -> usize {
@@ -148,12 +170,14 @@ impl Auditor {
             priority: None,
             due: Due::Unknown,
             known: self.moment,
+            known_at: self.now.instant,
             background: false,
             background_maybe,
             waiting: Some(Entry { lo, from: self.moment, hi, fuzzy: haunted > 0 || orphan }),
             held: None,
             ends: 0,
             gone: None,
+            wanted_again: None,
             ending: None,
             leaving: None,
             lost: (0, lost_most),
@@ -169,9 +193,10 @@ impl Auditor {
         self.jobs.insert(id, job);
         self.alive.insert(id);
         self.may_be_out_of_attempts(id);
+        self.may_be_abandoned(id);
         self.learn_maker(id);
         for note in self.early_notes.remove(&id).unwrap_or_default() {
-            self.apply_note(id, note);
+            self.apply_note(id, note, lo);
         }
     }
 
@@ -243,7 +268,7 @@ impl Auditor {
     pub(super) fn use_function(&mut self, function: Function) {
         let model = &mut self.functions[function];
         if model.exists == Some(false) {
-            model.exists = Some(true);
+            (model.exists, model.used) = (Some(true), self.moment);
         }
     }
 
@@ -253,6 +278,8 @@ impl Auditor {
     pub(super) fn left(&mut self, session: SessionId) {
         let Some(peer) = self.peers.remove(&session) else { return };
         self.disturbed = self.moment;
+        self.tally.left += 1;
+        self.tally.orphans += peer.pending.len() as u64;
         for pending in peer.pending {
             match pending.asked {
                 Asked::Submit(sub) => self.orphan(sub),
@@ -269,6 +296,7 @@ impl Auditor {
                 {
                     self.work_taken(job, update);
                 }
+                Asked::Query(query) => self.order_forgotten(&query),
                 _ => {}
             }
         }

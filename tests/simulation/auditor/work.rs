@@ -122,6 +122,7 @@ impl Auditor {
     /// The log says that a worker took too long.
     pub(super) fn timed_out(&mut self, id: JobId) {
         let (stamp, now) = (self.stamp(), self.now.instant);
+        self.tally.timed_out += 1;
         let Some(job) = self.jobs.get_mut(&id) else {
             self.grab_timed_out(id, None);
             return self.early_notes.entry(id).or_default().push(EarlyNote::TimedOut);
@@ -135,7 +136,7 @@ impl Auditor {
         let job = self.jobs.get_mut(&id).expect("just seen");
         let Some(hold) = job.held.take().or(job.ending.take()) else {
             self.grab_timed_out(id, Some(self.jobs[&id].function));
-            return self.apply_note(id, EarlyNote::TimedOut);
+            return self.apply_note(id, EarlyNote::TimedOut, stamp.0);
         };
         let up = hold.limit.is_some_and(|(earliest, _)| earliest <= now);
         audit!(self, "no time-out before its time", up, "{hold:?} at {now:?}");
@@ -166,11 +167,11 @@ impl Auditor {
         grab.expect("just asserted").timed_out = Some(id);
     }
 
-    /// Something of a job that was in the log before the holder was known.
-    pub(super) fn apply_note(&mut self, id: JobId, note: EarlyNote) {
+    /// Something of a job that was in the log, not before `lo`, while the holder was not known.
+    pub(super) fn apply_note(&mut self, id: JobId, note: EarlyNote, lo: Moment) {
         let stamp = self.stamp();
         match note {
-            EarlyNote::TimedOut => self.lose(id, stamp.0, Some(stamp)),
+            EarlyNote::TimedOut => self.lose(id, lo, Some(stamp)),
             EarlyNote::OutOfAttempts => self.out_of_attempts(id),
         }
     }

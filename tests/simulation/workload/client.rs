@@ -11,7 +11,7 @@ pub(super) fn act(mix: &Mix, now: Now, common: &mut Common, random: &mut Random)
     if !random.chance(mix.submitting.eager) {
         return Vec::new();
     }
-    let what = random.weighted(&[if common.crowded { 0 } else { 80 }, 8, 4, 3, 2, 2]);
+    let what = random.weighted(&[if common.crowded { 0 } else { 800 }, 80, 40, 30, 20, 20, 3]);
     match what.expect("some have weight") {
         0 => {
             let count = random.between(1, mix.submitting.burst);
@@ -21,7 +21,9 @@ pub(super) fn act(mix: &Mix, now: Now, common: &mut Common, random: &mut Random)
         2 => vec![Act::GetStatusUnique(some_unique(mix, random))],
         3 => vec![Act::Echo(format!("echo {}", common.count()).into())],
         4 => vec![Act::Option(Bytes::from(*random.pick(&["exceptions", "Exceptions", "streaming"])))],
-        _ => vec![Act::Answer(format!("answer {}", common.count()).into())],
+        5 => vec![Act::Answer(format!("answer {}", common.count()).into())],
+        // To this gearmand gives no answer but a closed connection.
+        _ => vec![Act::GetStatus("H:sim:".repeat(11).into()), Act::Echo("too late".into())],
     }
 }
 

@@ -23,10 +23,10 @@ pub(super) struct Worker {
     limited: bool,
     registered: bool,
     held: Vec<Held>,
-    /// Grabs that are not answered; the first of them were sent before it gave up these functions.
+    /// Grabs that are not answered.
     grabs: u64,
-    stale: u64,
-    given_up: Vec<Function>,
+    /// So many of them, the first ones, were sent before it gave up these functions.
+    stale: Vec<(u64, Vec<Function>)>,
     /// It said PRE_SLEEP and was not woken since.
     asleep: bool,
     /// The last grab was answered NO_JOB.
@@ -60,8 +60,7 @@ impl Worker {
             registered: false,
             held: Vec::new(),
             grabs: 0,
-            stale: 0,
-            given_up: Vec::new(),
+            stale: Vec::new(),
             asleep: false,
             idle: false,
             sleep_first: false,
@@ -78,12 +77,12 @@ impl Worker {
     pub(super) fn read(&mut self, reply: &Reply, mix: &Mix, common: &mut Common) {
         match reply {
             Reply::Assigned(assignment) => {
-                let stale = self.answered();
-                self.idle = false;
                 let function = mix.functions.iter().position(|name| name == assignment.function());
+                let lost = self.answered(function);
+                self.idle = false;
                 let handle = handle(assignment.job);
                 common.remember(&handle);
-                if stale && function.is_some_and(|function| self.given_up.contains(&function)) {
+                if lost {
                     // It was lost before it came.
                     self.past.push(handle);
                 } else {
@@ -91,7 +90,7 @@ impl Worker {
                 }
             }
             Reply::NoJob => {
-                self.answered();
+                self.answered(None);
                 self.idle = true;
             }
             Reply::Noop => (self.asleep, self.idle) = (false, false),
@@ -99,12 +98,14 @@ impl Worker {
         }
     }
 
-    /// A grab was answered. Whether it was sent before functions were given up.
-    fn answered(&mut self) -> bool {
+    /// A grab was answered. Whether it was sent before the function was given up.
+    fn answered(&mut self, function: Option<Function>) -> bool {
         self.grabs -= 1;
-        let stale = self.stale > 0;
-        self.stale = self.stale.saturating_sub(1);
-        stale
+        let lost = |gone: &Vec<Function>| function.is_some_and(|function| gone.contains(&function));
+        let lost = self.stale.iter().any(|(_, gone)| lost(gone));
+        self.stale.iter_mut().for_each(|(grabs, _)| *grabs -= 1);
+        self.stale.retain(|&(grabs, _)| grabs > 0);
+        lost
     }
 
     pub(super) fn act(&mut self, mix: &Mix, common: &mut Common, random: &mut Random) -> Vec<Act> {
@@ -278,11 +279,9 @@ impl Worker {
             self.functions = vec![random.below(mix.functions.len() as u64) as usize];
             self.registered = false;
         }
-        if self.stale == 0 {
-            self.given_up.clear();
+        if self.grabs > 0 {
+            self.stale.push((self.grabs, gone.clone()));
         }
-        self.stale = self.grabs;
-        self.given_up.extend_from_slice(&gone);
         let (lost, kept) = std::mem::take(&mut self.held)
             .into_iter()
             .partition(|job: &Held| job.function.is_some_and(|function| gone.contains(&function)));
