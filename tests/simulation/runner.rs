@@ -98,7 +98,7 @@ pub(crate) fn run_one(run: &Run) -> Result<Outcome, Box<Failure>> {
 }
 
 /// Runs many seeds on two threads; the first failure ends it, unless all are wanted.
-pub(crate) fn run_all(seeds: Range<u64>, steps: u64, go_on: bool) -> Result<Coverage, Vec<Box<Failure>>> {
+pub(crate) fn run_all(seeds: Range<u64>, steps: u64, go_on: bool) -> Result<Coverage, Vec<Failure>> {
     let next = AtomicU64::new(seeds.start);
     let stop = AtomicBool::new(false);
     let failures = Mutex::new(Vec::new());
@@ -120,7 +120,7 @@ pub(crate) fn run_all(seeds: Range<u64>, steps: u64, go_on: bool) -> Result<Cove
                         }
                         Err(failure) => {
                             stop.store(!go_on, Ordering::Relaxed);
-                            failures.lock().expect("nobody panics with it").push(failure);
+                            failures.lock().expect("nobody panics with it").push(*failure);
                         }
                     }
                 }

@@ -69,12 +69,14 @@ impl Trace {
     /// Something to read, and to be counted.
     pub(crate) fn note(&mut self, number: u64, text: impl FnOnce(&Trace) -> String) {
         self.mix(number);
-        if self.lines.is_some() {
-            let mut text = text(self);
-            if text.chars().count() > WIDTH_MAX {
-                text = text.chars().take(WIDTH_MAX).chain(" ...".chars()).collect();
-            }
-            let lines = self.lines.as_mut().expect("somebody reads");
+        if self.lines.is_none() {
+            return;
+        }
+        let mut text = text(self);
+        if text.chars().count() > WIDTH_MAX {
+            text = text.chars().take(WIDTH_MAX).chain(" ...".chars()).collect();
+        }
+        if let Some(lines) = &mut self.lines {
             if lines.len() == self.lines_max {
                 lines.pop_front();
             }

@@ -1,6 +1,6 @@
 //! The chapter on submitting and registering: who makes a job, who joins it, who is refused, and what it means that
 //! a session leaves.
-use super::job::{ABANDONED, CANCELLED, Due, Entry, Job, Key, Moment, OUT_OF_ATTEMPTS, Open, Stream, SubId};
+use super::job::{ABANDONED, CANCELLED, Due, Entry, Job, Key, Moment, OUT_OF_ATTEMPTS, Open, SubId};
 use super::peer::{Asked, Verdict, bit};
 use super::{Auditor, OpenGrab, Sub, audit};
 use crate::act::{Function, Submission};
@@ -70,7 +70,7 @@ impl Auditor {
             // A cancel order that came later has been answered already.
             job.background = !job.cancel_done;
         } else {
-            let stream = job.streams.entry(submitted.session).or_insert_with(Stream::default);
+            let stream = job.streams.entry(submitted.session).or_default();
             stream.open = true;
             stream.attached.push(now);
         }

@@ -117,7 +117,7 @@ impl Worker {
         }
         let room =
             self.held.len() as u64 + self.grabs < mix.habits.held_max && self.grabs < mix.habits.grabs_max;
-        let may_work = !self.held.is_empty() && !(self.limited && self.grabs > 0);
+        let may_work = !(self.held.is_empty() || self.limited && self.grabs > 0);
         if may_work && (!room || random.chance(600)) {
             self.work(mix, common, random)
         } else if room && !self.asleep && (!self.idle || self.polls) {
