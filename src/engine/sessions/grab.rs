@@ -40,7 +40,7 @@ impl Sessions {
         let Some(session) = self.table.get_mut(id) else { return };
         (session.asleep, session.noop_sent) = (false, false);
         match session.owners[..] {
-            [] => session.replies.line_up(Reply::NoJob),
+            [] => session.tell(Reply::NoJob, out),
             [(owner, _)] => {
                 let place = session.replies.take_place();
                 let turn = session.back_turn();
@@ -96,7 +96,7 @@ impl Sessions {
                 walk.step = Step::Take;
                 self.take(id, owner, out);
             }
-            None => self.finish_grab(id, Reply::NoJob),
+            None => self.finish_grab(id, Reply::NoJob, out),
         }
     }
 
@@ -108,13 +108,13 @@ impl Sessions {
         out.send(owner, Message::ToFunctions(take));
     }
 
-    pub(super) fn assigned(&mut self, id: SessionId, place: Place, assignment: Assignment) {
+    pub(super) fn assigned(&mut self, id: SessionId, place: Place, assignment: Assignment, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(id) else { return };
         let reply = Reply::Assigned(Box::new(assignment));
         if session.walk.as_ref().is_some_and(|walk| walk.place == place) {
-            self.finish_grab(id, reply);
+            self.finish_grab(id, reply, out);
         } else {
-            session.replies.fill(place, Some(reply));
+            session.answer(place, Some(reply), out);
         }
     }
 
@@ -122,7 +122,7 @@ impl Sessions {
     pub(super) fn nothing(&mut self, id: SessionId, place: Place, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(id) else { return };
         let Some(walk) = session.walk.as_mut().filter(|walk| walk.place == place) else {
-            return session.replies.fill(place, Some(Reply::NoJob));
+            return session.answer(place, Some(Reply::NoJob), out);
         };
         let next = match &mut walk.step {
             Step::Peek { .. } => panic!("nothing was to be taken"),
@@ -140,14 +140,14 @@ impl Sessions {
         };
         match next {
             Some(owner) => self.take(id, owner, out),
-            None => self.finish_grab(id, Reply::NoJob),
+            None => self.finish_grab(id, Reply::NoJob, out),
         }
     }
 
-    fn finish_grab(&mut self, id: SessionId, reply: Reply) {
+    fn finish_grab(&mut self, id: SessionId, reply: Reply, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(id) else { return };
         if let Some(walk) = session.walk.take() {
-            session.replies.fill(walk.place, Some(reply));
+            session.answer(walk.place, Some(reply), out);
         }
     }
 

@@ -81,7 +81,7 @@ impl Sessions {
                 to
             }
             ToSessions::Assigned { to, place, assignment } => {
-                self.assigned(to, place, assignment);
+                self.assigned(to, place, assignment, out);
                 to
             }
             ToSessions::Nothing { to, place, .. } => {
@@ -93,11 +93,11 @@ impl Sessions {
                 to
             }
             ToSessions::Unregistered { to, function } => {
-                self.unregistered(to, &function);
+                self.unregistered(to, &function, out);
                 to
             }
             ToSessions::Work { to, job, update } => {
-                self.work_news(to, job, update);
+                self.work_news(to, job, update, out);
                 to
             }
             ToSessions::Answer { to, place, report } => {
@@ -115,29 +115,29 @@ impl Sessions {
         if let Some(session) = self.table.get_mut(to) {
             match reply {
                 Some(reply) if bug => {
-                    session.replies.fill(place, None);
+                    session.answer(place, None, out);
                     out.reply(to, reply);
                 }
-                reply => session.replies.fill(place, reply),
+                reply => session.answer(place, reply, out),
             }
         }
         to
     }
 
     /// News of a job that the session waits for.
-    fn work_news(&mut self, to: SessionId, job: crate::JobId, update: Work) {
+    fn work_news(&mut self, to: SessionId, job: crate::JobId, update: Work, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(to) else { return };
         let update = match update {
             Work::Exception(_) if !session.exceptions => Work::Fail,
             update => update,
         };
-        session.replies.line_up(Reply::Work(job, update));
+        session.tell(Reply::Work(job, update), out);
     }
 
-    fn unregistered(&mut self, to: SessionId, function: &[u8]) {
+    fn unregistered(&mut self, to: SessionId, function: &[u8], out: &mut Outbox) {
         let Some(session) = self.table.get_mut(to) else { return };
         session.remove_ability(function, false);
-        session.replies.line_up(Reply::Error(Refusal::TooManyFunctions));
+        session.tell(Reply::Error(Refusal::TooManyFunctions), out);
     }
 
     /// Lets replies leave whose turn has come; pauses, resumes or closes the session.

@@ -65,9 +65,16 @@ impl Replies {
         self.push(Entry::Survey(Box::new(survey)))
     }
 
-    /// A reply that needs no waiting, or comes unasked: behind the places taken so far.
-    pub(crate) fn line_up(&mut self, reply: Reply) {
+    /// A reply that needs no waiting, or comes unasked: behind the places taken so far. Gives it back if it may leave
+    /// at once.
+    #[must_use]
+    #[inline]
+    pub(crate) fn line_up(&mut self, reply: Reply) -> Option<Reply> {
+        if self.entries.is_empty() {
+            return Some(reply);
+        }
         self.push(Entry::Answered(reply));
+        None
     }
 
     /// A PRE_SLEEP stands here.
@@ -87,11 +94,20 @@ impl Replies {
         }
     }
 
-    /// Fills a place that waits; `None` says nothing.
-    pub(crate) fn fill(&mut self, place: Place, reply: Option<Reply>) {
+    /// Fills a place that waits; `None` says nothing. Gives the reply back if it may leave at once.
+    #[must_use]
+    #[inline]
+    pub(crate) fn fill(&mut self, place: Place, reply: Option<Reply>) -> Option<Reply> {
+        if place == self.front {
+            let waited = self.entries.pop_front();
+            assert!(matches!(waited, Some(Entry::Waiting | Entry::Survey(_))), "a place is answered once");
+            self.front = self.front.wrapping_add(1);
+            return reply;
+        }
         let entry = self.entry(place).expect("an answer has a place");
         assert!(matches!(entry, Entry::Waiting | Entry::Survey(_)), "a place is answered once");
         *entry = reply.map_or(Entry::Silent, Entry::Answered);
+        None
     }
 
     /// The survey at a place.
@@ -125,14 +141,14 @@ mod tests {
     fn answers_leave_in_request_order() {
         let mut replies = Replies::default();
         let (first, second) = (replies.take_place(), replies.take_place());
-        replies.line_up(Reply::NoJob);
-        replies.fill(second, None);
+        assert_eq!(replies.line_up(Reply::NoJob), None);
+        assert_eq!(replies.fill(second, None), None);
         assert_eq!(replies.next(), None);
-        replies.fill(first, Some(Reply::Noop));
-        assert_eq!(replies.next(), Some(Reply::Noop));
+        assert_eq!(replies.fill(first, Some(Reply::Noop)), Some(Reply::Noop));
         assert_eq!(replies.next(), Some(Reply::NoJob));
         assert_eq!(replies.next(), None);
         assert_eq!(replies.len(), 0);
+        assert_eq!(replies.line_up(Reply::NoJob), Some(Reply::NoJob));
     }
 
     #[test]
@@ -142,12 +158,11 @@ mod tests {
         replies.mark_nap();
         let submit = replies.take_place();
         assert!(!replies.wake(), "the grab before it is not answered");
-        replies.fill(grab, Some(Reply::NoJob));
-        assert_eq!(replies.next(), Some(Reply::NoJob));
+        assert_eq!(replies.fill(grab, Some(Reply::NoJob)), Some(Reply::NoJob));
         assert_eq!(replies.next(), Some(Reply::Noop));
         assert_eq!(replies.next(), None);
         assert!(replies.wake(), "only later ones wait");
-        replies.fill(submit, None);
+        assert_eq!(replies.fill(submit, None), None);
         assert_eq!(replies.next(), None);
     }
 }

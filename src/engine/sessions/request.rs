@@ -39,6 +39,8 @@ impl Sessions {
             }
         };
         match sound {
+            // What the other half of this shard has to say comes first, and is followed by the same.
+            Ok(()) if !out.local.is_empty() => {}
             Ok(()) => self.settle(id, out),
             Err(Hopeless) => self.finish(id, CloseReason::Malformed, out),
         }
@@ -68,8 +70,8 @@ impl Sessions {
             Request::ResetAbilities => self.reset_abilities(id, out),
             Request::MassDo { functions } => self.mass_do(id, functions, out),
             Request::SetClientId { id: client_id } => self.set_client_id(id, client_id),
-            Request::EchoReq { data } => self.line_up(id, Reply::Echo(copy(data))),
-            Request::OptionReq { option } => self.option(id, option),
+            Request::EchoReq { data } => self.tell(id, Reply::Echo(copy(data)), out),
+            Request::OptionReq { option } => self.option(id, option, out),
             Request::Submit(_)
             | Request::CanDoTimeout { .. }
             | Request::GetStatus { .. }
@@ -87,7 +89,7 @@ impl Sessions {
     /// The front end knows the answer to a request: it takes its turn.
     pub(crate) fn answer_in_turn(&mut self, id: SessionId, reply: Reply, out: &mut Outbox) {
         if self.welcome(id) {
-            self.line_up(id, reply);
+            self.tell(id, reply, out);
             self.settle(id, out);
         }
     }
@@ -102,9 +104,9 @@ impl Sessions {
         !session.finishing
     }
 
-    fn line_up(&mut self, id: SessionId, reply: Reply) {
+    fn tell(&mut self, id: SessionId, reply: Reply, out: &mut Outbox) {
         if let Some(session) = self.table.get_mut(id) {
-            session.replies.line_up(reply);
+            session.tell(reply, out);
         }
     }
 
@@ -112,7 +114,7 @@ impl Sessions {
         let too_long = submit.unique.len() > UNIQUE_MAX
             || submit.reducer.is_some_and(|reducer| reducer.len() > REDUCER_MAX);
         if too_long {
-            self.line_up(id, Reply::Error(Refusal::UniqueTooLarge));
+            self.tell(id, Reply::Error(Refusal::UniqueTooLarge), out);
             return Ok(());
         }
         let epoch = match submit.epoch {
@@ -142,7 +144,7 @@ impl Sessions {
     fn work(&mut self, id: SessionId, handle: &[u8], update: Work, out: &mut Outbox) {
         let Some(job) = self.policy.handle_prefix.parse(handle) else {
             out.counters.results_unknown += 1;
-            return self.line_up(id, Reply::Error(update.refusal()));
+            return self.tell(id, Reply::Error(update.refusal()), out);
         };
         let owner = self.topology.owner(job.slot());
         let Some(session) = self.table.get_mut(id) else { return };
@@ -154,7 +156,7 @@ impl Sessions {
     /// which then does not know the handle and waits for ever; we do not.
     fn work_fail(&mut self, id: SessionId, handle: &[u8], out: &mut Outbox) {
         if handle.len() > HANDLE_MAX {
-            return self.line_up(id, Reply::Error(Refusal::HandleTooLarge));
+            return self.tell(id, Reply::Error(Refusal::HandleTooLarge), out);
         }
         self.work(id, until_nul(handle), Work::Fail, out);
     }
@@ -165,7 +167,7 @@ impl Sessions {
         let Some(session) = self.table.get_mut(id) else { return };
         if session.abilities.len() >= most {
             out.counters.refused_abilities += 1;
-            return session.replies.line_up(Reply::Error(Refusal::TooManyAbilities));
+            return session.tell(Reply::Error(Refusal::TooManyAbilities), out);
         }
         let name = Bytes::copy_from_slice(function);
         session.add_ability(name.clone(), owner);
@@ -216,7 +218,7 @@ impl Sessions {
         }
         let handle = until_nul(handle);
         let Some(job) = self.policy.handle_prefix.parse(handle) else {
-            self.line_up(id, Reply::StatusUnknown(Bytes::copy_from_slice(handle)));
+            self.tell(id, Reply::StatusUnknown(Bytes::copy_from_slice(handle)), out);
             return Ok(());
         };
         let owner = self.topology.owner(job.slot());
@@ -235,16 +237,17 @@ impl Sessions {
         Ok(())
     }
 
-    fn option(&mut self, id: SessionId, option: &[u8]) {
+    fn option(&mut self, id: SessionId, option: &[u8], out: &mut Outbox) {
         let Some(session) = self.table.get_mut(id) else { return };
         // The only option there is; it cannot be turned off (gearmand 1.1.20).
         let known = option.eq_ignore_ascii_case(b"exceptions");
         session.exceptions |= known;
-        session.replies.line_up(if known {
+        let reply = if known {
             Reply::Option(Bytes::copy_from_slice(option))
         } else {
             Reply::Error(Refusal::UnknownOption)
-        });
+        };
+        session.tell(reply, out);
     }
 }
 

@@ -1,7 +1,9 @@
 //! One session: who is there, what it can do, whether it sleeps. Sessions of a shard stand in a table.
 use super::grab::Walk;
 use super::replies::Replies;
-use crate::event::Peer;
+use crate::event::{Peer, Reply};
+use crate::message::Place;
+use crate::outbox::Outbox;
 use crate::slot::{SessionId, ShardId, ShardSet};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -68,6 +70,22 @@ impl Session {
             walk: None,
             paused: false,
             finishing: false,
+        }
+    }
+
+    /// Tells the session something, behind the places taken so far.
+    #[inline]
+    pub(crate) fn tell(&mut self, reply: Reply, out: &mut Outbox) {
+        if let Some(reply) = self.replies.line_up(reply) {
+            out.reply(self.id, reply);
+        }
+    }
+
+    /// Answers the request at a place; `None` says nothing.
+    #[inline]
+    pub(crate) fn answer(&mut self, place: Place, reply: Option<Reply>, out: &mut Outbox) {
+        if let Some(reply) = self.replies.fill(place, reply) {
+            out.reply(self.id, reply);
         }
     }
 

@@ -18,7 +18,7 @@ impl Sessions {
             | Query::DropFunction { function } => Some(self.topology.owner(Slot::of(function))),
             Query::CancelJob { handle } => match self.policy.handle_prefix.parse(handle) {
                 Some(job) => Some(self.topology.owner(job.slot())),
-                None => return self.answer_at_once(id, query),
+                None => return self.answer_at_once(id, query, out),
             },
             _ => None,
         };
@@ -35,10 +35,10 @@ impl Sessions {
     }
 
     /// A query to which no shard has anything to say.
-    fn answer_at_once(&mut self, id: SessionId, query: Query) {
+    fn answer_at_once(&mut self, id: SessionId, query: Query, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(id) else { return };
         let report = query.empty_report();
-        session.replies.line_up(Reply::Report(Box::new((query, report))));
+        session.tell(Reply::Report(Box::new((query, report))), out);
     }
 
     pub(super) fn answer(&mut self, id: SessionId, place: Place, report: Report, out: &mut Outbox) {
@@ -60,7 +60,7 @@ impl Sessions {
         let empty = survey.query.empty_report();
         let report = core::mem::replace(&mut survey.report, empty);
         let reply = Reply::Report(Box::new((survey.query.clone(), report)));
-        session.replies.fill(place, Some(reply));
+        session.answer(place, Some(reply), out);
     }
 
     /// This shard's part of a report on sessions.
