@@ -102,10 +102,37 @@ impl Functions {
     /// The job that a worker would be given: the position of its registration, and the job. Abandoned jobs that
     /// stand before it are discarded.
     fn best(&mut self, ix: PartyIx, out: &mut Outbox) -> Option<(usize, JobIx)> {
+        // One look costs about eight times as much from the side of the functions, which are in no order.
+        let (ready, registered) =
+            (self.functions.ready_list().len(), self.parties.get(ix).registrations.len());
+        if 8 * ready < registered {
+            return self.best_of_few(ix, out);
+        }
         if self.policy.priority_first() {
             Priority::ALL.into_iter().find_map(|priority| self.best_of(ix, 1 << priority as u8, out))
         } else {
             self.best_of(ix, 0b111, out)
+        }
+    }
+
+    /// The same, from the side of the functions: for a worker that knows many of which few have something to do.
+    fn best_of_few(&mut self, ix: PartyIx, out: &mut Outbox) -> Option<(usize, JobIx)> {
+        let priority_first = self.policy.priority_first();
+        loop {
+            let known = self.functions.ready_list().iter().filter_map(|&function| {
+                let turn = self.parties.turn(ix, function)?;
+                let priority = priorities(self.functions.ready(function)).next()? as i64;
+                let rank = if priority_first { (priority, turn) } else { (turn, priority) };
+                Some((rank, function, turn))
+            });
+            let (_, function, turn) = known.min_by_key(|&(rank, ..)| rank)?;
+            // It may turn out that nobody wants what is there; then the function is not in the list any more, or
+            // not with this priority.
+            let ready = self.functions.ready(function);
+            let mask = if priority_first { 1 << ready.trailing_zeros() } else { ready };
+            if let Some(job) = self.first_wanted(function, mask, out) {
+                return self.parties.get(ix).position(turn).map(|at| (at, job));
+            }
         }
     }
 

@@ -56,6 +56,9 @@ impl Functions {
                 *registrations.entry(registration.function).or_insert(0) += registration.count;
             }
         }
+        let ready = self.functions.iter().filter(|&(ix, _)| self.functions.ready(ix) != 0).count();
+        assert_eq!(self.functions.ready_list().len(), ready);
+        assert!(self.functions.ready_list().iter().all(|&ix| self.functions.ready(ix) != 0));
         for (ix, function) in self.functions.iter() {
             assert_eq!(function.running, running.remove(&ix).unwrap_or(0));
             assert_eq!(function.queued().iter().sum::<u32>(), queued.remove(&ix).unwrap_or(0));

@@ -74,6 +74,10 @@ pub(crate) struct FunctionTable {
     functions: Vec<Option<Function>>,
     /// Per function a bit per priority whose queue is not empty: what a worker with many functions looks through.
     ready: Vec<u8>,
+    /// Functions with such a bit, in no order that matters: what a worker with very many functions looks through.
+    ready_list: Vec<FunctionIx>,
+    /// Where each of these stands in `ready_list`.
+    ready_at: Vec<u32>,
     names: HashTable<u32>,
     hasher: FixedState,
     vacant: Vec<u32>,
@@ -85,6 +89,8 @@ impl FunctionTable {
         FunctionTable {
             functions: Vec::new(),
             ready: Vec::new(),
+            ready_list: Vec::new(),
+            ready_at: Vec::new(),
             names: HashTable::new(),
             hasher: FixedState::with_seed(policy.hash_seed),
             vacant: Vec::new(),
@@ -119,6 +125,7 @@ impl FunctionTable {
             None => {
                 self.functions.push(function);
                 self.ready.push(0);
+                self.ready_at.push(0);
                 self.functions.len() as u32 - 1
             }
         };
@@ -162,7 +169,27 @@ impl FunctionTable {
         let bit = 1 << priority as u8;
         let some = self.get(ix).queues[priority as usize].len() > 0;
         let ready = &mut self.ready[ix.0 as usize];
-        *ready = if some { *ready | bit } else { *ready & !bit };
+        let before = *ready;
+        *ready = if some { before | bit } else { before & !bit };
+        match (before, *ready) {
+            (0, 1..) => {
+                self.ready_at[ix.0 as usize] = self.ready_list.len() as u32;
+                self.ready_list.push(ix);
+            }
+            (1.., 0) => {
+                let at = self.ready_at[ix.0 as usize];
+                self.ready_list.swap_remove(at as usize);
+                if let Some(&moved) = self.ready_list.get(at as usize) {
+                    self.ready_at[moved.0 as usize] = at;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Functions that have something in a queue.
+    pub(crate) fn ready_list(&self) -> &[FunctionIx] {
+        &self.ready_list
     }
 
     /// Every function, in no order that may be shown.

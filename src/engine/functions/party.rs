@@ -123,7 +123,7 @@ impl Party {
     }
 
     /// Where the registration with this turn stands.
-    fn position(&self, turn: i64) -> Option<usize> {
+    pub(crate) fn position(&self, turn: i64) -> Option<usize> {
         self.registrations.binary_search_by_key(&turn, |r| r.turn).ok()
     }
 }
@@ -214,6 +214,11 @@ impl Parties {
         let turn = self.turns.remove(&(ix, function))?;
         let party = self.get_mut(ix);
         party.position(turn).and_then(|at| party.registrations.remove(at))
+    }
+
+    /// The turn of a party's registration for a function.
+    pub(crate) fn turn(&self, ix: PartyIx, function: FunctionIx) -> Option<i64> {
+        self.turns.get(&(ix, function)).copied()
     }
 
     /// The registration of a party for a function.
