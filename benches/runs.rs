@@ -1,0 +1,148 @@
+//! Fixed runs of one engine, shared by `engine.rs` (how long) and `instructions.rs` (how many instructions). Each
+//! run does its work `jobs` times; what it does is the same on every machine.
+use ringgear_engine::slot::{HandlePrefix, SessionId, ShardId, Topology};
+use ringgear_engine::{Engine, Epoch, Input, Instant, Now, Output, Peer, Policy, Reply};
+use ringgear_protocol::{GrabKind, Priority, Request, Submit};
+use std::hint::black_box;
+use std::sync::Arc;
+
+/// A run: its name, and what it does.
+pub(crate) type Run = (&'static str, fn(jobs: u32) -> Bench);
+
+/// All runs, in the order in which they are reported.
+pub(crate) const RUNS: [Run; 8] = [
+    ("submit-background", |_| Bench::new(1, 0).doing(Bench::submit_background)),
+    ("submit-unique", |_| Bench::new(1, 0).doing(Bench::submit_unique)),
+    ("coalesce", |_| Bench::new(1, 0).doing(Bench::coalesce)),
+    ("foreground", |_| Bench::new(1, 1).doing(Bench::foreground)),
+    ("foreground-100-functions", |_| Bench::new(100, 1).doing(Bench::foreground)),
+    ("foreground-10000-functions", |_| Bench::new(10_000, 1).doing(Bench::foreground)),
+    ("foreground-10000-sleepers", |_| Bench::new(1, 10_000).doing(Bench::woken)),
+    ("drain-unique", |jobs| Bench::new(1, 1).filled(jobs).doing(Bench::grab_and_complete)),
+];
+
+const NOW: Now = Now { instant: Instant(1_000_000_000), epoch: Epoch(1_700_000_000_000) };
+const WORKLOAD: [u8; 100] = [b'x'; 100];
+
+/// An engine with one client, some workers that know all functions, and what a run does once for each job.
+pub(crate) struct Bench {
+    engine: Engine,
+    prefix: HandlePrefix,
+    client: SessionId,
+    workers: Vec<SessionId>,
+    functions: Vec<Vec<u8>>,
+    count: u64,
+    step: fn(&mut Bench),
+}
+
+impl Bench {
+    fn new(functions: usize, workers: u32) -> Bench {
+        let prefix = HandlePrefix::new(b"H:bench").expect("a short prefix");
+        let policy = Arc::new(Policy::new(prefix.clone()));
+        let session = |index| SessionId::new(ShardId(0), index, 1);
+        let mut bench = Bench {
+            engine: Engine::new(ShardId(0), Topology::new(1), policy),
+            prefix,
+            client: session(0),
+            workers: (1..=workers).map(session).collect(),
+            functions: (0..functions).map(|n| format!("function-{n:05}").into_bytes()).collect(),
+            count: 0,
+            step: |_| {},
+        };
+        let peer = Peer { descriptor: 3, address: [127, 0, 0, 1].into() };
+        bench.give(Input::Opened(bench.client, peer));
+        for worker in bench.workers.clone() {
+            bench.give(Input::Opened(worker, peer));
+            for function in bench.functions.clone() {
+                bench.give(Input::Request(worker, Request::CanDo { function: &function }));
+            }
+            bench.give(Input::Request(worker, Request::PreSleep));
+        }
+        bench
+    }
+
+    fn doing(mut self, step: fn(&mut Bench)) -> Bench {
+        self.step = step;
+        self
+    }
+
+    fn filled(mut self, jobs: u32) -> Bench {
+        (0..jobs).for_each(|_| self.submit_unique());
+        self
+    }
+
+    /// Does the work of one job.
+    pub(crate) fn step(&mut self) {
+        (self.step)(self);
+    }
+
+    /// Gives an event; returns the last reply.
+    fn give(&mut self, input: Input<'_>) -> Option<(SessionId, Reply)> {
+        self.engine.handle(NOW, input);
+        let mut last = None;
+        while let Some(output) = self.engine.output() {
+            if let Output::Reply(to, reply) = output {
+                last = Some((to, reply));
+            }
+        }
+        last
+    }
+
+    fn submit(&mut self, unique: &[u8], background: bool) -> Option<(SessionId, Reply)> {
+        let at = self.count as usize % self.functions.len();
+        let function = std::mem::take(&mut self.functions[at]);
+        let submit = Submit {
+            function: &function,
+            unique,
+            workload: &WORKLOAD,
+            priority: Priority::Normal,
+            background,
+            epoch: None,
+            reducer: None,
+        };
+        let reply = self.give(Input::Request(self.client, Request::Submit(submit)));
+        self.functions[at] = function;
+        self.count += 1;
+        reply
+    }
+
+    fn submit_background(&mut self) {
+        black_box(self.submit(b"", true));
+    }
+
+    fn submit_unique(&mut self) {
+        let unique = format!("{:036}", self.count);
+        black_box(self.submit(unique.as_bytes(), true));
+    }
+
+    fn coalesce(&mut self) {
+        black_box(self.submit(b"always-the-same", true));
+    }
+
+    fn foreground(&mut self) {
+        self.submit(b"", false);
+        self.grab_and_complete();
+    }
+
+    fn grab_and_complete(&mut self) {
+        let worker = self.workers[0];
+        self.work(worker);
+    }
+
+    fn work(&mut self, worker: SessionId) {
+        let grabbed = self.give(Input::Request(worker, Request::Grab(GrabKind::Unique)));
+        let Some((_, Reply::Assigned(assignment))) = grabbed else { panic!("a job was queued") };
+        let handle = self.prefix.handle(assignment.job);
+        let complete = Request::WorkComplete { handle: &handle, result: &WORKLOAD };
+        black_box(self.give(Input::Request(worker, complete)));
+    }
+
+    /// A job for one of many sleepers: it is woken, takes the job, and sleeps again.
+    fn woken(&mut self) {
+        // NOOP leaves before JOB_CREATED; whom it was for is found by who sleeps longest.
+        let worker = self.workers[self.count as usize % self.workers.len()];
+        self.submit(b"", false);
+        self.work(worker);
+        self.give(Input::Request(worker, Request::PreSleep));
+    }
+}
