@@ -1,0 +1,153 @@
+//! The command line.
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Measures a Gearman job server: starts clients and its own workers, keeps to a schedule, checks every job,
+/// and says what it found and what limited it.
+///
+/// Without arguments it spends 30 seconds on the job server at 127.0.0.1:4730, or on a Ringgear that it
+/// starts itself when nothing listens there.
+#[derive(Debug, Parser)]
+#[command(name = "ringgear-load", version, max_term_width = 110, args_conflicts_with_subcommands = true)]
+pub(crate) struct Arguments {
+    /// What else to do.
+    #[command(subcommand)]
+    pub(crate) command: Option<Verb>,
+    /// A run.
+    #[command(flatten)]
+    pub(crate) run: Run,
+}
+
+/// Everything but a run.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Lists the plans that can be run by name.
+    Plans,
+    /// Prints a plan as it would be carried out.
+    Show {
+        /// Which, and what to change in it.
+        #[command(flatten)]
+        plan: PlanArguments,
+    },
+    /// Compares two results of the same plan on the same machine, given by their folders.
+    Compare {
+        /// The folder of the first result.
+        a: PathBuf,
+        /// The folder of the second.
+        b: PathBuf,
+    },
+    /// Measures the load generator itself, against an echo in this process: its own ceiling.
+    SelfTest {
+        /// Seconds for each load.
+        #[arg(long, default_value_t = 2.0)]
+        seconds: f64,
+    },
+}
+
+/// Which plan, and what to change in it.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct PlanArguments {
+    /// The name of a plan (see `plans`) or the path of a TOML file.
+    pub(crate) plan: Option<String>,
+    /// Length of every measured phase that has one, in seconds.
+    #[arg(long)]
+    pub(crate) seconds: Option<f64>,
+    /// Jobs of every group of clients that counts them.
+    #[arg(long)]
+    pub(crate) jobs: Option<u64>,
+    /// Jobs per second of all open loops of a phase together; turns closed loops into open ones.
+    #[arg(long, conflicts_with = "closed")]
+    pub(crate) rate: Option<f64>,
+    /// Closed loop: every client sends its next job when one is answered. Latency then says nothing about
+    /// users who do not wait for each other.
+    #[arg(long)]
+    pub(crate) closed: bool,
+    /// Closed loop: jobs in flight on each connection.
+    #[arg(long, requires = "closed", default_value_t = 1)]
+    pub(crate) depth: u32,
+    /// The seed of arrivals, sizes, functions and payloads.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Changes anything in the plan, such as `phases.0.seconds=3` or `clients.payload=1000`; a name without
+    /// numbers means all phases and groups.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+/// A run, a comparison of two job servers or a sweep.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Which plan.
+    #[command(flatten)]
+    pub(crate) plan: PlanArguments,
+    /// The job server.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:4730")]
+    pub(crate) server: String,
+    /// Its process id; found by its port where that is permitted.
+    #[arg(long, value_name = "PID")]
+    pub(crate) server_pid: Option<u32>,
+    /// Starts the job server for each run, and ends it; `{port}` stands for its port.
+    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["server", "server_pid"])]
+    pub(crate) server_command: Option<String>,
+    /// What the job server is called in the result.
+    #[arg(long, value_name = "NAME", default_value = "server")]
+    pub(crate) label: String,
+    /// The commit that it was built from, to be kept in the result.
+    #[arg(long, value_name = "COMMIT")]
+    pub(crate) commit: Option<String>,
+    /// Another job server to compare with: the plan runs on both in turn.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) against: Option<String>,
+    /// Starts the other job server for each run, and ends it.
+    #[arg(long, value_name = "COMMAND", conflicts_with = "against")]
+    pub(crate) against_command: Option<String>,
+    /// What the other job server is called.
+    #[arg(long, value_name = "NAME", default_value = "against")]
+    pub(crate) against_label: String,
+    /// How often the plan runs on each of the two.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) rounds: u32,
+    /// The cores for job servers that are started here, such as `0` or `0,1`.
+    #[arg(long, value_name = "CORES", value_delimiter = ',')]
+    pub(crate) server_core: Vec<usize>,
+    /// The cores for the load threads, in turn.
+    #[arg(long, value_name = "CORES", value_delimiter = ',')]
+    pub(crate) load_core: Vec<usize>,
+    /// Load threads; as many as `--load-core` has cores, otherwise one for every two cores.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) threads: Option<u16>,
+    /// Microseconds before a job is due from which on a load thread does not sleep any more.
+    #[arg(long, value_name = "MICROSECONDS", default_value_t = 50)]
+    pub(crate) spin: u64,
+    /// Seconds without any progress after which what is missing counts as lost.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
+    pub(crate) patience: f64,
+    /// Writes the result into this folder: JSON, histograms, a Markdown row, plots.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Finds the highest rate whose p99 is within `--p99`, and draws the way there.
+    #[arg(long, conflicts_with_all = ["closed", "against", "against_command"])]
+    pub(crate) sweep: bool,
+    /// Sweep: the bound on the 99th percentile of response time, in milliseconds.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 5.0)]
+    pub(crate) p99: f64,
+    /// Prints no live line.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+        let arguments = Arguments::try_parse_from(["ringgear-load", "shazam", "--rate", "10"]).unwrap();
+        assert_eq!(arguments.run.plan.plan.as_deref(), Some("shazam"));
+        assert!(Arguments::try_parse_from(["ringgear-load", "plans"]).unwrap().command.is_some());
+        assert!(Arguments::try_parse_from(["ringgear-load", "x", "--depth", "3"]).is_err());
+    }
+}

@@ -1,0 +1,146 @@
+//! What must never happen to a job, counted; and the memory that it takes to notice.
+use std::collections::VecDeque;
+use std::ops::AddAssign;
+
+use serde::{Deserialize, Serialize};
+
+/// What went wrong. All of it must be 0, strangers excepted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Tally {
+    /// Submitted or accepted, and never seen again.
+    pub(crate) lost: u64,
+    /// Given to workers twice, or answered twice.
+    pub(crate) doubled: u64,
+    /// Workload, result or unique differ from what was sent.
+    pub(crate) altered: u64,
+    /// At a worker that cannot do the function, under another function's name, or a result at another client
+    /// or under another handle.
+    pub(crate) misdelivered: u64,
+    /// Taken before an older job of the same client, function and priority, or a result before its
+    /// JOB_CREATED.
+    pub(crate) out_of_order: u64,
+    /// Answered ERROR, or failed although no worker failed it.
+    pub(crate) refused: u64,
+    /// Connections that the job server closed.
+    pub(crate) closed: u64,
+    /// Jobs of other runs that the job server gave to our workers. No error, but the figures contain them.
+    pub(crate) strangers: u64,
+}
+
+impl Tally {
+    /// True if nothing went wrong.
+    pub(crate) fn is_clean(&self) -> bool {
+        let Tally { lost, doubled, altered, misdelivered, out_of_order, refused, closed, strangers: _ } =
+            *self;
+        lost + doubled + altered + misdelivered + out_of_order + refused + closed == 0
+    }
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Tally) {
+        self.lost += other.lost;
+        self.doubled += other.doubled;
+        self.altered += other.altered;
+        self.misdelivered += other.misdelivered;
+        self.out_of_order += other.out_of_order;
+        self.refused += other.refused;
+        self.closed += other.closed;
+        self.strangers += other.strangers;
+    }
+}
+
+/// Which jobs of one client connection reached a worker. Its size is the distance between the oldest that did
+/// not and the newest that did, in bits.
+#[derive(Debug, Default)]
+pub(crate) struct Delivered {
+    /// The number of the first bit of `words`, a multiple of 64; every job before it was delivered.
+    base: u64,
+    words: VecDeque<u64>,
+}
+
+impl Delivered {
+    /// Notes that job `seq` was delivered; false if it had been before.
+    pub(crate) fn mark(&mut self, seq: u64) -> bool {
+        let Some(at) = seq.checked_sub(self.base) else {
+            return false;
+        };
+        let (word, bit) = ((at / 64) as usize, 1 << (at % 64));
+        if word >= self.words.len() {
+            self.words.resize(word + 1, 0);
+        }
+        let first = self.words[word] & bit == 0;
+        self.words[word] |= bit;
+        while self.words.front() == Some(&u64::MAX) {
+            self.words.pop_front();
+            self.base += 64;
+        }
+        first
+    }
+}
+
+/// The last job that one worker got of each stream: the jobs of one client connection, one function and
+/// one priority. The job server hands those out first in, first out, so each worker must see them in order.
+#[derive(Debug)]
+pub(crate) struct Order {
+    /// By stream, the number of the last job plus 1. Made with the first job, as most sleeping workers never
+    /// get one.
+    last: Vec<u64>,
+    streams: usize,
+}
+
+/// The most streams that are watched per worker group, over all its workers.
+pub(crate) const STREAMS_MAX: usize = 16 << 20;
+
+impl Order {
+    /// For a worker of a group of `workers`. Watches nothing if that took too much memory.
+    pub(crate) fn new(streams: usize, workers: usize) -> Order {
+        let watched = streams.saturating_mul(workers) <= STREAMS_MAX;
+        Order { last: Vec::new(), streams: if watched { streams } else { 0 } }
+    }
+
+    /// Notes that job `seq` of `stream` came; false if a younger one had come before.
+    #[inline]
+    pub(crate) fn mark(&mut self, stream: usize, seq: u64) -> bool {
+        if self.last.is_empty() {
+            self.last.resize(self.streams, 0);
+        }
+        match self.last.get_mut(stream) {
+            Some(last) if *last > seq => false,
+            Some(last) => {
+                *last = seq + 1;
+                true
+            }
+            None => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_job_is_delivered_once() {
+        let mut delivered = Delivered::default();
+        for seq in (0..1000).rev() {
+            assert!(delivered.mark(seq));
+        }
+        assert!(delivered.words.len() <= 1);
+        assert!(!delivered.mark(0));
+        assert!(!delivered.mark(999));
+        assert!(delivered.mark(5000));
+        assert!(!delivered.mark(5000));
+    }
+
+    #[test]
+    fn streams_are_watched_apart() {
+        let mut order = Order::new(2, 1);
+        assert!(order.mark(0, 5));
+        assert!(order.mark(1, 3));
+        assert!(order.mark(0, 6));
+        assert!(!order.mark(0, 6));
+        assert!(!order.mark(0, 2));
+        assert!(order.mark(1, 9));
+        assert!(Order::new(1 << 20, 1 << 20).mark(7, 1));
+    }
+}

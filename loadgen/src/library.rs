@@ -1,0 +1,44 @@
+//! The plans that can be run by name. They are files of the source, so that a name means the same plan
+//! wherever the program runs.
+use std::fs;
+
+use crate::plan::Plan;
+
+macro_rules! plans {
+    ($($name:literal),+ $(,)?) => {
+        /// Name and text of every plan, the scenarios first, then the measuring loads.
+        pub(crate) const PLANS: &[(&str, &str)] =
+            &[$(($name, include_str!(concat!("../plans/", $name, ".toml")))),+];
+    };
+}
+
+plans! {
+    "verdict", "shazam", "etsy", "dealnews", "thumbnails", "logger", "batch", "functions", "sleepers", "idle",
+    "drain", "uniques", "noisy",
+    "flood", "flood-uniques", "foreground", "foreground-grabs8", "one-deep", "thousand", "functions-all",
+    "functions-split", "drain-uniques", "steady",
+}
+
+/// What runs without arguments.
+pub(crate) const DEFAULT: &str = "verdict";
+
+/// The text of a plan, by name or path.
+pub(crate) fn text(name: &str) -> Result<String, String> {
+    if let Some((_, text)) = PLANS.iter().find(|(known, _)| *known == name) {
+        return Ok((*text).to_owned());
+    }
+    if !name.contains(['.', '/']) {
+        return Err(format!("there is no plan {name}; `ringgear-load plans` lists them"));
+    }
+    fs::read_to_string(name).map_err(|error| format!("{name}: {error}"))
+}
+
+/// Every plan with its sentence.
+pub(crate) fn list() -> String {
+    let mut lines = String::new();
+    for (name, text) in PLANS {
+        let about = toml::from_str::<Plan>(text).map_or_else(|error| error.to_string(), |plan| plan.about);
+        lines.push_str(&format!("{name:<18} {about}\n"));
+    }
+    lines
+}

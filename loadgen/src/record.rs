@@ -1,0 +1,130 @@
+//! Latencies of one load thread, between two ticks. Whole histograms travel to the reporter, so that the
+//! loop that measures neither merges nor allocates.
+use hdrhistogram::Histogram;
+
+/// The largest latency that is told apart from others, in nanoseconds: an hour.
+pub(crate) const LATENCY_MAX: u64 = 3_600_000_000_000;
+
+/// A histogram of nanoseconds with three significant digits.
+pub(crate) fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LATENCY_MAX, 3).expect("the bounds are sound")
+}
+
+/// What a latency ends with. It begins with the submission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Span {
+    /// JOB_CREATED at the client.
+    Created,
+    /// JOB_ASSIGN at our worker.
+    Worker,
+    /// The result at the client.
+    Result,
+}
+
+impl Span {
+    /// All of them, in the order in which they happen.
+    pub(crate) const ALL: [Span; 3] = [Span::Created, Span::Worker, Span::Result];
+
+    /// As a person reads it.
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Span::Created => "submit→JOB_CREATED",
+            Span::Worker => "submit→worker",
+            Span::Result => "submit→result",
+        }
+    }
+
+    /// As a file is called.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Span::Created => "created",
+            Span::Worker => "worker",
+            Span::Result => "result",
+        }
+    }
+}
+
+/// The same latencies, counted twice.
+#[derive(Clone, Debug)]
+pub(crate) struct Pair {
+    /// From the time that the schedule intended: what a user would have felt.
+    pub(crate) response: Histogram<u64>,
+    /// From the time that it was really sent: what the job server can see. Empty in a closed loop,
+    /// where both are the same.
+    pub(crate) service: Histogram<u64>,
+}
+
+/// The latencies of one group of clients, by [`Span`].
+pub(crate) type Spans = [Pair; 3];
+
+fn spans() -> Box<Spans> {
+    Box::new(std::array::from_fn(|_| Pair { response: histogram(), service: histogram() }))
+}
+
+/// Everything that one thread measured since the last tick.
+#[derive(Clone, Debug)]
+pub(crate) struct Recorder {
+    /// By group of clients; made when the first latency of a group comes.
+    pub(crate) groups: Vec<Option<Box<Spans>>>,
+    /// How long after the intended time an open loop sent, the job server not being the cause.
+    pub(crate) timer_error: Histogram<u64>,
+}
+
+impl Recorder {
+    /// An empty one for so many groups.
+    pub(crate) fn new(groups: usize) -> Recorder {
+        Recorder { groups: vec![None; groups], timer_error: histogram() }
+    }
+
+    /// A latency of a closed loop, or of an open one if `open`.
+    #[inline]
+    pub(crate) fn record(
+        &mut self,
+        group: usize,
+        span: Span,
+        open: bool,
+        now: u64,
+        intended: u64,
+        sent: u64,
+    ) {
+        let pair = &mut self.groups[group].get_or_insert_with(spans)[span as usize];
+        pair.response.saturating_record(now.saturating_sub(intended));
+        if open {
+            pair.service.saturating_record(now.saturating_sub(sent));
+        }
+    }
+
+    /// Adds what another recorder has.
+    pub(crate) fn merge(&mut self, other: &Recorder) {
+        add(&mut self.timer_error, &other.timer_error);
+        for (mine, theirs) in self.groups.iter_mut().zip(&other.groups) {
+            let Some(theirs) = theirs else { continue };
+            for (mine, theirs) in mine.get_or_insert_with(spans).iter_mut().zip(theirs.iter()) {
+                add(&mut mine.response, &theirs.response);
+                add(&mut mine.service, &theirs.service);
+            }
+        }
+    }
+
+    /// Empties it and keeps its memory.
+    pub(crate) fn clear(&mut self) {
+        reset(&mut self.timer_error);
+        for pair in self.groups.iter_mut().flatten().flat_map(|spans| spans.iter_mut()) {
+            reset(&mut pair.response);
+            reset(&mut pair.service);
+        }
+    }
+}
+
+/// Adds one histogram to another with the same bounds; most are empty, and adding costs their full length.
+pub(crate) fn add(to: &mut Histogram<u64>, from: &Histogram<u64>) {
+    if !from.is_empty() {
+        to.add(from).expect("all histograms have the same bounds");
+    }
+}
+
+fn reset(histogram: &mut Histogram<u64>) {
+    if !histogram.is_empty() {
+        histogram.reset();
+    }
+}
