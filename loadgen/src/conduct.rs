@@ -273,8 +273,9 @@ impl Play<'_> {
             if (Counts { spun: 0, ..counts }) != (Counts { spun: 0, ..last }) || now < start {
                 (last, moved) = (counts, now.max(start));
             }
-            let over = (counts.submitting == 0 || self.phase.clients.is_empty()) && now >= stop.min(limit);
-            let over = over || (counts.submitting == 0 && self.phase.seconds.is_none());
+            // Nothing moves, nobody works, and yet something is missing.
+            let missing = counts.outstanding > 0 || self.phase.drain && self.in_queues(&counts, queued) > 0;
+            let over = missing && counts.held == 0 && now > start;
             if over && now.saturating_sub(moved) > (self.setting.patience * 1e9) as u64 {
                 // A busy job server may need longer for one answer. One that answers has nothing left.
                 if crate::server::version(self.setting.server).is_some() {
@@ -299,12 +300,16 @@ impl Play<'_> {
     }
 
     fn is_done(&self, counts: &Counts, queued: &Queued, now: u64, stop: u64) -> bool {
-        let created = queued.created + counts.created_background;
-        let delivered = queued.delivered + counts.delivered_background;
         (self.phase.seconds.is_none() || now >= stop)
             && counts.submitting == 0
             && counts.outstanding == 0
-            && (!self.phase.drain || (delivered >= created && counts.held == 0))
+            && (!self.phase.drain || (self.in_queues(counts, queued) == 0 && counts.held == 0))
+    }
+
+    /// Background jobs that were accepted, in this phase or earlier ones, and not taken yet.
+    fn in_queues(&self, counts: &Counts, queued: &Queued) -> u64 {
+        let created = queued.created + counts.created_background;
+        created.saturating_sub(queued.delivered + counts.delivered_background)
     }
 
     /// The connections of the phase, dealt to the load threads in turn.

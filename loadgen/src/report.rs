@@ -33,6 +33,62 @@ pub(crate) fn block(outcome: &Outcome) -> String {
     text
 }
 
+/// A run in one line.
+pub(crate) fn line(outcome: &Outcome) -> String {
+    let phases = outcome.measured().map(|phase| {
+        let cpu =
+            phase.server.map_or(String::new(), |server| format!(", {:.2} µs CPU a job", server.cpu_per_job));
+        format!("{}: {} jobs/s{cpu}", phase.name, count(phase.rate))
+    });
+    let failed = if outcome.tally.is_clean() { "" } else { " FAILED" };
+    format!("{}: {}{failed}", outcome.label, phases.collect::<Vec<_>>().join("; "))
+}
+
+/// The result as a Markdown page: a row for each measured phase, and the block below it.
+pub(crate) fn markdown(outcome: &Outcome) -> String {
+    format!("# {}: {}\n\n{}\n```text{}```\n", outcome.plan.name, outcome.label, rows(outcome), block(outcome))
+}
+
+/// A Markdown table with a row for each measured phase.
+pub(crate) fn rows(outcome: &Outcome) -> String {
+    let mut text = "| plan | phase | server | jobs/s | CPU µs a job | switches a job | resident peak | latency | p50 µs | p90 | p99 \
+                    | p99.9 | max | limited by |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n"
+        .to_owned();
+    for phase in outcome.measured() {
+        let server = phase.server.as_ref();
+        let cell = |cell: Option<String>| cell.unwrap_or_else(|| "?".to_owned());
+        // Of the first group the latency that ends last.
+        let span = phase.groups.first().and_then(|group| group.spans.last());
+        let latency = span.map(|span| span.response);
+        let micros =
+            |pick: fn(&Percentiles) -> f64| latency.as_ref().map_or("-".to_owned(), |all| count(pick(all)));
+        let kind = match phase.groups.first() {
+            Some(group) if group.open => "open",
+            _ => "closed",
+        };
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} {} | {} | {} | {} | {} | {} ({kind}) | {} | {} | {} | {} | {} | {:?} |",
+            outcome.plan.name,
+            phase.name,
+            outcome.label,
+            outcome.server.version.as_deref().unwrap_or(""),
+            count(phase.rate),
+            cell(server.map(|server| format!("{:.2}", server.cpu_per_job))),
+            cell(server.map(|server| format!("{:.3}", server.waits_per_job + server.preemptions_per_job))),
+            cell(server.map(|server| bytes(server.rss_peak))),
+            span.map_or("-", |span| span.span.as_str()),
+            micros(|all| all.p50),
+            micros(|all| all.p90),
+            micros(|all| all.p99),
+            micros(|all| all.p999),
+            micros(|all| all.max),
+            phase.limit,
+        );
+    }
+    text
+}
+
 fn phase(phase: &PhaseOutcome) -> String {
     let mut text = format!("\n{}", phase.name);
     let what = match phase.counted {

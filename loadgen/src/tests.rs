@@ -1,0 +1,206 @@
+//! Whole runs against a stand-in that behaves, and against every way in which it does not. No test asks how
+//! fast anything is.
+use crate::conduct::{Finding, Setting, conduct};
+use crate::plan::Plan;
+use crate::progress::Progress;
+use crate::record::Span;
+use crate::standin::{Fault, StandIn};
+
+const FOREGROUND: &str = "
+    [[phases]]
+    name = 'foreground'
+    limit = 30
+    [[phases.clients]]
+    count = 4
+    closed = 8
+    jobs = 2000
+    unique = 'uuid'
+    functions = 3
+    payload = { uniform = { min = 40, max = 4000 } }
+    [[phases.workers]]
+    count = 3
+    functions = 3
+    grabs = 2
+    result = { choice = [[40, 9], [100_000, 1]] }
+";
+
+const BACKGROUND: &str = "
+    [[phases]]
+    name = 'fill'
+    limit = 30
+    [[phases.clients]]
+    count = 4
+    closed = 8
+    jobs = 2000
+    background = true
+    [[phases]]
+    name = 'drain'
+    drain = true
+    limit = 30
+    [[phases.workers]]
+    count = 3
+    grabs = 4
+";
+
+fn run(fault: Fault, phases: &str) -> Finding {
+    run_on(fault, phases, 1)
+}
+
+fn run_on(fault: Fault, phases: &str, threads: usize) -> Finding {
+    let stand_in = StandIn::start(fault).unwrap();
+    let plan: Plan = toml::from_str(&format!("name = 'test'\nabout = 'A test.'\n{phases}")).unwrap();
+    assert_eq!(crate::bounds::flaw(&plan), None);
+    let setting = Setting {
+        label: "stand-in".to_owned(),
+        server: stand_in.address(),
+        pid: Some(std::process::id()),
+        commit: None,
+        threads,
+        cores: vec![],
+        spin: 0,
+        patience: 0.5,
+    };
+    conduct(&plan, &setting, &mut Progress::new("test", true)).unwrap()
+}
+
+#[test]
+fn a_job_server_that_behaves_is_found_to() {
+    for threads in [1, 2] {
+        let outcome = run_on(Fault::None, FOREGROUND, threads).outcome;
+        assert!(outcome.tally.is_clean(), "{:?}", outcome.tally);
+        assert!(outcome.finished());
+        assert_eq!(outcome.phases[0].jobs, 2000);
+        assert_eq!(outcome.server.version.as_deref(), Some("stand-in"));
+        let spans: Vec<&str> =
+            outcome.phases[0].groups[0].spans.iter().map(|span| span.span.as_str()).collect();
+        assert_eq!(spans, ["created", "worker", "result"]);
+        for span in &outcome.phases[0].groups[0].spans {
+            assert_eq!(span.response.count, 2000);
+        }
+
+        let outcome = run_on(Fault::None, BACKGROUND, threads).outcome;
+        assert!(outcome.tally.is_clean(), "{:?}", outcome.tally);
+        assert_eq!((outcome.phases[0].jobs, outcome.phases[1].jobs, outcome.left), (2000, 2000, 0));
+    }
+}
+
+#[test]
+fn every_fault_is_seen() {
+    let tally = |fault, phases| run(fault, phases).outcome.tally;
+    let lost = tally(Fault::Lose, BACKGROUND);
+    assert_eq!(lost.lost, 40, "{lost:?}");
+    assert!(tally(Fault::Lose, FOREGROUND).lost > 0);
+
+    let doubled = tally(Fault::Double, BACKGROUND);
+    assert_eq!(doubled.doubled, 40, "{doubled:?}");
+    assert!(tally(Fault::Double, FOREGROUND).doubled > 0);
+
+    let altered = tally(Fault::AlterWorkload, BACKGROUND);
+    assert_eq!(altered.altered, 40, "{altered:?}");
+    let altered = tally(Fault::AlterResult, FOREGROUND);
+    assert_eq!((altered.altered, altered.lost), (40, 0), "{altered:?}");
+
+    assert_eq!(tally(Fault::Misname, BACKGROUND).misdelivered, 40);
+    let misdelivered = tally(Fault::Misdeliver, FOREGROUND);
+    assert!(misdelivered.misdelivered > 0 && misdelivered.lost > 0, "{misdelivered:?}");
+
+    assert!(tally(Fault::Reorder, BACKGROUND).out_of_order > 0);
+    assert_eq!(tally(Fault::Refuse, FOREGROUND).refused, 40);
+    let closed = tally(Fault::Close, FOREGROUND);
+    assert_eq!(closed.closed, 1, "{closed:?}");
+}
+
+/// The open loop: who waits is not asked whether he likes to.
+#[test]
+fn a_stall_shows_in_response_time_and_not_in_service_time() {
+    let plan = "
+        [[phases]]
+        name = 'open'
+        seconds = 1
+        limit = 30
+        [[phases.clients]]
+        count = 1
+        rate = 500
+        arrivals = 'constant'
+        outstanding = 1
+        background = true
+    ";
+    let finding = run(Fault::Stall, plan);
+    assert!(finding.outcome.tally.is_clean());
+    let spans = finding.recorders[0].groups[0].as_ref().unwrap();
+    let created = &spans[Span::Created as usize];
+    assert_eq!(created.response.len(), 500);
+    // 300 ms of 1000 stand still, and what was due then waits up to that long. One job alone saw it.
+    let slow = |histogram: &hdrhistogram::Histogram<u64>| histogram.count_between(100_000_000, u64::MAX);
+    assert!(slow(&created.response) > 80, "{}", slow(&created.response));
+    assert_eq!(slow(&created.service), 1);
+}
+
+#[test]
+fn a_job_server_that_is_not_there_is_an_error() {
+    let stand_in = StandIn::start(Fault::None).unwrap();
+    let server = stand_in.address();
+    drop(stand_in);
+    let plan: Plan = toml::from_str(&format!("name = 'test'\nabout = 'A test.'\n{FOREGROUND}")).unwrap();
+    let setting = Setting {
+        label: String::new(),
+        server,
+        pid: None,
+        commit: None,
+        threads: 1,
+        cores: vec![],
+        spin: 0,
+        patience: 0.5,
+    };
+    assert!(conduct(&plan, &setting, &mut Progress::new("test", true)).is_err());
+}
+
+#[test]
+fn large_jobs_service_times_and_idle_connections() {
+    let plan = "
+        [[phases]]
+        name = 'large'
+        seconds = 1
+        idle = 50
+        limit = 30
+        [[phases.clients]]
+        count = 2
+        rate = 20
+        payload = 1_000_000
+        outstanding = 4
+        [[phases.clients]]
+        name = 'late'
+        count = 1
+        closed = 2
+        jobs = 10
+        start = 0.3
+        priority = 'high'
+        [[phases.workers]]
+        count = 4
+        service = { uniform = { min = 1, max = 20 } }
+        result = 300_000
+    ";
+    let outcome = run(Fault::None, plan).outcome;
+    assert!(outcome.tally.is_clean(), "{:?}", outcome.tally);
+    assert!(outcome.finished());
+    assert_eq!(outcome.phases[0].connections, 57);
+    let late = outcome.phases[0].groups.iter().find(|group| group.name == "late").unwrap();
+    assert_eq!(late.spans.last().unwrap().response.count, 10);
+    // Each of its jobs took its service time at least.
+    assert!(late.spans.last().unwrap().response.p50 >= 1000.0);
+}
+
+#[test]
+fn a_result_is_a_folder_that_can_be_read_again() {
+    let finding = run(Fault::None, FOREGROUND);
+    let folder = tempfile::tempdir().unwrap();
+    crate::files::write(folder.path(), &finding).unwrap();
+    let read = crate::files::read_rounds(folder.path()).unwrap();
+    assert_eq!(read, std::slice::from_ref(&finding.outcome));
+    let svg = std::fs::read_to_string(folder.path().join("plot.svg")).unwrap();
+    assert!(svg.contains("submit→result") && !svg.contains("NaN"));
+    let hgrm = std::fs::read_to_string(folder.path().join("1-foreground-clients-result.hgrm")).unwrap();
+    assert!(hgrm.contains("Total count    =         2000"), "{hgrm}");
+    let report = std::fs::read_to_string(folder.path().join("report.md")).unwrap();
+    assert!(report.contains("| test | foreground |") && report.contains("all jobs accounted for"));
+}
