@@ -3,12 +3,13 @@
 use ringgear_protocol::{Priority, Request, Response, Submit};
 
 use crate::cast::Cast;
-use crate::drive::Context;
+use crate::orders::Context;
 use crate::payload::{Flaw, Job, Way};
 use crate::plan::{Unique, Urgency};
 use crate::random::{mix, of_job};
 use crate::record::Span;
 use crate::schedule::Schedule;
+use crate::submissions::{State, Submissions, hash};
 
 /// One client connection.
 #[derive(Debug)]
@@ -21,14 +22,8 @@ pub(crate) struct Client {
     quota: u64,
     /// Submissions that are not fully answered.
     outstanding: u32,
-    /// The number of its next job.
-    next: u64,
-    /// The job that the next JOB_CREATED or ERROR is about.
-    answered: u64,
-    /// No job before this is outstanding.
-    oldest: u64,
-    /// Jobs from `oldest` on, at their number modulo the length, which is a power of two.
-    ring: Vec<Slot>,
+    /// Its submissions.
+    jobs: Submissions,
     /// True while it will still submit; the thread counts those.
     submitting: bool,
     /// True while a timer is set for its next job.
@@ -53,28 +48,6 @@ enum Pace {
     },
 }
 
-/// A job that was submitted.
-#[derive(Clone, Copy, Debug, Default)]
-struct Slot {
-    state: State,
-    intended: u64,
-    sent: u64,
-    /// Its handle, hashed.
-    handle: u64,
-}
-
-/// How far a submission is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
-    /// Fully answered.
-    #[default]
-    Done,
-    /// Sent.
-    Sent,
-    /// JOB_CREATED came, the result not yet.
-    Created,
-}
-
 impl Client {
     /// Connection `conn`, beginning at `start`.
     pub(crate) fn new(cast: &Cast, conn: u32, start: u64) -> Client {
@@ -94,21 +67,16 @@ impl Client {
             (depth, _) => Pace::Closed { depth: depth.unwrap_or(1), start },
         };
         let quota = plan.jobs.map_or(u64::MAX, share);
-        let ring = vec![Slot::default(); 4];
-        let (outstanding, next, answered, oldest, last_handle) = (0, 0, 0, 0, 0);
         Client {
             conn,
             group,
             pace,
             quota,
-            outstanding,
-            next,
-            answered,
-            oldest,
-            ring,
+            outstanding: 0,
+            jobs: Submissions::new(),
             submitting: true,
             armed: false,
-            last_handle,
+            last_handle: 0,
         }
     }
 
@@ -175,7 +143,7 @@ impl Client {
         let cast = context.cast;
         let group = &cast.groups[self.group];
         let plan = &group.plan;
-        let seq = self.next;
+        let seq = self.jobs.next();
         let bits = of_job(cast.seed, self.conn, seq);
         let function = match plan.functions {
             1 => group.first_function,
@@ -198,11 +166,7 @@ impl Client {
             reducer: None,
         };
         Request::Submit(submit).encode(out);
-        if self.next - self.oldest == self.ring.len() as u64 {
-            self.grow();
-        }
-        *self.slot(seq) = Slot { state: State::Sent, intended, sent, handle: 0 };
-        self.next += 1;
+        self.jobs.push(intended, sent);
         self.quota -= 1;
         self.outstanding += 1;
         context.counts.submitted += 1;
@@ -226,20 +190,20 @@ impl Client {
 
     #[inline]
     fn created(&mut self, handle: &[u8], now: u64, context: &mut Context<'_>) {
-        let seq = self.answered;
-        if seq == self.next {
-            context.tally.doubled += 1;
-            return;
-        }
-        self.answered += 1;
         let background = context.cast.groups[self.group].plan.background;
         let open = !self.is_closed();
         let handle = hash(handle);
         let group = self.group;
-        let slot = self.slot(seq);
+        let Some(slot) = self.jobs.answer() else {
+            context.tally.doubled += 1;
+            return;
+        };
         slot.handle = handle;
-        let (intended, sent, state) = (slot.intended, slot.sent, slot.state);
-        slot.state = if background { State::Done } else { State::Created };
+        let (intended, sent) = (slot.intended, slot.sent);
+        // Where the result came first, which was counted as out of order, all is done already.
+        if slot.state == State::Sent {
+            slot.state = if background { State::Done } else { State::Created };
+        }
         if intended >= context.from {
             context.recorder.record(group, Span::Created, open, now, intended, sent);
         }
@@ -252,10 +216,8 @@ impl Client {
         if background {
             context.counts.created_background += 1;
             self.end(now, context);
-        } else if state == State::Done {
-            // The result came first, and was counted as out of order.
-            self.slot(seq).state = State::Done;
-            self.pass_done();
+        } else {
+            self.jobs.pass_done();
         }
     }
 
@@ -273,13 +235,11 @@ impl Client {
             context.tally.misdelivered += 1;
             return;
         }
-        let seq = job.seq;
-        if !(self.oldest..self.next).contains(&seq) {
+        let (group, open) = (self.group, !self.is_closed());
+        let Some(slot) = self.jobs.slot(job.seq) else {
             context.tally.doubled += 1;
             return;
-        }
-        let (group, open) = (self.group, !self.is_closed());
-        let slot = self.slot(seq);
+        };
         match slot.state {
             State::Done => context.tally.doubled += 1,
             State::Sent | State::Created => {
@@ -301,10 +261,8 @@ impl Client {
 
     fn refused(&mut self, now: u64, context: &mut Context<'_>) {
         context.tally.refused += 1;
-        if self.answered < self.next {
-            let seq = self.answered;
-            self.answered += 1;
-            self.slot(seq).state = State::Done;
+        if let Some(slot) = self.jobs.answer() {
+            slot.state = State::Done;
             self.end(now, context);
         }
     }
@@ -316,14 +274,8 @@ impl Client {
 
     #[cold]
     fn finish_by_handle(&mut self, handle: &[u8], now: u64, context: &mut Context<'_>) {
-        let handle = hash(handle);
-        let mut seqs = self.oldest..self.next;
-        let found = seqs.find(|&seq| {
-            let slot = self.slot(seq);
-            slot.state == State::Created && slot.handle == handle
-        });
-        if let Some(seq) = found {
-            self.slot(seq).state = State::Done;
+        if let Some(slot) = self.jobs.by_handle(hash(handle)) {
+            slot.state = State::Done;
             self.end(now, context);
         }
     }
@@ -338,30 +290,7 @@ impl Client {
         }
         self.outstanding -= 1;
         context.counts.outstanding -= 1;
-        self.pass_done();
-    }
-
-    #[inline]
-    fn pass_done(&mut self) {
-        while self.oldest < self.answered && self.slot(self.oldest).state == State::Done {
-            self.oldest += 1;
-        }
-    }
-
-    #[inline]
-    fn slot(&mut self, seq: u64) -> &mut Slot {
-        let mask = self.ring.len() - 1;
-        &mut self.ring[seq as usize & mask]
-    }
-
-    #[cold]
-    fn grow(&mut self) {
-        let mut ring = vec![Slot::default(); self.ring.len() * 2];
-        let mask = ring.len() - 1;
-        for seq in self.oldest..self.next {
-            ring[seq as usize & mask] = *self.slot(seq);
-        }
-        self.ring = ring;
+        self.jobs.pass_done();
     }
 }
 
@@ -371,20 +300,4 @@ const fn priority(urgency: Urgency) -> Priority {
         Urgency::Normal => Priority::Normal,
         Urgency::Low => Priority::Low,
     }
-}
-
-/// Handles are compared by hash, so that a slot has a fixed size.
-#[inline]
-fn hash(handle: &[u8]) -> u64 {
-    let mut sum = handle.len() as u64;
-    let (chunks, rest) = handle.as_chunks::<8>();
-    for chunk in chunks {
-        sum = (sum ^ u64::from_le_bytes(*chunk)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        sum ^= sum >> 32;
-    }
-    for &byte in rest {
-        sum = (sum ^ u64::from(byte)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-    // 0 is the handle of a slot that has none.
-    (sum ^ (sum >> 32)) | 1
 }

@@ -109,8 +109,11 @@ fn difference(a: &Plan, b: &Plan) -> String {
 struct Figure {
     name: String,
     more_is_better: bool,
-    pick: Box<dyn Fn(&PhaseOutcome) -> Option<f64>>,
+    pick: Pick,
 }
+
+/// Where a figure stands in what was found; `None` where it is not.
+type Pick = Box<dyn Fn(&PhaseOutcome) -> Option<f64>>;
 
 fn figures(a: &PhaseOutcome, b: &PhaseOutcome) -> Vec<Figure> {
     let figure = |name: &str, more_is_better, pick: fn(&PhaseOutcome) -> Option<f64>| Figure {

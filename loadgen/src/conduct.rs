@@ -8,10 +8,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::cast::Cast;
 use crate::check::Tally;
-use crate::drive::{Orders, Part, drive};
+use crate::drive::drive;
 use crate::gather::Gather;
 use crate::machine::Machine;
 use crate::meter::{Meter, usage};
+use crate::orders::{Orders, Part, Tick};
 use crate::outcome::{Outcome, PhaseOutcome, Server};
 use crate::plan::{Phase, Plan};
 use crate::probe::{self, Look};
@@ -216,7 +217,7 @@ impl Play<'_> {
         stand: &Stand,
         queued: &Queued,
         gather: &mut Gather,
-        ticks: &mpsc::Receiver<crate::drive::Tick>,
+        ticks: &mpsc::Receiver<Tick>,
         progress: &mut Progress,
         failed: &dyn Fn() -> bool,
     ) -> io::Result<Seen> {

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::cast::Cast;
-use crate::drive::Tick;
+use crate::orders::Tick;
 use crate::outcome::{Percentiles, Point, Series};
 use crate::record::{Recorder, Span};
 

@@ -31,16 +31,10 @@ impl Machine {
             memory.lines().next().and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
         Machine {
             cpu: value("model name"),
-            cores: cores(),
+            cores: crate::cores::count(),
             memory: memory.unwrap_or(0) * 1024,
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
             virtual_machine: value("flags").split(' ').any(|flag| flag == "hypervisor"),
         }
     }
-}
-
-/// The machine's cores, whichever of them this process may use.
-pub(crate) fn cores() -> usize {
-    let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    cpus.lines().filter(|line| line.starts_with("processor")).count().max(1)
 }

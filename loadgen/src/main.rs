@@ -3,7 +3,7 @@
 //! ```text
 //! args, library, overrides -> plan -> bounds           what is to happen
 //!            target, server -> conduct -> cast         against whom; who plays; phase by phase
-//!            drive -> client, worker -> link           one loop per load thread
+//!            drive -> conn -> client, worker, link     one loop per load thread
 //!       record -> gather, meter, probe -> outcome      what was measured
 //!                report, files, plot, compare          what is said about it
 //! ```
@@ -17,6 +17,8 @@ mod check;
 mod client;
 mod compare;
 mod conduct;
+mod conn;
+mod cores;
 mod drive;
 mod files;
 mod gather;
@@ -25,6 +27,7 @@ mod library;
 mod link;
 mod machine;
 mod meter;
+mod orders;
 mod outcome;
 mod overrides;
 mod payload;
@@ -40,6 +43,7 @@ mod selftest;
 mod server;
 mod stage;
 mod standin;
+mod submissions;
 mod sweep;
 mod target;
 #[cfg(test)]
@@ -96,7 +100,7 @@ fn run(run: &Run) -> Result<u8, String> {
     let plan = overrides::plan(&run.plan)?;
     if !run.load_core.is_empty() {
         // Also what only reports: it must not disturb the job server's core.
-        drive::pin(&run.load_core).map_err(|error| format!("--load-core: {error}"))?;
+        cores::pin(&run.load_core).map_err(|error| format!("--load-core: {error}"))?;
     }
     let target = Target::of(run)?;
     if run.sweep {

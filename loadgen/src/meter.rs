@@ -137,7 +137,7 @@ impl Usage<'_> {
             busiest_thread: (busiest - each).max(0.0) / 1e9 / wall,
             spun: each / 1e9 / wall,
         };
-        let cores = crate::machine::cores() as f64;
+        let cores = crate::cores::count() as f64;
         let ours = used.iter().sum::<f64>() / 1e9 + server.map_or(0.0, |server| server.cores_used * wall);
         let (others, stolen) = match (from.machine, to.machine) {
             (Some(from), Some(to)) => {

@@ -254,7 +254,12 @@ pub(crate) fn count(number: f64) -> String {
             text
         }
         number if number >= 10.0 => format!("{number:.1}"),
-        number => format!("{number:.2}"),
+        number if number >= 1.0 || number == 0.0 => format!("{number:.2}"),
+        number => {
+            // Three digits that are not zero.
+            let digits = (2.0 - number.abs().log10().floor()).clamp(2.0, 9.0) as usize;
+            format!("{number:.digits$}")
+        }
     }
 }
 
@@ -280,7 +285,8 @@ mod tests {
         assert_eq!(count(1_234_567.8), "1,234,568");
         assert_eq!(count(100.0), "100");
         assert_eq!(count(99.94), "99.9");
-        assert_eq!(count(0.123), "0.12");
+        assert_eq!(count(0.123), "0.123");
+        assert_eq!(count(0.00012345), "0.000123");
         assert_eq!(bytes(1_500_000), "1.5 MB");
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{sched_getaffinity, sched_setaffinity};
 
-use crate::drive::pin;
+use crate::cores::pin;
 
 /// The longest wait for a job server to listen, and to end.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -16,7 +16,6 @@ use crate::link::packets;
 
 /// What it does wrong, once for every so many jobs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "outside tests it behaves"))]
 pub(crate) enum Fault {
     /// Nothing.
     #[default]

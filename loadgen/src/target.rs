@@ -42,7 +42,7 @@ impl Load {
         let cores = run.load_core.clone();
         let threads = match (run.threads, cores.len()) {
             (Some(threads), _) => usize::from(threads),
-            (None, 0) => (crate::machine::cores() / 2).clamp(1, 8),
+            (None, 0) => (crate::cores::count() / 2).clamp(1, 8),
             (None, cores) => cores,
         };
         Load { threads, cores, spin: run.spin * 1000, patience: run.patience }

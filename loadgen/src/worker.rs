@@ -4,7 +4,7 @@ use ringgear_protocol::{GrabKind, HANDLE_MAX, Request, Response};
 
 use crate::cast::Cast;
 use crate::check::Order;
-use crate::drive::Context;
+use crate::orders::Context;
 use crate::payload::{Flaw, Job, Way};
 use crate::plan::{Grab, Unique};
 use crate::random::{mix, of_job};

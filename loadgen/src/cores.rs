@@ -1,0 +1,23 @@
+//! The machine's cores: how many there are, and which of them a thread may use.
+use std::fs;
+use std::io;
+
+use rustix::thread::{CpuSet, sched_setaffinity};
+
+/// Lets the calling thread, and what it starts, run on these cores only.
+pub(crate) fn pin(cores: &[usize]) -> io::Result<()> {
+    let mut set = CpuSet::new();
+    for &core in cores {
+        if core >= CpuSet::MAX_CPU {
+            return Err(io::Error::other(format!("there is no core {core}")));
+        }
+        set.set(core);
+    }
+    Ok(sched_setaffinity(None, &set)?)
+}
+
+/// The machine's cores, whichever of them this process may use.
+pub(crate) fn count() -> usize {
+    let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    cpus.lines().filter(|line| line.starts_with("processor")).count().max(1)
+}
