@@ -136,17 +136,8 @@ fn figures(a: &PhaseOutcome, b: &PhaseOutcome) -> Vec<Figure> {
     figures.push(figure("server resident peak, MB", false, |phase| {
         phase.server.map(|server| server.rss_peak as f64 / 1e6)
     }));
-    figures.push(figure("server resident growth, bytes a job", false, |phase| {
-        let server = phase.server?;
-        // Only what a queue left behind: elsewhere memory does not grow with jobs.
-        let growth = server.rss_after.checked_sub(server.rss_connected)? as f64 / phase.jobs.max(1) as f64;
-        (phase.counted == crate::outcome::Counted::Accepted).then_some(growth)
-    }));
-    figures.push(figure("server memory a connection, bytes", false, |phase| {
-        let server = phase.server?;
-        let growth = server.rss_connected.checked_sub(server.rss_before)? as f64;
-        (phase.connections >= 1000).then(|| growth / phase.connections as f64)
-    }));
+    figures.push(figure("server bytes a queued job", false, PhaseOutcome::bytes_per_job));
+    figures.push(figure("server bytes a connection", false, PhaseOutcome::bytes_per_connection));
     for (at, group) in a.groups.iter().enumerate() {
         for (within, span) in group.spans.iter().enumerate() {
             for (name, pick) in QUANTILES {
@@ -215,11 +206,15 @@ pub(crate) fn table(rows: &[Row], a: &str, b: &str, rounds: usize) -> String {
     );
     for row in rows {
         let [worst, middle, best] = row.factor;
-        let noise = row.noise.map_or(String::new(), |noise| format!(" (noise {:.0} %)", noise * 100.0));
+        let reason = match row.noise {
+            _ if worst < 1.0 && best > 1.0 => " (rounds disagree)".to_owned(),
+            Some(noise) => format!(" (noise {:.0} %)", noise * 100.0),
+            None => String::new(),
+        };
         let verdict = match row.verdict {
             Verdict::Better => format!("{a} is better"),
             Verdict::Worse => format!("{b} is better"),
-            Verdict::NoDifference => format!("no difference{noise}"),
+            Verdict::NoDifference => format!("no difference{reason}"),
             Verdict::OneRound => "one round: noise not known".to_owned(),
         };
         let (first, second) = (crate::report::count(row.a), crate::report::count(row.b));

@@ -101,6 +101,22 @@ pub(crate) struct PhaseOutcome {
     pub(crate) series: Vec<Series>,
 }
 
+impl PhaseOutcome {
+    /// Resident bytes that a queued job took, where jobs were only accepted.
+    pub(crate) fn bytes_per_job(&self) -> Option<f64> {
+        let server = self.server.as_ref().filter(|_| self.counted == Counted::Accepted)?;
+        let growth = server.rss_after.checked_sub(server.rss_connected)?;
+        (self.jobs >= 1000).then(|| growth as f64 / self.jobs as f64)
+    }
+
+    /// Resident bytes that a connection took, where there were enough of them to tell.
+    pub(crate) fn bytes_per_connection(&self) -> Option<f64> {
+        let server = self.server.as_ref()?;
+        let growth = server.rss_connected.checked_sub(server.rss_before)?;
+        (self.connections >= 500).then(|| growth as f64 / self.connections as f64)
+    }
+}
+
 /// What counts as one job in a phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -140,6 +140,12 @@ fn phase(phase: &PhaseOutcome) -> String {
             bytes(server.rss_peak),
             bytes(server.rss_after)
         );
+        if let Some(job) = phase.bytes_per_job() {
+            let _ = writeln!(text, "             {job:.0} bytes resident for each queued job");
+        }
+        if let Some(connection) = phase.bytes_per_connection() {
+            let _ = writeln!(text, "             {connection:.0} bytes resident for each connection");
+        }
     }
     let _ = writeln!(
         text,
@@ -154,7 +160,38 @@ fn phase(phase: &PhaseOutcome) -> String {
         }
     );
     let _ = writeln!(text, "  limited by {}", limit(phase));
+    for doubt in doubts(phase) {
+        let _ = writeln!(text, "  doubt: {doubt}");
+    }
     text
+}
+
+/// From which share of the machine on other processes disturb.
+const DISTURBED: f64 = 0.1;
+
+/// Why the figures of a phase may say less than they seem to.
+fn doubts(phase: &PhaseOutcome) -> Vec<String> {
+    let mut doubts = vec![];
+    if phase.others + phase.stolen >= DISTURBED {
+        doubts.push(
+            "other processes took much of the machine: compare CPU a job rather than rates or latencies"
+                .to_owned(),
+        );
+    }
+    let open = phase.groups.iter().filter(|group| group.open);
+    let response = open.filter_map(|group| Some(group.spans.last()?.response.p99)).fold(f64::NAN, f64::min);
+    if let Some(error) = phase.timer_error
+        && error.p99 * 4.0 > response
+    {
+        let late = count(error.p99);
+        doubts.push(format!(
+            "the load generator itself was up to {late} µs late (p99), which the latencies contain"
+        ));
+    }
+    if phase.limit != Limit::Rate && phase.seconds < 0.5 && phase.jobs > 0 {
+        doubts.push("it was over in less than half a second: give it more jobs".to_owned());
+    }
+    doubts
 }
 
 fn latencies(group: &GroupOutcome, several: bool) -> String {
@@ -233,6 +270,7 @@ fn checks(outcome: &Outcome) -> String {
     let verdict = match (tally.is_clean(), outcome.finished()) {
         (false, _) => "FAILED: a job server must not do this",
         (true, false) => "unfinished: nothing wrong was seen in what was done",
+        (true, true) if outcome.left > 0 => "nothing wrong was seen in what was checked",
         (true, true) => "all jobs accounted for",
     };
     let _ = writeln!(text, "{verdict}");

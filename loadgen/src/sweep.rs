@@ -212,14 +212,14 @@ impl Sweep {
             y: axis("microseconds", true),
             lines: curve,
         };
-        let done = steps.iter().map(|step| (step.asked, step.rate)).collect();
-        let rate = Chart {
-            title: "rate done over rate asked for".to_owned(),
-            x: axis("jobs/s asked for", true),
-            y: axis("jobs/s", true),
-            lines: vec![line("done", 0, false, done)],
+        let cost = steps.iter().filter_map(|step| Some((step.rate, step.cpu_per_job?))).collect();
+        let cost = Chart {
+            title: "CPU time of the job server for a job".to_owned(),
+            x: axis("jobs/s", false),
+            y: axis("microseconds", false),
+            lines: vec![line("CPU time a job", 0, false, cost)],
         };
-        svg(&format!("{} · {}", self.plan.name, self.label), &[saturation, rate])
+        svg(&format!("{} · {}", self.plan.name, self.label), &[saturation, cost])
     }
 }
 
