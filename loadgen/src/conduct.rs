@@ -166,7 +166,8 @@ impl Play<'_> {
             }
             drop(sender);
             let failed = || threads.iter().any(thread::ScopedJoinHandle::is_finished);
-            let seen = self.watch(&stand, queued, &mut gather, &ticks, progress, &failed);
+            let all = connections.iter().sum();
+            let seen = self.watch(&stand, all, queued, &mut gather, &ticks, progress, &failed);
             // Whatever happened, the threads must end.
             if stand.stage() < Stage::End {
                 stand.advance(Stage::End);
@@ -202,7 +203,7 @@ impl Play<'_> {
                 .finish(
                     start_of_window,
                     seen.finished,
-                    connections.iter().sum(),
+                    all,
                     before.as_ref(),
                     seen.connected.as_ref(),
                     seen.peak,
@@ -212,9 +213,11 @@ impl Play<'_> {
     }
 
     /// Leads the phase from its first connection to its last answer.
+    #[expect(clippy::too_many_arguments, reason = "what is looked at, and who is told")]
     fn watch(
         &self,
         stand: &Stand,
+        connections: u64,
         queued: &Queued,
         gather: &mut Gather,
         ticks: &mpsc::Receiver<Tick>,
@@ -277,6 +280,10 @@ impl Play<'_> {
             // Nothing moves, nobody works, and yet something is missing.
             let missing = counts.outstanding > 0 || self.phase.drain && self.in_queues(&counts, queued) > 0;
             let over = missing && counts.held == 0 && now > start;
+            if counts.broken > 0 && counts.broken == connections {
+                (finished, stuck) = (false, true);
+                break;
+            }
             if over && now.saturating_sub(moved) > (self.setting.patience * 1e9) as u64 {
                 // A busy job server may need longer for one answer. One that answers has nothing left.
                 if crate::server::version(self.setting.server).is_some() {

@@ -159,6 +159,7 @@ impl Conn {
             return false;
         }
         context.tally.closed += 1;
+        context.counts.broken += 1;
         context.counts.connecting -= u64::from(!self.ready);
         match &mut self.role {
             Role::Client(client) => client.abandon(context),

@@ -105,7 +105,7 @@ fn phase(phase: &PhaseOutcome) -> String {
         None => text.push_str(")\n"),
     }
     if !phase.finished {
-        text.push_str("  broken off at its limit before all was done: figures are of what was\n");
+        text.push_str("  broken off before all was done: figures are of what was\n");
     }
     if phase.groups.iter().any(|group| !group.spans.is_empty()) {
         let _ = writeln!(
@@ -265,7 +265,7 @@ fn checks(outcome: &Outcome) -> String {
         let _ = writeln!(text, "note: {left} jobs were left in the queues of the job server, unchecked");
     }
     for phase in outcome.phases.iter().filter(|phase| !phase.finished) {
-        let _ = writeln!(text, "UNFINISHED: phase {} was broken off at its limit", phase.name);
+        let _ = writeln!(text, "UNFINISHED: phase {} was broken off", phase.name);
     }
     let verdict = match (tally.is_clean(), outcome.finished()) {
         (false, _) => "FAILED: a job server must not do this",

@@ -4,11 +4,15 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Once;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{sched_getaffinity, sched_setaffinity};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 use crate::cores::pin;
 
@@ -41,6 +45,7 @@ impl Started {
         let child = command.spawn();
         sched_setaffinity(None, &here)?;
         let child = child.map_err(|error| io::Error::other(format!("{program}: {error}")))?;
+        end_when_interrupted(child.id())?;
         let mut started = Started { child, address: (Ipv4Addr::LOCALHOST, port).into() };
         started.wait_until_it_listens()?;
         Ok(started)
@@ -74,9 +79,8 @@ impl Started {
 impl Drop for Started {
     /// Asks it to end, and makes it if it does not.
     fn drop(&mut self) {
-        if let Some(pid) = Pid::from_raw(self.child.id().cast_signed()) {
-            let _ = kill_process(pid, Signal::TERM);
-        }
+        STARTED.store(0, Ordering::Relaxed);
+        ask_to_end(self.child.id());
         let deadline = Instant::now() + PATIENCE;
         while let Ok(None) = self.child.try_wait() {
             if Instant::now() > deadline {
@@ -86,6 +90,33 @@ impl Drop for Started {
             }
             thread::sleep(Duration::from_millis(10));
         }
+    }
+}
+
+/// The process of the job server that was started here, 0 if there is none. A signal must find it.
+static STARTED: AtomicU32 = AtomicU32::new(0);
+
+/// Ends the job server before an interrupted load generator goes.
+fn end_when_interrupted(child: u32) -> io::Result<()> {
+    static WATCH: Once = Once::new();
+    STARTED.store(child, Ordering::Relaxed);
+    let mut watched = Ok(());
+    WATCH.call_once(|| {
+        watched = Signals::new([SIGINT, SIGTERM, SIGHUP]).map(|mut signals| {
+            thread::spawn(move || {
+                if let Some(signal) = signals.forever().next() {
+                    ask_to_end(STARTED.load(Ordering::Relaxed));
+                    std::process::exit(128 + signal);
+                }
+            });
+        });
+    });
+    watched
+}
+
+fn ask_to_end(child: u32) {
+    if let Some(pid) = Pid::from_raw(child.cast_signed()) {
+        let _ = kill_process(pid, Signal::TERM);
     }
 }
 

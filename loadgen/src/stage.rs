@@ -139,6 +139,8 @@ pub(crate) struct Counts {
     pub(crate) connecting: u64,
     /// Clients that will still submit.
     pub(crate) submitting: u64,
+    /// Connections that broke.
+    pub(crate) broken: u64,
     /// Workers that have not wound down yet.
     pub(crate) busy_workers: u64,
     /// Jobs sent.
@@ -169,6 +171,7 @@ impl AddAssign for Counts {
     fn add_assign(&mut self, other: Counts) {
         self.connecting += other.connecting;
         self.submitting += other.submitting;
+        self.broken += other.broken;
         self.busy_workers += other.busy_workers;
         self.submitted += other.submitted;
         self.outstanding += other.outstanding;

@@ -42,6 +42,8 @@ pub(crate) enum Fault {
     Stall,
     /// Closes the connection of a client.
     Close,
+    /// Closes all connections.
+    Die,
 }
 
 /// It goes wrong once for so many jobs.
@@ -241,6 +243,9 @@ impl State {
                 if wrong && self.fault == Fault::Close && !self.stalled {
                     self.stalled = true;
                     self.closing.push(at);
+                }
+                if wrong && self.fault == Fault::Die {
+                    self.closing.extend(0..self.peers.len());
                 }
                 if self.fault == Fault::Discard && submit.background || wrong && self.fault == Fault::Lose {
                     return;

@@ -110,6 +110,13 @@ fn every_fault_is_seen() {
     assert_eq!(closed.closed, 1, "{closed:?}");
 }
 
+#[test]
+fn a_job_server_that_dies_ends_the_run() {
+    let outcome = run(Fault::Die, FOREGROUND).outcome;
+    assert_eq!(outcome.tally.closed, 7, "{:?}", outcome.tally);
+    assert!(outcome.tally.lost > 0 && !outcome.finished());
+}
+
 /// The open loop: who waits is not asked whether he likes to.
 #[test]
 fn a_stall_shows_in_response_time_and_not_in_service_time() {
