@@ -49,7 +49,7 @@ pub struct ShardOptions {
     pub keepalive: Keepalive,
     /// How long to look for work before sleeping.
     pub spin: Spin,
-    /// Receive buffers of 4 KiB that serve all connections of a shard: a power of two, 16..=32768. Memory that was
+    /// Receive buffers of 8 KiB that serve all connections of a shard: a power of two, 16..=32768. Memory that was
     /// never needed is never touched. Default: 1024.
     pub receive_buffers: u16,
     /// Batches of messages that may wait between one shard and another, 1..=1024; what finds no room waits with the
@@ -58,8 +58,8 @@ pub struct ShardOptions {
 }
 
 impl ShardOptions {
-    /// Bytes in one receive buffer.
-    pub const RECEIVE_BUFFER: usize = 4096;
+    /// Bytes in one receive buffer. With twice as many as a client that floods sends at a time, few packets are torn.
+    pub const RECEIVE_BUFFER: usize = 8 << 10;
 }
 
 impl Default for ShardOptions {
