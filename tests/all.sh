@@ -10,10 +10,11 @@ as_root() {
 
 # Clients to test with, and the server to compare with. Their package may start a server on port 4730; the tests use
 # other ports.
-if ! { [ -x /usr/sbin/gearmand ] && command -v gearman && command -v gearadmin && command -v cc; } >/dev/null; then
+if ! { [ -x /usr/sbin/gearmand ] && command -v gearman && command -v gearadmin && command -v cc &&
+    command -v valgrind; } >/dev/null; then
     as_root apt-get update
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        gearman-job-server gearman-tools gcc libc6-dev
+        gearman-job-server gearman-tools gcc libc6-dev valgrind
 fi
 
 # Each shard wants a ring's memory locked on kernels that count it, and each test opens many sockets.
@@ -23,3 +24,4 @@ set -x
 cargo fmt --all --check
 cargo clippy --workspace --all-targets --locked -- -D warnings
 cargo test --workspace --locked --no-fail-fast
+benches/instructions.sh
