@@ -2,12 +2,14 @@
 //! knows nothing of shards, messages and queues: what is sent takes effect at some moment between being handed in and
 //! being answered, or the next time that all is quiet, and only what follows from that is asserted.
 //!
-//! `job.rs` and `peer.rs` hold what is known; `submit.rs`, `grab.rs`, `work.rs`, `sleep.rs`, `report.rs` keep it
-//! and assert one chapter each; `quiet.rs` asserts what must be true when nothing is under way.
+//! `job.rs` and `peer.rs` hold what is known; `reply.rs`, `submit.rs`, `grab.rs`, `work.rs`, `sleep.rs`, `report.rs`
+//! and `order.rs` keep it and assert one chapter each; `quiet.rs` asserts what must be true when nothing is under way.
 mod grab;
 mod job;
+mod order;
 mod peer;
 mod quiet;
+mod reply;
 mod report;
 mod sleep;
 mod submit;
@@ -17,7 +19,7 @@ use crate::act::{Act, Function, Submission};
 use bytes::Bytes;
 use job::{Job, Key, Moment, Stamp, SubId};
 use peer::{Asked, Exceptions, Peer, Pending, bit, is_exceptions};
-use ringgear::engine::{Instant, JobId, Note, Now, Output, Policy, Query, Reply, SessionId};
+use ringgear::engine::{Instant, JobId, Note, Now, Output, Policy, Query, SessionId};
 use ringgear::protocol::{HANDLE_MAX, UNIQUE_MAX};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -315,77 +317,6 @@ impl Auditor {
                 self.tally.out_of_attempts += 1;
                 self.out_of_attempts(*job);
             }
-        }
-    }
-
-    // Replies.
-
-    fn reply(&mut self, session: SessionId, reply: &Reply) {
-        audit!(
-            self,
-            "replies go to those who are there",
-            self.peers.contains_key(&session),
-            "{session:?} is gone and is told {reply:?}"
-        );
-        match reply {
-            Reply::Noop => self.noop(session),
-            Reply::Work(job, update) => self.heard(session, *job, update),
-            answer => self.answer(session, answer),
-        }
-    }
-
-    /// Finds the request that a reply answers: the first that can be meant, and none may be skipped that must be
-    /// answered.
-    fn answer(&mut self, session: SessionId, reply: &Reply) {
-        let mut skipped = Vec::new();
-        loop {
-            let pending = self.peers.get_mut(&session).and_then(|peer| peer.pending.pop_front());
-            let Some(Pending { at, asked }) = pending else {
-                panic!("[replies answer requests in order] {session:?} is told {reply:?} after {skipped:?}");
-            };
-            if asked.fits(reply) {
-                audit!(self, "replies answer requests in order", true, "");
-                return self.answered(session, at, asked, reply);
-            }
-            audit!(
-                self,
-                "replies answer requests in order",
-                asked.may_be_silent(),
-                "{session:?} asked {asked:?} and is told {reply:?}"
-            );
-            skipped.push(asked.clone());
-            self.met_with_silence(asked);
-        }
-    }
-
-    fn answered(&mut self, session: SessionId, at: Moment, asked: Asked, reply: &Reply) {
-        match (asked, reply) {
-            (Asked::Submit(sub), Reply::JobCreated(job)) => self.created(sub, *job),
-            (Asked::Submit(sub), Reply::Error(refusal)) => self.not_created(sub, *refusal),
-            (Asked::Grab { kind, order, alone }, Reply::Assigned(assignment)) => {
-                self.assigned(session, at, kind, &order, alone, assignment);
-            }
-            (Asked::Grab { order, .. }, _) => self.no_job(session, at, &order),
-            (Asked::Work { job, update, .. }, _) => {
-                self.tally.unknown += 1;
-                self.work_refused(job, update);
-            }
-            (Asked::TooManyAbilities, _) => self.tally.abilities += 1,
-            (Asked::Status(handle), reply) => self.status(at, &handle, reply),
-            (Asked::Option(option), Reply::Option(_)) => {
-                let peer = self.peers.get_mut(&session).expect("it is there");
-                if is_exceptions(&option) {
-                    peer.exceptions = Exceptions::On;
-                }
-            }
-            (Asked::Query(query), Reply::Report(report)) => self.report(at, &query, &report.1),
-            _ => {}
-        }
-    }
-
-    fn met_with_silence(&mut self, asked: Asked) {
-        if let Asked::Work { job: Some(job), update: Some(update), .. } = asked {
-            self.work_taken(job, update);
         }
     }
 

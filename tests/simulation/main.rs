@@ -1,7 +1,9 @@
 //! The simulation: whole job servers in pretend time, driven by a seed, watched by an auditor.
 //!
 //! `world.rs` is one of them, `swarm.rs` says how it is, `workload` who acts in it, `auditor` what must come of it.
-//! `SIM_SEED=7 SIM_STEPS=1000 cargo test --test simulation replay` runs one seed again; see tests/README.md.
+//! `SIM_SEED=7 SIM_STEPS=1000 cargo test --test simulation replay` runs one seed again; `SIM_LINES` says how many of the
+//! last events are printed. `cargo test --test simulation seeds -- --nocapture` also prints how often each rule was put
+//! to the test. See tests/README.md.
 #[allow(dead_code)]
 #[path = "../support/cluster.rs"]
 mod cluster;
@@ -21,7 +23,7 @@ mod runner;
 use runner::{Run, run_all, run_one};
 
 /// Seeds that every run of the tests goes through, and how far.
-const SEEDS: u64 = 2400;
+const SEEDS: u64 = 3000;
 const STEPS: u64 = 1000;
 
 fn number(variable: &str) -> Option<u64> {

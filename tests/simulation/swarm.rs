@@ -57,8 +57,9 @@ pub(crate) struct Habits {
     /// The most grabs that wait for an answer, and the most jobs held.
     pub(crate) grabs_max: u64,
     pub(crate) held_max: u64,
-    /// The most functions of one worker.
+    /// The most functions of one worker; and of workers: know them all.
     pub(crate) functions_max: u64,
+    pub(crate) versatile: u32,
     /// Of acts with a job: it goes on.
     pub(crate) linger: u32,
     /// Of results: sent twice, or WORK_FAIL after WORK_EXCEPTION, or once more much later.
@@ -144,7 +145,7 @@ fn policy(random: &mut Random, planted: Option<Planted>) -> Policy {
 
 /// Names of all kinds. Two differ in case only; one is empty.
 fn functions(random: &mut Random) -> Vec<Bytes> {
-    let count = *random.pick(&[1, 1, 2, 3, 5, 12]) as usize;
+    let count = *random.pick(&[1, 1, 2, 3, 12, 23]) as usize;
     let mut names: Vec<Bytes> = vec!["resize".into(), "Resize".into(), "".into()];
     names.extend((0..20).map(|number| Bytes::from(format!("f{number}"))));
     // Any order: the owners of neighbours are to differ from seed to seed.
@@ -201,7 +202,8 @@ fn habits(random: &mut Random) -> Habits {
         both: at_times(random, 300),
         grabs_max: *random.pick(&[1, 1, 2, 5]),
         held_max: *random.pick(&[1, 1, 3, 8]),
-        functions_max: random.between(1, 12),
+        functions_max: *random.pick(&[1, 2, 3, 6, 12]),
+        versatile: *random.pick(&[0, 0, 300, 1000]),
         linger: *random.pick(&[0, 300, 700, 950]),
         twice: at_times(random, 100),
         late: at_times(random, 50),

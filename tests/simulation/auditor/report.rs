@@ -1,120 +1,14 @@
 //! The chapter on asking: what administrators and GET_STATUS are told. A report tells of some moment since it was
 //! asked for; if nothing else happened since all was quiet, it must be exact, and then it settles what was open.
 use super::job::{ABANDONED, CANCELLED, FINAL, Job, Moment, OUT_OF_ATTEMPTS};
-use super::peer::{Asked, bit};
 use super::{Auditor, audit};
-use crate::act::Function;
 use bytes::Bytes;
-use ringgear::engine::report::{Counters, DropRow, FunctionRow, JobRow, JobStatus, UniqueStatus, WorkerRow};
+use ringgear::engine::report::{Counters, FunctionRow, JobRow, JobStatus, UniqueStatus, WorkerRow};
 use ringgear::engine::slot::Slot;
 use ringgear::engine::{Instant, JobId, Query, Reply, Report, SessionId};
 use std::collections::BTreeMap;
 
 impl Auditor {
-    pub(super) fn query(&mut self, session: SessionId, query: Query) {
-        match &query {
-            Query::MaxQueue { function, limits } => {
-                if let Some(function) = self.function(function) {
-                    self.order(function);
-                    self.functions[function].limits_ever.push(*limits);
-                }
-            }
-            Query::CreateFunction { function } => {
-                if let Some(function) = self.function(function) {
-                    self.use_function(function);
-                }
-            }
-            Query::DropFunction { function } => {
-                for function in self.in_any_case(function) {
-                    self.order(function);
-                    self.functions[function].exists = None;
-                }
-            }
-            Query::CancelJob { handle } => self.cancel(handle),
-            _ => {}
-        }
-        self.ask(session, Asked::Query(query));
-    }
-
-    /// Functions of this name, in any case.
-    fn in_any_case(&self, name: &[u8]) -> Vec<Function> {
-        let matching = self.names.iter().enumerate().filter(|(_, other)| other.eq_ignore_ascii_case(name));
-        matching.map(|(function, _)| function).collect()
-    }
-
-    /// An order that may change the limits of a function is under way.
-    fn order(&mut self, function: Function) {
-        let model = &mut self.functions[function];
-        model.limits = None;
-        model.orders += 1;
-        if model.orders > 1 {
-            model.confused = self.moment;
-        }
-    }
-
-    /// An order that may change the limits of a function was carried out.
-    fn order_done(&mut self, at: Moment, function: Function, limits: Option<[u32; 3]>) {
-        let now = self.moment;
-        let model = &mut self.functions[function];
-        model.orders -= 1;
-        let confused = model.orders > 0 || model.confused >= at;
-        let (exists, used) = (model.exists == Some(true), model.used);
-        let exists = exists && self.quiet_after(used).is_some_and(|(quiet, _)| quiet <= at);
-        let clear =
-            !confused && self.quiet_after(self.functions[function].confused).is_some_and(|(q, _)| q <= at);
-        self.functions[function].limits = limits.filter(|_| clear && exists).map(|limits| (limits, now));
-    }
-
-    /// Whoever gave the order is gone, and nobody will be told whether it was carried out.
-    pub(super) fn order_forgotten(&mut self, query: &Query) {
-        let functions = match query {
-            Query::MaxQueue { function, .. } => self.function(function).into_iter().collect(),
-            Query::DropFunction { function } => self.in_any_case(function),
-            _ => return,
-        };
-        for function in functions {
-            self.functions[function].orders -= 1;
-            self.functions[function].confused = self.moment;
-        }
-    }
-
-    fn cancel(&mut self, handle: &[u8]) {
-        let now = self.moment;
-        self.disturbed = now;
-        let Some(job) = self.policy.handle_prefix.parse(handle).and_then(|id| self.jobs.get_mut(&id)) else {
-            return;
-        };
-        let plain = job.only_waits().is_some() && self.grabs.is_empty() && job.cancel_sent.is_none();
-        job.cancel_plain = plain;
-        self.odd_cancels += 1;
-        job.cancel_sent.get_or_insert(now);
-        job.passed_over = None;
-        if job.held.is_none() && job.gone.is_none() {
-            job.ends |= CANCELLED;
-        }
-    }
-
-    fn cancelled(&mut self, at: Moment, handle: &[u8], found: bool) {
-        let now = self.moment;
-        self.disturbed = now;
-        let Some(job) = self.policy.handle_prefix.parse(handle).and_then(|id| self.jobs.get_mut(&id)) else {
-            audit!(self, "only jobs are cancelled", !found, "{handle:?}");
-            return;
-        };
-        if found {
-            let lived = job.gone.is_none_or(|gone| gone > at);
-            audit!(self, "only what lives is cancelled", lived, "{job:?}");
-            (job.cancel_done, job.background) = (true, false);
-            if job.cancel_plain && self.grabbed < at {
-                // It waited, nobody can have taken it meanwhile: this is how it ended.
-                self.odd_cancels -= 1;
-            }
-        } else {
-            audit!(self, "what lives can be cancelled", !job.surely_alive(), "{job:?}");
-            job.end(now);
-        }
-    }
-
     pub(super) fn status(&self, at: Moment, handle: &Bytes, reply: &Reply) {
         let id = self.policy.handle_prefix.parse(handle);
         let (job, status) = match reply {
@@ -361,30 +255,6 @@ impl Auditor {
         let first = job.candidates.iter().map(|&sub| self.subs[sub].instant).min();
         let millisecond = |instant: Instant| instant.0 / 1_000_000;
         first.is_some_and(|first| millisecond(first) > millisecond(other.known_at))
-    }
-
-    fn dropped(&mut self, at: Moment, rows: &[DropRow], exact: bool) {
-        for row in rows {
-            let Some(function) = self.function(&row.function) else {
-                panic!("[functions are those that were used] {row:?}");
-            };
-            let jobs = self.alive.iter().map(|id| &self.jobs[id]).filter(|job| job.function == function);
-            let in_use =
-                jobs.clone().any(|job| job.surely_alive() && job.known <= at) || self.is_known(at, function);
-            audit!(self, "what is used is not dropped", !(row.dropped && in_use), "{row:?}");
-            if exact {
-                let used =
-                    jobs.count() > 0 || self.peers.values().any(|p| p.functions() & bit(function) != 0);
-                audit!(self, "what is not used is dropped", row.dropped || used, "{row:?}");
-                self.functions[function].exists = Some(!row.dropped);
-            }
-        }
-    }
-
-    /// Some worker was registered for sure before a moment, and is still.
-    fn is_known(&self, at: Moment, function: usize) -> bool {
-        let mut abilities = self.peers.values().filter_map(|peer| peer.ability(function));
-        abilities.any(|ability| self.quiet_after(ability.at).is_some_and(|(quiet, _)| quiet < at))
     }
 
     /// What can be counted from outside.

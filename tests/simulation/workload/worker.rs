@@ -40,10 +40,15 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn new(mix: &Mix, random: &mut Random) -> Worker {
-        let most = mix.habits.functions_max.min(mix.functions.len() as u64);
-        let count = random.between(1, most);
-        let functions = (0..count).map(|_| random.below(mix.functions.len() as u64) as usize).collect();
         let habits = &mix.habits;
+        let all = mix.functions.len() as u64;
+        let functions = if random.chance(habits.versatile) {
+            (0..mix.functions.len()).collect()
+        } else {
+            // Perhaps one of them twice.
+            let count = random.between(1, habits.functions_max.min(all));
+            (0..count).map(|_| random.below(all) as usize).collect()
+        };
         Worker {
             limited: random.chance(habits.timeout),
             sleep_first: random.chance(habits.sleep_first),
