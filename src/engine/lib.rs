@@ -9,6 +9,7 @@ mod engine;
 pub mod event;
 mod functions;
 pub mod message;
+mod number;
 mod outbox;
 pub mod policy;
 pub mod report;

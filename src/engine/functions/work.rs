@@ -4,6 +4,7 @@ use super::job::{JobIx, JobState};
 use super::party::PartyIx;
 use crate::event::{Note, Output};
 use crate::message::{Place, ToSessions, Work};
+use crate::number::sign_and_digits;
 use crate::outbox::Outbox;
 use crate::policy::Planted;
 use crate::report::JobStatus;
@@ -147,17 +148,9 @@ impl Functions {
 
 /// A number as C's `atoi` reads it, as unsigned 32 bit: white space, a sign, digits; anything else is where it ends.
 fn number(text: &[u8]) -> u32 {
-    let text = text.trim_ascii_start();
-    let (negative, digits) = match text.split_first() {
-        Some((b'-', rest)) => (true, rest),
-        Some((b'+', rest)) => (false, rest),
-        _ => (false, text),
-    };
+    let (negative, digits) = sign_and_digits(text);
     // As strtol does on 64 bits, which atoi then cuts to 32.
-    let value = digits
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit())
-        .fold(0_i64, |value, &digit| value.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
+    let value = digits.fold(0_i64, |value, digit| value.saturating_mul(10).saturating_add(digit));
     (if negative { value.wrapping_neg() } else { value }) as u32
 }
 

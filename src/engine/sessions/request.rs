@@ -2,6 +2,7 @@
 use super::Sessions;
 use crate::event::{CloseReason, Reply};
 use crate::message::{Message, Submission, ToFunctions, Work};
+use crate::number::sign_and_digits;
 use crate::outbox::Outbox;
 use crate::report::Query;
 use crate::slot::{SessionId, Slot};
@@ -269,18 +270,9 @@ fn until_nul(text: &[u8]) -> &[u8] {
 
 /// A number as C's `strtoll` reads it: what is no number is 0; one that does not fit is hopeless.
 fn number(text: &[u8]) -> Result<i64, Hopeless> {
-    let text = text.trim_ascii_start();
-    let (negative, digits) = match text.split_first() {
-        Some((b'-', rest)) => (true, rest),
-        Some((b'+', rest)) => (false, rest),
-        _ => (false, text),
-    };
-    let mut value = 0_i64;
-    for &digit in digits.iter().take_while(|byte| byte.is_ascii_digit()) {
-        let digit = i64::from(digit - b'0');
-        let more = value.checked_mul(10).and_then(|value| value.checked_add(digit));
-        value = more.ok_or(Hopeless)?;
-    }
+    let (negative, mut digits) = sign_and_digits(text);
+    let value = digits.try_fold(0_i64, |value, digit| value.checked_mul(10)?.checked_add(digit));
+    let value = value.ok_or(Hopeless)?;
     Ok(if negative { -value } else { value })
 }
 
