@@ -30,7 +30,6 @@ use crate::frontend::Frontend;
 use commons::{Commons, Phase};
 use door::Door;
 use error::ShardError;
-use glommio::io::PollableFd;
 use glommio::{GlommioError, LocalExecutorBuilder, Placement, ReactorErrorKind};
 use options::ShardOptions;
 use patience::Patience;
@@ -38,7 +37,7 @@ use pump::Pump;
 use ring::{Received, Ring, Token};
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 use table::Table;
@@ -46,7 +45,7 @@ use table::Table;
 /// Memory for the runtime's own input and output, of which there is none: its least.
 const RUNTIME_MEMORY: usize = 64 << 10;
 /// Rounds between two that let the runtime look after itself.
-const ROUNDS_PER_YIELD: u32 = 16;
+const ROUNDS_PER_YIELD: u32 = 1024;
 /// How long stopping may take.
 const STOP_MAX: Duration = Duration::from_secs(1);
 
@@ -94,18 +93,6 @@ fn of_runtime(error: GlommioError<()>) -> ShardError {
     }
 }
 
-/// The event descriptor that wakes a shard, as the runtime wants to see it.
-struct Clapper {
-    commons: Arc<Commons>,
-    shard: ShardId,
-}
-
-impl AsRawFd for Clapper {
-    fn as_raw_fd(&self) -> RawFd {
-        self.commons.mesh.clapper(self.shard).as_raw_fd()
-    }
-}
-
 /// A panic in one shard ends the process, also where panics unwind: a job server that lost a shard has lost a part
 /// of every answer.
 struct AbortOnPanic;
@@ -124,7 +111,6 @@ struct Shard {
     shards: u16,
     options: ShardOptions,
     commons: Arc<Commons>,
-    clapper: PollableFd<Clapper>,
     ring: Ring,
     door: Door,
     table: Table,
@@ -141,9 +127,8 @@ struct Shard {
 impl Shard {
     fn new(setup: Setup) -> Result<Shard, ShardError> {
         let Setup { id, topology, options, commons, .. } = setup;
-        let clapper = PollableFd::new(Clapper { commons: commons.clone(), shard: id }).map_err(of_runtime)?;
-        let mut ring =
-            Ring::new(commons.mesh.clapper(id), options.receive_buffers).map_err(ShardError::of_ring)?;
+        let mut ring = Ring::new(options.receive_buffers).map_err(ShardError::of_ring)?;
+        ring.listen(commons.mesh.clapper(id));
         let door = Door::open(setup.listeners, &mut ring);
         let pump = Pump {
             handle_prefix: setup.policy.handle_prefix.clone(),
@@ -156,10 +141,9 @@ impl Shard {
         Ok(Shard {
             id,
             shards: topology.shards(),
-            patience: Patience::new(options.spin, setup.crowded),
+            patience: Patience::new(options.spin, setup.crowded || topology.shards() == 1),
             options,
             commons,
-            clapper,
             ring,
             door,
             table: Table::new(id),
@@ -185,7 +169,7 @@ impl Shard {
                     glommio::executor().yield_task_queue_now().await;
                 }
             } else {
-                self.idle().await?;
+                self.idle().map_err(broken)?;
             }
         }
     }
@@ -202,7 +186,7 @@ impl Shard {
     }
 
     /// Comes back when there may be something to do.
-    async fn idle(&mut self) -> Result<(), ShardError> {
+    fn idle(&mut self) -> io::Result<()> {
         let since = clock::instant();
         let phase = self.commons.phase();
         let until = Instant(since.0.saturating_add(self.patience.budget()));
@@ -213,17 +197,16 @@ impl Shard {
             }
             std::hint::spin_loop();
         }
-        if let Some(deadline) = self.deadline() {
-            self.ring.set_alarm(deadline);
-        }
         self.commons.mesh.bell(self.id).lie_down();
-        self.ring.sound(true).map_err(|error| ShardError::of_system("use an io_uring", error))?;
         if !self.has_work(phase) {
-            self.clapper.readable().await.map_err(of_runtime)?;
+            if let Some(deadline) = self.deadline() {
+                self.ring.set_alarm(deadline);
+            }
+            // Not by way of the runtime, which has nothing else to do on this thread and needs a dozen calls of the
+            // kernel to find that out.
+            self.ring.wait()?;
         }
         self.commons.mesh.bell(self.id).get_up();
-        self.ring.sound(false).map_err(|error| ShardError::of_system("use an io_uring", error))?;
-        self.commons.mesh.hush(self.id);
         self.patience.slept(clock::instant().0.saturating_sub(since.0));
         Ok(())
     }

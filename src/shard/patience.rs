@@ -18,11 +18,11 @@ impl Patience {
     /// Falling asleep and being woken takes about as long, in nanoseconds.
     const SLEEP: u64 = 50_000;
 
-    /// `crowded`: whether this shard shares its core with others.
-    pub(crate) fn new(spin: Spin, crowded: bool) -> Patience {
+    /// `pointless`: whether this shard shares its core with others, or has no others.
+    pub(crate) fn new(spin: Spin, pointless: bool) -> Patience {
         let (limit, always) = match spin {
             Spin::Off => (0, false),
-            Spin::Auto if crowded => (0, false),
+            Spin::Auto if pointless => (0, false),
             Spin::Auto => (Spin::AUTO.as_nanos(), false),
             Spin::Always(limit) => (limit.as_nanos(), true),
         };
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn it_never_looks_where_cores_are_shared() {
+    fn it_never_looks_where_that_is_pointless() {
         let mut patience = Patience::new(Spin::Auto, true);
         (0..20).for_each(|_| patience.slept(1));
         assert_eq!(patience.budget(), 0);

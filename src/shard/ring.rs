@@ -16,8 +16,7 @@ use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{Ordering, fence};
-use values::{ALARM, Kind, number};
+use values::{ALARM, BELL, Kind, number};
 pub(crate) use values::{Completion, Received, Token};
 
 /// Orders that may wait for one call of the kernel; more of them make more calls.
@@ -75,11 +74,9 @@ fn make(submissions: u32, completions: u32) -> io::Result<IoUring> {
 }
 
 impl Ring {
-    /// A ring whose completions make `bell` readable while [`Ring::sound`] is on. `buffers` is a power of two.
-    pub(crate) fn new(bell: BorrowedFd<'_>, buffers: u16) -> io::Result<Ring> {
-        let mut io = make(SUBMISSIONS, COMPLETIONS)?;
-        io.submitter().register_eventfd(bell.as_raw_fd())?;
-        io.completion().disable_eventfd();
+    /// A ring with so many receive buffers, a power of two.
+    pub(crate) fn new(buffers: u16) -> io::Result<Ring> {
+        let io = make(SUBMISSIONS, COMPLETIONS)?;
         let buffers = Buffers::new(&io, GROUP, buffers)?;
         Ok(Ring {
             io,
@@ -89,6 +86,12 @@ impl Ring {
             alarm: None,
             alarm_time: Box::new(types::Timespec::new()),
         })
+    }
+
+    /// Listens to a bell, an event descriptor that stays open as long as the ring: ringing it ends [`Ring::wait`].
+    pub(crate) fn listen(&mut self, bell: BorrowedFd<'_>) {
+        let entry = opcode::PollAdd::new(types::Fd(bell.as_raw_fd()), libc::POLLIN as u32).multi(true).build();
+        self.order(entry.user_data(BELL));
     }
 
     /// Accepts connections of a listener, which stays open until a completion says that no more will follow.
@@ -194,7 +197,7 @@ impl Ring {
             if orders == 0 && !work {
                 return Ok(());
             }
-            self.call(orders)?;
+            self.call(orders, 0)?;
             if self.backlog.is_empty() {
                 return Ok(());
             }
@@ -208,10 +211,11 @@ impl Ring {
         }
     }
 
-    fn call(&mut self, orders: usize) -> io::Result<()> {
+    /// Submits so many orders and comes back when at least so many completions are there.
+    fn call(&mut self, orders: usize, least: u32) -> io::Result<()> {
         let flags = EnterFlags::GETEVENTS.bits();
         // SAFETY: no argument is passed, and there are so many entries in the queue.
-        let done = unsafe { self.io.submitter().enter::<libc::sigset_t>(orders as u32, 0, flags, None) };
+        let done = unsafe { self.io.submitter().enter::<libc::sigset_t>(orders as u32, least, flags, None) };
         match done {
             Ok(_) => Ok(()),
             // Too much is going on, or a debugger: what was not done is done next time.
@@ -231,18 +235,11 @@ impl Ring {
         idle && self.backlog.is_empty() && self.io.completion().is_empty()
     }
 
-    /// Says whether completions shall make the bell readable. What was ready before makes no sound, so when it is
-    /// switched on the kernel finishes that first; whoever wants to sleep then asks [`Ring::is_quiet`].
-    pub(crate) fn sound(&mut self, on: bool) -> io::Result<()> {
-        if !on {
-            self.io.completion().disable_eventfd();
-            return Ok(());
-        }
-        self.io.completion().enable_eventfd();
-        fence(Ordering::SeqCst);
-        self.enter()?;
-        // Also when nothing seemed to be ready: the kernel notes what is ready and then looks at the switch.
-        self.call(0)
+    /// Hands all orders to the kernel and sleeps until it has finished something.
+    pub(crate) fn wait(&mut self) -> io::Result<()> {
+        self.buffers.publish();
+        let orders = self.io.submission().len();
+        self.call(orders, 1)
     }
 
     /// The next thing that the kernel did.
@@ -309,6 +306,7 @@ impl Ring {
                 self.alarm = None;
                 Some(Completion::Alarm)
             }
+            kind if kind == Kind::Bell as u8 => Some(Completion::Rung { more }),
             _ => None,
         }
     }

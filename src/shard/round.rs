@@ -61,6 +61,12 @@ impl Shard {
                 }
             }
             Completion::Alarm => {}
+            Completion::Rung { more } => {
+                self.commons.mesh.hush(self.id);
+                if !more {
+                    self.ring.listen(self.commons.mesh.clapper(self.id));
+                }
+            }
         }
     }
 

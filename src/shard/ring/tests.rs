@@ -5,11 +5,6 @@ use std::os::fd::AsFd;
 
 const TOKEN: Token = Token { index: 5, generation: u32::MAX };
 
-fn ring(buffers: u16) -> (Ring, OwnedFd) {
-    let bell = rustix::event::eventfd(0, rustix::event::EventfdFlags::NONBLOCK).unwrap();
-    (Ring::new(bell.as_fd(), buffers).unwrap(), bell)
-}
-
 fn pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -29,7 +24,7 @@ fn wait(ring: &mut Ring) -> Completion {
 
 #[test]
 fn what_is_sent_arrives_and_the_buffer_comes_back() {
-    let (mut ring, _bell) = ring(16);
+    let mut ring = Ring::new(16).unwrap();
     let (near, far) = pair();
     ring.receive(TOKEN, far.as_fd());
     let other = Token { index: 0, generation: 1 };
@@ -56,7 +51,7 @@ fn what_is_sent_arrives_and_the_buffer_comes_back() {
 
 #[test]
 fn buffers_that_are_kept_hold_the_peer_back() {
-    let (mut ring, _bell) = ring(16);
+    let mut ring = Ring::new(16).unwrap();
     let (near, far) = pair();
     ring.receive(TOKEN, far.as_fd());
     let all: Vec<u8> = (0..16 * 4096 + 100_000_u32).map(|at| (at % 251) as u8).collect();
@@ -95,7 +90,7 @@ fn read_and_recycle(ring: &mut Ring, kept: &mut Vec<Buffer>, came: &mut Vec<u8>)
 
 #[test]
 fn what_is_stopped_says_so() {
-    let (mut ring, _bell) = ring(16);
+    let mut ring = Ring::new(16).unwrap();
     let (near, _far) = pair();
     ring.receive(TOKEN, near.as_fd());
     ring.enter().unwrap();
@@ -119,17 +114,38 @@ fn what_is_stopped_says_so() {
 
 #[test]
 fn the_alarm_goes_off_at_the_earliest_time_set() {
-    let (mut ring, bell) = ring(16);
+    let mut ring = Ring::new(16).unwrap();
     let now = crate::shard::clock::instant();
     let second = std::time::Duration::from_secs(1);
     ring.set_alarm(now.after(1000 * second));
     ring.set_alarm(now.after(second / 1000));
     ring.set_alarm(now.after(2000 * second));
-    ring.sound(true).unwrap();
-    while ring.is_quiet() {
-        std::thread::yield_now();
+    let mut gone_off = None;
+    while gone_off.is_none() {
+        // What sets it anew ends a wait, too.
+        ring.wait().unwrap();
+        gone_off = ring.next();
     }
-    assert_eq!(rustix::io::read(&bell, &mut [0; 8]), Ok(8));
-    assert!(matches!(wait(&mut ring), Completion::Alarm));
+    assert!(matches!(gone_off, Some(Completion::Alarm)), "{gone_off:?}");
     assert!(crate::shard::clock::instant() >= now.after(second / 1000));
+}
+
+#[test]
+fn a_bell_ends_the_wait() {
+    let mut ring = Ring::new(16).unwrap();
+    let bell = rustix::event::eventfd(0, rustix::event::EventfdFlags::NONBLOCK).unwrap();
+    ring.listen(bell.as_fd());
+    for _ in 0..3 {
+        let ringer = bell.try_clone().unwrap();
+        let ringer = std::thread::spawn(move || rustix::io::write(&ringer, &1_u64.to_ne_bytes()));
+        loop {
+            ring.wait().unwrap();
+            match ring.next() {
+                Some(Completion::Rung { more: true }) => break,
+                other => assert!(other.is_none(), "{other:?}"),
+            }
+        }
+        assert_eq!(ringer.join().unwrap(), Ok(8));
+        assert_eq!(rustix::io::read(&bell, &mut [0; 8]), Ok(8));
+    }
 }

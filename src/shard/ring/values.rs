@@ -44,6 +44,11 @@ pub(crate) enum Completion {
     },
     /// The alarm went off.
     Alarm,
+    /// The bell was rung.
+    Rung {
+        /// Whether the ring still listens to the bell.
+        more: bool,
+    },
 }
 
 /// What came from a socket.
@@ -66,6 +71,7 @@ pub(super) enum Kind {
     Receive,
     Send,
     Alarm,
+    Bell,
 }
 
 /// The number of an order, which comes back with its completions.
@@ -75,3 +81,6 @@ pub(super) fn number(kind: Kind, token: Token) -> u64 {
 
 /// The number of the alarm, of which there is one.
 pub(super) const ALARM: u64 = (Kind::Alarm as u64) << 56;
+
+/// The number of the order to listen to the bell, of which there is one.
+pub(super) const BELL: u64 = (Kind::Bell as u64) << 56;
