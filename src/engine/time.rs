@@ -2,7 +2,7 @@
 use core::time::Duration;
 
 /// A point on a clock that never goes back, in nanoseconds since some start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(pub u64);
 
 impl Instant {

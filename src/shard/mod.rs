@@ -116,6 +116,8 @@ struct Shard {
     table: Table,
     pump: Pump,
     patience: Patience,
+    /// Nanoseconds for which a reply may be held back: see [`ShardOptions::hold`].
+    hold: u64,
     /// What arrived while too many messages waited for other shards, in order. The receive buffers in it are not
     /// given back to the kernel, which soon has none; then peers must wait.
     held: VecDeque<(Token, Received)>,
@@ -142,6 +144,7 @@ impl Shard {
             id,
             shards: topology.shards(),
             patience: Patience::new(options.spin, setup.crowded || topology.shards() == 1),
+            hold: u64::try_from(options.hold.as_nanos()).unwrap_or(u64::MAX),
             options,
             commons,
             ring,

@@ -50,6 +50,10 @@ pub struct ShardOptions {
     pub keepalive: Keepalive,
     /// How long to look for work before sleeping.
     pub spin: Spin,
+    /// How long JOB_CREATED and news of jobs may be held back while the shard has more to do than it can, so that
+    /// several leave with one send; at most 10 ms, 0 sends everything in the round in which it is written. What
+    /// workers wait for is never held back, nor anything when the shard would otherwise wait. Default: 500 µs.
+    pub hold: Duration,
     /// Receive buffers of 8 KiB that serve all connections of a shard: a power of two, 16..=32768. Memory that was
     /// never needed is never touched. Default: 1024.
     pub receive_buffers: u16,
@@ -71,6 +75,7 @@ impl Default for ShardOptions {
             connections_max: 1 << 20,
             keepalive: Keepalive::default(),
             spin: Spin::default(),
+            hold: std::env::var("HOLD").ok().map_or(Duration::from_micros(250), |v| Duration::from_micros(v.parse().unwrap())),
             receive_buffers: 1024,
             mesh_capacity: 16,
         }

@@ -1,16 +1,31 @@
-//! Replies that wait for one socket. Sending them is in `mod.rs`; that they stay bounded is decided in `pump.rs`.
+//! Replies that wait for one socket, and how long they may. Sending them is in `round.rs`; that they stay bounded is
+//! decided in `pump.rs`.
+//!
+//! A send costs ten times as much as the reply in it. So while a shard has more to do than it can, what a client
+//! hears of one job is held back for a moment if it waits for others, too: these may come along.
+use crate::engine::Instant;
 
 /// What is to be sent on one connection: bytes that wait, and bytes that the kernel has.
 #[derive(Debug, Default)]
 pub(crate) struct Outlet {
-    /// Replies of this round, and of earlier ones if the last send is not through.
+    /// Replies of this round, and of earlier ones if they were held back or the last send is not through.
     waiting: Vec<u8>,
     /// Bytes of the send in flight that the kernel has not taken yet.
     in_flight: usize,
     sending: bool,
+    /// Whether nothing of what waits can be held back.
+    urgent: bool,
+    /// When the first of the replies that wait was written.
+    since: Instant,
+    /// Results that the peer waits for and that are not among what waits here. An estimate: only whether it is
+    /// worth while to wait depends on it.
+    expected: u32,
 }
 
 impl Outlet {
+    /// With so many bytes waiting, company would save little.
+    const FULL: usize = 8 << 10;
+
     /// Bytes that the peer has not taken yet.
     #[inline]
     pub(crate) fn unsent(&self) -> usize {
@@ -29,12 +44,47 @@ impl Outlet {
         self.sending
     }
 
+    /// Notes that the peer has asked for something whose result will come later.
+    #[inline]
+    pub(crate) fn expect(&mut self) {
+        self.expected = self.expected.saturating_add(1);
+    }
+
+    /// Notes that a result was written to [`Outlet::waiting`], or will not come.
+    #[inline]
+    pub(crate) fn expect_no_more(&mut self) {
+        self.expected = self.expected.saturating_sub(1);
+    }
+
+    /// Whether the peer waits for more than one result.
+    #[inline]
+    pub(crate) fn expects_several(&self) -> bool {
+        self.expected > 1
+    }
+
+    /// Notes that a reply was written to [`Outlet::waiting`].
+    #[inline]
+    pub(crate) fn wrote(&mut self, now: Instant, urgent: bool) {
+        if self.since == Instant::default() {
+            self.since = now;
+        }
+        self.urgent |= urgent;
+    }
+
+    /// Whether to send nothing yet, in the hope of more. `limit` is how many nanoseconds a reply may be held back.
+    #[inline]
+    pub(crate) fn holds_back(&self, now: Instant, limit: u64) -> bool {
+        let hopeful = self.expected > 0 && !self.urgent && !self.sending;
+        hopeful && now.0.saturating_sub(self.since.0) < limit && self.waiting.len() < Self::FULL
+    }
+
     /// Begins a send: what waits is to go out now. `None` if there is nothing, or a send is in flight.
     #[inline]
     pub(crate) fn begin(&mut self) -> Option<Vec<u8>> {
         if self.sending || self.waiting.is_empty() {
             return None;
         }
+        (self.urgent, self.since) = (false, Instant::default());
         self.sending = true;
         self.in_flight = self.waiting.len();
         Some(std::mem::take(&mut self.waiting))
@@ -71,5 +121,43 @@ mod tests {
         assert_eq!(outlet.unsent(), 8);
         outlet.end();
         assert_eq!(outlet.begin().as_deref(), Some(&b"second"[..]));
+    }
+
+    const LIMIT: u64 = 500;
+
+    fn write(outlet: &mut Outlet, now: u64, urgent: bool) {
+        outlet.waiting().push(b'x');
+        outlet.wrote(Instant(now), urgent);
+    }
+
+    #[test]
+    fn replies_are_held_back_until_the_first_is_old() {
+        let mut outlet = Outlet::default();
+        outlet.expect();
+        write(&mut outlet, 1000, false);
+        assert!(outlet.holds_back(Instant(1000), LIMIT));
+        write(&mut outlet, 1400, false);
+        assert!(outlet.holds_back(Instant(1499), LIMIT));
+        assert!(!outlet.holds_back(Instant(1499), 0), "the shard has nothing else to do");
+        assert!(!outlet.holds_back(Instant(1500), LIMIT));
+        assert_eq!(outlet.begin().map(|buffer| buffer.len()), Some(2));
+        outlet.end();
+        write(&mut outlet, 2000, false);
+        assert!(outlet.holds_back(Instant(2000), LIMIT));
+        write(&mut outlet, 2001, true);
+        assert!(!outlet.holds_back(Instant(2001), LIMIT), "somebody's work stands still");
+    }
+
+    #[test]
+    fn nothing_is_held_back_when_nothing_is_expected() {
+        let mut outlet = Outlet::default();
+        outlet.expect();
+        outlet.expect();
+        write(&mut outlet, 1000, false);
+        outlet.expect_no_more();
+        assert!(outlet.holds_back(Instant(1000), LIMIT));
+        write(&mut outlet, 1000, false);
+        outlet.expect_no_more();
+        assert!(!outlet.holds_back(Instant(1000), LIMIT));
     }
 }

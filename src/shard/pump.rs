@@ -82,6 +82,22 @@ impl Pump {
             *out = spares.take();
         }
         self.frontend.encode(reply, out);
+        let urgent = match reply {
+            Reply::JobCreated(_) => !connection.outlet.expects_several(),
+            Reply::Work(_, update) => {
+                if update.is_final() {
+                    connection.outlet.expect_no_more();
+                }
+                false
+            }
+            Reply::Error(_) => {
+                // Most likely a refused submission.
+                connection.outlet.expect_no_more();
+                true
+            }
+            _ => true,
+        };
+        connection.outlet.wrote(self.now.instant, urgent);
         if !connection.listed {
             connection.listed = true;
             let token = connection.token;

@@ -6,7 +6,7 @@ use super::ring::Token;
 use super::table::Table;
 use crate::engine::{CloseReason, Event, Input, Reply, SessionId};
 use crate::frontend::{Decoded, Incoming};
-use crate::protocol::Refusal;
+use crate::protocol::{Refusal, Request};
 
 /// How far decoding came.
 struct Progress {
@@ -120,6 +120,12 @@ impl Pump {
                 Decoded::Incomplete { needed } => return Progress { used, needed },
                 Decoded::One { item, consumed } => {
                     used += consumed;
+                    if let Incoming::Request(Request::Submit(submit)) = &item
+                        && !submit.background
+                        && let Some((connection, _)) = table.of(session)
+                    {
+                        connection.outlet.expect();
+                    }
                     self.feed(table, input(session, item));
                 }
                 Decoded::TooLarge => {

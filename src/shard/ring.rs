@@ -226,6 +226,12 @@ impl Ring {
         }
     }
 
+    /// Whether the kernel has done more, or could at once.
+    #[inline]
+    pub(crate) fn has_more(&mut self) -> bool {
+        self.io.submission().taskrun() || !self.io.completion().is_empty()
+    }
+
     /// Whether [`Ring::enter`] and [`Ring::next`] would find nothing to do. Cheap enough to be asked in a loop.
     #[inline]
     pub(crate) fn is_quiet(&mut self) -> bool {

@@ -213,11 +213,20 @@ impl Shard {
         self.table.resumed.drain(..resumed);
     }
 
-    /// Sends what waits, and ends connections of which everything is sent.
+    /// Sends what waits, and ends connections of which everything is sent. While there is more to do than sending,
+    /// some of it stays listed, for company.
     fn flush(&mut self) {
+        let more = self.ring.has_more() || self.commons.mesh.waits_for(self.id);
+        let (now, limit) = (self.pump.now.instant, if more { self.hold } else { 0 });
+        let mut held = 0;
         for at in 0..self.table.listed.len() {
             let token = self.table.listed[at];
             let Some(connection) = self.table.get(token) else { continue };
+            if connection.phase < Phase::Flushing && connection.outlet.holds_back(now, limit) {
+                self.table.listed[held] = token;
+                held += 1;
+                continue;
+            }
             connection.listed = false;
             if connection.phase == Phase::Dying {
                 continue;
@@ -237,7 +246,7 @@ impl Shard {
                 }
             }
         }
-        self.table.listed.clear();
+        self.table.listed.truncate(held);
     }
 
     /// Lets the ring receive again where it stopped, unless too many messages wait for other shards.
