@@ -21,6 +21,7 @@ use std::io::Write;
 use std::num::NonZeroU8;
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Everything that an operator decided.
 #[derive(Clone, Debug)]
@@ -260,6 +261,8 @@ fn shard_options(flags: &Flags) -> ShardOptions {
             interval: flags.keepalive_interval.seconds(),
             count: flags.keepalive_count.0,
         },
+        hold: Duration::from_micros(fit(flags.hold_back)),
+        settle: fit(flags.settle),
         ..unset
     }
 }

@@ -91,6 +91,16 @@ pub(super) struct Flags {
         value_parser = |text: &str| probe(text, 127))]
     pub(super) keepalive_count: Probe,
 
+    /// Microseconds for which a busy thread may hold back JOB_CREATED and news of jobs, to send several at once to a
+    /// client that waits for several results; up to 10000, 0 for never
+    #[arg(long, value_name = "MICROSECONDS", default_value_t = 250, value_parser = number(0..=10_000))]
+    pub(super) hold_back: i64,
+
+    /// Connections that a thread may have for more to move to it, because it has their functions: percent of its
+    /// fair share, besides the first 16; 0 for none moves
+    #[arg(long, value_name = "PERCENT", default_value_t = 150, value_parser = number(0..=100_000))]
+    pub(super) settle: i64,
+
     /// Print the version and exit
     #[arg(short = 'V', long)]
     pub(super) version: bool,

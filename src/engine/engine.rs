@@ -1,5 +1,5 @@
 //! The one door: events in, outputs out. Routes between the two halves until both are quiet.
-use crate::event::{Event, Input, Output};
+use crate::event::{Event, Input, Introduction, Output};
 use crate::functions::Functions;
 use crate::message::Message;
 use crate::outbox::Outbox;
@@ -48,6 +48,9 @@ impl Engine {
             Input::Query(session, query) => self.sessions.admin(session, query, out),
             Input::Answer(session, reply) => self.sessions.answer_in_turn(session, reply, out),
             Input::Opened(session, peer) => self.sessions.opened(session, peer, out),
+            Input::Adopted(session, peer, introduction) => {
+                self.sessions.adopted(session, peer, introduction, out);
+            }
             Input::Finish(session, reason) => self.sessions.finish(session, reason, out),
             Input::Closed(session, reason) => self.sessions.closed(session, reason, out),
             Input::Count(Event::ConnectionRefused) => out.counters.connections_refused += 1,
@@ -110,6 +113,13 @@ impl Engine {
     /// Whether requests of this session are unwelcome for now.
     pub fn paused(&self, session: SessionId) -> bool {
         self.sessions.paused(session)
+    }
+
+    /// Lets go of a session that is to live on another shard, where it goes on with [`Input::Adopted`]. `None`, and
+    /// nothing changed, if that cannot be: only a session of which no function knows, and that waits for no answer,
+    /// is all here.
+    pub fn let_go(&mut self, session: SessionId) -> Option<Introduction> {
+        self.sessions.let_go(session, &mut self.outbox)
     }
 
     /// When to call [`Engine::handle`] with [`Input::Tick`] at the latest.

@@ -16,6 +16,15 @@ pub struct Peer {
     pub address: IpAddr,
 }
 
+/// What a session has said of itself before it had to do with any function: what it takes along to another shard.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Introduction {
+    /// From SET_CLIENT_ID; empty if there was none.
+    pub client_id: Bytes,
+    /// Whether it wants WORK_EXCEPTION.
+    pub exceptions: bool,
+}
+
 /// Why a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloseReason {
@@ -43,6 +52,8 @@ pub enum Event {
 pub enum Input<'a> {
     /// A connection was accepted. The id is new.
     Opened(SessionId, Peer),
+    /// A connection came from another shard, whose engine has let go of it. The id is new.
+    Adopted(SessionId, Peer, Introduction),
     /// A request arrived. Not while the session is paused.
     Request(SessionId, Request<'a>),
     /// An administrator's question arrived. Not while the session is paused.

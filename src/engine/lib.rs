@@ -18,7 +18,7 @@ pub mod slot;
 pub mod time;
 
 pub use engine::Engine;
-pub use event::{CloseReason, Event, Input, Note, Output, Peer, Reply};
+pub use event::{CloseReason, Event, Input, Introduction, Note, Output, Peer, Reply};
 pub use message::{Assignment, Candidate, Message, Submission, ToFunctions, ToSessions, Work};
 pub use policy::{Compat, Planted, Policy, Wakeup};
 pub use report::{Query, Report};

@@ -23,6 +23,8 @@ struct Board {
     jobs: AtomicU64,
     accepted: AtomicU64,
     unsent: AtomicU64,
+    /// Connections that are there or on their way there.
+    connections: AtomicUsize,
 }
 
 /// What all shards have published, added up.
@@ -48,6 +50,9 @@ pub(crate) struct Commons {
 }
 
 impl Commons {
+    /// So many connections are no load for a shard.
+    const FEW: u64 = 16;
+
     /// For the shards of a topology.
     pub(crate) fn new(topology: Topology, mesh_capacity: usize) -> io::Result<Commons> {
         Ok(Commons {
@@ -58,18 +63,40 @@ impl Commons {
         })
     }
 
-    /// Counts one more connection, unless there are `most`.
-    pub(crate) fn admit(&self, most: usize) -> bool {
+    /// Counts one more connection of a shard, unless there are `most`.
+    pub(crate) fn admit(&self, shard: ShardId, most: usize) -> bool {
+        self.boards[shard.index()].connections.fetch_add(1, Ordering::Relaxed);
         let admitted = self.connections.fetch_add(1, Ordering::Relaxed) < most;
         if !admitted {
-            self.dismiss();
+            self.dismiss(shard);
         }
         admitted
     }
 
-    /// Counts one connection less.
-    pub(crate) fn dismiss(&self) {
+    /// Counts one connection of a shard less.
+    pub(crate) fn dismiss(&self, shard: ShardId) {
         self.connections.fetch_sub(1, Ordering::Relaxed);
+        self.boards[shard.index()].connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Counts a connection of one shard as one of another, unless that has more than `percent` of what each would
+    /// have if all had as many, and more than [`Commons::FEW`] besides.
+    pub(crate) fn move_over(&self, from: ShardId, to: ShardId, percent: u64) -> bool {
+        let all = self.connections.load(Ordering::Relaxed) as u64;
+        let most = Self::FEW + (all * percent).div_ceil(100 * self.boards.len() as u64);
+        let there = &self.boards[to.index()].connections;
+        if there.fetch_add(1, Ordering::Relaxed) as u64 >= most {
+            there.fetch_sub(1, Ordering::Relaxed);
+            return false;
+        }
+        self.boards[from.index()].connections.fetch_sub(1, Ordering::Relaxed);
+        true
+    }
+
+    /// Takes back what [`Commons::move_over`] did.
+    pub(crate) fn stay(&self, here: ShardId, to: ShardId) {
+        self.boards[to.index()].connections.fetch_sub(1, Ordering::Relaxed);
+        self.boards[here.index()].connections.fetch_add(1, Ordering::Relaxed);
     }
 
     /// What the shards are to do.
@@ -106,5 +133,26 @@ impl Commons {
             sums.jobs += board.jobs.load(Ordering::Relaxed);
         }
         sums
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_move_over_until_a_shard_has_more_than_its_share() {
+        let (here, there) = (ShardId(0), ShardId(1));
+        let commons = Commons::new(Topology::new(2), 1).unwrap();
+        (0..100).for_each(|_| assert!(commons.admit(here, 100)));
+        assert!(!commons.admit(here, 100));
+        let moved = (0..100).filter(|_| commons.move_over(here, there, 150)).count();
+        assert_eq!(moved, 16 + 75);
+        commons.stay(here, there);
+        assert!(commons.move_over(here, there, 150));
+        (0..91).for_each(|_| commons.dismiss(there));
+        (0..9).for_each(|_| commons.dismiss(here));
+        let left = commons.boards.iter().map(|board| board.connections.load(Ordering::Relaxed));
+        assert_eq!(left.sum::<usize>() + commons.connections.load(Ordering::Relaxed), 0);
     }
 }

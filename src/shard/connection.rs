@@ -2,7 +2,7 @@
 //! connections of a shard are in `table.rs`.
 use super::outlet::Outlet;
 use super::ring::Token;
-use crate::engine::SessionId;
+use crate::engine::{Peer, SessionId, ShardId};
 use rustix::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -75,6 +75,8 @@ pub(crate) struct Connection {
     pub(crate) token: Token,
     /// Its name, for the engine. Says the same as `token`, and the shard.
     pub(crate) session: SessionId,
+    /// Who is there, for the engine.
+    pub(crate) peer: Peer,
     socket: OwnedFd,
     pub(crate) phase: Phase,
     pub(crate) receiving: Receiving,
@@ -84,6 +86,10 @@ pub(crate) struct Connection {
     pub(crate) paused: bool,
     /// Whether it is in the table's list of those that have something to send or to end.
     pub(crate) listed: bool,
+    /// Whether it stays on this shard for good.
+    pub(crate) settled: bool,
+    /// The shard to which it goes as soon as the ring is done with it. Until then nothing is read from it.
+    pub(crate) moving_to: Option<ShardId>,
     pub(crate) rest: Rest,
     pub(crate) outlet: Outlet,
 }
@@ -93,16 +99,19 @@ impl Connection {
     const HELD_MAX: usize = 64 * 1024;
 
     /// A connection that was just accepted.
-    pub(crate) fn new(token: Token, session: SessionId, socket: OwnedFd) -> Connection {
+    pub(crate) fn new(token: Token, session: SessionId, peer: Peer, socket: OwnedFd) -> Connection {
         Connection {
             token,
             session,
+            peer,
             socket,
             phase: Phase::Open,
             receiving: Receiving::Not,
             ended: false,
             paused: false,
             listed: false,
+            settled: false,
+            moving_to: None,
             rest: Rest::default(),
             outlet: Outlet::default(),
         }
@@ -117,7 +126,7 @@ impl Connection {
     /// Whether requests may be read from it and given to the engine.
     #[inline]
     pub(crate) fn takes_requests(&self) -> bool {
-        self.phase == Phase::Open && !self.paused
+        self.phase == Phase::Open && !self.paused && self.moving_to.is_none()
     }
 
     /// Whether the ring should receive from it. Not only for requests: also what is dropped must be received, or
@@ -125,12 +134,18 @@ impl Connection {
     #[inline]
     pub(crate) fn wants_bytes(&self) -> bool {
         let full = self.paused && self.rest.len() > Self::HELD_MAX;
-        !self.ended && !full && self.phase != Phase::Dying
+        !self.ended && !full && self.phase != Phase::Dying && self.moving_to.is_none()
     }
 
     /// Whether the ring uses the socket or its bytes: if not, the socket can be closed.
     pub(crate) fn is_in_ring(&self) -> bool {
         self.receiving != Receiving::Not || self.outlet.is_sending()
+    }
+
+    /// The socket, and replies that were not sent. No send is in flight.
+    pub(crate) fn into_parts(mut self) -> (OwnedFd, Vec<u8>) {
+        let unsent = std::mem::take(self.outlet.waiting());
+        (self.socket, unsent)
     }
 
     /// Tells the peer that we send no more.

@@ -1,6 +1,7 @@
 //! What connects the shards: a bounded queue of batches from each to each, and a bell for each. Nobody waits here: a
 //! batch that finds no room stays with its sender. When to ring is decided in `bell.rs`.
 use super::bell::Bell;
+use super::settle::Settler;
 use crate::engine::{Engine, Message, ShardId, Topology};
 use crossbeam_queue::ArrayQueue;
 use rustix::event::{EventfdFlags, eventfd};
@@ -10,12 +11,17 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// Messages in one batch: enough for a round under load, few enough to be handled in one go.
 const BATCH: usize = 1024;
 
+/// Connections that may be on their way to one shard; one more stays where it is.
+const SETTLERS: usize = 256;
+
 /// One shard, as the others see it.
 #[derive(Debug)]
 struct Seat {
     bell: Bell,
     /// An event descriptor, which wakes the shard.
     clapper: OwnedFd,
+    /// Connections on their way to it, from whomever.
+    settlers: ArrayQueue<Settler>,
 }
 
 /// Between all shards of a server.
@@ -30,7 +36,10 @@ impl Mesh {
     /// With room for so many batches in each lane.
     pub(crate) fn new(topology: Topology, capacity: usize) -> io::Result<Mesh> {
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
-        let seat = |_| Ok(Seat { bell: Bell::new(), clapper: eventfd(0, flags)? });
+        let seat = |_| {
+            let settlers = ArrayQueue::new(SETTLERS);
+            Ok(Seat { bell: Bell::new(), clapper: eventfd(0, flags)?, settlers })
+        };
         let shards = usize::from(topology.shards());
         Ok(Mesh {
             seats: topology.all().map(seat).collect::<io::Result<_>>()?,
@@ -72,15 +81,33 @@ impl Mesh {
         self.lanes_to(to)[from.index()].pop()
     }
 
+    /// Sends a connection to a shard; it comes back if too many are on their way.
+    pub(crate) fn send_settler(&self, to: ShardId, settler: Settler) -> Result<(), Settler> {
+        let seat = &self.seats[to.index()];
+        seat.settlers.push(settler)?;
+        if seat.bell.must_ring() {
+            self.ring(to);
+        }
+        Ok(())
+    }
+
+    /// The next connection that comes to a shard.
+    #[inline]
+    pub(crate) fn receive_settler(&self, to: ShardId) -> Option<Settler> {
+        self.seats[to.index()].settlers.pop()
+    }
+
     /// Whether something waits for a shard.
     #[inline]
     pub(crate) fn waits_for(&self, shard: ShardId) -> bool {
         self.lanes_to(shard).iter().any(|lane| !lane.is_empty())
+            || !self.seats[shard.index()].settlers.is_empty()
     }
 
-    /// Batches that wait anywhere.
+    /// Batches and connections that wait anywhere.
     pub(crate) fn waiting(&self) -> usize {
-        self.lanes.iter().map(ArrayQueue::len).sum()
+        let batches: usize = self.lanes.iter().map(ArrayQueue::len).sum();
+        batches + self.seats.iter().map(|seat| seat.settlers.len()).sum::<usize>()
     }
 
     /// The bell of a shard.

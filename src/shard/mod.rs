@@ -21,6 +21,7 @@ mod pump;
 mod reader;
 mod ring;
 mod round;
+mod settle;
 mod spares;
 mod sync;
 mod table;
@@ -35,6 +36,7 @@ use options::ShardOptions;
 use patience::Patience;
 use pump::Pump;
 use ring::{Received, Ring, Token};
+use settle::Settling;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -138,6 +140,7 @@ impl Shard {
             frontend: setup.frontend,
             now: clock::now(),
             unread_max: options.unread_max,
+            settling: Settling::new(id, topology, commons.clone(), options.settle),
             slow: Vec::new(),
         };
         Ok(Shard {

@@ -52,8 +52,11 @@ pub struct ShardOptions {
     pub spin: Spin,
     /// How long JOB_CREATED and news of jobs may be held back while the shard has more to do than it can, so that
     /// several leave with one send; at most 10 ms, 0 sends everything in the round in which it is written. What
-    /// workers wait for is never held back, nor anything when the shard would otherwise wait. Default: 500 µs.
+    /// workers wait for is never held back, nor anything when the shard would otherwise wait. Default: 250 µs.
     pub hold: Duration,
+    /// How many connections a shard may have for more to come from other shards because of the functions that it
+    /// owns: percent of what each would have if all had as many, besides the first 16. 0: none moves. Default: 150.
+    pub settle: u32,
     /// Receive buffers of 8 KiB that serve all connections of a shard: a power of two, 16..=32768. Memory that was
     /// never needed is never touched. Default: 1024.
     pub receive_buffers: u16,
@@ -75,7 +78,8 @@ impl Default for ShardOptions {
             connections_max: 1 << 20,
             keepalive: Keepalive::default(),
             spin: Spin::default(),
-            hold: std::env::var("HOLD").ok().map_or(Duration::from_micros(250), |v| Duration::from_micros(v.parse().unwrap())),
+            hold: Duration::from_micros(250),
+            settle: 150,
             receive_buffers: 1024,
             mesh_capacity: 16,
         }

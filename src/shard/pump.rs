@@ -2,6 +2,7 @@
 //! [`Pump::feed`], one thing at a time, and is done when that returns. Never waits.
 use super::connection::Phase;
 use super::listen;
+use super::settle::Settling;
 use super::table::Table;
 use crate::engine::{CloseReason, Engine, HandlePrefix, Input, Now, Output, Reply, SessionId};
 use crate::frontend::Frontend;
@@ -17,6 +18,8 @@ pub(crate) struct Pump {
     pub(crate) handle_prefix: HandlePrefix,
     /// See [`super::options::ShardOptions::unread_max`].
     pub(crate) unread_max: usize,
+    /// Which connections move to other shards.
+    pub(crate) settling: Settling,
     /// Sessions that were found to read too slowly while outputs were carried out.
     pub(crate) slow: Vec<SessionId>,
 }

@@ -24,7 +24,7 @@ impl Pump {
             if connection.phase != Phase::Open {
                 return;
             }
-            if connection.paused {
+            if connection.paused || connection.moving_to.is_some() {
                 keep(table, token, bytes, 0);
                 return;
             }
@@ -119,6 +119,14 @@ impl Pump {
             match self.frontend.decode(&bytes[used..]) {
                 Decoded::Incomplete { needed } => return Progress { used, needed },
                 Decoded::One { item, consumed } => {
+                    if let Some((connection, _)) = table.of(session)
+                        && !connection.settled
+                        && self.settling.moves(connection, &item)
+                    {
+                        let token = connection.token;
+                        table.unarmed.push(token);
+                        break;
+                    }
                     used += consumed;
                     if let Incoming::Request(Request::Submit(submit)) = &item
                         && !submit.background

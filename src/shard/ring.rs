@@ -90,7 +90,8 @@ impl Ring {
 
     /// Listens to a bell, an event descriptor that stays open as long as the ring: ringing it ends [`Ring::wait`].
     pub(crate) fn listen(&mut self, bell: BorrowedFd<'_>) {
-        let entry = opcode::PollAdd::new(types::Fd(bell.as_raw_fd()), libc::POLLIN as u32).multi(true).build();
+        let entry =
+            opcode::PollAdd::new(types::Fd(bell.as_raw_fd()), libc::POLLIN as u32).multi(true).build();
         self.order(entry.user_data(BELL));
     }
 

@@ -77,7 +77,7 @@ impl Shard {
         let Some(address) = listen::peer(socket.as_fd()) else {
             return;
         };
-        if !self.commons.admit(most) {
+        if !self.commons.admit(self.id, most) {
             drop(socket);
             self.door.refused(most, self.pump.now.instant);
             self.pump.feed(&mut self.table, Input::Count(Event::ConnectionRefused));
@@ -86,12 +86,12 @@ impl Shard {
         listen::prepare(socket.as_fd(), &self.options.keepalive);
         // A descriptor is not negative.
         let descriptor = socket.as_raw_fd() as u32;
-        let Some(connection) = self.table.insert(socket) else {
-            self.commons.dismiss();
+        let peer = Peer { descriptor, address: address.ip().to_canonical() };
+        let Some(connection) = self.table.insert(socket, peer) else {
+            self.commons.dismiss(self.id);
             return;
         };
         let (token, session) = (connection.token, connection.session);
-        let peer = Peer { descriptor, address: address.ip().to_canonical() };
         self.pump.feed(&mut self.table, Input::Opened(session, peer));
         self.table.unarmed.push(token);
     }
@@ -150,6 +150,7 @@ impl Shard {
             return;
         }
         connection.outlet.end();
+        let moves = connection.moving_to.is_some();
         if bytes.is_err() || connection.phase == Phase::Dying {
             self.pump.fail(&mut self.table, token);
             self.table.broken.push(token);
@@ -158,6 +159,9 @@ impl Shard {
         {
             connection.listed = true;
             self.table.listed.push(token);
+        }
+        if moves {
+            self.table.unarmed.push(token);
         }
     }
 
@@ -173,6 +177,10 @@ impl Shard {
                     self.pump.feed(&mut self.table, Input::Message(from, message));
                 }
             }
+        }
+        while let Some(settler) = self.commons.mesh.receive_settler(self.id) {
+            heard = true;
+            self.welcome(settler);
         }
         heard
     }
@@ -251,7 +259,8 @@ impl Shard {
 
     /// Lets the ring receive again where it stopped, unless too many messages wait for other shards.
     fn receive_again(&mut self) {
-        if self.pump.engine.congested() {
+        // A connection may leave the shard here: what it sent must have been read.
+        if self.pump.engine.congested() || !self.held.is_empty() {
             return;
         }
         for at in 0..self.table.unarmed.len() {
@@ -262,6 +271,8 @@ impl Shard {
                 self.ring.receive(token, connection.socket());
             } else if connection.phase == Phase::Dying {
                 self.bury(token);
+            } else if connection.moving_to.is_some() {
+                self.see_off(token);
             }
         }
         self.table.unarmed.clear();
@@ -294,8 +305,10 @@ impl Shard {
     /// Closes the socket of a connection that is given up, as soon as the ring is done with it.
     fn bury(&mut self, token: Token) {
         if self.table.get(token).is_some_and(|c| c.phase == Phase::Dying && !c.is_in_ring()) {
-            self.table.remove(token);
-            self.commons.dismiss();
+            if let Some(to) = self.table.remove(token).and_then(|connection| connection.moving_to) {
+                self.commons.stay(self.id, to);
+            }
+            self.commons.dismiss(self.id);
             self.door.relieved(&mut self.ring);
         }
     }

@@ -3,7 +3,7 @@
 use super::connection::Connection;
 use super::ring::Token;
 use super::spares::Spares;
-use crate::engine::{SessionId, ShardId};
+use crate::engine::{Peer, SessionId, ShardId};
 use std::os::fd::OwnedFd;
 
 /// A place.
@@ -53,7 +53,7 @@ impl Table {
     }
 
     /// Adds a connection; `None` if there is no place.
-    pub(crate) fn insert(&mut self, socket: OwnedFd) -> Option<&mut Connection> {
+    pub(crate) fn insert(&mut self, socket: OwnedFd, peer: Peer) -> Option<&mut Connection> {
         let index = match self.free.pop() {
             Some(index) => index,
             None => {
@@ -65,16 +65,19 @@ impl Table {
         let place = &mut self.places[index as usize];
         let token = Token { index, generation: place.generation };
         let session = SessionId::new(self.shard, index, place.generation);
-        Some(place.connection.insert(Box::new(Connection::new(token, session, socket))))
+        Some(place.connection.insert(Box::new(Connection::new(token, session, peer, socket))))
     }
 
-    /// Removes a connection, which closes its socket.
-    pub(crate) fn remove(&mut self, token: Token) {
+    /// Removes a connection; dropping it closes its socket.
+    pub(crate) fn remove(&mut self, token: Token) -> Option<Box<Connection>> {
         let place = &mut self.places[token.index as usize];
-        if place.generation == token.generation && place.connection.take().is_some() {
-            place.generation = place.generation.checked_add(1).unwrap_or(1);
-            self.free.push(token.index);
+        if place.generation != token.generation {
+            return None;
         }
+        let connection = place.connection.take()?;
+        place.generation = place.generation.checked_add(1).unwrap_or(1);
+        self.free.push(token.index);
+        Some(connection)
     }
 
     /// The connection with this token, unless it is gone.
@@ -113,10 +116,11 @@ mod tests {
     fn a_place_is_used_again_with_another_generation() {
         let mut table = Table::new(ShardId(3));
         let socket = || OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
-        let old = table.insert(socket()).unwrap().token;
-        table.remove(old);
-        table.remove(old);
-        let new = table.insert(socket()).unwrap();
+        let peer = Peer { descriptor: 7, address: std::net::Ipv4Addr::LOCALHOST.into() };
+        let old = table.insert(socket(), peer).unwrap().token;
+        assert!(table.remove(old).is_some());
+        assert!(table.remove(old).is_none());
+        let new = table.insert(socket(), peer).unwrap();
         assert_eq!(new.session, SessionId::new(ShardId(3), 0, 2));
         let new = new.token;
         assert!(table.get(old).is_none() && table.get(new).is_some());

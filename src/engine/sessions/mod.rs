@@ -8,7 +8,7 @@ mod request;
 mod session;
 mod survey;
 
-use crate::event::{CloseReason, Output, Peer, Reply};
+use crate::event::{CloseReason, Introduction, Output, Peer, Reply};
 use crate::message::{Message, ToFunctions, ToSessions, Work};
 use crate::outbox::Outbox;
 use crate::policy::{Planted, Policy};
@@ -34,6 +34,21 @@ impl Sessions {
         self.table.insert(Session::new(id, peer, self.policy.exceptions));
         out.counters.sessions += 1;
         out.counters.sessions_opened += 1;
+    }
+
+    pub(crate) fn adopted(&mut self, id: SessionId, peer: Peer, who: Introduction, out: &mut Outbox) {
+        let mut session = Session::new(id, peer, who.exceptions);
+        session.client_id = who.client_id;
+        self.table.insert(session);
+        out.counters.sessions += 1;
+    }
+
+    /// The session goes to another shard, if it is all here.
+    pub(crate) fn let_go(&mut self, id: SessionId, out: &mut Outbox) -> Option<Introduction> {
+        self.table.get(id).filter(|session| session.is_all_here())?;
+        let session = self.table.remove(id)?;
+        out.counters.sessions -= 1;
+        Some(Introduction { client_id: session.client_id, exceptions: session.exceptions })
     }
 
     /// No more requests will come.

@@ -1,0 +1,194 @@
+//! Connections settle where their functions live: a job is cheapest when client, worker and function share a shard.
+//!
+//! A connection moves at most once, before the first request that concerns a function: then nothing that another
+//! shard knows must be told. It stays if the owner of that function has more than its share of connections already,
+//! so one hot function does not draw all work to one core. Moving is: stop receiving, wait for the kernel, hand the
+//! socket and the bytes that were not used yet to the other shard, which goes on where this one stopped.
+use super::Shard;
+use super::commons::Commons;
+use super::connection::{Connection, Phase, Receiving};
+use super::ring::Token;
+use crate::engine::slot::Slot;
+use crate::engine::{Input, Introduction, Peer, ShardId, Topology};
+use crate::frontend::Incoming;
+use crate::protocol::{Request, mass_do_functions};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+/// A connection on its way to another shard.
+#[derive(Debug)]
+pub(crate) struct Settler {
+    socket: OwnedFd,
+    peer: Peer,
+    introduction: Introduction,
+    /// Bytes that arrived and were not used, the request that made it move the first of them.
+    unread: Vec<u8>,
+    /// Replies that were not sent.
+    unsent: Vec<u8>,
+    /// Whether the peer said that it will send no more.
+    ended: bool,
+}
+
+/// Says which connections move, and where to.
+#[derive(Debug)]
+pub(crate) struct Settling {
+    here: ShardId,
+    topology: Topology,
+    commons: Arc<Commons>,
+    /// See [`super::options::ShardOptions::settle`].
+    percent: u32,
+}
+
+/// What a request means for a connection that has not settled.
+enum Concern {
+    /// It says something about the connection itself.
+    None,
+    /// It concerns this function.
+    Function(Slot),
+    /// It has to do with more than a function.
+    Other,
+}
+
+impl Settling {
+    pub(crate) fn new(here: ShardId, topology: Topology, commons: Arc<Commons>, percent: u32) -> Settling {
+        Settling { here, topology, commons, percent }
+    }
+
+    /// Whether a connection that has not settled moves before this request. `true` also counts it as moved; the
+    /// connection then knows where to.
+    #[cold]
+    pub(crate) fn moves(&self, connection: &mut Connection, item: &Incoming<'_>) -> bool {
+        let slot = match concern(item) {
+            Concern::None => return false,
+            Concern::Function(slot) if self.percent > 0 => slot,
+            Concern::Function(_) | Concern::Other => {
+                connection.settled = true;
+                return false;
+            }
+        };
+        connection.settled = true;
+        let owner = self.topology.owner(slot);
+        if owner == self.here || !self.commons.move_over(self.here, owner, self.percent.into()) {
+            return false;
+        }
+        connection.moving_to = Some(owner);
+        true
+    }
+}
+
+fn concern(item: &Incoming<'_>) -> Concern {
+    let Incoming::Request(request) = item else { return Concern::Other };
+    match request {
+        Request::SetClientId { .. } | Request::OptionReq { .. } | Request::EchoReq { .. } => Concern::None,
+        Request::Submit(submit) => Concern::Function(Slot::of(submit.function)),
+        Request::CanDo { function } | Request::CanDoTimeout { function, .. } => {
+            Concern::Function(Slot::of(function))
+        }
+        Request::MassDo { functions } => match mass_do_functions(functions).next() {
+            Some(function) => Concern::Function(Slot::of(function)),
+            None => Concern::None,
+        },
+        _ => Concern::Other,
+    }
+}
+
+impl Shard {
+    /// Hands over a connection that moves, as soon as the ring is done with it.
+    pub(super) fn see_off(&mut self, token: Token) {
+        let Some(connection) = self.table.get(token) else { return };
+        let Some(to) = connection.moving_to else { return };
+        if connection.receiving == Receiving::Armed {
+            connection.receiving = Receiving::Stopping;
+            self.ring.stop_receiving(token);
+        }
+        if connection.is_in_ring() || connection.phase != Phase::Open {
+            return;
+        }
+        let (session, peer) = (connection.session, connection.peer);
+        let Some(introduction) = self.pump.engine.let_go(session) else {
+            return self.keep(token, to);
+        };
+        let Some(connection) = self.table.remove(token) else { return };
+        let unread = connection.rest.bytes[connection.rest.start..].to_vec();
+        let ended = connection.ended;
+        let (socket, unsent) = connection.into_parts();
+        let settler = Settler { socket, peer, introduction, unread, unsent, ended };
+        if let Err(settler) = self.commons.mesh.send_settler(to, settler) {
+            // So many at once: this one lives on here.
+            self.commons.stay(self.id, to);
+            self.welcome(settler);
+        }
+    }
+
+    /// The connection does not move after all.
+    fn keep(&mut self, token: Token, to: ShardId) {
+        let Some(connection) = self.table.get(token) else { return };
+        connection.moving_to = None;
+        self.commons.stay(self.id, to);
+        self.table.resumed.push(token);
+    }
+
+    /// Takes in a connection that comes from another shard.
+    pub(super) fn welcome(&mut self, settler: Settler) {
+        let Settler { socket, peer, introduction, unread, unsent, ended } = settler;
+        let Some(connection) = self.table.insert(socket, peer) else {
+            return self.commons.dismiss(self.id);
+        };
+        connection.settled = true;
+        let (token, session) = (connection.token, connection.session);
+        if !unsent.is_empty() {
+            *connection.outlet.waiting() = unsent;
+            connection.listed = true;
+            self.table.listed.push(token);
+        }
+        self.pump.feed(&mut self.table, Input::Adopted(session, peer, introduction));
+        self.pump.read(&mut self.table, token, &unread);
+        if ended {
+            self.pump.end(&mut self.table, token);
+        }
+        self.table.unarmed.push(token);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frontend::Decoded;
+    use std::net::Ipv4Addr;
+
+    /// Where a connection of shard 0 of 3 goes after these packets or lines, and whether it has settled.
+    fn goes(percent: u32, requests: &[&[u8]]) -> (Option<ShardId>, bool) {
+        let topology = Topology::new(3);
+        let commons = Arc::new(Commons::new(topology, 1).unwrap());
+        let settling = Settling::new(ShardId(0), topology, commons, percent);
+        let socket = OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
+        let peer = Peer { descriptor: 7, address: Ipv4Addr::LOCALHOST.into() };
+        let session = crate::engine::SessionId::new(ShardId(0), 1, 1);
+        let mut connection = Connection::new(Token { index: 1, generation: 1 }, session, peer, socket);
+        let frontend = crate::frontend::Frontend::for_tests();
+        for request in requests {
+            let Decoded::One { item, .. } = frontend.decode(request) else { panic!("{request:?}") };
+            if connection.settled || settling.moves(&mut connection, &item) {
+                break;
+            }
+        }
+        (connection.moving_to, connection.settled)
+    }
+
+    const CAN_DO: &[u8] = b"\0REQ\0\0\0\x01\0\0\0\x03rev";
+    const SUBMIT: &[u8] = b"\0REQ\0\0\0\x07\0\0\0\x05rev\0\0";
+    const CLIENT_ID: &[u8] = b"\0REQ\0\0\0\x16\0\0\0\x02me";
+    const GRAB: &[u8] = b"\0REQ\0\0\0\x09\0\0\0\0";
+
+    #[test]
+    fn the_first_request_that_concerns_a_function_decides() {
+        let owner = Topology::new(3).owner(Slot::of(b"rev"));
+        assert_ne!(owner, ShardId(0), "choose another name");
+        assert_eq!(goes(150, &[CLIENT_ID, CAN_DO]), (Some(owner), true));
+        assert_eq!(goes(150, &[SUBMIT]), (Some(owner), true));
+        assert_eq!(goes(150, &[CLIENT_ID]), (None, false));
+        assert_eq!(goes(150, &[GRAB, CAN_DO]), (None, true));
+        assert_eq!(goes(150, &[b"status\n", CAN_DO]), (None, true));
+        assert_eq!(goes(0, &[CAN_DO]), (None, true));
+    }
+}
