@@ -78,9 +78,18 @@ impl ShardSet {
         absent
     }
 
+    /// Whether there is none.
+    pub fn is_empty(self) -> bool {
+        self.0.iter().all(|&word| word == 0)
+    }
+
     /// The shards of the set, in order.
     pub fn iter(self) -> impl Iterator<Item = ShardId> {
-        (0..SHARDS_MAX).map(ShardId).filter(move |s| self.0[s.index() / 64] >> (s.index() % 64) & 1 == 1)
+        (0..).zip(self.0).flat_map(|(at, word)| {
+            let bits = core::iter::successors(Some(word), |rest| Some(rest & rest.wrapping_sub(1)));
+            bits.take_while(|&rest| rest != 0)
+                .map(move |rest| ShardId(at * 64 + rest.trailing_zeros() as u16))
+        })
     }
 }
 

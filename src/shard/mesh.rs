@@ -2,6 +2,7 @@
 //! batch that finds no room stays with its sender. When to ring is decided in `bell.rs`.
 use super::bell::Bell;
 use super::settle::Settler;
+use crate::engine::slot::ShardSet;
 use crate::engine::{Engine, Message, ShardId, Topology};
 use crossbeam_queue::ArrayQueue;
 use rustix::event::{EventfdFlags, eventfd};
@@ -52,27 +53,33 @@ impl Mesh {
         &self.lanes[shard.index() * shards..][..shards]
     }
 
-    /// Takes from the engine of a shard what it has for others, and rings those who sleep. True if something was
+    /// Takes from the engine of a shard what it has for others, and adds these to `unrung`. True if something was
     /// left behind, because the others are slow to take it.
-    pub(crate) fn send_all(&self, from: ShardId, engine: &mut Engine) -> bool {
+    pub(crate) fn send_all(&self, from: ShardId, engine: &mut Engine, unrung: &mut ShardSet) -> bool {
         let mut left = false;
         for to in (0..self.seats.len() as u16).map(ShardId) {
             if !engine.has_messages(to) {
                 continue;
             }
             let lane = &self.lanes_to(to)[from.index()];
-            let mut sent = false;
             while engine.has_messages(to) && !lane.is_full() {
                 // This is the only sender of the lane, so there is room.
                 let _ = lane.push(engine.take_messages(to, BATCH));
-                sent = true;
+                unrung.insert(to);
             }
             left |= engine.has_messages(to);
-            if sent && self.seats[to.index()].bell.must_ring() {
+        }
+        left
+    }
+
+    /// Wakes those of these shards that sleep. To be called after something was sent to them, before the sender
+    /// sleeps.
+    pub(crate) fn wake(&self, shards: ShardSet) {
+        for to in shards.iter() {
+            if self.seats[to.index()].bell.must_ring() {
                 self.ring(to);
             }
         }
-        left
     }
 
     /// The next batch from one shard to another.

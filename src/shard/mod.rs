@@ -26,6 +26,7 @@ mod spares;
 mod sync;
 mod table;
 
+use crate::engine::slot::ShardSet;
 use crate::engine::{Engine, Instant, Policy, ShardId, Topology};
 use crate::frontend::Frontend;
 use commons::{Commons, Phase};
@@ -120,6 +121,11 @@ struct Shard {
     patience: Patience,
     /// Nanoseconds for which a reply may be held back: see [`ShardOptions::hold`].
     hold: u64,
+    /// Whether other shards run on the same core.
+    crowded: bool,
+    /// Shards to which something was sent that may be asleep, and since when there are any.
+    unrung: ShardSet,
+    unrung_since: Option<Instant>,
     /// What arrived while too many messages waited for other shards, in order. The receive buffers in it are not
     /// given back to the kernel, which soon has none; then peers must wait.
     held: VecDeque<(Token, Received)>,
@@ -154,6 +160,9 @@ impl Shard {
             door,
             table: Table::new(id),
             pump,
+            crowded: setup.crowded,
+            unrung: ShardSet::default(),
+            unrung_since: None,
             held: VecDeque::new(),
             lingering: VecDeque::new(),
             _abort: AbortOnPanic,
@@ -197,7 +206,7 @@ impl Shard {
         let phase = self.commons.phase();
         let until = Instant(since.0.saturating_add(self.patience.budget()));
         while clock::instant() < until {
-            if self.has_work(phase) {
+            if self.ring.has_more() || self.has_work(phase) {
                 self.patience.paid();
                 return Ok(());
             }

@@ -50,6 +50,9 @@ pub(crate) struct Ring {
     flights: Vec<Flight>,
     /// Orders that found no room in the submission queue, oldest first.
     backlog: VecDeque<squeue::Entry>,
+    /// Whether the kernel's sign that it could do more is left over from work that is done: it may put up the sign
+    /// after we have seen the work, and takes it down only with the next.
+    stale: bool,
     /// When the alarm goes off, if it is set.
     alarm: Option<Instant>,
     /// The alarm's time for the kernel, which reads it when the order is submitted.
@@ -83,6 +86,7 @@ impl Ring {
             buffers,
             flights: Vec::new(),
             backlog: VecDeque::new(),
+            stale: false,
             alarm: None,
             alarm_time: Box::new(types::Timespec::new()),
         })
@@ -199,6 +203,7 @@ impl Ring {
                 return Ok(());
             }
             self.call(orders, 0)?;
+            self.stale = work && self.io.completion().is_empty() && self.io.submission().taskrun();
             if self.backlog.is_empty() {
                 return Ok(());
             }
@@ -230,16 +235,13 @@ impl Ring {
     /// Whether the kernel has done more, or could at once.
     #[inline]
     pub(crate) fn has_more(&mut self) -> bool {
-        self.io.submission().taskrun() || !self.io.completion().is_empty()
+        (!self.stale && self.io.submission().taskrun()) || !self.io.completion().is_empty()
     }
 
-    /// Whether [`Ring::enter`] and [`Ring::next`] would find nothing to do. Cheap enough to be asked in a loop.
+    /// Whether nothing stands in the way of [`Ring::wait`]: no order waits behind others, no completion to be read.
     #[inline]
     pub(crate) fn is_quiet(&mut self) -> bool {
-        let queue = self.io.submission();
-        let idle = queue.is_empty() && !queue.taskrun() && !queue.cq_overflow();
-        drop(queue);
-        idle && self.backlog.is_empty() && self.io.completion().is_empty()
+        self.backlog.is_empty() && self.io.completion().is_empty()
     }
 
     /// Hands all orders to the kernel and sleeps until it has finished something.

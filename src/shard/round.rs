@@ -28,7 +28,8 @@ impl Shard {
         busy |= self.hear();
         self.look_at_the_clock();
         self.read_what_waits();
-        let left = self.commons.mesh.send_all(self.id, &mut self.pump.engine);
+        let left = self.commons.mesh.send_all(self.id, &mut self.pump.engine, &mut self.unrung);
+        self.ring_bells();
         if left {
             // Others are slow to take messages; they may need this core for it.
             std::thread::yield_now();
@@ -39,7 +40,7 @@ impl Shard {
         let (engine, table) = (&self.pump.engine, &self.table);
         let unsent = table.sends + table.listed.len() + self.held.len() + usize::from(left);
         self.commons.publish(self.id, engine.jobs(), engine.jobs_accepted(), unsent as u64);
-        Ok(busy || left || !self.table.is_quiet() || !self.held.is_empty())
+        Ok(busy || left || !self.unrung.is_empty() || !self.table.is_quiet() || !self.held.is_empty())
     }
 
     #[inline]
@@ -183,6 +184,21 @@ impl Shard {
             self.welcome(settler);
         }
         heard
+    }
+
+    /// Wakes those to whom something was sent. Where they share our core they could not run anyway while we do, so
+    /// there it can wait for what else we have to say, for a moment.
+    fn ring_bells(&mut self) {
+        if self.unrung.is_empty() {
+            return;
+        }
+        let now = self.pump.now.instant;
+        let since = *self.unrung_since.get_or_insert(now);
+        if self.crowded && now.0.saturating_sub(since.0) < self.hold && self.ring.has_more() {
+            return;
+        }
+        self.commons.mesh.wake(std::mem::take(&mut self.unrung));
+        self.unrung_since = None;
     }
 
     fn look_at_the_clock(&mut self) {

@@ -75,7 +75,7 @@ impl Session {
 
     /// Whether no other half and no other shard knows of it or owes it an answer.
     pub(crate) fn is_all_here(&self) -> bool {
-        let unknown = self.known_by == ShardSet::default() && self.abilities.is_empty();
+        let unknown = self.known_by.is_empty() && self.abilities.is_empty();
         let idle = self.replies.len() == 0 && self.walk.is_none() && !self.asleep;
         unknown && idle && !self.paused && !self.finishing
     }
