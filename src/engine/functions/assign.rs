@@ -4,7 +4,7 @@
 //! many as the policy says); whatever may go wrong with that one is made good: it leaves, it takes something else, it
 //! was awake already, or it does not come within [`crate::Policy::wake_patience`].
 use super::job::{FunctionIx, JobIx, JobState};
-use super::party::{PartyIx, Sleep, Sleeper};
+use super::party::{PartyIx, Registration, Sleep, Sleeper};
 use super::{Functions, priorities};
 use crate::message::{Assignment, Candidate, Place, ToSessions};
 use crate::outbox::Outbox;
@@ -13,6 +13,12 @@ use crate::slot::SessionId;
 use bytes::Bytes;
 use core::time::Duration;
 use ringgear_protocol::{GrabKind, Priority};
+
+/// The job that a worker would be given, and the turn of its registration for the job's function.
+struct Best {
+    turn: i64,
+    job: JobIx,
+}
 
 impl Functions {
     pub(super) fn can_do(
@@ -64,8 +70,7 @@ impl Functions {
     pub(super) fn peek(&mut self, worker: SessionId, place: Place, out: &mut Outbox) {
         let best = self.parties.find(worker).and_then(|ix| {
             self.rouse(ix);
-            let (at, job) = self.best(ix, out)?;
-            let turn = self.parties.get(ix).registrations[at].turn;
+            let Best { turn, job } = self.best(ix, out)?;
             Some(Candidate { priority: self.jobs.get(job).priority(), turn })
         });
         self.tell(worker, ToSessions::Best { to: worker, place, from: self.shard, best }, out);
@@ -81,10 +86,10 @@ impl Functions {
     ) {
         let taken = self.parties.find(worker).and_then(|ix| {
             let woken_for = self.rouse(ix);
-            let (at, job) = self.best(ix, out)?;
-            let assignment = self.assign(ix, at, job, kind);
+            let Best { turn: old, job } = self.best(ix, out)?;
+            let assignment = self.assign(ix, job, kind);
             if self.policy.turns() {
-                self.parties.turn_to_back(ix, at, turn);
+                self.parties.turn_to_back(ix, old, turn);
             }
             if let Some(function) = woken_for.filter(|&function| function != self.jobs.get(job).function) {
                 // It was woken for another job, which is now for somebody else.
@@ -99,9 +104,8 @@ impl Functions {
         self.tell(worker, answer, out);
     }
 
-    /// The job that a worker would be given: the position of its registration, and the job. Abandoned jobs that
-    /// stand before it are discarded.
-    fn best(&mut self, ix: PartyIx, out: &mut Outbox) -> Option<(usize, JobIx)> {
+    /// The job that a worker would be given. Abandoned jobs that stand before it are discarded.
+    fn best(&mut self, ix: PartyIx, out: &mut Outbox) -> Option<Best> {
         // One look costs about eight times as much from the side of the functions, which are in no order.
         let (ready, registered) =
             (self.functions.ready_list().len(), self.parties.get(ix).registrations.len());
@@ -116,7 +120,7 @@ impl Functions {
     }
 
     /// The same, from the side of the functions: for a worker that knows many of which few have something to do.
-    fn best_of_few(&mut self, ix: PartyIx, out: &mut Outbox) -> Option<(usize, JobIx)> {
+    fn best_of_few(&mut self, ix: PartyIx, out: &mut Outbox) -> Option<Best> {
         let priority_first = self.policy.priority_first();
         loop {
             let known = self.functions.ready_list().iter().filter_map(|&function| {
@@ -131,21 +135,21 @@ impl Functions {
             let ready = self.functions.ready(function);
             let mask = if priority_first { 1 << ready.trailing_zeros() } else { ready };
             if let Some(job) = self.first_wanted(function, mask, out) {
-                return self.parties.get(ix).position(turn).map(|at| (at, job));
+                return Some(Best { turn, job });
             }
         }
     }
 
     /// The same among the priorities of `mask`: the first registration that has a job, in it the highest priority.
-    fn best_of(&mut self, ix: PartyIx, mask: u8, out: &mut Outbox) -> Option<(usize, JobIx)> {
+    fn best_of(&mut self, ix: PartyIx, mask: u8, out: &mut Outbox) -> Option<Best> {
         let count = self.parties.get(ix).registrations.len();
         (0..count).find_map(|at| {
-            let function = self.parties.get(ix).registrations[at].function;
+            let Registration { function, turn, .. } = self.parties.get(ix).registrations[at];
             let ready = self.functions.ready(function) & mask;
             if ready == 0 {
                 return None;
             }
-            self.first_wanted(function, ready, out).map(|job| (at, job))
+            self.first_wanted(function, ready, out).map(|job| Best { turn, job })
         })
     }
 
@@ -169,20 +173,19 @@ impl Functions {
     }
 
     /// Makes the worker the holder of a queued job.
-    fn assign(&mut self, ix: PartyIx, at: usize, job: JobIx, kind: GrabKind) -> Assignment {
-        let registration = self.parties.get(ix).registrations[at];
+    fn assign(&mut self, ix: PartyIx, job: JobIx, kind: GrabKind) -> Assignment {
         if self.policy.plants(Planted::TwoHolders) && self.sequence.is_multiple_of(8) {
             return self.assignment(job, kind);
         }
         self.unqueue(job);
         let running = self.jobs.get_mut(job);
         running.go(JobState::Running, Some(ix));
-        if registration.timeout_ms > 0 {
-            let deadline = self.now.instant.after(Duration::from_millis(registration.timeout_ms));
-            self.timers.arm(running, deadline);
+        let (id, function) = (running.id, running.function);
+        let timeout_ms = self.parties.timeout_ms(ix, function);
+        if timeout_ms > 0 {
+            self.timers.arm(running, self.now.instant.after(Duration::from_millis(timeout_ms)));
         }
-        let id = running.id;
-        self.functions.get_mut(registration.function).running += 1;
+        self.functions.get_mut(function).running += 1;
         let jobs = &self.jobs;
         let held = &mut self.parties.get_mut(ix).held;
         held.add(id, |id| jobs.find(id).is_some_and(|job| jobs.get(job).holder() == Some(ix)));
@@ -213,9 +216,8 @@ impl Functions {
     pub(super) fn sleep(&mut self, worker: SessionId, nap: u32, out: &mut Outbox) {
         let Some(ix) = self.parties.find(worker) else { return };
         self.parties.get_mut(ix).nap = nap;
-        if let Some((at, _)) = self.best(ix, out) {
-            let function = self.parties.get(ix).registrations[at].function;
-            self.wake(ix, function, out);
+        if let Some(Best { job, .. }) = self.best(ix, out) {
+            self.wake(ix, self.jobs.get(job).function, out);
         } else {
             self.parties.get_mut(ix).sleep = Sleep::Asleep;
             self.list_as_sleeper(ix);

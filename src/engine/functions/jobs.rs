@@ -29,7 +29,8 @@ struct Segment {
 /// Where the jobs of 64 successive sequences stand; given back when the last of them ends.
 #[derive(Debug)]
 struct Page {
-    at: [u32; PAGE as usize],
+    /// Apart from `used`, so that it fills a size class of the allocator.
+    at: Box<[u32; PAGE as usize]>,
     used: u32,
 }
 
@@ -44,7 +45,7 @@ pub(crate) struct Jobs {
     open: BTreeSet<u32>,
     /// Numbers of segments that were given back.
     vacant: BTreeSet<u32>,
-    pages: HashMap<u64, Box<Page>, foldhash::fast::FixedState>,
+    pages: HashMap<u64, Page, foldhash::fast::FixedState>,
     count: u64,
 }
 
@@ -76,7 +77,7 @@ impl Jobs {
         let page = self
             .pages
             .entry(sequence / PAGE)
-            .or_insert_with(|| Box::new(Page { at: [ABSENT; PAGE as usize], used: 0 }));
+            .or_insert_with(|| Page { at: Box::new([ABSENT; PAGE as usize]), used: 0 });
         let entry = &mut page.at[(sequence % PAGE) as usize];
         assert!(*entry == ABSENT, "a sequence is given once");
         *entry = ix;

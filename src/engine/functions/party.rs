@@ -35,8 +35,6 @@ pub(crate) struct Registration {
     pub(crate) function: FunctionIx,
     /// The least comes first.
     pub(crate) turn: i64,
-    /// Milliseconds a job may run; 0 is no limit.
-    pub(crate) timeout_ms: u64,
     /// How often the worker has said CAN_DO.
     pub(crate) count: u32,
     /// The stamp of its entry in the function's list of sleepers, if there is one.
@@ -134,8 +132,8 @@ pub(crate) struct Parties {
     places: Vec<Option<Party>>,
     vacant: Vec<u32>,
     by_session: HashMap<SessionId, u32, FixedState>,
-    /// The turn of each registration.
-    turns: HashMap<(PartyIx, FunctionIx), i64, FixedState>,
+    /// The turn of each registration, by which it is found, and its time limit, which is wanted with each job.
+    turns: HashMap<(PartyIx, FunctionIx), (i64, u64), FixedState>,
 }
 
 impl Parties {
@@ -197,13 +195,13 @@ impl Parties {
 
     /// Adds a registration in front of all others, or repeats one.
     pub(crate) fn register(&mut self, ix: PartyIx, function: FunctionIx, timeout_ms: u64, turn: i64) {
-        let old = self.turns.insert((ix, function), turn);
+        let old = self.turns.insert((ix, function), (turn, timeout_ms));
         let party = self.get_mut(ix);
         let repeated =
-            old.and_then(|turn| party.position(turn)).and_then(|at| party.registrations.remove(at));
+            old.and_then(|(turn, _)| party.position(turn)).and_then(|at| party.registrations.remove(at));
         let registration = match repeated {
-            Some(old) => Registration { turn, timeout_ms, count: old.count + 1, ..old },
-            None => Registration { function, turn, timeout_ms, count: 1, listed: None },
+            Some(old) => Registration { turn, count: old.count + 1, ..old },
+            None => Registration { function, turn, count: 1, listed: None },
         };
         assert!(party.registrations.front().is_none_or(|first| turn < first.turn), "new ones come first");
         party.registrations.push_front(registration);
@@ -211,35 +209,44 @@ impl Parties {
 
     /// Takes a registration away.
     pub(crate) fn deregister(&mut self, ix: PartyIx, function: FunctionIx) -> Option<Registration> {
-        let turn = self.turns.remove(&(ix, function))?;
+        let (turn, _) = self.turns.remove(&(ix, function))?;
         let party = self.get_mut(ix);
         party.position(turn).and_then(|at| party.registrations.remove(at))
     }
 
     /// The turn of a party's registration for a function.
     pub(crate) fn turn(&self, ix: PartyIx, function: FunctionIx) -> Option<i64> {
-        self.turns.get(&(ix, function)).copied()
+        self.turns.get(&(ix, function)).map(|&(turn, _)| turn)
+    }
+
+    /// How many milliseconds a party may take for a job of a function; 0 is no limit, as is no registration.
+    pub(crate) fn timeout_ms(&self, ix: PartyIx, function: FunctionIx) -> u64 {
+        self.turns.get(&(ix, function)).map_or(0, |&(_, timeout_ms)| timeout_ms)
     }
 
     /// The registration of a party for a function.
     pub(crate) fn registration(&mut self, ix: PartyIx, function: FunctionIx) -> Option<&mut Registration> {
-        let turn = *self.turns.get(&(ix, function))?;
+        let (turn, _) = *self.turns.get(&(ix, function))?;
         let party = self.get_mut(ix);
         let at = party.position(turn)?;
         party.registrations.get_mut(at)
     }
 
-    /// Puts a registration behind all others: it had its turn.
-    pub(crate) fn turn_to_back(&mut self, ix: PartyIx, at: usize, turn: i64) {
+    /// Puts the registration with turn `old` behind all others: it had its turn.
+    pub(crate) fn turn_to_back(&mut self, ix: PartyIx, old: i64, turn: i64) {
         let party = self.get_mut(ix);
-        let Some(mut registration) = party.registrations.remove(at) else { return };
+        let Some(mut registration) = party.position(old).and_then(|at| party.registrations.remove(at)) else {
+            return;
+        };
         assert!(
             party.registrations.back().is_none_or(|last| last.turn < turn),
             "the last turn is the largest"
         );
         registration.turn = turn;
         party.registrations.push_back(registration);
-        self.turns.insert((ix, registration.function), turn);
+        if let Some(entry) = self.turns.get_mut(&(ix, registration.function)) {
+            entry.0 = turn;
+        }
     }
 
     /// Every party, in no order that may be shown.
