@@ -22,6 +22,6 @@ ulimit -n "$(ulimit -H -n)" || true
 
 set -x
 cargo fmt --all --check
-cargo clippy --workspace --all-targets --locked -- -D warnings
+cargo clippy --workspace --all-targets --features measure --locked -- -D warnings
 cargo test --workspace --locked --no-fail-fast
 benches/instructions.sh

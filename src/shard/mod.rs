@@ -14,6 +14,8 @@ pub(crate) mod commons;
 mod connection;
 mod door;
 pub(crate) mod listen;
+#[cfg(feature = "measure")]
+pub mod measure;
 mod mesh;
 mod outlet;
 mod patience;
