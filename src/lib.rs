@@ -6,5 +6,6 @@ pub use ringgear_protocol as protocol;
 pub mod config;
 pub mod frontend;
 pub mod logging;
+mod memory;
 pub mod server;
 pub mod shard;

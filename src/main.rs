@@ -3,10 +3,6 @@ use ringgear::config::Config;
 use ringgear::server;
 use std::process::ExitCode;
 
-/// Jobs are many small allocations, made on one thread and freed on another.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let config = match Config::from_process() {
         Ok(config) => config,

@@ -12,8 +12,9 @@ const MODULES: &[(&str, &str, &[&str])] = &[
     ("protocol", "src/protocol/", &[]),
     ("engine", "src/engine/", &["protocol"]),
     ("logging", "src/logging", &["engine"]),
+    ("memory", "src/memory", &["engine"]),
     ("frontend", "src/frontend/", &["engine", "protocol"]),
-    ("shard", "src/shard/", &["engine", "protocol", "frontend", "logging"]),
+    ("shard", "src/shard/", &["engine", "protocol", "frontend", "logging", "memory"]),
     ("server", "src/server", &["engine", "protocol", "frontend", "logging", "shard"]),
     ("config", "src/config", &["engine", "frontend", "logging", "server", "shard"]),
     ("main", "src/main.rs", &["config", "frontend", "logging", "server"]),
@@ -34,11 +35,12 @@ const ENGINE: &[&[&str]] = &[
 ];
 
 /// Words that stand in one place only, so that what they name stays replaceable: the runtime, the ring, the parser of
-/// the command line, the clock of the log. `unsafe` is where the ring is.
+/// the command line, the clock of the log, the allocator. `unsafe` is where the ring is, and one call of the allocator.
 const PLACES: &[(&str, &[&str])] = &[
     ("glommio", &["src/shard/", "src/server"]),
     ("io_uring", &["src/shard/ring"]),
-    ("unsafe", &["src/shard/ring"]),
+    ("unsafe", &["src/shard/ring", "src/memory"]),
+    ("mimalloc", &["src/memory"]),
     ("clap", &["src/config"]),
     ("jiff", &["src/logging"]),
 ];

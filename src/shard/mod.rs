@@ -31,6 +31,7 @@ mod table;
 use crate::engine::slot::ShardSet;
 use crate::engine::{Engine, Instant, Policy, ShardId, Topology};
 use crate::frontend::Frontend;
+use crate::memory::Tidy;
 use commons::{Commons, Phase};
 use door::Door;
 use error::ShardError;
@@ -121,6 +122,7 @@ struct Shard {
     table: Table,
     pump: Pump,
     patience: Patience,
+    tidy: Tidy,
     /// Nanoseconds for which a reply may be held back: see [`ShardOptions::hold`].
     hold: u64,
     /// Whether other shards run on the same core.
@@ -160,6 +162,7 @@ impl Shard {
             commons,
             ring,
             door,
+            tidy: Tidy::default(),
             table: Table::new(id),
             pump,
             crowded: setup.crowded,
@@ -236,6 +239,6 @@ impl Shard {
     /// When something is to be done at the latest.
     fn deadline(&self) -> Option<Instant> {
         let lingering = self.lingering.front().map(|&(at, _)| at);
-        [self.pump.engine.deadline(), self.door.deadline(), lingering].into_iter().flatten().min()
+        [self.pump.engine.deadline(), self.door.deadline(), self.tidy.deadline(), lingering].into_iter().flatten().min()
     }
 }

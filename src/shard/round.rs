@@ -37,6 +37,7 @@ impl Shard {
         self.flush();
         self.take_down_broken();
         self.receive_again();
+        self.tidy.look(self.pump.engine.jobs(), self.pump.now.instant);
         let (engine, table) = (&self.pump.engine, &self.table);
         let unsent = table.sends + table.listed.len() + self.held.len() + usize::from(left);
         self.commons.publish(self.id, engine.jobs(), engine.jobs_accepted(), unsent as u64);
@@ -207,6 +208,7 @@ impl Shard {
             self.pump.feed(&mut self.table, Input::Tick);
         }
         self.door.retry(now, &mut self.ring);
+        self.tidy.act(self.pump.engine.jobs(), now);
         while let Some(&(until, token)) = self.lingering.front()
             && until <= now
         {
