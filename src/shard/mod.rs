@@ -239,6 +239,9 @@ impl Shard {
     /// When something is to be done at the latest.
     fn deadline(&self) -> Option<Instant> {
         let lingering = self.lingering.front().map(|&(at, _)| at);
-        [self.pump.engine.deadline(), self.door.deadline(), self.tidy.deadline(), lingering].into_iter().flatten().min()
+        [self.pump.engine.deadline(), self.door.deadline(), self.tidy.deadline(), lingering]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }

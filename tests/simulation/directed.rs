@@ -163,3 +163,32 @@ fn functions_are_bounded() {
     let Report::Workers(rows) = &workers.1 else { panic!("told {workers:?}") };
     assert_eq!(rows[0].functions, [Bytes::from_static(b"f")]);
 }
+
+#[test]
+fn a_session_that_moves_takes_along_what_it_said_of_itself() {
+    let mut story = Story::new(2, policy());
+    let worker = story.open(0);
+    story.ask(worker, Request::SetClientId { id: b"the worker" });
+    let worker = story.0.settle(worker, ShardId(1)).expect("nobody knows it");
+    story.ask(worker, Request::CanDo { function: b"rev" });
+    assert_eq!(story.0.settle(worker, ShardId(0)), None, "an owner knows it");
+    story.0.query(worker, Query::Workers);
+    story.0.run_until_quiet();
+    let told = story.told(worker);
+    let [Reply::Report(report)] = &told[..] else { panic!("{told:?}") };
+    let Report::Workers(rows) = &report.1 else { panic!("{report:?}") };
+    let [row] = &rows[..] else { panic!("{rows:?}") };
+    assert_eq!((&row.id[..], &row.functions[0][..]), (&b"the worker"[..], &b"rev"[..]));
+
+    let client = story.open(1);
+    assert_eq!(story.ask(client, Request::OptionReq { option: b"exceptions" }).len(), 1);
+    let client = story.0.settle(client, ShardId(0)).expect("nobody knows it");
+    let job = story.submit(client, b"rev", b"u");
+    assert_eq!(story.0.settle(client, ShardId(1)), None, "it waits for a job");
+    let assignment = story.assigned(worker);
+    assert_eq!(assignment.job, job);
+    let handle = HandlePrefix::new(PREFIX).expect("a short prefix").handle(job).to_vec();
+    story.ask(worker, Request::WorkException { handle: &handle, exception: b"oh" });
+    let told = story.told(client);
+    assert_eq!(told, [Reply::Work(job, Work::Exception(Bytes::from_static(b"oh")))]);
+}

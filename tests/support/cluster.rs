@@ -146,6 +146,29 @@ impl Cluster {
 
     /// A peer connects to a shard.
     pub(crate) fn open(&mut self, shard: ShardId) -> SessionId {
+        let session = self.place(shard);
+        let peer = self.peer();
+        self.event(shard, Input::Opened(session, peer));
+        session
+    }
+
+    /// A session moves to another shard, under another name. `None`, and it stays, if its engine does not let it go.
+    pub(crate) fn settle(&mut self, session: SessionId, to: ShardId) -> Option<SessionId> {
+        let introduction = self.engines[session.shard().index()].let_go(session)?;
+        self.connections.remove(&session);
+        let settled = self.place(to);
+        let peer = self.peer();
+        self.event(to, Input::Adopted(settled, peer, introduction));
+        Some(settled)
+    }
+
+    fn peer(&mut self) -> Peer {
+        self.descriptor += 1;
+        Peer { descriptor: self.descriptor - 1, address: IpAddr::V4(Ipv4Addr::LOCALHOST) }
+    }
+
+    /// A name for one more session of a shard.
+    fn place(&mut self, shard: ShardId) -> SessionId {
         let (index, generation) = match self.vacant[shard.index()].pop() {
             Some((index, generation)) => (index, generation + 1),
             None => {
@@ -155,9 +178,6 @@ impl Cluster {
         };
         let session = SessionId::new(shard, index, generation);
         self.connections.insert(session, Connection::default());
-        let peer = Peer { descriptor: self.descriptor, address: IpAddr::V4(Ipv4Addr::LOCALHOST) };
-        self.descriptor += 1;
-        self.event(shard, Input::Opened(session, peer));
         session
     }
 
