@@ -96,7 +96,8 @@ pub(crate) struct Run {
     /// The commit that it was built from, to be kept in the result.
     #[arg(long, value_name = "COMMIT")]
     pub(crate) commit: Option<String>,
-    /// Another job server to compare with: the plan runs on both in turn.
+    /// Another job server to compare with: the plan runs on both in turn, and who is first alternates from
+    /// round to round.
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) against: Option<String>,
     /// Starts the other job server for each run, and ends it.
@@ -105,7 +106,8 @@ pub(crate) struct Run {
     /// What the other job server is called.
     #[arg(long, value_name = "NAME", default_value = "against")]
     pub(crate) against_label: String,
-    /// How often the plan runs on each of the two.
+    /// How often the plan runs on each of the two: this one and the other, then the other and this one, and
+    /// so on.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) rounds: u32,
     /// The cores for job servers that are started here, such as `0` or `0,1`.

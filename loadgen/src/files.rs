@@ -29,6 +29,12 @@ pub(crate) fn write(folder: &Path, finding: &Finding) -> io::Result<()> {
     hgrm::log(&mut log, outcome.began, &histograms)
 }
 
+/// Writes what is said about two job servers beside the folders of their rounds.
+pub(crate) fn write_comparison(folder: &Path, text: &str) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    fs::write(folder.join("compare.md"), text)
+}
+
 /// Reads a result again.
 pub(crate) fn read(file: &Path) -> Result<Outcome, String> {
     let text = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;

@@ -6,6 +6,7 @@
 //!            drive -> conn -> client, worker, link     one loop per load thread
 //!       record -> gather, meter, probe -> outcome      what was measured
 //!                report, files, plot, compare          what is said about it
+//!                rounds, sweep                         more than one run
 //! ```
 //! It knows Gearman's packets and nothing of any job server, so that all are measured alike.
 mod amount;
@@ -38,6 +39,7 @@ mod progress;
 mod random;
 mod record;
 mod report;
+mod rounds;
 mod schedule;
 mod selftest;
 mod server;
@@ -128,58 +130,17 @@ fn sweep_one(run: &Run, target: &Target, plan: &Plan) -> Result<u8, String> {
     Ok(if sweep.clean() { 0 } else { FAILED })
 }
 
-/// The plan on both job servers in turn, so that a machine that drifts does so under both.
 fn compare_two(run: &Run, target: &Target, against: &Target, plan: &Plan) -> Result<u8, String> {
-    let (mut ours, mut theirs) = (vec![], vec![]);
-    for round in 1..=run.rounds {
-        for (target, outcomes) in [(target, &mut ours), (against, &mut theirs)] {
-            let finding = target.run(plan)?;
-            eprintln!("round {round} of {}, {}", run.rounds, report::line(&finding.outcome));
-            if let Some(folder) = &run.out {
-                let folder = folder.join(files::slug(target.label())).join(format!("{round:03}"));
-                files::write(&folder, &finding).map_err(|error| format!("{}: {error}", folder.display()))?;
-            }
-            outcomes.push(finding.outcome);
-        }
-    }
-    let table = said(&ours, &theirs)?;
-    print!("{table}");
-    if let Some(folder) = &run.out {
-        let file = folder.join("compare.md");
-        std::fs::write(&file, table).map_err(|error| format!("{}: {error}", file.display()))?;
-    }
+    let sides = rounds::compare_two(run, [target, against], plan)?;
     // A comparison is only as good as both of its sides.
-    let codes: Vec<u8> = ours.iter().chain(&theirs).map(code).collect();
+    let codes: Vec<u8> = sides.iter().flat_map(|side| &side.outcomes).map(code).collect();
     let worst = [FAILED, UNFINISHED].into_iter().find(|worst| codes.contains(worst));
     Ok(worst.unwrap_or(0))
 }
 
 fn compare_folders(a: &Path, b: &Path) -> Result<u8, String> {
-    print!("{}", said(&files::read_rounds(a)?, &files::read_rounds(b)?)?);
+    print!("{}", rounds::said(&files::read_rounds(a)?, &files::read_rounds(b)?)?);
     Ok(0)
-}
-
-/// The comparison, and what must be known besides.
-fn said(a: &[Outcome], b: &[Outcome]) -> Result<String, String> {
-    let rows = compare::compare(a, b)?;
-    let [first, second] =
-        [a, b].map(|outcomes| outcomes.first().map_or("", |outcome| outcome.label.as_str()));
-    let mut text = compare::table(&rows, first, second, a.len().min(b.len()));
-    for outcome in a.iter().chain(b) {
-        if !outcome.tally.is_clean() {
-            text.push_str(&format!(
-                "\nFAILED: {} did what a job server must not do: {:?}\n",
-                outcome.label, outcome.tally
-            ));
-        }
-        if !outcome.finished() {
-            text.push_str(&format!(
-                "\n{} did not finish in time: its figures are of what it did.\n",
-                outcome.label
-            ));
-        }
-    }
-    Ok(text)
 }
 
 fn show(plan: &args::PlanArguments) -> Result<u8, String> {

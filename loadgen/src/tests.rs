@@ -63,6 +63,11 @@ fn run_on(fault: Fault, phases: &str, threads: usize) -> Finding {
     conduct(&plan, &setting, &mut Progress::new("test", true)).unwrap()
 }
 
+/// A run whose first phase fills queues and whose second empties them.
+pub(crate) fn background() -> Finding {
+    run(Fault::None, BACKGROUND)
+}
+
 #[test]
 fn a_job_server_that_behaves_is_found_to() {
     for threads in [1, 2] {
