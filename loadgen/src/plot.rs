@@ -1,10 +1,12 @@
-//! Which curves a result is drawn as: for every measured phase latency over percentiles and over time.
+//! Which curves a result is drawn as: for every measured phase latency over percentiles and over time; of two
+//! job servers their latencies in one chart. How a chart is drawn stands in `chart.rs`.
 use hdrhistogram::Histogram;
 
 use crate::chart::{Axis, Chart, Line, svg};
 use crate::conduct::Finding;
 use crate::outcome::{Percentiles, PhaseOutcome};
-use crate::record::{Recorder, Span};
+use crate::record::{Recorder, Span, Spans};
+use crate::rounds::Side;
 
 /// The plot of a run.
 pub(crate) fn plot(finding: &Finding) -> String {
@@ -45,6 +47,46 @@ fn percentiles(phase: &PhaseOutcome, recorder: &Recorder, names: &[&str]) -> Cha
             colour += 1;
         }
     }
+    by_percentile(format!("{}: latency by percentile", phase.name), lines)
+}
+
+/// The plot of a comparison: for every measured phase a chart with a line for each job server, all rounds
+/// together.
+pub(crate) fn both(sides: [&Side; 2]) -> String {
+    let [Some(first), Some(second)] = sides.map(|side| side.outcomes.first()) else { return String::new() };
+    let mut charts = vec![];
+    for (index, phase) in first.phases.iter().enumerate().filter(|(_, phase)| phase.measured) {
+        charts.extend(side_by_side(&phase.name, index, sides));
+    }
+    svg(&format!("{} · {} and {}", first.plan.name, first.label, second.label), &charts)
+}
+
+/// Of the first group of clients that has any, the latency that users wait for.
+fn side_by_side(phase: &str, index: usize, sides: [&Side; 2]) -> Option<Chart> {
+    let recorders = sides.map(|side| side.recorders.get(index));
+    let groups = |recorder: Option<&Recorder>| recorder.map_or(0, |recorder| recorder.groups.len());
+    let of = |recorder: Option<&'_ Recorder>, group: usize, span: Span| {
+        let spans: &Spans = recorder?.groups.get(group)?.as_ref()?;
+        let histogram = &spans[span as usize].response;
+        (!histogram.is_empty()).then(|| curve(histogram))
+    };
+    // Where nobody waits, until the job was accepted; where nobody submits, until a worker had it.
+    let spans = [Span::Result, Span::Created, Span::Worker];
+    let (group, span) = (0..groups(recorders[0]).max(groups(recorders[1])))
+        .flat_map(|group| spans.map(|span| (group, span)))
+        .find(|&(group, span)| recorders.iter().any(|&recorder| of(recorder, group, span).is_some()))?;
+    let line = |(colour, (side, recorder)): (usize, (&Side, Option<&Recorder>))| {
+        let label = side.outcomes.first().map_or("", |outcome| outcome.label.as_str());
+        Some(Line { name: label.to_owned(), colour, dashed: false, points: of(recorder, group, span)? })
+    };
+    let lines = sides.into_iter().zip(recorders).enumerate().filter_map(line).collect();
+    let plan = &sides[0].outcomes.first()?.plan;
+    let clients = plan.phases.iter().flat_map(|phase| &phase.clients).nth(group);
+    let closed = if clients.is_some_and(|clients| clients.closed.is_some()) { ", closed loop" } else { "" };
+    Some(by_percentile(format!("{phase}: {} by percentile{closed}", span.title()), lines))
+}
+
+fn by_percentile(title: String, lines: Vec<Line>) -> Chart {
     let mark = |(share, text): (f64, &str)| (1.0 / (1.0 - share), text.to_owned());
     let marks = [
         (0.0, "0"),
@@ -56,7 +98,7 @@ fn percentiles(phase: &PhaseOutcome, recorder: &Recorder, names: &[&str]) -> Cha
         (0.999999, "99.9999 %"),
     ];
     Chart {
-        title: format!("{}: latency by percentile", phase.name),
+        title,
         x: Axis {
             title: "share of jobs".to_owned(),
             logarithmic: true,
@@ -108,5 +150,28 @@ fn over_time(phase: &PhaseOutcome) -> Chart {
         x: Axis { title: "seconds".to_owned(), ..Axis::default() },
         y: Axis { title: "microseconds".to_owned(), logarithmic: true, marks: vec![] },
         lines,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::background;
+
+    #[test]
+    fn two_job_servers_share_a_chart_for_each_phase() {
+        let side = |label: &str| {
+            let mut finding = background();
+            label.clone_into(&mut finding.outcome.label);
+            Side { outcomes: vec![finding.outcome], recorders: finding.recorders }
+        };
+        let (a, b) = (side("ours"), side("theirs"));
+        let svg = both([&a, &b]);
+        assert!(svg.contains("test · ours and theirs"));
+        assert_eq!(svg.matches(">ours<").count(), svg.matches(">theirs<").count());
+        // Nobody waits in the one phase, nobody submits in the other.
+        assert!(svg.contains("fill: submit→JOB_CREATED") && svg.contains("drain: submit→worker"));
+        assert!(!svg.contains("NaN"));
+        assert_eq!(both([&Side::default(), &b]), "");
     }
 }

@@ -60,7 +60,8 @@ pub(crate) fn compare_two(run: &Run, targets: [&Target; 2], plan: &Plan) -> Resu
     }
     print!("{text}");
     if let Some(folder) = &run.out {
-        files::write_comparison(folder, &text).map_err(|error| format!("{}: {error}", folder.display()))?;
+        files::write_comparison(folder, &text, [a, b])
+            .map_err(|error| format!("{}: {error}", folder.display()))?;
         println!("written to {}", folder.display());
     }
     Ok(sides)
