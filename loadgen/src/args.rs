@@ -129,8 +129,9 @@ pub(crate) struct Run {
     /// one plot for both.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Finds the highest rate whose p99 is within `--p99`, and draws the way there.
-    #[arg(long, conflicts_with_all = ["closed", "against", "against_command"])]
+    /// Finds the highest rate whose p99 is within `--p99`, and draws the way there. With another job server
+    /// both are asked for the same rates in turn, and share a picture.
+    #[arg(long, conflicts_with = "closed")]
     pub(crate) sweep: bool,
     /// Sweep: the bound on the 99th percentile of response time, in milliseconds.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 5.0)]
@@ -150,6 +151,8 @@ mod tests {
         Arguments::command().debug_assert();
         let arguments = Arguments::try_parse_from(["ringgear-load", "shazam", "--rate", "10"]).unwrap();
         assert_eq!(arguments.run.plan.plan.as_deref(), Some("shazam"));
+        let both = ["ringgear-load", "steady", "--sweep", "--against-command", "gearmand -p {port}"];
+        assert!(Arguments::try_parse_from(both).is_ok());
         assert!(Arguments::try_parse_from(["ringgear-load", "plans"]).unwrap().command.is_some());
         assert!(Arguments::try_parse_from(["ringgear-load", "x", "--depth", "3"]).is_err());
     }

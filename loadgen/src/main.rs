@@ -61,6 +61,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::args::{Arguments, Run, Verb};
 use crate::outcome::Outcome;
 use crate::plan::Plan;
+use crate::sweep::Sweep;
 use crate::target::Target;
 
 #[global_allocator]
@@ -105,10 +106,12 @@ fn run(run: &Run) -> Result<u8, String> {
         cores::pin(&run.load_core).map_err(|error| format!("--load-core: {error}"))?;
     }
     let target = Target::of(run)?;
+    let against = Target::against(run)?;
     if run.sweep {
-        return sweep_one(run, &target, &plan);
+        let targets: Vec<&Target> = std::iter::once(&target).chain(&against).collect();
+        return sweep(run, &targets, &plan);
     }
-    if let Some(against) = Target::against(run)? {
+    if let Some(against) = against {
         return compare_two(run, &target, &against, &plan);
     }
     let finding = target.run(&plan)?;
@@ -120,14 +123,15 @@ fn run(run: &Run) -> Result<u8, String> {
     Ok(code(&finding.outcome))
 }
 
-fn sweep_one(run: &Run, target: &Target, plan: &Plan) -> Result<u8, String> {
-    let sweep = sweep::sweep(target, plan, run.p99, run.plan.rate, run.plan.seconds)?;
-    print!("{}", sweep.text());
+fn sweep(run: &Run, targets: &[&Target], plan: &Plan) -> Result<u8, String> {
+    let wish = sweep::Wish { bound: run.p99, first: run.plan.rate, seconds: run.plan.seconds };
+    let sweeps = sweep::sweep(targets, plan, wish)?;
+    print!("{}", sweep::text(&sweeps));
     if let Some(folder) = &run.out {
-        sweep.write(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        sweep::write(&sweeps, folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         println!("written to {}", folder.display());
     }
-    Ok(if sweep.clean() { 0 } else { FAILED })
+    Ok(if sweeps.iter().all(Sweep::clean) { 0 } else { FAILED })
 }
 
 fn compare_two(run: &Run, target: &Target, against: &Target, plan: &Plan) -> Result<u8, String> {
