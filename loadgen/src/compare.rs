@@ -50,9 +50,14 @@ pub(crate) fn compare(a: &[Outcome], b: &[Outcome]) -> Result<Vec<Row>, String> 
     }
     let rounds = a.len().min(b.len());
     let mut rows = vec![];
-    for (index, phase) in first.phases.iter().enumerate().filter(|(_, phase)| phase.measured) {
-        let other = &second.phases[index];
-        for figure in figures(phase, other) {
+    for (index, phase) in first.phases.iter().enumerate() {
+        let figures = match phase.measured {
+            true => figures(phase, &second.phases[index]),
+            // What is left after the work is what such a phase is for.
+            false if phase.only_watched() => vec![resident_after()],
+            false => continue,
+        };
+        for figure in figures {
             let pick = |outcomes: &[Outcome]| -> Option<Vec<f64>> {
                 outcomes[..rounds].iter().map(|outcome| (figure.pick)(&outcome.phases[index])).collect()
             };
@@ -115,6 +120,14 @@ struct Figure {
 /// Where a figure stands in what was found; `None` where it is not.
 type Pick = Box<dyn Fn(&PhaseOutcome) -> Option<f64>>;
 
+fn resident_after() -> Figure {
+    Figure {
+        name: "server resident after, MB".to_owned(),
+        more_is_better: false,
+        pick: Box::new(|phase| phase.server.map(|server| server.rss_after as f64 / 1e6)),
+    }
+}
+
 fn figures(a: &PhaseOutcome, b: &PhaseOutcome) -> Vec<Figure> {
     let figure = |name: &str, more_is_better, pick: fn(&PhaseOutcome) -> Option<f64>| Figure {
         name: name.to_owned(),
@@ -123,6 +136,9 @@ fn figures(a: &PhaseOutcome, b: &PhaseOutcome) -> Vec<Figure> {
     };
     let mut figures = vec![];
     // Where both kept up with the rate that was asked for, the rate is the plan's and not theirs.
+    if a.only_watched() {
+        return vec![resident_after()];
+    }
     let kept_up = |phase: &PhaseOutcome| phase.asked.is_some_and(|asked| phase.rate > asked * 0.95);
     if !(kept_up(a) && kept_up(b)) {
         figures.push(figure("jobs/s", true, |phase| Some(phase.rate)));

@@ -27,6 +27,7 @@ mod hgrm;
 mod library;
 mod link;
 mod machine;
+mod memory;
 mod meter;
 mod orders;
 mod outcome;

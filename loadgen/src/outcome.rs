@@ -33,6 +33,10 @@ pub(crate) struct Outcome {
     pub(crate) phases: Vec<PhaseOutcome>,
     /// What went wrong, over all phases.
     pub(crate) tally: Tally,
+    /// Resident memory of the job server over the whole run, phases that are not measured included: seconds
+    /// since it began, and bytes. Older results have none.
+    #[serde(default)]
+    pub(crate) memory: Vec<(f64, u64)>,
     /// Background jobs that the plan left in the queues, unchecked.
     pub(crate) left: u64,
 }
@@ -46,6 +50,11 @@ impl Outcome {
     /// The phases that give figures.
     pub(crate) fn measured(&self) -> impl Iterator<Item = &PhaseOutcome> {
         self.phases.iter().filter(|phase| phase.measured)
+    }
+
+    /// The most resident memory of all samples.
+    pub(crate) fn most_memory(&self) -> u64 {
+        self.memory.iter().map(|&(_, bytes)| bytes).max().unwrap_or(0)
     }
 }
 
@@ -102,6 +111,11 @@ pub(crate) struct PhaseOutcome {
 }
 
 impl PhaseOutcome {
+    /// True if nobody did anything, and the job server was only looked at.
+    pub(crate) fn only_watched(&self) -> bool {
+        self.counted == Counted::Nothing && self.connections == 0
+    }
+
     /// Resident bytes that a queued job took, where jobs were only accepted.
     pub(crate) fn bytes_per_job(&self) -> Option<f64> {
         let server = self.server.as_ref().filter(|_| self.counted == Counted::Accepted)?;

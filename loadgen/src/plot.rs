@@ -1,10 +1,10 @@
 //! Which curves a result is drawn as: for every measured phase latency over percentiles and over time; of two
-//! job servers their latencies in one chart. How a chart is drawn stands in `chart.rs`.
+//! job servers their latencies in one chart; memory over the whole run. How a chart is drawn stands in `chart.rs`.
 use hdrhistogram::Histogram;
 
 use crate::chart::{Axis, Chart, Line, svg};
 use crate::conduct::Finding;
-use crate::outcome::{Percentiles, PhaseOutcome};
+use crate::outcome::{Outcome, Percentiles, PhaseOutcome};
 use crate::record::{Recorder, Span, Spans};
 use crate::rounds::Side;
 
@@ -24,6 +24,7 @@ pub(crate) fn plot(finding: &Finding) -> String {
             charts.push(over_time(phase));
         }
     }
+    charts.extend(memory(vec![(None, outcome)]));
     let version = outcome.server.version.as_deref().unwrap_or("");
     svg(&format!("{} · {} {version}", outcome.plan.name, outcome.label), &charts)
 }
@@ -58,7 +59,34 @@ pub(crate) fn both(sides: [&Side; 2]) -> String {
     for (index, phase) in first.phases.iter().enumerate().filter(|(_, phase)| phase.measured) {
         charts.extend(side_by_side(&phase.name, index, sides));
     }
+    // Rounds cannot be added up here: each side's middle one stands for it.
+    let middle = sides.map(middle_round).into_iter().flatten();
+    charts.extend(memory(middle.map(|outcome| (Some(outcome.label.as_str()), outcome)).collect()));
     svg(&format!("{} · {} and {}", first.plan.name, first.label, second.label), &charts)
+}
+
+/// The round with the median of the memory's peaks.
+fn middle_round(side: &Side) -> Option<&Outcome> {
+    let mut rounds: Vec<&Outcome> = side.outcomes.iter().collect();
+    rounds.sort_by_key(|outcome| outcome.most_memory());
+    rounds.get(rounds.len() / 2).copied()
+}
+
+/// Resident memory over whole runs; nothing where no process was seen.
+fn memory(runs: Vec<(Option<&str>, &Outcome)>) -> Option<Chart> {
+    let line = |(colour, (label, outcome)): (usize, (Option<&str>, &Outcome))| Line {
+        name: label.unwrap_or("resident memory").to_owned(),
+        colour,
+        dashed: false,
+        points: outcome.memory.iter().map(|&(at, bytes)| (at, bytes as f64 / 1e6)).collect(),
+    };
+    let lines: Vec<Line> = runs.into_iter().enumerate().map(line).collect();
+    lines.iter().any(|line| !line.points.is_empty()).then(|| Chart {
+        title: "resident memory over time".to_owned(),
+        x: Axis { title: "seconds since the run began".to_owned(), ..Axis::default() },
+        y: Axis { title: "MB".to_owned(), ..Axis::default() },
+        lines,
+    })
 }
 
 /// Of the first group of clients that has any, the latency that users wait for.
@@ -171,6 +199,7 @@ mod tests {
         assert_eq!(svg.matches(">ours<").count(), svg.matches(">theirs<").count());
         // Nobody waits in the one phase, nobody submits in the other.
         assert!(svg.contains("fill: submit→JOB_CREATED") && svg.contains("drain: submit→worker"));
+        assert!(svg.contains("resident memory over time"));
         assert!(!svg.contains("NaN"));
         assert_eq!(both([&Side::default(), &b]), "");
     }

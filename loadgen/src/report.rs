@@ -26,8 +26,12 @@ pub(crate) fn block(outcome: &Outcome) -> String {
             false => format!(" on core {}", list(&outcome.cores)),
         }
     );
-    for phase in outcome.measured() {
-        text.push_str(&self::phase(phase));
+    for phase in &outcome.phases {
+        if phase.only_watched() {
+            text.push_str(&watched(phase));
+        } else if phase.measured {
+            text.push_str(&self::phase(phase));
+        }
     }
     text.push_str(&checks(outcome));
     text
@@ -164,6 +168,20 @@ fn phase(phase: &PhaseOutcome) -> String {
         let _ = writeln!(text, "  doubt: {doubt}");
     }
     text
+}
+
+/// A phase in which nobody did anything: what the job server still held.
+fn watched(phase: &PhaseOutcome) -> String {
+    let seen = match &phase.server {
+        Some(server) => format!(
+            "resident {} before, {} peak, {} after",
+            bytes(server.rss_before),
+            bytes(server.rss_peak),
+            bytes(server.rss_after)
+        ),
+        None => "the job server's process is not known".to_owned(),
+    };
+    format!("\n{}: watched for {:.2} s, nobody connected\n  server     {seen}\n", phase.name, phase.seconds)
 }
 
 /// From which share of the machine on other processes disturb.

@@ -216,3 +216,18 @@ fn a_result_is_a_folder_that_can_be_read_again() {
     let report = std::fs::read_to_string(folder.path().join("report.md")).unwrap();
     assert!(report.contains("| test | foreground |") && report.contains("all jobs accounted for"));
 }
+
+#[test]
+fn a_phase_with_nobody_in_it_watches() {
+    let plan = format!("{BACKGROUND}\n[[phases]]\nname = 'afterwards'\nmeasure = false\nseconds = 0.3\n");
+    let finding = run(Fault::None, &plan);
+    let outcome = &finding.outcome;
+    assert!(outcome.tally.is_clean() && outcome.finished());
+    let after = &outcome.phases[2];
+    assert!(after.only_watched() && after.server.unwrap().rss_after > 0);
+    assert!(!outcome.memory.is_empty() && outcome.most_memory() > 0);
+    assert!(outcome.memory.windows(2).all(|pair| pair[0].0 < pair[1].0));
+    let report = crate::report::block(outcome);
+    assert!(report.contains("afterwards: watched for") && report.contains(" after\n"), "{report}");
+    assert!(crate::plot::plot(&finding).contains("resident memory over time"));
+}
