@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::outcome::{Outcome, PhaseOutcome};
 use crate::plan::Plan;
+use crate::record::Span;
 
 /// A figure of a phase, compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -156,13 +157,17 @@ fn figures(a: &PhaseOutcome, b: &PhaseOutcome) -> Vec<Figure> {
     figures.push(figure("server bytes a connection", false, PhaseOutcome::bytes_per_connection));
     for (at, group) in a.groups.iter().enumerate() {
         for (within, span) in group.spans.iter().enumerate() {
+            let what = match Span::named(&span.span) {
+                Some(Span::Added) => Span::Added.title().to_owned(),
+                _ => format!("submit→{}", span.span),
+            };
             for (name, pick) in QUANTILES {
                 let prefix = if a.groups.len() > 1 { format!("{}, ", group.name) } else { String::new() };
                 let pick = move |phase: &PhaseOutcome| {
                     Some(pick(&phase.groups.get(at)?.spans.get(within)?.response))
                 };
                 figures.push(Figure {
-                    name: format!("{prefix}submit→{} {name}, µs", span.span),
+                    name: format!("{prefix}{what} {name}, µs"),
                     more_is_better: false,
                     pick: Box::new(pick),
                 });

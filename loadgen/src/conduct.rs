@@ -155,6 +155,7 @@ impl Play<'_> {
                     cast: self.cast,
                     stand: &stand,
                     has_clients: !self.phase.clients.is_empty(),
+                    has_service: self.phase.workers.iter().any(|workers| workers.service.largest() > 0.0),
                     tick,
                     spin: self.setting.spin,
                     core: match self.setting.cores.len() {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::check::Tally;
 use crate::machine::Machine;
 use crate::plan::Plan;
+use crate::record::Span;
 
 /// A run of one plan against one job server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -156,10 +157,17 @@ pub(crate) struct GroupOutcome {
     pub(crate) spans: Vec<SpanOutcome>,
 }
 
+impl GroupOutcome {
+    /// The latency that ends last, as a user feels it.
+    pub(crate) fn felt(&self) -> Option<&SpanOutcome> {
+        self.spans.iter().rfind(|span| span.span != Span::Added.name())
+    }
+}
+
 /// One kind of latency of one group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SpanOutcome {
-    /// What it ends with: `created`, `worker` or `result`.
+    /// What it ends with: `created`, `worker` or `result`; or `added`, the last less the worker's time.
     pub(crate) span: String,
     /// From the intended time.
     pub(crate) response: Percentiles,

@@ -4,7 +4,7 @@ use hdrhistogram::Histogram;
 
 use crate::chart::{Axis, Chart, Line, svg};
 use crate::conduct::Finding;
-use crate::outcome::{Outcome, Percentiles, PhaseOutcome};
+use crate::outcome::{Outcome, Percentiles, PhaseOutcome, Series};
 use crate::record::{Recorder, Span, Spans};
 use crate::rounds::Side;
 
@@ -57,7 +57,9 @@ pub(crate) fn both(sides: [&Side; 2]) -> String {
     let [Some(first), Some(second)] = sides.map(|side| side.outcomes.first()) else { return String::new() };
     let mut charts = vec![];
     for (index, phase) in first.phases.iter().enumerate().filter(|(_, phase)| phase.measured) {
-        charts.extend(side_by_side(&phase.name, index, sides));
+        // Where nobody waits, until the job was accepted; where nobody submits, until a worker had it.
+        charts.extend(side_by_side(&phase.name, index, sides, &[Span::Result, Span::Created, Span::Worker]));
+        charts.extend(side_by_side(&phase.name, index, sides, &[Span::Added]));
     }
     // Rounds cannot be added up here: each side's middle one stands for it.
     let middle = sides.map(middle_round).into_iter().flatten();
@@ -89,8 +91,8 @@ fn memory(runs: Vec<(Option<&str>, &Outcome)>) -> Option<Chart> {
     })
 }
 
-/// Of the first group of clients that has any, the latency that users wait for.
-fn side_by_side(phase: &str, index: usize, sides: [&Side; 2]) -> Option<Chart> {
+/// Of the first group of clients that has any of these latencies the first that there is.
+fn side_by_side(phase: &str, index: usize, sides: [&Side; 2], spans: &[Span]) -> Option<Chart> {
     let recorders = sides.map(|side| side.recorders.get(index));
     let groups = |recorder: Option<&Recorder>| recorder.map_or(0, |recorder| recorder.groups.len());
     let of = |recorder: Option<&'_ Recorder>, group: usize, span: Span| {
@@ -98,10 +100,8 @@ fn side_by_side(phase: &str, index: usize, sides: [&Side; 2]) -> Option<Chart> {
         let histogram = &spans[span as usize].response;
         (!histogram.is_empty()).then(|| curve(histogram))
     };
-    // Where nobody waits, until the job was accepted; where nobody submits, until a worker had it.
-    let spans = [Span::Result, Span::Created, Span::Worker];
     let (group, span) = (0..groups(recorders[0]).max(groups(recorders[1])))
-        .flat_map(|group| spans.map(|span| (group, span)))
+        .flat_map(|group| spans.iter().map(move |&span| (group, span)))
         .find(|&(group, span)| recorders.iter().any(|&recorder| of(recorder, group, span).is_some()))?;
     let line = |(colour, (side, recorder)): (usize, (&Side, Option<&Recorder>))| {
         let label = side.outcomes.first().map_or("", |outcome| outcome.label.as_str());
@@ -153,12 +153,13 @@ fn over_time(phase: &PhaseOutcome) -> Chart {
     let mut lines = vec![];
     let several = phase.groups.len() > 1;
     // Of each group the latency that ends last; the others are on the way to it.
-    let last = |group: &str| phase.series.iter().rfind(|series| series.group == group);
+    let felt = |series: &&Series| series.span != Span::Added.name();
+    let last = |group: &str| phase.series.iter().filter(felt).rfind(|series| series.group == group);
     let mut groups: Vec<&str> = phase.series.iter().map(|series| series.group.as_str()).collect();
     groups.dedup();
     for (colour, group) in groups.into_iter().enumerate() {
         let Some(series) = last(group) else { continue };
-        let title = Span::ALL.into_iter().find(|span| span.name() == series.span).map_or("", Span::title);
+        let title = Span::named(&series.span).map_or("", Span::title);
         let name = if several { format!("{group}, {title}") } else { title.to_owned() };
         let of = |pick: fn(&Percentiles) -> f64| {
             series.points.iter().map(|point| (point.at, pick(&point.latency))).collect::<Vec<_>>()

@@ -62,7 +62,7 @@ pub(crate) fn rows(outcome: &Outcome) -> String {
         let server = phase.server.as_ref();
         let cell = |cell: Option<String>| cell.unwrap_or_else(|| "?".to_owned());
         // Of the first group the latency that ends last.
-        let span = phase.groups.first().and_then(|group| group.spans.last());
+        let span = phase.groups.first().and_then(GroupOutcome::felt);
         let latency = span.map(|span| span.response);
         let micros =
             |pick: fn(&Percentiles) -> f64| latency.as_ref().map_or("-".to_owned(), |all| count(pick(all)));
@@ -197,7 +197,7 @@ fn doubts(phase: &PhaseOutcome) -> Vec<String> {
         );
     }
     let open = phase.groups.iter().filter(|group| group.open);
-    let response = open.filter_map(|group| Some(group.spans.last()?.response.p99)).fold(f64::NAN, f64::min);
+    let response = open.filter_map(|group| Some(group.felt()?.response.p99)).fold(f64::NAN, f64::min);
     if let Some(error) = phase.timer_error
         && error.p99 * 4.0 > response
     {
@@ -215,7 +215,7 @@ fn doubts(phase: &PhaseOutcome) -> Vec<String> {
 fn latencies(group: &GroupOutcome, several: bool) -> String {
     let mut text = String::new();
     for (at, span) in group.spans.iter().enumerate() {
-        let title = Span::ALL.iter().find(|kind| kind.name() == span.span).map_or("", |span| span.title());
+        let title = Span::named(&span.span).map_or("", Span::title);
         if at == 0 && several {
             let _ = writeln!(text, "  {}", group.name);
         }

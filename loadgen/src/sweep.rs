@@ -217,7 +217,7 @@ impl Step {
 fn step(outcome: &Outcome, asked: f64, bound: f64) -> Option<Step> {
     let phase = outcome.measured().find(|phase| phase.groups.iter().any(|group| group.open))?;
     let open = phase.groups.iter().filter(|group| group.open);
-    let worst = open.filter_map(|group| Some(group.spans.last()?.response));
+    let worst = open.filter_map(|group| Some(group.felt()?.response));
     let latency = worst.max_by(|a, b| a.p99.total_cmp(&b.p99));
     // Where there are closed groups beside the open ones, their jobs are no measure of the rate.
     let kept_up = phase.asked.is_none_or(|asked| phase.rate >= asked * 0.95);

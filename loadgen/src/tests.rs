@@ -197,9 +197,18 @@ fn large_jobs_service_times_and_idle_connections() {
     assert!(outcome.finished());
     assert_eq!(outcome.phases[0].connections, 57);
     let late = outcome.phases[0].groups.iter().find(|group| group.name == "late").unwrap();
-    assert_eq!(late.spans.last().unwrap().response.count, 10);
+    assert_eq!(late.felt().unwrap().response.count, 10);
     // Each of its jobs took its service time at least.
-    assert!(late.spans.last().unwrap().response.p50 >= 1000.0);
+    assert!(late.felt().unwrap().response.p50 >= 1000.0);
+    // That time is not the job server's.
+    let added = late.spans.last().unwrap();
+    assert_eq!((added.span.as_str(), added.response.count), ("added", 10));
+    assert!(late.felt().unwrap().response.mean - added.response.mean >= 1000.0);
+    let report = crate::report::block(&outcome);
+    assert!(report.contains("added by the job server"), "{report}");
+    let rows =
+        crate::compare::compare(std::slice::from_ref(&outcome), std::slice::from_ref(&outcome)).unwrap();
+    assert!(rows.iter().any(|row| row.figure == "late, added by the job server p99, µs"));
 }
 
 #[test]
