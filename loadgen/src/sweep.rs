@@ -78,12 +78,12 @@ pub(crate) struct Wish {
 }
 
 /// Where the bound lies, as far as is known.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Search {
     /// The highest rate that kept it.
     kept: Option<f64>,
-    /// The lowest that did not.
-    missed: Option<f64>,
+    /// All that did not.
+    missed: Vec<f64>,
 }
 
 impl Search {
@@ -91,13 +91,20 @@ impl Search {
         if kept {
             self.kept = Some(self.kept.map_or(rate, |best| best.max(rate)));
         } else {
-            self.missed = Some(self.missed.map_or(rate, |worst| worst.min(rate)));
+            self.missed.push(rate);
         }
+    }
+
+    /// The lowest rate that did not keep the bound. Not one below a rate that did: what another job server
+    /// is asked for may fail here by chance, and must not end the search.
+    fn end(&self) -> Option<f64> {
+        let above = self.missed.iter().copied().filter(|rate| self.kept.is_none_or(|kept| *rate > kept));
+        above.min_by(f64::total_cmp)
     }
 
     /// The rate that would tell most; `None` at the end.
     fn next(&self, first: f64) -> Option<f64> {
-        match (self.kept, self.missed) {
+        match (self.kept, self.end()) {
             (None, None) => Some(first),
             (Some(kept), Some(missed)) => (missed / kept > FINE).then(|| (kept * missed).sqrt()),
             (Some(kept), None) => Some(kept * 2.0),
@@ -106,7 +113,7 @@ impl Search {
     }
 
     fn is_beyond(&self, rate: f64) -> bool {
-        self.missed.is_some_and(|missed| rate > missed * BEYOND)
+        self.end().is_some_and(|missed| rate > missed * BEYOND)
     }
 }
 

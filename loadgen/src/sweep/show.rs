@@ -74,6 +74,11 @@ impl Sweep {
             Some(best) => writeln!(text, "\nhighest rate within the bound: {} jobs/s", count(best)),
             None => writeln!(text, "\nno rate that was tried kept the bound"),
         };
+        if let Some(best) = self.best
+            && self.steps.iter().any(|step| !step.kept && step.asked < best)
+        {
+            text.push_str("note: a lower rate missed the bound, so chance had a part in it\n");
+        }
         if self.generator {
             text.push_str("note: the load generator was at its end there, so the job server may do more\n");
         }

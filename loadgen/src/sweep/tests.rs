@@ -37,6 +37,17 @@ fn two_are_asked_for_the_same_rates_in_turn() {
     assert!(rates(0).count() < rates(1).count());
 }
 
+#[test]
+fn a_miss_by_chance_below_a_rate_that_was_kept_ends_nothing() {
+    let mut search = Search::default();
+    for (rate, kept) in [(8000.0, true), (16_000.0, true), (11_000.0, false)] {
+        search.learn(rate, kept);
+    }
+    assert_eq!(search.next(1000.0), Some(32_000.0));
+    search.learn(32_000.0, false);
+    assert_eq!(search.end(), Some(32_000.0));
+}
+
 fn swept(label: &str, best: f64) -> Sweep {
     let plan = toml::from_str(crate::library::PLANS[0].1).unwrap();
     let mut sweep = Sweep::new(label, &plan, 5000.0);
@@ -54,7 +65,7 @@ fn swept(label: &str, best: f64) -> Sweep {
             limit: Limit::Rate,
         });
     }
-    sweep.end(&Search { kept: Some(best), missed: None });
+    sweep.end(&Search { kept: Some(best), missed: vec![] });
     sweep
 }
 
