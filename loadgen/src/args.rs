@@ -96,7 +96,8 @@ pub(crate) struct Run {
     /// The commit that it was built from, to be kept in the result.
     #[arg(long, value_name = "COMMIT")]
     pub(crate) commit: Option<String>,
-    /// Another job server to compare with: the plan runs on both in turn.
+    /// Another job server to compare with: the plan runs on both in turn, and who is first alternates from
+    /// round to round.
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) against: Option<String>,
     /// Starts the other job server for each run, and ends it.
@@ -105,7 +106,8 @@ pub(crate) struct Run {
     /// What the other job server is called.
     #[arg(long, value_name = "NAME", default_value = "against")]
     pub(crate) against_label: String,
-    /// How often the plan runs on each of the two.
+    /// How often the plan runs on each of the two: this one and the other, then the other and this one, and
+    /// so on.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) rounds: u32,
     /// The cores for job servers that are started here, such as `0` or `0,1`.
@@ -123,11 +125,13 @@ pub(crate) struct Run {
     /// Seconds without any progress after which what is missing counts as lost.
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
     pub(crate) patience: f64,
-    /// Writes the result into this folder: JSON, histograms, a Markdown row, plots.
+    /// Writes the result into this folder: JSON, histograms, a Markdown row, plots; of two job servers also
+    /// one plot for both.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Finds the highest rate whose p99 is within `--p99`, and draws the way there.
-    #[arg(long, conflicts_with_all = ["closed", "against", "against_command"])]
+    /// Finds the highest rate whose p99 is within `--p99`, and draws the way there. With another job server
+    /// both are asked for the same rates in turn, and share a picture.
+    #[arg(long, conflicts_with = "closed")]
     pub(crate) sweep: bool,
     /// Sweep: the bound on the 99th percentile of response time, in milliseconds.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 5.0)]
@@ -147,6 +151,8 @@ mod tests {
         Arguments::command().debug_assert();
         let arguments = Arguments::try_parse_from(["ringgear-load", "shazam", "--rate", "10"]).unwrap();
         assert_eq!(arguments.run.plan.plan.as_deref(), Some("shazam"));
+        let both = ["ringgear-load", "steady", "--sweep", "--against-command", "gearmand -p {port}"];
+        assert!(Arguments::try_parse_from(both).is_ok());
         assert!(Arguments::try_parse_from(["ringgear-load", "plans"]).unwrap().command.is_some());
         assert!(Arguments::try_parse_from(["ringgear-load", "x", "--depth", "3"]).is_err());
     }

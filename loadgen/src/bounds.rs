@@ -81,6 +81,8 @@ fn phase_flaw(phase: &Phase) -> Option<String> {
         if seconds > limit {
             return say("its seconds are more than its limit");
         }
+    } else if clients.is_empty() && workers.is_empty() && *idle == 0 {
+        return say("it has no end: nobody does anything in it, so it only watches, and needs seconds");
     } else if *warm_up != 0.0 {
         return say("it has a warm_up but no seconds");
     } else if clients.iter().any(|clients| clients.jobs.is_none()) || (clients.is_empty() && !drain) {
@@ -92,8 +94,9 @@ fn phase_flaw(phase: &Phase) -> Option<String> {
     let connections = clients.iter().map(|group| u64::from(group.count)).sum::<u64>()
         + workers.iter().map(|group| u64::from(group.count)).sum::<u64>()
         + u64::from(*idle);
-    if connections == 0 || connections > CONNECTIONS_MAX {
-        return Some(format!("it has {connections} connections; 1 to {CONNECTIONS_MAX} are possible"));
+    // Without any it only watches the job server.
+    if connections > CONNECTIONS_MAX {
+        return Some(format!("it has {connections} connections; at most {CONNECTIONS_MAX} are possible"));
     }
     let clients = clients.iter().find_map(|group| Some((&group.name, clients_flaw(group)?)));
     let workers = workers.iter().find_map(|group| Some((&group.name, workers_flaw(group)?)));
@@ -182,6 +185,12 @@ mod tests {
     }
 
     #[test]
+    fn a_phase_may_only_watch() {
+        let plan = "name = 'x'\nabout = 'x'\n[[phases]]\nname = 'afterwards'\nmeasure = false\nseconds = 6\n";
+        assert_eq!(flaw(&toml::from_str(plan).unwrap()), None);
+    }
+
+    #[test]
     fn what_has_no_end_is_refused() {
         let refused = |text: &str| {
             let plan: Plan = toml::from_str(&format!("name = 'x'\nabout = 'x'\n{text}")).unwrap();
@@ -201,6 +210,7 @@ mod tests {
         let both = format!("{phase}{endless}rate = 3\njobs = 1\n");
         assert!(refused(&both).contains("not both"));
         assert!(refused(&format!("{phase}seconds = 1\nidle = 1_000_000\n")).contains("connections"));
+        assert!(refused(&format!("{phase}drain = true\n")).contains("needs seconds"));
         assert!(refused(&format!("{phase}seconds = 1\ndrain = true\nidle = 1\n")).contains("nobody works"));
     }
 }

@@ -149,7 +149,7 @@ impl Client {
             1 => group.first_function,
             count => group.first_function + (bits % u64::from(count)) as u32,
         };
-        let job = Job { conn: self.conn, function, seq, intended, sent };
+        let job = Job { conn: self.conn, function, seq, intended, sent, worked: 0 };
         let length = plan.payload.bytes(mix(bits));
         cast.payloads.write(&mut context.scratch, &job, Way::Workload, length);
         let unique = match plan.unique {
@@ -252,6 +252,10 @@ impl Client {
                 slot.state = State::Done;
                 if intended >= context.from {
                     context.recorder.record(group, Span::Result, open, now, intended, sent);
+                    if context.has_service {
+                        let without = now.saturating_sub(job.worked);
+                        context.recorder.record(group, Span::Added, open, without, intended, sent);
+                    }
                 }
                 context.counts.results += 1;
                 self.end(now, context);

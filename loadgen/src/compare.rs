@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::outcome::{Outcome, PhaseOutcome};
 use crate::plan::Plan;
+use crate::record::Span;
 
 /// A figure of a phase, compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,9 +51,14 @@ pub(crate) fn compare(a: &[Outcome], b: &[Outcome]) -> Result<Vec<Row>, String> 
     }
     let rounds = a.len().min(b.len());
     let mut rows = vec![];
-    for (index, phase) in first.phases.iter().enumerate().filter(|(_, phase)| phase.measured) {
-        let other = &second.phases[index];
-        for figure in figures(phase, other) {
+    for (index, phase) in first.phases.iter().enumerate() {
+        let figures = match phase.measured {
+            true => figures(phase, &second.phases[index]),
+            // What is left after the work is what such a phase is for.
+            false if phase.only_watched() => vec![resident_after()],
+            false => continue,
+        };
+        for figure in figures {
             let pick = |outcomes: &[Outcome]| -> Option<Vec<f64>> {
                 outcomes[..rounds].iter().map(|outcome| (figure.pick)(&outcome.phases[index])).collect()
             };
@@ -115,6 +121,14 @@ struct Figure {
 /// Where a figure stands in what was found; `None` where it is not.
 type Pick = Box<dyn Fn(&PhaseOutcome) -> Option<f64>>;
 
+fn resident_after() -> Figure {
+    Figure {
+        name: "server resident after, MB".to_owned(),
+        more_is_better: false,
+        pick: Box::new(|phase| phase.server.map(|server| server.rss_after as f64 / 1e6)),
+    }
+}
+
 fn figures(a: &PhaseOutcome, b: &PhaseOutcome) -> Vec<Figure> {
     let figure = |name: &str, more_is_better, pick: fn(&PhaseOutcome) -> Option<f64>| Figure {
         name: name.to_owned(),
@@ -123,6 +137,9 @@ fn figures(a: &PhaseOutcome, b: &PhaseOutcome) -> Vec<Figure> {
     };
     let mut figures = vec![];
     // Where both kept up with the rate that was asked for, the rate is the plan's and not theirs.
+    if a.only_watched() {
+        return vec![resident_after()];
+    }
     let kept_up = |phase: &PhaseOutcome| phase.asked.is_some_and(|asked| phase.rate > asked * 0.95);
     if !(kept_up(a) && kept_up(b)) {
         figures.push(figure("jobs/s", true, |phase| Some(phase.rate)));
@@ -140,13 +157,17 @@ fn figures(a: &PhaseOutcome, b: &PhaseOutcome) -> Vec<Figure> {
     figures.push(figure("server bytes a connection", false, PhaseOutcome::bytes_per_connection));
     for (at, group) in a.groups.iter().enumerate() {
         for (within, span) in group.spans.iter().enumerate() {
+            let what = match Span::named(&span.span) {
+                Some(Span::Added) => Span::Added.title().to_owned(),
+                _ => format!("submit→{}", span.span),
+            };
             for (name, pick) in QUANTILES {
                 let prefix = if a.groups.len() > 1 { format!("{}, ", group.name) } else { String::new() };
                 let pick = move |phase: &PhaseOutcome| {
                     Some(pick(&phase.groups.get(at)?.spans.get(within)?.response))
                 };
                 figures.push(Figure {
-                    name: format!("{prefix}submit→{} {name}, µs", span.span),
+                    name: format!("{prefix}{what} {name}, µs"),
                     more_is_better: false,
                     pick: Box::new(pick),
                 });

@@ -11,6 +11,7 @@ use crate::check::Tally;
 use crate::drive::drive;
 use crate::gather::Gather;
 use crate::machine::Machine;
+use crate::memory::Memory;
 use crate::meter::{Meter, usage};
 use crate::orders::{Orders, Part, Tick};
 use crate::outcome::{Outcome, PhaseOutcome, Server};
@@ -74,10 +75,10 @@ pub(crate) fn conduct(plan: &Plan, setting: &Setting, progress: &mut Progress) -
     let cast = Cast::new(plan, run);
     let clock = Clock::start();
     let (mut phases, mut recorders, mut tally) = (vec![], vec![], Tally::default());
-    let mut queued = Queued::default();
+    let (mut queued, mut memory) = (Queued::default(), Memory::new());
     for (index, phase) in plan.phases.iter().enumerate() {
         let play = Play { index, phase, cast: &cast, setting, clock, run };
-        let (outcome, recorder, flaws) = play.run(&mut queued, progress)?;
+        let (outcome, recorder, flaws) = play.run(&mut queued, &mut memory, progress)?;
         tally += flaws;
         phases.push(outcome);
         recorders.push(recorder);
@@ -102,6 +103,7 @@ pub(crate) fn conduct(plan: &Plan, setting: &Setting, progress: &mut Progress) -
         cores: setting.cores.clone(),
         phases,
         tally,
+        memory: memory.end(),
         left: queued.created.saturating_sub(queued.delivered),
     };
     Ok(Finding { outcome, recorders })
@@ -132,6 +134,7 @@ impl Play<'_> {
     fn run(
         &self,
         queued: &mut Queued,
+        memory: &mut Memory,
         progress: &mut Progress,
     ) -> io::Result<(PhaseOutcome, Recorder, Tally)> {
         let parts = self.parts();
@@ -152,6 +155,7 @@ impl Play<'_> {
                     cast: self.cast,
                     stand: &stand,
                     has_clients: !self.phase.clients.is_empty(),
+                    has_service: self.phase.workers.iter().any(|workers| workers.service.largest() > 0.0),
                     tick,
                     spin: self.setting.spin,
                     core: match self.setting.cores.len() {
@@ -167,7 +171,7 @@ impl Play<'_> {
             drop(sender);
             let failed = || threads.iter().any(thread::ScopedJoinHandle::is_finished);
             let all = connections.iter().sum();
-            let seen = self.watch(&stand, all, queued, &mut gather, &ticks, progress, &failed);
+            let seen = self.watch(&stand, all, queued, memory, &mut gather, &ticks, progress, &failed);
             // Whatever happened, the threads must end.
             if stand.stage() < Stage::End {
                 stand.advance(Stage::End);
@@ -219,6 +223,7 @@ impl Play<'_> {
         stand: &Stand,
         connections: u64,
         queued: &Queued,
+        memory: &mut Memory,
         gather: &mut Gather,
         ticks: &mpsc::Receiver<Tick>,
         progress: &mut Progress,
@@ -237,6 +242,7 @@ impl Play<'_> {
                     "the job server does not answer on {left} connections"
                 )));
             }
+            memory.note(self.clock.now(), pid.and_then(probe::resident));
             thread::sleep(LOOK);
         }
         let connected = pid.and_then(Look::at);
@@ -264,7 +270,9 @@ impl Play<'_> {
             if to.is_none() && now >= stop {
                 to = Some(Meter::read(now, pid, stand));
             }
-            peak = peak.max(pid.and_then(probe::resident).unwrap_or(0));
+            let resident = pid.and_then(probe::resident);
+            memory.note(now, resident);
+            peak = peak.max(resident.unwrap_or(0));
             progress.show(&self.phase.name, now.saturating_sub(start), &counts);
             if failed() {
                 return Err(io::Error::other("a load thread gave up"));
@@ -301,6 +309,7 @@ impl Play<'_> {
         stand.advance(Stage::Quiet);
         let deadline = self.clock.now() + (self.setting.patience * 1e9) as u64;
         while stand.counts().busy_workers > 0 && self.clock.now() < deadline {
+            memory.note(self.clock.now(), pid.and_then(probe::resident));
             thread::sleep(LOOK);
         }
         stand.advance(Stage::End);

@@ -70,6 +70,7 @@ impl<'a> Driver<'a> {
             stop: u64::MAX,
             quiet: false,
             has_clients: orders.has_clients,
+            has_service: orders.has_service,
         };
         Ok(Driver {
             orders,

@@ -8,6 +8,7 @@ use hdrhistogram::Histogram;
 use crate::conduct::Finding;
 use crate::outcome::Outcome;
 use crate::record::Span;
+use crate::rounds::Side;
 use crate::{hgrm, plot, report};
 
 /// The file that `compare` reads.
@@ -27,6 +28,13 @@ pub(crate) fn write(folder: &Path, finding: &Finding) -> io::Result<()> {
     }
     let mut log = BufWriter::new(File::create(folder.join("histograms.hlog"))?);
     hgrm::log(&mut log, outcome.began, &histograms)
+}
+
+/// Writes what is said about two job servers, and their picture, beside the folders of their rounds.
+pub(crate) fn write_comparison(folder: &Path, text: &str, sides: [&Side; 2]) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    fs::write(folder.join("compare.md"), text)?;
+    fs::write(folder.join("plot.svg"), plot::both(sides))
 }
 
 /// Reads a result again.

@@ -19,7 +19,7 @@ pub(crate) struct Gather {
     /// Names of the groups.
     groups: Vec<String>,
     /// By group and span.
-    series: Vec<[Vec<Point>; 3]>,
+    series: Vec<[Vec<Point>; Span::ALL.len()]>,
     /// Recorders go back to their threads, to be used again.
     spares: Vec<Sender<Box<Recorder>>>,
 }

@@ -6,6 +6,7 @@
 //!            drive -> conn -> client, worker, link     one loop per load thread
 //!       record -> gather, meter, probe -> outcome      what was measured
 //!                report, files, plot, compare          what is said about it
+//!                rounds, sweep                         more than one run
 //! ```
 //! It knows Gearman's packets and nothing of any job server, so that all are measured alike.
 mod amount;
@@ -26,6 +27,7 @@ mod hgrm;
 mod library;
 mod link;
 mod machine;
+mod memory;
 mod meter;
 mod orders;
 mod outcome;
@@ -38,6 +40,7 @@ mod progress;
 mod random;
 mod record;
 mod report;
+mod rounds;
 mod schedule;
 mod selftest;
 mod server;
@@ -59,6 +62,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::args::{Arguments, Run, Verb};
 use crate::outcome::Outcome;
 use crate::plan::Plan;
+use crate::sweep::Sweep;
 use crate::target::Target;
 
 #[global_allocator]
@@ -103,10 +107,12 @@ fn run(run: &Run) -> Result<u8, String> {
         cores::pin(&run.load_core).map_err(|error| format!("--load-core: {error}"))?;
     }
     let target = Target::of(run)?;
+    let against = Target::against(run)?;
     if run.sweep {
-        return sweep_one(run, &target, &plan);
+        let targets: Vec<&Target> = std::iter::once(&target).chain(&against).collect();
+        return sweep(run, &targets, &plan);
     }
-    if let Some(against) = Target::against(run)? {
+    if let Some(against) = against {
         return compare_two(run, &target, &against, &plan);
     }
     let finding = target.run(&plan)?;
@@ -118,68 +124,28 @@ fn run(run: &Run) -> Result<u8, String> {
     Ok(code(&finding.outcome))
 }
 
-fn sweep_one(run: &Run, target: &Target, plan: &Plan) -> Result<u8, String> {
-    let sweep = sweep::sweep(target, plan, run.p99, run.plan.rate, run.plan.seconds)?;
-    print!("{}", sweep.text());
+fn sweep(run: &Run, targets: &[&Target], plan: &Plan) -> Result<u8, String> {
+    let wish = sweep::Wish { bound: run.p99, first: run.plan.rate, seconds: run.plan.seconds };
+    let sweeps = sweep::sweep(targets, plan, wish)?;
+    print!("{}", sweep::text(&sweeps));
     if let Some(folder) = &run.out {
-        sweep.write(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        sweep::write(&sweeps, folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         println!("written to {}", folder.display());
     }
-    Ok(if sweep.clean() { 0 } else { FAILED })
+    Ok(if sweeps.iter().all(Sweep::clean) { 0 } else { FAILED })
 }
 
-/// The plan on both job servers in turn, so that a machine that drifts does so under both.
 fn compare_two(run: &Run, target: &Target, against: &Target, plan: &Plan) -> Result<u8, String> {
-    let (mut ours, mut theirs) = (vec![], vec![]);
-    for round in 1..=run.rounds {
-        for (target, outcomes) in [(target, &mut ours), (against, &mut theirs)] {
-            let finding = target.run(plan)?;
-            eprintln!("round {round} of {}, {}", run.rounds, report::line(&finding.outcome));
-            if let Some(folder) = &run.out {
-                let folder = folder.join(files::slug(target.label())).join(format!("{round:03}"));
-                files::write(&folder, &finding).map_err(|error| format!("{}: {error}", folder.display()))?;
-            }
-            outcomes.push(finding.outcome);
-        }
-    }
-    let table = said(&ours, &theirs)?;
-    print!("{table}");
-    if let Some(folder) = &run.out {
-        let file = folder.join("compare.md");
-        std::fs::write(&file, table).map_err(|error| format!("{}: {error}", file.display()))?;
-    }
+    let sides = rounds::compare_two(run, [target, against], plan)?;
     // A comparison is only as good as both of its sides.
-    let codes: Vec<u8> = ours.iter().chain(&theirs).map(code).collect();
+    let codes: Vec<u8> = sides.iter().flat_map(|side| &side.outcomes).map(code).collect();
     let worst = [FAILED, UNFINISHED].into_iter().find(|worst| codes.contains(worst));
     Ok(worst.unwrap_or(0))
 }
 
 fn compare_folders(a: &Path, b: &Path) -> Result<u8, String> {
-    print!("{}", said(&files::read_rounds(a)?, &files::read_rounds(b)?)?);
+    print!("{}", rounds::said(&files::read_rounds(a)?, &files::read_rounds(b)?)?);
     Ok(0)
-}
-
-/// The comparison, and what must be known besides.
-fn said(a: &[Outcome], b: &[Outcome]) -> Result<String, String> {
-    let rows = compare::compare(a, b)?;
-    let [first, second] =
-        [a, b].map(|outcomes| outcomes.first().map_or("", |outcome| outcome.label.as_str()));
-    let mut text = compare::table(&rows, first, second, a.len().min(b.len()));
-    for outcome in a.iter().chain(b) {
-        if !outcome.tally.is_clean() {
-            text.push_str(&format!(
-                "\nFAILED: {} did what a job server must not do: {:?}\n",
-                outcome.label, outcome.tally
-            ));
-        }
-        if !outcome.finished() {
-            text.push_str(&format!(
-                "\n{} did not finish in time: its figures are of what it did.\n",
-                outcome.label
-            ));
-        }
-    }
-    Ok(text)
 }
 
 fn show(plan: &args::PlanArguments) -> Result<u8, String> {

@@ -33,6 +33,8 @@ pub(crate) struct Orders<'a> {
     pub(crate) stand: &'a Stand,
     /// True if the phase has clients at all.
     pub(crate) has_clients: bool,
+    /// True if workers of the phase take time for a job.
+    pub(crate) has_service: bool,
     /// Nanoseconds between two ticks.
     pub(crate) tick: u64,
     /// Nanoseconds before a timer from which on the thread does not sleep.
@@ -79,4 +81,6 @@ pub(crate) struct Context<'a> {
     pub(crate) quiet: bool,
     /// True if the phase has clients; if not, jobs of earlier phases are measured.
     pub(crate) has_clients: bool,
+    /// True if workers take time for a job, which is no latency of the job server.
+    pub(crate) has_service: bool,
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::check::Tally;
 use crate::machine::Machine;
 use crate::plan::Plan;
+use crate::record::Span;
 
 /// A run of one plan against one job server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +34,10 @@ pub(crate) struct Outcome {
     pub(crate) phases: Vec<PhaseOutcome>,
     /// What went wrong, over all phases.
     pub(crate) tally: Tally,
+    /// Resident memory of the job server over the whole run, phases that are not measured included: seconds
+    /// since it began, and bytes. Older results have none.
+    #[serde(default)]
+    pub(crate) memory: Vec<(f64, u64)>,
     /// Background jobs that the plan left in the queues, unchecked.
     pub(crate) left: u64,
 }
@@ -46,6 +51,11 @@ impl Outcome {
     /// The phases that give figures.
     pub(crate) fn measured(&self) -> impl Iterator<Item = &PhaseOutcome> {
         self.phases.iter().filter(|phase| phase.measured)
+    }
+
+    /// The most resident memory of all samples.
+    pub(crate) fn most_memory(&self) -> u64 {
+        self.memory.iter().map(|&(_, bytes)| bytes).max().unwrap_or(0)
     }
 }
 
@@ -102,6 +112,11 @@ pub(crate) struct PhaseOutcome {
 }
 
 impl PhaseOutcome {
+    /// True if nobody did anything, and the job server was only looked at.
+    pub(crate) fn only_watched(&self) -> bool {
+        self.counted == Counted::Nothing && self.connections == 0
+    }
+
     /// Resident bytes that a queued job took, where jobs were only accepted.
     pub(crate) fn bytes_per_job(&self) -> Option<f64> {
         let server = self.server.as_ref().filter(|_| self.counted == Counted::Accepted)?;
@@ -142,10 +157,17 @@ pub(crate) struct GroupOutcome {
     pub(crate) spans: Vec<SpanOutcome>,
 }
 
+impl GroupOutcome {
+    /// The latency that ends last, as a user feels it.
+    pub(crate) fn felt(&self) -> Option<&SpanOutcome> {
+        self.spans.iter().rfind(|span| span.span != Span::Added.name())
+    }
+}
+
 /// One kind of latency of one group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SpanOutcome {
-    /// What it ends with: `created`, `worker` or `result`.
+    /// What it ends with: `created`, `worker` or `result`; or `added`, the last less the worker's time.
     pub(crate) span: String,
     /// From the intended time.
     pub(crate) response: Percentiles,

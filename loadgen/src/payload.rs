@@ -10,7 +10,7 @@ pub(crate) const HEADER: usize = 40;
 /// Where in the block of random bytes a body may begin.
 const OFFSETS: usize = 4096;
 
-/// The number of a job and when it was meant to be, and was, submitted.
+/// The number of a job and when it was meant to be, and was, submitted; or, in a result, what a worker took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Job {
     /// The client connection, counted over the whole plan.
@@ -21,8 +21,10 @@ pub(crate) struct Job {
     pub(crate) seq: u64,
     /// When the schedule wanted it sent, nanoseconds since the run's epoch.
     pub(crate) intended: u64,
-    /// When it was sent.
+    /// When it was sent. Not in a result, where the client still knows it.
     pub(crate) sent: u64,
+    /// In a result, nanoseconds that the worker had the job, in the place of `sent`.
+    pub(crate) worked: u64,
 }
 
 /// Why a workload or a result is not what it must be.
@@ -48,6 +50,14 @@ impl Way {
         match self {
             Way::Workload => 0x5741_4c4b,
             Way::Result => 0x5245_5355,
+        }
+    }
+
+    /// What stands at the end of the header.
+    const fn last(self, job: &Job) -> u64 {
+        match self {
+            Way::Workload => job.sent,
+            Way::Result => job.worked,
         }
     }
 }
@@ -80,7 +90,7 @@ impl Payloads {
         header[12..16].copy_from_slice(&job.function.to_le_bytes());
         header[16..24].copy_from_slice(&job.seq.to_le_bytes());
         header[24..32].copy_from_slice(&job.intended.to_le_bytes());
-        header[32..40].copy_from_slice(&job.sent.to_le_bytes());
+        header[32..40].copy_from_slice(&way.last(job).to_le_bytes());
         out.extend_from_slice(&header);
         out.extend_from_slice(self.body(job, way, length));
     }
@@ -97,8 +107,12 @@ impl Payloads {
         if four(0) != self.run {
             return Err(Flaw::Stranger);
         }
-        let job =
-            Job { conn: four(8), function: four(12), seq: eight(16), intended: eight(24), sent: eight(32) };
+        let (sent, worked) = match way {
+            Way::Workload => (eight(32), 0),
+            Way::Result => (0, eight(32)),
+        };
+        let (conn, function, seq, intended) = (four(8), four(12), eight(16), eight(24));
+        let job = Job { conn, function, seq, intended, sent, worked };
         if payload.len() + OFFSETS > self.block.len()
             || four(4) != self.check(&job, way, payload.len())
             || body != self.body(&job, way, payload.len())
@@ -118,7 +132,7 @@ impl Payloads {
     fn check(&self, job: &Job, way: Way, length: usize) -> u32 {
         let names = (u64::from(job.conn) << 32) | u64::from(job.function);
         let mut sum = mix(self.seed ^ way.salt() ^ length as u64);
-        for part in [names, job.seq, job.intended, job.sent] {
+        for part in [names, job.seq, job.intended, way.last(job)] {
             sum = (sum ^ part).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             sum ^= sum >> 29;
         }
@@ -168,7 +182,7 @@ mod tests {
     use super::*;
 
     fn job() -> Job {
-        Job { conn: 3, function: 1, seq: 77, intended: 1_000, sent: 2_000 }
+        Job { conn: 3, function: 1, seq: 77, intended: 1_000, sent: 2_000, worked: 0 }
     }
 
     #[test]
@@ -181,6 +195,14 @@ mod tests {
             assert_eq!(payloads.read(&out, Way::Workload), Ok(job()));
             assert_eq!(payloads.read(&out, Way::Result), Err(Flaw::Altered));
         }
+    }
+
+    #[test]
+    fn a_result_tells_how_long_the_worker_had_the_job() {
+        let payloads = Payloads::new(9, 1, 1000);
+        let mut out = vec![];
+        payloads.write(&mut out, &Job { worked: 3_000, ..job() }, Way::Result, 100);
+        assert_eq!(payloads.read(&out, Way::Result), Ok(Job { sent: 0, worked: 3_000, ..job() }));
     }
 
     #[test]

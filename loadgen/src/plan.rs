@@ -19,7 +19,8 @@ pub(crate) struct Plan {
     pub(crate) phases: Vec<Phase>,
 }
 
-/// A part of a plan. Its connections are made before it begins and closed after it ended.
+/// A part of a plan. Its connections are made before it begins and closed after it ended. One with nobody in it
+/// only waits and watches the job server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Phase {

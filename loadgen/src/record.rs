@@ -10,7 +10,7 @@ pub(crate) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LATENCY_MAX, 3).expect("the bounds are sound")
 }
 
-/// What a latency ends with. It begins with the submission.
+/// What a latency is of. It begins with the submission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Span {
     /// JOB_CREATED at the client.
@@ -19,11 +19,18 @@ pub(crate) enum Span {
     Worker,
     /// The result at the client.
     Result,
+    /// The same, less the time that the worker had the job. Only where workers take time at all.
+    Added,
 }
 
 impl Span {
-    /// All of them, in the order in which they happen.
-    pub(crate) const ALL: [Span; 3] = [Span::Created, Span::Worker, Span::Result];
+    /// All of them, in the order in which they happen, and what is reckoned from them.
+    pub(crate) const ALL: [Span; 4] = [Span::Created, Span::Worker, Span::Result, Span::Added];
+
+    /// The one that a name is of.
+    pub(crate) fn named(name: &str) -> Option<Span> {
+        Span::ALL.into_iter().find(|span| span.name() == name)
+    }
 
     /// As a person reads it.
     pub(crate) const fn title(self) -> &'static str {
@@ -31,6 +38,7 @@ impl Span {
             Span::Created => "submit→JOB_CREATED",
             Span::Worker => "submit→worker",
             Span::Result => "submit→result",
+            Span::Added => "added by the job server",
         }
     }
 
@@ -40,6 +48,7 @@ impl Span {
             Span::Created => "created",
             Span::Worker => "worker",
             Span::Result => "result",
+            Span::Added => "added",
         }
     }
 }
@@ -55,7 +64,7 @@ pub(crate) struct Pair {
 }
 
 /// The latencies of one group of clients, by [`Span`].
-pub(crate) type Spans = [Pair; 3];
+pub(crate) type Spans = [Pair; Span::ALL.len()];
 
 fn spans() -> Box<Spans> {
     Box::new(std::array::from_fn(|_| Pair { response: histogram(), service: histogram() }))

@@ -26,8 +26,12 @@ pub(crate) fn block(outcome: &Outcome) -> String {
             false => format!(" on core {}", list(&outcome.cores)),
         }
     );
-    for phase in outcome.measured() {
-        text.push_str(&self::phase(phase));
+    for phase in &outcome.phases {
+        if phase.only_watched() {
+            text.push_str(&watched(phase));
+        } else if phase.measured {
+            text.push_str(&self::phase(phase));
+        }
     }
     text.push_str(&checks(outcome));
     text
@@ -58,7 +62,7 @@ pub(crate) fn rows(outcome: &Outcome) -> String {
         let server = phase.server.as_ref();
         let cell = |cell: Option<String>| cell.unwrap_or_else(|| "?".to_owned());
         // Of the first group the latency that ends last.
-        let span = phase.groups.first().and_then(|group| group.spans.last());
+        let span = phase.groups.first().and_then(GroupOutcome::felt);
         let latency = span.map(|span| span.response);
         let micros =
             |pick: fn(&Percentiles) -> f64| latency.as_ref().map_or("-".to_owned(), |all| count(pick(all)));
@@ -166,6 +170,20 @@ fn phase(phase: &PhaseOutcome) -> String {
     text
 }
 
+/// A phase in which nobody did anything: what the job server still held.
+fn watched(phase: &PhaseOutcome) -> String {
+    let seen = match &phase.server {
+        Some(server) => format!(
+            "resident {} before, {} peak, {} after",
+            bytes(server.rss_before),
+            bytes(server.rss_peak),
+            bytes(server.rss_after)
+        ),
+        None => "the job server's process is not known".to_owned(),
+    };
+    format!("\n{}: watched for {:.2} s, nobody connected\n  server     {seen}\n", phase.name, phase.seconds)
+}
+
 /// From which share of the machine on other processes disturb.
 const DISTURBED: f64 = 0.1;
 
@@ -179,7 +197,7 @@ fn doubts(phase: &PhaseOutcome) -> Vec<String> {
         );
     }
     let open = phase.groups.iter().filter(|group| group.open);
-    let response = open.filter_map(|group| Some(group.spans.last()?.response.p99)).fold(f64::NAN, f64::min);
+    let response = open.filter_map(|group| Some(group.felt()?.response.p99)).fold(f64::NAN, f64::min);
     if let Some(error) = phase.timer_error
         && error.p99 * 4.0 > response
     {
@@ -197,7 +215,7 @@ fn doubts(phase: &PhaseOutcome) -> Vec<String> {
 fn latencies(group: &GroupOutcome, several: bool) -> String {
     let mut text = String::new();
     for (at, span) in group.spans.iter().enumerate() {
-        let title = Span::ALL.iter().find(|kind| kind.name() == span.span).map_or("", |span| span.title());
+        let title = Span::named(&span.span).map_or("", Span::title);
         if at == 0 && several {
             let _ = writeln!(text, "  {}", group.name);
         }

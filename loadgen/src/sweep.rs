@@ -1,16 +1,18 @@
 //! The highest rate at which latency is still bearable, and the curve on the way there: doubling until it
-//! is not, then halving the distance between the best rate that was and the worst that was not.
-use std::fmt::Write;
-use std::path::Path;
-
+//! is not, then halving the distance between the best rate that was and the worst that was not. Two job
+//! servers are asked for the same rates in turn. What is said and drawn of it stands in `sweep/show.rs`.
 use serde::Serialize;
 
-use crate::chart::{Axis, Chart, Line, svg};
 use crate::outcome::{Limit, Outcome, Percentiles};
 use crate::overrides::set_rate;
 use crate::plan::Plan;
 use crate::report::count;
+use crate::rounds::order;
 use crate::target::Target;
+
+mod show;
+
+pub(crate) use show::{text, write};
 
 /// The rate of the first step, if the command line names none.
 const FIRST: f64 = 1000.0;
@@ -18,8 +20,12 @@ const FIRST: f64 = 1000.0;
 /// The length of a step in seconds, if the command line names none.
 const SECONDS: f64 = 5.0;
 
-/// Steps that look for the bound after it was first passed.
-const REFINE: usize = 5;
+/// How far apart the rates are, as a factor, at which the search ends: a doubling, halved five times.
+const FINE: f64 = 1.0222;
+
+/// A job server is not asked for rates above so many times the lowest that it missed, which only the other
+/// needs: its curve has ended.
+const BEYOND: f64 = 3.0;
 
 /// The most steps in all.
 const STEPS_MAX: usize = 30;
@@ -60,55 +66,123 @@ pub(crate) struct Sweep {
     clean: bool,
 }
 
-/// Runs a plan at rising rates. `bound` is in milliseconds.
-pub(crate) fn sweep(
-    target: &Target,
-    plan: &Plan,
-    bound: f64,
-    first: Option<f64>,
-    seconds: Option<f64>,
-) -> Result<Sweep, String> {
-    let bound = bound * 1000.0;
-    let mut sweep = Sweep {
-        label: target.label().to_owned(),
-        plan: plan.clone(),
-        bound,
-        best: None,
-        generator: false,
-        steps: vec![],
-        clean: true,
-    };
-    let (mut rate, mut kept, mut missed) = (first.unwrap_or(FIRST), None::<f64>, None::<f64>);
-    let mut refined = 0;
-    while sweep.steps.len() < STEPS_MAX && refined < REFINE {
-        let step = sweep.step(target, rate, seconds.unwrap_or(SECONDS))?;
-        eprintln!("{}", step.line());
-        if step.kept {
-            kept = Some(kept.map_or(rate, |best| best.max(rate)));
+/// What a sweep looks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wish {
+    /// The bound on the 99th percentile of response time, in milliseconds.
+    pub(crate) bound: f64,
+    /// The first rate, if not the usual one.
+    pub(crate) first: Option<f64>,
+    /// The length of a step, if not the usual one.
+    pub(crate) seconds: Option<f64>,
+}
+
+/// Where the bound lies, as far as is known.
+#[derive(Clone, Debug, Default)]
+struct Search {
+    /// The highest rate that kept it.
+    kept: Option<f64>,
+    /// All that did not.
+    missed: Vec<f64>,
+}
+
+impl Search {
+    fn learn(&mut self, rate: f64, kept: bool) {
+        if kept {
+            self.kept = Some(self.kept.map_or(rate, |best| best.max(rate)));
         } else {
-            missed = Some(missed.map_or(rate, |worst| worst.min(rate)));
+            self.missed.push(rate);
         }
-        sweep.steps.push(step);
-        rate = match (kept, missed) {
-            (Some(kept), Some(missed)) => {
-                refined += 1;
-                (kept * missed).sqrt()
-            }
-            (Some(kept), None) => kept * 2.0,
-            (None, Some(missed)) if missed > 10.0 => missed / 4.0,
-            (None, _) => break,
-        };
     }
-    sweep.best = kept;
-    // The first that was missed tells who was at the end.
-    let first_missed =
-        sweep.steps.iter().filter(|step| !step.kept).min_by(|a, b| a.asked.total_cmp(&b.asked));
-    sweep.generator = first_missed
-        .is_some_and(|step| matches!(step.limit, Limit::Generator | Limit::Both) || step.timer_error > bound);
-    Ok(sweep)
+
+    /// The lowest rate that did not keep the bound. Not one below a rate that did: what another job server
+    /// is asked for may fail here by chance, and must not end the search.
+    fn end(&self) -> Option<f64> {
+        let above = self.missed.iter().copied().filter(|rate| self.kept.is_none_or(|kept| *rate > kept));
+        above.min_by(f64::total_cmp)
+    }
+
+    /// The rate that would tell most; `None` at the end.
+    fn next(&self, first: f64) -> Option<f64> {
+        match (self.kept, self.end()) {
+            (None, None) => Some(first),
+            (Some(kept), Some(missed)) => (missed / kept > FINE).then(|| (kept * missed).sqrt()),
+            (Some(kept), None) => Some(kept * 2.0),
+            (None, Some(missed)) => (missed > 10.0).then_some(missed / 4.0),
+        }
+    }
+
+    fn is_beyond(&self, rate: f64) -> bool {
+        self.end().is_some_and(|missed| rate > missed * BEYOND)
+    }
+}
+
+/// Runs a plan at rising rates on one job server, or on two in turn.
+pub(crate) fn sweep(targets: &[&Target], plan: &Plan, wish: Wish) -> Result<Vec<Sweep>, String> {
+    let bound = wish.bound * 1000.0;
+    let mut sweeps: Vec<Sweep> =
+        targets.iter().map(|target| Sweep::new(target.label(), plan, bound)).collect();
+    let seconds = wish.seconds.unwrap_or(SECONDS);
+    let searches = search(targets.len(), wish.first.unwrap_or(FIRST), |which, rate| {
+        let step = sweeps[which].step(targets[which], rate, seconds)?;
+        let kept = step.kept;
+        match targets.len() {
+            1 => eprintln!("{}", step.line()),
+            _ => eprintln!("{}: {}", sweeps[which].label, step.line()),
+        }
+        sweeps[which].steps.push(step);
+        Ok(kept)
+    })?;
+    for (sweep, search) in sweeps.iter_mut().zip(searches) {
+        sweep.end(&search);
+    }
+    Ok(sweeps)
+}
+
+/// Asks each of `count` job servers for the rates that any of them still needs; `run` tells whether one kept
+/// the bound.
+fn search(
+    count: usize,
+    first: f64,
+    mut run: impl FnMut(usize, f64) -> Result<bool, String>,
+) -> Result<Vec<Search>, String> {
+    let mut searches = vec![Search::default(); count];
+    for turn in 0..STEPS_MAX {
+        let in_turn = order(turn).into_iter().filter(|&which| which < count);
+        let Some(rate) = in_turn.clone().find_map(|which| searches[which].next(first)) else { break };
+        for which in in_turn {
+            if !searches[which].is_beyond(rate) {
+                let kept = run(which, rate)?;
+                searches[which].learn(rate, kept);
+            }
+        }
+    }
+    Ok(searches)
 }
 
 impl Sweep {
+    fn new(label: &str, plan: &Plan, bound: f64) -> Sweep {
+        Sweep {
+            label: label.to_owned(),
+            plan: plan.clone(),
+            bound,
+            best: None,
+            generator: false,
+            steps: vec![],
+            clean: true,
+        }
+    }
+
+    fn end(&mut self, search: &Search) {
+        self.best = search.kept;
+        // The first that was missed tells who was at the end.
+        let missed = self.steps.iter().filter(|step| !step.kept);
+        let first_missed = missed.min_by(|a, b| a.asked.total_cmp(&b.asked));
+        self.generator = first_missed.is_some_and(|step| {
+            matches!(step.limit, Limit::Generator | Limit::Both) || step.timer_error > self.bound
+        });
+    }
+
     fn step(&mut self, target: &Target, rate: f64, seconds: f64) -> Result<Step, String> {
         let mut plan = self.plan.clone();
         for phase in plan.phases.iter_mut().filter(|phase| phase.measure && !phase.clients.is_empty()) {
@@ -131,95 +205,10 @@ impl Sweep {
         self.clean
     }
 
-    /// The sweep as a person reads it.
-    pub(crate) fn text(&self) -> String {
-        let mut text = format!(
-            "\n{} on {}: p99 of response time within {} µs\n\n| asked/s | done/s | p50 µs | p99 µs | p99.9 µs | cores | CPU µs a job | kept |\n\
-             |---|---|---|---|---|---|---|---|\n",
-            self.plan.name,
-            self.label,
-            count(self.bound)
-        );
-        for step in self.sorted() {
-            let micros = |pick: fn(&Percentiles) -> f64| {
-                step.latency.as_ref().map_or("-".into(), |all| count(pick(all)))
-            };
-            let number = |number: Option<f64>| number.map_or("?".to_owned(), |number| format!("{number:.2}"));
-            // Writing into a String does not fail.
-            let _ = writeln!(
-                text,
-                "| {} | {} | {} | {} | {} | {} | {} | {} |",
-                count(step.asked),
-                count(step.rate),
-                micros(|all| all.p50),
-                micros(|all| all.p99),
-                micros(|all| all.p999),
-                number(step.cores_used),
-                number(step.cpu_per_job),
-                if step.kept { "yes" } else { "no" }
-            );
-        }
-        let _ = match self.best {
-            Some(best) => writeln!(text, "\nhighest rate within the bound: {} jobs/s", count(best)),
-            None => writeln!(text, "\nno rate that was tried kept the bound"),
-        };
-        if self.generator {
-            text.push_str("note: the load generator was at its end there, so the job server may do more\n");
-        }
-        if !self.clean {
-            text.push_str(
-                "FAILED: jobs were lost, doubled, altered, misdelivered, out of order or refused\n",
-            );
-        }
-        text
-    }
-
-    /// Writes `sweep.json`, `sweep.md` and `sweep.svg`.
-    pub(crate) fn write(&self, folder: &Path) -> std::io::Result<()> {
-        std::fs::create_dir_all(folder)?;
-        std::fs::write(folder.join("sweep.json"), serde_json::to_vec_pretty(self)?)?;
-        std::fs::write(folder.join("sweep.md"), self.text())?;
-        std::fs::write(folder.join("sweep.svg"), self.plot())
-    }
-
     fn sorted(&self) -> Vec<&Step> {
         let mut steps: Vec<&Step> = self.steps.iter().collect();
         steps.sort_by(|a, b| a.asked.total_cmp(&b.asked));
         steps
-    }
-
-    fn plot(&self) -> String {
-        let steps = self.sorted();
-        let latency = |pick: fn(&Percentiles) -> f64| {
-            steps
-                .iter()
-                .filter_map(|step| Some((step.rate, pick(step.latency.as_ref()?))))
-                .collect::<Vec<_>>()
-        };
-        let line =
-            |name: &str, colour, dashed, points| Line { name: name.to_owned(), colour, dashed, points };
-        let most = steps.iter().map(|step| step.rate).fold(0.0, f64::max);
-        let axis = |title: &str, logarithmic| Axis { title: title.to_owned(), logarithmic, marks: vec![] };
-        let mut curve = vec![
-            line("p50", 0, false, latency(|all| all.p50)),
-            line("p99", 1, false, latency(|all| all.p99)),
-            line("p99.9", 3, false, latency(|all| all.p999)),
-        ];
-        curve.push(line("bound on p99", 6, true, vec![(0.0, self.bound), (most, self.bound)]));
-        let saturation = Chart {
-            title: "latency over the rate that was done".to_owned(),
-            x: axis("jobs/s", false),
-            y: axis("microseconds", true),
-            lines: curve,
-        };
-        let cost = steps.iter().filter_map(|step| Some((step.rate, step.cpu_per_job?))).collect();
-        let cost = Chart {
-            title: "CPU time of the job server for a job".to_owned(),
-            x: axis("jobs/s", false),
-            y: axis("microseconds", false),
-            lines: vec![line("CPU time a job", 0, false, cost)],
-        };
-        svg(&format!("{} · {}", self.plan.name, self.label), &[saturation, cost])
     }
 }
 
@@ -235,7 +224,7 @@ impl Step {
 fn step(outcome: &Outcome, asked: f64, bound: f64) -> Option<Step> {
     let phase = outcome.measured().find(|phase| phase.groups.iter().any(|group| group.open))?;
     let open = phase.groups.iter().filter(|group| group.open);
-    let worst = open.filter_map(|group| Some(group.spans.last()?.response));
+    let worst = open.filter_map(|group| Some(group.felt()?.response));
     let latency = worst.max_by(|a, b| a.p99.total_cmp(&b.p99));
     // Where there are closed groups beside the open ones, their jobs are no measure of the rate.
     let kept_up = phase.asked.is_none_or(|asked| phase.rate >= asked * 0.95);
@@ -251,3 +240,6 @@ fn step(outcome: &Outcome, asked: f64, bound: f64) -> Option<Step> {
         limit: phase.limit.clone(),
     })
 }
+
+#[cfg(test)]
+mod tests;

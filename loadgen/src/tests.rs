@@ -63,6 +63,11 @@ fn run_on(fault: Fault, phases: &str, threads: usize) -> Finding {
     conduct(&plan, &setting, &mut Progress::new("test", true)).unwrap()
 }
 
+/// A run whose first phase fills queues and whose second empties them.
+pub(crate) fn background() -> Finding {
+    run(Fault::None, BACKGROUND)
+}
+
 #[test]
 fn a_job_server_that_behaves_is_found_to() {
     for threads in [1, 2] {
@@ -192,9 +197,18 @@ fn large_jobs_service_times_and_idle_connections() {
     assert!(outcome.finished());
     assert_eq!(outcome.phases[0].connections, 57);
     let late = outcome.phases[0].groups.iter().find(|group| group.name == "late").unwrap();
-    assert_eq!(late.spans.last().unwrap().response.count, 10);
+    assert_eq!(late.felt().unwrap().response.count, 10);
     // Each of its jobs took its service time at least.
-    assert!(late.spans.last().unwrap().response.p50 >= 1000.0);
+    assert!(late.felt().unwrap().response.p50 >= 1000.0);
+    // That time is not the job server's.
+    let added = late.spans.last().unwrap();
+    assert_eq!((added.span.as_str(), added.response.count), ("added", 10));
+    assert!(late.felt().unwrap().response.mean - added.response.mean >= 1000.0);
+    let report = crate::report::block(&outcome);
+    assert!(report.contains("added by the job server"), "{report}");
+    let rows =
+        crate::compare::compare(std::slice::from_ref(&outcome), std::slice::from_ref(&outcome)).unwrap();
+    assert!(rows.iter().any(|row| row.figure == "late, added by the job server p99, µs"));
 }
 
 #[test]
@@ -210,4 +224,19 @@ fn a_result_is_a_folder_that_can_be_read_again() {
     assert!(hgrm.contains("Total count    =         2000"), "{hgrm}");
     let report = std::fs::read_to_string(folder.path().join("report.md")).unwrap();
     assert!(report.contains("| test | foreground |") && report.contains("all jobs accounted for"));
+}
+
+#[test]
+fn a_phase_with_nobody_in_it_watches() {
+    let plan = format!("{BACKGROUND}\n[[phases]]\nname = 'afterwards'\nmeasure = false\nseconds = 0.3\n");
+    let finding = run(Fault::None, &plan);
+    let outcome = &finding.outcome;
+    assert!(outcome.tally.is_clean() && outcome.finished());
+    let after = &outcome.phases[2];
+    assert!(after.only_watched() && after.server.unwrap().rss_after > 0);
+    assert!(!outcome.memory.is_empty() && outcome.most_memory() > 0);
+    assert!(outcome.memory.windows(2).all(|pair| pair[0].0 < pair[1].0));
+    let report = crate::report::block(outcome);
+    assert!(report.contains("afterwards: watched for") && report.contains(" after\n"), "{report}");
+    assert!(crate::plot::plot(&finding).contains("resident memory over time"));
 }

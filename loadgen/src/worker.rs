@@ -35,6 +35,8 @@ pub(crate) struct Worker {
 /// A job in work.
 #[derive(Debug)]
 struct Held {
+    /// When it came.
+    since: u64,
     due: u64,
     /// `None` for a job of another run.
     job: Option<Job>,
@@ -145,7 +147,8 @@ impl Worker {
                 at += 1;
                 continue;
             }
-            let Held { job, handle, length, .. } = self.held.swap_remove(at);
+            let Held { since, job, handle, length, .. } = self.held.swap_remove(at);
+            let job = job.map(|job| Job { worked: now - since, ..job });
             context.counts.held -= 1;
             self.complete(&handle[..usize::from(length)], job, context, out);
         }
@@ -201,11 +204,12 @@ impl Worker {
             self.complete(handle, job, context, out);
             return None;
         }
-        let mut held = Held { due: now + service, job, handle: [0; HANDLE_MAX], length: handle.len() as u8 };
+        let (due, length) = (now + service, handle.len() as u8);
+        let mut held = Held { since: now, due, job, handle: [0; HANDLE_MAX], length };
         held.handle[..handle.len()].copy_from_slice(handle);
         self.held.push(held);
         context.counts.held += 1;
-        Some(now + service)
+        Some(due)
     }
 
     #[inline]

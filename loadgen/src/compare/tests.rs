@@ -56,6 +56,7 @@ fn outcome(rate: f64, cpu_per_job: f64) -> Outcome {
         cores: vec![],
         phases: vec![phase],
         tally: Tally::default(),
+        memory: vec![],
         left: 0,
     }
 }
@@ -113,7 +114,28 @@ fn other_plans_machines_and_threads_are_refused_with_a_sentence() {
 }
 
 #[test]
+fn memory_after_the_work_is_compared_where_it_was_watched() {
+    let watched = |after: u64| {
+        let mut outcome = outcome(100.0, 1.0);
+        let mut phase = outcome.phases[0].clone();
+        (phase.name, phase.measured) = ("afterwards".to_owned(), false);
+        (phase.counted, phase.connections) = (Counted::Nothing, 0);
+        phase.server.as_mut().unwrap().rss_after = after;
+        outcome.phases.push(phase);
+        outcome
+    };
+    let rows = compare(&[watched(10_000_000)], &[watched(50_000_000)]).unwrap();
+    let after: Vec<&Row> = rows.iter().filter(|row| row.phase == "afterwards").collect();
+    assert_eq!(after.len(), 1, "nothing else of a phase that is not measured");
+    assert_eq!((after[0].figure.as_str(), after[0].factor[1]), ("server resident after, MB", 5.0));
+}
+
+#[test]
 fn a_result_is_read_as_it_was_written() {
     let written = serde_json::to_string(&outcome(1.0, 2.0)).unwrap();
     assert_eq!(serde_json::from_str::<Outcome>(&written).unwrap(), outcome(1.0, 2.0));
+    // Also one that was written before memory was kept over time.
+    let older = written.replace("\"memory\":[],", "");
+    assert!(older.len() < written.len());
+    assert_eq!(serde_json::from_str::<Outcome>(&older).unwrap(), outcome(1.0, 2.0));
 }
