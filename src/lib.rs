@@ -9,3 +9,4 @@ pub mod logging;
 mod memory;
 pub mod server;
 pub mod shard;
+pub mod store;

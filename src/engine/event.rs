@@ -1,5 +1,6 @@
 //! What goes into the engine and what comes out. Values; nothing here decides.
 use crate::message::{Assignment, Message, Work};
+use crate::persist::{StoreOp, StoreSeq};
 use crate::report::{JobStatus, Query, Report};
 use crate::slot::{JobId, SessionId, ShardId};
 use alloc::boxed::Box;
@@ -68,6 +69,10 @@ pub enum Input<'a> {
     Closed(SessionId, CloseReason),
     /// A message from another shard.
     Message(ShardId, Message),
+    /// The store has kept everything that this shard wanted kept up to here, as durably as it was asked to.
+    Stored(StoreSeq),
+    /// The store has not kept, and will not keep, what this shard wanted kept up to here and was not answered yet.
+    StoreFailed(StoreSeq),
     /// Something for the counters.
     Count(Event),
     /// Time has passed: whatever is due happens.
@@ -134,6 +139,8 @@ pub enum Note {
 /// What is to be done. In order; replies of one session leave in the order of their outputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
+    /// Something is to be stored; only with [`crate::Policy::store`].
+    Store(StoreOp),
     /// Send this.
     Reply(SessionId, Reply),
     /// Send what is waiting, then close the connection. The engine has forgotten the session.

@@ -148,6 +148,11 @@ impl JobId {
         JobId(sequence * u64::from(SLOTS) + u64::from(slot.0))
     }
 
+    /// The job with this number; `None` if no job has it.
+    pub fn from_number(number: u64) -> Option<JobId> {
+        (number >= u64::from(SLOTS)).then_some(JobId(number))
+    }
+
     /// The slot of the job's function.
     pub fn slot(self) -> Slot {
         Slot((self.0 % u64::from(SLOTS)) as u16)

@@ -1,0 +1,74 @@
+//! What the engine asks of a store, and what a store gives back at the next start. Values only: how jobs are kept is
+//! the store's affair, when they are answered is `functions/persist.rs`.
+use crate::slot::JobId;
+use crate::time::Epoch;
+use core::net::IpAddr;
+use ringgear_protocol::Priority;
+
+/// Counts what one shard wants stored. The store answers in this order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StoreSeq(pub u64);
+
+/// What is to be stored, in the order in which it happened to a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreOp {
+    /// The job is to be kept as it is now: see [`crate::Engine::stored_job`], to be asked before the next input. It
+    /// replaces what was kept under this id. [`crate::Input::Stored`] or [`crate::Input::StoreFailed`] answers it.
+    Put {
+        /// Which answer is for it.
+        seq: StoreSeq,
+        /// The job.
+        id: JobId,
+    },
+    /// The job has ended: it need not be kept. Not answered, and nothing waits for it.
+    Done {
+        /// The job.
+        id: JobId,
+    },
+}
+
+/// A background job as a store keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredJob<'a> {
+    /// Its number, and so its handle. A store that keeps no handles makes new ones.
+    pub id: JobId,
+    /// How urgent.
+    pub priority: Priority,
+    /// Not before this time.
+    pub epoch: Option<Epoch>,
+    /// Attempts that were lost.
+    pub attempts: u8,
+    /// The function's name; no NUL in it.
+    pub function: &'a [u8],
+    /// The unique, at most 64 bytes; no NUL in it. May be empty or `-`.
+    pub unique: &'a [u8],
+    /// Any bytes.
+    pub workload: &'a [u8],
+    /// The reducer of a reduce job.
+    pub reducer: Option<&'a [u8]>,
+    /// Why it is not to be run any more, if it is out of attempts.
+    pub death: Option<Death<'a>>,
+}
+
+/// How a job ran out of attempts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Death<'a> {
+    /// What the last worker did.
+    pub reason: DeathReason,
+    /// When.
+    pub at: Epoch,
+    /// Where that worker was.
+    pub address: IpAddr,
+    /// What that worker called itself (SET_CLIENT_ID); at most 127 bytes, empty if nothing.
+    pub worker: &'a [u8],
+}
+
+/// Why a job was lost the last time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum DeathReason {
+    /// The worker's connection ended.
+    WorkerGone = 1,
+    /// The worker said CANT_DO or RESET_ABILITIES while it held the job.
+    AbilityDropped = 2,
+}

@@ -1,0 +1,126 @@
+//! Stores: where background jobs are kept so that they outlive the process. Values of the engine in, bytes on disk or
+//! rows in a database out. A store knows no sessions, sockets or shards; when jobs are answered is the engine's affair.
+//!
+//! Every store implements [`Store`], which blocks on purpose, and runs on a thread of its own (`keeper.rs`), so a slow
+//! disk stalls nothing but the background submissions that wait for it. What shards hand over are records (`record.rs`).
+pub mod record;
+
+use crate::engine::StoredJob;
+use std::fmt;
+use std::path::PathBuf;
+
+/// Keeps background jobs.
+pub trait Store: Send {
+    /// Tells every job that is kept, dead ones included, in the order in which they were accepted. Called once, before
+    /// anything else. An error means that what is there cannot be relied on: the server does not start.
+    fn replay(&mut self, each: &mut dyn FnMut(StoredJob<'_>)) -> Result<(), StoreError>;
+
+    /// Keeps these records. Each batch holds whole records (`record.rs`), one behind the other; they are to be kept in
+    /// this order. When it returns, what succeeded is as durable as the store was asked to be.
+    fn commit(&mut self, batches: &[&[u8]]) -> Committed;
+
+    /// Does a piece of what makes room, 10 ms at the most. Called when nothing waits to be committed, and now and then
+    /// when something does. Returns whether there is more to do.
+    fn tidy(&mut self) -> Result<bool, StoreError>;
+
+    /// An orderly end: everything is durable when it returns.
+    fn close(&mut self) -> Result<(), StoreError>;
+}
+
+/// What became of the batches of one [`Store::commit`].
+#[derive(Debug)]
+pub struct Committed {
+    /// Whether the puts are kept. If not, none of them may be acknowledged; at the next start some may be there.
+    pub puts: Result<(), StoreError>,
+    /// Whether the dones are kept. If not, jobs that have ended may run again after the next start.
+    pub dones: Result<(), StoreError>,
+}
+
+impl Committed {
+    /// Everything is kept.
+    pub fn all() -> Committed {
+        Committed { puts: Ok(()), dones: Ok(()) }
+    }
+}
+
+/// Why a store cannot do what it should. Printed as one sentence that names the remedy.
+#[derive(Debug)]
+pub enum StoreError {
+    /// The disk or the file system refused something.
+    Io {
+        /// What was being done, as in "cannot write to".
+        doing: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// What it said.
+        source: std::io::Error,
+    },
+    /// There is no room: on the disk, or within what an option allows.
+    Full {
+        /// Where.
+        path: PathBuf,
+    },
+    /// Another server uses it.
+    Locked {
+        /// What.
+        path: PathBuf,
+    },
+    /// What is there is not as it was written.
+    Corrupt {
+        /// Which file.
+        path: PathBuf,
+        /// Where in the file, in bytes.
+        offset: u64,
+        /// What is wrong.
+        what: String,
+    },
+    /// It was written by another version of this program, or by another program.
+    Version {
+        /// Which file.
+        path: PathBuf,
+        /// What it says it is.
+        found: String,
+    },
+    /// A database refused something.
+    Database {
+        /// Which file or server.
+        name: String,
+        /// What it said.
+        what: String,
+    },
+    /// A write failed earlier: nothing is kept any more until the server is started again.
+    Sealed,
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StoreError::Io { doing, path, source } => write!(f, "cannot {doing} {}: {source}", path.display()),
+            StoreError::Full { path } => {
+                write!(f, "{} is full: background jobs are refused until jobs end or there is more room", path.display())
+            }
+            StoreError::Locked { path } => {
+                write!(f, "{} is used by another server; stop that one, or choose another place", path.display())
+            }
+            StoreError::Corrupt { path, offset, what } => write!(
+                f,
+                "{} is damaged at byte {offset}: {what}; `ringgear store salvage` writes what is intact to a new place",
+                path.display()
+            ),
+            StoreError::Version { path, found } => {
+                write!(f, "{} was not written by this version of ringgear: {found}", path.display())
+            }
+            StoreError::Database { name, what } => write!(f, "{name}: {what}"),
+            StoreError::Sealed => f.write_str("a write has failed earlier; start the server again when the disk is well"),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            StoreError::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Records: what shards hand to a store, as bytes. The log writes them as they are, other stores read them. How many
+//! make a write, and where they stand, is the store's affair.
+//!
+//! A record, all numbers little-endian:
+//!
+//! | offset | bytes | what |
+//! |---|---|---|
+//! | 0 | 4 | `length` of what follows the checksum: 9 and more, at most [`LENGTH_MAX`] |
+//! | 4 | 4 | CRC-32C of these `length` bytes |
+//! | 8 | 1 | kind: 1 is put, 2 is done |
+//! | 9 | 8 | the job's number; not 0 |
+//!
+//! A done record ends here. A put goes on:
+//!
+//! | offset | bytes | what |
+//! |---|---|---|
+//! | 17 | 1 | priority: 0 high, 1 normal, 2 low |
+//! | 18 | 1 | lost attempts |
+//! | 19 | 1 | length of the unique, 0 to 64 |
+//! | 20 | 1 | length of the reducer and 1; 0 if there is none |
+//! | 21 | 2 | length of the function's name |
+//! | 23 | 1 | cause of death, 0 if the job lives |
+//! | 24 | 8 | not before: milliseconds since 1970, 0 if there is no such time |
+//! | 32 | | function, NUL, unique, NUL, reducer |
+//! | | | if dead: 8 bytes time of death in milliseconds since 1970, 16 bytes address as IPv6 (IPv4 mapped), 1 byte length of the worker's id, the id |
+//! | | | workload, to the end |
+use crate::engine::slot::JobId;
+use crate::engine::{Death, DeathReason, Epoch, StoredJob};
+use crate::protocol::Priority;
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+
+/// Bytes of a record before what its length counts.
+pub const HEADER: usize = 8;
+/// Bytes of a whole done record.
+pub const DONE: usize = HEADER + 9;
+/// The most that a record's length may be: the longest packet, and what surrounds a workload.
+pub const LENGTH_MAX: u32 = i32::MAX as u32;
+
+const PUT_KIND: u8 = 1;
+const DONE_KIND: u8 = 2;
+const FIXED: usize = 24;
+
+/// A record, read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Record<'a> {
+    /// The job is kept from now on, as it is here.
+    Put(StoredJob<'a>),
+    /// The job is not kept any more.
+    Done(JobId),
+}
+
+/// Why bytes are not a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordError {
+    /// There are fewer bytes than the record says.
+    Short,
+    /// The length is one that no record has.
+    Length(u32),
+    /// The checksum is not that of the bytes.
+    Checksum,
+    /// The checksum is right, but the contents make no sense: written by another version, or by a bug.
+    Nonsense,
+}
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RecordError::Short => f.write_str("a record is cut off"),
+            RecordError::Length(length) => write!(f, "a record claims a length of {length}"),
+            RecordError::Checksum => f.write_str("the checksum of a record is wrong"),
+            RecordError::Nonsense => f.write_str("a record makes no sense"),
+        }
+    }
+}
+
+impl std::error::Error for RecordError {}
+
+/// Appends a put record.
+pub fn put(job: &StoredJob<'_>, out: &mut Vec<u8>) {
+    let begin = out.len();
+    out.extend_from_slice(&[0; HEADER]);
+    out.push(PUT_KIND);
+    out.extend_from_slice(&job.id.number().to_le_bytes());
+    // The lengths fit: they are Gearman's limits.
+    let reducer = job.reducer.map_or(0, |reducer| reducer.len() as u8 + 1);
+    out.extend_from_slice(&[job.priority as u8, job.attempts, job.unique.len() as u8, reducer]);
+    out.extend_from_slice(&(job.function.len() as u16).to_le_bytes());
+    out.push(job.death.map_or(0, |death| death.reason as u8));
+    out.extend_from_slice(&job.epoch.map_or(0, |epoch| epoch.0).to_le_bytes());
+    for part in [job.function, b"\0", job.unique, b"\0", job.reducer.unwrap_or_default()] {
+        out.extend_from_slice(part);
+    }
+    if let Some(death) = job.death {
+        let address = match death.address {
+            IpAddr::V4(address) => address.to_ipv6_mapped(),
+            IpAddr::V6(address) => address,
+        };
+        out.extend_from_slice(&death.at.0.to_le_bytes());
+        out.extend_from_slice(&address.octets());
+        out.push(death.worker.len() as u8);
+        out.extend_from_slice(death.worker);
+    }
+    out.extend_from_slice(job.workload);
+    seal(begin, out);
+}
+
+/// Appends a done record.
+pub fn done(id: JobId, out: &mut Vec<u8>) {
+    let begin = out.len();
+    out.extend_from_slice(&[0; HEADER]);
+    out.push(DONE_KIND);
+    out.extend_from_slice(&id.number().to_le_bytes());
+    seal(begin, out);
+}
+
+fn seal(begin: usize, out: &mut [u8]) {
+    let (header, body) = out[begin..].split_at_mut(HEADER);
+    // It fits: no packet is longer than LENGTH_MAX less what we add.
+    header[..4].copy_from_slice(&(body.len() as u32).to_le_bytes());
+    header[4..].copy_from_slice(&crc32c::crc32c(body).to_le_bytes());
+}
+
+/// How long the record at the beginning of `bytes` is, all of it.
+pub fn length(bytes: &[u8]) -> Result<usize, RecordError> {
+    let length = u32::from_le_bytes(*bytes.first_chunk().ok_or(RecordError::Short)?);
+    if !(9..=LENGTH_MAX).contains(&length) {
+        return Err(RecordError::Length(length));
+    }
+    Ok(HEADER + length as usize)
+}
+
+/// Reads the record at the beginning of `bytes`, and says how long it was.
+pub fn read(bytes: &[u8]) -> Result<(Record<'_>, usize), RecordError> {
+    let length = length(bytes)?;
+    let whole = bytes.get(..length).ok_or(RecordError::Short)?;
+    let (header, body) = whole.split_at(HEADER);
+    if header[4..] != crc32c::crc32c(body).to_le_bytes() {
+        return Err(RecordError::Checksum);
+    }
+    let record = contents(body).ok_or(RecordError::Nonsense)?;
+    Ok((record, length))
+}
+
+fn contents(body: &[u8]) -> Option<Record<'_>> {
+    let (&kind, rest) = body.split_first()?;
+    let (id, rest) = rest.split_first_chunk()?;
+    let id = JobId::from_number(u64::from_le_bytes(*id))?;
+    match kind {
+        DONE_KIND if rest.is_empty() => Some(Record::Done(id)),
+        PUT_KIND if body.len() >= FIXED => Some(Record::Put(put_contents(id, rest)?)),
+        _ => None,
+    }
+}
+
+fn put_contents(id: JobId, rest: &[u8]) -> Option<StoredJob<'_>> {
+    let (&[priority, attempts, unique_len, reducer_len], rest) = rest.split_first_chunk()?;
+    let (function_len, rest) = rest.split_first_chunk()?;
+    let (&[cause], rest) = rest.split_first_chunk()?;
+    let (epoch, rest) = rest.split_first_chunk()?;
+    let (function, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*function_len)))?;
+    let (unique, rest) = rest.strip_prefix(b"\0")?.split_at_checked(usize::from(unique_len))?;
+    let rest = rest.strip_prefix(b"\0")?;
+    let (reducer, rest) = rest.split_at_checked(usize::from(reducer_len.saturating_sub(1)))?;
+    let (death, workload) = match cause {
+        0 => (None, rest),
+        1 => death(DeathReason::WorkerGone, rest)?,
+        2 => death(DeathReason::AbilityDropped, rest)?,
+        _ => return None,
+    };
+    let epoch = u64::from_le_bytes(*epoch);
+    Some(StoredJob {
+        id,
+        priority: Priority::ALL.into_iter().find(|&known| known as u8 == priority)?,
+        epoch: (epoch > 0).then_some(Epoch(epoch)),
+        attempts,
+        function,
+        unique,
+        workload,
+        reducer: (reducer_len > 0).then_some(reducer),
+        death,
+    })
+}
+
+fn death(reason: DeathReason, rest: &[u8]) -> Option<(Option<Death<'_>>, &[u8])> {
+    let (at, rest) = rest.split_first_chunk()?;
+    let (address, rest) = rest.split_first_chunk::<16>()?;
+    let (&[worker_len], rest) = rest.split_first_chunk()?;
+    let (worker, rest) = rest.split_at_checked(usize::from(worker_len))?;
+    let address = Ipv6Addr::from(*address).to_canonical();
+    Some((Some(Death { reason, at: Epoch(u64::from_le_bytes(*at)), address, worker }), rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::slot::Slot;
+    use std::net::Ipv4Addr;
+
+    fn job() -> StoredJob<'static> {
+        StoredJob {
+            id: JobId::new(77, Slot::of(b"rev")),
+            priority: Priority::Low,
+            epoch: Some(Epoch(1_800_000_000_123)),
+            attempts: 3,
+            function: b"rev",
+            unique: b"u",
+            workload: b"any \0 bytes",
+            reducer: Some(b""),
+            death: Some(Death {
+                reason: DeathReason::AbilityDropped,
+                at: Epoch(5),
+                address: Ipv4Addr::LOCALHOST.into(),
+                worker: b"w1",
+            }),
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let plain = StoredJob { epoch: None, reducer: None, death: None, unique: b"", workload: b"", ..job() };
+        let mut bytes = Vec::new();
+        put(&job(), &mut bytes);
+        let first = bytes.len();
+        put(&plain, &mut bytes);
+        done(job().id, &mut bytes);
+        assert_eq!(read(&bytes), Ok((Record::Put(job()), first)));
+        let (record, second) = read(&bytes[first..]).unwrap();
+        assert_eq!(record, Record::Put(plain));
+        assert_eq!(read(&bytes[first + second..]), Ok((Record::Done(job().id), DONE)));
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_is_noticed() {
+        let mut bytes = Vec::new();
+        put(&job(), &mut bytes);
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(read(&flipped).is_err(), "bit {bit}");
+        }
+        for cut in 0..bytes.len() {
+            assert_eq!(read(&bytes[..cut]), Err(RecordError::Short), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn contents_that_make_no_sense_are_refused() {
+        let mut bytes = vec![0; HEADER];
+        bytes.extend([9; 40]);
+        seal(0, &mut bytes);
+        assert_eq!(read(&bytes), Err(RecordError::Nonsense));
+        assert_eq!(read(&[0; 64]), Err(RecordError::Length(0)));
+    }
+}
