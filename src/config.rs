@@ -10,9 +10,13 @@ use crate::log_at;
 use crate::logging::{self, Level, LogOptions, Target};
 use crate::server::ServerOptions;
 use crate::shard::options::{Keepalive, ShardOptions};
+use crate::store::StoreOptions;
+use crate::store::log::{Durability, LogOptions};
+#[cfg(feature = "sqlite")]
+use crate::store::sqlite::SqliteOptions;
 use clap::Parser;
 use clap::error::ErrorKind;
-use flags::{DEFAULT_PORT, Flags};
+use flags::{DEFAULT_PORT, Flags, Storing};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -85,6 +89,8 @@ enum Mistake {
     Listen(String, io::Error),
     /// With this `--compat` such a number of retries means nothing.
     JobRetries(i64),
+    /// What is wrong with the options of the store.
+    Store(String),
     /// Handles made of this prefix would be too long.
     PrefixTooLong(PrefixTooLong),
     /// Handles made of this prefix could not be written in a line.
@@ -102,6 +108,7 @@ impl fmt::Display for Mistake {
             Mistake::JobRetries(number) => {
                 write!(f, "--job-retries {number} is not within -1 to 255, as --compat 2.1 and later want it")
             }
+            Mistake::Store(what) => f.write_str(what),
             Mistake::PrefixTooLong(error) => write!(f, "--job-handle-prefix: {error}"),
             Mistake::PrefixNotOneWord => {
                 f.write_str("--job-handle-prefix: blanks and control characters cannot stand in a job handle")
@@ -142,6 +149,8 @@ fn config(flags: Flags, port: Option<&OsStr>) -> Result<Config, Mistake> {
         .map_err(|error| Mistake::Listen(flags.listen.clone(), error))?;
     let policy = policy(&flags, handle_prefix, &log)?;
     let shard = shard_options(&flags);
+    let store = store(&flags.storing, &mut notices)?;
+    let policy = Policy { store: store.is_some(), ..policy };
     let frontend = Frontend {
         packet_max: shard.packet_max,
         version: VERSION,
@@ -151,7 +160,7 @@ fn config(flags: Flags, port: Option<&OsStr>) -> Result<Config, Mistake> {
         compat: policy.compat,
     };
     let server =
-        ServerOptions { addresses, backlog: fit(flags.backlog), threads: fit(flags.threads), policy, shard };
+        ServerOptions { addresses, backlog: fit(flags.backlog), threads: fit(flags.threads), policy, shard, store };
     Ok(Config { server, frontend, log, notices })
 }
 
@@ -223,6 +232,7 @@ fn policy(flags: &Flags, handle_prefix: HandlePrefix, log: &LogOptions) -> Resul
         None => machine::memory() / 2,
     };
     policy.finished_memory = fit(limits.finished_memory);
+    policy.dead_jobs = fit(flags.storing.dead_jobs);
     Ok(policy)
 }
 
@@ -263,7 +273,44 @@ fn shard_options(flags: &Flags) -> ShardOptions {
         },
         hold: Duration::from_micros(fit(flags.hold_back)),
         settle: fit(flags.settle),
+        store_bytes_max: fit(flags.storing.max_storing_bytes),
         ..unset
+    }
+}
+
+/// Which store, if any.
+fn store(flags: &Storing, notices: &mut Vec<String>) -> Result<Option<StoreOptions>, Mistake> {
+    let mistake = |what: &str| Err(Mistake::Store(what.to_owned()));
+    match (flags.queue_type.as_str(), &flags.data_dir) {
+        ("builtin", None) if flags.libsqlite3_db.is_some() => {
+            mistake("--libsqlite3-db names a database that nothing uses: add -q libsqlite3")
+        }
+        ("builtin", None) => Ok(None),
+        ("builtin", Some(dir)) => {
+            let durability = match flags.durability.as_str() {
+                "synced" => Durability::Synced,
+                "written" => Durability::Written,
+                _ => {
+                    notices.push("--durability memory: background jobs are not kept in --data-dir".to_owned());
+                    return Ok(None);
+                }
+            };
+            let max_bytes = fit(flags.max_log_bytes);
+            Ok(Some(StoreOptions::Log(LogOptions { durability, max_bytes, ..LogOptions::new(dir.clone()) })))
+        }
+        (_, Some(_)) => mistake("--data-dir and -q each name a store: there can be one"),
+        #[cfg(feature = "sqlite")]
+        ("libsqlite3", None) => match &flags.libsqlite3_db {
+            Some(file) => Ok(Some(StoreOptions::Sqlite(SqliteOptions {
+                file: file.clone(),
+                table: flags.libsqlite3_table.clone(),
+                on_shutdown_only: flags.store_queue_on_shutdown,
+            }))),
+            None => mistake("-q libsqlite3 needs --libsqlite3-db FILE"),
+        },
+        (other, None) => Err(Mistake::Store(format!(
+            "-q {other} is no store that this server has: builtin (with --data-dir for a log) and libsqlite3 are"
+        ))),
     }
 }
 

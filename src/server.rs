@@ -8,6 +8,8 @@ use crate::shard::commons::{Commons, Phase};
 use crate::shard::error::ShardError;
 use crate::shard::options::ShardOptions;
 use crate::shard::{self, Setup, listen};
+use crate::store::keeper::{self, Desk};
+use crate::store::{Store, StoreError, StoreOptions};
 use nix::sys::signal::{SigSet, Signal};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::sched_getaffinity;
@@ -35,12 +37,16 @@ pub struct ServerOptions {
     pub policy: Policy,
     /// For the shards.
     pub shard: ShardOptions,
+    /// Where jobs are kept; nowhere without.
+    pub store: Option<StoreOptions>,
 }
 
 /// How often a draining server looks whether it is done.
 const DRAIN_LOOK: Duration = Duration::from_millis(10);
 /// How long a draining server waits for peers to take their last replies when no jobs are left.
 const DRAIN_FLUSH: Duration = Duration::from_secs(10);
+/// How long the store may take to come to an end.
+const CLOSE_MAX: Duration = Duration::from_secs(30);
 /// How long shards may take to stop before the process ends without them.
 const STOP_MAX: Duration = Duration::from_secs(2);
 
@@ -52,6 +58,10 @@ enum News {
     Ended(Result<(), ShardError>),
     /// The operator wants something.
     Signal(Signal),
+    /// All jobs that were kept are there, or cannot be read.
+    Replayed(Result<u64, StoreError>),
+    /// The store has ended.
+    Closed(Result<(), StoreError>),
 }
 
 /// Runs a job server until it is told to stop: by SIGTERM or SIGINT at once, by SIGUSR1 as soon as there are no jobs.
@@ -72,15 +82,20 @@ pub fn run(options: ServerOptions, frontend: Frontend) -> Result<(), ServerError
     }
     ask_for_room(shards, options.addresses.len())?;
     shard::check()?;
+    let store = options.store.as_ref().map(StoreOptions::open).transpose()?;
     let listeners = listen::listen(&options.addresses, options.backlog, shards)
         .map_err(|(address, error)| ServerError::of_address(address, error))?;
     let commons = Commons::new(topology, options.shard.mesh_capacity)
         .map_err(|e| ShardError::of_system("make event descriptors", e))?;
 
-    let server = Server { commons: Arc::new(commons), shards };
+    let desk = store.as_ref().map(|_| Arc::new(Desk::new(topology)));
+    let server = Server { commons: Arc::new(commons), shards, desk };
     let (tell, news) = channel();
     server.start(options, frontend, topology, &cores, listeners.of_shards, &tell)?;
     server.await_start(&news)?;
+    if let Some(store) = store {
+        server.start_store(store, topology, &tell)?;
+    }
     forward_signals(signals, tell)?;
     log_at!(Level::Notice, "ringgear {VERSION} started, threads: {shards}, cores: {}", cores.len());
     for address in &listeners.addresses {
@@ -95,6 +110,8 @@ pub fn run(options: ServerOptions, frontend: Frontend) -> Result<(), ServerError
 struct Server {
     commons: Arc<Commons>,
     shards: u16,
+    /// To the store, if there is one.
+    desk: Option<Arc<Desk>>,
 }
 
 impl Server {
@@ -120,11 +137,31 @@ impl Server {
                 policy: policy.clone(),
                 frontend: frontend.clone(),
                 commons: self.commons.clone(),
+                desk: self.desk.clone(),
             };
             let tell = tell.clone();
             spawn(format!("shard-{}", id.0), move || run_shard(id, setup, &tell))?;
         }
         Ok(())
+    }
+
+    /// Has the store tell what it keeps, and then keep what the shards want kept. Connections are accepted meanwhile, and
+    /// their requests wait.
+    fn start_store(
+        &self,
+        store: Box<dyn Store>,
+        topology: Topology,
+        tell: &Sender<News>,
+    ) -> Result<(), ServerError> {
+        let Some(desk) = self.desk.clone() else { return Ok(()) };
+        let (commons, tell) = (self.commons.clone(), tell.clone());
+        spawn("store".to_owned(), move || {
+            let wake = Box::new(move |shard| commons.mesh.nudge(shard));
+            let replayed = |result| drop(tell.send(News::Replayed(result)));
+            let result = keeper::run(store, desk, topology, wake, replayed);
+            // Nobody listens any more only when the process ends.
+            let _ = tell.send(News::Closed(result));
+        })
     }
 
     /// Waits until every shard serves, or one says why it cannot.
@@ -133,7 +170,7 @@ impl Server {
             match news.recv() {
                 Ok(News::Started) => {}
                 Ok(News::Ended(Err(error))) => return Err(error.into()),
-                Ok(News::Ended(Ok(())) | News::Signal(_)) | Err(_) => return Ok(()),
+                Ok(News::Ended(Ok(())) | News::Signal(_) | News::Replayed(_) | News::Closed(_)) | Err(_) => return Ok(()),
             }
         }
         Ok(())
@@ -156,6 +193,8 @@ impl Server {
                     return Ok(());
                 }
                 Ok(News::Ended(result)) => return result.map_err(ServerError::from),
+                Ok(News::Replayed(result)) => drop(result?),
+                Ok(News::Closed(result)) => return result.map_err(ServerError::from),
                 Ok(News::Started) => {}
                 Err(_) => return Ok(()),
             }
@@ -173,6 +212,8 @@ impl Server {
                 Ok(News::Signal(Signal::SIGUSR1) | News::Started) | Err(RecvTimeoutError::Timeout) => {}
                 Ok(News::Signal(_)) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
                 Ok(News::Ended(result)) => return result.map_err(ServerError::from),
+                Ok(News::Replayed(result)) => drop(result?),
+                Ok(News::Closed(result)) => return result.map_err(ServerError::from),
             }
             // A job that is on its way from one shard to another may be on no shard's board, so one look is not
             // enough.
@@ -201,6 +242,24 @@ impl Server {
             && let Ok(news) = news.recv_timeout(until.saturating_duration_since(Instant::now()))
         {
             running -= u16::from(matches!(news, News::Ended(_)));
+        }
+        if let Some(desk) = &self.desk {
+            desk.stop();
+            let until = Instant::now() + CLOSE_MAX;
+            loop {
+                match news.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                    Ok(News::Closed(Ok(()))) => break,
+                    Ok(News::Closed(Err(error))) => {
+                        log_at!(Level::Error, "closing the store: {error}");
+                        break;
+                    }
+                    Ok(_) => {}
+                    Err(_) => {
+                        log_at!(Level::Error, "the store does not come to an end; what was answered is kept");
+                        break;
+                    }
+                }
+            }
         }
         log_at!(Level::Notice, "stopped");
     }
@@ -282,6 +341,8 @@ pub enum ServerError {
     Address(SocketAddr, io::Error),
     /// A shard could not start, or not go on.
     Shard(ShardError),
+    /// The store cannot be used.
+    Store(StoreError),
 }
 
 impl fmt::Display for ServerError {
@@ -301,11 +362,18 @@ impl fmt::Display for ServerError {
                 "cannot listen on {address}: {error}; choose an address of this machine with --listen"
             ),
             ServerError::Shard(error) => error.fmt(f),
+            ServerError::Store(error) => error.fmt(f),
         }
     }
 }
 
 impl std::error::Error for ServerError {}
+
+impl From<StoreError> for ServerError {
+    fn from(error: StoreError) -> ServerError {
+        ServerError::Store(error)
+    }
+}
 
 impl From<ShardError> for ServerError {
     fn from(error: ShardError) -> ServerError {
@@ -334,6 +402,7 @@ impl ServerError {
         const EX_USAGE: u8 = 64;
         const EX_UNAVAILABLE: u8 = 69;
         const EX_OSERR: u8 = 71;
+        const EX_IOERR: u8 = 74;
         const EX_NOPERM: u8 = 77;
         match self {
             ServerError::NoAddress => EX_USAGE,
@@ -341,6 +410,8 @@ impl ServerError {
             ServerError::PortForbidden(_) => EX_NOPERM,
             ServerError::Shard(ShardError::Uring(_)) => EX_UNAVAILABLE,
             ServerError::Shard(_) => EX_OSERR,
+            ServerError::Store(StoreError::Locked { .. }) => EX_UNAVAILABLE,
+            ServerError::Store(_) => EX_IOERR,
         }
     }
 }

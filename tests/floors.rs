@@ -16,8 +16,8 @@ const MODULES: &[(&str, &str, &[&str])] = &[
     ("store", "src/store/", &["engine", "protocol", "logging"]),
     ("frontend", "src/frontend/", &["engine", "protocol"]),
     ("shard", "src/shard/", &["engine", "protocol", "frontend", "logging", "memory", "store"]),
-    ("server", "src/server", &["engine", "protocol", "frontend", "logging", "shard"]),
-    ("config", "src/config", &["engine", "frontend", "logging", "server", "shard"]),
+    ("server", "src/server", &["engine", "protocol", "frontend", "logging", "shard", "store"]),
+    ("config", "src/config", &["engine", "frontend", "logging", "server", "shard", "store"]),
     ("main", "src/main.rs", &["config", "frontend", "logging", "server"]),
 ];
 

@@ -45,6 +45,8 @@ pub(crate) struct Commons {
     pub(crate) mesh: Mesh,
     /// Connections of all shards.
     connections: AtomicUsize,
+    /// Shards that do not have all jobs yet that were kept for them.
+    unrestored: AtomicUsize,
     phase: AtomicU8,
     boards: Vec<Board>,
 }
@@ -58,6 +60,7 @@ impl Commons {
         Ok(Commons {
             mesh: Mesh::new(topology, mesh_capacity)?,
             connections: AtomicUsize::new(0),
+            unrestored: AtomicUsize::new(usize::from(topology.shards())),
             phase: AtomicU8::new(Phase::Serving as u8),
             boards: topology.all().map(|_| Board::default()).collect(),
         })
@@ -113,6 +116,18 @@ impl Commons {
     pub(crate) fn enter(&self, phase: Phase) {
         self.phase.fetch_max(phase as u8, Ordering::AcqRel);
         self.mesh.ring_all();
+    }
+
+    /// Notes that a shard has all jobs that were kept for it; the last one wakes the others.
+    pub(crate) fn restored(&self) {
+        if self.unrestored.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.mesh.ring_all();
+        }
+    }
+
+    /// Whether every shard has all jobs that were kept for it.
+    pub(crate) fn all_restored(&self) -> bool {
+        self.unrestored.load(Ordering::Acquire) == 0
     }
 
     /// For a shard at the end of a round: what others may know.

@@ -104,6 +104,13 @@ impl Mesh {
         self.seats[to.index()].settlers.pop()
     }
 
+    /// Wakes a shard if it sleeps: something was left for it elsewhere.
+    pub(crate) fn nudge(&self, shard: ShardId) {
+        if self.seats[shard.index()].bell.must_ring() {
+            self.ring(shard);
+        }
+    }
+
     /// Whether something waits for a shard.
     #[inline]
     pub(crate) fn waits_for(&self, shard: ShardId) -> bool {

@@ -10,6 +10,7 @@ pub mod options;
 
 mod bell;
 mod clock;
+mod commit;
 pub(crate) mod commons;
 mod connection;
 mod door;
@@ -32,6 +33,8 @@ use crate::engine::slot::ShardSet;
 use crate::engine::{Engine, Instant, Policy, ShardId, Topology};
 use crate::frontend::Frontend;
 use crate::memory::Tidy;
+use crate::store::keeper::Desk;
+use commit::Commit;
 use commons::{Commons, Phase};
 use door::Door;
 use error::ShardError;
@@ -69,6 +72,8 @@ pub(crate) struct Setup {
     pub(crate) policy: Arc<Policy>,
     pub(crate) frontend: Frontend,
     pub(crate) commons: Arc<Commons>,
+    /// Where to have jobs stored, if anywhere.
+    pub(crate) desk: Option<Arc<Desk>>,
 }
 
 /// Says whether shards can run here, before any does: the runtime would say it less clearly.
@@ -150,6 +155,8 @@ impl Shard {
             frontend: setup.frontend,
             now: clock::now(),
             unread_max: options.unread_max,
+            restoring: setup.desk.is_some(),
+            commit: setup.desk.map(|desk| Commit::new(id, desk, options.store_bytes_max)),
             settling: Settling::new(id, topology, commons.clone(), options.settle),
             slow: Vec::new(),
         };
@@ -199,7 +206,8 @@ impl Shard {
     fn stop(&mut self) -> io::Result<()> {
         self.door.close(&mut self.ring);
         let until = clock::instant().after(STOP_MAX);
-        while !self.door.is_closed() && clock::instant() < until {
+        let stored = |pump: &Pump| pump.commit.as_ref().is_none_or(Commit::is_idle);
+        while !(self.door.is_closed() && stored(&self.pump)) && clock::instant() < until {
             self.round()?;
         }
         Ok(())
@@ -233,7 +241,11 @@ impl Shard {
 
     #[inline]
     fn has_work(&mut self, phase: Phase) -> bool {
-        !self.ring.is_quiet() || self.commons.mesh.waits_for(self.id) || self.commons.phase() != phase
+        !self.ring.is_quiet()
+            || self.commons.mesh.waits_for(self.id)
+            || self.commons.phase() != phase
+            || self.pump.commit.as_ref().is_some_and(Commit::has_news)
+            || (self.pump.restoring && self.commons.all_restored())
     }
 
     /// When something is to be done at the latest.

@@ -1,5 +1,6 @@
 //! Feeds the engine and carries out what it wants. Everything that happens to the engine of a shard goes through
 //! [`Pump::feed`], one thing at a time, and is done when that returns. Never waits.
+use super::commit::Commit;
 use super::connection::Phase;
 use super::listen;
 use super::settle::Settling;
@@ -18,6 +19,10 @@ pub(crate) struct Pump {
     pub(crate) handle_prefix: HandlePrefix,
     /// See [`super::options::ShardOptions::unread_max`].
     pub(crate) unread_max: usize,
+    /// The way to the store, if there is one.
+    pub(crate) commit: Option<Commit>,
+    /// Whether jobs that were kept are still being read: requests that concern jobs wait until that is done.
+    pub(crate) restoring: bool,
     /// Which connections move to other shards.
     pub(crate) settling: Settling,
     /// Sessions that were found to read too slowly while outputs were carried out.
@@ -34,6 +39,12 @@ impl Pump {
             self.engine.handle(self.now, Input::Closed(session, CloseReason::SlowReader));
             self.drain(table);
         }
+    }
+
+    /// Whether no more should be read from sockets for now: too much waits for other shards, or for the store.
+    #[inline]
+    pub(crate) fn congested(&self) -> bool {
+        self.engine.congested() || self.commit.as_ref().is_some_and(Commit::is_full)
     }
 
     #[inline]
@@ -64,6 +75,10 @@ impl Pump {
                             table.listed.push(token);
                         }
                     }
+                }
+                Output::Store(op) => {
+                    let commit = self.commit.as_mut().expect("the policy says whether there is a store");
+                    commit.add(op, &self.engine);
                 }
                 Output::Note(note) => logging::note(&note, &self.handle_prefix),
             }

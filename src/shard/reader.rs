@@ -3,6 +3,7 @@
 use super::connection::{Connection, Phase, Rest};
 use super::pump::Pump;
 use super::ring::Token;
+use super::settle;
 use super::table::Table;
 use crate::engine::{CloseReason, Event, Input, Reply, SessionId};
 use crate::frontend::{Decoded, Incoming};
@@ -119,6 +120,15 @@ impl Pump {
             match self.frontend.decode(&bytes[used..]) {
                 Decoded::Incomplete { needed } => return Progress { used, needed },
                 Decoded::One { item, consumed } => {
+                    if self.restoring
+                        && !settle::concerns_the_connection(&item)
+                        && let Some((connection, _)) = table.of(session)
+                    {
+                        connection.paused = true;
+                        let token = connection.token;
+                        table.waiting.push(token);
+                        break;
+                    }
                     if let Some((connection, _)) = table.of(session)
                         && !connection.settled
                         && self.settling.moves(connection, &item)

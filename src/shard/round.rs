@@ -1,10 +1,12 @@
 //! One round of a shard: everything that is ready is done, then everything that came of it is sent. See `mod.rs` for
 //! what happens between rounds.
+use super::commit::Commit;
 use super::connection::{Phase, Receiving};
 use super::door::Trouble;
 use super::ring::{Completion, Received, Token};
 use super::{Shard, clock, listen};
 use crate::engine::{Event, Input, Peer, ShardId};
+use crate::store::keeper::{self, Piece};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -30,6 +32,9 @@ impl Shard {
         self.read_what_waits();
         let left = self.commons.mesh.send_all(self.id, &mut self.pump.engine, &mut self.unrung);
         self.ring_bells();
+        if let Some(commit) = &mut self.pump.commit {
+            commit.hand_over();
+        }
         if left {
             // Others are slow to take messages; they may need this core for it.
             std::thread::yield_now();
@@ -39,7 +44,8 @@ impl Shard {
         self.receive_again();
         self.tidy.look(self.pump.engine.jobs(), self.pump.now.instant);
         let (engine, table) = (&self.pump.engine, &self.table);
-        let unsent = table.sends + table.listed.len() + self.held.len() + usize::from(left);
+        let storing = self.pump.commit.as_ref().is_some_and(|commit| !commit.is_idle());
+        let unsent = table.sends + table.listed.len() + self.held.len() + usize::from(left || storing);
         self.commons.publish(self.id, engine.jobs(), engine.jobs_accepted(), unsent as u64);
         Ok(busy || left || !self.unrung.is_empty() || !self.table.is_quiet() || !self.held.is_empty())
     }
@@ -111,7 +117,7 @@ impl Shard {
                     self.ring.lend_more();
                 }
             }
-            what if !self.held.is_empty() || self.pump.engine.congested() => {
+            what if !self.held.is_empty() || self.pump.congested() => {
                 self.held.push_back((token, what));
             }
             what => self.take(token, what),
@@ -180,11 +186,55 @@ impl Shard {
                 }
             }
         }
+        heard |= self.hear_store();
         while let Some(settler) = self.commons.mesh.receive_settler(self.id) {
             heard = true;
             self.welcome(settler);
         }
         heard
+    }
+
+    /// Tells the engine what the store has kept or refused, and hands it jobs that were kept before. True if there was
+    /// something.
+    fn hear_store(&mut self) -> bool {
+        if self.pump.restoring && self.restore() {
+            return true;
+        }
+        let mut heard = false;
+        while let Some((upto, kept)) = self.pump.commit.as_mut().and_then(Commit::answer) {
+            heard = true;
+            let input = if kept { Input::Stored(upto) } else { Input::StoreFailed(upto) };
+            self.pump.feed(&mut self.table, input);
+        }
+        heard
+    }
+
+    /// Takes one piece of the jobs that were kept. Once every shard has all of its own, requests are welcome.
+    fn restore(&mut self) -> bool {
+        let Some(commit) = &self.pump.commit else { return false };
+        let (engine, now) = (&mut self.pump.engine, self.pump.now);
+        match commit.desk().piece(self.id) {
+            Some(Piece::Records(records)) => {
+                keeper::jobs_in(&records).for_each(|job| engine.restore(now, &job));
+                self.pump.feed(&mut self.table, Input::Tick);
+            }
+            Some(Piece::End { sequence }) => {
+                engine.sequence_at_least(sequence);
+                self.commons.restored();
+            }
+            None if self.commons.all_restored() => {
+                self.pump.restoring = false;
+                let waiting = std::mem::take(&mut self.table.waiting);
+                for token in waiting {
+                    if let Some(connection) = self.table.get(token) {
+                        connection.paused = false;
+                        self.table.resumed.push(token);
+                    }
+                }
+            }
+            None => return false,
+        }
+        true
     }
 
     /// Wakes those to whom something was sent. Where they share our core they could not run anyway while we do, so
@@ -221,7 +271,7 @@ impl Shard {
 
     /// Reads what could not be read before: because of congestion, or because the session was paused.
     fn read_what_waits(&mut self) {
-        while !self.held.is_empty() && !self.pump.engine.congested() {
+        while !self.held.is_empty() && !self.pump.congested() {
             if let Some((token, what)) = self.held.pop_front() {
                 self.take(token, what);
             }
@@ -229,7 +279,7 @@ impl Shard {
         // What resumes from now on has its turn in the next round.
         let resumed = self.table.resumed.len();
         for at in 0..resumed {
-            if self.pump.engine.congested() {
+            if self.pump.congested() {
                 self.table.resumed.drain(..at);
                 return;
             }
@@ -278,7 +328,7 @@ impl Shard {
     /// Lets the ring receive again where it stopped, unless too many messages wait for other shards.
     fn receive_again(&mut self) {
         // A connection may leave the shard here: what it sent must have been read.
-        if self.pump.engine.congested() || !self.held.is_empty() {
+        if self.pump.congested() || !self.held.is_empty() {
             return;
         }
         for at in 0..self.table.unarmed.len() {

@@ -76,6 +76,11 @@ impl Settling {
     }
 }
 
+/// Whether a request says something about the connection itself, and has nothing to do with functions or jobs.
+pub(crate) fn concerns_the_connection(item: &Incoming<'_>) -> bool {
+    matches!(concern(item), Concern::None)
+}
+
 fn concern(item: &Incoming<'_>) -> Concern {
     let Incoming::Request(request) = item else { return Concern::Other };
     match request {

@@ -26,6 +26,8 @@ pub(crate) struct Table {
     pub(crate) listed: Vec<Token>,
     /// Those whose session is welcome again. As above, but not each once.
     pub(crate) resumed: Vec<Token>,
+    /// Those whose requests wait until jobs that were kept are there. As above.
+    pub(crate) waiting: Vec<Token>,
     /// Those from which the ring is to receive again. As above.
     pub(crate) unarmed: Vec<Token>,
     /// Those that are to be given up; the engine knows. As above.
@@ -45,6 +47,7 @@ impl Table {
             free: Vec::new(),
             listed: Vec::new(),
             resumed: Vec::new(),
+            waiting: Vec::new(),
             unarmed: Vec::new(),
             broken: Vec::new(),
             sends: 0,

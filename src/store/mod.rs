@@ -3,7 +3,11 @@
 //!
 //! Every store implements [`Store`], which blocks on purpose, and runs on a thread of its own (`keeper.rs`), so a slow
 //! disk stalls nothing but the background submissions that wait for it. What shards hand over are records (`record.rs`).
+pub(crate) mod keeper;
+mod open;
 pub mod record;
+
+pub use open::StoreOptions;
 
 use crate::engine::StoredJob;
 use std::fmt;

@@ -1,0 +1,301 @@
+//! The thread that a store runs on, and the way there and back. Shards hand over batches of records and go on; the
+//! thread makes one commit of all that has come while the last commit was under way, and answers each shard.
+//!
+//! Nobody waits for room: a shard whose last batch was not taken yet gathers the next one (`shard/commit.rs`).
+use super::record::{self, Record};
+use super::{Store, StoreError};
+use crate::engine::{ShardId, StoreSeq, Topology};
+use crate::log_at;
+use crate::logging::Level;
+use crossbeam_queue::ArrayQueue;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+/// Bytes of one piece of a replay.
+const PIECE: usize = 64 << 10;
+/// Pieces of a replay that may wait for one shard.
+const PIECES: usize = 32;
+/// How long the thread waits for a shard that has no room for more pieces.
+const PAUSE: Duration = Duration::from_micros(200);
+/// Between two lines in the log about the same.
+const QUIET: Duration = Duration::from_secs(10);
+/// Between two lines about the progress of a replay.
+const PROGRESS: Duration = Duration::from_secs(1);
+/// Without commits for so long, the thread sleeps until there is one. Until then it looks after the store.
+const ACTIVE: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(250);
+/// Commits between two looks after the store when there is no rest.
+const COMMITS_PER_TIDY: u32 = 16;
+
+/// Records of one shard.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    /// Whole records, one behind the other.
+    pub(crate) records: Vec<u8>,
+    /// All puts up to here are in this batch or in earlier ones.
+    pub(crate) upto: StoreSeq,
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// As in the batch.
+    pub(crate) upto: StoreSeq,
+    /// Whether its puts are kept.
+    pub(crate) kept: bool,
+    /// How many bytes the batch had.
+    pub(crate) bytes: usize,
+    /// Its buffer, empty, to be used again.
+    pub(crate) buffer: Vec<u8>,
+}
+
+/// Jobs that were kept, on their way to their shard.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    /// Put records.
+    Records(Vec<u8>),
+    /// There are no more; jobs that will be accepted have sequences of at least this.
+    End {
+        /// See above.
+        sequence: u64,
+    },
+}
+
+/// Between one shard and the thread.
+#[derive(Debug)]
+struct Port {
+    /// One: while it waits to be taken, the shard gathers the next.
+    batches: ArrayQueue<Batch>,
+    /// One is under way, one waits to be committed, one is being handed over: there is always room.
+    answers: ArrayQueue<Answer>,
+    pieces: ArrayQueue<Piece>,
+}
+
+/// What shards and the thread share.
+pub(crate) struct Desk {
+    ports: Vec<Port>,
+    thread: OnceLock<Thread>,
+    stopping: AtomicBool,
+    /// Commits, and those of which a part was refused.
+    commits: AtomicU64,
+    refusals: AtomicU64,
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk").field("ports", &self.ports.len()).finish_non_exhaustive()
+    }
+}
+
+impl Desk {
+    /// For the shards of a topology; nobody answers before [`start`].
+    pub(crate) fn new(topology: Topology) -> Desk {
+        let port = |_| Port {
+            batches: ArrayQueue::new(1),
+            answers: ArrayQueue::new(4),
+            pieces: ArrayQueue::new(PIECES),
+        };
+        Desk {
+            ports: topology.all().map(port).collect(),
+            thread: OnceLock::new(),
+            stopping: AtomicBool::new(false),
+            commits: AtomicU64::new(0),
+            refusals: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether a batch of this shard would be taken now.
+    pub(crate) fn has_room(&self, shard: ShardId) -> bool {
+        !self.ports[shard.index()].batches.is_full()
+    }
+
+    /// Hands over a batch. Only when there is room, and only the shard itself.
+    pub(crate) fn hand_over(&self, shard: ShardId, batch: Batch) {
+        let handed = self.ports[shard.index()].batches.push(batch);
+        assert!(handed.is_ok(), "a shard hands over when there is room");
+        self.wake();
+    }
+
+    /// The next answer for a shard.
+    #[inline]
+    pub(crate) fn answer(&self, shard: ShardId) -> Option<Answer> {
+        self.ports[shard.index()].answers.pop()
+    }
+
+    /// The next piece of the replay for a shard.
+    pub(crate) fn piece(&self, shard: ShardId) -> Option<Piece> {
+        self.ports[shard.index()].pieces.pop()
+    }
+
+    /// Whether something waits for a shard.
+    #[inline]
+    pub(crate) fn waits_for(&self, shard: ShardId) -> bool {
+        let port = &self.ports[shard.index()];
+        !port.answers.is_empty() || !port.pieces.is_empty()
+    }
+
+    /// Asks the thread to end when everything that was handed over is answered.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
+    }
+}
+
+/// Wakes a shard for which there is something.
+pub(crate) type Wake = Box<dyn Fn(ShardId) + Send>;
+
+/// The store, as its thread sees it.
+struct Keeper {
+    store: Box<dyn Store>,
+    desk: Arc<Desk>,
+    topology: Topology,
+    wake: Wake,
+    told: Option<Instant>,
+    untold: u64,
+}
+
+/// Replays and then keeps, on this thread, until [`Desk::stop`]. `replayed` is told what came of the replay: how many
+/// jobs there were; after an error the thread ends.
+pub(crate) fn run(
+    store: Box<dyn Store>,
+    desk: Arc<Desk>,
+    topology: Topology,
+    wake: Wake,
+    replayed: impl FnOnce(Result<u64, StoreError>),
+) -> Result<(), StoreError> {
+    // Nobody else runs a keeper of this desk.
+    let _ = desk.thread.set(thread::current());
+    let mut keeper = Keeper { store, desk, topology, wake, told: None, untold: 0 };
+    let jobs = keeper.replay();
+    let failed = jobs.is_err();
+    replayed(jobs);
+    if failed { Ok(()) } else { keeper.serve() }
+}
+
+impl Keeper {
+    fn replay(&mut self) -> Result<u64, StoreError> {
+        let Keeper { store, desk, topology, wake, .. } = self;
+        let mut pieces: Vec<Vec<u8>> = topology.all().map(|_| Vec::new()).collect();
+        let (mut jobs, mut sequence) = (0_u64, 0);
+        let begin = Instant::now();
+        let mut told = begin;
+        store.replay(&mut |job| {
+            let owner = topology.owner(job.id.slot());
+            let piece = &mut pieces[owner.index()];
+            record::put(&job, piece);
+            if piece.len() >= PIECE {
+                send_piece(desk, wake, owner, Piece::Records(std::mem::take(piece)));
+            }
+            jobs += 1;
+            sequence = sequence.max(job.id.sequence());
+            if told.elapsed() >= PROGRESS {
+                told = Instant::now();
+                let rate = jobs as f64 / begin.elapsed().as_secs_f64();
+                log_at!(Level::Notice, "reading stored jobs: {jobs} so far, {rate:.0} a second");
+            }
+        })?;
+        for (owner, piece) in topology.all().zip(pieces) {
+            if !piece.is_empty() {
+                send_piece(desk, wake, owner, Piece::Records(piece));
+            }
+            send_piece(desk, wake, owner, Piece::End { sequence: sequence + 1 });
+        }
+        log_at!(Level::Notice, "read {jobs} stored jobs in {:.3} s", begin.elapsed().as_secs_f64());
+        Ok(jobs)
+    }
+
+    fn serve(mut self) -> Result<(), StoreError> {
+        let mut last = Instant::now();
+        let mut since_tidy = 0;
+        loop {
+            let stopping = self.desk.stopping.load(Ordering::Acquire);
+            let batches = self.gather();
+            if !batches.is_empty() {
+                self.commit(batches);
+                last = Instant::now();
+                since_tidy += 1;
+                if since_tidy >= COMMITS_PER_TIDY {
+                    since_tidy = 0;
+                    self.tidy();
+                }
+            } else if stopping {
+                return self.store.close();
+            } else if !self.tidy() {
+                match last.elapsed() < ACTIVE {
+                    true => thread::park_timeout(LOOK),
+                    false => thread::park(),
+                }
+            }
+        }
+    }
+
+    fn gather(&self) -> Vec<(ShardId, Batch)> {
+        let ports = self.topology.all().zip(&self.desk.ports);
+        ports.filter_map(|(shard, port)| Some((shard, port.batches.pop()?))).collect()
+    }
+
+    fn commit(&mut self, batches: Vec<(ShardId, Batch)>) {
+        let records: Vec<&[u8]> = batches.iter().map(|(_, batch)| &batch.records[..]).collect();
+        let committed = self.store.commit(&records);
+        self.desk.commits.fetch_add(1, Ordering::Relaxed);
+        let kept = committed.puts.is_ok();
+        for error in [committed.puts, committed.dones].into_iter().filter_map(Result::err) {
+            self.desk.refusals.fetch_add(1, Ordering::Relaxed);
+            self.complain(&error);
+        }
+        for (shard, Batch { records: mut buffer, upto }) in batches {
+            let bytes = buffer.len();
+            buffer.clear();
+            let answer = Answer { upto, kept, bytes, buffer };
+            let answered = self.desk.ports[shard.index()].answers.push(answer);
+            assert!(answered.is_ok(), "a shard has no more than three batches under way");
+            (self.wake)(shard);
+        }
+    }
+
+    /// True if there is more to do at once.
+    fn tidy(&mut self) -> bool {
+        self.store.tidy().unwrap_or_else(|error| {
+            self.complain(&error);
+            false
+        })
+    }
+
+    fn complain(&mut self, error: &StoreError) {
+        self.untold += 1;
+        if self.told.is_none_or(|told| told.elapsed() >= QUIET) {
+            let times = std::mem::take(&mut self.untold);
+            self.told = Some(Instant::now());
+            log_at!(Level::Error, "the store: {error} ({times} times since this was last said)");
+        }
+    }
+}
+
+fn send_piece(desk: &Desk, wake: &Wake, to: ShardId, mut piece: Piece) {
+    while let Err(back) = desk.ports[to.index()].pieces.push(piece) {
+        piece = back;
+        thread::sleep(PAUSE);
+    }
+    wake(to);
+}
+
+/// The jobs in a piece.
+pub(crate) fn jobs_in(mut records: &[u8]) -> impl Iterator<Item = crate::engine::StoredJob<'_>> {
+    std::iter::from_fn(move || {
+        let (record, length) = record::read(records).ok()?;
+        records = &records[length..];
+        match record {
+            Record::Put(job) => Some(job),
+            Record::Done(_) => None,
+        }
+    })
+}

@@ -1,0 +1,26 @@
+//! From what an operator decided to an open store. What each store is stands in files of its own.
+use super::log::{LogOptions, LogStore};
+#[cfg(feature = "sqlite")]
+use super::sqlite::{SqliteOptions, SqliteStore};
+use super::{Store, StoreError};
+
+/// Where jobs are kept.
+#[derive(Clone, Debug)]
+pub enum StoreOptions {
+    /// In our own log (`--data-dir`).
+    Log(LogOptions),
+    /// In gearmand's table of an SQLite database (`-q libsqlite3`).
+    #[cfg(feature = "sqlite")]
+    Sqlite(SqliteOptions),
+}
+
+impl StoreOptions {
+    /// Opens the store, new if there is none. An error means that the server does not start.
+    pub fn open(&self) -> Result<Box<dyn Store>, StoreError> {
+        match self {
+            StoreOptions::Log(options) => Ok(Box::new(LogStore::open(options.clone())?)),
+            #[cfg(feature = "sqlite")]
+            StoreOptions::Sqlite(options) => Ok(Box::new(SqliteStore::open(options.clone())?)),
+        }
+    }
+}
