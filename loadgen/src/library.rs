@@ -16,7 +16,8 @@ plans! {
     "verdict", "shazam", "etsy", "dealnews", "thumbnails", "logger", "batch", "functions", "sleepers", "idle",
     "drain", "uniques", "noisy",
     "flood", "flood-uniques", "foreground", "foreground-grabs8", "one-deep", "thousand", "functions-all",
-    "functions-split", "drain-uniques", "steady",
+    "functions-split", "drain-uniques", "steady", "settled",
+    "durable", "durable-deep", "durable-light", "durable-beside",
 }
 
 /// What runs without arguments.
