@@ -1,0 +1,107 @@
+//! `kill -9` at random moments under load: what was answered is there, unaltered, and little runs twice.
+use super::ledger::Ledger;
+use super::support::server::*;
+use super::{Folder, stores};
+use rustix::process::Signal;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const SUBMITTERS: usize = 6;
+const WORKERS: usize = 2;
+/// Kills of each store: together more than sixty.
+const KILLS: u32 = 24;
+/// Longer than any commit takes here: completions sent within this time before a kill may be lost.
+const WINDOW: Duration = Duration::from_millis(500);
+
+#[test]
+fn nothing_that_was_answered_is_lost_by_a_kill() {
+    let folder = Folder::new();
+    for (name, options) in stores(&folder) {
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        let ledger = Ledger::default();
+        let mut excused = 0;
+        for round in 0..KILLS {
+            // The number of shards changes from start to start.
+            let threads = ["1", "2", "3"][round as usize % 3];
+            excused += kill_one(&ledger, &[&["--threads", threads], &options[..]].concat(), round);
+        }
+        let mut server = Server::start(&[&["--threads", "2"], &options[..]].concat());
+        let never = AtomicBool::new(false);
+        ledger.work(server.address(), true, &never);
+        server.signal(Signal::TERM);
+        server.wait();
+        let sums = ledger.sums();
+        println!(
+            "{name}: {KILLS} kills, {} jobs answered, {} runs; lost {}, phantoms {}, altered {}, repeats {} (at most {excused})",
+            sums.answered, sums.runs, sums.lost.len(), sums.phantoms.len(), sums.altered.len(), sums.repeats
+        );
+        assert!(sums.answered > 100 * KILLS as usize, "so few jobs prove nothing: {sums:?}");
+        assert!(sums.lost.is_empty() && sums.phantoms.is_empty() && sums.altered.is_empty(), "{name}: {sums:?}");
+        assert!(sums.repeats <= excused, "{name}: {} repeats, {excused} excused", sums.repeats);
+    }
+}
+
+/// Starts a server, uses it, and kills it at some moment. Returns how many jobs may run again because of that.
+fn kill_one(ledger: &Ledger, options: &[&str], round: u32) -> u32 {
+    let mut server = Server::start(options);
+    let (address, stop) = (server.address(), AtomicBool::new(false));
+    // Not random, so that a failure can be repeated; the machine adds chance of its own.
+    let moment = Duration::from_millis(30 + u64::from(round * 37 % 120));
+    let mut killed = Instant::now();
+    thread::scope(|scope| {
+        for submitter in 0..SUBMITTERS {
+            let stop = &stop;
+            scope.spawn(move || ledger.submit(address, &format!("r{round}s{submitter}"), stop));
+        }
+        for _ in 0..WORKERS {
+            scope.spawn(|| ledger.work(address, false, &stop));
+        }
+        thread::sleep(moment);
+        killed = Instant::now();
+        server.signal(Signal::KILL);
+        server.wait();
+        stop.store(true, Ordering::Relaxed);
+    });
+    WORKERS as u32 + ledger.completed_since(killed, WINDOW)
+}
+
+#[test]
+fn an_orderly_stop_loses_and_repeats_nothing() {
+    let folder = Folder::new();
+    let on_shutdown = ["-q", "libsqlite3", "--libsqlite3-db", &folder.path("shutdown.db"), "--store-queue-on-shutdown"]
+        .map(str::to_owned)
+        .to_vec();
+    for (name, options) in stores(&folder).into_iter().chain([("on shutdown", on_shutdown)]) {
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        let ledger = Ledger::default();
+        for round in 0..4 {
+            let mut server = Server::start(&[&["--threads", "2"], &options[..]].concat());
+            let (address, stop) = (server.address(), AtomicBool::new(false));
+            thread::scope(|scope| {
+                let submitters: Vec<_> = (0..SUBMITTERS)
+                    .map(|submitter| {
+                        let (name, stop, ledger) = (format!("r{round}s{submitter}"), &stop, &ledger);
+                        scope.spawn(move || ledger.submit(address, &name, stop))
+                    })
+                    .collect();
+                thread::sleep(Duration::from_millis(50));
+                stop.store(true, Ordering::Relaxed);
+                submitters.into_iter().for_each(|submitter| submitter.join().unwrap());
+            });
+            if round == 2 {
+                ledger.work(address, true, &AtomicBool::new(false));
+            }
+            server.signal(Signal::TERM);
+            assert!(server.wait().success(), "{name}");
+        }
+        let mut server = Server::start(&options);
+        ledger.work(server.address(), true, &AtomicBool::new(false));
+        server.signal(Signal::TERM);
+        server.wait();
+        let sums = ledger.sums();
+        assert!(sums.answered > 500 && sums.answered == ledger.answered(), "{name}: {sums:?}");
+        assert!(sums.lost.is_empty() && sums.phantoms.is_empty() && sums.altered.is_empty(), "{name}: {sums:?}");
+        assert_eq!(sums.repeats, 0, "{name}");
+    }
+}
