@@ -2,6 +2,7 @@
 //! what the flags are called is in `config/flags.rs`, what the machine is asked in `config/machine.rs`.
 mod flags;
 mod machine;
+pub mod offline;
 
 use crate::engine::slot::PrefixTooLong;
 use crate::engine::{Compat, HandlePrefix, Policy, Wakeup};

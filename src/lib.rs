@@ -6,6 +6,8 @@ pub use ringgear_protocol as protocol;
 pub mod config;
 pub mod frontend;
 pub mod logging;
+#[cfg(feature = "sqlite")]
+pub mod maintenance;
 mod memory;
 pub mod server;
 pub mod shard;

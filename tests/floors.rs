@@ -18,7 +18,8 @@ const MODULES: &[(&str, &str, &[&str])] = &[
     ("shard", "src/shard/", &["engine", "protocol", "frontend", "logging", "memory", "store"]),
     ("server", "src/server", &["engine", "protocol", "frontend", "logging", "shard", "store"]),
     ("config", "src/config", &["engine", "frontend", "logging", "server", "shard", "store"]),
-    ("main", "src/main.rs", &["config", "frontend", "logging", "server"]),
+    ("maintenance", "src/maintenance", &["engine", "protocol", "config", "store"]),
+    ("main", "src/main.rs", &["config", "frontend", "logging", "server", "maintenance"]),
 ];
 
 /// The modules of the engine, a line for each floor, from the bottom up. A module names only those of lower floors, so

@@ -1,0 +1,166 @@
+//! `ringgear store`: looks after a store while no server uses it, and tells people what it found. What is read and written
+//! is the store's affair (`store/log/tools.rs`, `store/exchange.rs`).
+use crate::config::offline::Order;
+use crate::engine::StoredJob;
+use crate::protocol::Priority;
+use crate::store::exchange;
+use crate::store::log::{LogOptions, LogStore, tools};
+use crate::store::sqlite::SqliteOptions;
+use crate::store::{Store, StoreError};
+use serde_json::{Map, Value, json};
+use std::fmt;
+use std::io::{self, Write};
+use std::net::IpAddr;
+
+/// Why it was not done.
+#[derive(Debug)]
+pub enum MaintenanceError {
+    /// The store said so.
+    Store(StoreError),
+    /// What was found cannot be printed.
+    Output(io::Error),
+    /// The data directory is damaged: what was printed says where.
+    Damaged,
+}
+
+impl fmt::Display for MaintenanceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MaintenanceError::Store(error) => error.fmt(f),
+            MaintenanceError::Output(error) => write!(f, "cannot print: {error}"),
+            MaintenanceError::Damaged => {
+                f.write_str("damaged; `ringgear store salvage` writes what is intact to a new place")
+            }
+        }
+    }
+}
+
+impl std::error::Error for MaintenanceError {}
+
+impl From<StoreError> for MaintenanceError {
+    fn from(error: StoreError) -> MaintenanceError {
+        MaintenanceError::Store(error)
+    }
+}
+
+impl From<io::Error> for MaintenanceError {
+    fn from(error: io::Error) -> MaintenanceError {
+        MaintenanceError::Output(error)
+    }
+}
+
+/// Does it, and prints what came of it. An error is for the caller to print.
+pub fn run(order: Order, out: &mut dyn Write) -> Result<(), MaintenanceError> {
+    match order {
+        Order::Check { dir } => {
+            let report = tools::check(&dir)?;
+            write!(out, "{report}")?;
+            if !report.is_intact() {
+                return Err(MaintenanceError::Damaged);
+            }
+        }
+        Order::Salvage { from, to } => write!(out, "{}", tools::salvage(&from, &to)?)?,
+        Order::Dump { dir } => {
+            // A pipe that is closed early is no reason to go on reading.
+            let mut failed = None;
+            tools::dump(&dir, &mut |job| {
+                if failed.is_none() {
+                    failed = writeln!(out, "{}", line(&job)).err();
+                }
+            })?;
+            if let Some(error) = failed {
+                return Err(error.into());
+            }
+        }
+        Order::Import { libsqlite3_db, libsqlite3_table, dir } => {
+            let mut store = LogStore::open(LogOptions::new(dir))?;
+            let done = exchange::import(table(libsqlite3_db, libsqlite3_table), &mut store)?;
+            store.close()?;
+            writeln!(out, "{} jobs imported, {} of them dead", done.jobs, done.dead)?;
+            writeln!(out, "{} got another handle; {} would have joined a job that is there", done.renumbered, done.joined)?;
+        }
+        Order::Export { dir, libsqlite3_db, libsqlite3_table } => {
+            let mut store = LogStore::open(LogOptions::new(dir))?;
+            let done = exchange::export(&mut store, table(libsqlite3_db, libsqlite3_table))?;
+            writeln!(out, "{} jobs exported; {} dead ones stand where gearmand does not look", done.jobs, done.dead)?;
+            writeln!(
+                out,
+                "of these {} are reduce jobs, which gearmand runs as plain ones, {} have lost attempts, which gearmand \
+                 counts anew, and {} have no unique, for which gearmand shows a made-up one",
+                done.reduce, done.attempts, done.generated_uniques
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn table(file: std::path::PathBuf, table: String) -> SqliteOptions {
+    SqliteOptions { file, table, on_shutdown_only: false }
+}
+
+/// A job as a line of JSON. What is no UTF-8 stands as hexadecimal digits under a name of its own.
+fn line(job: &StoredJob<'_>) -> Value {
+    let priority = match job.priority {
+        Priority::High => "high",
+        Priority::Normal => "normal",
+        Priority::Low => "low",
+    };
+    let mut object = Map::new();
+    object.insert("job".to_owned(), json!(job.id.number()));
+    bytes(&mut object, "function", job.function);
+    bytes(&mut object, "unique", job.unique);
+    object.insert("priority".to_owned(), json!(priority));
+    object.insert("attempts".to_owned(), json!(job.attempts));
+    if let Some(epoch) = job.epoch {
+        object.insert("not_before_ms".to_owned(), json!(epoch.0));
+    }
+    if let Some(reducer) = job.reducer {
+        bytes(&mut object, "reducer", reducer);
+    }
+    if let Some(death) = job.death {
+        let address: IpAddr = death.address;
+        object.insert("dead_since_ms".to_owned(), json!(death.at.0));
+        object.insert("dead_because".to_owned(), json!(format!("{:?}", death.reason)));
+        object.insert("last_worker_address".to_owned(), json!(address.to_string()));
+        bytes(&mut object, "last_worker_id", death.worker);
+    }
+    bytes(&mut object, "workload", job.workload);
+    Value::Object(object)
+}
+
+fn bytes(object: &mut Map<String, Value>, name: &str, bytes: &[u8]) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => object.insert(name.to_owned(), json!(text)),
+        Err(_) => {
+            let digits = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            object.insert(format!("{name}_hex"), json!(digits))
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::slot::Slot;
+    use crate::engine::{Epoch, JobId};
+
+    #[test]
+    fn a_job_is_a_line_of_json() {
+        let job = StoredJob {
+            id: JobId::new(3, Slot::of(b"f")),
+            priority: Priority::High,
+            epoch: Some(Epoch(5)),
+            attempts: 2,
+            function: b"f",
+            unique: b"u\"",
+            workload: b"\xff\0",
+            reducer: None,
+            death: None,
+        };
+        let expected = json!({
+            "job": job.id.number(), "function": "f", "unique": "u\"", "priority": "high", "attempts": 2,
+            "not_before_ms": 5, "workload_hex": "ff00"
+        });
+        assert_eq!(line(&job), expected);
+    }
+}
