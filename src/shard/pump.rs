@@ -65,6 +65,7 @@ impl Pump {
                         }
                     }
                 }
+                Output::Store(_) => debug_assert!(false, "nothing is stored without a store"),
                 Output::Note(note) => logging::note(&note, &self.handle_prefix),
             }
         }
