@@ -40,8 +40,9 @@ impl Sessions {
             }
         };
         match sound {
-            // What the other half of this shard has to say comes first, and is followed by the same.
-            Ok(()) if !out.local.is_empty() => {}
+            // What the other half of this shard has to say comes first, and is followed by the same. With a store it may
+            // have nothing to say for a while.
+            Ok(()) if !out.local.is_empty() && !self.policy.store => {}
             Ok(()) => self.settle(id, out),
             Err(Hopeless) => self.finish(id, CloseReason::Malformed, out),
         }

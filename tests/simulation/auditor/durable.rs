@@ -1,6 +1,6 @@
 //! The chapter on stores: what is promised of background jobs when the power goes, when the store fails, and when all
 //! attempts are used up.
-use super::job::{CANCELLED, Due, Entry, FINAL, ABANDONED, Job, Moment};
+use super::job::{ABANDONED, CANCELLED, Due, Entry, FINAL, Job, Moment, OUT_OF_ATTEMPTS};
 use super::{Auditor, FunctionModel, Tally, audit};
 use crate::kept::Kept;
 use crate::store::Remains;
@@ -59,6 +59,7 @@ impl Auditor {
         let now = self.moment;
         for (_, job) in self.jobs.iter_mut().filter(|(id, _)| !kept.contains(id)) {
             job.end(now);
+            job.ends |= FINAL;
             (job.dead_surely, job.dead_maybe) = (false, false);
         }
         self.alive.retain(|id| kept.contains(id));
@@ -116,6 +117,7 @@ impl Auditor {
             self.alive.remove(&id);
             let job = self.jobs.get_mut(&id).expect("just seen");
             job.end(now);
+            job.ends = OUT_OF_ATTEMPTS;
             (job.noted, job.dead_surely, job.dead_maybe) = (true, true, true);
         }
         self.learn_maker(id);
@@ -154,11 +156,6 @@ impl Auditor {
     }
 
     // Dead jobs.
-
-    /// Whether any dead job is kept at all.
-    pub(super) fn keeps_dead(&self) -> bool {
-        self.policy.dead_jobs > 0
-    }
 
     /// The log says that a dead job was dropped for want of room.
     pub(super) fn dead_dropped(&mut self, id: JobId) {

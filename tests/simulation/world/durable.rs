@@ -95,11 +95,10 @@ impl World {
             let now = now.expect("it was listed");
             let mut then = kept.stored();
             then.attempts = now.attempts;
-            // What is past is forgotten by those who do not need it, and a death may have come since.
-            if then.epoch.is_some_and(|epoch| epoch <= self.cluster.now().epoch) {
-                then.epoch = now.epoch;
-            }
+            // A time that was past at the start is not needed any more.
+            then.epoch = then.epoch.filter(|_| now.epoch.is_some());
             if !up_to_date {
+                // Its death is not kept, or that it was put back.
                 then.death = now.death;
             }
             assert_eq!(then, now, "[what is stored is the job]");
