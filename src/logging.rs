@@ -149,10 +149,16 @@ pub fn note(note: &Note, prefix: &HandlePrefix) {
         Note::Accepted { function, unique, epoch } => {
             crate::log_at!(Level::Notice, "accepted,{},{},{epoch}", Visible(function), Visible(unique));
         }
-        Note::OutOfAttempts { job, unique } => {
+        Note::OutOfAttempts { job, unique, kept } => {
             let handle = prefix.handle(*job);
             let (handle, unique) = (Visible(&handle), Visible(unique));
-            crate::log_at!(Level::Notice, "Dropped job due to max retry count: {handle} {unique}");
+            let fate = if *kept { " (kept: see `show dead jobs`)" } else { "" };
+            crate::log_at!(Level::Notice, "Dropped job due to max retry count: {handle} {unique}{fate}");
+        }
+        Note::DeadJobDropped { job, unique } => {
+            let handle = prefix.handle(*job);
+            let (handle, unique) = (Visible(&handle), Visible(unique));
+            crate::log_at!(Level::Warning, "Dead job dropped for want of room (--dead-jobs): {handle} {unique}");
         }
         Note::TimedOut { job, unique } => {
             let handle = prefix.handle(*job);

@@ -223,6 +223,50 @@ fn a_cancelled_job_fails_for_its_client() {
     });
 }
 
+/// A background job that has lost its last worker is kept, apart from the queues, and can be put back or cancelled.
+#[test]
+fn dead_jobs_are_shown_put_back_and_cancelled() {
+    with_servers(&["-j", "1"], |server| {
+        let (mut admin, mut client) = (Peer::connect(server), Peer::connect(server));
+        let handle = client.submit(background("f", "u"));
+        let lose = || {
+            let mut worker = Peer::connect(server);
+            worker.send(Request::SetClientId { id: b"worker 7" });
+            worker.send(Request::CanDo { function: b"f" });
+            worker.send(Request::Grab(GrabKind::Plain));
+            worker.receive(|response| assert!(matches!(response, Response::JobAssign { .. }), "{response:?}"));
+        };
+        assert_eq!(admin.list("show dead jobs\n"), ".\n");
+        lose();
+        wait_until("the job is dead", || admin.list("show dead jobs\n") != ".\n");
+        let list = admin.list("show dead jobs\n");
+        let columns: Vec<&str> = list.lines().next().unwrap().split('\t').collect();
+        let [job, function, unique, attempts, reason, at, address, worker] = columns[..] else {
+            panic!("{list:?}")
+        };
+        assert_eq!([job, function, unique, attempts, reason], [&handle[..], "f", "u", "1", "worker_gone"]);
+        assert!(at.parse::<u64>().is_ok_and(|at| at > 1_700_000_000_000), "{at}");
+        assert_eq!([address, worker], ["127.0.0.1", "worker 7"]);
+        assert_eq!(admin.list("show jobs\n"), ".\n");
+        assert_eq!(admin.list("status\n"), "f\t0\t0\t0\n.\n");
+        assert_eq!(
+            admin.line("drop function f\n"),
+            "ERR there are still connected workers or executing clients\r\n"
+        );
+
+        assert_eq!(admin.line(&format!("retry job {handle}\n")), "OK\r\n");
+        assert_eq!(admin.line(&format!("retry job {handle}\n")), "ERR UNKNOWN_JOB\r\n");
+        assert_eq!(admin.line("retry job nope\n"), "ERR UNKNOWN_JOB\r\n");
+        assert_eq!(admin.list("show dead jobs\n"), ".\n");
+        assert_eq!(admin.list("show jobs\n"), format!("{handle}\t0\t0\t1\n.\n"));
+        lose();
+        wait_until("the job is dead again", || admin.list("show dead jobs\n") != ".\n");
+        assert_eq!(admin.line(&format!("cancel job {handle}\n")), "OK\r\n");
+        assert_eq!(admin.list("show dead jobs\n"), ".\n");
+        assert_eq!(admin.line("drop function f\n"), "OK\r\n");
+    });
+}
+
 #[test]
 fn max_queue_bounds_a_function() {
     with_servers(&[], |server| {

@@ -27,7 +27,8 @@ const MODULES: &[(&str, &str, &[&str])] = &[
 const ENGINE: &[&[&str]] = &[
     &["number", "slot", "time"],
     &["policy"],
-    &["report", "persist"],
+    &["persist"],
+    &["report"],
     &["message"],
     &["event"],
     &["outbox"],

@@ -3,9 +3,10 @@ use crate::event::{Event, Input, Introduction, Output};
 use crate::functions::Functions;
 use crate::message::Message;
 use crate::outbox::Outbox;
+use crate::persist::{NotRestored, StoredJob};
 use crate::policy::{Planted, Policy};
 use crate::sessions::Sessions;
-use crate::slot::{SessionId, ShardId, Topology};
+use crate::slot::{JobId, SessionId, ShardId, Topology};
 use crate::time::{Instant, Now};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -53,6 +54,8 @@ impl Engine {
             }
             Input::Finish(session, reason) => self.sessions.finish(session, reason, out),
             Input::Closed(session, reason) => self.sessions.closed(session, reason, out),
+            Input::Stored(upto) => self.functions.stored(upto, out),
+            Input::StoreFailed(upto) => self.functions.store_failed(upto, out),
             Input::Count(Event::ConnectionRefused) => out.counters.connections_refused += 1,
             Input::Count(Event::OutOfDescriptors) => out.counters.accept_out_of_descriptors += 1,
             Input::Count(Event::PacketTooLarge) => out.counters.packets_too_large += 1,
@@ -61,6 +64,30 @@ impl Engine {
         self.settle();
         self.functions.calm_down();
         self.watch_outbox();
+    }
+
+    /// A job as a store is to keep it, for the [`crate::StoreOp::Put`] that was just put out: before the next event.
+    /// `None` if the job ended during the same event; then there is nothing to keep, but an answer is due all the same.
+    pub fn stored_job(&self, id: JobId) -> Option<StoredJob<'_>> {
+        self.functions.stored_job(id)
+    }
+
+    /// Takes a job that was found in the store at the start; this shard owns its slot. In the order in which the jobs
+    /// were accepted, before any worker comes. Limits do not apply, but for that on dead jobs. Two jobs that
+    /// submissions would join both live on: at least once is promised, and which one is right cannot be seen.
+    pub fn restore(&mut self, now: Now, job: &StoredJob<'_>) -> Result<(), NotRestored> {
+        self.functions.advance(now, &mut self.outbox);
+        let restored = self.functions.restore(job, &mut self.outbox);
+        self.settle();
+        self.functions.calm_down();
+        self.watch_outbox();
+        restored
+    }
+
+    /// Jobs that this shard accepts from now on get this sequence (see [`JobId::sequence`]) or later ones. For every
+    /// shard, after the last job was restored anywhere: above all their sequences, or handles would mean two jobs.
+    pub fn sequence_at_least(&mut self, sequence: u64) {
+        self.functions.sequence_at_least(sequence);
     }
 
     /// Hands messages between the halves until there are none.
@@ -127,7 +154,7 @@ impl Engine {
         self.functions.deadline()
     }
 
-    /// Jobs of this shard's functions now, queued and running.
+    /// Jobs of this shard's functions now; dead ones are not counted.
     pub fn jobs(&self) -> u64 {
         self.functions.count()
     }

@@ -126,6 +126,15 @@ pub enum Note {
         job: JobId,
         /// Its unique.
         unique: Bytes,
+        /// Whether it is kept as a dead job: only background jobs are.
+        kept: bool,
+    },
+    /// A dead job was dropped because there are too many, or too many bytes.
+    DeadJobDropped {
+        /// The job.
+        job: JobId,
+        /// Its unique.
+        unique: Bytes,
     },
     /// A job went back to its queue because its worker took too long.
     TimedOut {

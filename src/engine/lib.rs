@@ -20,8 +20,8 @@ pub mod time;
 
 pub use engine::Engine;
 pub use event::{CloseReason, Event, Input, Introduction, Note, Output, Peer, Reply};
-pub use message::{Assignment, Candidate, Message, Submission, ToFunctions, ToSessions, Work};
-pub use persist::{Death, DeathReason, StoreOp, StoreSeq, StoredJob};
+pub use message::{Assignment, Candidate, Message, Submission, ToFunctions, ToSessions, Work, WorkerName};
+pub use persist::{Death, DeathReason, NotRestored, StoreOp, StoreSeq, StoredJob};
 pub use policy::{Compat, Planted, Policy, Wakeup};
 pub use report::{Query, Report};
 pub use slot::{HandlePrefix, JobHandle, JobId, SessionId, ShardId, Topology};

@@ -7,6 +7,7 @@ use crate::slot::{JobId, SessionId, ShardId};
 use crate::time::Epoch;
 use alloc::boxed::Box;
 use bytes::Bytes;
+use core::net::IpAddr;
 use ringgear_protocol::{GrabKind, Priority, Refusal};
 
 /// A message between shards, or between the two halves of one.
@@ -102,6 +103,15 @@ pub struct Candidate {
     pub turn: i64,
 }
 
+/// Who a worker is, for an administrator who asks what became of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerName {
+    /// Where it connected from.
+    pub address: IpAddr,
+    /// From SET_CLIENT_ID; empty if there was none.
+    pub id: Bytes,
+}
+
 /// A job on its way to the worker that grabbed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment {
@@ -142,6 +152,13 @@ impl Assignment {
 pub enum ToFunctions {
     /// A new job, or one to join. Answered `Created` or `Refused`.
     Submit(Submission),
+    /// Who a worker is: comes before its first `CanDo`, and again when it calls itself otherwise.
+    Introduce {
+        /// Who.
+        worker: SessionId,
+        /// Its address and id.
+        name: Box<WorkerName>,
+    },
     /// The worker knows a function.
     CanDo {
         /// Who.

@@ -2,6 +2,7 @@
 //! the store's affair, when they are answered is `functions/persist.rs`.
 use crate::slot::JobId;
 use crate::time::Epoch;
+use core::fmt;
 use core::net::IpAddr;
 use ringgear_protocol::Priority;
 
@@ -71,4 +72,29 @@ pub enum DeathReason {
     WorkerGone = 1,
     /// The worker said CANT_DO or RESET_ABILITIES while it held the job.
     AbilityDropped = 2,
+    /// The worker took longer than it may (CAN_DO_TIMEOUT).
+    TimedOut = 3,
 }
+
+/// Why a job that a store has kept cannot be one of this job server's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotRestored {
+    /// Its number does not belong to its function, or is larger than any that is given.
+    Number,
+    /// Another job has its number.
+    Twice,
+    /// Its function, unique or reducer is longer than the protocol allows, or has a NUL in it.
+    Name,
+}
+
+impl fmt::Display for NotRestored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NotRestored::Number => "the number of a stored job does not fit its function",
+            NotRestored::Twice => "two stored jobs have the same number",
+            NotRestored::Name => "a stored job has a function, unique or reducer that no job can have",
+        })
+    }
+}
+
+impl core::error::Error for NotRestored {}

@@ -43,11 +43,15 @@ pub enum Planted {
     UnboundedOutbox,
     LateResultRefused,
     MessageReordered,
+    AnswersBeforeStored,
+    ForgetsEpoch,
+    DropsAtRetryLimit,
+    DoneBeforePut,
 }
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Planted; 10] = [
+    pub const ALL: [Planted; 14] = [
         Planted::LostWakeup,
         Planted::ReplyOutOfOrder,
         Planted::TwoHolders,
@@ -58,6 +62,10 @@ impl Planted {
         Planted::UnboundedOutbox,
         Planted::LateResultRefused,
         Planted::MessageReordered,
+        Planted::AnswersBeforeStored,
+        Planted::ForgetsEpoch,
+        Planted::DropsAtRetryLimit,
+        Planted::DoneBeforePut,
     ];
 }
 
@@ -94,6 +102,11 @@ pub struct Policy {
     pub queued_bytes: u64,
     /// How many finished jobs of a worker are remembered, so that late results for them are harmless.
     pub finished_memory: u8,
+    /// Whether background jobs are kept in a store: they are answered once it has them.
+    pub store: bool,
+    /// Background jobs out of attempts that are kept on all shards together, the latest. Each shard keeps its equal
+    /// share, rounded up.
+    pub dead_jobs: u32,
     /// The bug to show, if any.
     #[cfg(feature = "planted")]
     pub planted: Option<Planted>,
@@ -118,6 +131,8 @@ impl Policy {
             abilities: 1 << 17,
             queued_bytes: u64::MAX,
             finished_memory: 16,
+            store: false,
+            dead_jobs: 10_000,
             #[cfg(feature = "planted")]
             planted: None,
         }

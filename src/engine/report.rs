@@ -1,5 +1,7 @@
 //! What administrators ask and hear: queries, reports, and how reports of several shards merge.
+use crate::persist::DeathReason;
 use crate::slot::JobId;
+use crate::time::Epoch;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -18,6 +20,8 @@ pub enum Query {
     Jobs,
     /// `show unique jobs`
     UniqueJobs,
+    /// `show dead jobs` (ours)
+    DeadJobs,
     /// `show counters` (ours)
     Counters,
     /// GET_STATUS_UNIQUE: the latest job with this unique in any function.
@@ -47,6 +51,11 @@ pub enum Query {
         /// The handle as given.
         handle: Bytes,
     },
+    /// `retry job` (ours): a dead job goes back to its queue.
+    RetryJob {
+        /// The handle as given.
+        handle: Bytes,
+    },
 }
 
 /// An answer to a [`Query`]. Rows are sorted when the report is complete, so that hash order is never seen.
@@ -58,6 +67,8 @@ pub enum Report {
     Workers(Vec<WorkerRow>),
     /// For [`Query::Jobs`] and [`Query::UniqueJobs`].
     Jobs(Vec<JobRow>),
+    /// For [`Query::DeadJobs`].
+    DeadJobs(Vec<DeadRow>),
     /// For [`Query::Counters`].
     Counters(Box<Counters>),
     /// For [`Query::UniqueStatus`].
@@ -66,7 +77,7 @@ pub enum Report {
     Done,
     /// For [`Query::DropFunction`]: each function that matched; empty if none did.
     Dropped(Vec<DropRow>),
-    /// For [`Query::CancelJob`]: there is no such job.
+    /// For [`Query::CancelJob`] and [`Query::RetryJob`]: there is no such job.
     UnknownJob,
     /// The limit on functions is reached: nothing was created.
     TooManyFunctions,
@@ -111,6 +122,27 @@ pub struct JobRow {
     pub ignored: bool,
     /// Whether it is a background job (in the store, or would be).
     pub stored: bool,
+}
+
+/// One dead job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadRow {
+    /// Its number.
+    pub job: JobId,
+    /// Its function's name.
+    pub function: Bytes,
+    /// Its unique.
+    pub unique: Bytes,
+    /// Lost attempts.
+    pub attempts: u8,
+    /// How the last one was lost.
+    pub reason: DeathReason,
+    /// When.
+    pub at: Epoch,
+    /// Where the last worker was.
+    pub address: IpAddr,
+    /// What the last worker called itself; empty if nothing.
+    pub worker: Bytes,
 }
 
 /// One function that `drop function` matched.
@@ -187,9 +219,9 @@ counters! {
     outbox_full,
     /// Packets refused for their size.
     packets_too_large,
-    /// Jobs now, queued and running.
+    /// Jobs now, queued and running, and those that the store is to keep first. Dead ones are not counted.
     jobs,
-    /// Bytes of these jobs.
+    /// Bytes of these jobs and of the dead ones.
     jobs_bytes,
     /// Jobs ever accepted as new.
     jobs_accepted,
@@ -213,12 +245,26 @@ counters! {
     jobs_requeued,
     /// Jobs whose worker took too long.
     jobs_timed_out,
-    /// Jobs failed because their attempts were used up.
+    /// Jobs failed because their attempts were used up. Background jobs among them are kept as dead jobs.
     jobs_out_of_attempts,
+    /// Dead jobs now.
+    dead_jobs,
+    /// Dead jobs dropped because there were too many.
+    dead_jobs_dropped,
+    /// Dead jobs that an administrator put back into their queues.
+    dead_jobs_retried,
     /// Jobs cancelled by an administrator.
     jobs_cancelled,
     /// Queued jobs dropped because all their clients had left.
     jobs_abandoned,
+    /// Jobs that the store has been given and has kept.
+    jobs_stored,
+    /// Jobs found in the store at the start, dead ones not counted.
+    jobs_restored,
+    /// Jobs given up because the store failed to keep them and nobody else waited for them.
+    jobs_unstored,
+    /// Submissions refused because the store failed.
+    store_refusals,
     /// Results of running jobs that no client was there to hear, though one had asked.
     results_discarded,
     /// Late results of a worker for a job that it had finished, swallowed.
@@ -238,10 +284,11 @@ impl Query {
             Query::Status | Query::PriorityStatus => Report::Functions(Vec::new()),
             Query::Workers => Report::Workers(Vec::new()),
             Query::Jobs | Query::UniqueJobs => Report::Jobs(Vec::new()),
+            Query::DeadJobs => Report::DeadJobs(Vec::new()),
             Query::Counters => Report::Counters(Box::default()),
             Query::UniqueStatus { .. } => Report::UniqueStatus(UniqueStatus::default()),
             Query::DropFunction { .. } => Report::Dropped(Vec::new()),
-            Query::CancelJob { .. } => Report::UnknownJob,
+            Query::CancelJob { .. } | Query::RetryJob { .. } => Report::UnknownJob,
             Query::MaxQueue { .. } | Query::CreateFunction { .. } => Report::Done,
         }
     }
@@ -254,6 +301,7 @@ impl Report {
             (Report::Functions(rows), Report::Functions(more)) => rows.extend(more),
             (Report::Workers(rows), Report::Workers(more)) => rows.extend(more),
             (Report::Jobs(rows), Report::Jobs(more)) => rows.extend(more),
+            (Report::DeadJobs(rows), Report::DeadJobs(more)) => rows.extend(more),
             (Report::Dropped(rows), Report::Dropped(more)) => rows.extend(more),
             (Report::Counters(sum), Report::Counters(more)) => sum.merge(&more),
             (Report::UniqueStatus(best), Report::UniqueStatus(other)) => {
@@ -273,6 +321,7 @@ impl Report {
             Report::Functions(rows) => rows.sort_by(|a, b| a.function.cmp(&b.function)),
             Report::Workers(rows) => rows.sort_by_key(|row| row.descriptor),
             Report::Jobs(rows) => rows.sort_by_key(|row| row.job.number()),
+            Report::DeadJobs(rows) => rows.sort_by_key(|row| row.job.number()),
             Report::Dropped(rows) => rows.sort_by(|a, b| a.function.cmp(&b.function)),
             _ => {}
         }

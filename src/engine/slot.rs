@@ -143,6 +143,9 @@ impl fmt::Debug for SessionId {
 pub struct JobId(u64);
 
 impl JobId {
+    /// The largest number: handles have room for 18 digits.
+    pub const NUMBER_MAX: u64 = 999_999_999_999_999_999;
+
     /// The job with this sequence (1 or more) and slot.
     pub fn new(sequence: u64, slot: Slot) -> JobId {
         JobId(sequence * u64::from(SLOTS) + u64::from(slot.0))

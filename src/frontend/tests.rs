@@ -1,8 +1,8 @@
 //! Every line of the administrators' protocol, byte for byte.
 use super::*;
-use crate::engine::report::{Counters, DropRow, FunctionRow, JobRow, WorkerRow};
+use crate::engine::report::{Counters, DeadRow, DropRow, FunctionRow, JobRow, WorkerRow};
 use crate::engine::slot::Slot;
-use crate::engine::{JobId, Report};
+use crate::engine::{DeathReason, Epoch, JobId, Report};
 use bytes::Bytes;
 use std::net::IpAddr;
 
@@ -88,9 +88,11 @@ fn show() {
     queries("show  unique   jobs\n", Query::UniqueJobs);
     queries("show Unique JOBS\n", Query::UniqueJobs);
     queries("show counters\n", Query::Counters);
+    queries("show dead jobs\n", Query::DeadJobs);
+    queries("Show DEAD jobs\r\n", Query::DeadJobs);
     answers("show\n", "ERR UNKNOWN_COMMAND Unknown+server+commandshow\r\n");
     let lines =
-        ["show foo", "show ", "show unique", "show jobs extra", "show unique jobs extra", "show jobs "];
+        ["show foo", "show ", "show unique", "show dead", "show jobs extra", "show dead jobs extra", "show jobs "];
     for line in lines {
         answers(&format!("{line}\n"), "ERR UNKNOWN_SHOW_ARGUMENTS\r\n");
     }
@@ -128,6 +130,16 @@ fn cancel_job() {
     answers("Cancel job\n", "ERR UNKNOWN_COMMAND Unknown+server+commandCancel\r\n");
     answers("cancel foo bar\n", "ERR UNKNOWN_ERROR\r\n");
     answers("cancel job x y\n", "ERR UNKNOWN_ERROR\r\n");
+}
+
+#[test]
+fn retry_job() {
+    let retry = |handle| Query::RetryJob { handle: text(handle) };
+    queries("retry job H:host:12\r\n", retry("H:host:12"));
+    queries("RETRY JOB x\n", retry("x"));
+    answers("retry job\n", "ERR UNKNOWN_COMMAND Unknown+server+commandretry\r\n");
+    answers("retry foo bar\n", "ERR UNKNOWN_ERROR\r\n");
+    answers("retry job x y\n", "ERR UNKNOWN_ERROR\r\n");
 }
 
 #[test]
@@ -256,6 +268,35 @@ fn job_columns() {
 }
 
 #[test]
+fn dead_job_columns() {
+    let row = DeadRow {
+        job: job(1),
+        function: text("re\tsize"),
+        unique: text("u 1"),
+        attempts: 3,
+        reason: DeathReason::WorkerGone,
+        at: Epoch(1_800_000_000_123),
+        address: "::ffff:10.1.2.3".parse::<IpAddr>().unwrap(),
+        worker: text("worker\n7"),
+    };
+    let reasons = [(DeathReason::AbilityDropped, "ability_dropped"), (DeathReason::TimedOut, "timed_out")];
+    let handle = format!("H:host:{}", job(1).number());
+    let fixed = "1800000000123\t10.1.2.3";
+    renders(
+        Query::DeadJobs,
+        Report::DeadJobs(vec![row.clone()]),
+        &format!("{handle}\tre_size\tu 1\t3\tworker_gone\t{fixed}\tworker_7\n.\n"),
+    );
+    for (reason, word) in reasons {
+        renders(
+            Query::DeadJobs,
+            Report::DeadJobs(vec![DeadRow { reason, worker: text(""), ..row.clone() }]),
+            &format!("{handle}\tre_size\tu 1\t3\t{word}\t{fixed}\t-\n.\n"),
+        );
+    }
+}
+
+#[test]
 fn orders_carried_out_or_not() {
     let function = || text("f");
     let create = || Query::CreateFunction { function: function() };
@@ -265,6 +306,9 @@ fn orders_carried_out_or_not() {
     let cancel = || Query::CancelJob { handle: text("x") };
     renders(cancel(), Report::Done, "OK\r\n");
     renders(cancel(), Report::UnknownJob, "ERR UNKNOWN_JOB\r\n");
+    let retry = || Query::RetryJob { handle: text("x") };
+    renders(retry(), Report::Done, "OK\r\n");
+    renders(retry(), Report::UnknownJob, "ERR UNKNOWN_JOB\r\n");
     let drop = || Query::DropFunction { function: function() };
     renders(drop(), Report::Dropped(vec![]), "ERR function not found\r\n");
     let row = |dropped| DropRow { function: function(), dropped };

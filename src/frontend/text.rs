@@ -1,8 +1,8 @@
 //! Administrators' lines: what they ask, and the columns and words that answer. Byte for byte as gearmand 1.1.20, line
 //! ends included: lists end their lines with LF and finish with a dot, `OK` and errors end with CR LF, `version`,
 //! `verbose` and `getpid` with LF. Where we differ on purpose a comment says so.
-use crate::engine::report::{Counters, DropRow, FunctionRow, JobRow, WorkerRow};
-use crate::engine::{Compat, Query, Reply, Report};
+use crate::engine::report::{Counters, DeadRow, DropRow, FunctionRow, JobRow, WorkerRow};
+use crate::engine::{Compat, DeathReason, Query, Reply, Report};
 use bytes::Bytes;
 use std::fmt::Arguments;
 use std::io::Write;
@@ -94,7 +94,9 @@ fn command(frontend: &Frontend, words: &[&[u8]]) -> Incoming<'static> {
     } else if is("drop") {
         on_function("drop", argument, |function| Query::DropFunction { function })
     } else if is("cancel") && argument.len() >= 2 {
-        cancel(argument)
+        on_job(argument, |handle| Query::CancelJob { handle })
+    } else if is("retry") && argument.len() >= 2 {
+        on_job(argument, |handle| Query::RetryJob { handle })
     } else if is("version") {
         answer(format!("OK {}\n", frontend.version))
     } else if is("verbose") {
@@ -106,7 +108,7 @@ fn command(frontend: &Frontend, words: &[&[u8]]) -> Incoming<'static> {
     }
 }
 
-/// `show jobs`, `show unique jobs`, and ours: `show counters`. No words more, unlike after other commands.
+/// `show jobs`, `show unique jobs`, and ours: `show dead jobs`, `show counters`. No words more, unlike after other commands.
 fn show(argument: &[&[u8]]) -> Incoming<'static> {
     let is = |words: &[&str]| {
         argument.len() == words.len()
@@ -116,6 +118,8 @@ fn show(argument: &[&[u8]]) -> Incoming<'static> {
         Incoming::Query(Query::Jobs)
     } else if is(&["unique", "jobs"]) {
         Incoming::Query(Query::UniqueJobs)
+    } else if is(&["dead", "jobs"]) {
+        Incoming::Query(Query::DeadJobs)
     } else if is(&["counters"]) {
         Incoming::Query(Query::Counters)
     } else {
@@ -134,11 +138,11 @@ fn on_function(command: &str, argument: &[&[u8]], query: impl Fn(Bytes) -> Query
     }
 }
 
-/// `cancel job`. With fewer words `cancel` is an unknown command.
-fn cancel(argument: &[&[u8]]) -> Incoming<'static> {
+/// `cancel job`, and ours: `retry job`. With fewer words `cancel` is an unknown command.
+fn on_job(argument: &[&[u8]], query: impl Fn(Bytes) -> Query) -> Incoming<'static> {
     match argument {
         [word, handle] if word.eq_ignore_ascii_case(b"job") => {
-            Incoming::Query(Query::CancelJob { handle: Bytes::copy_from_slice(handle) })
+            Incoming::Query(query(Bytes::copy_from_slice(handle)))
         }
         _ => answer(UNKNOWN_ERROR),
     }
@@ -194,6 +198,7 @@ pub(super) fn render(frontend: &Frontend, query: &Query, report: &Report, out: &
             list(out, rows, |out, row| unique_job(frontend, out, row));
         }
         Report::Jobs(rows) => list(out, rows, |out, row| job(frontend, out, row)),
+        Report::DeadJobs(rows) => list(out, rows, |out, row| dead_job(frontend, out, row)),
         Report::Counters(counters) => render_counters(out, counters),
         Report::Done => out.extend_from_slice(OK.as_bytes()),
         Report::Dropped(rows) => render_dropped(out, rows),
@@ -252,6 +257,25 @@ fn unique_job(frontend: &Frontend, out: &mut Vec<u8>, row: &JobRow) {
         out.push(b'\t');
     }
     name(out, &row.unique, Blanks::Stay);
+    out.push(b'\n');
+}
+
+/// Handle, function, unique, lost attempts, how the last one was lost, when (in milliseconds since 1970), and the
+/// address and the id of the worker that had it.
+fn dead_job(frontend: &Frontend, out: &mut Vec<u8>, row: &DeadRow) {
+    out.extend_from_slice(&frontend.handle_prefix.handle(row.job));
+    out.push(b'\t');
+    name(out, &row.function, Blanks::Stay);
+    out.push(b'\t');
+    name(out, &row.unique, Blanks::Stay);
+    let reason = match row.reason {
+        DeathReason::WorkerGone => "worker_gone",
+        DeathReason::AbilityDropped => "ability_dropped",
+        DeathReason::TimedOut => "timed_out",
+    };
+    put(out, format_args!("\t{}\t{reason}\t{}\t{}\t", row.attempts, row.at.0, row.address.to_canonical()));
+    let id = until_nul(&row.worker);
+    name(out, if id.is_empty() { b"-" } else { id }, Blanks::Stay);
     out.push(b'\n');
 }
 

@@ -166,6 +166,7 @@ fn put_contents(id: JobId, rest: &[u8]) -> Option<StoredJob<'_>> {
         0 => (None, rest),
         1 => death(DeathReason::WorkerGone, rest)?,
         2 => death(DeathReason::AbilityDropped, rest)?,
+        3 => death(DeathReason::TimedOut, rest)?,
         _ => return None,
     };
     let epoch = u64::from_le_bytes(*epoch);

@@ -2,8 +2,9 @@
 //! knows nothing of shards, messages and queues: what is sent takes effect at some moment between being handed in and
 //! being answered, or the next time that all is quiet, and only what follows from that is asserted.
 //!
-//! `job.rs` and `peer.rs` hold what is known; `reply.rs`, `submit.rs`, `grab.rs`, `work.rs`, `sleep.rs`, `report.rs`
-//! and `order.rs` keep it and assert one chapter each; `quiet.rs` asserts what must be true when nothing is under way.
+//! `job.rs` and `peer.rs` hold what is known; `reply.rs`, `submit.rs`, `grab.rs`, `work.rs`, `sleep.rs`, `report.rs`,
+//! `order.rs` and `durable.rs` keep it and assert one chapter each; `quiet.rs` asserts what must be true when nothing is under way.
+mod durable;
 mod grab;
 mod job;
 mod order;
@@ -87,6 +88,20 @@ struct FunctionModel {
     confused: Moment,
 }
 
+impl FunctionModel {
+    /// Nobody has used it, and its limits are those of the start.
+    fn fresh(at: Moment) -> FunctionModel {
+        FunctionModel {
+            exists: Some(false),
+            used: at,
+            limits: Some(([0; 3], at)),
+            limits_ever: Vec::new(),
+            orders: 0,
+            confused: at,
+        }
+    }
+}
+
 /// What was seen at the edges and is counted by the job server, too.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tally {
@@ -101,6 +116,8 @@ struct Tally {
     /// Notes of time-outs and of attempts used up.
     timed_out: u64,
     out_of_attempts: u64,
+    /// ERRORs of a failing store.
+    unstored: u64,
     /// ERRORs for full queues, too many bytes, too many registrations, results of no job.
     queue_full: u64,
     queued_bytes: u64,
@@ -150,22 +167,25 @@ pub(crate) struct Auditor {
     tally: Tally,
     /// Cancel orders that may not have ended a job: it ran, or had ended, or was cancelled twice.
     odd_cancels: u64,
+    shards: u16,
+    /// Jobs that the store had at some time.
+    ever_kept: BTreeSet<JobId>,
+    /// When a batch of the store failed last.
+    failed_at: Moment,
+    /// Submissions refused because of that, and when they were told. Their jobs may have had other friends.
+    unstored: BTreeMap<SubId, Moment>,
+    /// Dead jobs that were dropped.
+    dropped: BTreeSet<JobId>,
+    /// Jobs that were known before the last start.
+    jobs_before: usize,
     coverage: RefCell<Coverage>,
 }
 
 impl Auditor {
-    pub(crate) fn new(policy: Policy, names: Vec<Bytes>, now: Now) -> Auditor {
-        let fresh = FunctionModel {
-            exists: Some(false),
-            used: 0,
-            limits: Some(([0; 3], 0)),
-            limits_ever: Vec::new(),
-            orders: 0,
-            confused: 0,
-        };
+    pub(crate) fn new(policy: Policy, names: Vec<Bytes>, shards: u16, now: Now) -> Auditor {
         Auditor {
             policy,
-            functions: vec![fresh; names.len()],
+            functions: vec![FunctionModel::fresh(0); names.len()],
             names,
             now,
             moment: 0,
@@ -189,6 +209,12 @@ impl Auditor {
             woken: Vec::new(),
             tally: Tally::default(),
             odd_cancels: 0,
+            shards,
+            ever_kept: BTreeSet::new(),
+            failed_at: 0,
+            unstored: BTreeMap::new(),
+            dropped: BTreeSet::new(),
+            jobs_before: 0,
             coverage: RefCell::default(),
         }
     }
@@ -317,6 +343,8 @@ impl Auditor {
                 self.tally.out_of_attempts += 1;
                 self.out_of_attempts(*job);
             }
+            Output::Note(Note::DeadJobDropped { job, .. }) => self.dead_dropped(*job),
+            Output::Store(_) => {}
         }
     }
 

@@ -7,12 +7,16 @@
 #[allow(dead_code)]
 #[path = "../support/cluster.rs"]
 mod cluster;
+#[allow(dead_code)]
+#[path = "../support/kept.rs"]
+mod kept;
 
 mod act;
 mod auditor;
 mod directed;
 mod planted;
 mod random;
+mod store;
 mod swarm;
 mod trace;
 mod workload;

@@ -1,4 +1,4 @@
-//! Ten deliberate bugs, one at a time: the simulation must see each of them, or it proves nothing.
+//! Fourteen deliberate bugs, one at a time: the simulation must see each of them, or it proves nothing.
 use crate::runner::{Run, run_one};
 use ringgear::engine::Planted;
 

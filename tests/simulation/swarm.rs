@@ -21,6 +21,10 @@ pub(crate) struct Weights {
     pub(crate) close: u32,
     pub(crate) finish: u32,
     pub(crate) set_clock: u32,
+    /// Of the store: a batch, an answer. And the power goes.
+    pub(crate) commit: u32,
+    pub(crate) answer: u32,
+    pub(crate) restart: u32,
 }
 
 /// How clients submit.
@@ -94,6 +98,8 @@ pub(crate) struct Mix {
     pub(crate) habits: Habits,
     /// Per mille of an admin's acts: orders that change something.
     pub(crate) orders: u32,
+    /// Per mille of the store's batches.
+    pub(crate) store_fails: u32,
 }
 
 impl Mix {
@@ -111,6 +117,7 @@ impl Mix {
             submitting: submitting(random),
             habits: habits(random),
             orders: *random.pick(&[0, 50, 300]),
+            store_fails: *random.pick(&[0, 0, 0, 50, 400]),
         }
     }
 }
@@ -138,6 +145,8 @@ fn policy(random: &mut Random, planted: Option<Planted>) -> Policy {
         queued_bytes: *random.pick(&[3000, u64::MAX, u64::MAX, u64::MAX]),
         finished_memory: *random.pick(&[0, 1, 2, 16, 16, 16]),
         note_accepted: random.chance(200),
+        store: random.chance(400),
+        dead_jobs: *random.pick(&[0, 1, 4, 10_000, 10_000]),
         planted,
         ..Policy::new(prefix)
     }
@@ -169,6 +178,9 @@ fn weights(random: &mut Random, shards: u16) -> Weights {
         close: *random.pick(&[0, 1, 4, 12]),
         finish: *random.pick(&[0, 0, 1, 4]),
         set_clock: *random.pick(&[0, 0, 0, 2]),
+        commit: *random.pick(&[5, 30, 200]),
+        answer: *random.pick(&[5, 30, 200]),
+        restart: *random.pick(&[0, 1, 1, 4]),
     }
 }
 

@@ -92,6 +92,7 @@ impl Trace {
             Output::Pause(session) => format!("{} is paused", trace.called(*session)),
             Output::Resume(session) => format!("{} is resumed", trace.called(*session)),
             Output::Note(note) => format!("log: {note:?}"),
+            Output::Store(op) => format!("for the store: {op:?}"),
         });
     }
 

@@ -1,15 +1,17 @@
 //! A job server of several shards in pretend time, and everybody who uses it. Each step does one thing that could
 //! happen next, as the generator says; nothing else is random, so a seed gives the same world again.
+mod durable;
 mod finale;
 
 use crate::act::{Act, Shown};
 use crate::auditor::{Auditor, Coverage};
 use crate::cluster::{Cluster, Seen};
 use crate::random::Random;
+use crate::store::Store;
 use crate::swarm::Mix;
 use crate::trace::Trace;
 use crate::workload::{Actor, Common};
-use ringgear::engine::{CloseReason, Epoch, Planted, Query, SessionId, ShardId};
+use ringgear::engine::{CloseReason, Epoch, Planted, Query, Reply, SessionId, ShardId};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -29,6 +31,7 @@ pub(crate) struct World {
     random: Random,
     mix: Mix,
     cluster: Cluster,
+    store: Store,
     auditor: Auditor,
     trace: Trace,
     actors: Vec<Actor>,
@@ -48,11 +51,12 @@ impl World {
         let mix = Mix::draw(&mut random, planted);
         let capacity = mix.capacity;
         let cluster = Cluster::new(mix.shards, mix.policy.clone()).with_capacity(capacity).watched();
-        let auditor = Auditor::new(mix.policy.clone(), mix.functions.clone(), cluster.now());
+        let auditor = Auditor::new(mix.policy.clone(), mix.functions.clone(), mix.shards, cluster.now());
         let mut world = World {
             random,
             mix,
             cluster,
+            store: Store::default(),
             auditor,
             trace: Trace::new(readable),
             actors: Vec::new(),
@@ -63,8 +67,7 @@ impl World {
             touched: ShardId(0),
         };
         let observer = world.connect(ShardId(0), "o".into());
-        assert_eq!(observer, world.observer, "the first session of all");
-        world.auditor.set_observer(observer);
+        world.set_observer(observer);
         world.populate();
         world
     }
@@ -93,14 +96,16 @@ impl World {
     pub(crate) fn describe(&self) -> String {
         let p = &self.mix.policy;
         format!(
-            "{} shards, channels of {}, {:?}, {:?}, round robin {}, attempts {:?}, {} functions",
+            "{} shards, channels of {}, {:?}, {:?}, round robin {}, attempts {:?}, {} functions, store {}, {} dead jobs",
             self.mix.shards,
             self.mix.capacity,
             p.compat,
             p.wakeup,
             p.round_robin,
             p.attempts,
-            self.mix.functions.len()
+            self.mix.functions.len(),
+            p.store,
+            p.dead_jobs
         )
     }
 
@@ -111,6 +116,7 @@ impl World {
         let pairs = self.cluster.pairs();
         let some = |there: bool, weight: u32| if there { weight } else { 0 };
         let actors = !self.actors.is_empty();
+        let (commits, answers) = self.store.has_work();
         let choice = self.random.weighted(&[
             some(actors, weights.act),
             some(!pairs.is_empty(), weights.deliver),
@@ -121,6 +127,9 @@ impl World {
             some(actors, weights.close),
             some(actors, weights.finish),
             weights.set_clock,
+            some(commits, weights.commit),
+            some(answers, weights.answer),
+            some(self.mix.policy.store, weights.restart),
         ]);
         match choice {
             Some(0) => self.somebody_acts(),
@@ -145,6 +154,9 @@ impl World {
                 // It reads what is left when the engine closes it.
             }
             Some(8) => self.clock_is_set(),
+            Some(9) => self.store_commits(),
+            Some(10) => self.store_answers(),
+            Some(11) => self.restart(),
             _ => {}
         }
         self.look_around();
@@ -280,6 +292,9 @@ impl World {
                 }
             }
         }
+        for (shard, asked) in self.cluster.to_store() {
+            self.store.ask(shard, asked);
+        }
         let closed = |actor: &&Actor| self.cluster.is_closed(actor.session);
         let closed: Vec<SessionId> = self.actors.iter().filter(closed).map(|actor| actor.session).collect();
         for session in closed {
@@ -297,7 +312,7 @@ impl World {
             let bounded = bytes <= most || engine.congested();
             assert!(bounded, "[a full outbox stops the reading of sockets] shard {}: {bytes} bytes", shard.0);
         }
-        if self.cluster.pairs().is_empty() {
+        if self.cluster.pairs().is_empty() && self.store.is_idle() {
             assert!(self.cluster.is_quiet(), "[nobody is held back for ever] nothing is under way");
             self.auditor.quiet(false);
         }
@@ -308,14 +323,14 @@ impl World {
     fn run_until_quiet(&mut self) {
         loop {
             let pairs = self.cluster.pairs();
-            if pairs.is_empty() {
+            if pairs.is_empty() && !self.store_works() {
                 return;
             }
             pairs.into_iter().for_each(|(from, to)| self.deliver(from, to));
         }
     }
 
-    /// Delivers everything and does whatever is due, on all shards.
+    /// Delivers everything, has the store do all it can, and does whatever is due, on all shards.
     fn settle(&mut self) {
         self.run_until_quiet();
         for shard in self.cluster.topology().all() {
@@ -333,33 +348,35 @@ impl World {
     /// Everything is exact now; some of it is asked for.
     fn settle_and_ask(&mut self) {
         self.settle();
-        self.observe(Query::Jobs);
+        let retry = self.random.chance(300);
+        self.compare_store(retry);
         let handle = self.common.some_handle(&mut self.random);
         self.observe_by(Act::GetStatus(handle));
         let function = self.random.pick(&self.mix.functions).clone();
         match self.random.below(6) {
-            0 => self.observe(Query::Status),
-            1 => self.observe(Query::Workers),
-            2 => self.observe(Query::Counters),
+            0 => drop(self.observe(Query::Status)),
+            1 => drop(self.observe(Query::Workers)),
+            2 => drop(self.observe(Query::Counters)),
             3 => {
                 self.observe(Query::DropFunction { function });
                 self.observe(Query::Status);
             }
             _ => {
                 let unique = format!("u{}", self.random.below(self.mix.submitting.pool));
-                self.observe_by(Act::GetStatusUnique(unique.into()));
+                drop(self.observe_by(Act::GetStatusUnique(unique.into())));
             }
         }
     }
 
-    fn observe(&mut self, query: Query) {
-        self.observe_by(Act::Query(query));
+    fn observe(&mut self, query: Query) -> Vec<Reply> {
+        self.observe_by(Act::Query(query))
     }
 
-    fn observe_by(&mut self, act: Act) {
+    fn observe_by(&mut self, act: Act) -> Vec<Reply> {
         self.perform(self.observer, act);
         self.run_until_quiet();
-        self.cluster.replies(self.observer);
+        let replies = self.cluster.replies(self.observer);
         self.auditor.quiet(true);
+        replies
     }
 }

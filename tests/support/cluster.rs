@@ -1,9 +1,10 @@
 //! Several engines in one process and in pretend time: a job server without sockets, threads and clocks.
 //! Only carries things: what is sent, and in which order messages arrive, is decided by whoever holds the cluster.
+use super::kept::Kept;
 use bytes::Bytes;
 use ringgear::engine::{
-    CloseReason, Engine, Epoch, Input, Instant, Message, Note, Now, Output, Peer, Policy, Query, Reply,
-    SessionId, ShardId, Topology,
+    CloseReason, Engine, Epoch, Input, Instant, JobId, Message, NotRestored, Note, Now, Output, Peer, Policy,
+    Query, Reply, SessionId, ShardId, StoreOp, StoreSeq, Topology,
 };
 use ringgear::protocol::{Decoder, Request};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -51,6 +52,14 @@ pub(crate) enum Seen {
     Output(Output),
 }
 
+/// What a shard wants of the store.
+#[derive(Clone, Debug)]
+pub(crate) enum ToStore {
+    /// The job as it was when this was asked; none if it had ended by then.
+    Put(StoreSeq, Option<Kept>),
+    Done(JobId),
+}
+
 /// The channel from one shard to another.
 #[derive(Debug, Default)]
 struct Channel(VecDeque<Message>);
@@ -59,6 +68,7 @@ struct Channel(VecDeque<Message>);
 #[derive(Debug)]
 pub(crate) struct Cluster {
     topology: Topology,
+    policy: Arc<Policy>,
     engines: Vec<Engine>,
     /// Row per sender, column per receiver.
     channels: Vec<Vec<Channel>>,
@@ -75,6 +85,10 @@ pub(crate) struct Cluster {
     vacant: Vec<Vec<(u32, u32)>>,
     /// Per shard: places ever used.
     places: Vec<u32>,
+    /// The generation of a place that was never used.
+    generation: u32,
+    /// In order, shard by shard.
+    to_store: Vec<(ShardId, ToStore)>,
     /// Gives each connection another descriptor, as if none were ever closed.
     descriptor: u32,
     notes: Vec<(ShardId, Note)>,
@@ -90,8 +104,9 @@ impl Cluster {
         let n = usize::from(shards);
         Cluster {
             topology,
-            engines: topology.all().map(|shard| Engine::new(shard, topology, Arc::clone(&policy))).collect(),
-            channels: (0..n).map(|_| (0..n).map(|_| Channel::default()).collect()).collect(),
+            engines: engines(topology, &policy),
+            policy,
+            channels: channels(n),
             capacity: usize::MAX,
             instant: Instant(0),
             epoch_start: i128::from(EPOCH_START) * NANOS_PER_MILLI,
@@ -99,6 +114,8 @@ impl Cluster {
             holding: BTreeSet::new(),
             vacant: vec![Vec::new(); n],
             places: vec![0; n],
+            generation: 1,
+            to_store: Vec::new(),
             descriptor: 10,
             notes: Vec::new(),
             seen: None,
@@ -121,6 +138,49 @@ impl Cluster {
     /// Takes what was seen.
     pub(crate) fn seen(&mut self) -> Vec<Seen> {
         self.seen.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Everything but the time is lost, and the job server starts again with so many shards. No session of before has
+    /// the name of a later one.
+    pub(crate) fn restart(&mut self, shards: u16) {
+        let n = usize::from(shards);
+        self.topology = Topology::new(shards);
+        self.engines = engines(self.topology, &self.policy);
+        self.channels = channels(n);
+        self.connections.clear();
+        self.holding.clear();
+        (self.vacant, self.places) = (vec![Vec::new(); n], vec![0; n]);
+        self.generation += 1 << 20;
+        self.to_store.clear();
+        self.notes.clear();
+        if let Some(seen) = &mut self.seen {
+            seen.clear();
+        }
+    }
+
+    /// A job that the store has kept is handed to its owner.
+    pub(crate) fn restore(&mut self, job: &Kept) -> Result<(), NotRestored> {
+        let now = self.now();
+        let owner = self.topology.owner(job.id.slot());
+        let restored = self.engines[owner.index()].restore(now, &job.stored());
+        self.collect(owner);
+        restored
+    }
+
+    /// No shard gives a job a lower sequence from now on.
+    pub(crate) fn sequence_at_least(&mut self, sequence: u64) {
+        self.engines.iter_mut().for_each(|engine| engine.sequence_at_least(sequence));
+    }
+
+    /// Takes what shards want stored.
+    pub(crate) fn to_store(&mut self) -> Vec<(ShardId, ToStore)> {
+        std::mem::take(&mut self.to_store)
+    }
+
+    /// The store answers a shard: it has kept what was asked for up to here, or it has not.
+    pub(crate) fn store_answers(&mut self, shard: ShardId, upto: StoreSeq, kept: bool) {
+        let input = if kept { Input::Stored(upto) } else { Input::StoreFailed(upto) };
+        self.event(shard, input);
     }
 
     pub(crate) fn topology(&self) -> Topology {
@@ -173,7 +233,7 @@ impl Cluster {
             Some((index, generation)) => (index, generation + 1),
             None => {
                 self.places[shard.index()] += 1;
-                (self.places[shard.index()] - 1, 1)
+                (self.places[shard.index()] - 1, self.generation)
             }
         };
         let session = SessionId::new(shard, index, generation);
@@ -412,6 +472,7 @@ impl Cluster {
     fn carry_out(&mut self, shard: ShardId, output: Output) {
         let (session, known) = match &output {
             Output::Note(note) => return self.notes.push((shard, note.clone())),
+            Output::Store(op) => return self.store(shard, *op),
             Output::Reply(session, _)
             | Output::Close(session)
             | Output::Pause(session)
@@ -436,8 +497,18 @@ impl Cluster {
                 connection.held.clear();
                 self.holding.remove(&session);
             }
-            Output::Note(_) => unreachable!("handled above"),
+            Output::Note(_) | Output::Store(_) => unreachable!("handled above"),
         }
+    }
+
+    fn store(&mut self, shard: ShardId, op: StoreOp) {
+        let asked = match op {
+            StoreOp::Put { seq, id } => {
+                ToStore::Put(seq, self.engines[shard.index()].stored_job(id).map(|job| Kept::of(&job)))
+            }
+            StoreOp::Done { id } => ToStore::Done(id),
+        };
+        self.to_store.push((shard, asked));
     }
 
     /// Hands in what sessions of a shard have sent and may be read now.
@@ -454,6 +525,14 @@ impl Cluster {
             self.hand_in(session, what);
         }
     }
+}
+
+fn engines(topology: Topology, policy: &Arc<Policy>) -> Vec<Engine> {
+    topology.all().map(|shard| Engine::new(shard, topology, Arc::clone(policy))).collect()
+}
+
+fn channels(shards: usize) -> Vec<Vec<Channel>> {
+    (0..shards).map(|_| (0..shards).map(|_| Channel::default()).collect()).collect()
 }
 
 /// Who sent this.

@@ -7,4 +7,7 @@ pub(crate) mod cluster;
 pub(crate) mod gearmand;
 
 #[allow(dead_code)]
+pub(crate) mod kept;
+
+#[allow(dead_code)]
 pub(crate) mod server;

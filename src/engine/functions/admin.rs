@@ -22,12 +22,14 @@ impl Functions {
         let report = match query {
             Query::Status | Query::PriorityStatus => self.report_functions(),
             Query::Jobs | Query::UniqueJobs => self.report_jobs(),
+            Query::DeadJobs => self.report_dead(),
             Query::Counters => Report::Counters(Box::new(out.counters.clone())),
             Query::UniqueStatus { unique } => Report::UniqueStatus(self.unique_status(unique)),
             Query::MaxQueue { function, limits } => self.max_queue(function, *limits),
             Query::CreateFunction { function } => self.create_function(function, out),
             Query::DropFunction { function } => self.drop_function(function, exact),
             Query::CancelJob { handle } => self.cancel_job(handle, out),
+            Query::RetryJob { handle } => self.retry_job(handle, out),
             Query::Workers => unreachable!("sessions report on workers"),
         };
         self.tell(from, ToSessions::Answer { to: from, place, report: Box::new(report) }, out);
@@ -44,7 +46,8 @@ impl Functions {
     }
 
     fn report_jobs(&self) -> Report {
-        let rows = self.jobs.iter().map(|(ix, job)| JobRow {
+        let living = self.jobs.iter().filter(|(_, job)| job.state() != JobState::Dead);
+        let rows = living.map(|(ix, job)| JobRow {
             job: job.id,
             unique: self.unique_of(ix),
             retries: job.retries,
@@ -120,6 +123,8 @@ impl Functions {
         self.tell_clients(ix, Work::Fail, out);
         if self.jobs.get(ix).state() == JobState::Running {
             self.forget_clients(ix);
+            // It is not to come back, though it runs on.
+            self.unstore(ix, out);
             // A later submission with the same unique makes a new job.
             self.unfile(ix);
             self.jobs.get_mut(ix).cancel();
@@ -130,7 +135,7 @@ impl Functions {
     }
 
     /// The clients of a job have heard the last of it.
-    fn forget_clients(&mut self, ix: JobIx) {
+    pub(super) fn forget_clients(&mut self, ix: JobIx) {
         let clients: Vec<PartyIx> = self.jobs.get(ix).clients().collect();
         self.jobs.get_mut(ix).detach_all();
         for client in clients {

@@ -6,10 +6,12 @@
 use super::job::{FunctionIx, JobIx, JobState};
 use super::party::{PartyIx, Registration, Sleep, Sleeper};
 use super::{Functions, priorities};
-use crate::message::{Assignment, Candidate, Place, ToSessions};
+use crate::message::{Assignment, Candidate, Place, ToSessions, WorkerName};
 use crate::outbox::Outbox;
+use crate::persist::DeathReason;
 use crate::policy::{Planted, Wakeup};
 use crate::slot::SessionId;
+use alloc::boxed::Box;
 use bytes::Bytes;
 use core::time::Duration;
 use ringgear_protocol::{GrabKind, Priority};
@@ -50,12 +52,17 @@ impl Functions {
         }
     }
 
+    pub(super) fn introduce(&mut self, worker: SessionId, name: Box<WorkerName>) {
+        let ix = self.parties.find_or_create(worker);
+        self.parties.get_mut(ix).name = Some(name);
+    }
+
     pub(super) fn cant_do(&mut self, worker: SessionId, name: &[u8], out: &mut Outbox) {
         let found = self.parties.find(worker).zip(self.functions.find(name));
         let Some((ix, function)) = found else { return };
         let Some(registration) = self.parties.deregister(ix, function) else { return };
         self.functions.get_mut(function).workers -= registration.count;
-        self.give_back(ix, Some(function), out);
+        self.give_back(ix, Some(function), DeathReason::AbilityDropped, out);
         if matches!(self.parties.get(ix).sleep, Sleep::Woken(_)) {
             self.wake_another(function, out);
         }
@@ -63,7 +70,7 @@ impl Functions {
 
     pub(super) fn reset_abilities(&mut self, worker: SessionId, out: &mut Outbox) {
         if let Some(ix) = self.parties.find(worker) {
-            self.drop_registrations(ix, out);
+            self.drop_registrations(ix, DeathReason::AbilityDropped, out);
         }
     }
 

@@ -11,6 +11,8 @@ impl Functions {
         self.check_jobs();
         self.check_functions();
         self.check_parties();
+        self.check_puts();
+        self.check_dead();
     }
 
     fn check_jobs(&self) {
@@ -30,6 +32,10 @@ impl Functions {
             let wanted = job.background() || job.clients().next().is_some();
             assert_eq!(job.ignored(), !wanted, "exactly a job that nobody wants is ignored: {:?}", job.id);
             assert!(!job.cancelled() || job.state() == JobState::Running && !job.filed());
+            assert_eq!(job.death().is_some(), job.state() == JobState::Dead, "exactly the dead have a death");
+            let dead = job.state() == JobState::Dead;
+            assert!(!dead || job.background() && !job.filed() && job.clients().next().is_none());
+            assert!(job.state() != JobState::Storing || job.background() && self.policy.store);
             if job.filed() {
                 let hash = self.key_hash(ix).expect("a filed job has a key");
                 assert_eq!(self.uniques.find(hash, |other| other == ix), Some(ix), "a filed job is found");
@@ -47,6 +53,7 @@ impl Functions {
         for (_, job) in self.jobs.iter() {
             match job.state() {
                 JobState::Running => *running.entry(job.function).or_insert(0) += 1,
+                JobState::Dead => {}
                 _ => *queued.entry(job.function).or_insert(0) += 1,
             }
         }

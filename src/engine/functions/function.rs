@@ -19,9 +19,11 @@ pub(crate) struct Function {
     pub(crate) slot: Slot,
     /// By priority.
     pub(crate) queues: [Queue; 3],
-    /// Jobs that wait for their time, by priority.
-    pub(crate) scheduled: [u32; 3],
+    /// Jobs that wait outside the queues, for their time or for the store, by priority.
+    pub(crate) aside: [u32; 3],
     pub(crate) running: u32,
+    /// Dead jobs: they keep the function, and count for nothing else.
+    pub(crate) dead: u32,
     /// `maxqueue` by priority; 0 is none.
     pub(crate) limits: [u32; 3],
     /// Registrations.
@@ -37,17 +39,18 @@ impl Function {
             slot: Slot::of(&name),
             name,
             queues: [Queue::default(); 3],
-            scheduled: [0; 3],
+            aside: [0; 3],
             running: 0,
+            dead: 0,
             limits: [0; 3],
             workers: 0,
             sleepers: VecDeque::new(),
         }
     }
 
-    /// Jobs, queued by priority, scheduled ones included.
+    /// Jobs, queued by priority, those that wait outside the queues included.
     pub(crate) fn queued(&self) -> [u32; 3] {
-        [0, 1, 2].map(|p| self.queues[p].len() + self.scheduled[p])
+        [0, 1, 2].map(|p| self.queues[p].len() + self.aside[p])
     }
 
     /// Jobs, queued and running.
@@ -64,7 +67,7 @@ impl Function {
 
     /// Whether `drop function` must leave it.
     pub(crate) fn in_use(&self) -> bool {
-        self.workers > 0 || self.total() > 0
+        self.workers > 0 || self.total() > 0 || self.dead > 0
     }
 }
 
@@ -116,6 +119,11 @@ impl FunctionTable {
         if self.count() >= self.most as usize {
             return None;
         }
+        Some(self.create(name))
+    }
+
+    /// A function of a name that none has, whatever the limit.
+    pub(crate) fn create(&mut self, name: &[u8]) -> FunctionIx {
         let function = Some(Function::new(Bytes::copy_from_slice(name)));
         let ix = match self.vacant.pop() {
             Some(ix) => {
@@ -132,7 +140,7 @@ impl FunctionTable {
         let FunctionTable { names, functions, hasher, .. } = self;
         let name_of = |&ix: &u32| functions[ix as usize].as_ref().map_or(&[][..], |f| &f.name[..]);
         names.insert_unique(hasher.hash_one(name), ix, |ix| hasher.hash_one(name_of(ix)));
-        Some(FunctionIx(ix))
+        FunctionIx(ix)
     }
 
     /// Forgets a function that is not in use.

@@ -1,9 +1,12 @@
 //! One job: what it is, where it stands, and the only moves it may make. Tables of jobs are in `jobs.rs`.
 use super::party::PartyIx;
+use crate::persist::{DeathReason, StoreSeq};
 use crate::slot::JobId;
 use crate::time::{Epoch, Instant};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use bytes::Bytes;
+use core::net::IpAddr;
 use ringgear_protocol::Priority;
 
 /// A place in the table of jobs. Reused; a [`JobId`] is not.
@@ -17,12 +20,16 @@ pub(crate) struct FunctionIx(pub(crate) u32);
 /// Where a job stands. A job that ends leaves the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum JobState {
+    /// Waits for the store to keep it, outside the queues; it may be joined, but is not yet answered.
+    Storing,
     /// Waits for its time, outside the queues.
     Scheduled,
     /// Stands in the queue of its priority.
     Queued,
     /// Is held by a worker.
     Running,
+    /// Has run out of attempts; is kept to be looked at and put back. See `dead.rs`.
+    Dead,
 }
 
 /// A job. Kept small: a million of them may wait (56 bytes and the body).
@@ -34,9 +41,11 @@ pub(crate) struct Job {
     /// What few jobs have.
     pub(crate) extra: Option<Box<Extra>>,
     pub(crate) function: FunctionIx,
-    /// While `Queued`: the job behind it in the queue. Kept by `queue.rs`.
+    /// While `Queued` or `Dead`: the job behind it in the queue. Kept by `queue.rs`. While `Storing`: half of what it
+    /// waits for.
     pub(crate) next: Option32,
-    /// While `Queued`: the job before it in the queue. While `Running`: the worker that holds it.
+    /// While `Queued` or `Dead`: the job before it in the queue. While `Running`: the worker that holds it. While
+    /// `Storing`: the other half of what it waits for.
     link: Option32,
     /// When it was accepted, in milliseconds of the engine's clock; wraps after 49 days.
     pub(crate) accepted_ms: u32,
@@ -59,9 +68,24 @@ pub(crate) struct Extra {
     pub(crate) reducer: Option<Box<[u8]>>,
     /// When the holder has had enough time; also in `timers.rs`.
     pub(crate) deadline: Option<Instant>,
+    /// The put that submissions wait for which joined a job that was not stored; see [`Job::pending`].
+    pub(crate) pending: Option<StoreSeq>,
+    /// `Dead` jobs have it, and no others.
+    pub(crate) death: Option<Box<Death>>,
     /// From the last WORK_STATUS of this attempt.
     pub(crate) numerator: u32,
     pub(crate) denominator: u32,
+}
+
+/// How a job ran out of attempts.
+#[derive(Clone, Debug)]
+pub(crate) struct Death {
+    pub(crate) reason: DeathReason,
+    pub(crate) at: Epoch,
+    /// Of the last worker.
+    pub(crate) address: IpAddr,
+    /// What the last worker called itself; empty if nothing.
+    pub(crate) worker: Bytes,
 }
 
 /// `Option<u32>` in four bytes; the largest number is not used.
@@ -124,9 +148,18 @@ impl Job {
     /// Makes a move; every other one is a bug of ours. `holder` is the worker that gets the job.
     pub(crate) fn go(&mut self, to: JobState, holder: Option<PartyIx>) {
         use JobState::*;
-        let legal = matches!((self.state, to), (Queued, Scheduled | Running) | (Scheduled | Running, Queued));
+        let legal = matches!(
+            (self.state, to),
+            (Queued, Scheduled | Running | Storing)
+                | (Scheduled | Running | Dead, Queued)
+                | (Storing, Queued | Scheduled | Dead)
+                | (Running, Dead)
+        );
         assert!(legal, "job {:?} cannot go from {:?} to {to:?}", self.id, self.state);
         assert!(holder.is_some() == (to == Running), "a job has a holder exactly while it runs");
+        if self.state == Storing {
+            self.next = Option32::NONE;
+        }
         self.state = to;
         self.link = holder.map_or(Option32::NONE, |party| Option32::some(party.0));
     }
@@ -135,14 +168,55 @@ impl Job {
         if self.state == JobState::Running { self.link.get().map(PartyIx) } else { None }
     }
 
+    /// The put that submissions of this job wait for.
+    pub(crate) fn pending(&self) -> Option<StoreSeq> {
+        if self.state == JobState::Storing {
+            let halves = (u64::from(self.next.0), u64::from(self.link.0));
+            return Some(StoreSeq(halves.0 << 32 | halves.1));
+        }
+        self.extra.as_ref().and_then(|extra| extra.pending)
+    }
+
+    /// Submissions of this job wait for a put from now on. What does so while `Storing` ends with that state.
+    pub(crate) fn set_pending(&mut self, seq: Option<StoreSeq>) {
+        match seq {
+            Some(StoreSeq(seq)) if self.state == JobState::Storing => {
+                (self.next, self.link) = (Option32((seq >> 32) as u32), Option32(seq as u32));
+            }
+            Some(_) => self.extra().pending = seq,
+            None => {
+                if let Some(extra) = self.extra.as_mut() {
+                    extra.pending = None;
+                }
+            }
+        }
+    }
+
+    pub(crate) fn death(&self) -> Option<&Death> {
+        self.extra.as_ref().and_then(|extra| extra.death.as_deref())
+    }
+
+    pub(crate) fn epoch(&self) -> Option<Epoch> {
+        self.extra.as_ref().and_then(|extra| extra.epoch)
+    }
+
+    pub(crate) fn reducer(&self) -> Option<&[u8]> {
+        self.extra.as_ref().and_then(|extra| extra.reducer.as_deref())
+    }
+
+    /// Whether it stands in a queue of jobs.
+    fn listed(&self) -> bool {
+        matches!(self.state, JobState::Queued | JobState::Dead)
+    }
+
     /// The job before this one in their queue.
     pub(crate) fn previous(&self) -> Option32 {
-        assert!(self.state == JobState::Queued);
+        assert!(self.listed());
         self.link
     }
 
     pub(crate) fn set_previous(&mut self, previous: Option32) {
-        assert!(self.state == JobState::Queued);
+        assert!(self.listed());
         self.link = previous;
     }
 
@@ -166,6 +240,14 @@ impl Job {
     pub(crate) fn join_background(&mut self) {
         self.put(BACKGROUND, true);
         self.put(IGNORED, false);
+    }
+
+    /// The store could not keep it, so nobody wants it but attached clients.
+    pub(crate) fn leave_background(&mut self) {
+        self.put(BACKGROUND, false);
+        if self.first_client == Option32::NONE {
+            self.put(IGNORED, true);
+        }
     }
 
     pub(crate) fn ignored(&self) -> bool {

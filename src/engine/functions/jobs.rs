@@ -2,7 +2,7 @@
 use super::job::{Job, JobIx};
 use crate::slot::JobId;
 use alloc::boxed::Box;
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use hashbrown::HashMap;
 
@@ -46,6 +46,8 @@ pub(crate) struct Jobs {
     /// Numbers of segments that were given back.
     vacant: BTreeSet<u32>,
     pages: HashMap<u64, Page, foldhash::fast::FixedState>,
+    /// Jobs whose sequence another job has: restored ones, of a server that had another number of shards.
+    doubles: BTreeMap<JobId, JobIx>,
     count: u64,
 }
 
@@ -55,9 +57,10 @@ impl Jobs {
         self.count
     }
 
-    /// Adds a job whose sequence is not in the table.
+    /// Adds a job whose number is not in the table.
     pub(crate) fn insert(&mut self, job: Job) -> JobIx {
-        let sequence = job.id.sequence();
+        let id = job.id;
+        let sequence = id.sequence();
         let number = match self.open.first() {
             Some(&number) => number,
             None => self.add_segment(),
@@ -79,10 +82,15 @@ impl Jobs {
             .entry(sequence / PAGE)
             .or_insert_with(|| Page { at: Box::new([ABSENT; PAGE as usize]), used: 0 });
         let entry = &mut page.at[(sequence % PAGE) as usize];
-        assert!(*entry == ABSENT, "a sequence is given once");
-        *entry = ix;
-        page.used += 1;
         self.count += 1;
+        if *entry == ABSENT {
+            *entry = ix;
+            page.used += 1;
+        } else {
+            let first = JobIx(*entry);
+            let other = self.doubles.insert(id, JobIx(ix));
+            assert!(other.is_none() && self.get(first).id != id, "a number is given once");
+        }
         JobIx(ix)
     }
 
@@ -106,9 +114,12 @@ impl Jobs {
     /// Where a job stands, if it has not ended.
     pub(crate) fn find(&self, id: JobId) -> Option<JobIx> {
         let sequence = id.sequence();
-        let ix = self.pages.get(&(sequence / PAGE))?.at[(sequence % PAGE) as usize];
-        let found = (ix != ABSENT).then_some(JobIx(ix))?;
-        (self.get(found).id == id).then_some(found)
+        let entry = self.pages.get(&(sequence / PAGE)).map(|page| page.at[(sequence % PAGE) as usize]);
+        match entry {
+            Some(ix) if ix != ABSENT && self.get(JobIx(ix)).id == id => Some(JobIx(ix)),
+            _ if self.doubles.is_empty() => None,
+            _ => self.doubles.get(&id).copied(),
+        }
     }
 
     /// The job at a place that is known to be used.
@@ -148,7 +159,9 @@ impl Jobs {
             self.open.remove(&number);
             self.vacant.insert(number);
         }
-        self.forget_sequence(job.id.sequence());
+        if self.doubles.is_empty() || self.doubles.remove(&job.id).is_none() {
+            self.forget_sequence(job.id.sequence());
+        }
         self.count -= 1;
         job
     }
@@ -188,6 +201,25 @@ mod tests {
     fn job(sequence: u64) -> Job {
         let id = JobId::new(sequence, Slot::of(b"f"));
         Job::new(id, FunctionIx(0), Priority::Normal, true, 0, (*b"f\0\0").into(), Instant(0))
+    }
+
+    /// Shards count apart, so two jobs of a server with two shards may have one sequence; then there is one shard.
+    #[test]
+    fn two_jobs_may_have_one_sequence() {
+        let mut jobs = Jobs::default();
+        let ids = [&b"f"[..], b"g", b"h"].map(|function| JobId::new(7, Slot::of(function)));
+        let places = ids.map(|id| {
+            let mut job = job(7);
+            job.id = id;
+            jobs.insert(job)
+        });
+        assert_eq!(ids.map(|id| jobs.find(id)), places.map(Some));
+        jobs.remove(places[0]);
+        jobs.remove(places[2]);
+        assert_eq!(ids.map(|id| jobs.find(id)), [None, Some(places[1]), None]);
+        jobs.remove(places[1]);
+        assert_eq!(jobs.count(), 0);
+        assert!(jobs.pages.is_empty() && jobs.doubles.is_empty());
     }
 
     #[test]

@@ -2,14 +2,17 @@
 //! It turns a message into changes and answers; it knows sessions only by their ids.
 //!
 //! [`submit`] takes jobs in, [`assign`] gives them to workers and wakes these, [`work`] follows them to their end,
+//! [`persist`] has background jobs stored before they are answered, [`dead`] keeps those that are out of attempts,
 //! [`timers`] says what is due, [`admin`] answers administrators; [`check`] asserts that all of it fits together.
 mod admin;
 mod assign;
 mod check;
+mod dead;
 mod function;
 mod job;
 mod jobs;
 mod party;
+mod persist;
 mod queue;
 mod submit;
 mod timers;
@@ -18,6 +21,7 @@ mod work;
 
 use crate::message::{Message, ToFunctions, ToSessions};
 use crate::outbox::Outbox;
+use crate::persist::DeathReason;
 use crate::policy::Policy;
 use crate::slot::{SessionId, ShardId, Topology};
 use crate::time::{Epoch, Instant, Now};
@@ -29,6 +33,8 @@ use function::FunctionTable;
 use job::{FunctionIx, JobIx, JobState};
 use jobs::Jobs;
 use party::{Parties, PartyIx, Sleep};
+use persist::Puts;
+use queue::Queue;
 use ringgear_protocol::Priority;
 use timers::Timers;
 use unique::{KeyHash, KeyHasher, Uniques};
@@ -46,6 +52,10 @@ pub(crate) struct Functions {
     uniques: Uniques,
     keys: KeyHasher,
     timers: Timers,
+    /// What the store was asked for and has not answered.
+    puts: Puts,
+    /// Dead jobs, the one that died first at the head.
+    dead: Queue,
     /// The sequence of the next job.
     sequence: u64,
     /// The stamp of the next entry in a list of sleepers.
@@ -70,6 +80,8 @@ impl Functions {
             uniques: Uniques::new(),
             keys: KeyHasher::new(&policy),
             timers: Timers::default(),
+            puts: Puts::default(),
+            dead: Queue::default(),
             sequence: 1,
             stamp: NonZeroU64::MIN,
             jobs_bytes: 0,
@@ -82,6 +94,7 @@ impl Functions {
     pub(crate) fn handle(&mut self, message: ToFunctions, out: &mut Outbox) {
         match message {
             ToFunctions::Submit(submission) => self.submit(submission, out),
+            ToFunctions::Introduce { worker, name } => self.introduce(worker, name),
             ToFunctions::CanDo { worker, function, timeout_ms, turn, nap } => {
                 self.can_do(worker, &function, timeout_ms, turn, nap, out);
             }
@@ -109,9 +122,9 @@ impl Functions {
         out.send(to.shard(), Message::ToSessions(message));
     }
 
-    /// Jobs now.
+    /// Jobs now, without dead ones.
     pub(crate) fn count(&self) -> u64 {
-        self.jobs.count()
+        self.jobs.count() - u64::from(self.dead.len())
     }
 
     /// Length of the name of a job's function.
@@ -122,7 +135,7 @@ impl Functions {
     /// The session is gone: its jobs go back, the newest first; its attachments end.
     fn gone(&mut self, session: SessionId, out: &mut Outbox) {
         let Some(ix) = self.parties.find(session) else { return };
-        self.drop_registrations(ix, out);
+        self.drop_registrations(ix, DeathReason::WorkerGone, out);
         if self.policy.plants(crate::Planted::LeakedAttachment) && self.parties.get(ix).attached.live() > 0 {
             return;
         }
@@ -139,7 +152,7 @@ impl Functions {
     }
 
     /// All registrations of a party end; its jobs go back, the newest first.
-    fn drop_registrations(&mut self, ix: PartyIx, out: &mut Outbox) {
+    fn drop_registrations(&mut self, ix: PartyIx, reason: DeathReason, out: &mut Outbox) {
         let functions: Vec<FunctionIx> =
             self.parties.get(ix).registrations.iter().map(|r| r.function).collect();
         for &function in &functions {
@@ -149,7 +162,7 @@ impl Functions {
         }
         let woken = matches!(self.parties.get(ix).sleep, Sleep::Woken(_));
         self.parties.get_mut(ix).sleep = Sleep::Awake;
-        self.give_back(ix, None, out);
+        self.give_back(ix, None, reason, out);
         if woken {
             // It may have been the only one that was woken for a job.
             functions.into_iter().for_each(|function| self.wake_another(function, out));
@@ -157,13 +170,19 @@ impl Functions {
     }
 
     /// The jobs that a party holds go back, of one function or of all, the newest first.
-    fn give_back(&mut self, ix: PartyIx, of: Option<FunctionIx>, out: &mut Outbox) {
+    fn give_back(
+        &mut self,
+        ix: PartyIx,
+        of: Option<FunctionIx>,
+        reason: DeathReason,
+        out: &mut Outbox,
+    ) {
         let held: Vec<_> = self.parties.get(ix).held.ids().iter().rev().copied().collect();
         for id in held {
             let Some(job) = self.jobs.find(id) else { continue };
             let here = self.jobs.get(job);
             if here.holder() == Some(ix) && of.is_none_or(|function| function == here.function) {
-                self.requeue(job, out);
+                self.requeue(job, reason, out);
             }
         }
     }
@@ -182,21 +201,24 @@ impl Functions {
         self.functions.note_ready(function, priority);
     }
 
-    /// Ends a job, wherever it stands: it leaves queues, timers, indexes and counts. Nobody is told.
+    /// Ends a job for good, wherever it stands: it leaves queues, timers, indexes, counts and the store. Nobody is told.
     fn end(&mut self, ix: JobIx, out: &mut Outbox) {
         let (function, priority) = (self.jobs.get(ix).function, self.jobs.get(ix).priority());
         match self.jobs.get(ix).state() {
             JobState::Queued => self.unqueue(ix),
+            JobState::Storing => self.functions.get_mut(function).aside[priority as usize] -= 1,
             JobState::Scheduled => {
-                self.functions.get_mut(function).scheduled[priority as usize] -= 1;
+                self.functions.get_mut(function).aside[priority as usize] -= 1;
                 self.timers.unschedule(self.jobs.get(ix));
             }
             JobState::Running => {
                 let holder = self.stop(ix);
                 self.parties.get_mut(holder).held.leave();
             }
+            JobState::Dead => self.exhume(ix),
         }
         self.unfile(ix);
+        self.unstore(ix, out);
         let job = self.jobs.remove(ix);
         for client in job.clients() {
             self.parties.get_mut(client).attached.leave();
@@ -240,7 +262,7 @@ impl Functions {
     fn count_bytes(&mut self, change: i64, out: &mut Outbox) {
         self.jobs_bytes = self.jobs_bytes.saturating_add_signed(change);
         out.counters.jobs_bytes = self.jobs_bytes;
-        out.counters.jobs = self.jobs.count();
+        self.recount(out);
         if self.policy.queued_bytes == u64::MAX || self.topology.shards() == 1 {
             return;
         }
@@ -252,6 +274,21 @@ impl Functions {
                 out.send(to, Message::ToFunctions(ToFunctions::JobsBytes { shard, bytes }));
             }
         }
+    }
+
+    fn recount(&self, out: &mut Outbox) {
+        out.counters.jobs = self.count();
+        out.counters.dead_jobs = u64::from(self.dead.len());
+    }
+
+    /// Whether so many bytes more may be queued. Dead jobs make room.
+    fn has_room(&mut self, more: u64, out: &mut Outbox) -> bool {
+        while self.bytes_everywhere().saturating_add(more) > self.policy.queued_bytes {
+            if !self.drop_dead(out) {
+                return false;
+            }
+        }
+        true
     }
 
     /// Bytes of jobs on all shards, as far as known here.

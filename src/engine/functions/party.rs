@@ -1,7 +1,9 @@
 //! Sessions as the functions of a shard see them: clients that are attached, workers that know functions, sleep and
 //! hold jobs. A party may be both.
 use super::job::FunctionIx;
+use crate::message::WorkerName;
 use crate::slot::{JobId, SessionId};
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::num::NonZeroU64;
@@ -100,6 +102,8 @@ pub(crate) struct Party {
     pub(crate) sleep: Sleep,
     /// Of the last `Sleep`.
     pub(crate) nap: u32,
+    /// Who it is, if it has ever been a worker.
+    pub(crate) name: Option<Box<WorkerName>>,
     /// Jobs that it finished lately, the last one at the back.
     finished: VecDeque<JobId>,
 }
@@ -161,6 +165,7 @@ impl Parties {
             registrations: VecDeque::new(),
             sleep: Sleep::Awake,
             nap: 0,
+            name: None,
             finished: VecDeque::new(),
         };
         let ix = match self.vacant.pop() {

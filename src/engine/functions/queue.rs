@@ -1,6 +1,6 @@
-//! The queue of one function and priority: a list through the jobs themselves, so that it never grows or moves and
+//! The queue of one function and priority, and that of dead jobs: a list through the jobs themselves, so that it never grows or moves and
 //! a cancelled job leaves from the middle.
-use super::job::{JobIx, JobState, Option32};
+use super::job::{JobIx, Option32};
 use super::jobs::Jobs;
 
 /// First in, first out.
@@ -26,10 +26,9 @@ impl Queue {
         self.head.get().map(JobIx)
     }
 
-    /// Adds a job, which is `Queued` already, at the tail.
+    /// Adds a job, which is `Queued` (or `Dead`) already, at the tail.
     pub(crate) fn push(&mut self, jobs: &mut Jobs, ix: JobIx) {
         let job = jobs.get_mut(ix);
-        assert!(job.state() == JobState::Queued);
         job.set_previous(self.tail);
         job.next = Option32::NONE;
         match self.tail.get() {

@@ -33,12 +33,15 @@ impl Functions {
     pub(super) fn submit(&mut self, submission: Submission, out: &mut Outbox) {
         let (from, place) = (submission.from, submission.place);
         match self.accept(submission, out) {
-            Ok(job) => self.tell(from, ToSessions::Created { to: from, place, job }, out),
+            Ok(Some(job)) => self.tell(from, ToSessions::Created { to: from, place, job }, out),
+            // The store answers first.
+            Ok(None) => {}
             Err(refusal) => self.tell(from, ToSessions::Refused { to: from, place, refusal }, out),
         }
     }
 
-    fn accept(&mut self, submission: Submission, out: &mut Outbox) -> Result<JobId, Refusal> {
+    /// The job that the submission made or joined, unless the store is to keep it before that is told.
+    fn accept(&mut self, submission: Submission, out: &mut Outbox) -> Result<Option<JobId>, Refusal> {
         let parts = Parts::of(&submission);
         let Some(function) = self.functions.find_or_create(parts.function) else {
             out.counters.refused_functions += 1;
@@ -54,7 +57,7 @@ impl Functions {
             return Err(Refusal::QueueFull);
         }
         let more = submission.body.len() as u64;
-        if self.bytes_everywhere().saturating_add(more) > self.policy.queued_bytes {
+        if !self.has_room(more, out) {
             out.counters.refused_queued_bytes += 1;
             return Err(Refusal::QueuedBytesFull);
         }
@@ -64,7 +67,12 @@ impl Functions {
 
     /// The job that a submission joins. A running job can be joined, too.
     fn find_joinable(&self, function: FunctionIx, parts: &Parts<'_>) -> Option<JobIx> {
-        let key = key(parts.unique, parts.workload)?;
+        self.find_alike(function, parts.unique, parts.workload)
+    }
+
+    /// The job in the index that a submission with this unique and workload joins.
+    pub(super) fn find_alike(&self, function: FunctionIx, unique: &[u8], workload: &[u8]) -> Option<JobIx> {
+        let key = key(unique, workload)?;
         self.uniques.find(self.keys.hash(function, key), |ix| {
             let job = self.jobs.get(ix);
             let function_len = self.function_len(job.function);
@@ -73,15 +81,16 @@ impl Functions {
             // `-` joins whatever was filed under this workload, also by a unique that equals it; any other unique
             // joins the equal unique only (gearmand 1.1.20).
             same_function
-                && if parts.unique == b"-" {
-                    job.workload(function_len) == parts.workload
+                && if unique == b"-" {
+                    job.workload(function_len) == workload
                 } else {
-                    job.unique(function_len) == parts.unique
+                    job.unique(function_len) == unique
                 }
         })
     }
 
-    fn join(&mut self, ix: JobIx, submission: &Submission, out: &mut Outbox) -> JobId {
+    fn join(&mut self, ix: JobIx, submission: &Submission, out: &mut Outbox) -> Option<JobId> {
+        let was_background = self.jobs.get(ix).background();
         let was_ignored = self.jobs.get(ix).ignored();
         if submission.background {
             self.jobs.get_mut(ix).join_background();
@@ -92,7 +101,8 @@ impl Functions {
             // It may have entered its queue when nobody wanted it, and nobody was woken.
             self.wake_for(ix, out);
         }
-        self.jobs.get(ix).id
+        let at_once = !self.policy.store || !self.joiner_waits(ix, was_background, submission, out);
+        at_once.then(|| self.jobs.get(ix).id)
     }
 
     fn attach(&mut self, ix: JobIx, submission: &Submission) {
@@ -104,7 +114,12 @@ impl Functions {
         attached.add(id, |id| jobs.find(id).is_some_and(|ix| jobs.get(ix).clients().any(|c| c == client)));
     }
 
-    fn create(&mut self, function: FunctionIx, mut submission: Submission, out: &mut Outbox) -> JobId {
+    fn create(
+        &mut self,
+        function: FunctionIx,
+        mut submission: Submission,
+        out: &mut Outbox,
+    ) -> Option<JobId> {
         let id = JobId::new(self.sequence, self.functions.get(function).slot);
         self.sequence += 1;
         let body = core::mem::take(&mut submission.body);
@@ -125,6 +140,9 @@ impl Functions {
         self.file(ix);
         if !background {
             self.attach(ix, &submission);
+        } else if self.policy.store {
+            self.store(ix, &submission, out);
+            return None;
         }
         match scheduled {
             Some(_) => self.schedule(ix),
@@ -133,15 +151,15 @@ impl Functions {
                 self.wake_for(ix, out);
             }
         }
-        id
+        Some(id)
     }
 
-    fn schedule(&mut self, ix: JobIx) {
+    pub(super) fn schedule(&mut self, ix: JobIx) {
         let job = self.jobs.get_mut(ix);
         job.go(JobState::Scheduled, None);
         self.timers.schedule(job);
         let (function, priority) = (job.function, job.priority());
-        self.functions.get_mut(function).scheduled[priority as usize] += 1;
+        self.functions.get_mut(function).aside[priority as usize] += 1;
     }
 
     fn note_accepted(&self, submission: &Submission, out: &mut Outbox) {

@@ -4,6 +4,7 @@ use super::Functions;
 use super::job::{Job, JobIx, JobState};
 use crate::event::{Note, Output};
 use crate::outbox::Outbox;
+use crate::persist::DeathReason;
 use crate::slot::JobId;
 use crate::time::{Epoch, Instant, Now};
 use alloc::collections::{BTreeSet, VecDeque};
@@ -125,7 +126,7 @@ impl Functions {
         out.counters.jobs_timed_out += 1;
         let unique = self.unique_of(ix);
         out.outputs.push_back(Output::Note(Note::TimedOut { job: self.jobs.get(ix).id, unique }));
-        self.requeue(ix, out);
+        self.requeue(ix, DeathReason::TimedOut, out);
     }
 
     /// The time of a scheduled job has come: it goes to the tail of its queue, and workers hear of it.
@@ -134,7 +135,7 @@ impl Functions {
         self.timers.unschedule(job);
         job.go(JobState::Queued, None);
         let (function, priority) = (job.function, job.priority());
-        self.functions.get_mut(function).scheduled[priority as usize] -= 1;
+        self.functions.get_mut(function).aside[priority as usize] -= 1;
         self.enqueue(ix);
         if !self.jobs.get(ix).ignored() {
             self.wake_for(ix, out);

@@ -6,6 +6,7 @@ use crate::event::{Note, Output};
 use crate::message::{Place, ToSessions, Work};
 use crate::number::sign_and_digits;
 use crate::outbox::Outbox;
+use crate::persist::DeathReason;
 use crate::policy::Planted;
 use crate::report::JobStatus;
 use crate::slot::{JobId, SessionId};
@@ -97,8 +98,8 @@ impl Functions {
     }
 
     /// A running job has lost its attempt: it goes back to the tail of its queue, or, if its attempts are used up,
-    /// it fails.
-    pub(super) fn requeue(&mut self, ix: JobIx, out: &mut Outbox) {
+    /// it fails. `reason` is how the attempt was lost.
+    pub(super) fn requeue(&mut self, ix: JobIx, reason: DeathReason, out: &mut Outbox) {
         if self.policy.plants(Planted::DroppedRequeue) {
             return self.end(ix, out);
         }
@@ -108,7 +109,7 @@ impl Functions {
         }
         job.retries = job.retries.saturating_add(1);
         if self.policy.attempts.is_some_and(|most| job.retries >= most.get()) {
-            return self.give_up(ix, out);
+            return self.give_up(ix, reason, out);
         }
         let holder = self.stop(ix);
         let job = self.jobs.get_mut(ix);
@@ -125,17 +126,26 @@ impl Functions {
         }
     }
 
-    /// A job has no attempts left.
-    fn give_up(&mut self, ix: JobIx, out: &mut Outbox) {
+    /// A job has no attempts left. Whoever waits for it is told; what somebody submitted in the background is kept.
+    fn give_up(&mut self, ix: JobIx, reason: DeathReason, out: &mut Outbox) {
         out.counters.jobs_out_of_attempts += 1;
         let (job, unique) = (self.jobs.get(ix).id, self.unique_of(ix));
-        out.outputs.push_back(Output::Note(Note::OutOfAttempts { job, unique }));
+        let kept = self.jobs.get(ix).background()
+            && self.dead_most() > 0
+            && !self.policy.plants(Planted::DropsAtRetryLimit);
+        out.outputs.push_back(Output::Note(Note::OutOfAttempts { job, unique, kept }));
         self.tell_clients(ix, Work::Fail, out);
-        self.end(ix, out);
+        if kept {
+            self.bury(ix, reason, out);
+        } else {
+            self.end(ix, out);
+        }
     }
 
+    /// The state of a job. To whoever waits for its end, a dead one has ended.
     pub(super) fn status(&self, id: JobId) -> JobStatus {
-        self.jobs.find(id).map_or_else(JobStatus::default, |ix| self.status_at(ix))
+        let found = self.jobs.find(id).filter(|&ix| self.jobs.get(ix).state() != JobState::Dead);
+        found.map_or_else(JobStatus::default, |ix| self.status_at(ix))
     }
 
     pub(super) fn status_at(&self, ix: JobIx) -> JobStatus {

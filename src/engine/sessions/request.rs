@@ -40,8 +40,9 @@ impl Sessions {
             }
         };
         match sound {
-            // What the other half of this shard has to say comes first, and is followed by the same.
-            Ok(()) if !out.local.is_empty() => {}
+            // What the other half of this shard has to say comes first, and is followed by the same. With a store it may
+            // have nothing to say for a while.
+            Ok(()) if !out.local.is_empty() && !self.policy.store => {}
             Ok(()) => self.settle(id, out),
             Err(Hopeless) => self.finish(id, CloseReason::Malformed, out),
         }
@@ -70,7 +71,7 @@ impl Sessions {
             Request::CantDo { function } => self.cant_do(id, function, out),
             Request::ResetAbilities => self.reset_abilities(id, out),
             Request::MassDo { functions } => self.mass_do(id, functions, out),
-            Request::SetClientId { id: client_id } => self.set_client_id(id, client_id),
+            Request::SetClientId { id: client_id } => self.set_client_id(id, client_id, out),
             Request::EchoReq { data } => self.tell(id, Reply::Echo(copy(data)), out),
             Request::OptionReq { option } => self.option(id, option, out),
             Request::Submit(_)
@@ -171,6 +172,9 @@ impl Sessions {
             return session.tell(Reply::Error(Refusal::TooManyAbilities), out);
         }
         let name = Bytes::copy_from_slice(function);
+        if !session.owners.iter().any(|&(shard, _)| shard == owner) {
+            out.send(owner, Message::ToFunctions(session.introduction()));
+        }
         session.add_ability(name.clone(), owner);
         session.known_by.insert(owner);
         let can_do = ToFunctions::CanDo {
@@ -206,10 +210,12 @@ impl Sessions {
         }
     }
 
-    fn set_client_id(&mut self, id: SessionId, client_id: &[u8]) {
+    fn set_client_id(&mut self, id: SessionId, client_id: &[u8], out: &mut Outbox) {
         let client_id = until_nul(client_id);
-        if let Some(session) = self.table.get_mut(id) {
-            session.client_id = Bytes::copy_from_slice(&client_id[..client_id.len().min(CLIENT_ID_MAX)]);
+        let Some(session) = self.table.get_mut(id) else { return };
+        session.client_id = Bytes::copy_from_slice(&client_id[..client_id.len().min(CLIENT_ID_MAX)]);
+        for &(owner, _) in &session.owners {
+            out.send(owner, Message::ToFunctions(session.introduction()));
         }
     }
 

@@ -2,7 +2,7 @@
 use super::grab::Walk;
 use super::replies::Replies;
 use crate::event::{Peer, Reply};
-use crate::message::Place;
+use crate::message::{Place, ToFunctions, WorkerName};
 use crate::outbox::Outbox;
 use crate::slot::{SessionId, ShardId, ShardSet};
 use alloc::boxed::Box;
@@ -94,6 +94,12 @@ impl Session {
         if let Some(reply) = self.replies.fill(place, reply) {
             out.reply(self.id, reply);
         }
+    }
+
+    /// Who it is, for an owner of its functions.
+    pub(crate) fn introduction(&self) -> ToFunctions {
+        let name = WorkerName { address: self.peer.address, id: self.client_id.clone() };
+        ToFunctions::Introduce { worker: self.id, name: Box::new(name) }
     }
 
     /// The turn of a new registration: before all others.

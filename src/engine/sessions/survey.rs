@@ -16,7 +16,7 @@ impl Sessions {
             | Query::CreateFunction { function }
             // The function of exactly this name first: only if there is none does case not matter.
             | Query::DropFunction { function } => Some(self.topology.owner(Slot::of(function))),
-            Query::CancelJob { handle } => match self.policy.handle_prefix.parse(handle) {
+            Query::CancelJob { handle } | Query::RetryJob { handle } => match self.policy.handle_prefix.parse(handle) {
                 Some(job) => Some(self.topology.owner(job.slot())),
                 None => return self.answer_at_once(id, query, out),
             },

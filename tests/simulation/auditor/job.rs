@@ -161,6 +161,11 @@ pub(crate) struct Job {
     pub(crate) cancel_done: bool,
     /// It ended with the note that its attempts are used up.
     pub(crate) noted: bool,
+    /// It must be among the dead jobs; it may be.
+    pub(crate) dead_surely: bool,
+    pub(crate) dead_maybe: bool,
+    /// Another job with its unique may be there: it came back when that was possible.
+    pub(crate) twin: bool,
     pub(crate) passed_over: Option<PassedOver>,
     /// An update was sent since all was last quiet.
     pub(crate) fresh: bool,

@@ -84,6 +84,7 @@ impl Auditor {
         job.cancel_plain = plain;
         self.odd_cancels += 1;
         job.cancel_sent.get_or_insert(now);
+        job.dead_surely = false;
         job.passed_over = None;
         if job.held.is_none() && job.gone.is_none() {
             job.ends |= CANCELLED;
@@ -98,9 +99,12 @@ impl Auditor {
             return;
         };
         if found {
-            let lived = job.gone.is_none_or(|gone| gone > at);
+            let lived = job.dead_maybe || job.gone.is_none_or(|gone| gone > at);
             audit!(self, "only what lives is cancelled", lived, "{job:?}");
             (job.cancel_done, job.background) = (true, false);
+            if job.dead_maybe {
+                (job.dead_maybe, job.gone) = (false, Some(now));
+            }
             if job.cancel_plain && self.grabbed < at {
                 // It waited, nobody can have taken it meanwhile: this is how it ended.
                 self.odd_cancels -= 1;
@@ -122,7 +126,9 @@ impl Auditor {
             audit!(self, "what is used is not dropped", !(row.dropped && in_use), "{row:?}");
             if exact {
                 let used =
-                    jobs.count() > 0 || self.peers.values().any(|p| p.functions() & bit(function) != 0);
+                    jobs.count() > 0
+                        || self.jobs.values().any(|job| job.dead_maybe && job.function == function)
+                        || self.peers.values().any(|p| p.functions() & bit(function) != 0);
                 audit!(self, "what is not used is dropped", row.dropped || used, "{row:?}");
                 self.functions[function].exists = Some(!row.dropped);
             }

@@ -60,7 +60,7 @@ impl Asked {
         match (self, reply) {
             (Asked::Submit(_), Reply::JobCreated(_)) => true,
             (Asked::Submit(_), Reply::Error(refusal)) => {
-                matches!(refusal, Refusal::QueueFull | Refusal::QueuedBytesFull)
+                matches!(refusal, Refusal::QueueFull | Refusal::QueuedBytesFull | Refusal::StoreFailed)
             }
             (Asked::TooLong, Reply::Error(Refusal::UniqueTooLarge)) => true,
             (Asked::Grab { .. }, Reply::Assigned(_) | Reply::NoJob) => true,

@@ -81,6 +81,9 @@ impl Auditor {
                 }
                 self.dropped(at, rows, exact);
             }
+            (Query::DeadJobs, Report::DeadJobs(rows)) => self.dead_rows(rows, exact),
+            (Query::RetryJob { handle }, Report::Done) => self.retried(handle, true),
+            (Query::RetryJob { handle }, Report::UnknownJob) => self.retried(handle, false),
             (Query::CancelJob { handle }, Report::Done) => self.cancelled(at, handle, true),
             (Query::CancelJob { handle }, Report::UnknownJob) => self.cancelled(at, handle, false),
             _ => panic!("[each query has its report] {query:?}: {report:?}"),
@@ -167,6 +170,7 @@ impl Auditor {
         if exact {
             listed.values().for_each(|row| self.settle_row(row));
             self.orphans.clear();
+            self.unstored.clear();
         }
     }
 
@@ -269,10 +273,11 @@ impl Auditor {
             && about(told.refused_queued_bytes, seen.queued_bytes, seen.orphans)
             && about(told.refused_abilities, seen.abilities, seen.orphans)
             && about(told.results_unknown, seen.unknown, seen.orphans)
-            && about(told.jobs_accepted + told.jobs_coalesced, seen.created, seen.orphans);
+            && about(told.store_refusals, seen.unstored, seen.orphans)
+            && about(told.jobs_accepted + told.jobs_coalesced, seen.created + seen.unstored, seen.orphans);
         audit!(self, "counters count what is told", close, "{told:?}, but {seen:?}");
         if self.policy.note_accepted {
-            let noted = about(seen.accepted, seen.created, seen.orphans);
+            let noted = about(seen.accepted, seen.created + seen.unstored, seen.orphans);
             audit!(self, "accepted submissions are noted", noted, "{seen:?}");
         }
     }
@@ -290,20 +295,22 @@ impl Auditor {
         audit!(
             self,
             "no job, no bytes",
-            (jobs == 0) == (counters.jobs_bytes == 0),
+            (jobs + counters.dead_jobs == 0) == (counters.jobs_bytes == 0),
             "{}",
             counters.jobs_bytes
         );
-        let seen = self.jobs.len() as u64;
+        let seen = (self.jobs.len() - self.jobs_before) as u64;
         audit!(self, "every job was accepted", counters.jobs_accepted >= seen, "{counters:?}, seen {seen}");
         let ended = counters.jobs_completed
             + counters.jobs_failed
             + counters.jobs_exceptions
             + counters.jobs_out_of_attempts
             + counters.jobs_cancelled
-            + counters.jobs_abandoned;
+            + counters.jobs_abandoned
+            + counters.jobs_unstored;
         self.counters_of_edges(counters);
-        let gone = counters.jobs_accepted - counters.jobs;
+        let came = counters.jobs_accepted + counters.jobs_restored + counters.dead_jobs_retried;
+        let gone = came - counters.jobs;
         let balanced = (gone..=gone + self.odd_cancels).contains(&ended);
         audit!(
             self,

@@ -69,6 +69,10 @@ impl Auditor {
         if what.background {
             // A cancel order that came later has been answered already.
             job.background = !job.cancel_done;
+            // It joined before the job died.
+            job.dead_surely |= job.dead_maybe && job.background && job.cancel_sent.is_none();
+            let kept = !self.policy.store || self.ever_kept.contains(&id);
+            audit!(self, "answered only when it is stored", kept, "{what:?}: {job:?}");
         } else {
             let stream = job.streams.entry(submitted.session).or_default();
             stream.open = true;
@@ -90,6 +94,12 @@ impl Auditor {
                 let most = self.jobs_at_most(at, Some(function)).count() as u32;
                 let full = limit.is_some_and(|limit| most >= limit);
                 audit!(self, "maxqueue refuses what is too much", full, "{most} jobs, limit {limit:?}");
+            }
+            Refusal::StoreFailed => {
+                self.tally.unstored += 1;
+                self.unstored.insert(sub, self.moment);
+                let failed = self.subs[sub].what.background && self.failed_at >= at;
+                audit!(self, "refused only when the store has failed", failed, "{:?}", self.subs[sub]);
             }
             _ => {
                 self.tally.queued_bytes += 1;
@@ -123,9 +133,11 @@ impl Auditor {
 
     /// One submission of each job that may have been there at some time since a moment.
     fn jobs_at_most(&self, since: Moment, of: Option<Function>) -> impl Iterator<Item = SubId> {
-        let jobs = self.jobs.values().filter(move |job| job.gone.is_none_or(|gone| gone > since));
+        let jobs = self.jobs.values();
+        let jobs = jobs.filter(move |job| job.dead_maybe || job.gone.is_none_or(|gone| gone > since));
         let known = jobs.map(|job| job.candidates[0]);
-        let open = self.open_subs.iter().chain(&self.orphans).copied();
+        let unstored = self.unstored.iter().filter(move |&(_, &told)| told > since).map(|(sub, _)| sub);
+        let open = self.open_subs.iter().chain(&self.orphans).chain(unstored).copied();
         known.chain(open).filter(move |&sub| of.is_none_or(|of| self.subs[sub].what.function == of))
     }
 
@@ -134,7 +146,7 @@ impl Auditor {
         let Sub { key, what, .. } = &self.subs[sub];
         let mut makers = vec![sub];
         if key.is_some() {
-            let others = self.open_subs.iter().chain(&self.orphans).copied();
+            let others = self.open_subs.iter().chain(&self.orphans).chain(self.unstored.keys()).copied();
             let equal = |other: &SubId| {
                 self.subs[*other].key == *key && self.subs[*other].what.function == what.function
             };
@@ -187,6 +199,9 @@ impl Auditor {
             cancel_plain: false,
             cancel_done: false,
             noted: false,
+            dead_surely: false,
+            dead_maybe: false,
+            twin: false,
             passed_over: None,
             fresh: false,
         };
@@ -227,12 +242,13 @@ impl Auditor {
     pub(super) fn one_of_a_kind(&mut self, id: JobId) {
         let job = &self.jobs[&id];
         let keyed = matches!(job.key, Open::Known(Some(_)));
-        if !keyed || !job.surely_alive() || job.cancel_sent.is_some() {
+        if !keyed || !job.surely_alive() || job.cancel_sent.is_some() || job.twin {
             return;
         }
         let twins = self.alive.iter().map(|other| &self.jobs[other]);
         for twin in twins.filter(|twin| twin.id != id && twin.function == job.function) {
-            let alike = twin.key == job.key && twin.surely_alive() && twin.cancel_sent.is_none();
+            let alike =
+                twin.key == job.key && twin.surely_alive() && twin.cancel_sent.is_none() && !twin.twin;
             audit!(self, "one function and unique, one job", !alike, "{twin:?} beside {job:?}");
         }
     }

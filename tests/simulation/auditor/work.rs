@@ -186,6 +186,10 @@ impl Auditor {
         audit!(self, "a job fails only when its attempts are used up", used, "{job:?}");
         (job.ends, job.noted) = (OUT_OF_ATTEMPTS, true);
         job.end(now);
+        if self.policy.dead_jobs > 0 && !self.dropped.contains(&id) {
+            job.dead_maybe = true;
+            job.dead_surely = job.background && job.cancel_sent.is_none();
+        }
     }
 
     // What clients hear.

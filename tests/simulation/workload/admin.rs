@@ -9,7 +9,8 @@ pub(super) fn act(mix: &Mix, common: &mut Common, random: &mut Random) -> Act {
     if random.chance(mix.orders) {
         return Act::Query(order(mix, common, random));
     }
-    match random.below(8) {
+    match random.below(9) {
+        8 => Act::Query(Query::DeadJobs),
         0 => Act::Query(Query::Status),
         1 => Act::Query(Query::PriorityStatus),
         2 => Act::Query(Query::Workers),

@@ -1,7 +1,7 @@
 //! How a world ends: only honest workers act, until every job has ended; then all leave, and nothing may be left.
 use super::World;
-use crate::workload::Actor;
-use ringgear::engine::{CloseReason, Query, ShardId};
+use crate::workload::{Actor, handle};
+use ringgear::engine::{CloseReason, Query, Reply, Report, ShardId};
 use std::time::Duration;
 
 /// Rounds in which everything must have come to an end.
@@ -20,6 +20,7 @@ impl World {
         }
         self.work_off();
         self.auditor.all_is_done();
+        self.raise_the_dead();
         for query in [Query::Jobs, Query::Status, Query::Workers, Query::Counters] {
             self.settle();
             self.observe(query);
@@ -36,6 +37,22 @@ impl World {
             let jobs = self.cluster.engine(shard).jobs();
             assert_eq!(jobs, 0, "[every table is empty in the end] jobs are left on shard {}", shard.0);
         }
+        let stored = self.store.living().count();
+        assert_eq!(stored, 0, "[every table is empty in the end] jobs are left in the store");
+    }
+
+    /// Every dead job can be put back, and ends then.
+    fn raise_the_dead(&mut self) {
+        self.settle();
+        let told = self.observe(Query::DeadJobs);
+        let [Reply::Report(report)] = &told[..] else { panic!("[each query has its report] {told:?}") };
+        let Report::DeadJobs(rows) = &report.1 else { panic!("[each query has its report] {told:?}") };
+        for row in rows {
+            self.observe(Query::RetryJob { handle: handle(row.job) });
+        }
+        self.work_off();
+        self.settle();
+        self.compare_store(false);
     }
 
     fn work_off(&mut self) {

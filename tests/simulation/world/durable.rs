@@ -1,0 +1,107 @@
+//! What happens to a world that has a store: batches, failures, crashes and starts with another number of shards.
+use super::World;
+use crate::workload::handle;
+use ringgear::engine::{JobId, Query, Reply, Report, SessionId, ShardId};
+use std::collections::BTreeSet;
+
+impl World {
+    /// The store commits a batch; nobody is told yet.
+    pub(super) fn store_commits(&mut self) {
+        let batch = self.store.commit(&mut self.random, self.mix.store_fails);
+        self.trace.note(8, |_| format!("the store {batch:?}"));
+        self.auditor.kept(&batch.kept);
+        if batch.failed {
+            self.auditor.store_failed();
+        }
+    }
+
+    /// A shard hears what became of a batch.
+    pub(super) fn store_answers(&mut self) {
+        let Some((shard, upto, kept)) = self.store.answer() else { return };
+        let said = if kept { "has kept" } else { "has not kept" };
+        self.trace.note(9, |_| format!("the store {said} what shard {} asked up to {}", shard.0, upto.0));
+        self.auditor.something_happens();
+        self.cluster.store_answers(shard, upto, kept);
+        self.touched = shard;
+        self.watch();
+    }
+
+    /// Something that the store can do; false if there is nothing.
+    pub(super) fn store_works(&mut self) -> bool {
+        match self.store.has_work() {
+            (_, true) => self.store_answers(),
+            (true, false) => self.store_commits(),
+            (false, false) => return false,
+        }
+        true
+    }
+
+    /// The power goes, and comes back. Everybody is gone, and what is left is what the store has.
+    pub(super) fn restart(&mut self) {
+        self.watch();
+        let remains = self.store.crash(&mut self.random);
+        self.mix.shards = self.random.between(1, 7) as u16;
+        let shards = self.mix.shards;
+        self.trace.note(10, |_| format!("a crash; then {shards} shards, with {remains:?}"));
+        let sequence = self.store.sequence().max(self.auditor.sequence());
+        self.cluster.restart(shards);
+        self.auditor.restarted(shards, &remains);
+        for job in &remains.jobs {
+            let restored = self.cluster.restore(job);
+            assert_eq!(restored, Ok(()), "[what was stored can be restored] {job:?}");
+        }
+        self.cluster.sequence_at_least(sequence + 1);
+        self.actors.clear();
+        self.touched = ShardId(0);
+        self.watch();
+        self.cluster.check();
+        let observer = self.connect(ShardId(0), "o".into());
+        self.set_observer(observer);
+        self.populate();
+    }
+
+    pub(super) fn set_observer(&mut self, observer: SessionId) {
+        self.observer = observer;
+        self.auditor.set_observer(observer);
+    }
+
+    /// Nothing is under way: the store has exactly the background jobs and the dead ones. Some of these are put back.
+    pub(super) fn compare_store(&mut self, retry: bool) {
+        let dead = self.observe(Query::DeadJobs);
+        let rows = self.observe(Query::Jobs);
+        let [Reply::Report(dead), Reply::Report(living)] = &[dead, rows].concat()[..] else {
+            panic!("[each query has its report] two reports")
+        };
+        let Report::DeadJobs(dead) = &dead.1 else { panic!("[each query has its report] {dead:?}") };
+        let Report::Jobs(living) = &living.1 else { panic!("[each query has its report] {living:?}") };
+        let dead: Vec<JobId> = dead.iter().map(|row| row.job).collect();
+        if self.mix.policy.store {
+            let stored = living.iter().filter(|row| row.stored).map(|row| row.job);
+            let known: BTreeSet<JobId> = stored.chain(dead.iter().copied()).collect();
+            let kept: BTreeSet<JobId> = self.store.living().map(|(job, _)| job.id).collect();
+            assert_eq!(known, kept, "[the store has exactly what is to be kept]");
+            self.compare_contents();
+        }
+        if retry && !dead.is_empty() {
+            let job = *self.random.pick(&dead);
+            self.observe(Query::RetryJob { handle: handle(job) });
+        }
+    }
+
+    fn compare_contents(&self) {
+        for (kept, up_to_date) in self.store.living() {
+            let owner = self.cluster.topology().owner(kept.id.slot());
+            let now = self.cluster.engine(owner).stored_job(kept.id);
+            let now = now.expect("it was listed");
+            let mut then = kept.stored();
+            then.attempts = now.attempts;
+            // A time that was past at the start is not needed any more.
+            then.epoch = then.epoch.filter(|_| now.epoch.is_some());
+            if !up_to_date {
+                // Its death is not kept, or that it was put back.
+                then.death = now.death;
+            }
+            assert_eq!(then, now, "[what is stored is the job]");
+        }
+    }
+}
