@@ -3,6 +3,7 @@
 //!
 //! Every store implements [`Store`], which blocks on purpose, and runs on a thread of its own (`keeper.rs`), so a slow
 //! disk stalls nothing but the background submissions that wait for it. What shards hand over are records (`record.rs`).
+pub mod log;
 pub mod record;
 
 use crate::engine::StoredJob;
