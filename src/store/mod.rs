@@ -5,6 +5,7 @@
 //! disk stalls nothing but the background submissions that wait for it. What shards hand over are records (`record.rs`).
 pub(crate) mod keeper;
 mod open;
+pub mod log;
 pub mod record;
 
 pub use open::StoreOptions;

@@ -130,6 +130,25 @@ pub fn length(bytes: &[u8]) -> Result<usize, RecordError> {
     Ok(HEADER + length as usize)
 }
 
+/// What a store needs to know of a record that one of our own parts made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Whether it is a put. Else it is a done.
+    pub put: bool,
+    /// The job's number.
+    pub id: u64,
+    /// Bytes of the whole record.
+    pub length: usize,
+}
+
+/// Looks at the record at the beginning of `bytes` without checking it; `None` if there is no whole record.
+pub fn head(bytes: &[u8]) -> Option<Head> {
+    let length = length(bytes).ok()?;
+    let whole = bytes.get(..length)?;
+    let id = u64::from_le_bytes(*whole[HEADER + 1..].first_chunk()?);
+    Some(Head { put: whole[HEADER] == PUT_KIND, id, length })
+}
+
 /// Reads the record at the beginning of `bytes`, and says how long it was.
 pub fn read(bytes: &[u8]) -> Result<(Record<'_>, usize), RecordError> {
     let length = length(bytes)?;

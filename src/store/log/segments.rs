@@ -1,0 +1,392 @@
+//! The log as it is written: which block goes where, what is acknowledged, what a failure means. Works on a [`Disk`]; where
+//! files come from is `supply.rs`, how old segments are emptied is `compact.rs`, how a log is read is `recover.rs`.
+use super::aligned::Aligned;
+use super::block::{self, Block, Header};
+use super::compact::Copying;
+use super::disk::Disk;
+use super::live::{Live, Place, Size};
+use super::planted::Planted;
+use super::recover::{self, Recovered, Segment};
+use super::sector::{Home, PAGE};
+use super::state::{self, State};
+use super::supply::Supply;
+use super::window::{Window, failed, segment_name};
+use super::{Durability, LogOptions, Usage};
+use crate::store::record::{self, Head};
+use crate::store::{Committed, StoreError};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// The most that one write puts on disk, unless a single record is longer: what is copied or answered at a time.
+pub(super) const BLOCK_MAX: u64 = 1 << 20;
+/// How long what was written may wait to be synced ([`Durability::Written`]): in a commit, and when there is time.
+const UNSYNCED_MAX: Duration = Duration::from_secs(1);
+const UNSYNCED_IDLE: Duration = Duration::from_millis(250);
+
+/// An open log.
+#[derive(Debug)]
+pub(super) struct Segments<D> {
+    pub(super) disk: D,
+    pub(super) options: LogOptions,
+    pub(super) log_number: u32,
+    /// Oldest first; the last one is written.
+    pub(super) segments: VecDeque<Segment>,
+    pub(super) supply: Supply,
+    pub(super) live: Live,
+    /// Bytes of the records of all jobs.
+    pub(super) live_bytes: u64,
+    next_block: u64,
+    next_order: u64,
+    /// The last block that is durable.
+    durable: u64,
+    /// The oldest segment that is needed: as known, as written in the last block, as is durable.
+    pub(super) needed: u32,
+    needed_written: u32,
+    pub(super) needed_durable: u32,
+    unsynced_since: Option<Duration>,
+    /// A write failed: nothing is written any more.
+    pub(super) sealed: bool,
+    pub(super) block: Block,
+    pub(super) copying: Copying,
+    items: Vec<Item>,
+}
+
+/// A record of the commit at work.
+#[derive(Clone, Copy, Debug)]
+struct Item {
+    batch: usize,
+    from: usize,
+    head: Head,
+}
+
+/// A record of the block at work, and its distance from the block's beginning.
+#[derive(Clone, Copy, Debug)]
+struct Added {
+    head: Head,
+    at: u64,
+}
+
+impl<D: Disk> Segments<D> {
+    /// Opens what was found, or begins a log, and puts right what a crash left.
+    pub(super) fn open(
+        mut disk: D,
+        options: LogOptions,
+        found: Option<&mut Recovered>,
+    ) -> Result<Segments<D>, StoreError> {
+        let supply = Supply::open(&mut disk, &options)?;
+        let mut log = Segments {
+            log_number: disk.random() as u32,
+            disk,
+            options,
+            segments: VecDeque::new(),
+            supply,
+            live: Live::new(),
+            live_bytes: 0,
+            next_block: 1,
+            next_order: 1,
+            durable: 0,
+            needed: 1,
+            needed_written: 1,
+            needed_durable: 1,
+            unsynced_since: None,
+            sealed: false,
+            block: Block::new(),
+            copying: Copying::default(),
+            items: Vec::new(),
+        };
+        match found {
+            Some(found) => log.take_over(found)?,
+            None => log.begin_segment(0)?,
+        }
+        let state = State { log: log.log_number, closed: false, last: log.next_block - 1 };
+        state::write(&mut log.disk, state)?;
+        Ok(log)
+    }
+
+    fn take_over(&mut self, found: &mut Recovered) -> Result<(), StoreError> {
+        self.log_number = found.log;
+        self.segments = found.segments.clone();
+        self.live = std::mem::replace(&mut found.live, Live::new());
+        self.live_bytes = self.segments.iter().map(|segment| segment.live).sum();
+        self.next_block = found.next_block;
+        self.next_order = found.next_order;
+        self.durable = found.next_block - 1;
+        self.needed = self.segments.front().map_or(1, |segment| segment.number);
+        (self.needed_written, self.needed_durable) = (self.needed, self.needed);
+        for &number in &found.leftovers {
+            let name = segment_name(number);
+            self.disk.remove(&name).map_err(|error| failed(&self.disk, "remove", &name, error))?;
+            self.sync_dir(&name)?;
+        }
+        let Some(&newest) = self.segments.back() else { return Ok(()) };
+        let name = segment_name(newest.number);
+        // What was not finished is wiped out, so that no later block can be mixed up with it.
+        for &(offset, length) in &found.torn {
+            let zeros = Aligned::new(length as usize);
+            state::write_all(&mut self.disk, &name, offset, &zeros)?;
+        }
+        // What nobody knows to be durable is written once more: a sync that failed may have left it in memory only.
+        let mut window = Window::new(name.clone(), newest.size);
+        let mut offset = found.uncertain;
+        while offset < newest.end {
+            let length = (newest.end - offset).min(BLOCK_MAX) as usize;
+            let mut bytes = Aligned::new(length);
+            bytes.copy_from_slice(window.get(&mut self.disk, offset, length)?);
+            state::write_all(&mut self.disk, &name, offset, &bytes)?;
+            offset += length as u64;
+        }
+        self.disk.sync(&name).map_err(|error| failed(&self.disk, "sync", &name, error))
+    }
+
+    /// See [`crate::store::Store::commit`].
+    pub(super) fn commit(&mut self, batches: &[&[u8]]) -> Committed {
+        if self.sealed {
+            return Committed { puts: Err(StoreError::Sealed), dones: Err(StoreError::Sealed) };
+        }
+        let mut items = std::mem::take(&mut self.items);
+        items.clear();
+        let mut puts = false;
+        for (batch, bytes) in batches.iter().enumerate() {
+            let mut from = 0;
+            while let Some(head) = record::head(&bytes[from..]) {
+                puts |= head.put;
+                items.push(Item { batch, from, head });
+                from += head.length;
+            }
+            assert!(from == bytes.len(), "a batch consists of whole records");
+        }
+        if self.options.planted == Some(Planted::ReorderBatch) {
+            items.reverse();
+        }
+        let refused = if puts { self.keep(batches, &items).err() } else { None };
+        let dones = match refused {
+            Some(_) if self.sealed => Err(StoreError::Sealed),
+            None if puts => Ok(()),
+            _ => {
+                // Whatever is not kept needs no end.
+                items.retain(|item| !item.head.put && self.live.get(item.head.id).is_some());
+                self.end(batches, &items)
+            }
+        };
+        items.truncate(1 << 16);
+        self.items = items;
+        self.items.shrink_to(1 << 16);
+        Committed { puts: refused.map_or(Ok(()), Err), dones }
+    }
+
+    /// Writes everything, if there is room for it beyond what ends of jobs may need.
+    fn keep(&mut self, batches: &[&[u8]], items: &[Item]) -> Result<(), StoreError> {
+        self.room_for_puts(self.cost(items))?;
+        self.write_items(batches, items)
+    }
+
+    /// Writes ends of jobs.
+    fn end(&mut self, batches: &[&[u8]], items: &[Item]) -> Result<(), StoreError> {
+        if items.is_empty() {
+            return Ok(());
+        }
+        self.room_for_dones(self.cost(items))?;
+        self.write_items(batches, items)
+    }
+
+    /// What the records need on disk, at the most.
+    fn cost(&self, items: &[Item]) -> u64 {
+        let bytes: u64 = items.iter().map(|item| item.head.length as u64).sum();
+        let longest = items.iter().map(|item| item.head.length as u64).max().unwrap_or(0);
+        // A record that does not fit at the end of a segment leaves room there. One that is longer than a segment gets
+        // a file of its own.
+        let left = if longest > block::room(self.room_of_segment()) { 0 } else { longest };
+        block::framed(bytes + left + block::HEADER as u64) + (2 + bytes / BLOCK_MAX) * PAGE as u64
+    }
+
+    fn write_items(&mut self, batches: &[&[u8]], items: &[Item]) -> Result<(), StoreError> {
+        let mut added = Vec::with_capacity(items.len().min(1 << 12));
+        self.block.clear(2 * BLOCK_MAX as usize);
+        for item in items {
+            let record = &batches[item.batch][item.from..item.from + item.head.length];
+            if !self.fits(item.head.length, BLOCK_MAX) {
+                self.write_added(&mut added)?;
+            }
+            if !self.fits(item.head.length, u64::MAX) {
+                self.begin_segment(block::framed((block::HEADER + item.head.length) as u64))?;
+            }
+            added.push(Added { head: item.head, at: self.block.add(None, record) });
+        }
+        self.write_added(&mut added)
+    }
+
+    /// Whether the block at work can hold so much more, in this segment and within `most` bytes.
+    pub(super) fn fits(&self, bytes: usize, most: u64) -> bool {
+        let room = block::room(self.left().min(most));
+        (self.block.length() + bytes) as u64 <= room
+    }
+
+    fn write_added(&mut self, added: &mut Vec<Added>) -> Result<(), StoreError> {
+        if added.is_empty() {
+            return Ok(());
+        }
+        let offset = self.write_block(false)?;
+        for added in added.drain(..) {
+            if added.head.put {
+                self.place(added.head.id, offset + added.at, added.head.length);
+            } else if let Some(was) = self.live.remove(added.head.id) {
+                self.live_bytes -= was.size.bytes();
+                recover::release(&mut self.segments, was);
+            }
+        }
+        Ok(())
+    }
+
+    /// The job stands at this byte of the newest segment now.
+    pub(super) fn place(&mut self, id: u64, at: u64, length: usize) {
+        let Some(segment) = self.segments.back_mut() else { return };
+        let place = Place { segment: segment.number as u16, at: at as u32, size: Size::of(length as u64) };
+        segment.live += place.size.bytes();
+        self.live_bytes += place.size.bytes();
+        if let Some(was) = self.live.insert(id, place) {
+            self.live_bytes -= was.size.bytes();
+            recover::release(&mut self.segments, was);
+        }
+    }
+
+    /// Writes the block at work to the newest segment, where there is room for it, and empties it. Returns its offset.
+    /// When it returns, the block is as durable as blocks are to be.
+    pub(super) fn write_block(&mut self, copies: bool) -> Result<u64, StoreError> {
+        let number = self.next_block;
+        let header = Header {
+            length: 0,
+            count: 0,
+            number,
+            durable: self.durable,
+            order: self.next_order,
+            oldest: self.needed,
+        };
+        let Some(segment) = self.segments.back_mut() else { return Err(StoreError::Sealed) };
+        let name = segment_name(segment.number);
+        let offset = segment.end;
+        let count = u64::from(self.block.count());
+        let bytes = self.block.seal(header, Home { log: self.log_number, segment: segment.number }, offset, copies);
+        assert!(offset + bytes.len() as u64 <= segment.size, "a block fits into its segment");
+        let written = match self.options.planted {
+            Some(Planted::IgnoreShortWrite) => self.disk.write_at(&name, offset, bytes).map(drop),
+            _ => state::write_whole(&mut self.disk, &name, offset, bytes),
+        };
+        if let Err(error) = written {
+            self.sealed = true;
+            return Err(failed(&self.disk, "write to", &name, error));
+        }
+        segment.end += bytes.len() as u64;
+        self.block.clear(2 * BLOCK_MAX as usize);
+        self.next_block += 1;
+        self.next_order += if copies { 0 } else { count };
+        self.needed_written = self.needed;
+        let now = self.disk.now();
+        let since = *self.unsynced_since.get_or_insert(now);
+        let later = match self.options.planted {
+            Some(Planted::AnswerBeforeSync) => true,
+            Some(Planted::DeleteEarly) => copies || count == 0,
+            _ => false,
+        };
+        let at_once = self.options.durability == Durability::Synced && !later;
+        if at_once || now.saturating_sub(since) >= UNSYNCED_MAX {
+            self.sync()?;
+        }
+        Ok(offset)
+    }
+
+    /// Makes durable what was written. If that fails nobody knows what is durable, and a second attempt may succeed
+    /// without having written anything: the log is not written any more.
+    pub(super) fn sync(&mut self) -> Result<(), StoreError> {
+        if self.unsynced_since.is_none() {
+            return Ok(());
+        }
+        let Some(segment) = self.segments.back() else { return Ok(()) };
+        let name = segment_name(segment.number);
+        let mut synced = self.disk.sync(&name);
+        if synced.is_err() && self.options.planted == Some(Planted::RetrySync) {
+            synced = self.disk.sync(&name);
+        }
+        if let Err(error) = synced {
+            self.sealed = true;
+            return Err(failed(&self.disk, "sync", &name, error));
+        }
+        self.unsynced_since = None;
+        self.durable = self.next_block - 1;
+        self.needed_durable = self.needed_written;
+        Ok(())
+    }
+
+    /// Syncs if it is time.
+    pub(super) fn sync_if_due(&mut self) -> Result<(), StoreError> {
+        let now = self.disk.now();
+        match self.unsynced_since {
+            Some(since) if now.saturating_sub(since) >= UNSYNCED_IDLE => self.sync(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the names of files durable. After a failure nothing is written any more.
+    pub(super) fn sync_dir(&mut self, name: &str) -> Result<(), StoreError> {
+        self.disk.sync_dir().map_err(|error| {
+            self.sealed = true;
+            failed(&self.disk, "sync the directory of", name, error)
+        })
+    }
+
+    /// Begins a segment, in which a block of `block` bytes has room.
+    pub(super) fn begin_segment(&mut self, block: u64) -> Result<(), StoreError> {
+        self.sync()?;
+        let number = self.segments.back().map_or(1, |segment| segment.number + 1);
+        let size = (block + PAGE as u64).max(self.options.segment_bytes);
+        let spare = self.take_spare(size)?;
+        let name = segment_name(number);
+        let mut header = Aligned::new(PAGE);
+        recover::segment_header(&mut header, Home { log: self.log_number, segment: number }, size);
+        // Whole before it has its name, and its name before anything is written to it.
+        state::write_all(&mut self.disk, &spare, 0, &header)?;
+        self.disk.sync(&spare).map_err(|error| failed(&self.disk, "sync", &spare, error))?;
+        self.disk.rename(&spare, &name).map_err(|error| {
+            self.sealed = true;
+            failed(&self.disk, "rename", &spare, error)
+        })?;
+        if self.options.planted != Some(Planted::ForgetDirSync) {
+            self.sync_dir(&name)?;
+        }
+        self.segments.push_back(Segment { number, size, end: PAGE as u64, live: 0 });
+        Ok(())
+    }
+
+    /// Bytes left in the newest segment.
+    pub(super) fn left(&self) -> u64 {
+        self.segments.back().map_or(0, |segment| segment.size - segment.end)
+    }
+
+    /// Bytes of blocks that an ordinary segment holds.
+    pub(super) fn room_of_segment(&self) -> u64 {
+        self.options.segment_bytes - PAGE as u64
+    }
+
+    /// An orderly end.
+    pub(super) fn close(&mut self) -> Result<(), StoreError> {
+        if self.sealed {
+            return Err(StoreError::Sealed);
+        }
+        self.sync()?;
+        let state = State { log: self.log_number, closed: true, last: self.next_block - 1 };
+        state::write(&mut self.disk, state)?;
+        // Whoever writes after this would contradict the state.
+        self.sealed = true;
+        Ok(())
+    }
+
+    /// What it holds and takes.
+    pub(super) fn usage(&self) -> Usage {
+        Usage {
+            jobs: self.live.len() as u64,
+            live_bytes: self.live_bytes,
+            segments: self.segments.len() as u64,
+            log_bytes: self.segments.iter().map(|segment| segment.size).sum(),
+            disk_bytes: self.disk_bytes(),
+        }
+    }
+}

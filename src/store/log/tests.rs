@@ -1,0 +1,241 @@
+//! The log on real file systems.
+use super::*;
+use crate::engine::slot::{JobId, Slot};
+use crate::engine::{Epoch, StoredJob};
+use crate::protocol::Priority;
+use crate::store::record;
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A directory that goes when the test ends.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(root: &Path) -> Scratch {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("ringgear-log-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        Scratch(root.join(name))
+    }
+
+    /// One in each file system that we know of: tmpfs may have no O_DIRECT.
+    fn everywhere() -> Vec<Scratch> {
+        let shm = Path::new("/dev/shm");
+        let mut roots = vec![std::env::temp_dir()];
+        if shm.is_dir() {
+            roots.push(shm.to_owned());
+        }
+        roots.iter().map(|root| Scratch::new(root)).collect()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn id(number: u64) -> JobId {
+    JobId::new(number, Slot::of(b"f"))
+}
+
+fn put(number: u64, workload: &[u8], out: &mut Vec<u8>) {
+    let job = StoredJob {
+        id: id(number),
+        priority: Priority::Normal,
+        epoch: Some(Epoch(number)),
+        attempts: 0,
+        function: b"f",
+        unique: b"",
+        workload,
+        reducer: None,
+        death: None,
+    };
+    record::put(&job, out);
+}
+
+fn small(dir: &Path) -> LogOptions {
+    LogOptions { segment_bytes: 256 << 10, ..LogOptions::new(dir) }
+}
+
+/// Opens a log and reads it: sequences and lengths of workloads, in order.
+fn open(options: LogOptions) -> (LogStore, Vec<(u64, usize)>) {
+    let mut store = LogStore::open(options).unwrap();
+    let mut jobs = Vec::new();
+    store
+        .replay(&mut |job| {
+            assert_eq!(job.epoch, Some(Epoch(job.id.sequence())));
+            jobs.push((job.id.sequence(), job.workload.len()));
+        })
+        .unwrap();
+    (store, jobs)
+}
+
+fn commit(store: &mut LogStore, batches: &[&[u8]]) {
+    let committed = store.commit(batches);
+    committed.puts.unwrap();
+    committed.dones.unwrap();
+}
+
+fn put_one(store: &mut LogStore, number: u64, length: usize) {
+    let mut batch = Vec::new();
+    put(number, &vec![number as u8; length], &mut batch);
+    commit(store, &[&batch]);
+}
+
+fn end_one(store: &mut LogStore, number: u64) {
+    let mut batch = Vec::new();
+    record::done(id(number), &mut batch);
+    commit(store, &[&batch]);
+}
+
+#[test]
+fn jobs_are_there_after_a_restart_in_order() {
+    for durability in [Durability::Synced, Durability::Written] {
+        for scratch in Scratch::everywhere() {
+            let options = LogOptions { durability, ..small(&scratch.0) };
+            let (mut store, jobs) = open(options.clone());
+            assert_eq!(jobs, []);
+            for number in 1..=50 {
+                put_one(&mut store, number, number as usize * 10);
+            }
+            for number in (1..=50).filter(|number| number % 3 == 0) {
+                end_one(&mut store, number);
+            }
+            let left: Vec<_> =
+                (1..=50).filter(|number| number % 3 != 0).map(|number| (number, number as usize * 10)).collect();
+            // Once without an orderly end, once with it.
+            drop(store);
+            let (mut store, jobs) = open(options.clone());
+            assert_eq!(jobs, left);
+            store.close().unwrap();
+            drop(store);
+            let (mut store, jobs) = open(options);
+            assert_eq!(jobs, left);
+            put_one(&mut store, 60, 1);
+        }
+    }
+}
+
+#[test]
+fn a_second_server_is_refused() {
+    let scratch = Scratch::new(&std::env::temp_dir());
+    let (store, _) = open(small(&scratch.0));
+    let refused = LogStore::open(small(&scratch.0));
+    assert!(matches!(refused, Err(StoreError::Locked { .. })));
+    drop(store);
+    open(small(&scratch.0));
+}
+
+#[test]
+fn the_log_stays_short_and_keeps_its_order() {
+    let scratch = Scratch::new(&std::env::temp_dir());
+    let options = small(&scratch.0);
+    let (mut store, _) = open(options.clone());
+    // Every tenth job stays.
+    let mut next = 1;
+    for _ in 0..60 {
+        let mut batch = Vec::new();
+        for number in next..next + 100 {
+            put(number, &[7; 1000], &mut batch);
+        }
+        for number in (next..next + 100).filter(|number| number % 10 != 0) {
+            record::done(id(number), &mut batch);
+        }
+        commit(&mut store, &[&batch]);
+        next += 100;
+        while store.tidy().unwrap() {}
+        let usage = store.usage().unwrap();
+        let bound = 3 * usage.live_bytes + 2 * options.segment_bytes;
+        assert!(usage.log_bytes <= bound, "{usage:?}");
+        assert!(usage.disk_bytes <= bound + 3 * options.segment_bytes, "{usage:?}");
+    }
+    assert_eq!(store.usage().unwrap().jobs, 600);
+    drop(store);
+    let (_, jobs) = open(options);
+    let expected: Vec<_> = (1..=600).map(|number| (number * 10, 1000)).collect();
+    assert_eq!(jobs, expected);
+}
+
+#[test]
+fn a_full_log_refuses_jobs_and_takes_their_ends() {
+    let scratch = Scratch::new(&std::env::temp_dir());
+    let options = LogOptions { max_bytes: 2 << 20, ..small(&scratch.0) };
+    let (mut store, _) = open(options.clone());
+    let mut number = 0;
+    loop {
+        let mut batch = Vec::new();
+        put(number + 1, &[1; 900], &mut batch);
+        let committed = store.commit(&[&batch]);
+        committed.dones.unwrap();
+        match committed.puts {
+            Ok(()) => number += 1,
+            Err(StoreError::Full { .. }) if !store.tidy().unwrap() => break,
+            Err(StoreError::Full { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+        assert!(number < 10_000, "it is never full");
+    }
+    assert!(number > 1000, "{number} jobs");
+    // One by one, and with jobs that are refused in between.
+    for ended in 1..=number {
+        end_one(&mut store, ended);
+        let mut batch = Vec::new();
+        put(1_000_000, &[1; 900], &mut batch);
+        record::done(id(1_000_000), &mut batch);
+        store.commit(&[&batch]).dones.unwrap();
+    }
+    while store.tidy().unwrap() {}
+    put_one(&mut store, number + 1, 900);
+    assert!(store.usage().unwrap().disk_bytes <= options.max_bytes);
+    drop(store);
+    assert_eq!(open(options).1, [(number + 1, 900)]);
+}
+
+#[test]
+fn jobs_longer_than_a_segment_are_kept() {
+    let scratch = Scratch::new(&std::env::temp_dir());
+    let options = small(&scratch.0);
+    let (mut store, _) = open(options.clone());
+    let lengths = [1000, 300_000, 5, 2_000_000, 200_000, 200_000];
+    for (number, length) in (1..).zip(lengths) {
+        put_one(&mut store, number, length);
+    }
+    drop(store);
+    let (mut store, jobs) = open(options.clone());
+    assert_eq!(jobs, (1..).zip(lengths).collect::<Vec<_>>());
+    for number in 1..=5 {
+        end_one(&mut store, number);
+        while store.tidy().unwrap() {}
+    }
+    let usage = store.usage().unwrap();
+    assert!(usage.log_bytes <= 3 * usage.live_bytes + 2 * options.segment_bytes, "{usage:?}");
+    drop(store);
+    assert_eq!(open(options).1, [(6, 200_000)]);
+}
+
+#[test]
+fn a_million_jobs_are_read_quickly() {
+    // How quickly is printed; what is asserted is that they are there.
+    let scratch = Scratch::new(&std::env::temp_dir());
+    let options = LogOptions::new(&scratch.0);
+    let count = if cfg!(debug_assertions) { 100_000 } else { 1_000_000 };
+    let (mut store, _) = open(options.clone());
+    let mut batch = Vec::new();
+    let begin = std::time::Instant::now();
+    for number in 1..=count {
+        put(number, &[1; 100], &mut batch);
+        if number % 1000 == 0 {
+            commit(&mut store, &[&batch]);
+            batch.clear();
+        }
+    }
+    println!("{count} jobs written in {:?}", begin.elapsed());
+    store.close().unwrap();
+    drop(store);
+    let begin = std::time::Instant::now();
+    let (_, jobs) = open(options);
+    println!("{count} jobs read in {:?}", begin.elapsed());
+    assert_eq!(jobs.len() as u64, count);
+    assert!(jobs.is_sorted());
+}
