@@ -3,7 +3,11 @@
 //!
 //! Every store implements [`Store`], which blocks on purpose, and runs on a thread of its own (`keeper.rs`), so a slow
 //! disk stalls nothing but the background submissions that wait for it. What shards hand over are records (`record.rs`).
+#[cfg(feature = "sqlite")]
+pub mod exchange;
 pub mod record;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 
 use crate::engine::StoredJob;
 use std::fmt;
