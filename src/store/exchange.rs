@@ -53,7 +53,7 @@ pub fn import(from: SqliteOptions, into: &mut dyn Store) -> Result<Imported, Sto
     })?;
     let mut table = SqliteStore::open(from)?;
     let mut counts = Imported::default();
-    let mut copy = Copy::into(into);
+    let mut copy = Copier::into(into);
     table.replay(&mut |job| {
         if identity(&job).is_some_and(|identity| known.contains(&identity)) {
             counts.joined += 1;
@@ -84,7 +84,7 @@ pub fn export(from: &mut dyn Store, to: SqliteOptions) -> Result<Exported, Store
     }
     let mut numbers = Numbers::default();
     let mut counts = Exported::default();
-    let mut copy = Copy::into(&mut table);
+    let mut copy = Copier::into(&mut table);
     from.replay(&mut |job| {
         let id = numbers.number(&job);
         counts.renumbered += u64::from(id != job.id);
@@ -151,15 +151,15 @@ impl Numbers {
 }
 
 /// Gathers records and commits them in batches. The first error is kept, and nothing is copied after it.
-struct Copy<'a> {
+struct Copier<'a> {
     into: &'a mut dyn Store,
     batch: Vec<u8>,
     result: Result<(), StoreError>,
 }
 
-impl<'a> Copy<'a> {
-    fn into(into: &'a mut dyn Store) -> Copy<'a> {
-        Copy { into, batch: Vec::new(), result: Ok(()) }
+impl<'a> Copier<'a> {
+    fn into(into: &'a mut dyn Store) -> Copier<'a> {
+        Copier { into, batch: Vec::new(), result: Ok(()) }
     }
 
     fn add(&mut self, job: &StoredJob<'_>) {

@@ -264,6 +264,12 @@ impl Table {
         Ok(())
     }
 
+    /// Runs any SQL, with the lock that nobody else can have.
+    #[cfg(test)]
+    pub(super) fn run(&self, sql: &str) {
+        self.connection.execute_batch(sql).unwrap();
+    }
+
     /// Leaves the file as gearmand does, without a write-ahead log, and durable.
     pub(super) fn close(self) -> Result<(), Fault> {
         let mode = self.connection.pragma_update_and_check(None, "journal_mode", "DELETE", |row| {
