@@ -240,7 +240,10 @@ fn what_gearmand_has_stored_is_replayed_in_order() {
         ]
     );
     let times: Vec<Option<Epoch>> = jobs.iter().map(|job| job.epoch).filter(Option::is_some).collect();
-    assert_eq!((times, jobs[3].epoch), (vec![Some(Epoch::from_seconds(LATER))], Some(Epoch::from_seconds(LATER))));
+    assert_eq!(
+        (times, jobs[3].epoch),
+        (vec![Some(Epoch::from_seconds(LATER))], Some(Epoch::from_seconds(LATER)))
+    );
     assert!(jobs.iter().all(|job| job.reducer.is_none() && job.attempts == 0 && !job.dead));
 
     // Their ends are found, and the rest goes back.
@@ -504,7 +507,8 @@ fn a_trial_of_ringgear_can_be_undone() {
     });
 
     let mut server = start(&back).unwrap_or_else(|error| panic!("{error}"));
-    let workloads: Vec<Vec<u8>> = work_off(&mut server, "f").into_iter().map(|(_, workload)| workload).collect();
+    let workloads: Vec<Vec<u8>> =
+        work_off(&mut server, "f").into_iter().map(|(_, workload)| workload).collect();
     assert_eq!(workloads, [&b"2"[..], b"1", b"", b"4", b"5"]);
     stop(server);
 }

@@ -62,8 +62,8 @@ pub struct SqliteStore {
     path: PathBuf,
     /// `None` when closed.
     table: Option<Table>,
-    /// Whoever has it has the file.
-    _lock: File,
+    /// Whoever has it has the file; `None` when closed.
+    lock: Option<File>,
     /// Jobs that have ended and are still in the file, because a commit failed.
     owed: BTreeSet<JobId>,
     /// What is on the disk is not known since a sync failed: no puts are taken any more.
@@ -94,7 +94,7 @@ impl SqliteStore {
         Ok(SqliteStore {
             path,
             table: Some(table),
-            _lock: lock,
+            lock: Some(lock),
             owed: BTreeSet::new(),
             sealed: false,
             until_shutdown: on_shutdown_only.then(UntilShutdown::default),
@@ -141,7 +141,13 @@ impl SqliteStore {
         } else {
             match self.write(records(batches)) {
                 Ok(()) => return Committed::all(),
-                Err(error) => if puts() { Err(error) } else { Ok(()) },
+                Err(error) => {
+                    if puts() {
+                        Err(error)
+                    } else {
+                        Ok(())
+                    }
+                }
             }
         };
         // There may be room for this, or it may have been the puts that were refused.
@@ -206,7 +212,9 @@ impl Store for SqliteStore {
             self.write(iter::empty())?;
         }
         let Some(table) = self.table.take() else { return Ok(()) };
-        table.close().map_err(|fault| fault.of(&self.path))
+        let closed = table.close();
+        self.lock = None;
+        closed.map_err(|fault| fault.of(&self.path))
     }
 }
 
@@ -246,7 +254,8 @@ fn lock(path: &Path) -> Result<File, StoreError> {
     let mut name = OsString::from(path);
     name.push(".ringgear-lock");
     let refused = |source| StoreError::Io { doing: "lock", path: PathBuf::from(&name), source };
-    let file = File::options().read(true).write(true).create(true).truncate(false).open(&name).map_err(refused)?;
+    let file =
+        File::options().read(true).write(true).create(true).truncate(false).open(&name).map_err(refused)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: path.to_owned() }),

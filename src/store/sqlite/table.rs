@@ -68,7 +68,9 @@ impl Table {
         connection.busy_timeout(BUSY)?;
         let encoding: String = connection.query_row("PRAGMA encoding", (), |row| row.get(0))?;
         if encoding != "UTF-8" {
-            return Err(Fault::Other(format!("its text is {encoding}; only UTF-8 keeps uniques as they are")));
+            return Err(Fault::Other(format!(
+                "its text is {encoding}; only UTF-8 keeps uniques as they are"
+            )));
         }
         // Before the first look at the data: so the index of the log is in memory, and nobody else reads.
         connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
@@ -248,14 +250,16 @@ impl Table {
     /// Writes records in one transaction: all of them, or none.
     pub(super) fn write<'r>(&mut self, records: impl Iterator<Item = Record<'r>>) -> Result<(), Fault> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut writer = Writer::new(&transaction, &self.names, &self.rows, &mut self.beside)?;
-        for record in records {
-            match record {
-                Record::Put(job) => writer.put(&job)?,
-                Record::Done(id) => writer.done(id)?,
+        let ended = {
+            let mut writer = Writer::new(&transaction, &self.names, &self.rows, &mut self.beside)?;
+            for record in records {
+                match record {
+                    Record::Put(job) => writer.put(&job)?,
+                    Record::Done(id) => writer.done(id)?,
+                }
             }
-        }
-        let ended = writer.ended;
+            std::mem::take(&mut writer.ended)
+        };
         transaction.commit()?;
         for id in ended {
             self.rows.remove(&id);
@@ -272,9 +276,9 @@ impl Table {
 
     /// Leaves the file as gearmand does, without a write-ahead log, and durable.
     pub(super) fn close(self) -> Result<(), Fault> {
-        let mode = self.connection.pragma_update_and_check(None, "journal_mode", "DELETE", |row| {
-            row.get::<_, String>(0)
-        })?;
+        let mode = self
+            .connection
+            .pragma_update_and_check(None, "journal_mode", "DELETE", |row| row.get::<_, String>(0))?;
         if !mode.eq_ignore_ascii_case("delete") {
             return Err(Fault::Other(format!("it stays in journal mode {mode}")));
         }
@@ -334,10 +338,8 @@ impl<'t> Writer<'t> {
         }
         let (key, tells) = key::of(job.id, job.unique);
         let mut columns = Columns::of(job, key);
-        let mut tells_all = tells
-            && job.attempts == 0
-            && job.reducer.is_none()
-            && columns.epoch() == job.epoch;
+        let mut tells_all =
+            tells && job.attempts == 0 && job.reducer.is_none() && columns.epoch() == job.epoch;
         if !self.insert(row, &columns)? {
             // Either the job has a row already, or another living job has its key: one that was put back into its
             // queue after it was dead, while a new one had taken its unique.

@@ -290,7 +290,8 @@ fn very_old_tables_get_the_column_of_times() {
 #[test]
 fn names_of_tables_are_quoted() {
     let folder = Folder::new();
-    let options = SqliteOptions { table: "order \"by\" table".to_owned(), ..SqliteOptions::of(folder.file()) };
+    let options =
+        SqliteOptions { table: "order \"by\" table".to_owned(), ..SqliteOptions::of(folder.file()) };
     let mut store = SqliteStore::open(options.clone()).unwrap();
     commit(&mut store, &puts(&every_kind()));
     store.close().unwrap();
@@ -362,7 +363,9 @@ fn rows_keep_their_jobs_when_they_are_renumbered() {
     assert_eq!(nameless(&told), nameless(&jobs));
     let numbers: HashSet<JobId> = told.iter().map(|job| job.id).collect();
     assert_eq!(numbers.len(), told.len());
-    for (told, job) in told.iter().zip(&jobs).filter(|(_, job)| job.unique.is_empty() || job.reducer.is_some()) {
+    for (told, job) in
+        told.iter().zip(&jobs).filter(|(_, job)| job.unique.is_empty() || job.reducer.is_some())
+    {
         assert_eq!(told, job);
     }
     commit(&mut store, &dones(&told));
@@ -429,7 +432,9 @@ fn ends_that_could_not_be_written_are_written_later() {
     let job = Job::new(1, "f", b"a");
     commit(&mut store, &puts(std::slice::from_ref(&job)));
     store.close().unwrap();
-    folder.sql("CREATE TRIGGER no_exit BEFORE DELETE ON gearman_queue BEGIN SELECT RAISE(ABORT, 'no exit'); END");
+    folder.sql(
+        "CREATE TRIGGER no_exit BEFORE DELETE ON gearman_queue BEGIN SELECT RAISE(ABORT, 'no exit'); END",
+    );
     let mut store = folder.store();
     replayed(&mut store);
     let committed = store.commit(&[&dones(std::slice::from_ref(&job))]);
@@ -483,7 +488,8 @@ fn with_storing_at_shutdown_only_the_file_changes_at_the_end() {
     commit(&mut store, &puts(&old));
     store.close().unwrap();
     let open = || {
-        SqliteStore::open(SqliteOptions { on_shutdown_only: true, ..SqliteOptions::of(folder.file()) }).unwrap()
+        SqliteStore::open(SqliteOptions { on_shutdown_only: true, ..SqliteOptions::of(folder.file()) })
+            .unwrap()
     };
     let new = [Job::new(3, "f", b""), Job { dead: true, ..Job::new(4, "f", b"d") }, Job::new(5, "f", b"e")];
     let run = |store: &mut SqliteStore| {
