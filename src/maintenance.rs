@@ -3,10 +3,14 @@
 use crate::config::offline::Order;
 use crate::engine::StoredJob;
 use crate::protocol::Priority;
+#[cfg(feature = "sqlite")]
 use crate::store::exchange;
-use crate::store::log::{LogOptions, LogStore, tools};
-use crate::store::sqlite::SqliteOptions;
-use crate::store::{Store, StoreError};
+#[cfg(feature = "sqlite")]
+use crate::store::log::{LogOptions, LogStore};
+use crate::store::log::tools;
+#[cfg(feature = "sqlite")]
+use crate::store::{Store, sqlite::SqliteOptions};
+use crate::store::StoreError;
 use serde_json::{Map, Value, json};
 use std::fmt;
 use std::io::{self, Write};
@@ -72,6 +76,7 @@ pub fn run(order: Order, out: &mut dyn Write) -> Result<(), MaintenanceError> {
                 return Err(error.into());
             }
         }
+        #[cfg(feature = "sqlite")]
         Order::Import { libsqlite3_db, libsqlite3_table, dir } => {
             let mut store = LogStore::open(LogOptions::new(dir))?;
             let done = exchange::import(table(libsqlite3_db, libsqlite3_table), &mut store)?;
@@ -79,6 +84,7 @@ pub fn run(order: Order, out: &mut dyn Write) -> Result<(), MaintenanceError> {
             writeln!(out, "{} jobs imported, {} of them dead", done.jobs, done.dead)?;
             writeln!(out, "{} got another handle; {} would have joined a job that is there", done.renumbered, done.joined)?;
         }
+        #[cfg(feature = "sqlite")]
         Order::Export { dir, libsqlite3_db, libsqlite3_table } => {
             let mut store = LogStore::open(LogOptions::new(dir))?;
             let done = exchange::export(&mut store, table(libsqlite3_db, libsqlite3_table))?;
@@ -94,6 +100,7 @@ pub fn run(order: Order, out: &mut dyn Write) -> Result<(), MaintenanceError> {
     Ok(())
 }
 
+#[cfg(feature = "sqlite")]
 fn table(file: std::path::PathBuf, table: String) -> SqliteOptions {
     SqliteOptions { file, table, on_shutdown_only: false }
 }

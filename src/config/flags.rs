@@ -5,6 +5,7 @@ use crate::engine::slot::SHARDS_MAX;
 use crate::logging::Level;
 use clap::Parser;
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The flags. Names and short forms are gearmand's where gearmand has them. (clap's own `-V` would print another line.)

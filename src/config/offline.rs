@@ -24,6 +24,7 @@ pub enum Order {
         /// The data directory
         dir: PathBuf,
     },
+    #[cfg(feature = "sqlite")]
     /// Add the jobs of gearmand's SQLite table to a data directory, new or not; the table is not changed
     Import {
         /// The database
@@ -35,6 +36,7 @@ pub enum Order {
         /// The data directory
         dir: PathBuf,
     },
+    #[cfg(feature = "sqlite")]
     /// Write the jobs of a data directory to an SQLite table that gearmand can use, for the way back; the directory is
     /// not changed
     Export {

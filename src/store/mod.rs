@@ -3,10 +3,14 @@
 //!
 //! Every store implements [`Store`], which blocks on purpose, and runs on a thread of its own (`keeper.rs`), so a slow
 //! disk stalls nothing but the background submissions that wait for it. What shards hand over are records (`record.rs`).
+#[cfg(feature = "sqlite")]
+pub mod exchange;
 pub(crate) mod keeper;
 mod open;
 pub mod log;
 pub mod record;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 
 pub use open::StoreOptions;
 
@@ -100,12 +104,22 @@ pub enum StoreError {
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StoreError::Io { doing, path, source } => write!(f, "cannot {doing} {}: {source}", path.display()),
+            StoreError::Io { doing, path, source } => {
+                write!(f, "cannot {doing} {}: {source}", path.display())
+            }
             StoreError::Full { path } => {
-                write!(f, "{} is full: background jobs are refused until jobs end or there is more room", path.display())
+                write!(
+                    f,
+                    "{} is full: background jobs are refused until jobs end or there is more room",
+                    path.display()
+                )
             }
             StoreError::Locked { path } => {
-                write!(f, "{} is used by another server; stop that one, or choose another place", path.display())
+                write!(
+                    f,
+                    "{} is used by another server; stop that one, or choose another place",
+                    path.display()
+                )
             }
             StoreError::Corrupt { path, offset, what } => write!(
                 f,
@@ -116,7 +130,9 @@ impl fmt::Display for StoreError {
                 write!(f, "{} was not written by this version of ringgear: {found}", path.display())
             }
             StoreError::Database { name, what } => write!(f, "{name}: {what}"),
-            StoreError::Sealed => f.write_str("a write has failed earlier; start the server again when the disk is well"),
+            StoreError::Sealed => {
+                f.write_str("a write has failed earlier; start the server again when the disk is well")
+            }
         }
     }
 }

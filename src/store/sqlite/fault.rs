@@ -1,0 +1,68 @@
+//! What can go wrong with a database, before it is known which file it is. Nothing is decided here.
+use crate::store::StoreError;
+use rusqlite::{ErrorCode, ffi};
+use std::fmt;
+use std::path::Path;
+
+/// Why something failed.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// SQLite said so.
+    Sql(rusqlite::Error),
+    /// A row cannot be read.
+    Row {
+        /// Its rowid.
+        row: i64,
+        /// Which column of it.
+        column: &'static str,
+        /// What is wrong.
+        what: String,
+    },
+    /// Anything else that is not as it must be.
+    Other(String),
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Fault {
+        Fault::Sql(error)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Sql(error) => error.fmt(f),
+            Fault::Row { row, column, what } => write!(f, "row {row}: column {column} {what}"),
+            Fault::Other(what) => f.write_str(what),
+        }
+    }
+}
+
+impl Fault {
+    fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Fault::Sql(error) => error.sqlite_error_code(),
+            _ => None,
+        }
+    }
+
+    /// Whether somebody else has the database.
+    pub(super) fn is_busy(&self) -> bool {
+        matches!(self.code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+    }
+
+    /// Whether it is unknown what is on the disk now: what was written before may be lost without another error.
+    pub(super) fn is_failed_sync(&self) -> bool {
+        let Fault::Sql(error) = self else { return false };
+        let syncs = [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_DIR_FSYNC];
+        error.sqlite_extended_error_code().is_some_and(|code| syncs.contains(&code))
+    }
+
+    /// The same, of this file.
+    pub(super) fn of(self, path: &Path) -> StoreError {
+        match self.code() {
+            Some(ErrorCode::DiskFull) => StoreError::Full { path: path.to_owned() },
+            _ => StoreError::Database { name: path.display().to_string(), what: self.to_string() },
+        }
+    }
+}

@@ -1,0 +1,454 @@
+//! gearmand's table, and our own beside it, as SQL. When what is written is the store's affair (`sqlite.rs`).
+//!
+//! gearmand's, which it creates as here, and which is left as it is so that gearmand can have the file again:
+//!
+//! ```sql
+//! CREATE TABLE gearman_queue (unique_key TEXT, function_name TEXT, priority INTEGER, data BLOB,
+//!                             when_to_run INTEGER, PRIMARY KEY (unique_key, function_name))
+//! ```
+//!
+//! The rowid is the job's number: so handles survive, jobs come back in their order, ends need no search, and nothing
+//! more is written for a plain job. gearmand gives its rows the next rowid. Such rows are found by it until their job
+//! ends; their jobs get new numbers at each start. What has no column goes into our own table, which gearmand ignores:
+//!
+//! ```sql
+//! CREATE TABLE gearman_queue_ringgear (number INTEGER PRIMARY KEY, unique_key TEXT, function_name TEXT,
+//!                                      digest INTEGER, record BLOB, UNIQUE (unique_key, function_name))
+//! ```
+//!
+//! * A living job that has a reducer, lost attempts, a time between seconds or a unique that its key does not tell: the
+//!   key of its row, a checksum of that row, and its record (`record.rs`) without the workload. If gearmand has ended
+//!   the job meanwhile, there is no such row, or another one, and this one is dropped.
+//! * A dead job, which gearmand must not run: its record; the key is NULL, and gearmand's table has no row of it.
+use super::fault::Fault;
+use super::key::{self, Origin};
+use super::row::Columns;
+use crate::engine::slot::{SLOTS, Slot};
+use crate::engine::{JobId, StoredJob};
+use crate::store::record::{self, Record};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, Connection, OpenFlags, Transaction, TransactionBehavior, params};
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::time::Duration;
+
+/// How long another process may hold the database before we give up, as in gearmand.
+const BUSY: Duration = Duration::from_secs(6);
+
+/// Rowids above this leave no room for the numbers of new jobs: handles have 18 digits.
+const ROWID_MAX: i64 = 1 << 59;
+
+/// Both tables of one database.
+#[derive(Debug)]
+pub(super) struct Table {
+    connection: Connection,
+    /// The names, quoted.
+    names: Names,
+    /// Which row is a job's, where its rowid is not the job's number.
+    rows: HashMap<JobId, i64>,
+    /// Jobs that have a row in our own table, or had one and may not have it any more.
+    beside: HashSet<JobId>,
+}
+
+#[derive(Debug)]
+struct Names {
+    /// gearmand's table.
+    theirs: String,
+    /// Our own.
+    ours: String,
+}
+
+impl Table {
+    /// Opens or makes the database and both tables, and locks it against every other process.
+    pub(super) fn open(path: &Path, name: &str) -> Result<Table, Fault> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY)?;
+        let encoding: String = connection.query_row("PRAGMA encoding", (), |row| row.get(0))?;
+        if encoding != "UTF-8" {
+            return Err(Fault::Other(format!(
+                "its text is {encoding}; only UTF-8 keeps uniques as they are"
+            )));
+        }
+        // Before the first look at the data: so the index of the log is in memory, and nobody else reads.
+        connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+        let set = |row: &rusqlite::Row<'_>| row.get::<_, String>(0);
+        let mode = connection.pragma_update_and_check(None, "journal_mode", "WAL", set)?;
+        // Without a write-ahead log, a commit is durable when the removal of the journal is.
+        let synchronous = if mode.eq_ignore_ascii_case("wal") { "FULL" } else { "EXTRA" };
+        connection.pragma_update(None, "synchronous", synchronous)?;
+        let names = Names { theirs: quoted(name), ours: quoted(&format!("{name}_ringgear")) };
+        create(&mut connection, name, &names)?;
+        Ok(Table { connection, names, rows: HashMap::new(), beside: HashSet::new() })
+    }
+
+    /// Tells every job: the living in the order of their rows, then the dead.
+    pub(super) fn replay(&mut self, each: &mut dyn FnMut(StoredJob<'_>)) -> Result<(), Fault> {
+        self.rows.clear();
+        self.beside.clear();
+        let mut sequence = self.part_numbers()?;
+        let stale = self.replay_living(&mut sequence, each)?;
+        self.replay_dead(each)?;
+        let transaction = self.connection.transaction()?;
+        for number in stale {
+            transaction.execute(&format!("DELETE FROM {} WHERE number = ?1", self.names.ours), [number])?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// How many rows both tables have: living jobs, and dead ones.
+    pub(super) fn counts(&self) -> Result<(u64, u64), Fault> {
+        let Names { theirs, ours } = &self.names;
+        let sql = format!(
+            "SELECT (SELECT count(*) FROM {theirs}), (SELECT count(*) FROM {ours} WHERE unique_key IS NULL)"
+        );
+        let (living, dead): (i64, i64) =
+            self.connection.query_row(&sql, (), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok((living.unsigned_abs(), dead.unsigned_abs()))
+    }
+
+    /// Drops what we know of jobs that gearmand has ended, and moves rows of gearmand away from numbers that jobs of
+    /// ours have: it reuses the highest rowid when its row is gone. Returns a sequence above all that are known.
+    fn part_numbers(&mut self) -> Result<u64, Fault> {
+        let highest = self.highest()?;
+        let Names { theirs, ours } = &self.names;
+        let transaction = self.connection.transaction()?;
+        transaction.execute(
+            &format!(
+                "DELETE FROM {ours} WHERE unique_key IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {theirs} AS t \
+                 WHERE t.unique_key = {ours}.unique_key AND t.function_name = {ours}.function_name)"
+            ),
+            (),
+        )?;
+        let mut sequence = highest / u64::from(SLOTS) + 1;
+        let strangers = {
+            let mut statement = transaction.prepare(&format!(
+                "SELECT t.rowid FROM {ours} AS o JOIN {theirs} AS t ON t.rowid = o.number \
+                 WHERE (o.unique_key = t.unique_key AND o.function_name = t.function_name) IS NOT TRUE \
+                 ORDER BY t.rowid"
+            ))?;
+            let rows = statement.query_map((), |row| row.get::<_, i64>(0))?;
+            rows.collect::<Result<Vec<i64>, _>>()?
+        };
+        for row in strangers {
+            let sql = format!("UPDATE {theirs} SET rowid = ?1 WHERE rowid = ?2");
+            // Any number of this sequence will do: the job gets its own when it is told.
+            transaction.execute(&sql, [row_id(sequence * u64::from(SLOTS))?, row])?;
+            sequence += 1;
+        }
+        transaction.commit()?;
+        Ok(sequence)
+    }
+
+    /// The highest number of a job or row.
+    fn highest(&self) -> Result<u64, Fault> {
+        let Names { theirs, ours } = &self.names;
+        let sql = format!(
+            "SELECT max(coalesce((SELECT max(rowid) FROM {theirs}), 0), coalesce((SELECT max(number) FROM {ours}), 0))"
+        );
+        let mut highest: i64 = self.connection.query_row(&sql, (), |row| row.get(0))?;
+        let sql = format!(
+            "SELECT unique_key, function_name FROM {theirs} \
+             WHERE unique_key >= 'ringgear:' AND unique_key < 'ringgear;'"
+        );
+        let mut statement = self.connection.prepare(&sql)?;
+        let mut rows = statement.query(())?;
+        while let Some(row) = rows.next()? {
+            let (ValueRef::Text(key), ValueRef::Text(function)) = (row.get_ref(0)?, row.get_ref(1)?) else {
+                continue;
+            };
+            if let Some((id, _)) = key::read_generated(key, function) {
+                highest = highest.max(i64::try_from(id.number()).unwrap_or(i64::MAX));
+            }
+        }
+        if highest > ROWID_MAX {
+            return Err(Fault::Other(format!("row {highest}: this leaves no numbers for new jobs")));
+        }
+        Ok(highest.unsigned_abs())
+    }
+
+    /// Tells the jobs of gearmand's table. Returns the rows of our own table that are about jobs that have ended.
+    fn replay_living(
+        &mut self,
+        sequence: &mut u64,
+        each: &mut dyn FnMut(StoredJob<'_>),
+    ) -> Result<Vec<i64>, Fault> {
+        let Names { theirs, ours } = &self.names;
+        let mut statement = self.connection.prepare(&format!(
+            "SELECT t.rowid, t.unique_key, t.function_name, t.priority, t.data, t.when_to_run, \
+             o.number, o.digest, o.record FROM {theirs} AS t LEFT JOIN {ours} AS o \
+             ON o.unique_key = t.unique_key AND o.function_name = t.function_name ORDER BY t.rowid"
+        ))?;
+        let mut taken = self.connection.prepare(&format!(
+            "SELECT EXISTS (SELECT 1 FROM {theirs} WHERE rowid = ?1) OR EXISTS (SELECT 1 FROM {ours} WHERE number = ?1)"
+        ))?;
+        let mut stale = Vec::new();
+        let mut rows = statement.query(())?;
+        while let Some(row) = rows.next()? {
+            let columns = Columns::read(row)?;
+            let row_id: i64 = row.get(0)?;
+            if let Some(number) = row.get::<_, Option<i64>>(6)? {
+                let known = put_record(number, row.get_ref(8)?, ours)?;
+                let fits = row.get::<_, i64>(7)? == columns.digest() && known.function == &*columns.function;
+                if fits && self.beside.insert(known.id) {
+                    if number != row_id {
+                        self.rows.insert(known.id, row_id);
+                    }
+                    each(StoredJob { workload: columns.workload, ..known });
+                    continue;
+                }
+                if !fits {
+                    stale.push(number);
+                }
+            }
+            let generated = key::read_generated(&columns.key, &columns.function);
+            let (mut id, origin) = match generated {
+                Some((id, origin)) => (Some(id), Some(origin)),
+                None => (own_number(row_id, &columns.function), None),
+            };
+            if let Some(told) = id.filter(|id| i64::try_from(id.number()) != Ok(row_id)) {
+                // Somebody has moved the row. Its number may have been given again since.
+                let number = i64::try_from(told.number()).unwrap_or(i64::MAX);
+                let is_taken = taken.query_row([number], |row| row.get::<_, bool>(0))?;
+                id = (!is_taken && !self.rows.contains_key(&told)).then_some(told);
+            }
+            let id = id.unwrap_or_else(|| {
+                *sequence += 1;
+                JobId::new(*sequence, Slot::of(&columns.function))
+            });
+            if i64::try_from(id.number()) != Ok(row_id) {
+                self.rows.insert(id, row_id);
+            }
+            let Some(job) = columns.job(id, origin) else {
+                let what = "is longer than a unique, or has a NUL inside".to_owned();
+                return Err(Fault::Row { row: row_id, column: "unique_key", what });
+            };
+            each(job);
+        }
+        Ok(stale)
+    }
+
+    fn replay_dead(&mut self, each: &mut dyn FnMut(StoredJob<'_>)) -> Result<(), Fault> {
+        let ours = &self.names.ours;
+        let sql = format!("SELECT number, record FROM {ours} WHERE unique_key IS NULL ORDER BY number");
+        let mut statement = self.connection.prepare(&sql)?;
+        let mut rows = statement.query(())?;
+        while let Some(row) = rows.next()? {
+            let number: i64 = row.get(0)?;
+            let job = put_record(number, row.get_ref(1)?, ours)?;
+            if job.death.is_none() {
+                return Err(damaged(number, ours, "a living job has no row"));
+            }
+            self.beside.insert(job.id);
+            each(job);
+        }
+        Ok(())
+    }
+
+    /// Writes records in one transaction: all of them, or none.
+    pub(super) fn write<'r>(&mut self, records: impl Iterator<Item = Record<'r>>) -> Result<(), Fault> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let ended = {
+            let mut writer = Writer::new(&transaction, &self.names, &self.rows, &mut self.beside)?;
+            for record in records {
+                match record {
+                    Record::Put(job) => writer.put(&job)?,
+                    Record::Done(id) => writer.done(id)?,
+                }
+            }
+            std::mem::take(&mut writer.ended)
+        };
+        transaction.commit()?;
+        for id in ended {
+            self.rows.remove(&id);
+            self.beside.remove(&id);
+        }
+        Ok(())
+    }
+
+    /// Runs any SQL, with the lock that nobody else can have.
+    #[cfg(test)]
+    pub(super) fn run(&self, sql: &str) {
+        self.connection.execute_batch(sql).unwrap();
+    }
+
+    /// Leaves the file as gearmand does, without a write-ahead log, and durable.
+    pub(super) fn close(self) -> Result<(), Fault> {
+        let mode = self
+            .connection
+            .pragma_update_and_check(None, "journal_mode", "DELETE", |row| row.get::<_, String>(0))?;
+        if !mode.eq_ignore_ascii_case("delete") {
+            return Err(Fault::Other(format!("it stays in journal mode {mode}")));
+        }
+        self.connection.close().map_err(|(_, error)| Fault::Sql(error))
+    }
+}
+
+/// Changes both tables within a transaction.
+struct Writer<'t> {
+    insert: CachedStatement<'t>,
+    delete: CachedStatement<'t>,
+    insert_ours: CachedStatement<'t>,
+    delete_ours: CachedStatement<'t>,
+    rows: &'t HashMap<JobId, i64>,
+    beside: &'t mut HashSet<JobId>,
+    /// Jobs that have neither row any more, once the transaction is committed.
+    ended: HashSet<JobId>,
+}
+
+impl<'t> Writer<'t> {
+    fn new(
+        transaction: &'t Transaction<'_>,
+        Names { theirs, ours }: &Names,
+        rows: &'t HashMap<JobId, i64>,
+        beside: &'t mut HashSet<JobId>,
+    ) -> Result<Writer<'t>, Fault> {
+        Ok(Writer {
+            insert: transaction.prepare_cached(&format!(
+                "INSERT OR IGNORE INTO {theirs} (rowid, unique_key, function_name, priority, data, when_to_run) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+            ))?,
+            delete: transaction.prepare_cached(&format!("DELETE FROM {theirs} WHERE rowid = ?1"))?,
+            insert_ours: transaction.prepare_cached(&format!(
+                "INSERT OR REPLACE INTO {ours} (number, unique_key, function_name, digest, record) \
+                 VALUES (?1, ?2, ?3, ?4, ?5)"
+            ))?,
+            delete_ours: transaction.prepare_cached(&format!("DELETE FROM {ours} WHERE number = ?1"))?,
+            rows,
+            beside,
+            ended: HashSet::new(),
+        })
+    }
+
+    fn row_of(&self, id: JobId) -> Result<i64, Fault> {
+        self.rows.get(&id).map_or_else(|| row_id(id.number()), |&row| Ok(row))
+    }
+
+    fn put(&mut self, job: &StoredJob<'_>) -> Result<(), Fault> {
+        let row = self.row_of(job.id)?;
+        self.ended.remove(&job.id);
+        if self.beside.contains(&job.id) {
+            self.delete_ours.execute([row_id(job.id.number())?])?;
+        }
+        if job.death.is_some() {
+            self.delete.execute([row])?;
+            return self.put_ours(job, None);
+        }
+        let (key, tells) = key::of(job.id, job.unique);
+        let mut columns = Columns::of(job, key);
+        let mut tells_all =
+            tells && job.attempts == 0 && job.reducer.is_none() && columns.epoch() == job.epoch;
+        if !self.insert(row, &columns)? {
+            // Either the job has a row already, or another living job has its key: one that was put back into its
+            // queue after it was dead, while a new one had taken its unique.
+            self.delete.execute([row])?;
+            if !self.insert(row, &columns)? {
+                columns.key = key::generated(job.id, Origin::Elsewhere).into();
+                tells_all = false;
+                if !self.insert(row, &columns)? {
+                    return Err(Fault::Other(format!("row {row}: there is a row with this key already")));
+                }
+            }
+        }
+        if tells_all { Ok(()) } else { self.put_ours(job, Some(&columns)) }
+    }
+
+    fn insert(&mut self, row: i64, columns: &Columns<'_>) -> Result<bool, Fault> {
+        let inserted = self.insert.execute(params![
+            row,
+            text(&columns.key),
+            text(&columns.function),
+            columns.priority as u8,
+            columns.workload,
+            columns.when_to_run
+        ])?;
+        Ok(inserted > 0)
+    }
+
+    /// Puts the job into our own table, beside the row with these columns, or alone if it is dead.
+    fn put_ours(&mut self, job: &StoredJob<'_>, beside: Option<&Columns<'_>>) -> Result<(), Fault> {
+        let mut bytes = Vec::new();
+        let workload = if beside.is_some() { &[] } else { job.workload };
+        record::put(&StoredJob { workload, ..*job }, &mut bytes);
+        self.insert_ours.execute(params![
+            row_id(job.id.number())?,
+            beside.map(|columns| text(&columns.key)),
+            text(job.function),
+            beside.map(Columns::digest),
+            bytes
+        ])?;
+        self.beside.insert(job.id);
+        Ok(())
+    }
+
+    fn done(&mut self, id: JobId) -> Result<(), Fault> {
+        let row = self.row_of(id)?;
+        self.delete.execute([row])?;
+        if self.beside.contains(&id) {
+            self.delete_ours.execute([row_id(id.number())?])?;
+        }
+        if self.beside.contains(&id) || self.rows.contains_key(&id) {
+            self.ended.insert(id);
+        }
+        Ok(())
+    }
+}
+
+/// Makes what is missing: both tables, and in very old ones the column of times.
+fn create(connection: &mut Connection, name: &str, Names { theirs, ours }: &Names) -> Result<(), Fault> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Exclusive)?;
+    transaction.execute_batch(&format!(
+        "CREATE TABLE IF NOT EXISTS {theirs} (unique_key TEXT, function_name TEXT, priority INTEGER, data BLOB, \
+         when_to_run INTEGER, PRIMARY KEY (unique_key, function_name))"
+    ))?;
+    let sql = "SELECT count(*) FROM pragma_table_info(?1) WHERE name = 'when_to_run' COLLATE NOCASE";
+    let has_times: bool = transaction.query_row(sql, [name], |row| row.get(0))?;
+    if !has_times {
+        transaction.execute_batch(&format!("ALTER TABLE {theirs} ADD COLUMN when_to_run INTEGER"))?;
+    }
+    transaction.execute_batch(&format!(
+        "CREATE TABLE IF NOT EXISTS {ours} (number INTEGER PRIMARY KEY, unique_key TEXT, function_name TEXT, \
+         digest INTEGER, record BLOB, UNIQUE (unique_key, function_name))"
+    ))?;
+    Ok(transaction.commit()?)
+}
+
+/// The job that this row's number is of, if we gave it: the slot is that of the function.
+fn own_number(row: i64, function: &[u8]) -> Option<JobId> {
+    let id = JobId::from_number(u64::try_from(row).ok()?)?;
+    (id.slot() == Slot::of(function)).then_some(id)
+}
+
+fn row_id(number: u64) -> Result<i64, Fault> {
+    i64::try_from(number).map_err(|_| Fault::Other(format!("no row can have the number {number}")))
+}
+
+/// Reads a record of our own table.
+fn put_record<'r>(number: i64, value: ValueRef<'r>, ours: &str) -> Result<StoredJob<'r>, Fault> {
+    let ValueRef::Blob(bytes) = value else { return Err(damaged(number, ours, "it is not bytes")) };
+    match record::read(bytes) {
+        Ok((Record::Put(job), length))
+            if length == bytes.len() && i64::try_from(job.id.number()) == Ok(number) =>
+        {
+            Ok(job)
+        }
+        Ok(_) => Err(damaged(number, ours, "it is not that of this row")),
+        Err(error) => Err(damaged(number, ours, &error.to_string())),
+    }
+}
+
+fn damaged(number: i64, ours: &str, what: &str) -> Fault {
+    Fault::Other(format!("{ours}, row {number}: the record is damaged: {what}"))
+}
+
+/// Bytes as SQL text, also where they are not UTF-8: SQLite does not mind, and gearmand does the same.
+fn text(bytes: &[u8]) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(ValueRef::Text(bytes))
+}
+
+/// A name as SQL.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
