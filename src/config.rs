@@ -12,7 +12,7 @@ use crate::logging::{self, Level, LogOptions, Target};
 use crate::server::ServerOptions;
 use crate::shard::options::{Keepalive, ShardOptions};
 use crate::store::StoreOptions;
-use crate::store::log::{Durability, LogOptions};
+use crate::store::log::{self, Durability};
 #[cfg(feature = "sqlite")]
 use crate::store::sqlite::SqliteOptions;
 use clap::Parser;
@@ -160,8 +160,14 @@ fn config(flags: Flags, port: Option<&OsStr>) -> Result<Config, Mistake> {
         handle_prefix: policy.handle_prefix.clone(),
         compat: policy.compat,
     };
-    let server =
-        ServerOptions { addresses, backlog: fit(flags.backlog), threads: fit(flags.threads), policy, shard, store };
+    let server = ServerOptions {
+        addresses,
+        backlog: fit(flags.backlog),
+        threads: fit(flags.threads),
+        policy,
+        shard,
+        store,
+    };
     Ok(Config { server, frontend, log, notices })
 }
 
@@ -292,12 +298,17 @@ fn store(flags: &Storing, notices: &mut Vec<String>) -> Result<Option<StoreOptio
                 "synced" => Durability::Synced,
                 "written" => Durability::Written,
                 _ => {
-                    notices.push("--durability memory: background jobs are not kept in --data-dir".to_owned());
+                    notices
+                        .push("--durability memory: background jobs are not kept in --data-dir".to_owned());
                     return Ok(None);
                 }
             };
             let max_bytes = fit(flags.max_log_bytes);
-            Ok(Some(StoreOptions::Log(LogOptions { durability, max_bytes, ..LogOptions::new(dir.clone()) })))
+            Ok(Some(StoreOptions::Log(log::LogOptions {
+                durability,
+                max_bytes,
+                ..log::LogOptions::new(dir)
+            })))
         }
         (_, Some(_)) => mistake("--data-dir and -q each name a store: there can be one"),
         #[cfg(feature = "sqlite")]

@@ -6,6 +6,7 @@ pub use ringgear_protocol as protocol;
 pub mod config;
 pub mod frontend;
 pub mod logging;
+#[cfg(any())]
 pub mod maintenance;
 mod memory;
 pub mod server;

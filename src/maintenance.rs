@@ -3,14 +3,14 @@
 use crate::config::offline::Order;
 use crate::engine::StoredJob;
 use crate::protocol::Priority;
+use crate::store::StoreError;
 #[cfg(feature = "sqlite")]
 use crate::store::exchange;
-#[cfg(feature = "sqlite")]
-use crate::store::log::{LogOptions, LogStore};
 use crate::store::log::tools;
 #[cfg(feature = "sqlite")]
+use crate::store::log::{LogOptions, LogStore};
+#[cfg(feature = "sqlite")]
 use crate::store::{Store, sqlite::SqliteOptions};
-use crate::store::StoreError;
 use serde_json::{Map, Value, json};
 use std::fmt;
 use std::io::{self, Write};
@@ -82,13 +82,21 @@ pub fn run(order: Order, out: &mut dyn Write) -> Result<(), MaintenanceError> {
             let done = exchange::import(table(libsqlite3_db, libsqlite3_table), &mut store)?;
             store.close()?;
             writeln!(out, "{} jobs imported, {} of them dead", done.jobs, done.dead)?;
-            writeln!(out, "{} got another handle; {} would have joined a job that is there", done.renumbered, done.joined)?;
+            writeln!(
+                out,
+                "{} got another handle; {} would have joined a job that is there",
+                done.renumbered, done.joined
+            )?;
         }
         #[cfg(feature = "sqlite")]
         Order::Export { dir, libsqlite3_db, libsqlite3_table } => {
             let mut store = LogStore::open(LogOptions::new(dir))?;
             let done = exchange::export(&mut store, table(libsqlite3_db, libsqlite3_table))?;
-            writeln!(out, "{} jobs exported; {} dead ones stand where gearmand does not look", done.jobs, done.dead)?;
+            writeln!(
+                out,
+                "{} jobs exported; {} dead ones stand where gearmand does not look",
+                done.jobs, done.dead
+            )?;
             writeln!(
                 out,
                 "of these {} are reduce jobs, which gearmand runs as plain ones, {} have lost attempts, which gearmand \

@@ -170,7 +170,9 @@ impl Server {
             match news.recv() {
                 Ok(News::Started) => {}
                 Ok(News::Ended(Err(error))) => return Err(error.into()),
-                Ok(News::Ended(Ok(())) | News::Signal(_) | News::Replayed(_) | News::Closed(_)) | Err(_) => return Ok(()),
+                Ok(News::Ended(Ok(())) | News::Signal(_) | News::Replayed(_) | News::Closed(_)) | Err(_) => {
+                    return Ok(());
+                }
             }
         }
         Ok(())

@@ -64,7 +64,8 @@ impl Order {
     /// what is wrong.
     pub fn read(arguments: impl Iterator<Item = OsString>) -> Result<Order, (String, bool)> {
         let arguments = std::iter::once(OsString::from("ringgear store")).chain(arguments);
-        let line = Line::try_parse_from(arguments).map_err(|error| (error.to_string(), !error.use_stderr()))?;
+        let line =
+            Line::try_parse_from(arguments).map_err(|error| (error.to_string(), !error.use_stderr()))?;
         Ok(line.order)
     }
 }

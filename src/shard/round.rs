@@ -6,6 +6,8 @@ use super::door::Trouble;
 use super::ring::{Completion, Received, Token};
 use super::{Shard, clock, listen};
 use crate::engine::{Event, Input, Peer, ShardId};
+use crate::log_at;
+use crate::logging::Level;
 use crate::store::keeper::{self, Piece};
 use rustix::io::Errno;
 use std::io;
@@ -27,7 +29,7 @@ impl Shard {
             busy = true;
             self.complete(completion);
         }
-        busy |= self.hear();
+        busy |= self.hear() | self.hear_store()?;
         self.look_at_the_clock();
         self.read_what_waits();
         let left = self.commons.mesh.send_all(self.id, &mut self.pump.engine, &mut self.unrung);
@@ -186,7 +188,6 @@ impl Shard {
                 }
             }
         }
-        heard |= self.hear_store();
         while let Some(settler) = self.commons.mesh.receive_settler(self.id) {
             heard = true;
             self.welcome(settler);
@@ -196,9 +197,9 @@ impl Shard {
 
     /// Tells the engine what the store has kept or refused, and hands it jobs that were kept before. True if there was
     /// something.
-    fn hear_store(&mut self) -> bool {
-        if self.pump.restoring && self.restore() {
-            return true;
+    fn hear_store(&mut self) -> io::Result<bool> {
+        if self.pump.restoring && self.restore()? {
+            return Ok(true);
         }
         let mut heard = false;
         while let Some((upto, kept)) = self.pump.commit.as_mut().and_then(Commit::answer) {
@@ -206,16 +207,21 @@ impl Shard {
             let input = if kept { Input::Stored(upto) } else { Input::StoreFailed(upto) };
             self.pump.feed(&mut self.table, input);
         }
-        heard
+        Ok(heard)
     }
 
     /// Takes one piece of the jobs that were kept. Once every shard has all of its own, requests are welcome.
-    fn restore(&mut self) -> bool {
-        let Some(commit) = &self.pump.commit else { return false };
+    fn restore(&mut self) -> io::Result<bool> {
+        let Some(commit) = &self.pump.commit else { return Ok(false) };
         let (engine, now) = (&mut self.pump.engine, self.pump.now);
         match commit.desk().piece(self.id) {
             Some(Piece::Records(records)) => {
-                keeper::jobs_in(&records).for_each(|job| engine.restore(now, &job));
+                for job in keeper::jobs_in(&records) {
+                    engine.restore(now, &job).map_err(|error| {
+                        log_at!(Level::Fatal, "job {} of the store: {error}", job.id.number());
+                        io::Error::other(error.to_string())
+                    })?;
+                }
                 self.pump.feed(&mut self.table, Input::Tick);
             }
             Some(Piece::End { sequence }) => {
@@ -232,9 +238,9 @@ impl Shard {
                     }
                 }
             }
-            None => return false,
+            None => return Ok(false),
         }
-        true
+        Ok(true)
     }
 
     /// Wakes those to whom something was sent. Where they share our core they could not run anyway while we do, so

@@ -6,8 +6,8 @@
 #[cfg(feature = "sqlite")]
 pub mod exchange;
 pub(crate) mod keeper;
-mod open;
 pub mod log;
+mod open;
 pub mod record;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

@@ -34,10 +34,18 @@ fn nothing_that_was_answered_is_lost_by_a_kill() {
         let sums = ledger.sums();
         println!(
             "{name}: {KILLS} kills, {} jobs answered, {} runs; lost {}, phantoms {}, altered {}, repeats {} (at most {excused})",
-            sums.answered, sums.runs, sums.lost.len(), sums.phantoms.len(), sums.altered.len(), sums.repeats
+            sums.answered,
+            sums.runs,
+            sums.lost.len(),
+            sums.phantoms.len(),
+            sums.altered.len(),
+            sums.repeats
         );
         assert!(sums.answered > 100 * KILLS as usize, "so few jobs prove nothing: {sums:?}");
-        assert!(sums.lost.is_empty() && sums.phantoms.is_empty() && sums.altered.is_empty(), "{name}: {sums:?}");
+        assert!(
+            sums.lost.is_empty() && sums.phantoms.is_empty() && sums.altered.is_empty(),
+            "{name}: {sums:?}"
+        );
         assert!(sums.repeats <= excused, "{name}: {} repeats, {excused} excused", sums.repeats);
     }
 }
@@ -69,9 +77,10 @@ fn kill_one(ledger: &Ledger, options: &[&str], round: u32) -> u32 {
 #[test]
 fn an_orderly_stop_loses_and_repeats_nothing() {
     let folder = Folder::new();
-    let on_shutdown = ["-q", "libsqlite3", "--libsqlite3-db", &folder.path("shutdown.db"), "--store-queue-on-shutdown"]
-        .map(str::to_owned)
-        .to_vec();
+    let on_shutdown =
+        ["-q", "libsqlite3", "--libsqlite3-db", &folder.path("shutdown.db"), "--store-queue-on-shutdown"]
+            .map(str::to_owned)
+            .to_vec();
     for (name, options) in stores(&folder).into_iter().chain([("on shutdown", on_shutdown)]) {
         let options: Vec<&str> = options.iter().map(String::as_str).collect();
         let ledger = Ledger::default();
@@ -101,7 +110,10 @@ fn an_orderly_stop_loses_and_repeats_nothing() {
         server.wait();
         let sums = ledger.sums();
         assert!(sums.answered > 500 && sums.answered == ledger.answered(), "{name}: {sums:?}");
-        assert!(sums.lost.is_empty() && sums.phantoms.is_empty() && sums.altered.is_empty(), "{name}: {sums:?}");
+        assert!(
+            sums.lost.is_empty() && sums.phantoms.is_empty() && sums.altered.is_empty(),
+            "{name}: {sums:?}"
+        );
         assert_eq!(sums.repeats, 0, "{name}");
     }
 }

@@ -112,7 +112,8 @@ fn a_damaged_store_is_not_started_on() {
     server.signal(Signal::KILL);
     server.wait();
     // The first block of the first segment with something in it: not the tail.
-    let mut files: Vec<_> = fs::read_dir(folder.path("log")).unwrap().map(|file| file.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        fs::read_dir(folder.path("log")).unwrap().map(|file| file.unwrap().path()).collect();
     files.retain(|file| fs::metadata(file).unwrap().len() > 100_000);
     files.sort();
     let mut bytes = fs::read(&files[0]).unwrap();

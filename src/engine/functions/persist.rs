@@ -294,8 +294,7 @@ impl Functions {
         let unique_len = stored.unique.len() as u8;
         let now = self.now;
         let body = body.into_boxed_slice();
-        let mut job =
-            Job::new(stored.id, function, stored.priority, true, unique_len, body, now.instant);
+        let mut job = Job::new(stored.id, function, stored.priority, true, unique_len, body, now.instant);
         job.retries = stored.attempts;
         if let Some(reducer) = stored.reducer {
             job.extra().reducer = Some(Box::from(reducer));
