@@ -36,6 +36,13 @@ use std::time::Duration;
 /// How long another process may hold the database before we give up, as in gearmand.
 const BUSY: Duration = Duration::from_secs(6);
 
+/// What SQLite may remember of the file. Uniques are random, and so are the pages of the index that they go to.
+const CACHE_KIB: i64 = 64 << 10;
+
+/// Pages of 4 KiB in the write-ahead log before they are copied into the file, within a commit: a page that many
+/// commits change is copied once.
+const LOG_PAGES: i64 = 8192;
+
 /// Rowids above this leave no room for the numbers of new jobs: handles have 18 digits.
 const ROWID_MAX: i64 = 1 << 59;
 
@@ -72,6 +79,8 @@ impl Table {
         // Without a write-ahead log, a commit is durable when the removal of the journal is.
         let synchronous = if mode.eq_ignore_ascii_case("wal") { "FULL" } else { "EXTRA" };
         connection.pragma_update(None, "synchronous", synchronous)?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
         let names = Names { theirs: quoted(name), ours: quoted(&format!("{name}_ringgear")) };
         create(&mut connection, name, &names)?;
         Ok(Table { connection, names, rows: HashMap::new(), beside: HashSet::new() })
