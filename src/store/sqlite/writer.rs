@@ -26,8 +26,8 @@ pub(super) struct Writer<'t> {
     delete_ours: CachedStatement<'t>,
     rows: &'t HashMap<JobId, i64>,
     beside: &'t mut HashSet<JobId>,
-    /// Jobs that have neither row any more, once the transaction is committed.
-    pub(super) ended: HashSet<JobId>,
+    /// Jobs that have neither row any more, once the transaction is committed. Nothing is put after its end.
+    pub(super) ended: Vec<JobId>,
 }
 
 impl<'t> Writer<'t> {
@@ -51,7 +51,7 @@ impl<'t> Writer<'t> {
             delete_ours: transaction.prepare_cached(&format!("DELETE FROM {ours} WHERE number = ?1"))?,
             rows,
             beside,
-            ended: HashSet::new(),
+            ended: Vec::new(),
         })
     }
 
@@ -62,7 +62,6 @@ impl<'t> Writer<'t> {
     /// Puts a job where it belongs, instead of what was kept of it.
     pub(super) fn put(&mut self, job: &StoredJob<'_>) -> Result<(), Fault> {
         let row = self.row_of(job.id)?;
-        self.ended.remove(&job.id);
         if self.beside.contains(&job.id) {
             self.delete_ours.execute([row_id(job.id.number())?])?;
         }
@@ -125,7 +124,7 @@ impl<'t> Writer<'t> {
             self.delete_ours.execute([row_id(id.number())?])?;
         }
         if self.beside.contains(&id) || self.rows.contains_key(&id) {
-            self.ended.insert(id);
+            self.ended.push(id);
         }
         Ok(())
     }
