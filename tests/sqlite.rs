@@ -290,7 +290,13 @@ fn what_ours_has_stored_gearmand_runs_once() {
     let folder = Folder::new();
     let long = [b'u'; 64];
     let jobs = ours(&long);
-    let later = StoredJob { epoch: Some(Epoch::from_seconds(LATER)), ..job(20, b"later", b"20") };
+    // Of another function: in gearmand, jobs of lower priority wait behind one that is not due.
+    let later = StoredJob {
+        id: JobId::new(20, Slot::of(b"later")),
+        function: b"later",
+        epoch: Some(Epoch::from_seconds(LATER)),
+        ..job(20, b"later", b"20")
+    };
     let mut store = folder.store();
     let stored: Vec<StoredJob<'_>> = jobs.iter().map(|(job, _)| *job).collect();
     put(&mut store, &stored);

@@ -183,3 +183,59 @@ impl<'a> Copier<'a> {
         self.result
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Death, DeathReason, Epoch};
+    use crate::protocol::Priority;
+    use std::net::Ipv4Addr;
+
+    fn job(sequence: u64, function: &'static [u8]) -> StoredJob<'static> {
+        StoredJob {
+            id: JobId::new(sequence, Slot::of(function)),
+            priority: Priority::Normal,
+            epoch: None,
+            attempts: 0,
+            function,
+            unique: b"",
+            workload: b"",
+            reducer: None,
+            death: None,
+        }
+    }
+
+    #[test]
+    fn numbers_go_up_within_a_function() {
+        let mut numbers = Numbers::default();
+        numbers.note(job(10, b"f").id);
+        let sequences = |numbers: &mut Numbers, function, given: &[u64]| -> Vec<u64> {
+            given.iter().map(|&sequence| numbers.number(&job(sequence, function)).sequence()).collect()
+        };
+        assert_eq!(sequences(&mut numbers, b"f", &[11, 5, 10, 12, 20, 14]), [11, 12, 13, 14, 20, 21]);
+        // Another function stands in another queue.
+        assert_eq!(sequences(&mut numbers, b"g", &[2, 3, 1]), [2, 3, 4]);
+    }
+
+    #[test]
+    fn dead_jobs_keep_their_numbers_unless_they_are_taken() {
+        let death = Death {
+            reason: DeathReason::WorkerGone,
+            at: Epoch(1),
+            address: Ipv4Addr::LOCALHOST.into(),
+            worker: b"",
+        };
+        let dead = |sequence| StoredJob { death: Some(death), ..job(sequence, b"f") };
+        let mut numbers = Numbers::default();
+        numbers.note(job(10, b"f").id);
+        let sequences = [3, 10, 3, 11].map(|sequence| numbers.number(&dead(sequence)).sequence());
+        assert_eq!(sequences, [3, 11, 12, 13]);
+    }
+
+    #[test]
+    fn only_uniques_that_join_are_identities() {
+        for (unique, joins) in [(&b"u"[..], true), (b"", false), (b"-", false)] {
+            assert_eq!(identity(&StoredJob { unique, ..job(1, b"f") }).is_some(), joins);
+        }
+    }
+}

@@ -20,6 +20,7 @@ mod row;
 mod table;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use super::record::{self, Record};
 use super::{Committed, Store, StoreError};

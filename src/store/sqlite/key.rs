@@ -47,12 +47,9 @@ pub(super) fn of(id: JobId, unique: &[u8]) -> (Cow<'_, [u8]>, bool) {
         b"" => (generated(id, Origin::Empty).into(), true),
         b"-" => (generated(id, Origin::Dash).into(), true),
         _ if unique.starts_with(GENERATED) => (generated(id, Origin::Elsewhere).into(), false),
-        // gearmand 1.1.20 keeps 63 bytes and a NUL. A key of 64 other bytes it reads, but never deletes.
-        _ if unique.len() >= UNIQUE_MAX => {
-            let mut key = unique[..UNIQUE_MAX].to_vec();
-            key[UNIQUE_MAX - 1] = 0;
-            (key.into(), false)
-        }
+        // gearmand 1.1.20 reads a key of 64 bytes but never deletes it; with 63 and a NUL, which it writes itself, it
+        // sends the NUL to workers as if the workload began with it.
+        _ if unique.len() >= UNIQUE_MAX => (unique[..UNIQUE_MAX - 1].into(), false),
         _ => (unique.into(), true),
     }
 }

@@ -21,19 +21,27 @@
 //!   the job meanwhile, there is no such row, or another one, and this one is dropped.
 //! * A dead job, which gearmand must not run: its record; the key is NULL, and gearmand's table has no row of it.
 use super::fault::Fault;
-use super::key::{self, Origin};
+use super::key;
 use super::row::Columns;
+use super::writer::{Names, Writer, row_id};
 use crate::engine::slot::{SLOTS, Slot};
 use crate::engine::{JobId, StoredJob};
 use crate::store::record::{self, Record};
-use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{CachedStatement, Connection, OpenFlags, Transaction, TransactionBehavior, params};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
 /// How long another process may hold the database before we give up, as in gearmand.
 const BUSY: Duration = Duration::from_secs(6);
+
+/// What SQLite may remember of the file. Uniques are random, and so are the pages of the index that they go to.
+const CACHE_KIB: i64 = 64 << 10;
+
+/// Pages of 4 KiB in the write-ahead log before they are copied into the file, within a commit: a page that many
+/// commits change is copied once.
+const LOG_PAGES: i64 = 8192;
 
 /// Rowids above this leave no room for the numbers of new jobs: handles have 18 digits.
 const ROWID_MAX: i64 = 1 << 59;
@@ -48,14 +56,6 @@ pub(super) struct Table {
     rows: HashMap<JobId, i64>,
     /// Jobs that have a row in our own table, or had one and may not have it any more.
     beside: HashSet<JobId>,
-}
-
-#[derive(Debug)]
-struct Names {
-    /// gearmand's table.
-    theirs: String,
-    /// Our own.
-    ours: String,
 }
 
 impl Table {
@@ -79,6 +79,8 @@ impl Table {
         // Without a write-ahead log, a commit is durable when the removal of the journal is.
         let synchronous = if mode.eq_ignore_ascii_case("wal") { "FULL" } else { "EXTRA" };
         connection.pragma_update(None, "synchronous", synchronous)?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
         let names = Names { theirs: quoted(name), ours: quoted(&format!("{name}_ringgear")) };
         create(&mut connection, name, &names)?;
         Ok(Table { connection, names, rows: HashMap::new(), beside: HashSet::new() })
@@ -286,116 +288,6 @@ impl Table {
     }
 }
 
-/// Changes both tables within a transaction.
-struct Writer<'t> {
-    insert: CachedStatement<'t>,
-    delete: CachedStatement<'t>,
-    insert_ours: CachedStatement<'t>,
-    delete_ours: CachedStatement<'t>,
-    rows: &'t HashMap<JobId, i64>,
-    beside: &'t mut HashSet<JobId>,
-    /// Jobs that have neither row any more, once the transaction is committed.
-    ended: HashSet<JobId>,
-}
-
-impl<'t> Writer<'t> {
-    fn new(
-        transaction: &'t Transaction<'_>,
-        Names { theirs, ours }: &Names,
-        rows: &'t HashMap<JobId, i64>,
-        beside: &'t mut HashSet<JobId>,
-    ) -> Result<Writer<'t>, Fault> {
-        Ok(Writer {
-            insert: transaction.prepare_cached(&format!(
-                "INSERT OR IGNORE INTO {theirs} (rowid, unique_key, function_name, priority, data, when_to_run) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
-            ))?,
-            delete: transaction.prepare_cached(&format!("DELETE FROM {theirs} WHERE rowid = ?1"))?,
-            insert_ours: transaction.prepare_cached(&format!(
-                "INSERT OR REPLACE INTO {ours} (number, unique_key, function_name, digest, record) \
-                 VALUES (?1, ?2, ?3, ?4, ?5)"
-            ))?,
-            delete_ours: transaction.prepare_cached(&format!("DELETE FROM {ours} WHERE number = ?1"))?,
-            rows,
-            beside,
-            ended: HashSet::new(),
-        })
-    }
-
-    fn row_of(&self, id: JobId) -> Result<i64, Fault> {
-        self.rows.get(&id).map_or_else(|| row_id(id.number()), |&row| Ok(row))
-    }
-
-    fn put(&mut self, job: &StoredJob<'_>) -> Result<(), Fault> {
-        let row = self.row_of(job.id)?;
-        self.ended.remove(&job.id);
-        if self.beside.contains(&job.id) {
-            self.delete_ours.execute([row_id(job.id.number())?])?;
-        }
-        if job.death.is_some() {
-            self.delete.execute([row])?;
-            return self.put_ours(job, None);
-        }
-        let (key, tells) = key::of(job.id, job.unique);
-        let mut columns = Columns::of(job, key);
-        let mut tells_all =
-            tells && job.attempts == 0 && job.reducer.is_none() && columns.epoch() == job.epoch;
-        if !self.insert(row, &columns)? {
-            // Either the job has a row already, or another living job has its key: one that was put back into its
-            // queue after it was dead, while a new one had taken its unique.
-            self.delete.execute([row])?;
-            if !self.insert(row, &columns)? {
-                columns.key = key::generated(job.id, Origin::Elsewhere).into();
-                tells_all = false;
-                if !self.insert(row, &columns)? {
-                    return Err(Fault::Other(format!("row {row}: there is a row with this key already")));
-                }
-            }
-        }
-        if tells_all { Ok(()) } else { self.put_ours(job, Some(&columns)) }
-    }
-
-    fn insert(&mut self, row: i64, columns: &Columns<'_>) -> Result<bool, Fault> {
-        let inserted = self.insert.execute(params![
-            row,
-            text(&columns.key),
-            text(&columns.function),
-            columns.priority as u8,
-            columns.workload,
-            columns.when_to_run
-        ])?;
-        Ok(inserted > 0)
-    }
-
-    /// Puts the job into our own table, beside the row with these columns, or alone if it is dead.
-    fn put_ours(&mut self, job: &StoredJob<'_>, beside: Option<&Columns<'_>>) -> Result<(), Fault> {
-        let mut bytes = Vec::new();
-        let workload = if beside.is_some() { &[] } else { job.workload };
-        record::put(&StoredJob { workload, ..*job }, &mut bytes);
-        self.insert_ours.execute(params![
-            row_id(job.id.number())?,
-            beside.map(|columns| text(&columns.key)),
-            text(job.function),
-            beside.map(Columns::digest),
-            bytes
-        ])?;
-        self.beside.insert(job.id);
-        Ok(())
-    }
-
-    fn done(&mut self, id: JobId) -> Result<(), Fault> {
-        let row = self.row_of(id)?;
-        self.delete.execute([row])?;
-        if self.beside.contains(&id) {
-            self.delete_ours.execute([row_id(id.number())?])?;
-        }
-        if self.beside.contains(&id) || self.rows.contains_key(&id) {
-            self.ended.insert(id);
-        }
-        Ok(())
-    }
-}
-
 /// Makes what is missing: both tables, and in very old ones the column of times.
 fn create(connection: &mut Connection, name: &str, Names { theirs, ours }: &Names) -> Result<(), Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Exclusive)?;
@@ -421,10 +313,6 @@ fn own_number(row: i64, function: &[u8]) -> Option<JobId> {
     (id.slot() == Slot::of(function)).then_some(id)
 }
 
-fn row_id(number: u64) -> Result<i64, Fault> {
-    i64::try_from(number).map_err(|_| Fault::Other(format!("no row can have the number {number}")))
-}
-
 /// Reads a record of our own table.
 fn put_record<'r>(number: i64, value: ValueRef<'r>, ours: &str) -> Result<StoredJob<'r>, Fault> {
     let ValueRef::Blob(bytes) = value else { return Err(damaged(number, ours, "it is not bytes")) };
@@ -441,11 +329,6 @@ fn put_record<'r>(number: i64, value: ValueRef<'r>, ours: &str) -> Result<Stored
 
 fn damaged(number: i64, ours: &str, what: &str) -> Fault {
     Fault::Other(format!("{ours}, row {number}: the record is damaged: {what}"))
-}
-
-/// Bytes as SQL text, also where they are not UTF-8: SQLite does not mind, and gearmand does the same.
-fn text(bytes: &[u8]) -> ToSqlOutput<'_> {
-    ToSqlOutput::Borrowed(ValueRef::Text(bytes))
 }
 
 /// A name as SQL.

@@ -582,7 +582,7 @@ fn in_order(model: &BTreeMap<JobId, Job>) -> Vec<Job> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn histories_come_back(steps in proptest::collection::vec(step(), 1..60), at_shutdown in any::<bool>()) {
