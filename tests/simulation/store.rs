@@ -28,7 +28,7 @@ pub(crate) struct Store {
 /// What became of a batch.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    /// Jobs that are kept now.
+    /// Jobs that are kept now, perhaps though it failed.
     pub(crate) kept: Vec<JobId>,
     pub(crate) failed: bool,
 }
@@ -129,6 +129,8 @@ impl Store {
     }
 
     fn apply_put(&mut self, job: Kept) {
+        // A job that could not be kept may be wanted again later.
+        self.undone.remove(&job.id);
         self.outdated.remove(&job.id);
         let place = *self.places.entry(job.id).or_insert_with(|| {
             self.next += 1;
