@@ -104,8 +104,10 @@ impl Store {
 
     /// The power goes: some of what waits, the first of it, may have been kept.
     pub(crate) fn crash(&mut self, random: &mut Random) -> Remains {
-        let count = random.below(self.waiting.len() as u64 + 1) as usize;
-        for (_, asked) in self.waiting.drain(..count).collect::<Vec<_>>() {
+        // Often nearly all of it, so that what belongs together is torn apart.
+        let most = self.waiting.len() as u64;
+        let count = if random.chance(500) { random.below(most + 1) } else { most.saturating_sub(random.below(3)) };
+        for (_, asked) in self.waiting.drain(..count as usize).collect::<Vec<_>>() {
             match asked {
                 ToStore::Put(_, Some(job)) => self.apply_put(job),
                 ToStore::Put(_, None) => {}

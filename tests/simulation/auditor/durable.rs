@@ -228,7 +228,8 @@ impl Auditor {
         let job = self.jobs.get_mut(&id).expect("known");
         job.live_again(now, stamp, 0);
         job.due = Due::Always;
-        (job.known, job.twin) = (now, true);
+        // Only background jobs are kept when they die.
+        (job.known, job.twin, job.background) = (now, true, true);
         self.alive.insert(id);
     }
 }
