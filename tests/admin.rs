@@ -234,7 +234,8 @@ fn dead_jobs_are_shown_put_back_and_cancelled() {
             worker.send(Request::SetClientId { id: b"worker 7" });
             worker.send(Request::CanDo { function: b"f" });
             worker.send(Request::Grab(GrabKind::Plain));
-            worker.receive(|response| assert!(matches!(response, Response::JobAssign { .. }), "{response:?}"));
+            worker
+                .receive(|response| assert!(matches!(response, Response::JobAssign { .. }), "{response:?}"));
         };
         assert_eq!(admin.list("show dead jobs\n"), ".\n");
         lose();

@@ -91,8 +91,15 @@ fn show() {
     queries("show dead jobs\n", Query::DeadJobs);
     queries("Show DEAD jobs\r\n", Query::DeadJobs);
     answers("show\n", "ERR UNKNOWN_COMMAND Unknown+server+commandshow\r\n");
-    let lines =
-        ["show foo", "show ", "show unique", "show dead", "show jobs extra", "show dead jobs extra", "show jobs "];
+    let lines = [
+        "show foo",
+        "show ",
+        "show unique",
+        "show dead",
+        "show jobs extra",
+        "show dead jobs extra",
+        "show jobs ",
+    ];
     for line in lines {
         answers(&format!("{line}\n"), "ERR UNKNOWN_SHOW_ARGUMENTS\r\n");
     }

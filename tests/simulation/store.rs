@@ -106,7 +106,8 @@ impl Store {
     pub(crate) fn crash(&mut self, random: &mut Random) -> Remains {
         // Often nearly all of it, so that what belongs together is torn apart.
         let most = self.waiting.len() as u64;
-        let count = if random.chance(500) { random.below(most + 1) } else { most.saturating_sub(random.below(3)) };
+        let count =
+            if random.chance(500) { random.below(most + 1) } else { most.saturating_sub(random.below(3)) };
         for (_, asked) in self.waiting.drain(..count as usize).collect::<Vec<_>>() {
             match asked {
                 ToStore::Put(_, Some(job)) => self.apply_put(job),

@@ -170,13 +170,7 @@ impl Functions {
     }
 
     /// The jobs that a party holds go back, of one function or of all, the newest first.
-    fn give_back(
-        &mut self,
-        ix: PartyIx,
-        of: Option<FunctionIx>,
-        reason: DeathReason,
-        out: &mut Outbox,
-    ) {
+    fn give_back(&mut self, ix: PartyIx, of: Option<FunctionIx>, reason: DeathReason, out: &mut Outbox) {
         let held: Vec<_> = self.parties.get(ix).held.ids().iter().rev().copied().collect();
         for id in held {
             let Some(job) = self.jobs.find(id) else { continue };

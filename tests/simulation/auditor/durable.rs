@@ -4,9 +4,9 @@ use super::job::{ABANDONED, CANCELLED, Due, Entry, FINAL, Job, Moment, OUT_OF_AT
 use super::{Auditor, FunctionModel, Tally, audit};
 use crate::kept::Kept;
 use crate::store::Remains;
+use ringgear::engine::JobId;
 use ringgear::engine::report::DeadRow;
 use ringgear::engine::slot::Slot;
-use ringgear::engine::JobId;
 use std::collections::BTreeSet;
 
 impl Auditor {
@@ -66,7 +66,8 @@ impl Auditor {
         self.jobs_before = self.jobs.len();
         for function in 0..self.names.len() {
             let used = remains.jobs.iter().any(|job| job.function == self.names[function]);
-            self.functions[function] = FunctionModel { exists: Some(used), used: now, ..FunctionModel::fresh(now) };
+            self.functions[function] =
+                FunctionModel { exists: Some(used), used: now, ..FunctionModel::fresh(now) };
         }
         (self.grabbed, self.disturbed, self.changed) = (now, now, now);
         self.quiets.push(self.stamp());
@@ -90,8 +91,11 @@ impl Auditor {
         let id = kept.id;
         let known = self.jobs.get(&id).map(|job| job.candidates.clone());
         let unanswered = || (0..self.subs.len()).filter(|&sub| self.subs[sub].job.is_none()).collect();
-        let makers: Vec<usize> =
-            known.unwrap_or_else(unanswered).into_iter().filter(|&sub| self.is_as_submitted(sub, kept)).collect();
+        let makers: Vec<usize> = known
+            .unwrap_or_else(unanswered)
+            .into_iter()
+            .filter(|&sub| self.is_as_submitted(sub, kept))
+            .collect();
         audit!(self, "what is kept was submitted, word for word", !makers.is_empty(), "{kept:?}");
         if !self.jobs.contains_key(&id) {
             let what = &self.subs[makers[0]].what;
@@ -182,7 +186,13 @@ impl Auditor {
         }
         let shards = u32::from(self.shards);
         let most = self.policy.dead_jobs.div_ceil(shards) * shards;
-        audit!(self, "only so many dead jobs are kept", rows.len() as u32 <= most, "{} of {most}", rows.len());
+        audit!(
+            self,
+            "only so many dead jobs are kept",
+            rows.len() as u32 <= most,
+            "{} of {most}",
+            rows.len()
+        );
         rows.iter().for_each(|row| self.dead_row(row));
         let listed: BTreeSet<JobId> = rows.iter().map(|row| row.job).collect();
         let doubtful: Vec<JobId> =

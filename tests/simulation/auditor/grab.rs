@@ -96,9 +96,8 @@ impl Auditor {
                 && what.reducer.as_deref() == assignment.reducer.as_deref()
         };
         let known = self.jobs.get(&id).map(|job| job.candidates.clone());
-        let fresh = || {
-            self.open_subs.iter().chain(&self.orphans).chain(self.unstored.keys()).copied().collect()
-        };
+        let fresh =
+            || self.open_subs.iter().chain(&self.orphans).chain(self.unstored.keys()).copied().collect();
         let makers: Vec<SubId> = known.clone().unwrap_or_else(fresh).into_iter().filter(fits).collect();
         audit!(self, "a worker gets what was submitted", !makers.is_empty(), "{assignment:?} of {known:?}");
         if known.is_none() {

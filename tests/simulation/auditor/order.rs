@@ -125,10 +125,9 @@ impl Auditor {
                 jobs.clone().any(|job| job.surely_alive() && job.known <= at) || self.is_known(at, function);
             audit!(self, "what is used is not dropped", !(row.dropped && in_use), "{row:?}");
             if exact {
-                let used =
-                    jobs.count() > 0
-                        || self.jobs.values().any(|job| job.dead_maybe && job.function == function)
-                        || self.peers.values().any(|p| p.functions() & bit(function) != 0);
+                let used = jobs.count() > 0
+                    || self.jobs.values().any(|job| job.dead_maybe && job.function == function)
+                    || self.peers.values().any(|p| p.functions() & bit(function) != 0);
                 audit!(self, "what is not used is dropped", row.dropped || used, "{row:?}");
                 self.functions[function].exists = Some(!row.dropped);
             }
