@@ -170,7 +170,7 @@ pub(crate) struct Auditor {
     shards: u16,
     /// Jobs that the store had at some time.
     ever_kept: BTreeSet<JobId>,
-    /// When a batch of the store failed last.
+    /// When a shard was told last that a batch has failed.
     failed_at: Moment,
     /// Submissions refused because of that, and when they were told. Their jobs may have had other friends.
     unstored: BTreeMap<SubId, Moment>,

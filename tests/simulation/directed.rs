@@ -12,55 +12,55 @@ use std::num::NonZeroU8;
 use std::time::Duration;
 
 /// A job server and a few words to talk to it.
-struct Story(Cluster);
+pub(crate) struct Story(pub(crate) Cluster);
 
-fn policy() -> Policy {
+pub(crate) fn policy() -> Policy {
     Policy::new(HandlePrefix::new(PREFIX).expect("a short prefix"))
 }
 
 impl Story {
-    fn new(shards: u16, policy: Policy) -> Story {
+    pub(crate) fn new(shards: u16, policy: Policy) -> Story {
         Story(Cluster::new(shards, policy))
     }
 
-    fn open(&mut self, shard: u16) -> SessionId {
+    pub(crate) fn open(&mut self, shard: u16) -> SessionId {
         self.0.open(ShardId(shard))
     }
 
     /// Sends a request, lets it have its whole effect, and returns what the session was told.
-    fn ask(&mut self, session: SessionId, request: Request<'_>) -> Vec<Reply> {
+    pub(crate) fn ask(&mut self, session: SessionId, request: Request<'_>) -> Vec<Reply> {
         self.0.request(session, request);
         self.0.run_until_quiet();
         self.0.check();
         self.0.replies(session)
     }
 
-    fn submit(&mut self, session: SessionId, function: &[u8], unique: &[u8]) -> JobId {
+    pub(crate) fn submit(&mut self, session: SessionId, function: &[u8], unique: &[u8]) -> JobId {
         let told = self.ask(session, submission(function, unique));
         let Some(&Reply::JobCreated(job)) = told.last() else { panic!("told {told:?}") };
         job
     }
 
-    fn assigned(&mut self, session: SessionId) -> Assignment {
+    pub(crate) fn assigned(&mut self, session: SessionId) -> Assignment {
         match &self.ask(session, Request::Grab(GrabKind::Plain))[..] {
             [Reply::Assigned(assignment)] => Assignment::clone(assignment),
             other => panic!("told {other:?}"),
         }
     }
 
-    fn close(&mut self, session: SessionId) {
+    pub(crate) fn close(&mut self, session: SessionId) {
         self.0.close(session, CloseReason::Peer);
         self.0.run_until_quiet();
         self.0.check();
     }
 
     /// What a session was told without having asked.
-    fn told(&mut self, session: SessionId) -> Vec<Reply> {
+    pub(crate) fn told(&mut self, session: SessionId) -> Vec<Reply> {
         self.0.replies(session)
     }
 }
 
-fn submission<'a>(function: &'a [u8], unique: &'a [u8]) -> Request<'a> {
+pub(crate) fn submission<'a>(function: &'a [u8], unique: &'a [u8]) -> Request<'a> {
     Request::Submit(Submit {
         function,
         unique,

@@ -17,6 +17,7 @@ mod directed;
 mod planted;
 mod random;
 mod store;
+mod stored;
 mod swarm;
 mod trace;
 mod workload;

@@ -28,7 +28,7 @@ pub(crate) struct Store {
 /// What became of a batch.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    /// Jobs that are kept now.
+    /// Jobs that are kept now, perhaps though it failed.
     pub(crate) kept: Vec<JobId>,
     pub(crate) failed: bool,
 }
@@ -104,8 +104,11 @@ impl Store {
 
     /// The power goes: some of what waits, the first of it, may have been kept.
     pub(crate) fn crash(&mut self, random: &mut Random) -> Remains {
-        let count = random.below(self.waiting.len() as u64 + 1) as usize;
-        for (_, asked) in self.waiting.drain(..count).collect::<Vec<_>>() {
+        // Often nearly all of it, so that what belongs together is torn apart.
+        let most = self.waiting.len() as u64;
+        let count =
+            if random.chance(500) { random.below(most + 1) } else { most.saturating_sub(random.below(3)) };
+        for (_, asked) in self.waiting.drain(..count as usize).collect::<Vec<_>>() {
             match asked {
                 ToStore::Put(_, Some(job)) => self.apply_put(job),
                 ToStore::Put(_, None) => {}
@@ -129,6 +132,8 @@ impl Store {
     }
 
     fn apply_put(&mut self, job: Kept) {
+        // A job that could not be kept may be wanted again later.
+        self.undone.remove(&job.id);
         self.outdated.remove(&job.id);
         let place = *self.places.entry(job.id).or_insert_with(|| {
             self.next += 1;

@@ -100,6 +100,8 @@ pub(crate) struct Mix {
     pub(crate) orders: u32,
     /// Per mille of the store's batches.
     pub(crate) store_fails: u32,
+    /// Per mille of the steps in which the store was asked for something: the power goes right then.
+    pub(crate) crashes: u32,
 }
 
 impl Mix {
@@ -118,6 +120,7 @@ impl Mix {
             habits: habits(random),
             orders: *random.pick(&[0, 50, 300]),
             store_fails: *random.pick(&[0, 0, 0, 50, 400]),
+            crashes: *random.pick(&[0, 5, 20, 100]),
         }
     }
 }

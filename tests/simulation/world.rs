@@ -43,6 +43,8 @@ pub(crate) struct World {
     born: u64,
     /// The shard to which something happened last.
     touched: ShardId,
+    /// How bad a moment this is for a crash: something is to be stored since the last step.
+    tension: u32,
 }
 
 impl World {
@@ -65,6 +67,7 @@ impl World {
             descriptor: 10,
             born: 0,
             touched: ShardId(0),
+            tension: 0,
         };
         let observer = world.connect(ShardId(0), "o".into());
         world.set_observer(observer);
@@ -112,6 +115,10 @@ impl World {
     // Steps.
 
     fn step(&mut self) {
+        let tension = std::mem::take(&mut self.tension);
+        if tension > 0 && self.random.chance(tension * self.mix.crashes) {
+            return self.restart();
+        }
         let weights = &self.mix.weights;
         let pairs = self.cluster.pairs();
         let some = |there: bool, weight: u32| if there { weight } else { 0 };
@@ -293,6 +300,7 @@ impl World {
             }
         }
         for (shard, asked) in self.cluster.to_store() {
+            self.tension = self.tension.max(if asked.is_rare() { 8 } else { 1 });
             self.store.ask(shard, asked);
         }
         let closed = |actor: &&Actor| self.cluster.is_closed(actor.session);

@@ -60,6 +60,13 @@ pub(crate) enum ToStore {
     Done(JobId),
 }
 
+impl ToStore {
+    /// Whether it is what seldom happens: a death.
+    pub(crate) fn is_rare(&self) -> bool {
+        matches!(self, ToStore::Put(_, Some(job)) if job.death.is_some())
+    }
+}
+
 /// The channel from one shard to another.
 #[derive(Debug, Default)]
 struct Channel(VecDeque<Message>);

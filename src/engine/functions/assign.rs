@@ -52,6 +52,7 @@ impl Functions {
         }
     }
 
+    #[inline(never)]
     pub(super) fn introduce(&mut self, worker: SessionId, name: Box<WorkerName>) {
         let ix = self.parties.find_or_create(worker);
         self.parties.get_mut(ix).name = Some(name);

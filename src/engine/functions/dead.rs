@@ -17,6 +17,7 @@ impl Functions {
     }
 
     /// A running job is out of attempts, and is kept. Who waited for it has been told.
+    #[cold]
     pub(super) fn bury(&mut self, ix: JobIx, reason: DeathReason, out: &mut Outbox) {
         let holder = self.stop(ix);
         self.forget_clients(ix);
@@ -41,6 +42,7 @@ impl Functions {
 
     /// Lists a job that has become `Dead`. The one that has been dead longest may have to go; after a start that is the
     /// one that was accepted first.
+    #[cold]
     pub(super) fn keep_dead(&mut self, ix: JobIx, out: &mut Outbox) {
         let function = self.jobs.get(ix).function;
         self.functions.get_mut(function).dead += 1;
@@ -52,6 +54,7 @@ impl Functions {
     }
 
     /// Drops the job that has been dead longest. False if there is none.
+    #[cold]
     pub(super) fn drop_dead(&mut self, out: &mut Outbox) -> bool {
         let Some(ix) = self.dead.head() else { return false };
         out.counters.dead_jobs_dropped += 1;
@@ -62,6 +65,7 @@ impl Functions {
     }
 
     /// Takes a job off the list; it is about to be something else.
+    #[cold]
     pub(super) fn exhume(&mut self, ix: JobIx) {
         let function = self.jobs.get(ix).function;
         self.functions.get_mut(function).dead -= 1;
@@ -69,6 +73,7 @@ impl Functions {
     }
 
     /// A dead job goes to the tail of its queue, as if it had never been tried.
+    #[cold]
     pub(super) fn retry_job(&mut self, handle: &[u8], out: &mut Outbox) -> Report {
         let found = self.policy.handle_prefix.parse(handle).and_then(|id| self.jobs.find(id));
         let Some(ix) = found.filter(|&ix| self.jobs.get(ix).state() == JobState::Dead) else {
@@ -90,6 +95,7 @@ impl Functions {
         Report::Done
     }
 
+    #[cold]
     pub(super) fn report_dead(&self) -> Report {
         let rows = self.jobs.iter().filter_map(|(ix, job)| {
             let death = job.death()?;

@@ -88,10 +88,16 @@ impl Jobs {
             page.used += 1;
         } else {
             let first = JobIx(*entry);
-            let other = self.doubles.insert(id, JobIx(ix));
-            assert!(other.is_none() && self.get(first).id != id, "a number is given once");
+            self.add_double(id, JobIx(ix), first);
         }
         JobIx(ix)
+    }
+
+    /// The sequence of a job is that of another one.
+    #[cold]
+    fn add_double(&mut self, id: JobId, ix: JobIx, first: JobIx) {
+        let other = self.doubles.insert(id, ix);
+        assert!(other.is_none() && self.get(first).id != id, "a number is given once");
     }
 
     fn add_segment(&mut self) -> u32 {
@@ -118,8 +124,13 @@ impl Jobs {
         match entry {
             Some(ix) if ix != ABSENT && self.get(JobIx(ix)).id == id => Some(JobIx(ix)),
             _ if self.doubles.is_empty() => None,
-            _ => self.doubles.get(&id).copied(),
+            _ => self.find_double(id),
         }
+    }
+
+    #[cold]
+    fn find_double(&self, id: JobId) -> Option<JobIx> {
+        self.doubles.get(&id).copied()
     }
 
     /// The job at a place that is known to be used.

@@ -71,6 +71,7 @@ impl Puts {
 
 impl Functions {
     /// A new background job waits for the store, and its submission with it.
+    #[inline(never)]
     pub(super) fn store(&mut self, ix: JobIx, submission: &Submission, out: &mut Outbox) {
         let job = self.jobs.get_mut(ix);
         job.go(JobState::Storing, None);
@@ -80,6 +81,7 @@ impl Functions {
     }
 
     /// Has the store keep a job, which a submission waits for.
+    #[inline(never)]
     fn put_for(&mut self, ix: JobIx, submission: &Submission, out: &mut Outbox) {
         let seq = self.put(ix, out);
         let job = self.jobs.get_mut(ix);
@@ -110,6 +112,7 @@ impl Functions {
 
     /// A submission has joined a job. True if it is answered only when the store has answered: a job that is not
     /// stored yet is on its way there, or is sent there because the submission is the first one in the background.
+    #[inline(never)]
     pub(super) fn joiner_waits(
         &mut self,
         ix: JobIx,
@@ -134,6 +137,7 @@ impl Functions {
     }
 
     /// The store has kept everything up to here.
+    #[inline(never)]
     pub(crate) fn stored(&mut self, upto: StoreSeq, out: &mut Outbox) {
         while let Some(asked) = self.puts.answered(upto) {
             out.counters.jobs_stored += 1;
@@ -147,6 +151,7 @@ impl Functions {
     }
 
     /// The store has not kept what was not answered up to here.
+    #[inline(never)]
     pub(crate) fn store_failed(&mut self, upto: StoreSeq, out: &mut Outbox) {
         while let Some(asked) = self.puts.answered(upto) {
             for waiting in core::iter::once(asked.first).chain(asked.more) {
@@ -173,6 +178,7 @@ impl Functions {
     }
 
     /// Nobody waits any more for a job to be stored: it goes where it belongs.
+    #[inline(never)]
     fn admit(&mut self, ix: JobIx, out: &mut Outbox) {
         let now = self.now.epoch;
         let job = self.jobs.get_mut(ix);
@@ -194,6 +200,7 @@ impl Functions {
 
     /// The store could not keep a job, and those who wanted it kept were told. It goes on for those who wait for its
     /// result, if there are any. It may be found at the next start, so the store is told of its end all the same.
+    #[inline(never)]
     fn not_kept(&mut self, ix: JobIx, out: &mut Outbox) {
         self.unstore(ix, out);
         let job = self.jobs.get_mut(ix);
@@ -241,6 +248,7 @@ impl Functions {
     ///
     /// Two such jobs may have the same unique: one was cancelled while it ran, or was put back from the dead, or its
     /// end was not stored before the last stop. Both are run, since neither may get lost; submissions join the first.
+    #[inline(never)]
     pub(crate) fn restore(&mut self, stored: &StoredJob<'_>, out: &mut Outbox) -> Result<(), NotRestored> {
         self.is_sound(stored)?;
         assert!(self.topology.owner(stored.id.slot()) == self.shard, "a job is restored by its owner");

@@ -97,6 +97,7 @@ impl Session {
     }
 
     /// Who it is, for an owner of its functions.
+    #[inline(never)]
     pub(crate) fn introduction(&self) -> ToFunctions {
         let name = WorkerName { address: self.peer.address, id: self.client_id.clone() };
         ToFunctions::Introduce { worker: self.id, name: Box::new(name) }

@@ -15,15 +15,12 @@ impl Auditor {
         self.ever_kept.extend(jobs);
     }
 
-    /// A batch of the store has failed.
-    pub(crate) fn store_failed(&mut self) {
+    /// A shard is told what became of a batch.
+    pub(crate) fn store_answers(&mut self, kept: bool) {
         self.step(None);
-        self.failed_at = self.moment;
-    }
-
-    /// Something that no peer does.
-    pub(crate) fn something_happens(&mut self) {
-        self.step(None);
+        if !kept {
+            self.failed_at = self.moment;
+        }
     }
 
     /// The largest sequence of a job that anybody has heard of.
@@ -241,7 +238,8 @@ impl Auditor {
         let job = self.jobs.get_mut(&id).expect("known");
         job.live_again(now, stamp, 0);
         job.due = Due::Always;
-        (job.known, job.twin) = (now, true);
+        // Only background jobs are kept when they die.
+        (job.known, job.twin, job.background) = (now, true, true);
         self.alive.insert(id);
     }
 }

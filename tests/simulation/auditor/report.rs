@@ -223,7 +223,10 @@ impl Auditor {
         let candidates =
             self.jobs.values().filter(|job| job.unique == *unique && unique != "-" && !unique.is_empty());
         let candidates: Vec<_> = candidates.filter(|job| job.gone.is_none_or(|gone| gone > at)).collect();
-        let sure = |job: &&&super::Job| job.surely_alive() && job.known <= at && job.cancel_sent.is_none();
+        // Of two jobs with one unique that have both come back, the index knows one.
+        let sure = |job: &&&super::Job| {
+            job.surely_alive() && job.known <= at && job.cancel_sent.is_none() && !job.twin
+        };
         let known = candidates.iter().any(|job| sure(&job));
         audit!(
             self,

@@ -8,11 +8,9 @@ impl World {
     /// The store commits a batch; nobody is told yet.
     pub(super) fn store_commits(&mut self) {
         let batch = self.store.commit(&mut self.random, self.mix.store_fails);
-        self.trace.note(8, |_| format!("the store {batch:?}"));
+        let said = if batch.failed { "fails, and keeps" } else { "keeps" };
+        self.trace.note(8, |_| format!("the store {said} {:?}", batch.kept));
         self.auditor.kept(&batch.kept);
-        if batch.failed {
-            self.auditor.store_failed();
-        }
     }
 
     /// A shard hears what became of a batch.
@@ -20,7 +18,7 @@ impl World {
         let Some((shard, upto, kept)) = self.store.answer() else { return };
         let said = if kept { "has kept" } else { "has not kept" };
         self.trace.note(9, |_| format!("the store {said} what shard {} asked up to {}", shard.0, upto.0));
-        self.auditor.something_happens();
+        self.auditor.store_answers(kept);
         self.cluster.store_answers(shard, upto, kept);
         self.touched = shard;
         self.watch();
