@@ -65,6 +65,7 @@ impl Pump {
                         }
                     }
                 }
+                Output::Store(_) => {}
                 Output::Note(note) => logging::note(&note, &self.handle_prefix),
             }
         }
