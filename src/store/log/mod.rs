@@ -33,7 +33,7 @@ use segments::Segments;
 use std::path::PathBuf;
 
 /// The shortest segment, in bytes.
-const SEGMENT_MIN: u64 = 16 * PAGE as u64;
+const SEGMENT_MIN: u64 = 4 * PAGE as u64;
 /// The longest: places hold 32 bits.
 const SEGMENT_MAX: u64 = 1 << 30;
 
@@ -53,7 +53,7 @@ pub struct LogOptions {
     pub dir: PathBuf,
     /// What an acknowledgement means.
     pub durability: Durability,
-    /// Bytes of a segment's file, from 64 KiB to 1 GiB; rounded up to a multiple of 4096. Segments that are there keep
+    /// Bytes of a segment's file, from 16 KiB to 1 GiB; rounded up to a multiple of 4096. Segments that are there keep
     /// their length.
     pub segment_bytes: u64,
     /// The most that all files may take, in bytes; 0 is no limit. Segments are made shorter if fewer than eight would

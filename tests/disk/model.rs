@@ -1,0 +1,183 @@
+//! What a log must hold: per job the states that are allowed, and the order of all of them. Says what a log that was
+//! read has lost, invented, altered, brought back or mixed up.
+use ringgear::engine::slot::{JobId, Slot};
+use ringgear::engine::{Epoch, StoredJob};
+use ringgear::protocol::Priority;
+use ringgear::store::record;
+use std::collections::BTreeMap;
+
+/// A job as it was put: which attempt it is, and how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// When it was put; later ones come later.
+    pub stamp: u64,
+    pub attempts: u8,
+    pub length: usize,
+}
+
+/// A record that is to be committed.
+#[derive(Clone, Copy, Debug)]
+pub enum Op {
+    Put(u64, Version),
+    Done(u64),
+}
+
+impl Op {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match *self {
+            Op::Put(job, version) => {
+                let workload = workload(job, version.attempts, version.length);
+                let job = StoredJob {
+                    id: id(job),
+                    priority: Priority::Normal,
+                    epoch: Some(Epoch(job * 1000 + 1)),
+                    attempts: version.attempts,
+                    function: b"f",
+                    unique: b"u",
+                    workload: &workload,
+                    reducer: None,
+                    death: None,
+                };
+                record::put(&job, out);
+            }
+            Op::Done(job) => record::done(id(job), out),
+        }
+    }
+}
+
+fn id(job: u64) -> JobId {
+    JobId::new(job, Slot::of(b"f"))
+}
+
+/// Looks a little like sectors of the log, with zeros and repetitions.
+fn workload(job: u64, attempts: u8, length: usize) -> Vec<u8> {
+    (0..length).map(|at| (job as u8).wrapping_mul(31) ^ attempts ^ ((at / 512) as u8)).collect()
+}
+
+/// What the auditor counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Audit {
+    pub images: u64,
+    pub refused: u64,
+    pub lost: u64,
+    pub phantoms: u64,
+    pub altered: u64,
+    pub repeats: u64,
+    pub disordered: u64,
+}
+
+impl Audit {
+    pub fn is_clean(&self) -> bool {
+        let Audit { refused, lost, phantoms, altered, repeats, disordered, .. } = *self;
+        [refused, lost, phantoms, altered, repeats, disordered] == [0; 6]
+    }
+}
+
+/// What may be there.
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    /// Per job that ever was: all states that are allowed now.
+    jobs: BTreeMap<u64, Vec<Option<Version>>>,
+}
+
+impl Model {
+    /// These records may be kept or not.
+    pub fn maybe(&mut self, ops: &[Op]) {
+        for op in ops {
+            let (job, state) = after(op);
+            self.jobs.entry(job).or_insert_with(|| vec![None]).push(state);
+        }
+    }
+
+    /// These records are kept.
+    pub fn surely(&mut self, ops: &[Op]) {
+        for op in ops {
+            let (job, state) = after(op);
+            self.jobs.insert(job, vec![state]);
+        }
+    }
+
+    /// What was found is what is there, from now on.
+    pub fn settle(&mut self, found: &[(u64, Version)]) {
+        self.jobs = found.iter().map(|&(job, version)| (job, vec![Some(version)])).collect();
+    }
+
+    /// Of several states the latest.
+    pub fn latest(&mut self) {
+        for states in self.jobs.values_mut() {
+            states.drain(..states.len() - 1);
+        }
+    }
+
+    /// Compares what was read, in order, and counts what is wrong.
+    pub fn audit(&self, found: &[Found], audit: &mut Audit) -> Vec<(u64, Version)> {
+        let mut seen = BTreeMap::new();
+        let mut last = 0;
+        for job in found {
+            let Some(states) = self.jobs.get(&job.id) else {
+                audit.phantoms += 1;
+                continue;
+            };
+            let same = |version: &&Version| version.attempts == job.attempts && version.length == job.length;
+            let Some(version) = states.iter().flatten().find(same) else {
+                let ended = states.iter().all(Option::is_none);
+                if ended {
+                    audit.repeats += 1;
+                } else {
+                    audit.altered += 1;
+                }
+                continue;
+            };
+            if !job.intact {
+                audit.altered += 1;
+            }
+            if seen.insert(job.id, *version).is_some() {
+                audit.phantoms += 1;
+            }
+            if version.stamp < last {
+                audit.disordered += 1;
+            }
+            last = version.stamp;
+        }
+        for (job, states) in &self.jobs {
+            if !seen.contains_key(job) && states.iter().all(Option::is_some) {
+                audit.lost += 1;
+            }
+        }
+        seen.into_iter().collect()
+    }
+
+    /// Jobs that are surely there.
+    pub fn present(&self) -> Vec<u64> {
+        let there = |states: &[Option<Version>]| states.last().is_some_and(Option::is_some);
+        self.jobs.iter().filter(|(_, states)| there(states)).map(|(&job, _)| job).collect()
+    }
+}
+
+fn after(op: &Op) -> (u64, Option<Version>) {
+    match *op {
+        Op::Put(job, version) => (job, Some(version)),
+        Op::Done(job) => (job, None),
+    }
+}
+
+/// A job that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub id: u64,
+    pub attempts: u8,
+    pub length: usize,
+    /// Whether everything else is as it should be.
+    pub intact: bool,
+}
+
+impl Found {
+    pub fn from(job: &StoredJob<'_>) -> Found {
+        let number = job.id.sequence();
+        let intact = job.epoch == Some(Epoch(number * 1000 + 1))
+            && job.function == b"f"
+            && job.unique == b"u"
+            && job.workload == workload(number, job.attempts, job.workload.len());
+        Found { id: number, attempts: job.attempts, length: job.workload.len(), intact }
+    }
+}

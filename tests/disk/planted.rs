@@ -1,0 +1,28 @@
+//! Bugs that were planted, and that the tests must find.
+use super::model::Audit;
+use super::{damage, faults, histories};
+use ringgear::store::log::Planted;
+
+#[test]
+fn every_planted_bug_is_found() {
+    let mut survivors = Vec::new();
+    for planted in Planted::ALL {
+        let mut audit = Audit::default();
+        let mut by = "histories";
+        histories::some(planted, &mut audit);
+        if audit.is_clean() {
+            by = "faults";
+            faults::some(planted, &mut audit);
+        }
+        let found = !audit.is_clean() || {
+            by = "damage";
+            damage::missed_flips(Some(planted)) > 0
+        };
+        if found {
+            println!("{planted:?}: found by {by} {audit:?}");
+        } else {
+            survivors.push(planted);
+        }
+    }
+    assert!(survivors.is_empty(), "nothing found {survivors:?}");
+}
