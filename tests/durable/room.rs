@@ -102,18 +102,23 @@ fn a_log_at_its_limit_refuses_and_recovers() {
     assert_eq!(ended, kept);
 }
 
+/// A server whose store is on a file system of 16 MiB of its own.
+fn with_little_room(store: &str, kind: &str) {
+    let folder = Folder::new();
+    let mount = folder.path("mount");
+    std::fs::create_dir(&mount).unwrap();
+    let script = format!("mount -t tmpfs -o size=16m tmpfs '{mount}' && exec \"$@\"");
+    let wrapper = ["unshare", "-Urm", "sh", "-c", &script, "sh"];
+    let server = Server::start_by(&wrapper, &[kind, store, &format!("{mount}/store")]);
+    fills_up_and_empties(&server);
+}
+
 #[test]
-fn a_full_file_system_refuses_and_recovers() {
-    for store in ["--data-dir=M/log", "--libsqlite3-db=M/queue.db"] {
-        let folder = Folder::new();
-        let mount = folder.path("mount");
-        std::fs::create_dir(&mount).unwrap();
-        // A file system of its own, seen by this server only.
-        let script = format!("mount -t tmpfs -o size=16m tmpfs '{mount}' && exec \"$@\"");
-        let wrapper = ["unshare", "-Urm", "sh", "-c", &script, "sh"];
-        let store = store.replace('M', &mount);
-        let kind = if store.contains("sqlite") { "-qlibsqlite3" } else { "-qbuiltin" };
-        let server = Server::start_by(&wrapper, &[&store, kind]);
-        fills_up_and_empties(&server);
-    }
+fn a_log_on_a_full_file_system_refuses_and_recovers() {
+    with_little_room("--data-dir", "-qbuiltin");
+}
+
+#[test]
+fn sqlite_on_a_full_file_system_refuses_and_recovers() {
+    with_little_room("--libsqlite3-db", "-qlibsqlite3");
 }
