@@ -46,6 +46,8 @@ pub enum Event {
     OutOfDescriptors,
     /// A packet was refused for its size.
     PacketTooLarge,
+    /// The store has made a commit: one write, one sync or one transaction.
+    Commit,
 }
 
 /// What happened.

@@ -257,6 +257,8 @@ counters! {
     jobs_cancelled,
     /// Queued jobs dropped because all their clients had left.
     jobs_abandoned,
+    /// Commits of the store.
+    store_commits,
     /// Jobs that the store has been given and has kept.
     jobs_stored,
     /// Jobs found in the store at the start, dead ones not counted.

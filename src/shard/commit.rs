@@ -70,16 +70,16 @@ impl Commit {
         self.desk.hand_over(self.shard, Batch { records, upto: self.upto });
     }
 
-    /// The next answer: up to where, and whether it is kept.
+    /// The next answer: up to where, whether it is kept, and whether it is the first of its commit.
     #[inline]
-    pub(crate) fn answer(&mut self) -> Option<(StoreSeq, bool)> {
-        let Answer { upto, kept, bytes, buffer } = self.desk.answer(self.shard)?;
+    pub(crate) fn answer(&mut self) -> Option<(StoreSeq, bool, bool)> {
+        let Answer { upto, kept, first, bytes, buffer } = self.desk.answer(self.shard)?;
         self.under_way -= bytes;
         self.batches -= 1;
         if buffer.capacity() > self.spare.capacity() && buffer.capacity() <= Self::SPARE_MAX {
             self.spare = buffer;
         }
-        Some((upto, kept))
+        Some((upto, kept, first))
     }
 
     /// Whether an answer or a piece of a replay is there.

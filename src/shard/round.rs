@@ -202,8 +202,11 @@ impl Shard {
             return Ok(true);
         }
         let mut heard = false;
-        while let Some((upto, kept)) = self.pump.commit.as_mut().and_then(Commit::answer) {
+        while let Some((upto, kept, first)) = self.pump.commit.as_mut().and_then(Commit::answer) {
             heard = true;
+            if first {
+                self.pump.feed(&mut self.table, Input::Count(Event::Commit));
+            }
             let input = if kept { Input::Stored(upto) } else { Input::StoreFailed(upto) };
             self.pump.feed(&mut self.table, input);
         }

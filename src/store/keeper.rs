@@ -9,7 +9,7 @@ use crate::log_at;
 use crate::logging::Level;
 use crossbeam_queue::ArrayQueue;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
@@ -46,6 +46,8 @@ pub(crate) struct Answer {
     pub(crate) upto: StoreSeq,
     /// Whether its puts are kept.
     pub(crate) kept: bool,
+    /// Whether this is the first answer of its commit.
+    pub(crate) first: bool,
     /// How many bytes the batch had.
     pub(crate) bytes: usize,
     /// Its buffer, empty, to be used again.
@@ -79,9 +81,6 @@ pub(crate) struct Desk {
     ports: Vec<Port>,
     thread: OnceLock<Thread>,
     stopping: AtomicBool,
-    /// Commits, and those of which a part was refused.
-    commits: AtomicU64,
-    refusals: AtomicU64,
 }
 
 impl fmt::Debug for Desk {
@@ -102,8 +101,6 @@ impl Desk {
             ports: topology.all().map(port).collect(),
             thread: OnceLock::new(),
             stopping: AtomicBool::new(false),
-            commits: AtomicU64::new(0),
-            refusals: AtomicU64::new(0),
         }
     }
 
@@ -246,16 +243,14 @@ impl Keeper {
     fn commit(&mut self, batches: Vec<(ShardId, Batch)>) {
         let records: Vec<&[u8]> = batches.iter().map(|(_, batch)| &batch.records[..]).collect();
         let committed = self.store.commit(&records);
-        self.desk.commits.fetch_add(1, Ordering::Relaxed);
         let kept = committed.puts.is_ok();
         for error in [committed.puts, committed.dones].into_iter().filter_map(Result::err) {
-            self.desk.refusals.fetch_add(1, Ordering::Relaxed);
             self.complain(&error);
         }
-        for (shard, Batch { records: mut buffer, upto }) in batches {
+        for (at, (shard, Batch { records: mut buffer, upto })) in batches.into_iter().enumerate() {
             let bytes = buffer.len();
             buffer.clear();
-            let answer = Answer { upto, kept, bytes, buffer };
+            let answer = Answer { upto, kept, first: at == 0, bytes, buffer };
             let answered = self.desk.ports[shard.index()].answers.push(answer);
             assert!(answered.is_ok(), "a shard has no more than three batches under way");
             (self.wake)(shard);
