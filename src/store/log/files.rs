@@ -61,6 +61,15 @@ impl Files {
         })
     }
 
+    /// Bytes that the log could have: what is free for us on the file system, and what it has already. `None` if the
+    /// system does not say.
+    pub(super) fn room(&self) -> Option<u64> {
+        let system = rustix::fs::statvfs(&self.dir).ok()?;
+        let files = std::fs::read_dir(&self.dir).ok()?.flatten();
+        let used: u64 = files.filter_map(|file| Some(file.metadata().ok()?.len())).sum();
+        Some(used + system.f_bavail * system.f_frsize)
+    }
+
     fn handle(&mut self, name: &str) -> io::Result<&Handle> {
         if !self.open.contains_key(name) {
             if self.open.len() >= OPEN_MAX {

@@ -114,7 +114,7 @@ enum Stage<D> {
 
 impl LogStore<Files> {
     /// The log in a directory. Only one server at a time: [`StoreError::Locked`] otherwise. Nothing is read yet.
-    pub fn open(options: LogOptions) -> Result<LogStore, StoreError> {
+    pub fn open(mut options: LogOptions) -> Result<LogStore, StoreError> {
         let access = match options.durability {
             Durability::Synced => Access::Durable,
             Durability::Written => Access::Cached,
@@ -124,6 +124,9 @@ impl LogStore<Files> {
             let doing = "open the directory";
             StoreError::Io { doing, path: options.dir.clone(), source }
         })?;
+        // On a small file system, too, there must be room for several segments.
+        let room = disk.room().unwrap_or(u64::MAX);
+        options.segment_bytes = options.segment_bytes.min(room / 8);
         LogStore::over(disk, options)
     }
 }
