@@ -21,7 +21,7 @@ fn background<'a>(function: &'a [u8], unique: &'a [u8]) -> Request<'a> {
 
 /// What the shards want stored, in short.
 fn asked(story: &mut Story) -> Vec<(char, JobId)> {
-    let asked = story.0.to_store().into_iter().map(|(_, asked)| match asked {
+    let asked = story.0.take_asked().into_iter().map(|(_, asked)| match asked {
         ToStore::Put(_, job) => ('+', job.expect("it lives").id),
         ToStore::Done(id) => ('-', id),
     });
@@ -31,7 +31,7 @@ fn asked(story: &mut Story) -> Vec<(char, JobId)> {
 /// The store answers everything that it was asked so far.
 fn answer(story: &mut Story, kept: bool) -> Vec<Kept> {
     let mut jobs = Vec::new();
-    for (shard, asked) in story.0.to_store() {
+    for (shard, asked) in story.0.take_asked() {
         if let ToStore::Put(seq, job) = asked {
             jobs.extend(job);
             story.0.store_answers(shard, seq, kept);
@@ -103,7 +103,7 @@ fn a_job_may_end_before_it_is_stored() {
     assert_eq!(story.assigned(worker).job, job);
     story.ask(worker, Request::WorkFail { handle: &handle(job) });
     assert_eq!(story.told(client), [Reply::Work(job, Work::Fail)]);
-    let ops = story.0.to_store();
+    let ops = story.0.take_asked();
     assert!(matches!(&ops[..], [(_, ToStore::Put(..)), (_, ToStore::Done(done))] if *done == job), "{ops:?}");
     story.0.store_answers(ShardId(0), StoreSeq(1), true);
     assert_eq!(story.told(other), [Reply::JobCreated(job)]);

@@ -299,7 +299,7 @@ impl World {
                 }
             }
         }
-        for (shard, asked) in self.cluster.to_store() {
+        for (shard, asked) in self.cluster.take_asked() {
             self.tension = self.tension.max(if asked.is_rare() { 8 } else { 1 });
             self.store.ask(shard, asked);
         }

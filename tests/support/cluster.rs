@@ -180,7 +180,7 @@ impl Cluster {
     }
 
     /// Takes what shards want stored.
-    pub(crate) fn to_store(&mut self) -> Vec<(ShardId, ToStore)> {
+    pub(crate) fn take_asked(&mut self) -> Vec<(ShardId, ToStore)> {
         std::mem::take(&mut self.to_store)
     }
 

@@ -47,10 +47,11 @@ impl Functions {
         let function = self.jobs.get(ix).function;
         self.functions.get_mut(function).dead += 1;
         self.dead.push(&mut self.jobs, ix);
+        out.counters.dead_jobs += 1;
         while self.dead.len() > self.dead_most() {
             self.drop_dead(out);
         }
-        self.recount(out);
+        out.counters.jobs = self.count();
     }
 
     /// Drops the job that has been dead longest. False if there is none.
@@ -66,10 +67,11 @@ impl Functions {
 
     /// Takes a job off the list; it is about to be something else.
     #[cold]
-    pub(super) fn exhume(&mut self, ix: JobIx) {
+    pub(super) fn exhume(&mut self, ix: JobIx, out: &mut Outbox) {
         let function = self.jobs.get(ix).function;
         self.functions.get_mut(function).dead -= 1;
         self.dead.remove(&mut self.jobs, ix);
+        out.counters.dead_jobs -= 1;
     }
 
     /// A dead job goes to the tail of its queue, as if it had never been tried.
@@ -79,7 +81,7 @@ impl Functions {
         let Some(ix) = found.filter(|&ix| self.jobs.get(ix).state() == JobState::Dead) else {
             return Report::UnknownJob;
         };
-        self.exhume(ix);
+        self.exhume(ix, out);
         let job = self.jobs.get_mut(ix);
         job.go(JobState::Queued, None);
         job.retries = 0;
@@ -91,7 +93,7 @@ impl Functions {
         out.counters.dead_jobs_retried += 1;
         self.enqueue(ix);
         self.wake_for(ix, out);
-        self.recount(out);
+        out.counters.jobs = self.count();
         Report::Done
     }
 

@@ -58,6 +58,7 @@ impl Jobs {
     }
 
     /// Adds a job whose number is not in the table.
+    #[inline(always)]
     pub(crate) fn insert(&mut self, job: Job) -> JobIx {
         let id = job.id;
         let sequence = id.sequence();
@@ -120,12 +121,18 @@ impl Jobs {
     /// Where a job stands, if it has not ended.
     pub(crate) fn find(&self, id: JobId) -> Option<JobIx> {
         let sequence = id.sequence();
-        let entry = self.pages.get(&(sequence / PAGE)).map(|page| page.at[(sequence % PAGE) as usize]);
-        match entry {
-            Some(ix) if ix != ABSENT && self.get(JobIx(ix)).id == id => Some(JobIx(ix)),
-            _ if self.doubles.is_empty() => None,
-            _ => self.find_double(id),
+        if let Some(page) = self.pages.get(&(sequence / PAGE)) {
+            let ix = page.at[(sequence % PAGE) as usize];
+            if ix != ABSENT && self.get(JobIx(ix)).id == id {
+                return Some(JobIx(ix));
+            }
         }
+        if self.doubles.is_empty() { None } else { self.find_double(id) }
+    }
+
+    #[cold]
+    fn remove_double(&mut self, id: JobId) -> bool {
+        self.doubles.remove(&id).is_some()
     }
 
     #[cold]
@@ -170,7 +177,7 @@ impl Jobs {
             self.open.remove(&number);
             self.vacant.insert(number);
         }
-        if self.doubles.is_empty() || self.doubles.remove(&job.id).is_none() {
+        if self.doubles.is_empty() || !self.remove_double(job.id) {
             self.forget_sequence(job.id.sequence());
         }
         self.count -= 1;

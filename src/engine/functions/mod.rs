@@ -209,7 +209,7 @@ impl Functions {
                 let holder = self.stop(ix);
                 self.parties.get_mut(holder).held.leave();
             }
-            JobState::Dead => self.exhume(ix),
+            JobState::Dead => self.exhume(ix, out),
         }
         self.unfile(ix);
         self.unstore(ix, out);
@@ -234,6 +234,7 @@ impl Functions {
         key_hash(&self.jobs, &self.functions, &self.keys, ix)
     }
 
+    #[inline(always)]
     fn file(&mut self, ix: JobIx) {
         let Some(hash) = self.key_hash(ix) else { return };
         let Functions { jobs, functions, keys, uniques, .. } = self;
@@ -253,10 +254,11 @@ impl Functions {
 
     /// Bytes of jobs came or went. The other shards are told when it makes a difference to the limit, which is for
     /// all shards together and so is kept to within a sixteenth.
+    #[inline(always)]
     fn count_bytes(&mut self, change: i64, out: &mut Outbox) {
         self.jobs_bytes = self.jobs_bytes.saturating_add_signed(change);
         out.counters.jobs_bytes = self.jobs_bytes;
-        self.recount(out);
+        out.counters.jobs = self.count();
         if self.policy.queued_bytes == u64::MAX || self.topology.shards() == 1 {
             return;
         }
@@ -268,11 +270,6 @@ impl Functions {
                 out.send(to, Message::ToFunctions(ToFunctions::JobsBytes { shard, bytes }));
             }
         }
-    }
-
-    fn recount(&self, out: &mut Outbox) {
-        out.counters.jobs = self.count();
-        out.counters.dead_jobs = u64::from(self.dead.len());
     }
 
     /// Whether so many bytes more may be queued. Dead jobs make room.

@@ -103,9 +103,13 @@ impl Functions {
     }
 
     /// The store need not keep a job any more, if it did: exactly the background jobs are kept.
+    #[inline(always)]
     pub(super) fn unstore(&mut self, ix: JobIx, out: &mut Outbox) {
+        if !self.policy.store {
+            return;
+        }
         let job = self.jobs.get(ix);
-        if self.policy.store && job.background() {
+        if job.background() {
             out.outputs.push_back(Output::Store(StoreOp::Done { id: job.id }));
         }
     }

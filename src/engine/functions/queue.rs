@@ -27,6 +27,7 @@ impl Queue {
     }
 
     /// Adds a job, which is `Queued` (or `Dead`) already, at the tail.
+    #[inline(always)]
     pub(crate) fn push(&mut self, jobs: &mut Jobs, ix: JobIx) {
         let job = jobs.get_mut(ix);
         job.set_previous(self.tail);
@@ -40,6 +41,7 @@ impl Queue {
     }
 
     /// Takes a job out, wherever it stands.
+    #[inline(always)]
     pub(crate) fn remove(&mut self, jobs: &mut Jobs, ix: JobIx) {
         let (previous, next) = {
             let job = jobs.get_mut(ix);

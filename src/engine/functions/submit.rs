@@ -71,6 +71,7 @@ impl Functions {
     }
 
     /// The job in the index that a submission with this unique and workload joins.
+    #[inline(always)]
     pub(super) fn find_alike(&self, function: FunctionIx, unique: &[u8], workload: &[u8]) -> Option<JobIx> {
         let key = key(unique, workload)?;
         self.uniques.find(self.keys.hash(function, key), |ix| {

@@ -127,6 +127,7 @@ impl Functions {
     }
 
     /// A job has no attempts left. Whoever waits for it is told; what somebody submitted in the background is kept.
+    #[cold]
     fn give_up(&mut self, ix: JobIx, reason: DeathReason, out: &mut Outbox) {
         out.counters.jobs_out_of_attempts += 1;
         let (job, unique) = (self.jobs.get(ix).id, self.unique_of(ix));
