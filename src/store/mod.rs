@@ -96,12 +96,22 @@ pub enum StoreError {
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StoreError::Io { doing, path, source } => write!(f, "cannot {doing} {}: {source}", path.display()),
+            StoreError::Io { doing, path, source } => {
+                write!(f, "cannot {doing} {}: {source}", path.display())
+            }
             StoreError::Full { path } => {
-                write!(f, "{} is full: background jobs are refused until jobs end or there is more room", path.display())
+                write!(
+                    f,
+                    "{} is full: background jobs are refused until jobs end or there is more room",
+                    path.display()
+                )
             }
             StoreError::Locked { path } => {
-                write!(f, "{} is used by another server; stop that one, or choose another place", path.display())
+                write!(
+                    f,
+                    "{} is used by another server; stop that one, or choose another place",
+                    path.display()
+                )
             }
             StoreError::Corrupt { path, offset, what } => write!(
                 f,
@@ -112,7 +122,9 @@ impl fmt::Display for StoreError {
                 write!(f, "{} was not written by this version of ringgear: {found}", path.display())
             }
             StoreError::Database { name, what } => write!(f, "{name}: {what}"),
-            StoreError::Sealed => f.write_str("a write has failed earlier; start the server again when the disk is well"),
+            StoreError::Sealed => {
+                f.write_str("a write has failed earlier; start the server again when the disk is well")
+            }
         }
     }
 }

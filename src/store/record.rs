@@ -237,7 +237,8 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let plain = StoredJob { epoch: None, reducer: None, death: None, unique: b"", workload: b"", ..job() };
+        let plain =
+            StoredJob { epoch: None, reducer: None, death: None, unique: b"", workload: b"", ..job() };
         let mut bytes = Vec::new();
         put(&job(), &mut bytes);
         let first = bytes.len();

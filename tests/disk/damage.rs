@@ -102,7 +102,11 @@ fn mutate(world: &mut World, other: &mut World, random: &mut Random) -> String {
             let count = 1 + random.below(8);
             let to = random.below(length / 512 - count) * 512;
             let (from_name, from, from_world) = match random.below(2) {
-                0 => (segments[random.below(segments.len())].clone(), random.below(length / 512 - count) * 512, &mut *world),
+                0 => (
+                    segments[random.below(segments.len())].clone(),
+                    random.below(length / 512 - count) * 512,
+                    &mut *world,
+                ),
                 _ => (segment.clone(), to, other),
             };
             if !from_world.names().contains(&from_name) {
@@ -162,7 +166,8 @@ fn sectors_of(file: &[u8], record: &[u8]) -> Vec<std::ops::RangeInclusive<usize>
 /// The jobs of which a record is where it was, as it was.
 fn intact(jobs: &[Found], before: &World, after: &World) -> Vec<Found> {
     let (mut before, mut after) = (before.clone(), after.clone());
-    let segments: Vec<String> = files(&before).into_iter().filter(|name| name.starts_with("segment-")).collect();
+    let segments: Vec<String> =
+        files(&before).into_iter().filter(|name| name.starts_with("segment-")).collect();
     let there: Vec<String> = after.names().into_iter().filter(|name| name.starts_with("segment-")).collect();
     let mut kept = Vec::new();
     for job in jobs {
@@ -201,26 +206,33 @@ fn no_damaged_log_starts_and_what_is_intact_is_saved() {
         std::mem::swap(&mut other, &mut runner.sim.world());
     }
     let (_, jobs) = open(&Sim::new(pristine.clone()), &options).unwrap();
-    let (mut damaged, mut saved, mut whole) = (0, 0, 0);
+    let (mut damaged, mut harmless, mut saved, mut whole) = (0, 0, 0, 0);
     while damaged < 500 {
         let mut world = pristine.clone();
         let what = mutate(&mut world, &mut other, &mut random);
         if what.is_empty() || world.same(&pristine) {
             continue;
         }
-        damaged += 1;
         let sim = Sim::new(world.clone());
         match open(&sim, &options) {
             Err(error) => assert_names_a_place(&error),
-            Ok(_) => panic!("it starts although {what}"),
+            // Space where no block stands, which held whole sectors of an earlier use, was made to hold nothing.
+            Ok((_, found)) => {
+                assert!(what.contains("zero") || what.contains("copied"), "it starts although {what}");
+                assert_eq!(found, jobs, "it starts although {what}");
+                harmless += 1;
+                continue;
+            }
         }
+        damaged += 1;
         assert!(sim.world().same(&world), "a start that fails changes nothing: {what}");
         match tools::check_on(&mut sim.clone()) {
             Ok(report) => assert!(!report.starts && !report.problems.is_empty(), "{what}: {report:?}"),
             Err(error) => assert!(matches!(error, StoreError::Version { .. }), "{what}: {error}"),
         }
         let to = Sim::new(World::new(512));
-        let mut store = LogStore::over(to.clone(), LogOptions { segment_bytes: 1 << 20, ..options.clone() }).unwrap();
+        let mut store =
+            LogStore::over(to.clone(), LogOptions { segment_bytes: 1 << 20, ..options.clone() }).unwrap();
         match tools::salvage_on(&mut sim.clone(), &mut store) {
             Err(error) => assert!(matches!(error, StoreError::Version { .. }), "{what}: {error}"),
             Ok(report) => {
@@ -237,6 +249,9 @@ fn no_damaged_log_starts_and_what_is_intact_is_saved() {
             }
         }
     }
-    println!("{damaged} damaged logs: {saved} of {whole} jobs were intact, and saved");
+    println!(
+        "{damaged} damaged logs, {harmless} more damaged in unused space only: {saved} of {whole} jobs were intact, and saved"
+    );
+    assert!(harmless < 50, "{harmless} changes went unnoticed");
     assert!(saved > 1000, "{saved} jobs");
 }

@@ -39,7 +39,8 @@ impl Header {
 
     /// Reads the header from the first sector of a block.
     pub(super) fn read(sector: &[u8]) -> Header {
-        let short = |at: usize| u32::from_le_bytes([sector[at], sector[at + 1], sector[at + 2], sector[at + 3]]);
+        let short =
+            |at: usize| u32::from_le_bytes([sector[at], sector[at + 1], sector[at + 2], sector[at + 3]]);
         let long = |at: usize| u64::from(short(at)) | u64::from(short(at + 4)) << 32;
         Header {
             length: short(0),
@@ -203,8 +204,12 @@ pub(super) fn body(bytes: &[u8], offset: u64, home: Home, planted: Option<Plante
     let mut role = None;
     for (at, sector) in bytes.chunks_exact(SECTOR).enumerate() {
         match sector::find(sector, offset / SECTOR as u64 + at as u64, home, planted) {
-            Found::Ours { role: found, .. } if role.is_none_or(|role| role == found) => role = Some(found.next()),
-            Found::Ours { .. } => return Body::Damaged(at, "a sector of another block stands within a block"),
+            Found::Ours { role: found, .. } if role.is_none_or(|role| role == found) => {
+                role = Some(found.next())
+            }
+            Found::Ours { .. } => {
+                return Body::Damaged(at, "a sector of another block stands within a block");
+            }
             Found::Nothing => whole = Body::Torn,
             Found::Damaged(what) => return Body::Damaged(at, what),
         }
@@ -239,7 +244,8 @@ mod tests {
             let at = records.iter().map(|record| block.add(None, record)).collect::<Vec<_>>();
             let bytes = block.seal(HEAD, HOME, 8192, false);
             assert_eq!(bytes.len() % PAGE, 0);
-            let Head::Block { header, copies: false } = head(&bytes[..SECTOR], 8192, 1 << 20, HOME, None) else {
+            let Head::Block { header, copies: false } = head(&bytes[..SECTOR], 8192, 1 << 20, HOME, None)
+            else {
                 panic!("no block");
             };
             assert_eq!(header, Header { length: 2 * length as u32 + 17, count: 3, ..HEAD });

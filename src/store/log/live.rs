@@ -36,7 +36,8 @@ impl Size {
         let shift = (64 - bytes.leading_zeros()).saturating_sub(11);
         let mantissa = bytes.div_ceil(1 << shift);
         // Rounding up may need one bit more.
-        let (mantissa, shift) = if mantissa >> 11 == 0 { (mantissa, shift) } else { (mantissa >> 1, shift + 1) };
+        let (mantissa, shift) =
+            if mantissa >> 11 == 0 { (mantissa, shift) } else { (mantissa >> 1, shift + 1) };
         Size((shift << 11) as u16 | mantissa as u16)
     }
 

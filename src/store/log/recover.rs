@@ -66,10 +66,7 @@ pub(super) fn spares(files: &[(String, u64)]) -> Vec<(u32, u64)> {
 }
 
 /// Reads a log; `None` if there is none yet.
-pub(super) fn read<D: Disk>(
-    disk: &mut D,
-    planted: Option<Planted>,
-) -> Result<Option<Recovered>, StoreError> {
+pub(super) fn read<D: Disk>(disk: &mut D, planted: Option<Planted>) -> Result<Option<Recovered>, StoreError> {
     let files = disk.list().map_err(|error| super::window::failed(disk, "list", "", error))?;
     let state = state::read(disk, &files)?;
     let mut found: Vec<(u32, u64)> =
@@ -173,8 +170,8 @@ pub(super) fn records<E>(
             order = Some(u64::from_le_bytes(*bytes));
             at += block::ORDER;
         }
-        let (read, length) = record::read(&contents[at..])
-            .map_err(|error| RecordsError::Record(distance(begin), error))?;
+        let (read, length) =
+            record::read(&contents[at..]).map_err(|error| RecordsError::Record(distance(begin), error))?;
         each(read, &contents[at..at + length], order, distance(at)).map_err(RecordsError::Each)?;
         at += length;
         count += 1;
@@ -353,7 +350,8 @@ impl Reading {
                     Found::Damaged(what) => return Err(corrupt(disk, window.name(), here, what)),
                     Found::Ours { role, .. } => {
                         if role.begins() && Header::read(sector).durable >= missing {
-                            let what = format!("block {missing} is missing or torn, and later ones are there");
+                            let what =
+                                format!("block {missing} is missing or torn, and later ones are there");
                             return Err(corrupt(disk, window.name(), from, what));
                         }
                         ours = true;

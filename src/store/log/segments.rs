@@ -274,7 +274,8 @@ impl<D: Disk> Segments<D> {
         let name = segment_name(segment.number);
         let offset = segment.end;
         let count = u64::from(self.block.count());
-        let bytes = self.block.seal(header, Home { log: self.log_number, segment: segment.number }, offset, copies);
+        let bytes =
+            self.block.seal(header, Home { log: self.log_number, segment: segment.number }, offset, copies);
         assert!(offset + bytes.len() as u64 <= segment.size, "a block fits into its segment");
         let written = match self.options.planted {
             Some(Planted::IgnoreShortWrite) => self.disk.write_at(&name, offset, bytes).map(drop),

@@ -35,7 +35,8 @@ impl Supply {
         let files = disk.list().map_err(|error| failed(disk, "list", "", error))?;
         let mut found = recover::spares(&files);
         found.sort_unstable();
-        let mut supply = Supply { spares: VecDeque::new(), next: 1, making: None, full_until: Duration::ZERO };
+        let mut supply =
+            Supply { spares: VecDeque::new(), next: 1, making: None, full_until: Duration::ZERO };
         for (spare, size) in found {
             supply.next = supply.next.max(spare.saturating_add(1));
             if size == options.segment_bytes {

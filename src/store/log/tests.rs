@@ -102,8 +102,10 @@ fn jobs_are_there_after_a_restart_in_order() {
             for number in (1..=50).filter(|number| number % 3 == 0) {
                 end_one(&mut store, number);
             }
-            let left: Vec<_> =
-                (1..=50).filter(|number| number % 3 != 0).map(|number| (number, number as usize * 10)).collect();
+            let left: Vec<_> = (1..=50)
+                .filter(|number| number % 3 != 0)
+                .map(|number| (number, number as usize * 10))
+                .collect();
             // Once without an orderly end, once with it.
             drop(store);
             let (mut store, jobs) = open(options.clone());

@@ -133,7 +133,8 @@ pub fn salvage_on<D: Disk>(disk: &mut D, to: &mut dyn Store) -> Result<SalvageRe
             }
         }
     })?;
-    let mut report = SalvageReport { records: scan.records, problems: scan.problems, ..SalvageReport::default() };
+    let mut report =
+        SalvageReport { records: scan.records, problems: scan.problems, ..SalvageReport::default() };
     let mut jobs: Vec<(u64, Vec<u8>)> = jobs.into_values().collect();
     jobs.sort_unstable();
     to.replay(&mut |_| {})?;
@@ -177,7 +178,8 @@ struct Scan<'a, D> {
 impl<'a, D: Disk> Scan<'a, D> {
     fn new(disk: &'a mut D) -> Result<Scan<'a, D>, StoreError> {
         let listed = disk.list().map_err(|error| failed(disk, "list", "", error))?;
-        let files = listed.iter().filter_map(|(name, size)| Some((segment_number(name)?, name.clone(), *size)));
+        let files =
+            listed.iter().filter_map(|(name, size)| Some((segment_number(name)?, name.clone(), *size)));
         let files = files.collect();
         let mut scan = Scan {
             disk,
@@ -232,7 +234,9 @@ impl<'a, D: Disk> Scan<'a, D> {
         // By what they say, not by their names: these may have been exchanged.
         let log = self.log;
         for (named, name, size) in self.files.clone() {
-            if let Some(home) = self.home(&name, size, |home| home.log == log).filter(|home| home.segment != named) {
+            if let Some(home) =
+                self.home(&name, size, |home| home.log == log).filter(|home| home.segment != named)
+            {
                 let what = format!("it holds segment {}", home.segment);
                 self.problem(&name, 0, what);
                 self.files.iter_mut().filter(|file| file.1 == name).for_each(|file| file.0 = home.segment);
