@@ -21,7 +21,7 @@ const HISTORY: [Step; 12] = [
 ];
 
 /// Runs the history once with a failure at the n-th call, for every n. Returns how many.
-pub fn every_call(begin: &Begin, options: &LogOptions, fault: Fault, audit: &mut Audit) -> u64 {
+pub(crate) fn every_call(begin: &Begin, options: &LogOptions, fault: Fault, audit: &mut Audit) -> u64 {
     let mut random = Random(3);
     for at in 1.. {
         let mut world = begin.world.clone();
@@ -46,7 +46,7 @@ pub fn every_call(begin: &Begin, options: &LogOptions, fault: Fault, audit: &mut
 }
 
 /// A long life with crashes, failures and a disk that may be full.
-pub fn life(seed: u64, planted: Option<Planted>, audit: &mut Audit) {
+pub(crate) fn life(seed: u64, planted: Option<Planted>, audit: &mut Audit) {
     let mut random = Random(seed);
     let durability = if seed.is_multiple_of(3) { Durability::Written } else { Durability::Synced };
     let options = options(durability, planted);
@@ -105,7 +105,7 @@ pub fn life(seed: u64, planted: Option<Planted>, audit: &mut Audit) {
 }
 
 /// What finds bugs that show when something fails.
-pub fn some(planted: Planted, audit: &mut Audit) {
+pub(crate) fn some(planted: Planted, audit: &mut Audit) {
     let options = options(Durability::Synced, Some(planted));
     for begin in [fresh(512), grown(512)] {
         for fault in [Fault::Io, Fault::Short] {

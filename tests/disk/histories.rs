@@ -5,19 +5,19 @@ use super::sim::{Random, World};
 use ringgear::store::log::{Durability, LogOptions, Planted};
 
 /// Where a history begins.
-pub struct Begin {
-    pub world: World,
-    pub model: Model,
-    pub next: u64,
+pub(crate) struct Begin {
+    pub(crate) world: World,
+    pub(crate) model: Model,
+    pub(crate) next: u64,
 }
 
 /// Nothing yet.
-pub fn fresh(sector: usize) -> Begin {
+pub(crate) fn fresh(sector: usize) -> Begin {
     Begin { world: World::new(sector), model: Model::default(), next: 0 }
 }
 
 /// A log of several segments, whose oldest should be emptied.
-pub fn grown(sector: usize) -> Begin {
+pub(crate) fn grown(sector: usize) -> Begin {
     let mut runner = Runner::new(World::new(sector), options(Durability::Synced, None), Model::default(), 0);
     let mut audit = Audit::default();
     runner.open(&mut audit).unwrap();
@@ -33,7 +33,7 @@ pub fn grown(sector: usize) -> Begin {
 }
 
 /// Every history of exactly so many steps.
-pub fn all(length: usize) -> Vec<Vec<Step>> {
+pub(crate) fn all(length: usize) -> Vec<Vec<Step>> {
     let mut histories = vec![Vec::new()];
     for _ in 0..length {
         histories = histories
@@ -45,7 +45,7 @@ pub fn all(length: usize) -> Vec<Vec<Step>> {
 }
 
 /// Runs a history, and tries `some` random crashes and the plain ones after every call.
-pub fn run(begin: &Begin, history: &[Step], options: &LogOptions, some: usize, audit: &mut Audit) {
+pub(crate) fn run(begin: &Begin, history: &[Step], options: &LogOptions, some: usize, audit: &mut Audit) {
     let mut random = Random(history.len() as u64 + begin.next);
     let mut runner = Runner::new(begin.world.clone(), options.clone(), begin.model.clone(), begin.next);
     runner.sim.remember();
@@ -83,7 +83,7 @@ pub fn run(begin: &Begin, history: &[Step], options: &LogOptions, some: usize, a
 }
 
 /// A part of all histories, for bugs that should be found soon.
-pub fn some(planted: Planted, audit: &mut Audit) {
+pub(crate) fn some(planted: Planted, audit: &mut Audit) {
     let options = options(Durability::Synced, Some(planted));
     for begin in [fresh(512), grown(512)] {
         for history in all(1).into_iter().chain(all(2)) {

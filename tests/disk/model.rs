@@ -8,22 +8,22 @@ use std::collections::BTreeMap;
 
 /// A job as it was put: which attempt it is, and how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Version {
+pub(crate) struct Version {
     /// When it was put; later ones come later.
-    pub stamp: u64,
-    pub attempts: u8,
-    pub length: usize,
+    pub(crate) stamp: u64,
+    pub(crate) attempts: u8,
+    pub(crate) length: usize,
 }
 
 /// A record that is to be committed.
 #[derive(Clone, Copy, Debug)]
-pub enum Op {
+pub(crate) enum Op {
     Put(u64, Version),
     Done(u64),
 }
 
 impl Op {
-    pub fn encode(&self, out: &mut Vec<u8>) {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         match *self {
             Op::Put(job, version) => {
                 let workload = workload(job, version.attempts, version.length);
@@ -56,18 +56,18 @@ fn workload(job: u64, attempts: u8, length: usize) -> Vec<u8> {
 
 /// What the auditor counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Audit {
-    pub images: u64,
-    pub refused: u64,
-    pub lost: u64,
-    pub phantoms: u64,
-    pub altered: u64,
-    pub repeats: u64,
-    pub disordered: u64,
+pub(crate) struct Audit {
+    pub(crate) images: u64,
+    pub(crate) refused: u64,
+    pub(crate) lost: u64,
+    pub(crate) phantoms: u64,
+    pub(crate) altered: u64,
+    pub(crate) repeats: u64,
+    pub(crate) disordered: u64,
 }
 
 impl Audit {
-    pub fn is_clean(&self) -> bool {
+    pub(crate) fn is_clean(&self) -> bool {
         let Audit { refused, lost, phantoms, altered, repeats, disordered, .. } = *self;
         [refused, lost, phantoms, altered, repeats, disordered] == [0; 6]
     }
@@ -75,42 +75,53 @@ impl Audit {
 
 /// What may be there.
 #[derive(Clone, Debug, Default)]
-pub struct Model {
+pub(crate) struct Model {
     /// Per job that ever was: all states that are allowed now.
-    jobs: BTreeMap<u64, Vec<Option<Version>>>,
+    jobs: BTreeMap<u64, Vec<State>>,
+}
+
+/// A state of a job.
+#[derive(Clone, Copy, Debug)]
+struct State {
+    version: Option<Version>,
+    /// Whether somebody was told so.
+    acknowledged: bool,
 }
 
 impl Model {
     /// These records may be kept or not.
-    pub fn maybe(&mut self, ops: &[Op]) {
+    pub(crate) fn maybe(&mut self, ops: &[Op], acknowledged: bool) {
         for op in ops {
-            let (job, state) = after(op);
-            self.jobs.entry(job).or_insert_with(|| vec![None]).push(state);
+            let (job, version) = after(op);
+            let never = State { version: None, acknowledged: true };
+            self.jobs.entry(job).or_insert_with(|| vec![never]).push(State { version, acknowledged });
         }
     }
 
     /// These records are kept.
-    pub fn surely(&mut self, ops: &[Op]) {
+    pub(crate) fn surely(&mut self, ops: &[Op]) {
         for op in ops {
-            let (job, state) = after(op);
-            self.jobs.insert(job, vec![state]);
+            let (job, version) = after(op);
+            self.jobs.insert(job, vec![State { version, acknowledged: true }]);
         }
     }
 
     /// What was found is what is there, from now on.
-    pub fn settle(&mut self, found: &[(u64, Version)]) {
-        self.jobs = found.iter().map(|&(job, version)| (job, vec![Some(version)])).collect();
+    pub(crate) fn settle(&mut self, found: &[(u64, Version)]) {
+        let state = |version| State { version: Some(version), acknowledged: true };
+        self.jobs = found.iter().map(|&(job, version)| (job, vec![state(version)])).collect();
     }
 
-    /// Of several states the latest.
-    pub fn latest(&mut self) {
+    /// What was acknowledged is kept, nothing that came before it.
+    pub(crate) fn latest(&mut self) {
         for states in self.jobs.values_mut() {
-            states.drain(..states.len() - 1);
+            let last = states.iter().rposition(|state| state.acknowledged).unwrap_or(0);
+            states.drain(..last);
         }
     }
 
     /// Compares what was read, in order, and counts what is wrong.
-    pub fn audit(&self, found: &[Found], audit: &mut Audit) -> Vec<(u64, Version)> {
+    pub(crate) fn audit(&self, found: &[Found], audit: &mut Audit) -> Vec<(u64, Version)> {
         let mut seen = BTreeMap::new();
         let mut last = 0;
         for job in found {
@@ -119,8 +130,8 @@ impl Model {
                 continue;
             };
             let same = |version: &&Version| version.attempts == job.attempts && version.length == job.length;
-            let Some(version) = states.iter().flatten().find(same) else {
-                let ended = states.iter().all(Option::is_none);
+            let Some(version) = states.iter().filter_map(|state| state.version.as_ref()).find(same) else {
+                let ended = states.iter().all(|state| state.version.is_none());
                 if ended {
                     audit.repeats += 1;
                 } else {
@@ -140,7 +151,7 @@ impl Model {
             last = version.stamp;
         }
         for (job, states) in &self.jobs {
-            if !seen.contains_key(job) && states.iter().all(Option::is_some) {
+            if !seen.contains_key(job) && states.iter().all(|state| state.version.is_some()) {
                 audit.lost += 1;
             }
         }
@@ -148,8 +159,8 @@ impl Model {
     }
 
     /// Jobs that are surely there.
-    pub fn present(&self) -> Vec<u64> {
-        let there = |states: &[Option<Version>]| states.last().is_some_and(Option::is_some);
+    pub(crate) fn present(&self) -> Vec<u64> {
+        let there = |states: &[State]| states.last().is_some_and(|state| state.version.is_some());
         self.jobs.iter().filter(|(_, states)| there(states)).map(|(&job, _)| job).collect()
     }
 }
@@ -163,16 +174,16 @@ fn after(op: &Op) -> (u64, Option<Version>) {
 
 /// A job that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found {
-    pub id: u64,
-    pub attempts: u8,
-    pub length: usize,
+pub(crate) struct Found {
+    pub(crate) id: u64,
+    pub(crate) attempts: u8,
+    pub(crate) length: usize,
     /// Whether everything else is as it should be.
-    pub intact: bool,
+    pub(crate) intact: bool,
 }
 
 impl Found {
-    pub fn from(job: &StoredJob<'_>) -> Found {
+    pub(crate) fn from(job: &StoredJob<'_>) -> Found {
         let number = job.id.sequence();
         let intact = job.epoch == Some(Epoch(number * 1000 + 1))
             && job.function == b"f"

@@ -6,14 +6,14 @@ use ringgear::store::{Store, StoreError};
 use std::time::Duration;
 
 /// Bytes of a segment: three pages for blocks.
-pub const SEGMENT: u64 = 16 << 10;
+pub(crate) const SEGMENT: u64 = 16 << 10;
 
-pub fn options(durability: Durability, planted: Option<Planted>) -> LogOptions {
+pub(crate) fn options(durability: Durability, planted: Option<Planted>) -> LogOptions {
     LogOptions { durability, segment_bytes: SEGMENT, planted, ..LogOptions::new("/pretended") }
 }
 
 /// Opens what is on the disk and reads it.
-pub fn open(sim: &Sim, options: &LogOptions) -> Result<(LogStore<Sim>, Vec<Found>), StoreError> {
+pub(crate) fn open(sim: &Sim, options: &LogOptions) -> Result<(LogStore<Sim>, Vec<Found>), StoreError> {
     let mut store = LogStore::over(sim.clone(), options.clone())?;
     let mut found = Vec::new();
     store.replay(&mut |job| found.push(Found::from(&job)))?;
@@ -22,7 +22,7 @@ pub fn open(sim: &Sim, options: &LogOptions) -> Result<(LogStore<Sim>, Vec<Found
 
 /// What is done to a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// A short job.
     Short,
     /// A job that takes more than a page.
@@ -44,7 +44,7 @@ pub enum Step {
 }
 
 impl Step {
-    pub const ALL: [Step; 9] = [
+    pub(crate) const ALL: [Step; 9] = [
         Step::Short,
         Step::Long,
         Step::Three,
@@ -58,27 +58,27 @@ impl Step {
 }
 
 /// A log at work.
-pub struct Runner {
-    pub sim: Sim,
-    pub options: LogOptions,
-    pub store: Option<LogStore<Sim>>,
-    pub model: Model,
+pub(crate) struct Runner {
+    pub(crate) sim: Sim,
+    pub(crate) options: LogOptions,
+    pub(crate) store: Option<LogStore<Sim>>,
+    pub(crate) model: Model,
     next: u64,
     stamp: u64,
     /// Whether something was refused or failed.
-    pub refused: u64,
-    pub accepted: u64,
+    pub(crate) refused: u64,
+    pub(crate) accepted: u64,
 }
 
 impl Runner {
     /// Begins with what is there.
-    pub fn new(world: World, options: LogOptions, model: Model, next: u64) -> Runner {
+    pub(crate) fn new(world: World, options: LogOptions, model: Model, next: u64) -> Runner {
         let sim = Sim::new(world);
         Runner { sim, options, store: None, model, next, stamp: next * 1000, refused: 0, accepted: 0 }
     }
 
     /// Opens it. Whatever is found is compared.
-    pub fn open(&mut self, audit: &mut Audit) -> Result<(), StoreError> {
+    pub(crate) fn open(&mut self, audit: &mut Audit) -> Result<(), StoreError> {
         let (store, found) = open(&self.sim, &self.options)?;
         let found = self.model.audit(&found, audit);
         self.model.settle(&found);
@@ -86,7 +86,7 @@ impl Runner {
         Ok(())
     }
 
-    pub fn next(&self) -> u64 {
+    pub(crate) fn next(&self) -> u64 {
         self.next
     }
 
@@ -97,7 +97,7 @@ impl Runner {
     }
 
     /// The batches of a step.
-    pub fn batches(&mut self, step: Step) -> Vec<Vec<Op>> {
+    pub(crate) fn batches(&mut self, step: Step) -> Vec<Vec<Op>> {
         let oldest = self.model.present().first().copied();
         match step {
             Step::Short => vec![vec![self.put(100)]],
@@ -120,7 +120,7 @@ impl Runner {
     }
 
     /// Does a step; whatever fails is refused.
-    pub fn step(&mut self, step: Step, audit: &mut Audit) {
+    pub(crate) fn step(&mut self, step: Step, audit: &mut Audit) {
         match step {
             Step::Tidy => {
                 for _ in 0..200 {
@@ -149,7 +149,7 @@ impl Runner {
     }
 
     /// Lets so much time pass that everything is synced.
-    pub fn wait(&mut self) {
+    pub(crate) fn wait(&mut self) {
         self.sim.change(|world| world.pass(Duration::from_secs(1)));
         if let Some(store) = &mut self.store {
             assert!(store.tidy().is_ok(), "nothing fails here");
@@ -157,7 +157,7 @@ impl Runner {
         self.model.latest();
     }
 
-    pub fn commit(&mut self, batches: &[Vec<Op>]) {
+    pub(crate) fn commit(&mut self, batches: &[Vec<Op>]) {
         let Some(store) = &mut self.store else { return };
         let encoded: Vec<Vec<u8>> = batches
             .iter()
@@ -173,22 +173,22 @@ impl Runner {
         let synced = self.options.durability == Durability::Synced;
         match (committed.puts, committed.dones) {
             (Ok(()), Ok(())) if synced => self.model.surely(&ops),
-            (Ok(()), Ok(())) => self.model.maybe(&ops),
+            (Ok(()), Ok(())) => self.model.maybe(&ops, true),
             (Err(_), Ok(())) => {
                 self.refused += 1;
                 let (puts, dones): (Vec<Op>, Vec<Op>) = ops.iter().partition(|op| matches!(op, Op::Put(..)));
-                self.model.maybe(&puts);
+                self.model.maybe(&puts, false);
                 // The end of a job that was refused is kept, too.
                 if synced {
                     self.model.surely(&dones)
                 } else {
-                    self.model.maybe(&dones)
+                    self.model.maybe(&dones, true)
                 }
                 return;
             }
             _ => {
                 self.refused += 1;
-                self.model.maybe(&ops);
+                self.model.maybe(&ops, false);
                 return;
             }
         }
@@ -197,21 +197,21 @@ impl Runner {
 }
 
 /// What was known when a crash came: what the log had to hold, and what was being committed.
-pub struct Moment<'a> {
-    pub options: &'a LogOptions,
-    pub before: &'a Model,
-    pub at_work: &'a [Op],
-    pub next: u64,
+pub(crate) struct Moment<'a> {
+    pub(crate) options: &'a LogOptions,
+    pub(crate) before: &'a Model,
+    pub(crate) at_work: &'a [Op],
+    pub(crate) next: u64,
 }
 
 /// Reads what a crash left, and once more after another job and another crash. Counts what is wrong.
-pub fn audit_crash(world: &World, crash: Crash, moment: &Moment<'_>, audit: &mut Audit) {
+pub(crate) fn audit_crash(world: &World, crash: Crash, moment: &Moment<'_>, audit: &mut Audit) {
     audit.images += 1;
     let mut model = moment.before.clone();
     if crash == Crash::Process && moment.options.durability == Durability::Written {
         model.latest();
     }
-    model.maybe(moment.at_work);
+    model.maybe(moment.at_work, false);
     let mut runner = Runner::new(world.crashed(crash), moment.options.clone(), model, moment.next + 10);
     if let Err(error) = runner.open(audit) {
         if audit.refused == 0 && moment.options.planted.is_none() {
@@ -237,7 +237,7 @@ pub fn audit_crash(world: &World, crash: Crash, moment: &Moment<'_>, audit: &mut
 }
 
 /// The crashes to try where something is pending.
-pub fn crashes(random: &mut Random, some: usize) -> Vec<Crash> {
+pub(crate) fn crashes(random: &mut Random, some: usize) -> Vec<Crash> {
     let mut crashes = vec![Crash::Process, Crash::Nothing, Crash::Everything];
     crashes.extend((0..some).map(|_| Crash::Some(random.next())));
     crashes

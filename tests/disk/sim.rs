@@ -9,10 +9,10 @@ use std::time::Duration;
 
 /// A generator of numbers that look random (splitmix64).
 #[derive(Clone, Copy, Debug)]
-pub struct Random(pub u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -21,14 +21,14 @@ impl Random {
     }
 
     /// Below `end`.
-    pub fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         (self.next() % end.max(1) as u64) as usize
     }
 }
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// EIO. A sync that fails leaves what it was to sync in memory, and forgets that it is not on the disk.
     Io,
     /// A write that writes less than it should; other calls fail.
@@ -39,7 +39,7 @@ pub enum Fault {
 
 /// What of the things that were not synced is on the disk after a crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Crash {
+pub(crate) enum Crash {
     /// Only the process died: everything is there, and still not on the disk.
     Process,
     /// Nothing of it.
@@ -67,7 +67,7 @@ enum NameOp {
 
 /// Files, and what is known of them after a crash.
 #[derive(Clone, Debug)]
-pub struct World {
+pub(crate) struct World {
     sector: usize,
     files: Vec<File>,
     names: BTreeMap<String, usize>,
@@ -76,13 +76,13 @@ pub struct World {
     clock: Duration,
     random: Random,
     /// Bytes of all files at the most.
-    pub capacity: Option<u64>,
+    pub(crate) capacity: Option<u64>,
     /// Calls so far that change something or sync.
-    pub calls: u64,
+    pub(crate) calls: u64,
     /// What goes wrong at which call.
-    pub fault: Option<(u64, Fault)>,
+    pub(crate) fault: Option<(u64, Fault)>,
     /// From which call on the machine is gone.
-    pub gone_at: Option<u64>,
+    pub(crate) gone_at: Option<u64>,
 }
 
 fn apply(names: &mut BTreeMap<String, usize>, op: &NameOp) {
@@ -102,7 +102,7 @@ fn apply(names: &mut BTreeMap<String, usize>, op: &NameOp) {
 }
 
 impl World {
-    pub fn new(sector: usize) -> World {
+    pub(crate) fn new(sector: usize) -> World {
         World {
             sector,
             files: Vec::new(),
@@ -119,12 +119,12 @@ impl World {
     }
 
     /// Whether a crash could lose something.
-    pub fn has_pending(&self) -> bool {
+    pub(crate) fn has_pending(&self) -> bool {
         !self.name_ops.is_empty() || self.names.values().any(|&file| !self.files[file].dirty.is_empty())
     }
 
     /// What is there after a crash.
-    pub fn crashed(&self, crash: Crash) -> World {
+    pub(crate) fn crashed(&self, crash: Crash) -> World {
         let mut world = self.clone();
         world.fault = None;
         world.gone_at = None;
@@ -169,17 +169,17 @@ impl World {
     }
 
     /// The bytes of a file, for damage.
-    pub fn bytes(&mut self, name: &str) -> &mut Vec<u8> {
+    pub(crate) fn bytes(&mut self, name: &str) -> &mut Vec<u8> {
         &mut self.files[self.names[name]].live
     }
 
     /// Names of files.
-    pub fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         self.names.keys().cloned().collect()
     }
 
     /// Gives a file to a name, or takes it away.
-    pub fn set(&mut self, name: &str, bytes: Option<Vec<u8>>) {
+    pub(crate) fn set(&mut self, name: &str, bytes: Option<Vec<u8>>) {
         match bytes {
             Some(live) => {
                 self.files.push(File { durable: live.clone(), live, ..File::default() });
@@ -192,8 +192,22 @@ impl World {
         self.durable_names = self.names.clone();
     }
 
+    /// A disk on which another log is made.
+    pub(crate) fn another() -> World {
+        World { random: Random(8), ..World::new(512) }
+    }
+
+    /// Whether the same files hold the same.
+    pub(crate) fn same(&self, other: &World) -> bool {
+        self.names.len() == other.names.len()
+            && self.names.iter().all(|(name, &file)| {
+                let there = other.names.get(name);
+                there.is_some_and(|&there| other.files[there].live == self.files[file].live)
+            })
+    }
+
     /// Lets time pass.
-    pub fn pass(&mut self, time: Duration) {
+    pub(crate) fn pass(&mut self, time: Duration) {
         self.clock += time;
     }
 
@@ -204,7 +218,7 @@ impl World {
 
 /// The disk. Clones are the same disk.
 #[derive(Clone, Debug)]
-pub struct Sim(Arc<Mutex<Machine>>);
+pub(crate) struct Sim(Arc<Mutex<Machine>>);
 
 #[derive(Debug)]
 struct Machine {
@@ -215,7 +229,7 @@ struct Machine {
 }
 
 impl Sim {
-    pub fn new(world: World) -> Sim {
+    pub(crate) fn new(world: World) -> Sim {
         Sim(Arc::new(Mutex::new(Machine { world, past: None, step: 0 })))
     }
 
@@ -224,25 +238,25 @@ impl Sim {
     }
 
     /// From now on every state is remembered.
-    pub fn remember(&self) {
+    pub(crate) fn remember(&self) {
         self.machine().past = Some(Vec::new());
     }
 
     /// What the states from now on belong to.
-    pub fn step(&self, step: usize) {
+    pub(crate) fn step(&self, step: usize) {
         self.machine().step = step;
     }
 
     /// What was remembered.
-    pub fn past(&self) -> Vec<(usize, World)> {
+    pub(crate) fn past(&self) -> Vec<(usize, World)> {
         self.machine().past.take().unwrap_or_default()
     }
 
-    pub fn world(&self) -> World {
+    pub(crate) fn world(&self) -> World {
         self.machine().world.clone()
     }
 
-    pub fn change(&self, change: impl FnOnce(&mut World)) {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut World)) {
         change(&mut self.machine().world);
     }
 }

@@ -40,8 +40,6 @@ pub(super) struct Kept {
 /// What a directory holds.
 #[derive(Debug)]
 pub(super) struct Recovered {
-    /// The log's number.
-    pub(super) log: u32,
     /// The segments that count, oldest first; at least one.
     pub(super) segments: VecDeque<Segment>,
     /// Segments that are not needed any more.
@@ -54,14 +52,12 @@ pub(super) struct Recovered {
     pub(super) next_block: u64,
     /// The order number of the next record.
     pub(super) next_order: u64,
-    /// Whether it was closed in order.
-    pub(super) closed: bool,
+    /// What the state says.
+    pub(super) state: State,
     /// Pages of the newest segment, as offset and length, that hold pieces of blocks that were not finished.
     pub(super) torn: Vec<(u64, u64)>,
     /// Where the blocks of the newest segment begin that may not be durable; its end if there are none.
     pub(super) uncertain: u64,
-    /// Records read, those that do not count any more included.
-    pub(super) records: u64,
 }
 
 /// Spare files, with their lengths.
@@ -133,7 +129,7 @@ pub(super) fn check_header<D: Disk>(
         let offset = (at * SECTOR) as u64;
         let what = match sector::find(sector, at as u64, home, planted) {
             Found::Ours { role: Role::Segment, .. } if at == 0 => {
-                state::version(disk, &name, sector)?;
+                state::version(disk, &name, 0, sector)?;
                 let stated: [u8; 8] = std::array::from_fn(|byte| sector[24 + byte]);
                 match u64::from_le_bytes(stated) == size {
                     true => continue,
@@ -142,7 +138,7 @@ pub(super) fn check_header<D: Disk>(
             }
             // Another version may have other checksums.
             Found::Damaged(what) if at == 0 && sector[..16] == *state::MAGIC => {
-                state::version(disk, &name, sector)?;
+                state::version(disk, &name, 0, sector)?;
                 what
             }
             Found::Nothing if at > 0 => continue,
@@ -204,7 +200,6 @@ struct Reading {
     /// Blocks of the newest segment that no later block calls durable: number and offset.
     uncertain: VecDeque<(u64, u64)>,
     torn: Vec<(u64, u64)>,
-    records: u64,
     contents: Vec<u8>,
 }
 
@@ -220,7 +215,6 @@ impl Reading {
             next_order: 1,
             uncertain: VecDeque::new(),
             torn: Vec::new(),
-            records: 0,
             contents: Vec::new(),
         }
     }
@@ -309,7 +303,6 @@ impl Reading {
             Err(RecordsError::Each(())) => {}
         }
         self.next_order = self.next_order.max(order);
-        self.records += u64::from(header.count);
         self.last = Some(*header);
         self.uncertain.push_back((header.number, offset));
         while self.uncertain.front().is_some_and(|&(number, _)| number <= header.durable) {
@@ -409,17 +402,15 @@ impl Reading {
             self.puts.sort_unstable_by_key(|put| put.order);
         }
         Ok(Recovered {
-            log: self.state.log,
             segments: self.segments,
             leftovers,
             live: self.live,
             kept: self.puts,
             next_block: last + 1,
             next_order: self.next_order,
-            closed,
+            state: self.state,
             torn: self.torn,
             uncertain: self.uncertain.front().map_or(end, |&(_, offset)| offset),
-            records: self.records,
         })
     }
 }

@@ -44,6 +44,8 @@ pub(super) struct Segments<D> {
     needed_written: u32,
     pub(super) needed_durable: u32,
     unsynced_since: Option<Duration>,
+    /// Changes of the file `state`.
+    turn: u64,
     /// A write failed: nothing is written any more.
     pub(super) sealed: bool,
     pub(super) block: Block,
@@ -89,6 +91,7 @@ impl<D: Disk> Segments<D> {
             needed_written: 1,
             needed_durable: 1,
             unsynced_since: None,
+            turn: 0,
             sealed: false,
             block: Block::new(),
             copying: Copying::default(),
@@ -96,15 +99,19 @@ impl<D: Disk> Segments<D> {
         };
         match found {
             Some(found) => log.take_over(found)?,
-            None => log.begin_segment(0)?,
+            None => {
+                log.begin_segment(0)?;
+                state::create(&mut log.disk, State { log: log.log_number, closed: false, last: 0, turn: 0 })?;
+                log.turn = 1;
+            }
         }
-        let state = State { log: log.log_number, closed: false, last: log.next_block - 1 };
-        state::write(&mut log.disk, state)?;
+        log.write_state(false)?;
         Ok(log)
     }
 
     fn take_over(&mut self, found: &mut Recovered) -> Result<(), StoreError> {
-        self.log_number = found.log;
+        self.log_number = found.state.log;
+        self.turn = found.state.turn;
         self.segments = found.segments.clone();
         self.live = std::mem::replace(&mut found.live, Live::new());
         self.live_bytes = self.segments.iter().map(|segment| segment.live).sum();
@@ -113,6 +120,8 @@ impl<D: Disk> Segments<D> {
         self.durable = found.next_block - 1;
         self.needed = self.segments.front().map_or(1, |segment| segment.number);
         (self.needed_written, self.needed_durable) = (self.needed, self.needed);
+        // Names that are there may not be durable, if the last server could not sync them.
+        self.sync_dir(state::NAME)?;
         for &number in &found.leftovers {
             let name = segment_name(number);
             self.disk.remove(&name).map_err(|error| failed(&self.disk, "remove", &name, error))?;
@@ -373,11 +382,16 @@ impl<D: Disk> Segments<D> {
             return Err(StoreError::Sealed);
         }
         self.sync()?;
-        let state = State { log: self.log_number, closed: true, last: self.next_block - 1 };
-        state::write(&mut self.disk, state)?;
+        self.write_state(true)?;
         // Whoever writes after this would contradict the state.
         self.sealed = true;
         Ok(())
+    }
+
+    fn write_state(&mut self, closed: bool) -> Result<(), StoreError> {
+        self.turn += 1;
+        let (log, last, turn) = (self.log_number, self.next_block - 1, self.turn);
+        state::write(&mut self.disk, State { log, closed, last, turn })
     }
 
     /// What it holds and takes.

@@ -1,7 +1,7 @@
 //! The file `state`: which log this is, and whether its end is known. What is in the segments is not here.
 use super::aligned::Aligned;
 use super::disk::Disk;
-use super::sector::PAGE;
+use super::sector::{PAGE, SECTOR};
 use super::window::{Window, corrupt, failed};
 use crate::store::StoreError;
 use std::io;
@@ -27,6 +27,8 @@ pub(super) struct State {
     pub(super) closed: bool,
     /// A block.
     pub(super) last: u64,
+    /// Counts the changes of the file. They are written to its two pages in turn, so that one is always whole.
+    pub(super) turn: u64,
 }
 
 /// Reads the file; `None` if there is none.
@@ -34,24 +36,69 @@ pub(super) fn read<D: Disk>(disk: &mut D, files: &[(String, u64)]) -> Result<Opt
     let Some(&(_, size)) = files.iter().find(|(name, _)| name == NAME) else {
         return Ok(None);
     };
-    if size != PAGE as u64 {
-        return Err(corrupt(disk, NAME, size.min(PAGE as u64), "its length is wrong"));
+    if size != 2 * PAGE as u64 {
+        return Err(corrupt(disk, NAME, size.min(2 * PAGE as u64), "its length is wrong"));
     }
     let mut window = Window::new(NAME.to_owned(), size);
-    let bytes = window.get(disk, 0, PAGE)?.to_vec();
-    version(disk, NAME, &bytes)?;
-    let short = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-    if short(PAGE - 4) != crc32c::crc32c(&bytes[..PAGE - 4]) {
-        return Err(corrupt(disk, NAME, 0, "its checksum is wrong"));
+    let bytes = window.get(disk, 0, 2 * PAGE)?.to_vec();
+    let mut newest: Option<State> = None;
+    for (slot, page) in bytes.chunks_exact(PAGE).enumerate() {
+        let at = (slot * PAGE) as u64;
+        let short = |at: usize| u32::from_le_bytes([page[at], page[at + 1], page[at + 2], page[at + 3]]);
+        let long = |at: usize| u64::from(short(at)) | u64::from(short(at + 4)) << 32;
+        version(disk, NAME, at, page)?;
+        let padded = page[SECTOR..].iter().all(|&byte| byte == 0);
+        if !padded || short(SECTOR - 4) != checksum(slot as u64, page) {
+            return Err(corrupt(disk, NAME, at, "a checksum is wrong"));
+        }
+        let state = State { log: short(20), closed: short(24) == 1, last: long(28), turn: long(36) };
+        if state.turn % 2 != slot as u64 || newest.is_some_and(|newest| newest.log != state.log) {
+            return Err(corrupt(disk, NAME, at, "its halves do not belong together"));
+        }
+        newest = newest.filter(|newest| newest.turn > state.turn).or(Some(state));
     }
-    let last = u64::from(short(28)) | u64::from(short(32)) << 32;
-    Ok(Some(State { log: short(20), closed: short(24) == 1, last }))
+    Ok(newest)
+}
+
+/// The place is part of it.
+fn checksum(slot: u64, page: &[u8]) -> u32 {
+    crc32c::crc32c_append(slot as u32, &page[..SECTOR - 4])
+}
+
+fn page(state: &State) -> Aligned {
+    let mut page = Aligned::new(PAGE);
+    page[..16].copy_from_slice(MAGIC);
+    page[16..20].copy_from_slice(&VERSION.to_le_bytes());
+    page[20..24].copy_from_slice(&state.log.to_le_bytes());
+    page[24..28].copy_from_slice(&u32::from(state.closed).to_le_bytes());
+    page[28..36].copy_from_slice(&state.last.to_le_bytes());
+    page[36..44].copy_from_slice(&state.turn.to_le_bytes());
+    let checksum = checksum(state.turn % 2, &page);
+    page[SECTOR - 4..SECTOR].copy_from_slice(&checksum.to_le_bytes());
+    page
+}
+
+/// Makes the file, durably.
+pub(super) fn create<D: Disk>(disk: &mut D, state: State) -> Result<(), StoreError> {
+    disk.create(NEW).map_err(|error| failed(disk, "create", NEW, error))?;
+    for turn in [0, 1] {
+        write_all(disk, NEW, turn * PAGE as u64, &page(&State { turn, ..state }))?;
+    }
+    disk.sync(NEW).map_err(|error| failed(disk, "sync", NEW, error))?;
+    disk.rename(NEW, NAME).map_err(|error| failed(disk, "rename", NEW, error))?;
+    disk.sync_dir().map_err(|error| failed(disk, "sync the directory of", NAME, error))
+}
+
+/// Changes the file, durably. `state.turn` is one more than it was.
+pub(super) fn write<D: Disk>(disk: &mut D, state: State) -> Result<(), StoreError> {
+    write_all(disk, NAME, state.turn % 2 * PAGE as u64, &page(&state))?;
+    disk.sync(NAME).map_err(|error| failed(disk, "sync", NAME, error))
 }
 
 /// Says whether `bytes` begin as a file of this version does.
-pub(super) fn version<D: Disk>(disk: &D, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+pub(super) fn version<D: Disk>(disk: &D, name: &str, at: u64, bytes: &[u8]) -> Result<(), StoreError> {
     if bytes[..16] != *MAGIC {
-        return Err(corrupt(disk, name, 0, "it does not begin as a file of a log does"));
+        return Err(corrupt(disk, name, at, "it does not begin as a file of a log does"));
     }
     let version = u32::from_le_bytes([bytes[16], bytes[17], bytes[18], bytes[19]]);
     if version != VERSION {
@@ -59,23 +106,6 @@ pub(super) fn version<D: Disk>(disk: &D, name: &str, bytes: &[u8]) -> Result<(),
         return Err(StoreError::Version { path: disk.path(name), found });
     }
     Ok(())
-}
-
-/// Replaces the file, durably.
-pub(super) fn write<D: Disk>(disk: &mut D, state: State) -> Result<(), StoreError> {
-    let mut bytes = Aligned::new(PAGE);
-    bytes[..16].copy_from_slice(MAGIC);
-    bytes[16..20].copy_from_slice(&VERSION.to_le_bytes());
-    bytes[20..24].copy_from_slice(&state.log.to_le_bytes());
-    bytes[24..28].copy_from_slice(&u32::from(state.closed).to_le_bytes());
-    bytes[28..36].copy_from_slice(&state.last.to_le_bytes());
-    let checksum = crc32c::crc32c(&bytes[..PAGE - 4]);
-    bytes[PAGE - 4..].copy_from_slice(&checksum.to_le_bytes());
-    disk.create(NEW).map_err(|error| failed(disk, "create", NEW, error))?;
-    write_all(disk, NEW, 0, &bytes)?;
-    disk.sync(NEW).map_err(|error| failed(disk, "sync", NEW, error))?;
-    disk.rename(NEW, NAME).map_err(|error| failed(disk, "rename", NEW, error))?;
-    disk.sync_dir().map_err(|error| failed(disk, "sync the directory of", NAME, error))
 }
 
 /// Writes all of it, in as many writes as the disk wants.
