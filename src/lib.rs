@@ -6,7 +6,6 @@ pub use ringgear_protocol as protocol;
 pub mod config;
 pub mod frontend;
 pub mod logging;
-#[cfg(any())]
 pub mod maintenance;
 mod memory;
 pub mod server;

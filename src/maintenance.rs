@@ -6,7 +6,7 @@ use crate::protocol::Priority;
 use crate::store::StoreError;
 #[cfg(feature = "sqlite")]
 use crate::store::exchange;
-use crate::store::log::tools;
+use crate::store::log::tools::{self, CheckReport, Problem};
 #[cfg(feature = "sqlite")]
 use crate::store::log::{LogOptions, LogStore};
 #[cfg(feature = "sqlite")]
@@ -58,12 +58,35 @@ pub fn run(order: Order, out: &mut dyn Write) -> Result<(), MaintenanceError> {
     match order {
         Order::Check { dir } => {
             let report = tools::check(&dir)?;
-            write!(out, "{report}")?;
-            if !report.is_intact() {
+            let CheckReport { segments, blocks, records, jobs, closed, torn, .. } = report;
+            writeln!(out, "{segments} segments, {blocks} blocks, {records} records, {jobs} jobs")?;
+            if !closed {
+                writeln!(
+                    out,
+                    "the last server did not close it{}",
+                    if torn { ", and died while writing" } else { "" }
+                )?;
+            }
+            tell(&report.problems, out)?;
+            if !report.problems.is_empty() {
+                return Err(MaintenanceError::Damaged);
+            }
+            if !report.starts {
+                writeln!(out, "nothing is damaged, but a server would not start on it")?;
                 return Err(MaintenanceError::Damaged);
             }
         }
-        Order::Salvage { from, to } => write!(out, "{}", tools::salvage(&from, &to)?)?,
+        Order::Salvage { from, to } => {
+            let report = tools::salvage(&from, &to)?;
+            tell(&report.problems, out)?;
+            writeln!(
+                out,
+                "{} intact records, {} jobs written to {}",
+                report.records,
+                report.jobs,
+                to.display()
+            )?;
+        }
         Order::Dump { dir } => {
             // A pipe that is closed early is no reason to go on reading.
             let mut failed = None;
@@ -111,6 +134,14 @@ pub fn run(order: Order, out: &mut dyn Write) -> Result<(), MaintenanceError> {
 #[cfg(feature = "sqlite")]
 fn table(file: std::path::PathBuf, table: String) -> SqliteOptions {
     SqliteOptions { file, table, on_shutdown_only: false }
+}
+
+/// Each problem on a line of its own.
+fn tell(problems: &[Problem], out: &mut dyn Write) -> io::Result<()> {
+    for Problem { path, offset, what } in problems {
+        writeln!(out, "{} at byte {offset}: {what}", path.display())?;
+    }
+    Ok(())
 }
 
 /// A job as a line of JSON. What is no UTF-8 stands as hexadecimal digits under a name of its own.
