@@ -78,6 +78,7 @@ impl Auditor {
         self.grabs.clear();
         self.ghosts.clear();
         self.early_notes.clear();
+        self.dropped.clear();
         self.sleepers.clear();
         self.woken.clear();
         self.payloads.clear();
