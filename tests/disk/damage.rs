@@ -194,17 +194,16 @@ fn no_damaged_log_starts_and_what_is_intact_is_saved() {
     let mut random = Random(11);
     let options = options(Durability::Synced, None);
     let pristine = log(2, true);
-    let mut other = pristine.clone();
-    {
-        // Another log altogether, of the same length.
+    let mut other = {
+        // Another log altogether, of about the same length.
         let mut runner = Runner::new(World::another(), options.clone(), Default::default(), 0);
         let mut audit = Audit::default();
         runner.open(&mut audit).unwrap();
         for step in [Step::Long, Step::Three, Step::Short].into_iter().cycle().take(30) {
             runner.step(step, &mut audit);
         }
-        std::mem::swap(&mut other, &mut runner.sim.world());
-    }
+        runner.sim.world()
+    };
     let (_, jobs) = open(&Sim::new(pristine.clone()), &options).unwrap();
     let (mut damaged, mut harmless, mut saved, mut whole) = (0, 0, 0, 0);
     while damaged < 500 {

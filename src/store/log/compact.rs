@@ -83,7 +83,11 @@ impl<D: Disk> Segments<D> {
         }
         self.block.clear(2 * BLOCK_MAX as usize);
         if self.left() < PAGE as u64 {
-            self.begin_segment(PAGE as u64)?;
+            match self.begin_segment(PAGE as u64) {
+                Ok(()) => {}
+                Err(StoreError::Full { .. }) if !self.sealed => return Ok(false),
+                Err(error) => return Err(error),
+            }
         }
         self.needed = self.segments[dead].number;
         if self.options.planted != Some(Planted::ReuseEarly) {
