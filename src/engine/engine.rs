@@ -56,7 +56,7 @@ impl Engine {
             Input::Count(Event::ConnectionRefused) => out.counters.connections_refused += 1,
             Input::Count(Event::OutOfDescriptors) => out.counters.accept_out_of_descriptors += 1,
             Input::Count(Event::PacketTooLarge) => out.counters.packets_too_large += 1,
-            Input::Tick | Input::Stored(_) | Input::StoreFailed(_) => {}
+            Input::Tick => {}
         }
         self.settle();
         self.functions.calm_down();

@@ -65,7 +65,6 @@ impl Pump {
                         }
                     }
                 }
-                Output::Store(_) => {}
                 Output::Note(note) => logging::note(&note, &self.handle_prefix),
             }
         }
