@@ -1,14 +1,27 @@
 //! Damaged logs: every flipped bit of a small one, and hundreds that were cut, spliced, swapped and worse. None starts
 //! as if nothing were wrong, and what is intact is saved.
 use super::histories::grown;
-use super::model::{Audit, Found, Op, Version};
+use super::model::{Audit, Found, Model, Op, Version};
 use super::runner::{Runner, Step, open, options};
 use super::sim::{Random, Sim, World};
 use ringgear::store::log::{Durability, LogOptions, LogStore, Planted, tools};
 use ringgear::store::{Store, StoreError};
 
-/// A log with copies in it, of several segments, with an orderly end or without.
-fn log(length: usize, closed: bool) -> World {
+/// A log of a few segments, as a server leaves it that was killed.
+fn small_log() -> World {
+    let options = options(Durability::Synced, None);
+    let mut runner = Runner::new(World::new(512), options, Model::default(), 0);
+    let mut audit = Audit::default();
+    runner.open(&mut audit).unwrap();
+    for step in [Step::Three, Step::Long, Step::Both, Step::Short] {
+        runner.step(step, &mut audit);
+    }
+    assert!(audit.is_clean() && runner.refused == 0);
+    runner.sim.world()
+}
+
+/// A log with copies in it, of several segments, after an orderly end.
+fn log(length: usize) -> World {
     let begin = grown(512);
     let options = options(Durability::Synced, None);
     let mut runner = Runner::new(begin.world, options, begin.model, begin.next);
@@ -19,9 +32,7 @@ fn log(length: usize, closed: bool) -> World {
             runner.step(step, &mut audit);
         }
     }
-    if closed {
-        runner.store.take().unwrap().close().unwrap();
-    }
+    runner.store.take().unwrap().close().unwrap();
     assert!(audit.is_clean() && runner.refused == 0);
     runner.sim.world()
 }
@@ -33,7 +44,7 @@ fn files(world: &World) -> Vec<String> {
 
 /// How many of the flipped bits of a small log are not noticed; with a bug only some are tried.
 pub(crate) fn missed_flips(planted: Option<Planted>) -> (u64, u64) {
-    let world = log(0, false);
+    let world = small_log();
     let options = options(Durability::Synced, planted);
     let (mut missed, mut tried) = (0, 0);
     let stride = if planted.is_some() { 97 } else { 1 };
@@ -193,18 +204,17 @@ fn intact(jobs: &[Found], before: &World, after: &World) -> Vec<Found> {
 fn no_damaged_log_starts_and_what_is_intact_is_saved() {
     let mut random = Random(11);
     let options = options(Durability::Synced, None);
-    let pristine = log(2, true);
-    let mut other = pristine.clone();
-    {
-        // Another log altogether, of the same length.
+    let pristine = log(2);
+    let mut other = {
+        // Another log altogether, of about the same length.
         let mut runner = Runner::new(World::another(), options.clone(), Default::default(), 0);
         let mut audit = Audit::default();
         runner.open(&mut audit).unwrap();
         for step in [Step::Long, Step::Three, Step::Short].into_iter().cycle().take(30) {
             runner.step(step, &mut audit);
         }
-        std::mem::swap(&mut other, &mut runner.sim.world());
-    }
+        runner.sim.world()
+    };
     let (_, jobs) = open(&Sim::new(pristine.clone()), &options).unwrap();
     let (mut damaged, mut harmless, mut saved, mut whole) = (0, 0, 0, 0);
     while damaged < 500 {

@@ -1,6 +1,6 @@
 //! Disks that fail: the n-th call for every n, and long lives with failures, full disks and crashes at random.
 use super::histories::{Begin, fresh, grown};
-use super::model::{Audit, Model};
+use super::model::{Audit, Model, Op};
 use super::runner::{Moment, Runner, Step, audit_crash, crashes, options};
 use super::sim::{Crash, Fault, Random, World};
 use ringgear::store::log::{Durability, LogOptions, Planted};
@@ -134,6 +134,39 @@ fn nothing_is_lost_whichever_call_fails() {
                 assert!(audit.is_clean() && calls > 50, "{audit:?}");
             }
         }
+    }
+}
+
+#[test]
+fn a_full_disk_takes_the_ends_of_jobs() {
+    for (capacity, restarts) in [(100, false), (160, true), (333, false)] {
+        let mut world = World::new(512);
+        world.capacity = Some(capacity << 10);
+        let mut runner = Runner::new(world, options(Durability::Synced, None), Model::default(), 0);
+        let mut audit = Audit::default();
+        runner.open(&mut audit).unwrap();
+        while runner.refused == 0 {
+            runner.step(Step::Short, &mut audit);
+            runner.step(Step::Tidy, &mut audit);
+        }
+        let jobs = runner.model.present();
+        assert!(jobs.len() > 3, "{} jobs", jobs.len());
+        if restarts {
+            runner.step(Step::Restart, &mut audit);
+        }
+        // The job that was refused may be there; one by one, so that each end takes a whole page.
+        let accepted = runner.accepted;
+        for &job in &jobs {
+            runner.commit(&[vec![Op::Done(job)]]);
+        }
+        assert_eq!(runner.accepted - accepted, jobs.len() as u64, "every end is kept");
+        runner.step(Step::Tidy, &mut audit);
+        let refused = runner.refused;
+        runner.step(Step::Short, &mut audit);
+        assert_eq!(runner.refused, refused, "there is room again");
+        runner.step(Step::Restart, &mut audit);
+        assert!(audit.is_clean(), "{audit:?}");
+        println!("{} jobs filled {capacity} KiB, and ended", jobs.len());
     }
 }
 

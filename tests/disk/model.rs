@@ -130,7 +130,8 @@ impl Model {
                 continue;
             };
             let same = |version: &&Version| version.attempts == job.attempts && version.length == job.length;
-            let Some(version) = states.iter().filter_map(|state| state.version.as_ref()).find(same) else {
+            let Some(version) = states.iter().rev().filter_map(|state| state.version.as_ref()).find(same)
+            else {
                 let ended = states.iter().all(|state| state.version.is_none());
                 if ended {
                     audit.repeats += 1;

@@ -352,10 +352,9 @@ impl Disk for Sim {
             return Err(error(Fault::Full));
         }
         let mut random = machine.world.random;
-        match fault {
+        if fault.is_some() {
             // Some of it may have been written.
-            Some(_) => bytes = &bytes[..random.below(bytes.len() / sector + 1) * sector],
-            None => {}
+            bytes = &bytes[..random.below(bytes.len() / sector + 1) * sector];
         }
         machine.world.random = random;
         let file = machine.file(name)?;

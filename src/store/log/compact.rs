@@ -83,7 +83,11 @@ impl<D: Disk> Segments<D> {
         }
         self.block.clear(2 * BLOCK_MAX as usize);
         if self.left() < PAGE as u64 {
-            self.begin_segment(PAGE as u64)?;
+            match self.begin_segment(PAGE as u64) {
+                Ok(()) => {}
+                Err(StoreError::Full { .. }) if !self.sealed => return Ok(false),
+                Err(error) => return Err(error),
+            }
         }
         self.needed = self.segments[dead].number;
         if self.options.planted != Some(Planted::ReuseEarly) {
@@ -107,7 +111,7 @@ impl<D: Disk> Segments<D> {
 
     fn wants_copying(&mut self) -> bool {
         let Some(&oldest) = self.segments.front() else { return false };
-        if self.segments.len() < 2 || self.copying.damaged == Some(oldest.number) {
+        if self.segments.len() < 2 || oldest.live == 0 || self.copying.damaged == Some(oldest.number) {
             return false;
         }
         let segment = self.options.segment_bytes;
@@ -149,6 +153,10 @@ impl<D: Disk> Segments<D> {
         }
         if self.release_oldest()? || self.pass_dead()? {
             return Ok(true);
+        }
+        if self.segments.front().is_none_or(|oldest| oldest.live == 0) {
+            // There was no room to say that it is not needed.
+            return Ok(false);
         }
         match self.copy_piece() {
             Ok(()) => Ok(true),

@@ -107,7 +107,7 @@ pub struct LogStore<D: Disk = Files> {
 enum Stage<D> {
     /// Locked, not read.
     Shut(D),
-    Open(Segments<D>),
+    Open(Box<Segments<D>>),
     /// Reading failed.
     Unusable,
 }
@@ -175,7 +175,7 @@ impl<D: Disk> Store for LogStore<D> {
             }
             recover::tell(&mut disk, found, each)?;
         }
-        self.stage = Stage::Open(Segments::open(disk, self.options.clone(), found.as_mut())?);
+        self.stage = Stage::Open(Box::new(Segments::open(disk, self.options.clone(), found.as_mut())?));
         Ok(())
     }
 

@@ -177,9 +177,9 @@ impl<D: Disk> Segments<D> {
                 self.end(batches, &items)
             }
         };
-        items.truncate(1 << 16);
+        items.clear();
+        items.shrink_to(1 << 16);
         self.items = items;
-        self.items.shrink_to(1 << 16);
         Committed { puts: refused.map_or(Ok(()), Err), dones }
     }
 

@@ -241,3 +241,38 @@ fn a_million_jobs_are_read_quickly() {
     assert_eq!(jobs.len() as u64, count);
     assert!(jobs.is_sorted());
 }
+
+#[test]
+fn tools_look_and_save() {
+    let scratch = Scratch::new(&std::env::temp_dir());
+    let saved = Scratch::new(&std::env::temp_dir());
+    let (mut store, _) = open(small(&scratch.0));
+    for number in 1..=100 {
+        put_one(&mut store, number, 3000);
+    }
+    assert!(matches!(tools::check(&scratch.0), Err(StoreError::Locked { .. })));
+    store.close().unwrap();
+    drop(store);
+    let report = tools::check(&scratch.0).unwrap();
+    assert_eq!((report.jobs, report.records, report.blocks), (100, 100, 100));
+    assert!(report.starts && report.closed && report.problems.is_empty(), "{report:?}");
+    let mut told = Vec::new();
+    assert_eq!(tools::dump(&scratch.0, &mut |job| told.push(job.id.sequence())).unwrap(), 100);
+    assert!(told.into_iter().eq(1..=100));
+    // The workload of a job in the first segment.
+    let first = scratch.0.join("segment-0000000001");
+    let mut bytes = fs::read(&first).unwrap();
+    bytes[6000] ^= 4;
+    fs::write(&first, bytes).unwrap();
+    let refused = LogStore::open(small(&scratch.0)).unwrap().replay(&mut |_| {});
+    let message = refused.unwrap_err().to_string();
+    assert!(message.contains("segment-0000000001 is damaged at byte 5632"), "{message}");
+    let report = tools::check(&scratch.0).unwrap();
+    assert!(!report.starts, "{report:?}");
+    assert_eq!(report.problems.len(), 1, "{report:?}");
+    let report = tools::salvage(&scratch.0, &saved.0).unwrap();
+    assert_eq!((report.jobs, report.problems.len()), (99, 1));
+    let (_, jobs) = open(small(&saved.0));
+    assert_eq!(jobs, (2..=100).map(|number| (number, 3000)).collect::<Vec<_>>());
+    assert!(tools::salvage(&scratch.0, &saved.0).is_err());
+}
