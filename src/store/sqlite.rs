@@ -88,6 +88,8 @@ pub struct SqliteStore {
     /// Not to be tried before: to write what is owed after there was no room at all, and to hold the reserve again.
     next_try: Option<Instant>,
     next_look: Instant,
+    /// The log could not be emptied when the reserve was given up.
+    log_stays: bool,
     /// What is on the disk is not known since a sync failed: no puts are taken any more.
     sealed: bool,
     /// With [`SqliteOptions::on_shutdown_only`].
@@ -122,6 +124,7 @@ impl SqliteStore {
             reserve,
             next_try: None,
             next_look: Instant::now(),
+            log_stays: false,
             sealed: false,
             until_shutdown: on_shutdown_only.then(UntilShutdown::default),
         };
@@ -170,10 +173,10 @@ impl SqliteStore {
         self.reserve.give_up();
         self.next_look = Instant::now() + PAUSE;
         let Some(table) = &self.table else { return };
-        // What fails here for want of room fails again, and is told, when something is written.
-        if let Err(fault) = table.checkpoint().and_then(|()| table.may_grow(false)) {
-            self.sealed |= fault.is_failed_sync();
-        }
+        // What fails here for want of room is tried again, and shows when something is written.
+        let emptied = table.checkpoint().and_then(|()| table.may_grow(false));
+        self.log_stays = emptied.is_err();
+        self.sealed |= emptied.is_err_and(|fault| fault.is_failed_sync());
     }
 
     /// Holds the reserve again if there is plenty of room; whether it did.
@@ -189,33 +192,30 @@ impl SqliteStore {
         self.reserve.bytes() > 0
     }
 
-    /// Writes the ends of jobs that are owed, in pieces. What could not be written stays owed.
+    /// Writes the ends of jobs that are owed. What could not be written stays owed.
     fn write_owed(&mut self) -> Result<(), StoreError> {
-        if self.owed.is_empty() {
-            return Ok(());
+        while !self.owed.is_empty() {
+            self.write_piece()?;
         }
+        Ok(())
+    }
+
+    /// The same, for so many as one transaction takes.
+    fn write_piece(&mut self) -> Result<(), StoreError> {
         if self.next_try.is_some_and(|time| Instant::now() < time) {
             return Err(StoreError::Full { path: self.path.clone() });
         }
-        let mut made_room = false;
-        while !self.owed.is_empty() {
-            let piece: Vec<JobId> = self.owed.iter().copied().take(PIECE).collect();
-            match self.write(piece.iter().map(|&id| Record::Done(id))) {
-                Ok(()) => {
-                    piece.iter().for_each(|id| _ = self.owed.remove(id));
-                    made_room = false;
-                }
-                Err(fault) if fault.is_full() && !made_room => {
-                    self.make_room();
-                    made_room = true;
-                }
-                Err(fault) => {
-                    self.next_try = fault.is_full().then(|| Instant::now() + PAUSE);
-                    return Err(fault.of(&self.path));
-                }
-            }
+        let piece: Vec<JobId> = self.owed.iter().copied().take(PIECE).collect();
+        let dones = || piece.iter().map(|&id| Record::Done(id));
+        let mut written = self.write(dones());
+        if written.as_ref().is_err_and(Fault::is_full) {
+            self.make_room();
+            written = self.write(dones());
         }
-        self.next_try = None;
+        let full = written.as_ref().is_err_and(Fault::is_full);
+        self.next_try = full.then(|| Instant::now() + PAUSE);
+        written.map_err(|fault| fault.of(&self.path))?;
+        piece.iter().for_each(|id| _ = self.owed.remove(id));
         Ok(())
     }
 
@@ -281,13 +281,15 @@ impl Store for SqliteStore {
 
     /// SQLite makes room when it commits. What there was no room for is tried again here, with pauses.
     fn tidy(&mut self) -> Result<bool, StoreError> {
-        if self.next_try.is_some_and(|time| Instant::now() >= time) {
-            self.write_owed()?;
+        let now = Instant::now();
+        if self.reserve.bytes() == 0 && now >= self.next_look && !self.hold_reserve() && self.log_stays {
+            self.make_room();
         }
-        if self.reserve.bytes() == 0 && Instant::now() >= self.next_look {
-            self.hold_reserve();
+        if self.owed.is_empty() || self.next_try.is_some_and(|time| now < time) {
+            return Ok(false);
         }
-        Ok(false)
+        self.write_piece()?;
+        Ok(!self.owed.is_empty())
     }
 
     /// Leaves a file that gearmand can open. If this fails, everything that was acknowledged is in the file all the
