@@ -34,7 +34,8 @@ pub fn every_call(begin: &Begin, options: &LogOptions, fault: Fault, audit: &mut
             runner.step(step, audit);
         }
         let world = runner.sim.world();
-        let moment = Moment { options, before: &runner.model, at_work: &[], next: runner.next() };
+        let moment =
+            Moment { options, before: &runner.model, at_work: &[], next: runner.next() };
         for crash in crashes(&mut random, 3) {
             audit_crash(&world, crash, &moment, audit);
         }
@@ -139,8 +140,9 @@ fn nothing_is_lost_whichever_call_fails() {
 
 #[test]
 fn nothing_is_lost_in_random_lives() {
-    let number =
-        |name: &str, usual| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual);
+    let number = |name: &str, usual| {
+        std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+    };
     let (from, count) = (number("SIM_FROM", 0), number("SIM_COUNT", 300));
     let mut audit = Audit::default();
     for seed in from..from + count {

@@ -179,11 +179,7 @@ impl Runner {
                 let (puts, dones): (Vec<Op>, Vec<Op>) = ops.iter().partition(|op| matches!(op, Op::Put(..)));
                 self.model.maybe(&puts);
                 // The end of a job that was refused is kept, too.
-                if synced {
-                    self.model.surely(&dones)
-                } else {
-                    self.model.maybe(&dones)
-                }
+                if synced { self.model.surely(&dones) } else { self.model.maybe(&dones) }
                 return;
             }
             _ => {

@@ -298,11 +298,7 @@ impl Disk for Sim {
     fn list(&mut self) -> io::Result<Vec<(String, u64)>> {
         let machine = self.machine();
         let world = &machine.world;
-        Ok(world
-            .names
-            .iter()
-            .map(|(name, &file)| (name.clone(), world.files[file].live.len() as u64))
-            .collect())
+        Ok(world.names.iter().map(|(name, &file)| (name.clone(), world.files[file].live.len() as u64)).collect())
     }
 
     fn create(&mut self, name: &str) -> io::Result<()> {
