@@ -14,8 +14,16 @@
 //! **Durability**: write-ahead log and `synchronous=FULL`; what was committed survives a power failure, if the disk
 //! keeps what it has acknowledged. The file never shrinks by itself; free pages are used again. SQLite keeps at most
 //! 1 GB in one row: a longer workload is refused, and what is committed together with it.
+//!
+//! **A full disk**: even a delete needs room in the write-ahead log, and what is in the log needs as much room again in
+//! the database before the log can be emptied. So that jobs can end, `FILE.ringgear-reserve` holds an eighth of the file
+//! system back, 40 MiB at the most, and the log is kept shorter than that. When the disk is full, the reserve is given
+//! up, the log is emptied, and from then on the database may not grow: puts go to pages of jobs that have ended, or are
+//! refused. The reserve is made again, and the database grows again, when the disk has room for it twice. An orderly
+//! end removes it; after a crash it may be removed.
 mod fault;
 mod key;
+mod reserve;
 mod row;
 mod table;
 #[cfg(test)]
@@ -26,15 +34,23 @@ use super::record::{self, Record};
 use super::{Committed, Store, StoreError};
 use crate::engine::{JobId, StoredJob};
 use fault::Fault;
+use reserve::Reserve;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsString;
-use std::fs::{File, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::iter;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use table::Table;
 
 /// gearmand's name for its table.
 pub const TABLE: &str = "gearman_queue";
+
+/// Ends of jobs in one transaction, when they are written alone.
+const PIECE: usize = 1024;
+
+/// Between two tries when nothing could be written, and between two looks for more room.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Which database, and how it is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +83,13 @@ pub struct SqliteStore {
     lock: Option<File>,
     /// Jobs that have ended and are still in the file, because a commit failed.
     owed: BTreeSet<JobId>,
+    /// Room for ends of jobs; while it is not held, the database does not grow.
+    reserve: Reserve,
+    /// Not to be tried before: to write what is owed after there was no room at all, and to hold the reserve again.
+    next_try: Option<Instant>,
+    next_look: Instant,
+    /// The log could not be emptied when the reserve was given up.
+    log_stays: bool,
     /// What is on the disk is not known since a sync failed: no puts are taken any more.
     sealed: bool,
     /// With [`SqliteOptions::on_shutdown_only`].
@@ -88,18 +111,28 @@ impl SqliteStore {
         let path = absolute(&options.file)?;
         let lock = lock(&path)?;
         let SqliteOptions { table, on_shutdown_only, .. } = options;
-        let table = Table::open(&path, &table).map_err(|fault| match fault {
+        let reserve = Reserve::of(&path);
+        let table = Table::open(&path, &table, reserve.log_bytes()).map_err(|fault| match fault {
             fault if fault.is_busy() => StoreError::Locked { path: path.clone() },
             fault => fault.of(&path),
         })?;
-        Ok(SqliteStore {
+        let mut store = SqliteStore {
             path,
             table: Some(table),
             lock: Some(lock),
             owed: BTreeSet::new(),
+            reserve,
+            next_try: None,
+            next_look: Instant::now(),
+            log_stays: false,
             sealed: false,
             until_shutdown: on_shutdown_only.then(UntilShutdown::default),
-        })
+        };
+        // Only when there is little room: a long log costs nothing here, and a checkpoint does.
+        if !store.hold_reserve() {
+            store.make_room();
+        }
+        Ok(store)
     }
 
     /// How many jobs are in the file: living, and dead ones.
@@ -108,22 +141,82 @@ impl SqliteStore {
         table.counts().map_err(|fault| fault.of(&self.path))
     }
 
-    /// Writes records, after what earlier commits still owe.
-    fn write<'r>(&mut self, records: impl Iterator<Item = Record<'r>>) -> Result<(), StoreError> {
-        let table = self.table.as_mut().ok_or(StoreError::Sealed)?;
-        let owed = self.owed.iter().map(|&id| Record::Done(id));
-        match table.write(owed.chain(records)) {
-            Ok(()) => {
-                self.owed.clear();
-                Ok(())
-            }
-            Err(fault) => Err(self.failed(fault)),
+    /// Writes records, all of them or none.
+    fn write<'r>(&mut self, records: impl Iterator<Item = Record<'r>>) -> Result<(), Fault> {
+        let Some(table) = self.table.as_mut() else { return Err(Fault::Other("it is closed".to_owned())) };
+        let (reserve, path) = (&self.reserve, &self.path);
+        let written = table.write(records, |length| {
+            // A length that cannot be told is none, which asks for too much room rather than for too little.
+            let file = fs::metadata(path).map_or(0, |metadata| metadata.len());
+            reserve.allows(length.saturating_sub(file))
+        });
+        if let Err(fault) = &written {
+            self.sealed |= fault.is_failed_sync();
         }
+        written
     }
 
-    fn failed(&mut self, fault: Fault) -> StoreError {
-        self.sealed |= fault.is_failed_sync();
-        fault.of(&self.path)
+    /// The same, once more after making room if the disk has too little.
+    fn write_all(&mut self, batches: &[&[u8]]) -> Result<(), StoreError> {
+        let mut written = self.write(records(batches));
+        let full = written.as_ref().is_err_and(Fault::is_full);
+        if full && self.reserve.bytes() > 0 && !self.reserve.fits() {
+            self.make_room();
+            written = self.write(records(batches));
+        }
+        written.map_err(|fault| fault.of(&self.path))
+    }
+
+    /// Gives the reserve up for an empty log. The database does not grow any more, so that its log can always be
+    /// emptied without more room.
+    fn make_room(&mut self) {
+        self.reserve.give_up();
+        self.next_look = Instant::now() + PAUSE;
+        let Some(table) = &self.table else { return };
+        // What fails here for want of room is tried again, and shows when something is written.
+        let emptied = table.checkpoint().and_then(|()| table.may_grow(false));
+        self.log_stays = emptied.is_err();
+        self.sealed |= emptied.is_err_and(|fault| fault.is_failed_sync());
+    }
+
+    /// Holds the reserve again if there is plenty of room; whether it did.
+    fn hold_reserve(&mut self) -> bool {
+        self.next_look = Instant::now() + PAUSE;
+        let Some(table) = &self.table else { return false };
+        if !self.reserve.fits() || !self.reserve.hold() {
+            return false;
+        }
+        if table.may_grow(true).is_err() {
+            self.reserve.give_up();
+        }
+        self.reserve.bytes() > 0
+    }
+
+    /// Writes the ends of jobs that are owed. What could not be written stays owed.
+    fn write_owed(&mut self) -> Result<(), StoreError> {
+        while !self.owed.is_empty() {
+            self.write_piece()?;
+        }
+        Ok(())
+    }
+
+    /// The same, for so many as one transaction takes.
+    fn write_piece(&mut self) -> Result<(), StoreError> {
+        if self.next_try.is_some_and(|time| Instant::now() < time) {
+            return Err(StoreError::Full { path: self.path.clone() });
+        }
+        let piece: Vec<JobId> = self.owed.iter().copied().take(PIECE).collect();
+        let dones = || piece.iter().map(|&id| Record::Done(id));
+        let mut written = self.write(dones());
+        if written.as_ref().is_err_and(Fault::is_full) {
+            self.make_room();
+            written = self.write(dones());
+        }
+        let full = written.as_ref().is_err_and(Fault::is_full);
+        self.next_try = full.then(|| Instant::now() + PAUSE);
+        written.map_err(|fault| fault.of(&self.path))?;
+        piece.iter().for_each(|id| _ = self.owed.remove(id));
+        Ok(())
     }
 
     /// Writes the ends of jobs alone.
@@ -132,25 +225,20 @@ impl SqliteStore {
             Record::Put(_) => None,
             Record::Done(id) => Some(id),
         }));
-        if self.owed.is_empty() { Ok(()) } else { self.write(iter::empty()) }
+        self.write_owed()
     }
 
     fn commit_now(&mut self, batches: &[&[u8]]) -> Committed {
         let puts = || records(batches).any(|record| matches!(record, Record::Put(_)));
-        let puts = if self.sealed {
-            if puts() { Err(StoreError::Sealed) } else { Ok(()) }
+        let refusal = if self.sealed {
+            StoreError::Sealed
         } else {
-            match self.write(records(batches)) {
+            match self.write_owed().and_then(|()| self.write_all(batches)) {
                 Ok(()) => return Committed::all(),
-                Err(error) => {
-                    if puts() {
-                        Err(error)
-                    } else {
-                        Ok(())
-                    }
-                }
+                Err(refusal) => refusal,
             }
         };
+        let puts = if puts() { Err(refusal) } else { Ok(()) };
         // There may be room for this, or it may have been the puts that were refused.
         Committed { puts, dones: self.write_dones(batches) }
     }
@@ -191,9 +279,17 @@ impl Store for SqliteStore {
         Committed { puts: Ok(()), dones: self.write_dones(&[]) }
     }
 
-    /// Nothing to do: SQLite makes room when it commits.
+    /// SQLite makes room when it commits. What there was no room for is tried again here, with pauses.
     fn tidy(&mut self) -> Result<bool, StoreError> {
-        Ok(false)
+        let now = Instant::now();
+        if self.reserve.bytes() == 0 && now >= self.next_look && !self.hold_reserve() && self.log_stays {
+            self.make_room();
+        }
+        if self.owed.is_empty() || self.next_try.is_some_and(|time| now < time) {
+            return Ok(false);
+        }
+        self.write_piece()?;
+        Ok(!self.owed.is_empty())
     }
 
     /// Leaves a file that gearmand can open. If this fails, everything that was acknowledged is in the file all the
@@ -204,14 +300,17 @@ impl Store for SqliteStore {
         }
         if let Some(until) = self.until_shutdown.take() {
             let puts: Vec<&[u8]> = until.puts.values().map(|bytes| &**bytes).collect();
-            let written = self.write(records(&puts));
+            self.next_try = None;
+            let written = self.write_owed().and_then(|()| self.write_all(&puts));
             if written.is_err() {
                 self.until_shutdown = Some(until);
                 return written;
             }
-        } else if !self.owed.is_empty() {
-            self.write(iter::empty())?;
+        } else {
+            self.next_try = None;
+            self.write_owed()?;
         }
+        self.reserve.give_up();
         let Some(table) = self.table.take() else { return Ok(()) };
         let closed = table.close();
         self.lock = None;

@@ -18,6 +18,8 @@ pub(super) enum Fault {
         /// What is wrong.
         what: String,
     },
+    /// There would not be enough room afterwards.
+    NoRoom,
     /// Anything else that is not as it must be.
     Other(String),
 }
@@ -33,6 +35,7 @@ impl fmt::Display for Fault {
         match self {
             Fault::Sql(error) => error.fmt(f),
             Fault::Row { row, column, what } => write!(f, "row {row}: column {column} {what}"),
+            Fault::NoRoom => f.write_str("there is not enough room"),
             Fault::Other(what) => f.write_str(what),
         }
     }
@@ -51,6 +54,11 @@ impl Fault {
         matches!(self.code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
     }
 
+    /// Whether there is no room: on the disk, or in the database while it may not grow.
+    pub(super) fn is_full(&self) -> bool {
+        matches!(self, Fault::NoRoom) || self.code() == Some(ErrorCode::DiskFull)
+    }
+
     /// Whether it is unknown what is on the disk now: what was written before may be lost without another error.
     pub(super) fn is_failed_sync(&self) -> bool {
         let Fault::Sql(error) = self else { return false };
@@ -60,9 +68,10 @@ impl Fault {
 
     /// The same, of this file.
     pub(super) fn of(self, path: &Path) -> StoreError {
-        match self.code() {
-            Some(ErrorCode::DiskFull) => StoreError::Full { path: path.to_owned() },
-            _ => StoreError::Database { name: path.display().to_string(), what: self.to_string() },
+        if self.is_full() {
+            StoreError::Full { path: path.to_owned() }
+        } else {
+            StoreError::Database { name: path.display().to_string(), what: self.to_string() }
         }
     }
 }

@@ -39,9 +39,8 @@ const BUSY: Duration = Duration::from_secs(6);
 /// What SQLite may remember of the file. Uniques are random, and so are the pages of the index that they go to.
 const CACHE_KIB: i64 = 64 << 10;
 
-/// Pages of 4 KiB in the write-ahead log before they are copied into the file, within a commit: a page that many
-/// commits change is copied once.
-const LOG_PAGES: i64 = 8192;
+/// What `max_page_count` is when nobody has told: more than the file can have.
+const PAGES_MAX: i64 = 0xffff_fffe;
 
 /// Rowids above this leave no room for the numbers of new jobs: handles have 18 digits.
 const ROWID_MAX: i64 = 1 << 59;
@@ -50,6 +49,8 @@ const ROWID_MAX: i64 = 1 << 59;
 #[derive(Debug)]
 pub(super) struct Table {
     connection: Connection,
+    /// Bytes of a page.
+    page: u64,
     /// The names, quoted.
     names: Names,
     /// Which row is a job's, where its rowid is not the job's number.
@@ -59,8 +60,10 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Opens or makes the database and both tables, and locks it against every other process.
-    pub(super) fn open(path: &Path, name: &str) -> Result<Table, Fault> {
+    /// Opens or makes the database and both tables, and locks it against every other process. The write-ahead log is
+    /// copied into the file, within a commit, when it has this many bytes: a page that many commits change is copied
+    /// once.
+    pub(super) fn open(path: &Path, name: &str, log_bytes: u64) -> Result<Table, Fault> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -80,10 +83,13 @@ impl Table {
         let synchronous = if mode.eq_ignore_ascii_case("wal") { "FULL" } else { "EXTRA" };
         connection.pragma_update(None, "synchronous", synchronous)?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-        connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
+        let page: i64 = connection.query_row("PRAGMA page_size", (), |row| row.get(0))?;
+        let page = page.unsigned_abs().max(1);
+        let log_pages = i64::try_from(log_bytes / page).unwrap_or(i64::MAX);
+        connection.pragma_update(None, "wal_autocheckpoint", log_pages.max(1))?;
         let names = Names { theirs: quoted(name), ours: quoted(&format!("{name}_ringgear")) };
         create(&mut connection, name, &names)?;
-        Ok(Table { connection, names, rows: HashMap::new(), beside: HashSet::new() })
+        Ok(Table { connection, page, names, rows: HashMap::new(), beside: HashSet::new() })
     }
 
     /// Tells every job: the living in the order of their rows, then the dead.
@@ -249,25 +255,50 @@ impl Table {
         Ok(())
     }
 
-    /// Writes records in one transaction: all of them, or none.
-    pub(super) fn write<'r>(&mut self, records: impl Iterator<Item = Record<'r>>) -> Result<(), Fault> {
+    /// Writes records in one transaction: all of them, or none. If there are puts, `allows` is asked whether the
+    /// database may have this many bytes.
+    pub(super) fn write<'r>(
+        &mut self,
+        records: impl Iterator<Item = Record<'r>>,
+        allows: impl FnOnce(u64) -> bool,
+    ) -> Result<(), Fault> {
+        let mut puts = false;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let ended = {
             let mut writer = Writer::new(&transaction, &self.names, &self.rows, &mut self.beside)?;
             for record in records {
                 match record {
-                    Record::Put(job) => writer.put(&job)?,
+                    Record::Put(job) => {
+                        puts = true;
+                        writer.put(&job)?;
+                    }
                     Record::Done(id) => writer.done(id)?,
                 }
             }
             std::mem::take(&mut writer.ended)
         };
+        if puts && !allows(pages(&transaction)?.saturating_mul(self.page)) {
+            return Err(Fault::NoRoom);
+        }
         transaction.commit()?;
         for id in ended {
             self.rows.remove(&id);
             self.beside.remove(&id);
         }
         Ok(())
+    }
+
+    /// Copies the write-ahead log into the file, and takes its room away.
+    pub(super) fn checkpoint(&self) -> Result<(), Fault> {
+        let busy: i64 = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get(0))?;
+        if busy == 0 { Ok(()) } else { Err(Fault::Other("its log is in use".to_owned())) }
+    }
+
+    /// Whether the database may grow; if not, only pages that have become free are used for what is put.
+    pub(super) fn may_grow(&self, may: bool) -> Result<(), Fault> {
+        let most = if may { PAGES_MAX } else { i64::try_from(pages(&self.connection)?).unwrap_or(PAGES_MAX) };
+        let sql = format!("PRAGMA max_page_count = {most}");
+        Ok(self.connection.query_row(&sql, (), |_| Ok(()))?)
     }
 
     /// Runs any SQL, with the lock that nobody else can have.
@@ -286,6 +317,12 @@ impl Table {
         }
         self.connection.close().map_err(|(_, error)| Fault::Sql(error))
     }
+}
+
+/// How many pages the database has, with what is not committed yet.
+fn pages(connection: &Connection) -> Result<u64, Fault> {
+    let pages: i64 = connection.prepare_cached("PRAGMA page_count")?.query_row((), |row| row.get(0))?;
+    Ok(pages.unsigned_abs())
 }
 
 /// Makes what is missing: both tables, and in very old ones the column of times.

@@ -218,7 +218,7 @@ fn rows_of_other_programs_are_read_where_they_have_one_meaning() {
     );
     let mut store = folder.store();
     let jobs = replayed(&mut store);
-    let told: Vec<(&[u8], Priority, &[u8], Option<Epoch>)> =
+    let told: Vec<_> =
         jobs.iter().map(|job| (&job.unique[..], job.priority, &job.workload[..], job.epoch)).collect();
     assert_eq!(
         told,
@@ -331,7 +331,7 @@ fn what_we_know_of_a_job_goes_with_its_row() {
         folder.sql(&sql);
         let jobs = replayed(&mut folder.store());
         match plain {
-            None => assert_eq!(jobs, [reduce.clone()]),
+            None => assert_eq!(jobs, std::slice::from_ref(&reduce)),
             Some(None) => assert_eq!(jobs, []),
             Some(Some(workload)) => {
                 assert_eq!((jobs.len(), &jobs[0].workload[..], &jobs[0].reducer), (1, workload, &None));
@@ -478,6 +478,24 @@ fn a_full_database_refuses_puts_until_jobs_end() {
     kept.drain(..2);
     kept.push(big(60));
     assert_eq!(replayed(&mut folder.store()), kept);
+}
+
+#[test]
+fn the_reserve_has_room_while_it_is_held() {
+    use std::os::unix::fs::MetadataExt;
+    let folder = Folder::new();
+    let mut reserve = Reserve::of(&folder.file());
+    let path = folder.0.join("queue.db.ringgear-reserve");
+    assert!(!path.exists() && reserve.bytes() == 0);
+    assert!(reserve.hold());
+    let held = reserve.bytes();
+    assert!(held > reserve.log_bytes() && reserve.allows(held));
+    assert!(fs::metadata(&path).unwrap().blocks() * 512 >= held);
+    // One that a crash has left is given up at the next start, and one that is held at an orderly end.
+    reserve = Reserve::of(&folder.file());
+    assert!(!path.exists() && reserve.bytes() == 0);
+    folder.store().close().unwrap();
+    assert!(!path.exists());
 }
 
 #[test]
