@@ -12,7 +12,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Bytes of one piece of a replay.
 const PIECE: usize = 64 << 10;
@@ -204,7 +204,8 @@ impl Keeper {
             if !piece.is_empty() {
                 send_piece(desk, wake, owner, Piece::Records(piece));
             }
-            send_piece(desk, wake, owner, Piece::End { sequence: sequence + 1 });
+            let sequence = floor().max(sequence + 1);
+            send_piece(desk, wake, owner, Piece::End { sequence });
         }
         log_at!(Level::Notice, "read {jobs} stored jobs in {:.3} s", begin.elapsed().as_secs_f64());
         Ok(jobs)
@@ -273,6 +274,14 @@ impl Keeper {
             log_at!(Level::Error, "the store: {error} ({times} times since this was last said)");
         }
     }
+}
+
+/// Where sequences begin: above those of jobs that have ended and are not in the store any more, or a handle that somebody
+/// has kept would one day mean another job. A million for each second since 2025 is more than is ever accepted.
+fn floor() -> u64 {
+    const YEAR_2025: u64 = 1_735_689_600;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    now.saturating_sub(YEAR_2025) * 1_000_000
 }
 
 fn send_piece(desk: &Desk, wake: &Wake, to: ShardId, mut piece: Piece) {
