@@ -6,7 +6,6 @@ use crate::kept::Kept;
 use crate::store::Remains;
 use ringgear::engine::JobId;
 use ringgear::engine::report::DeadRow;
-use ringgear::engine::slot::Slot;
 use std::collections::BTreeSet;
 
 impl Auditor {
@@ -208,13 +207,7 @@ impl Auditor {
     fn dead_row(&mut self, row: &DeadRow) {
         let id = row.job;
         if !self.jobs.contains_key(&id) {
-            let fits = |&&sub: &&usize| {
-                let what = &self.subs[sub].what;
-                what.unique == row.unique && Slot::of(&self.names[what.function]) == id.slot()
-            };
-            let makers: Vec<usize> = self.orphans.iter().filter(fits).copied().collect();
-            audit!(self, "every job was submitted", !makers.is_empty(), "{row:?}");
-            self.first_sight(id, self.subs[makers[0]].what.function, row.unique.clone(), makers);
+            self.first_sight_of_orphan(id, &row.unique, row);
         }
         let localhost = self.peers.values().next().map(|peer| peer.address);
         let job = &self.jobs[&id];

@@ -7,6 +7,7 @@ use ringgear::engine::report::{Counters, FunctionRow, JobRow, JobStatus, UniqueS
 use ringgear::engine::slot::Slot;
 use ringgear::engine::{Instant, JobId, Query, Reply, Report, SessionId};
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 
 impl Auditor {
     pub(super) fn status(&self, at: Moment, handle: &Bytes, reply: &Reply) {
@@ -181,16 +182,21 @@ impl Auditor {
         self.alive.remove(&id);
     }
 
+    /// A job of which nobody was told is seen in a list: it must be one that was submitted by somebody who is gone.
+    pub(super) fn first_sight_of_orphan(&mut self, id: JobId, unique: &Bytes, row: &impl Debug) {
+        let fits = |&&sub: &&usize| {
+            let what = &self.subs[sub].what;
+            what.unique == *unique && Slot::of(&self.names[what.function]) == id.slot()
+        };
+        let makers: Vec<usize> = self.orphans.iter().filter(fits).copied().collect();
+        audit!(self, "every job was submitted", !makers.is_empty(), "{row:?}");
+        self.first_sight(id, self.subs[makers[0]].what.function, unique.clone(), makers);
+    }
+
     fn settle_row(&mut self, row: &JobRow) {
         let id = row.job;
         if !self.jobs.contains_key(&id) {
-            let fits = |&&sub: &&usize| {
-                let what = &self.subs[sub].what;
-                what.unique == row.unique && Slot::of(&self.names[what.function]) == id.slot()
-            };
-            let makers: Vec<usize> = self.orphans.iter().filter(fits).copied().collect();
-            audit!(self, "every job was submitted", !makers.is_empty(), "{row:?}");
-            self.first_sight(id, self.subs[makers[0]].what.function, row.unique.clone(), makers);
+            self.first_sight_of_orphan(id, &row.unique, row);
         }
         let job = self.jobs.get_mut(&id).expect("just seen");
         audit!(self, "a job keeps its unique", job.unique == row.unique, "{row:?}, but {job:?}");
