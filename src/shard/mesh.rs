@@ -75,11 +75,7 @@ impl Mesh {
     /// Wakes those of these shards that sleep. To be called after something was sent to them, before the sender
     /// sleeps.
     pub(crate) fn wake(&self, shards: ShardSet) {
-        for to in shards.iter() {
-            if self.seats[to.index()].bell.must_ring() {
-                self.ring(to);
-            }
-        }
+        shards.iter().for_each(|to| self.nudge(to));
     }
 
     /// The next batch from one shard to another.
@@ -90,11 +86,8 @@ impl Mesh {
 
     /// Sends a connection to a shard; it comes back if too many are on their way.
     pub(crate) fn send_settler(&self, to: ShardId, settler: Settler) -> Result<(), Settler> {
-        let seat = &self.seats[to.index()];
-        seat.settlers.push(settler)?;
-        if seat.bell.must_ring() {
-            self.ring(to);
-        }
+        self.seats[to.index()].settlers.push(settler)?;
+        self.nudge(to);
         Ok(())
     }
 
@@ -104,7 +97,7 @@ impl Mesh {
         self.seats[to.index()].settlers.pop()
     }
 
-    /// Wakes a shard if it sleeps: something was left for it elsewhere.
+    /// Wakes a shard if it sleeps. To be called after something was left for it, here or elsewhere.
     pub(crate) fn nudge(&self, shard: ShardId) {
         if self.seats[shard.index()].bell.must_ring() {
             self.ring(shard);

@@ -120,30 +120,21 @@ impl Pump {
             match self.frontend.decode(&bytes[used..]) {
                 Decoded::Incomplete { needed } => return Progress { used, needed },
                 Decoded::One { item, consumed } => {
-                    if self.restoring
-                        && !settle::concerns_the_connection(&item)
-                        && let Some((connection, _)) = table.of(session)
-                    {
+                    let Some((connection, _)) = table.of(session) else { break };
+                    let token = connection.token;
+                    if self.restoring && !settle::concerns_the_connection(&item) {
                         connection.paused = true;
-                        let token = connection.token;
                         table.waiting.push(token);
                         break;
                     }
-                    if let Some((connection, _)) = table.of(session)
-                        && !connection.settled
-                        && self.settling.moves(connection, &item)
-                    {
-                        let token = connection.token;
+                    if !connection.settled && self.settling.moves(connection, &item) {
                         table.unarmed.push(token);
                         break;
                     }
-                    used += consumed;
-                    if let Incoming::Request(Request::Submit(submit)) = &item
-                        && !submit.background
-                        && let Some((connection, _)) = table.of(session)
-                    {
+                    if matches!(&item, Incoming::Request(Request::Submit(submit)) if !submit.background) {
                         connection.outlet.expect();
                     }
+                    used += consumed;
                     self.feed(table, input(session, item));
                 }
                 Decoded::TooLarge => {
