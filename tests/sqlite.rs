@@ -15,8 +15,8 @@ use std::io::Write;
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use support::gearmand::Server;
+use support::scratch::Scratch;
 use support::server::{PATIENCE, read_packet, request, wait_until};
 
 /// Packets, by number.
@@ -34,20 +34,16 @@ const SUBMIT_JOB_EPOCH: u32 = 36;
 /// A time that does not come while the test runs, in seconds.
 const LATER: u64 = 4_000_000_000;
 
-/// A folder that is removed in the end.
-struct Folder(PathBuf);
+/// A folder with a database.
+struct Folder(Scratch);
 
 impl Folder {
     fn new() -> Folder {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("ringgear-both-{}-{number}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Folder(path)
+        Folder(Scratch::new())
     }
 
     fn file(&self) -> PathBuf {
-        self.0.join("queue.db")
+        self.0.file("queue.db")
     }
 
     fn store(&self) -> SqliteStore {
@@ -56,12 +52,6 @@ impl Folder {
 
     fn gearmand(&self) -> Server {
         start(&self.file()).unwrap_or_else(|error| panic!("{error}"))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -328,9 +318,10 @@ fn gearmand_opens_what_a_crash_of_ours_leaves() {
     // What is in the files now would be there after a crash. By another process: a file that this one closes loses
     // the locks that SQLite has on it.
     let crashed = Folder::new();
-    let copied = Command::new("cp").arg("-r").arg(folder.0.join(".")).arg(&crashed.0).status().unwrap();
+    let copied =
+        Command::new("cp").arg("-r").arg(folder.0.file(".")).arg(crashed.0.file("")).status().unwrap();
     assert!(copied.success());
-    assert!(crashed.0.join("queue.db-wal").metadata().unwrap().len() > 0, "nothing was left to recover");
+    assert!(crashed.0.file("queue.db-wal").metadata().unwrap().len() > 0, "nothing was left to recover");
     let mut server = crashed.gearmand();
     assert_eq!(work_off(&mut server, "f"), as_worked_off(&jobs));
     stop(server);
@@ -391,7 +382,7 @@ fn the_tools_of_the_package_work_off_our_jobs() {
     store.close().unwrap();
 
     let server = folder.gearmand();
-    let output = folder.0.join("worked");
+    let output = folder.0.file("worked");
     let (host, port) = (server.address().ip().to_string(), server.address().port().to_string());
     let worker = Command::new("gearman")
         .args(["-h", &host, "-p", &port, "-w", "-f", "f", "--", "tee", "-a", output.to_str().unwrap()])
@@ -499,7 +490,7 @@ fn a_trial_of_ringgear_can_be_undone() {
     ];
     put(&mut store, &more);
 
-    let back = folder.0.join("back.db");
+    let back = folder.0.file("back.db");
     let exported = exchange::export(&mut store, SqliteOptions::of(&back)).unwrap();
     let wanted =
         exchange::Exported { jobs: 5, dead: 1, reduce: 1, attempts: 1, generated_uniques: 1, renumbered: 0 };

@@ -5,11 +5,10 @@ mod support;
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+use support::scratch::Scratch;
 use support::server::{Server, wait_until};
 
 /// How long a tool may take before the test says that it hangs.
@@ -43,10 +42,10 @@ fn spawn(command: &mut Command) -> Child {
 /// Runs a tool with this input, to its end.
 #[track_caller]
 fn run(command: &mut Command, input: &[u8]) -> Output {
-    let folder = Folder::new();
-    let path = folder.0.join("input");
+    let folder = Scratch::new();
+    let path = folder.file("input");
     fs::write(&path, input).unwrap();
-    let (out, err) = (folder.0.join("out"), folder.0.join("err"));
+    let (out, err) = (folder.file("out"), folder.file("err"));
     command.stdin(File::open(&path).unwrap());
     command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
     let mut child = spawn(command);
@@ -86,25 +85,6 @@ fn wait_for(server: &Server, argument: &str, wanted: &str) {
     wait_until(&format!("gearadmin {argument} prints {wanted:?}"), || {
         gearadmin(server, &[argument]) == wanted
     });
-}
-
-/// A folder that is removed in the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Folder {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("ringgear-tools-{}-{number}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 /// `gearman -w`, until dropped.
@@ -167,8 +147,8 @@ fn several_functions_answer_one_client() {
 #[test]
 fn background_jobs_run_without_their_client() {
     with_servers(|server| {
-        let folder = Folder::new();
-        let done = folder.0.join("done");
+        let folder = Scratch::new();
+        let done = folder.file("done");
         for priority in [None, Some("-I"), Some("-L")] {
             let answer = printed(tool(server, "gearman").args(["-b", "-f", "append"]).args(priority), b"x");
             assert_eq!(answer, "");

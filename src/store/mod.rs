@@ -12,6 +12,11 @@ pub mod record;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
+#[cfg(test)]
+#[allow(dead_code)]
+#[path = "../../tests/support/scratch.rs"]
+mod scratch;
+
 pub use open::StoreOptions;
 
 use crate::engine::StoredJob;

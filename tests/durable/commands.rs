@@ -1,5 +1,6 @@
 //! `ringgear store`: check, salvage, dump, import, export, on what real servers left.
-use super::Folder;
+use super::folder;
+use super::support::scratch::Scratch;
 use super::support::server::*;
 use rustix::process::Signal;
 use std::io::Write;
@@ -17,7 +18,7 @@ fn store(arguments: &[&str]) -> (Option<i32>, String, String) {
 }
 
 /// A log with some jobs, left by a server that was stopped in order.
-fn log(folder: &Folder) -> String {
+fn log(folder: &Scratch) -> String {
     let dir = folder.path("log");
     let mut server = Server::start(&["--data-dir", &dir]);
     let mut client = server.connect();
@@ -49,7 +50,7 @@ fn contents(dir: &str) -> Vec<(String, String, String)> {
 
 #[test]
 fn jobs_go_to_gearmands_table_and_come_back() {
-    let folder = Folder::new();
+    let folder = folder();
     let dir = log(&folder);
     let (status, said, error) = store(&["check", &dir]);
     assert_eq!((status, &error[..]), (Some(0), ""), "{said}");
@@ -68,7 +69,7 @@ fn jobs_go_to_gearmands_table_and_come_back() {
 
 #[test]
 fn what_is_intact_is_salvaged() {
-    let folder = Folder::new();
+    let folder = folder();
     let dir = log(&folder);
     let jobs = contents(&dir);
     let victim = std::fs::read_dir(&dir)
@@ -94,7 +95,7 @@ fn what_is_intact_is_salvaged() {
 
 #[test]
 fn mistakes_are_told() {
-    let folder = Folder::new();
+    let folder = folder();
     let (status, _, error) = store(&["check", &folder.path("nowhere")]);
     assert!(status != Some(0) && error.contains("nowhere"), "{error}");
     let (status, _, error) = store(&["polish", "x"]);

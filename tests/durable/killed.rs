@@ -1,7 +1,7 @@
 //! `kill -9` at random moments under load: what was answered is there, unaltered, and little runs twice.
 use super::ledger::Ledger;
 use super::support::server::*;
-use super::{Folder, stores};
+use super::{folder, stores};
 use rustix::process::Signal;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -16,7 +16,7 @@ const WINDOW: Duration = Duration::from_millis(100);
 
 #[test]
 fn nothing_that_was_answered_is_lost_by_a_kill() {
-    let folder = Folder::new();
+    let folder = folder();
     for (name, options) in stores(&folder) {
         let options: Vec<&str> = options.iter().map(String::as_str).collect();
         let ledger = Ledger::default();
@@ -79,7 +79,7 @@ fn kill_one(ledger: &Ledger, options: &[&str], round: u32) -> u32 {
 
 #[test]
 fn an_orderly_stop_loses_and_repeats_nothing() {
-    let folder = Folder::new();
+    let folder = folder();
     let on_shutdown =
         ["-q", "libsqlite3", "--libsqlite3-db", &folder.path("shutdown.db"), "--store-queue-on-shutdown"]
             .map(str::to_owned)

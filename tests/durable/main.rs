@@ -11,34 +11,16 @@ mod ledger;
 mod room;
 mod start;
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::Path;
+use support::scratch::Scratch;
 
-/// A folder that goes with its handle.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Folder {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("durable-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        std::fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.join(name).to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+/// A folder on the disk on which things are built: temporary files may be in memory.
+fn folder() -> Scratch {
+    Scratch::within(Path::new(env!("CARGO_TARGET_TMPDIR")))
 }
 
 /// The options of each store, with what it keeps in this folder.
-fn stores(folder: &Folder) -> Vec<(&'static str, Vec<String>)> {
+fn stores(folder: &Scratch) -> Vec<(&'static str, Vec<String>)> {
     let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
     vec![
         ("log", words(&["--data-dir", &folder.path("log")])),

@@ -1,5 +1,5 @@
 //! A disk that fills up: new background jobs are refused, everything else goes on, and jobs that end make room again.
-use super::Folder;
+use super::folder;
 use super::support::server::*;
 use rustix::process::Signal;
 use std::io::Write;
@@ -81,7 +81,7 @@ fn fills_up_and_empties(server: &Server) {
 
 #[test]
 fn a_log_at_its_limit_refuses_and_recovers() {
-    let folder = Folder::new();
+    let folder = folder();
     let options = ["--data-dir", &folder.path("log"), "--max-log-bytes", "268435456"];
     let mut server = Server::start(&options);
     let mut client = server.connect();
@@ -104,7 +104,7 @@ fn a_log_at_its_limit_refuses_and_recovers() {
 
 /// A server whose store is on a file system of 16 MiB of its own.
 fn with_little_room(store: &str, kind: &str) {
-    let folder = Folder::new();
+    let folder = folder();
     let mount = folder.path("mount");
     std::fs::create_dir(&mount).unwrap();
     let script = format!("mount -t tmpfs -o size=16m tmpfs '{mount}' && exec \"$@\"");

@@ -1,6 +1,6 @@
 //! Starting on what an earlier server left: everything is as it was, or the server does not start and says why.
 use super::support::server::*;
-use super::{Folder, stores};
+use super::{folder, stores};
 use rustix::process::Signal;
 use std::fs;
 use std::io::Write;
@@ -37,7 +37,7 @@ fn grab(worker: &mut TcpStream) -> Option<(Vec<u8>, Vec<u8>, Vec<u8>)> {
 
 #[test]
 fn order_priority_time_and_contents_are_kept() {
-    let folder = Folder::new();
+    let folder = folder();
     for (name, options) in stores(&folder) {
         let options: Vec<&str> = options.iter().map(String::as_str).collect();
         let mut server = Server::start(&[&["--threads", "2"], &options[..]].concat());
@@ -88,7 +88,7 @@ fn order_priority_time_and_contents_are_kept() {
 
 #[test]
 fn two_servers_do_not_share_a_store() {
-    let folder = Folder::new();
+    let folder = folder();
     for (name, options) in stores(&folder) {
         let options: Vec<&str> = options.iter().map(String::as_str).collect();
         let first = Server::start(&options);
@@ -102,7 +102,7 @@ fn two_servers_do_not_share_a_store() {
 
 #[test]
 fn a_damaged_store_is_not_started_on() {
-    let folder = Folder::new();
+    let folder = folder();
     let options = ["--data-dir", &folder.path("log")];
     let mut server = Server::start(&options);
     let mut client = server.connect();
@@ -129,7 +129,7 @@ fn a_damaged_store_is_not_started_on() {
 
 #[test]
 fn requests_wait_until_stored_jobs_are_there() {
-    let folder = Folder::new();
+    let folder = folder();
     let options = ["--data-dir", &folder.path("log"), "--threads", "2"];
     let mut server = Server::start(&options);
     let mut client = server.connect();

@@ -1,10 +1,10 @@
 //! A job server as a process of its own: Debian's gearmand, or ours. Listens on loopback, and ends with its handle.
+use super::scratch::Scratch;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ pub(crate) struct Server {
     child: Child,
     address: SocketAddr,
     /// Where it runs, with its log and error output; removed at the end.
-    folder: PathBuf,
+    folder: Scratch,
     /// The connection that found out that the server listens: the first that is asked for.
     first: Option<TcpStream>,
 }
@@ -54,18 +54,14 @@ impl Server {
     }
 
     fn try_start(program: &Path, options: &[String]) -> Result<Server, String> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let unique =
-            format!("ringgear-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let folder = std::env::temp_dir().join(unique);
-        fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let folder = Scratch::new();
         let address = free_address().map_err(|error| format!("no free port: {error}"))?;
-        let stderr = File::create(folder.join("stderr")).map_err(|error| error.to_string())?;
+        let stderr = File::create(folder.file("stderr")).map_err(|error| error.to_string())?;
         let child = Command::new(program)
             .args(["--listen", "127.0.0.1", "--port", &address.port().to_string()])
             .args(["--verbose", "INFO", "--log-file", "log"])
             .args(options)
-            .current_dir(&folder)
+            .current_dir(folder.file(""))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(stderr)
@@ -81,7 +77,7 @@ impl Server {
         let start = Instant::now();
         while start.elapsed() < PATIENCE {
             if let Ok(Some(status)) = self.child.try_wait() {
-                let said = fs::read_to_string(self.folder.join("stderr")).unwrap_or_default();
+                let said = fs::read_to_string(self.folder.file("stderr")).unwrap_or_default();
                 return Err(format!("the server ended at once: {status}\n{said}"));
             }
             if let Ok(mut stream) = TcpStream::connect(self.address) {
@@ -143,7 +139,7 @@ impl Server {
 
     /// The last lines of what it wrote to its log and its error output.
     pub(crate) fn last_words(&self) -> String {
-        let files = ["stderr", "log"].map(|file| fs::read(self.folder.join(file)).unwrap_or_default());
+        let files = ["stderr", "log"].map(|file| fs::read(self.folder.file(file)).unwrap_or_default());
         let text = files.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
@@ -155,7 +151,6 @@ impl Drop for Server {
         // Both fail if it has ended, which is as good.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 

@@ -9,5 +9,8 @@ pub(crate) mod gearmand;
 #[allow(dead_code)]
 pub(crate) mod kept;
 
+#[allow(dead_code, clippy::unwrap_used)] // helpers of tests
+pub(crate) mod scratch;
+
 #[allow(dead_code)]
 pub(crate) mod server;

@@ -4,35 +4,18 @@ use crate::engine::slot::{JobId, Slot};
 use crate::engine::{Epoch, StoredJob};
 use crate::protocol::Priority;
 use crate::store::record;
+use crate::store::scratch::Scratch;
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A directory that goes when the test ends.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(root: &Path) -> Scratch {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("ringgear-log-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        Scratch(root.join(name))
+/// A place in each file system that we know of: tmpfs may have no O_DIRECT.
+fn everywhere() -> Vec<Scratch> {
+    let shm = Path::new("/dev/shm");
+    let mut places = vec![Scratch::new()];
+    if shm.is_dir() {
+        places.push(Scratch::within(shm));
     }
-
-    /// One in each file system that we know of: tmpfs may have no O_DIRECT.
-    fn everywhere() -> Vec<Scratch> {
-        let shm = Path::new("/dev/shm");
-        let mut roots = vec![std::env::temp_dir()];
-        if shm.is_dir() {
-            roots.push(shm.to_owned());
-        }
-        roots.iter().map(|root| Scratch::new(root)).collect()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+    places
 }
 
 fn id(number: u64) -> JobId {
@@ -92,8 +75,8 @@ fn end_one(store: &mut LogStore, number: u64) {
 #[test]
 fn jobs_are_there_after_a_restart_in_order() {
     for durability in [Durability::Synced, Durability::Written] {
-        for scratch in Scratch::everywhere() {
-            let options = LogOptions { durability, ..small(&scratch.0) };
+        for scratch in everywhere() {
+            let options = LogOptions { durability, ..small(&scratch.file("log")) };
             let (mut store, jobs) = open(options.clone());
             assert_eq!(jobs, []);
             for number in 1..=50 {
@@ -121,18 +104,18 @@ fn jobs_are_there_after_a_restart_in_order() {
 
 #[test]
 fn a_second_server_is_refused() {
-    let scratch = Scratch::new(&std::env::temp_dir());
-    let (store, _) = open(small(&scratch.0));
-    let refused = LogStore::open(small(&scratch.0));
+    let scratch = Scratch::new();
+    let (store, _) = open(small(&scratch.file("log")));
+    let refused = LogStore::open(small(&scratch.file("log")));
     assert!(matches!(refused, Err(StoreError::Locked { .. })));
     drop(store);
-    open(small(&scratch.0));
+    open(small(&scratch.file("log")));
 }
 
 #[test]
 fn the_log_stays_short_and_keeps_its_order() {
-    let scratch = Scratch::new(&std::env::temp_dir());
-    let options = small(&scratch.0);
+    let scratch = Scratch::new();
+    let options = small(&scratch.file("log"));
     let (mut store, _) = open(options.clone());
     // Every tenth job stays.
     let mut next = 1;
@@ -161,8 +144,8 @@ fn the_log_stays_short_and_keeps_its_order() {
 
 #[test]
 fn a_full_log_refuses_jobs_and_takes_their_ends() {
-    let scratch = Scratch::new(&std::env::temp_dir());
-    let options = LogOptions { max_bytes: 2 << 20, ..small(&scratch.0) };
+    let scratch = Scratch::new();
+    let options = LogOptions { max_bytes: 2 << 20, ..small(&scratch.file("log")) };
     let (mut store, _) = open(options.clone());
     let mut number = 0;
     loop {
@@ -196,8 +179,8 @@ fn a_full_log_refuses_jobs_and_takes_their_ends() {
 
 #[test]
 fn jobs_longer_than_a_segment_are_kept() {
-    let scratch = Scratch::new(&std::env::temp_dir());
-    let options = small(&scratch.0);
+    let scratch = Scratch::new();
+    let options = small(&scratch.file("log"));
     let (mut store, _) = open(options.clone());
     let lengths = [1000, 300_000, 5, 2_000_000, 200_000, 200_000];
     for (number, length) in (1..).zip(lengths) {
@@ -219,8 +202,8 @@ fn jobs_longer_than_a_segment_are_kept() {
 #[test]
 fn a_million_jobs_are_read_quickly() {
     // How quickly is printed; what is asserted is that they are there.
-    let scratch = Scratch::new(&std::env::temp_dir());
-    let options = LogOptions::new(&scratch.0);
+    let scratch = Scratch::new();
+    let options = LogOptions::new(scratch.file("log"));
     let count = if cfg!(debug_assertions) { 100_000 } else { 1_000_000 };
     let (mut store, _) = open(options.clone());
     let mut batch = Vec::new();
@@ -244,35 +227,35 @@ fn a_million_jobs_are_read_quickly() {
 
 #[test]
 fn tools_look_and_save() {
-    let scratch = Scratch::new(&std::env::temp_dir());
-    let saved = Scratch::new(&std::env::temp_dir());
-    let (mut store, _) = open(small(&scratch.0));
+    let scratch = Scratch::new();
+    let saved = Scratch::new();
+    let (mut store, _) = open(small(&scratch.file("log")));
     for number in 1..=100 {
         put_one(&mut store, number, 3000);
     }
-    assert!(matches!(tools::check(&scratch.0), Err(StoreError::Locked { .. })));
+    assert!(matches!(tools::check(&scratch.file("log")), Err(StoreError::Locked { .. })));
     store.close().unwrap();
     drop(store);
-    let report = tools::check(&scratch.0).unwrap();
+    let report = tools::check(&scratch.file("log")).unwrap();
     assert_eq!((report.jobs, report.records, report.blocks), (100, 100, 100));
     assert!(report.starts && report.closed && report.problems.is_empty(), "{report:?}");
     let mut told = Vec::new();
-    assert_eq!(tools::dump(&scratch.0, &mut |job| told.push(job.id.sequence())).unwrap(), 100);
+    assert_eq!(tools::dump(&scratch.file("log"), &mut |job| told.push(job.id.sequence())).unwrap(), 100);
     assert!(told.into_iter().eq(1..=100));
     // The workload of a job in the first segment.
-    let first = scratch.0.join("segment-0000000001");
+    let first = scratch.file("log/segment-0000000001");
     let mut bytes = fs::read(&first).unwrap();
     bytes[6000] ^= 4;
     fs::write(&first, bytes).unwrap();
-    let refused = LogStore::open(small(&scratch.0)).unwrap().replay(&mut |_| {});
+    let refused = LogStore::open(small(&scratch.file("log"))).unwrap().replay(&mut |_| {});
     let message = refused.unwrap_err().to_string();
     assert!(message.contains("segment-0000000001 is damaged at byte 5632"), "{message}");
-    let report = tools::check(&scratch.0).unwrap();
+    let report = tools::check(&scratch.file("log")).unwrap();
     assert!(!report.starts, "{report:?}");
     assert_eq!(report.problems.len(), 1, "{report:?}");
-    let report = tools::salvage(&scratch.0, &saved.0).unwrap();
+    let report = tools::salvage(&scratch.file("log"), &saved.file("log")).unwrap();
     assert_eq!((report.jobs, report.problems.len()), (99, 1));
-    let (_, jobs) = open(small(&saved.0));
+    let (_, jobs) = open(small(&saved.file("log")));
     assert_eq!(jobs, (2..=100).map(|number| (number, 3000)).collect::<Vec<_>>());
-    assert!(tools::salvage(&scratch.0, &saved.0).is_err());
+    assert!(tools::salvage(&scratch.file("log"), &saved.file("log")).is_err());
 }

@@ -4,26 +4,22 @@ use super::*;
 use crate::engine::slot::Slot;
 use crate::engine::{Death, DeathReason, Epoch};
 use crate::protocol::Priority;
+use crate::store::scratch::Scratch;
 use proptest::prelude::*;
 use rusqlite::Connection;
 use std::fs;
 use std::net::Ipv4Addr;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A folder that is removed in the end.
-struct Folder(PathBuf);
+/// A folder with a database.
+struct Folder(Scratch);
 
 impl Folder {
     fn new() -> Folder {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("ringgear-sqlite-{}-{number}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Folder(path)
+        Folder(Scratch::new())
     }
 
     fn file(&self) -> PathBuf {
-        self.0.join("queue.db")
+        self.0.file("queue.db")
     }
 
     fn store(&self) -> SqliteStore {
@@ -37,13 +33,6 @@ impl Folder {
         connection
     }
 }
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 /// A job with everything in its own memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Job {
@@ -267,7 +256,7 @@ fn a_file_that_is_no_database_is_refused() {
     fs::write(folder.file(), "This is a letter, not a database.".repeat(100)).unwrap();
     let error = SqliteStore::open(SqliteOptions::of(folder.file())).unwrap_err();
     assert!(matches!(&error, StoreError::Database { name, .. } if name.ends_with("queue.db")), "{error:?}");
-    let error = SqliteStore::open(SqliteOptions::of(folder.0.join("no/folder"))).unwrap_err();
+    let error = SqliteStore::open(SqliteOptions::of(folder.0.file("no/folder"))).unwrap_err();
     assert!(matches!(error, StoreError::Io { .. }), "{error:?}");
 }
 
@@ -302,7 +291,7 @@ fn names_of_tables_are_quoted() {
 fn a_second_server_is_refused() {
     let folder = Folder::new();
     let mut store = folder.store();
-    let link = folder.0.join("link.db");
+    let link = folder.0.file("link.db");
     std::os::unix::fs::symlink(folder.file(), &link).unwrap();
     for path in [folder.file(), link] {
         let error = SqliteStore::open(SqliteOptions::of(path)).unwrap_err();
@@ -485,7 +474,7 @@ fn the_reserve_has_room_while_it_is_held() {
     use std::os::unix::fs::MetadataExt;
     let folder = Folder::new();
     let mut reserve = Reserve::of(&folder.file());
-    let path = folder.0.join("queue.db.ringgear-reserve");
+    let path = folder.0.file("queue.db.ringgear-reserve");
     assert!(!path.exists() && reserve.bytes() == 0);
     assert!(reserve.hold());
     let held = reserve.bytes();
