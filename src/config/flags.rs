@@ -97,8 +97,8 @@ pub(super) struct Flags {
     #[arg(long, value_name = "MICROSECONDS", default_value_t = 250, value_parser = number(0..=10_000))]
     pub(super) hold_back: i64,
 
-    /// Connections that a thread may have for more to move to it, because it has their functions: percent of its
-    /// fair share, besides the first 16; 0 for none moves
+    /// A connection moves to the thread that has its first function, unless that thread has more connections than this
+    /// percentage of its fair share, and 16. With 0 none moves
     #[arg(long, value_name = "PERCENT", default_value_t = 150, value_parser = number(0..=100_000))]
     pub(super) settle: i64,
 
@@ -122,9 +122,9 @@ pub(super) struct Storing {
     pub(super) data_dir: Option<PathBuf>,
 
     /// What JOB_CREATED of a background job promises: `synced`, it is on stable storage; `written`, the operating system
-    /// has it, and syncs within a second; `memory`, nothing
-    #[arg(long, value_name = "LEVEL", default_value = "synced", value_parser = ["synced", "written", "memory"])]
-    pub(super) durability: String,
+    /// has it, and syncs within a second; `memory`, nothing. A database is always synced [default: synced]
+    #[arg(long, value_name = "LEVEL", value_parser = ["synced", "written", "memory"])]
+    pub(super) durability: Option<String>,
 
     /// Bytes that the log may take; with more, background jobs are refused until some end. 0: no limit
     #[arg(long, value_name = "BYTES", default_value_t = 0, value_parser = number(0..=i64::MAX))]
@@ -138,11 +138,12 @@ pub(super) struct Storing {
     #[arg(long, value_name = "FILE")]
     pub(super) libsqlite3_db: Option<PathBuf>,
 
-    /// The table in it
-    #[arg(long, value_name = "NAME", default_value = "gearman_queue")]
-    pub(super) libsqlite3_table: String,
+    /// The table in it [default: gearman_queue]
+    #[arg(long, value_name = "NAME")]
+    pub(super) libsqlite3_table: Option<String>,
 
-    /// Keep jobs in memory, and write them to the database when the server is stopped: a crash loses them
+    /// With `-q libsqlite3`: keep jobs in memory, and write them to the database when the server is stopped. A crash loses
+    /// them
     #[arg(long)]
     pub(super) store_queue_on_shutdown: bool,
 

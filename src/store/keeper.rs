@@ -3,8 +3,8 @@
 //!
 //! Nobody waits for room: a shard whose last batch was not taken yet gathers the next one (`shard/commit.rs`).
 use super::record::{self, Record};
-use super::{Store, StoreError};
-use crate::engine::{ShardId, StoreSeq, Topology};
+use super::{Store, StoreError, progress};
+use crate::engine::{ShardId, StoreSeq, StoredJob, Topology};
 use crate::log_at;
 use crate::logging::Level;
 use crossbeam_queue::ArrayQueue;
@@ -22,11 +22,12 @@ const PIECES: usize = 32;
 const PAUSE: Duration = Duration::from_micros(200);
 /// Between two lines in the log about the same.
 const QUIET: Duration = Duration::from_secs(10);
-/// Between two lines about the progress of a replay.
-const PROGRESS: Duration = Duration::from_secs(1);
-/// Without commits for so long, the thread sleeps until there is one. Until then it looks after the store.
+/// Without commits for so long, the thread sleeps until there is one, unless the store owes something. Until then it
+/// looks after the store.
 const ACTIVE: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(250);
+/// Between two looks after a store that owes something, when there are no commits.
+const LOOK_OWING: Duration = Duration::from_secs(1);
 /// Commits between two looks after the store when there is no rest.
 const COMMITS_PER_TIDY: u32 = 16;
 
@@ -182,24 +183,19 @@ impl Keeper {
     fn replay(&mut self) -> Result<u64, StoreError> {
         let Keeper { store, desk, topology, wake, .. } = self;
         let mut pieces: Vec<Vec<u8>> = topology.all().map(|_| Vec::new()).collect();
-        let (mut jobs, mut sequence) = (0_u64, 0);
+        let mut sequence = 0;
         let begin = Instant::now();
-        let mut told = begin;
-        store.replay(&mut |job| {
+        let mut each = |job: StoredJob<'_>| {
             let owner = topology.owner(job.id.slot());
             let piece = &mut pieces[owner.index()];
             record::put(&job, piece);
             if piece.len() >= PIECE {
                 send_piece(desk, wake, owner, Piece::Records(std::mem::take(piece)));
             }
-            jobs += 1;
             sequence = sequence.max(job.id.sequence());
-            if told.elapsed() >= PROGRESS {
-                told = Instant::now();
-                let rate = jobs as f64 / begin.elapsed().as_secs_f64();
-                log_at!(Level::Notice, "reading stored jobs: {jobs} so far, {rate:.0} a second");
-            }
-        })?;
+        };
+        let mut say = |line: String| log_at!(Level::Notice, "{line}");
+        let jobs = progress::replay(&mut **store, &Instant::now, &mut say, &mut each)?;
         for (owner, piece) in topology.all().zip(pieces) {
             if !piece.is_empty() {
                 send_piece(desk, wake, owner, Piece::Records(piece));
@@ -228,9 +224,9 @@ impl Keeper {
             } else if stopping {
                 return self.store.close();
             } else if !self.tidy() {
-                match last.elapsed() < ACTIVE {
-                    true => thread::park_timeout(LOOK),
-                    false => thread::park(),
+                match rest(last.elapsed(), self.store.owes()) {
+                    Some(time) => thread::park_timeout(time),
+                    None => thread::park(),
                 }
             }
         }
@@ -276,6 +272,15 @@ impl Keeper {
     }
 }
 
+/// How long the thread sleeps if nothing wakes it, so long after the last commit; `None` is until something does.
+fn rest(idle: Duration, owes: bool) -> Option<Duration> {
+    match (idle < ACTIVE, owes) {
+        (true, _) => Some(LOOK),
+        (false, true) => Some(LOOK_OWING),
+        (false, false) => None,
+    }
+}
+
 /// Where sequences begin: above those of jobs that have ended and are not in the store any more, or a handle that somebody
 /// has kept would one day mean another job. A million for each second since 2025 is more than is ever accepted.
 fn floor() -> u64 {
@@ -293,7 +298,7 @@ fn send_piece(desk: &Desk, wake: &Wake, to: ShardId, mut piece: Piece) {
 }
 
 /// The jobs in a piece.
-pub(crate) fn jobs_in(mut records: &[u8]) -> impl Iterator<Item = crate::engine::StoredJob<'_>> {
+pub(crate) fn jobs_in(mut records: &[u8]) -> impl Iterator<Item = StoredJob<'_>> {
     std::iter::from_fn(move || {
         let (record, length) = record::read(records).ok()?;
         records = &records[length..];
@@ -303,3 +308,6 @@ pub(crate) fn jobs_in(mut records: &[u8]) -> impl Iterator<Item = crate::engine:
         }
     })
 }
+
+#[cfg(test)]
+mod tests;
