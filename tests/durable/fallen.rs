@@ -1,9 +1,10 @@
 //! File systems that fall at random moments under load, as after an error of the disk: new background jobs are refused,
 //! everything else goes on, and after another mount everything that was answered is there.
 //!
-//! The image lies in the page cache, which keeps what was written to it. So this shows the journal and the order of a real
-//! file system, and the server on a disk that fails; it does not show a disk that loses what it has not synced, which is
-//! what the simulated disk is for (`tests/disk/`).
+//! What is only in the memory of the file system is gone then, its journal's included. The image itself lies in the page
+//! cache, which keeps what was written to it. So this shows the journal and the order of a real file system, and the server on
+//! a disk that fails; it does not show a disk that loses what it had in a cache of its own, which is what the simulated disk
+//! is for (`tests/disk/`).
 //!
 //! Where the machine does not let us mount an image, a line says NOT RUN; with NEED_LOOP_MOUNTS set that is a failure.
 use super::folder;
@@ -42,19 +43,39 @@ fn nothing_that_was_answered_is_lost_by_a_fall_of_xfs() {
     falls("xfs");
 }
 
+/// The same falls lose what they can lose: or they would prove nothing.
+#[test]
+fn what_is_not_synced_is_lost_by_a_fall() {
+    let Some(image) = image("ext4", "the log, written") else { return };
+    let place = image.path("log");
+    let options = ["--data-dir", &place, "--durability", "written"];
+    let ledger = Ledger::default();
+    for round in 0..2 {
+        fall(&ledger, &image, &options, round);
+    }
+    let server = image.start(&options);
+    ledger.work(server.address(), true, &AtomicBool::new(false));
+    let sums = ledger.sums();
+    assert!(!sums.lost.is_empty(), "{sums:?}");
+    assert!(sums.phantoms.is_empty() && sums.altered.is_empty(), "{sums:?}");
+}
+
+/// An image with such a file system, if this machine lets us mount it.
+fn image(kind: &str, store: &str) -> Option<Image> {
+    let image = Image::new(kind, folder());
+    let Some(why) = image.refused() else { return Some(image) };
+    assert!(
+        std::env::var_os("NEED_LOOP_MOUNTS").is_none(),
+        "{kind} cannot be mounted here: {why}\n(this needs root with CAP_SYS_ADMIN and loop devices)"
+    );
+    // Past the harness, which keeps to itself what a test prints that does not fail.
+    let _ = writeln!(stderr(), "NOT RUN: falls of {kind} with {store}: it cannot be mounted here: {why}");
+    None
+}
+
 fn falls(kind: &str) {
     for store in ["log", "sqlite"] {
-        let image = Image::new(kind, folder());
-        if let Some(why) = image.refused() {
-            assert!(
-                std::env::var_os("NEED_LOOP_MOUNTS").is_none(),
-                "{kind} cannot be mounted here: {why}\n(this needs root with CAP_SYS_ADMIN and loop devices)"
-            );
-            // Past the harness, which keeps to itself what a test prints that does not fail.
-            let _ =
-                writeln!(stderr(), "NOT RUN: falls of {kind} with {store}: it cannot be mounted here: {why}");
-            continue;
-        }
+        let Some(image) = image(kind, store) else { continue };
         let place = image.path(store);
         let options = match store {
             "log" => vec!["--data-dir", &place],
