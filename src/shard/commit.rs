@@ -1,6 +1,6 @@
 //! What this shard wants stored, on its way to the thread of the store, and the answers. Group commit: while one batch
 //! is under way, the next gathers here. How records look is `store/record.rs`.
-use crate::engine::{Engine, ShardId, StoreOp, StoreSeq};
+use crate::engine::{Engine, Instant, ShardId, StoreOp, StoreSeq};
 use crate::store::keeper::{Answer, Batch, Desk};
 use crate::store::record;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ pub(crate) struct Commit {
     /// What gathers.
     records: Vec<u8>,
     upto: StoreSeq,
-    /// Whether something gathers; a put whose job is gone already is a number without a record.
-    pending: bool,
+    /// Since when something gathers; a put whose job is gone already is a number without a record.
+    since: Option<Instant>,
     /// Bytes handed over and not answered.
     under_way: usize,
     batches: u32,
@@ -24,6 +24,8 @@ pub(crate) struct Commit {
 }
 
 impl Commit {
+    /// With so many bytes a commit costs by the byte, and waits for no more.
+    const FULL: usize = 256 << 10;
     /// Buffers larger than this are not kept.
     const SPARE_MAX: usize = 1 << 20;
 
@@ -33,7 +35,7 @@ impl Commit {
             desk,
             records: Vec::new(),
             upto: StoreSeq::default(),
-            pending: false,
+            since: None,
             under_way: 0,
             batches: 0,
             bytes_max,
@@ -43,8 +45,8 @@ impl Commit {
 
     /// Adds what the engine wants stored. To be called before the engine gets its next input.
     #[inline]
-    pub(crate) fn add(&mut self, op: StoreOp, engine: &Engine) {
-        self.pending = true;
+    pub(crate) fn add(&mut self, op: StoreOp, engine: &Engine, now: Instant) {
+        self.since.get_or_insert(now);
         match op {
             StoreOp::Put { seq, id } => {
                 self.upto = seq;
@@ -57,17 +59,29 @@ impl Commit {
         }
     }
 
-    /// Hands over what has gathered, if the last batch was taken.
+    /// Hands over what has gathered, together with what was handed over and not taken yet: a commit costs the same
+    /// whether it is of one job or of hundreds. `limit` is for how many nanoseconds it may gather in the hope of more.
+    /// True if it goes on gathering for that hope.
     #[inline]
-    pub(crate) fn hand_over(&mut self) {
-        if !self.pending || !self.desk.has_room(self.shard) {
-            return;
+    pub(crate) fn hand_over(&mut self, now: Instant, limit: u64) -> bool {
+        let Some(since) = self.since else { return false };
+        if now.0.saturating_sub(since.0) < limit && self.records.len() < Self::FULL {
+            return true;
         }
-        self.pending = false;
-        let records = std::mem::replace(&mut self.records, std::mem::take(&mut self.spare));
+        self.since = None;
+        let records = match self.desk.take_back(self.shard) {
+            Some(Batch { mut records, .. }) => {
+                self.under_way -= records.len();
+                self.batches -= 1;
+                records.append(&mut self.records);
+                records
+            }
+            None => std::mem::replace(&mut self.records, std::mem::take(&mut self.spare)),
+        };
         self.under_way += records.len();
         self.batches += 1;
         self.desk.hand_over(self.shard, Batch { records, upto: self.upto });
+        false
     }
 
     /// The next answer: up to where, whether it is kept, and whether it is the first of its commit.
@@ -96,7 +110,7 @@ impl Commit {
 
     /// Whether nothing gathers and nothing is under way.
     pub(crate) fn is_idle(&self) -> bool {
-        !self.pending && self.batches == 0
+        self.since.is_none() && self.batches == 0
     }
 
     /// Where pieces of a replay come from.
