@@ -118,3 +118,71 @@ impl Commit {
         &self.desk
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{HandlePrefix, JobId, Policy, Topology};
+
+    const LIMIT: u64 = 500;
+
+    fn of_one_shard() -> (Commit, Arc<Desk>, Engine) {
+        let topology = Topology::new(1);
+        let desk = Arc::new(Desk::new(topology));
+        let engine = Engine::new(ShardId(0), topology, Arc::new(Policy::new(HandlePrefix::new(b"H").unwrap())));
+        (Commit::new(ShardId(0), desk.clone(), 1 << 20), desk, engine)
+    }
+
+    fn done(number: u64) -> StoreOp {
+        StoreOp::Done { id: JobId::from_number(1 << 40 | number).unwrap() }
+    }
+
+    fn record(number: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        record::done(JobId::from_number(1 << 40 | number).unwrap(), &mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn gathers_while_there_is_hope_for_more_and_no_longer() {
+        let (mut commit, desk, engine) = of_one_shard();
+        assert!(!commit.hand_over(Instant(1000), LIMIT), "nothing gathers");
+        commit.add(done(1), &engine, Instant(1000));
+        assert!(commit.hand_over(Instant(1000), LIMIT));
+        commit.add(done(2), &engine, Instant(1499));
+        assert!(commit.hand_over(Instant(1499), LIMIT));
+        assert!(desk.take_back(ShardId(0)).is_none() && !commit.is_idle());
+        assert!(!commit.hand_over(Instant(1500), LIMIT));
+        assert_eq!(desk.take_back(ShardId(0)).unwrap().records, [record(1), record(2)].concat());
+
+        commit.add(done(3), &engine, Instant(1600));
+        assert!(!commit.hand_over(Instant(1600), 0), "the shard has nothing else to do");
+        assert_eq!(desk.take_back(ShardId(0)).unwrap().records, record(3));
+    }
+
+    #[test]
+    fn a_full_batch_waits_for_no_more() {
+        let (mut commit, _desk, engine) = of_one_shard();
+        while commit.records.len() < Commit::FULL {
+            commit.add(done(1), &engine, Instant(1000));
+        }
+        assert!(!commit.hand_over(Instant(1000), LIMIT));
+    }
+
+    #[test]
+    fn what_was_not_taken_is_added_to() {
+        let (mut commit, desk, engine) = of_one_shard();
+        commit.add(done(1), &engine, Instant(1000));
+        commit.hand_over(Instant(1000), 0);
+        commit.add(done(2), &engine, Instant(1000));
+        commit.hand_over(Instant(1000), 0);
+        assert_eq!((commit.batches, commit.under_way), (1, 2 * record(1).len()));
+        assert_eq!(desk.take_back(ShardId(0)).unwrap().records, [record(1), record(2)].concat());
+
+        // One that was taken is out of reach.
+        commit.add(done(3), &engine, Instant(1000));
+        commit.hand_over(Instant(1000), 0);
+        assert_eq!((commit.batches, commit.under_way), (2, 3 * record(1).len()));
+        assert_eq!(desk.take_back(ShardId(0)).unwrap().records, record(3));
+    }
+}

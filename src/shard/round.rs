@@ -47,7 +47,12 @@ impl Shard {
         let storing = self.pump.commit.as_ref().is_some_and(|commit| !commit.is_idle());
         let unsent = table.sends + table.listed.len() + self.held.len() + usize::from(left || storing);
         self.commons.publish(self.id, engine.jobs(), engine.jobs_accepted(), unsent as u64);
-        Ok(busy || left || gathers || !self.unrung.is_empty() || !self.table.is_quiet() || !self.held.is_empty())
+        Ok(busy
+            || left
+            || gathers
+            || !self.unrung.is_empty()
+            || !self.table.is_quiet()
+            || !self.held.is_empty())
     }
 
     #[inline]
