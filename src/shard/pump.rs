@@ -78,7 +78,7 @@ impl Pump {
                 }
                 Output::Store(op) => {
                     let commit = self.commit.as_mut().expect("the policy says whether there is a store");
-                    commit.add(op, &self.engine);
+                    commit.add(op, &self.engine, self.now.instant);
                 }
                 Output::Note(note) => logging::note(&note, &self.handle_prefix),
             }

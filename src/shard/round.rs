@@ -34,9 +34,7 @@ impl Shard {
         self.read_what_waits();
         let left = self.commons.mesh.send_all(self.id, &mut self.pump.engine, &mut self.unrung);
         self.ring_bells();
-        if let Some(commit) = &mut self.pump.commit {
-            commit.hand_over();
-        }
+        let gathers = self.hand_over();
         if left {
             // Others are slow to take messages; they may need this core for it.
             std::thread::yield_now();
@@ -49,7 +47,12 @@ impl Shard {
         let storing = self.pump.commit.as_ref().is_some_and(|commit| !commit.is_idle());
         let unsent = table.sends + table.listed.len() + self.held.len() + usize::from(left || storing);
         self.commons.publish(self.id, engine.jobs(), engine.jobs_accepted(), unsent as u64);
-        Ok(busy || left || !self.unrung.is_empty() || !self.table.is_quiet() || !self.held.is_empty())
+        Ok(busy
+            || left
+            || gathers
+            || !self.unrung.is_empty()
+            || !self.table.is_quiet()
+            || !self.held.is_empty())
     }
 
     #[inline]
@@ -259,6 +262,13 @@ impl Shard {
         }
         self.commons.mesh.wake(std::mem::take(&mut self.unrung));
         self.unrung_since = None;
+    }
+
+    /// Hands the store what has gathered, unless more is about to be read. True if it goes on gathering.
+    fn hand_over(&mut self) -> bool {
+        let Some(commit) = &mut self.pump.commit else { return false };
+        let more = self.ring.has_more() || self.commons.mesh.waits_for(self.id);
+        commit.hand_over(self.pump.now.instant, if more { self.hold } else { 0 })
     }
 
     fn look_at_the_clock(&mut self) {

@@ -1,7 +1,7 @@
 //! The thread that a store runs on, and the way there and back. Shards hand over batches of records and go on; the
 //! thread makes one commit of all that has come while the last commit was under way, and answers each shard.
 //!
-//! Nobody waits for room: a shard whose last batch was not taken yet gathers the next one (`shard/commit.rs`).
+//! Nobody waits for room: a shard whose last batch was not taken yet takes it back and adds to it (`shard/commit.rs`).
 use super::record::{self, Record};
 use super::{Store, StoreError, progress};
 use crate::engine::{ShardId, StoreSeq, StoredJob, Topology};
@@ -70,7 +70,7 @@ pub(crate) enum Piece {
 /// Between one shard and the thread.
 #[derive(Debug)]
 struct Port {
-    /// One: while it waits to be taken, the shard gathers the next.
+    /// One: while it waits to be taken, the shard may take it back and add to it.
     batches: ArrayQueue<Batch>,
     /// One is under way, one waits to be committed, one is being handed over: there is always room.
     answers: ArrayQueue<Answer>,
@@ -105,15 +105,15 @@ impl Desk {
         }
     }
 
-    /// Whether a batch of this shard would be taken now.
-    pub(crate) fn has_room(&self, shard: ShardId) -> bool {
-        !self.ports[shard.index()].batches.is_full()
+    /// The batch that was handed over, if it was not taken yet.
+    pub(crate) fn take_back(&self, shard: ShardId) -> Option<Batch> {
+        self.ports[shard.index()].batches.pop()
     }
 
-    /// Hands over a batch. Only when there is room, and only the shard itself.
+    /// Hands over a batch. Only by the shard itself, after [`Desk::take_back`].
     pub(crate) fn hand_over(&self, shard: ShardId, batch: Batch) {
         let handed = self.ports[shard.index()].batches.push(batch);
-        assert!(handed.is_ok(), "a shard hands over when there is room");
+        assert!(handed.is_ok(), "a shard hands over one batch at a time");
         self.wake();
     }
 
