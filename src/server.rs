@@ -1,4 +1,9 @@
 //! Starts the shards, waits for signals, stops. What a shard does is in `shard/`; options come from `config.rs`.
+mod error;
+mod room;
+
+pub use error::ServerError;
+
 use crate::engine::slot::SHARDS_MAX;
 use crate::engine::{Policy, ShardId, Topology};
 use crate::frontend::{Frontend, VERSION};
@@ -11,10 +16,7 @@ use crate::shard::{self, Setup, listen};
 use crate::store::keeper::{self, Desk};
 use crate::store::{Store, StoreError, StoreOptions};
 use nix::sys::signal::{SigSet, Signal};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use rustix::thread::sched_getaffinity;
-use std::fmt;
-use std::io;
+use room::{ask_for_room, cores};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -288,132 +290,5 @@ fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<(), Server
     match thread::Builder::new().name(name).spawn(run) {
         Ok(_) => Ok(()),
         Err(error) => Err(ServerError::system("start a thread", error)),
-    }
-}
-
-/// The processors that this process may use: those of its affinity mask, fewer if its container grants less time.
-fn cores() -> Result<Vec<usize>, ServerError> {
-    let mask =
-        sched_getaffinity(None).map_err(|e| ServerError::system("ask which cores may be used", e.into()))?;
-    let mut cores: Vec<usize> =
-        (0..rustix::thread::CpuSet::MAX_CPU).filter(|&core| mask.is_set(core)).collect();
-    let granted = thread::available_parallelism().map_or(cores.len(), |count| count.get());
-    cores.truncate(granted.max(1));
-    Ok(cores)
-}
-
-/// Raises the limits on descriptors and on locked memory as far as they may be raised, and says if that is too little
-/// to start. (The runtime would say it less clearly, some of it in a panic.)
-fn ask_for_room(shards: u16, addresses: usize) -> Result<(), ShardError> {
-    /// Descriptors of a shard besides its listeners: its ring, its bell, and those of the runtime.
-    const PER_SHARD: usize = 8;
-    /// Descriptors for everything else, a few connections among it.
-    const BESIDES: usize = 32;
-    /// Bytes that the runtime wants to be able to lock.
-    const MEMLOCK: u64 = 512 << 10;
-
-    let descriptors = BESIDES + usize::from(shards) * (PER_SHARD + addresses);
-    if raise(Resource::Nofile) < descriptors as u64 {
-        return Err(ShardError::Descriptors);
-    }
-    if raise(Resource::Memlock) < MEMLOCK {
-        return Err(ShardError::Memlock);
-    }
-    Ok(())
-}
-
-/// Raises a limit as far as it may be raised, and says how far that is.
-fn raise(resource: Resource) -> u64 {
-    let Rlimit { current, maximum } = getrlimit(resource);
-    let raised = current != maximum && setrlimit(resource, Rlimit { current: maximum, maximum }).is_ok();
-    // No limit at all is `None`.
-    if raised { maximum } else { current }.unwrap_or(u64::MAX)
-}
-
-/// Why the server could not start. Each is printed as one sentence that names the remedy.
-#[derive(Debug)]
-pub enum ServerError {
-    /// No address was given.
-    NoAddress,
-    /// The port belongs to another process.
-    PortTaken(SocketAddr),
-    /// The port may not be used by this user.
-    PortForbidden(SocketAddr),
-    /// The address cannot be listened on.
-    Address(SocketAddr, io::Error),
-    /// A shard could not start, or not go on.
-    Shard(ShardError),
-    /// The store cannot be used.
-    Store(StoreError),
-}
-
-impl fmt::Display for ServerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ServerError::NoAddress => write!(f, "there is no address to listen on; name one with --listen"),
-            ServerError::PortTaken(address) => write!(
-                f,
-                "cannot listen on {address}: the port is in use; stop the process that has it, or choose another port with --port"
-            ),
-            ServerError::PortForbidden(address) => write!(
-                f,
-                "cannot listen on {address}: not permitted; choose a port above 1023 with --port, or grant CAP_NET_BIND_SERVICE"
-            ),
-            ServerError::Address(address, error) => write!(
-                f,
-                "cannot listen on {address}: {error}; choose an address of this machine with --listen"
-            ),
-            ServerError::Shard(error) => error.fmt(f),
-            ServerError::Store(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for ServerError {}
-
-impl From<StoreError> for ServerError {
-    fn from(error: StoreError) -> ServerError {
-        ServerError::Store(error)
-    }
-}
-
-impl From<ShardError> for ServerError {
-    fn from(error: ShardError) -> ServerError {
-        ServerError::Shard(error)
-    }
-}
-
-impl ServerError {
-    fn system(what: &'static str, error: io::Error) -> ServerError {
-        ServerError::Shard(ShardError::of_system(what, error))
-    }
-
-    fn of_address(address: SocketAddr, error: io::Error) -> ServerError {
-        match error.kind() {
-            io::ErrorKind::AddrInUse => ServerError::PortTaken(address),
-            io::ErrorKind::PermissionDenied => ServerError::PortForbidden(address),
-            _ if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
-                ServerError::Shard(ShardError::Descriptors)
-            }
-            _ => ServerError::Address(address, error),
-        }
-    }
-
-    /// The exit status for it, as in sysexits.h.
-    pub fn exit_code(&self) -> u8 {
-        const EX_USAGE: u8 = 64;
-        const EX_UNAVAILABLE: u8 = 69;
-        const EX_OSERR: u8 = 71;
-        const EX_IOERR: u8 = 74;
-        const EX_NOPERM: u8 = 77;
-        match self {
-            ServerError::NoAddress => EX_USAGE,
-            ServerError::PortTaken(_) | ServerError::Address(..) => EX_UNAVAILABLE,
-            ServerError::PortForbidden(_) => EX_NOPERM,
-            ServerError::Shard(ShardError::Uring(_)) => EX_UNAVAILABLE,
-            ServerError::Shard(_) => EX_OSERR,
-            ServerError::Store(StoreError::Locked { .. }) => EX_UNAVAILABLE,
-            ServerError::Store(_) => EX_IOERR,
-        }
     }
 }
