@@ -1,6 +1,7 @@
 //! How the server ends, and what signals do.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use rustix::process::Signal;
