@@ -1,23 +1,27 @@
 //! The command line becomes one [`Config`], made of the option types of the parts. Nothing is opened or started here;
 //! what the flags are called is in `config/flags.rs`, what the machine is asked in `config/machine.rs`.
 mod flags;
+mod later;
 mod machine;
 pub mod offline;
+mod words;
 
 use crate::engine::slot::PrefixTooLong;
 use crate::engine::{Compat, HandlePrefix, Policy, Wakeup};
 use crate::frontend::{Frontend, VERSION};
 use crate::log_at;
 use crate::logging::{self, Level, LogOptions, Target};
-use crate::server::ServerOptions;
+use crate::process::{PidPath, ProcessOptions};
+use crate::server::{Descriptors, ServerOptions};
 use crate::shard::options::{Keepalive, ShardOptions};
 use crate::store::StoreOptions;
 use crate::store::log::{self, Durability};
 #[cfg(feature = "sqlite")]
 use crate::store::sqlite::SqliteOptions;
-use clap::Parser;
 use clap::error::ErrorKind;
-use flags::{DEFAULT_PORT, Flags, Storing};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
+use flags::{DEFAULT_PORT, Flags, Processing, Storing};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -25,13 +29,16 @@ use std::io;
 use std::io::Write;
 use std::num::NonZeroU8;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
+use words::{Item, Word};
 
 /// Everything that an operator decided.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// For the process around the server.
+    pub process: ProcessOptions,
     /// For the server and its shards.
     pub server: ServerOptions,
     /// For reading and writing on the shared port.
@@ -46,17 +53,17 @@ impl Config {
     /// Reads this process's command line and environment. Otherwise the process has nothing more to do than to end
     /// with the status: help or version were asked for and printed, or a mistake was.
     pub fn from_process() -> Result<Config, ExitCode> {
-        let mut arguments = std::env::args_os();
-        let program = arguments.next().unwrap_or_else(|| "ringgear".into());
-        match read(arguments, std::env::var_os("GEARMAND_PORT")) {
+        let port = std::env::var_os("GEARMAND_PORT");
+        match read(std::env::args_os().skip(1), port, Path::new(words::DEFAULT_FILE)) {
             Ok(Asked::Config(config)) => Ok(*config),
             Ok(Asked::Text(text)) => {
                 // Whoever closed the pipe does not want to read on.
                 let _ = io::stdout().write_all(text.as_bytes());
                 Err(ExitCode::SUCCESS)
             }
+            Ok(Asked::Check) => Err(ExitCode::SUCCESS),
             Err(mistake) => {
-                let _ = writeln!(io::stderr(), "{}: {mistake}", program.display());
+                let _ = writeln!(io::stderr(), "{}: {mistake}", program().display());
                 Err(ExitCode::FAILURE)
             }
         }
@@ -71,6 +78,11 @@ impl Config {
     }
 }
 
+/// What this process was started as: the name that its messages begin with.
+pub fn program() -> OsString {
+    std::env::args_os().next().unwrap_or_else(|| "ringgear".into())
+}
+
 /// What the command line asks for.
 #[derive(Debug)]
 enum Asked {
@@ -78,6 +90,8 @@ enum Asked {
     Config(Box<Config>),
     /// A text: help or version.
     Text(String),
+    /// Nothing but to be looked at, and it is fine.
+    Check,
 }
 
 /// What is wrong with a command line.
@@ -85,6 +99,16 @@ enum Asked {
 enum Mistake {
     /// It cannot be parsed.
     Flags(clap::Error),
+    /// The configuration file cannot be parsed.
+    File(PathBuf, clap::Error),
+    /// The configuration file cannot be read.
+    NoFile(PathBuf, io::Error),
+    /// This option has no meaning in a configuration file.
+    NotInFile(PathBuf, String),
+    /// There is a `=` and nothing behind it.
+    NoValue(String),
+    /// This server does not have what an option is about.
+    Later(String),
     /// The port is neither a number nor a service.
     Port(String),
     /// The name to listen on has no address.
@@ -103,6 +127,19 @@ impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Mistake::Flags(error) => f.write_str(&first_paragraph(&error.to_string())),
+            Mistake::File(path, error) => {
+                write!(f, "{}: {}", path.display(), first_paragraph(&error.to_string()))
+            }
+            Mistake::NoFile(path, error) => {
+                write!(f, "cannot read the configuration file {}: {error}", path.display())
+            }
+            Mistake::NotInFile(path, name) => {
+                write!(f, "{}: --{name} cannot stand in a configuration file", path.display())
+            }
+            Mistake::NoValue(option) => {
+                write!(f, "a value is required behind '{option}' but none was supplied")
+            }
+            Mistake::Later(refusal) => f.write_str(refusal),
             Mistake::Port(port) => {
                 write!(f, "--port {port} is neither a number up to 65535 nor a service in /etc/services")
             }
@@ -126,15 +163,117 @@ fn first_paragraph(message: &str) -> String {
     lines.map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
-/// Reads arguments (without the program's name) and the value of GEARMAND_PORT.
-fn read(arguments: impl Iterator<Item = OsString>, port: Option<OsString>) -> Result<Asked, Mistake> {
-    let arguments = std::iter::once(OsString::from("ringgear")).chain(arguments);
-    match Flags::try_parse_from(arguments) {
-        Ok(flags) if flags.version => Ok(Asked::Text(version())),
-        Ok(flags) => Ok(Asked::Config(Box::new(config(flags, port.as_deref())?))),
-        Err(error) if error.kind() == ErrorKind::DisplayHelp => Ok(Asked::Text(error.to_string())),
-        Err(error) => Err(Mistake::Flags(error)),
+/// Reads arguments (without the program's name), the value of GEARMAND_PORT, and the configuration file: this one, if the
+/// arguments name no other.
+fn read(
+    arguments: impl Iterator<Item = OsString>,
+    port: Option<OsString>,
+    file: &Path,
+) -> Result<Asked, Mistake> {
+    let mut command = Flags::command();
+    command.build();
+    let line = command_line(arguments, &command)?;
+    let mut notices = Vec::new();
+    let given = match parse(&mut command, &line).map_err(Mistake::Flags)? {
+        Parsed::Options(given) => given,
+        Parsed::Help(text) => return Ok(Asked::Text(text)),
+    };
+    let file = file_words(&mut command, &given, file, &mut notices)?;
+    let flags = match parse(&mut command, &[file, line].concat()).map_err(Mistake::Flags)? {
+        Parsed::Options(given) => Flags::from_arg_matches(&given).map_err(Mistake::Flags)?,
+        Parsed::Help(text) => return Ok(Asked::Text(text)),
+    };
+    if let Some(refusal) = flags.later.refusal {
+        return Err(Mistake::Later(refusal));
     }
+    let (check, version_asked) = (flags.process.check_args, flags.version);
+    let config = config(flags, port.as_deref(), notices)?;
+    Ok(match (check, version_asked) {
+        (true, _) => Asked::Check,
+        (false, true) => Asked::Text(version()),
+        (false, false) => Asked::Config(Box::new(config)),
+    })
+}
+
+/// What became of words.
+enum Parsed {
+    Options(ArgMatches),
+    /// Help was asked for.
+    Help(String),
+}
+
+fn parse(command: &mut Command, words: &[OsString]) -> Result<Parsed, clap::Error> {
+    let words = std::iter::once(OsString::from("ringgear")).chain(words.iter().cloned());
+    match command.try_get_matches_from_mut(words) {
+        Ok(given) => Ok(Parsed::Options(given)),
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => Ok(Parsed::Help(error.to_string())),
+        Err(error) => Err(error),
+    }
+}
+
+/// The words of the command line, with `--config-file` for an `@`. A value behind `=` must not be empty, as with gearmand.
+fn command_line(words: impl Iterator<Item = OsString>, command: &Command) -> Result<Vec<OsString>, Mistake> {
+    let mut line = Vec::new();
+    for word in words::read(words, command, false) {
+        match word {
+            Word::Option(item) => {
+                let option = item.words[0].to_string_lossy();
+                if option.starts_with("--") && option.ends_with('=') && option.matches('=').count() == 1 {
+                    return Err(Mistake::NoValue(option.into_owned()));
+                }
+                line.extend(item.words);
+            }
+            Word::Stray(word) => match word.as_bytes().strip_prefix(b"@") {
+                Some(file) if !file.is_empty() => {
+                    let mut option = OsString::from("--config-file=");
+                    option.push(OsStr::from_bytes(file));
+                    line.push(option);
+                }
+                _ => line.push(word),
+            },
+        }
+    }
+    Ok(line)
+}
+
+/// The options of the configuration file that the command line does not have.
+fn file_words(
+    command: &mut Command,
+    given: &ArgMatches,
+    default: &Path,
+    notices: &mut Vec<String>,
+) -> Result<Vec<OsString>, Mistake> {
+    let named = given.get_one::<OsString>("config_file");
+    let path = named.map_or(default, Path::new);
+    let words = match (words::of_file(path), named) {
+        (Ok(words), _) => words,
+        (Err(error), Some(_)) => return Err(Mistake::NoFile(path.to_owned(), error)),
+        (Err(error), None) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        (Err(error), None) => {
+            notices.push(format!("cannot read the configuration file {}: {error}", path.display()));
+            return Ok(Vec::new());
+        }
+    };
+    notices.push(format!("options are read from {}", path.display()));
+    let items: Vec<Item> = words::read(words.into_iter(), command, true)
+        .into_iter()
+        .filter_map(|word| match word {
+            Word::Option(item) => Some(item),
+            // gearmand ignores them, and comments are made of them.
+            Word::Stray(_) => None,
+        })
+        .collect();
+    if let Some(id) = items.iter().filter_map(|item| item.id.as_deref()).find(|id| {
+        // gearmand does not know the one there, and does not read another file for the other.
+        matches!(*id, "check_args" | "config_file")
+    }) {
+        return Err(Mistake::NotInFile(path.to_owned(), id.replace('_', "-")));
+    }
+    let all: Vec<OsString> = items.iter().flat_map(|item| &item.words).cloned().collect();
+    parse(command, &all).map_err(|error| Mistake::File(path.to_owned(), error))?;
+    let on_line = |id: &str| given.value_source(id) == Some(ValueSource::CommandLine);
+    let left = items.into_iter().filter(|item| !item.id.as_deref().is_some_and(on_line));
+    Ok(left.flat_map(|item| item.words).collect())
 }
 
 /// An empty line first, as gearmand does.
@@ -142,21 +281,26 @@ fn version() -> String {
     format!("\nringgear {VERSION} - {}\n", env!("CARGO_PKG_REPOSITORY"))
 }
 
-fn config(flags: Flags, port: Option<&OsStr>) -> Result<Config, Mistake> {
-    let mut notices = Vec::new();
+fn config(flags: Flags, port: Option<&OsStr>, mut notices: Vec<String>) -> Result<Config, Mistake> {
     let handle_prefix = handle_prefix(flags.job_handle_prefix.as_deref(), &mut notices)?;
-    let log = LogOptions { target: target(&flags.log_file), level: flags.verbose };
+    let level = level(flags.verbose, flags.talkative);
+    let log = LogOptions { target: target(flags.log_file.as_deref(), flags.process.daemon), level };
     let port = port_number(&flags.port, port)?;
-    let addresses = machine::addresses(&flags.listen, port)
-        .map_err(|error| Mistake::Listen(flags.listen.clone(), error))?;
+    let addresses = match flags.process.check_args {
+        // Who a name is may change until it is used.
+        true => Vec::new(),
+        false => machine::addresses(&flags.listen, port)
+            .map_err(|error| Mistake::Listen(flags.listen.clone(), error))?,
+    };
     let policy = policy(&flags, handle_prefix, &log)?;
     let shard = shard_options(&flags);
     let store = store(&flags.storing, &mut notices)?;
     let policy = Policy { store: store.is_some(), ..policy };
+    let process = process(&flags.process);
     let frontend = Frontend {
         packet_max: shard.packet_max,
         version: VERSION,
-        verbosity: flags.verbose.name(),
+        verbosity: level.name(),
         pid: std::process::id(),
         handle_prefix: policy.handle_prefix.clone(),
         compat: policy.compat,
@@ -168,8 +312,12 @@ fn config(flags: Flags, port: Option<&OsStr>) -> Result<Config, Mistake> {
         policy,
         shard,
         store,
+        descriptors: match process.descriptors {
+            Some(_) => Descriptors::AsSet,
+            None => Descriptors::Most,
+        },
     };
-    Ok(Config { server, frontend, log, notices })
+    Ok(Config { process, server, frontend, log, notices })
 }
 
 /// GEARMAND_PORT counts where the flag has its default value, given or not, as with gearmand.
@@ -186,11 +334,41 @@ fn port_number(flag: &str, environment: Option<&OsStr>) -> Result<u16, Mistake> 
     number.ok_or_else(|| Mistake::Port(port.to_owned()))
 }
 
-fn target(file: &OsStr) -> Target {
-    match file.as_bytes() {
-        b"stderr" => Target::Stderr,
-        b"none" => Target::Nowhere,
-        _ => Target::File(file.into()),
+/// Standard error is what service managers and terminals show; a daemon has none, so its log is where gearmand's is.
+fn target(file: Option<&OsStr>, daemon: bool) -> Target {
+    match file.map(OsStr::as_bytes) {
+        Some(b"stderr") => Target::Stderr,
+        Some(b"none") => Target::Nowhere,
+        Some(file) => Target::File(OsStr::from_bytes(file).into()),
+        None if daemon => Target::File("/var/log/gearmand.log".into()),
+        None => Target::Stderr,
+    }
+}
+
+/// What is more of `--verbose` and so many `-v`.
+fn level(asked: Level, talkative: u8) -> Level {
+    let counted = match talkative {
+        0 => return asked,
+        1 => Level::Notice,
+        2 => Level::Info,
+        _ => Level::Debug,
+    };
+    asked.max(counted)
+}
+
+fn process(flags: &Processing) -> ProcessOptions {
+    let pid_file = match flags.pid_file.as_deref() {
+        Some(path) if path.is_empty() => None,
+        Some(path) => Some(PidPath { path: path.into(), required: true }),
+        None if flags.daemon => Some(PidPath { path: "/var/gearmand.pid".into(), required: false }),
+        None => None,
+    };
+    ProcessOptions {
+        descriptors: flags.file_descriptors.filter(|&number| number != 0).map(fit),
+        user: flags.user.clone().filter(|name| !name.is_empty()),
+        core_dump: flags.coredump,
+        daemon: flags.daemon,
+        pid_file,
     }
 }
 
@@ -289,7 +467,7 @@ fn shard_options(flags: &Flags) -> ShardOptions {
 /// Which store, if any.
 fn store(flags: &Storing, notices: &mut Vec<String>) -> Result<Option<StoreOptions>, Mistake> {
     let mistake = |what: &str| Mistake::Store(what.to_owned());
-    match (flags.queue_type.as_str(), &flags.data_dir) {
+    match (flags.queue_type.to_ascii_lowercase().as_str(), &flags.data_dir) {
         ("builtin", dir) => {
             misplaced_for_builtin(flags).map_or(Ok(()), |what| Err(mistake(what)))?;
             Ok(dir.as_ref().and_then(|dir| log_store(flags, dir, notices)).map(StoreOptions::Log))

@@ -1,9 +1,12 @@
-//! The program: reads the command line, runs the server, tells the operator why it ended.
-use ringgear::config::Config;
+//! The program: reads the command line, becomes the process that was asked for, runs the server in it, tells the operator
+//! why it ended.
 use ringgear::config::offline::Order;
+use ringgear::config::{Config, program};
 use ringgear::maintenance::{self, MaintenanceError};
-use ringgear::server;
+use ringgear::process::{Entered, Process, ProcessError};
+use ringgear::server::{self, ServerError, Signals};
 use std::ffi::OsString;
+use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
@@ -16,13 +19,63 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(status) => return status,
     };
-    config.start_log();
-    match server::run(config.server, config.frontend) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("ringgear: {error}");
-            ExitCode::from(error.exit_code())
+    match serve(config) {
+        Ok(status) => status,
+        Err(failure) => {
+            eprintln!("{}: {failure}", program().display());
+            failure.status()
         }
+    }
+}
+
+/// Up to the log, which has a thread, there is one thread only: see [`Process::enter`] and [`Signals::hold_back`].
+fn serve(mut config: Config) -> Result<ExitCode, Failure> {
+    let mut process = match Process::enter(&config.process)? {
+        Entered::Server(process) => process,
+        Entered::Parent(status) => return Ok(status),
+    };
+    let signals = Signals::hold_back()?;
+    config.frontend.pid = std::process::id();
+    config.start_log();
+    let server = server::start(config.server, config.frontend, signals)?;
+    process.ready()?;
+    server.serve(&mut |stage| process.tell(stage))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Why there is no server, or no more.
+enum Failure {
+    Process(ProcessError),
+    Server(ServerError),
+}
+
+impl Failure {
+    fn status(&self) -> ExitCode {
+        match self {
+            Failure::Process(_) => ExitCode::FAILURE,
+            Failure::Server(error) => ExitCode::from(error.exit_code()),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Process(error) => error.fmt(f),
+            Failure::Server(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<ProcessError> for Failure {
+    fn from(error: ProcessError) -> Failure {
+        Failure::Process(error)
+    }
+}
+
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Failure {
+        Failure::Server(error)
     }
 }
 

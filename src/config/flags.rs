@@ -1,9 +1,10 @@
 //! The command line as it is written: names, short forms, defaults, help. What the values mean for the parts of the
 //! server is in `config.rs`.
+use super::later::Later;
 use crate::engine::Compat;
 use crate::engine::slot::SHARDS_MAX;
 use crate::logging::Level;
-use clap::Parser;
+use clap::{ArgAction, Parser};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,7 +34,7 @@ pub(super) struct Flags {
 
     /// Connections that may wait to be accepted, for each address and thread. More than gearmand's 32, so that many
     /// workers may reconnect at once; the system cuts it to net.core.somaxconn
-    #[arg(short, long, value_name = "N", default_value_t = 1024, value_parser = number(1..=65535))]
+    #[arg(short, long, value_name = "N", default_value_t = 1024, value_parser = number(0..=i32::MAX.into()))]
     pub(super) backlog: i64,
 
     /// Attempts of a job, lost ones (worker gone, timed out) included, before it fails. With --compat 1.1 and 2.0:
@@ -52,14 +53,19 @@ pub(super) struct Flags {
     #[arg(short, long, value_name = "N", allow_negative_numbers = true, value_parser = number(i64::MIN..=i64::MAX))]
     pub(super) worker_wakeup: Option<i64>,
 
-    /// File to append the log to; `stderr` is standard error, `none` is no log. SIGHUP opens the file again. Not
-    /// gearmand's default, which needs a folder to write to before anything can be seen
-    #[arg(short, long, value_name = "FILE", default_value = "stderr")]
-    pub(super) log_file: OsString,
+    /// File to append the log to; `stderr` is standard error, `none` is no log. SIGHUP opens the file again [default:
+    /// stderr, with --daemon /var/log/gearmand.log]
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) log_file: Option<OsString>,
 
     /// What is logged: FATAL, ALERT, CRITICAL, ERROR, WARNING, NOTICE, INFO or DEBUG, each with those before it
     #[arg(long, value_name = "LEVEL", default_value = "ERROR", value_parser = level)]
     pub(super) verbose: Level,
+
+    /// Log more: -v is --verbose NOTICE, -vv INFO, -vvv DEBUG; with --verbose as well, whatever is more. Old gearmands count
+    /// like this, newer ones refuse it
+    #[arg(short = 'v', action = ArgAction::Count)]
+    pub(super) talkative: u8,
 
     /// What job handles begin with, before a colon and a number; at most 44 bytes [default: H: and the host name]
     #[arg(long, value_name = "PREFIX")]
@@ -103,6 +109,9 @@ pub(super) struct Flags {
     pub(super) settle: i64,
 
     #[command(flatten)]
+    pub(super) process: Processing,
+
+    #[command(flatten)]
     pub(super) storing: Storing,
 
     /// Print the version and exit
@@ -111,6 +120,51 @@ pub(super) struct Flags {
 
     #[command(flatten)]
     pub(super) limits: Limits,
+
+    #[command(flatten)]
+    pub(super) later: Later,
+}
+
+/// What becomes of the process.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Process")]
+pub(super) struct Processing {
+    /// Run in the background: return when the server listens, with status 0, or when it cannot start. Standard input, output
+    /// and error become /dev/null then; the working directory stays
+    #[arg(short, long)]
+    pub(super) daemon: bool,
+
+    /// File to write the process id to, once the server listens; removed at the end. One that is there is replaced [default:
+    /// none, with --daemon /var/gearmand.pid if that can be written]
+    #[arg(short = 'P', long, value_name = "FILE")]
+    pub(super) pid_file: Option<OsString>,
+
+    /// User to become, with that user's group and no others, before anything is opened: log, pid file, store, port. Only root
+    /// can
+    #[arg(short, long, value_name = "NAME")]
+    pub(super) user: Option<String>,
+
+    /// Limit on file descriptors; above the hard limit it needs root. 0: as many as the process may have [default: 0]
+    #[arg(short, long, value_name = "N", value_parser = number(0..=i32::MAX.into()))]
+    pub(super) file_descriptors: Option<i64>,
+
+    /// File with more options, gearmand's format: words, those without a dash are ignored. The command line goes first.
+    /// `@FILE` is the same [default: /etc/gearmand.conf, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub(super) config_file: Option<OsString>,
+
+    /// Read the command line and the configuration file, and end: with status 0 if they are right
+    #[arg(long)]
+    pub(super) check_args: bool,
+
+    /// Taken for gearmand's sake: a crash is always left to the system, which may write a core file. With --user it may only
+    /// with this option
+    #[arg(long)]
+    pub(super) coredump: bool,
+
+    /// Taken for gearmand's sake: tables of jobs grow with the jobs
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = buckets)]
+    pub(super) hashtable_buckets: Option<i64>,
 }
 
 /// Where background jobs are kept.
@@ -222,6 +276,14 @@ fn number(range: std::ops::RangeInclusive<i64>) -> clap::builder::RangedI64Value
 fn level(name: &str) -> Result<Level, String> {
     let names = || Level::ALL.map(Level::name).join(", ");
     Level::from_name(name).ok_or_else(|| format!("must be one of {}", names()))
+}
+
+fn buckets(text: &str) -> Result<i64, String> {
+    match text.parse() {
+        Ok(0) => Err("must be greater than 0".to_owned()),
+        Ok(number) => Ok(number),
+        Err(error) => Err(format!("{error}")),
+    }
 }
 
 fn compat(version: &str) -> Result<Compat, &'static str> {

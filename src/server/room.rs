@@ -1,5 +1,5 @@
 //! What the machine has for a server: cores, descriptors, memory that may be locked. Asked and raised once, at the start.
-use super::ServerError;
+use super::{Descriptors, ServerError};
 use crate::shard::error::ShardError;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::sched_getaffinity;
@@ -18,7 +18,11 @@ pub(super) fn cores() -> Result<Vec<usize>, ServerError> {
 
 /// Raises the limits on descriptors and on locked memory as far as they may be raised, and says if that is too little
 /// to start. (The runtime would say it less clearly, some of it in a panic.)
-pub(super) fn ask_for_room(shards: u16, addresses: usize) -> Result<(), ShardError> {
+pub(super) fn ask_for_room(
+    shards: u16,
+    addresses: usize,
+    descriptors: Descriptors,
+) -> Result<(), ShardError> {
     /// Descriptors of a shard besides its listeners: its ring, its bell, and those of the runtime.
     const PER_SHARD: usize = 8;
     /// Descriptors for everything else, a few connections among it.
@@ -26,8 +30,12 @@ pub(super) fn ask_for_room(shards: u16, addresses: usize) -> Result<(), ShardErr
     /// Bytes that the runtime wants to be able to lock.
     const MEMLOCK: u64 = 512 << 10;
 
-    let descriptors = BESIDES + usize::from(shards) * (PER_SHARD + addresses);
-    if raise(Resource::Nofile) < descriptors as u64 {
+    let needed = BESIDES + usize::from(shards) * (PER_SHARD + addresses);
+    let may_have = match descriptors {
+        Descriptors::Most => raise(Resource::Nofile),
+        Descriptors::AsSet => getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
+    };
+    if may_have < needed as u64 {
         return Err(ShardError::Descriptors);
     }
     if raise(Resource::Memlock) < MEMLOCK {
