@@ -4,6 +4,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod load;
+#[cfg(feature = "sqlite")]
+mod store;
+
 use rustix::process::Signal;
 use std::fs;
 use std::io::Write;
