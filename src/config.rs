@@ -2,37 +2,36 @@
 //! what the flags are called is in `config/flags.rs`, what the machine is asked in `config/machine.rs`.
 mod flags;
 mod later;
+mod line;
 mod machine;
+mod mistake;
 pub mod offline;
+mod process;
 mod words;
 
-use crate::engine::slot::PrefixTooLong;
 use crate::engine::{Compat, HandlePrefix, Policy, Wakeup};
 use crate::frontend::{Frontend, VERSION};
 use crate::log_at;
 use crate::logging::{self, Level, LogOptions, Target};
-use crate::process::{PidPath, ProcessOptions};
+use crate::process::ProcessOptions;
 use crate::server::{Descriptors, ServerOptions};
 use crate::shard::options::{Keepalive, ShardOptions};
 use crate::store::StoreOptions;
 use crate::store::log::{self, Durability};
 #[cfg(feature = "sqlite")]
 use crate::store::sqlite::SqliteOptions;
-use clap::error::ErrorKind;
-use clap::parser::ValueSource;
-use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
-use flags::{DEFAULT_PORT, Flags, Processing, Storing};
+use flags::{DEFAULT_PORT, Flags, Storing};
+use line::read;
+use mistake::Mistake;
 use std::ffi::{OsStr, OsString};
-use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::io::Write;
 use std::num::NonZeroU8;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
-use words::{Item, Word};
 
 /// Everything that an operator decided.
 #[derive(Clone, Debug)]
@@ -94,188 +93,6 @@ enum Asked {
     Check,
 }
 
-/// What is wrong with a command line.
-#[derive(Debug)]
-enum Mistake {
-    /// It cannot be parsed.
-    Flags(clap::Error),
-    /// The configuration file cannot be parsed.
-    File(PathBuf, clap::Error),
-    /// The configuration file cannot be read.
-    NoFile(PathBuf, io::Error),
-    /// This option has no meaning in a configuration file.
-    NotInFile(PathBuf, String),
-    /// There is a `=` and nothing behind it.
-    NoValue(String),
-    /// This server does not have what an option is about.
-    Later(String),
-    /// The port is neither a number nor a service.
-    Port(String),
-    /// The name to listen on has no address.
-    Listen(String, io::Error),
-    /// With this `--compat` such a number of retries means nothing.
-    JobRetries(i64),
-    /// What is wrong with the options of the store.
-    Store(String),
-    /// Handles made of this prefix would be too long.
-    PrefixTooLong(PrefixTooLong),
-    /// Handles made of this prefix could not be written in a line.
-    PrefixNotOneWord,
-}
-
-impl fmt::Display for Mistake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Mistake::Flags(error) => f.write_str(&first_paragraph(&error.to_string())),
-            Mistake::File(path, error) => {
-                write!(f, "{}: {}", path.display(), first_paragraph(&error.to_string()))
-            }
-            Mistake::NoFile(path, error) => {
-                write!(f, "cannot read the configuration file {}: {error}", path.display())
-            }
-            Mistake::NotInFile(path, name) => {
-                write!(f, "{}: --{name} cannot stand in a configuration file", path.display())
-            }
-            Mistake::NoValue(option) => {
-                write!(f, "a value is required behind '{option}' but none was supplied")
-            }
-            Mistake::Later(refusal) => f.write_str(refusal),
-            Mistake::Port(port) => {
-                write!(f, "--port {port} is neither a number up to 65535 nor a service in /etc/services")
-            }
-            Mistake::Listen(host, error) => write!(f, "--listen {host} has no address: {error}"),
-            Mistake::JobRetries(number) => {
-                write!(f, "--job-retries {number} is not within -1 to 255, as --compat 2.1 and later want it")
-            }
-            Mistake::Store(what) => f.write_str(what),
-            Mistake::PrefixTooLong(error) => write!(f, "--job-handle-prefix: {error}"),
-            Mistake::PrefixNotOneWord => {
-                f.write_str("--job-handle-prefix: blanks and control characters cannot stand in a job handle")
-            }
-        }
-    }
-}
-
-/// clap's message without its usage and hints, as gearmand prints one line.
-fn first_paragraph(message: &str) -> String {
-    let message = message.strip_prefix("error: ").unwrap_or(message);
-    let lines = message.lines().take_while(|line| !line.is_empty());
-    lines.map(str::trim).collect::<Vec<_>>().join(" ")
-}
-
-/// Reads arguments (without the program's name), the value of GEARMAND_PORT, and the configuration file: this one, if the
-/// arguments name no other.
-fn read(
-    arguments: impl Iterator<Item = OsString>,
-    port: Option<OsString>,
-    file: &Path,
-) -> Result<Asked, Mistake> {
-    let mut command = Flags::command();
-    command.build();
-    let line = command_line(arguments, &command)?;
-    let mut notices = Vec::new();
-    let given = match parse(&mut command, &line).map_err(Mistake::Flags)? {
-        Parsed::Options(given) => given,
-        Parsed::Help(text) => return Ok(Asked::Text(text)),
-    };
-    let file = file_words(&mut command, &given, file, &mut notices)?;
-    let flags = match parse(&mut command, &[file, line].concat()).map_err(Mistake::Flags)? {
-        Parsed::Options(given) => Flags::from_arg_matches(&given).map_err(Mistake::Flags)?,
-        Parsed::Help(text) => return Ok(Asked::Text(text)),
-    };
-    if let Some(refusal) = flags.later.refusal {
-        return Err(Mistake::Later(refusal));
-    }
-    let (check, version_asked) = (flags.process.check_args, flags.version);
-    let config = config(flags, port.as_deref(), notices)?;
-    Ok(match (check, version_asked) {
-        (true, _) => Asked::Check,
-        (false, true) => Asked::Text(version()),
-        (false, false) => Asked::Config(Box::new(config)),
-    })
-}
-
-/// What became of words.
-enum Parsed {
-    Options(ArgMatches),
-    /// Help was asked for.
-    Help(String),
-}
-
-fn parse(command: &mut Command, words: &[OsString]) -> Result<Parsed, clap::Error> {
-    let words = std::iter::once(OsString::from("ringgear")).chain(words.iter().cloned());
-    match command.try_get_matches_from_mut(words) {
-        Ok(given) => Ok(Parsed::Options(given)),
-        Err(error) if error.kind() == ErrorKind::DisplayHelp => Ok(Parsed::Help(error.to_string())),
-        Err(error) => Err(error),
-    }
-}
-
-/// The words of the command line, with `--config-file` for an `@`. A value behind `=` must not be empty, as with gearmand.
-fn command_line(words: impl Iterator<Item = OsString>, command: &Command) -> Result<Vec<OsString>, Mistake> {
-    let mut line = Vec::new();
-    for word in words::read(words, command, false) {
-        match word {
-            Word::Option(item) => {
-                let option = item.words[0].to_string_lossy();
-                if option.starts_with("--") && option.ends_with('=') && option.matches('=').count() == 1 {
-                    return Err(Mistake::NoValue(option.into_owned()));
-                }
-                line.extend(item.words);
-            }
-            Word::Stray(word) => match word.as_bytes().strip_prefix(b"@") {
-                Some(file) if !file.is_empty() => {
-                    let mut option = OsString::from("--config-file=");
-                    option.push(OsStr::from_bytes(file));
-                    line.push(option);
-                }
-                _ => line.push(word),
-            },
-        }
-    }
-    Ok(line)
-}
-
-/// The options of the configuration file that the command line does not have.
-fn file_words(
-    command: &mut Command,
-    given: &ArgMatches,
-    default: &Path,
-    notices: &mut Vec<String>,
-) -> Result<Vec<OsString>, Mistake> {
-    let named = given.get_one::<OsString>("config_file");
-    let path = named.map_or(default, Path::new);
-    let words = match (words::of_file(path), named) {
-        (Ok(words), _) => words,
-        (Err(error), Some(_)) => return Err(Mistake::NoFile(path.to_owned(), error)),
-        (Err(error), None) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        (Err(error), None) => {
-            notices.push(format!("cannot read the configuration file {}: {error}", path.display()));
-            return Ok(Vec::new());
-        }
-    };
-    notices.push(format!("options are read from {}", path.display()));
-    let items: Vec<Item> = words::read(words.into_iter(), command, true)
-        .into_iter()
-        .filter_map(|word| match word {
-            Word::Option(item) => Some(item),
-            // gearmand ignores them, and comments are made of them.
-            Word::Stray(_) => None,
-        })
-        .collect();
-    if let Some(id) = items.iter().filter_map(|item| item.id.as_deref()).find(|id| {
-        // gearmand does not know the one there, and does not read another file for the other.
-        matches!(*id, "check_args" | "config_file")
-    }) {
-        return Err(Mistake::NotInFile(path.to_owned(), id.replace('_', "-")));
-    }
-    let all: Vec<OsString> = items.iter().flat_map(|item| &item.words).cloned().collect();
-    parse(command, &all).map_err(|error| Mistake::File(path.to_owned(), error))?;
-    let on_line = |id: &str| given.value_source(id) == Some(ValueSource::CommandLine);
-    let left = items.into_iter().filter(|item| !item.id.as_deref().is_some_and(on_line));
-    Ok(left.flat_map(|item| item.words).collect())
-}
-
 /// An empty line first, as gearmand does.
 fn version() -> String {
     format!("\nringgear {VERSION} - {}\n", env!("CARGO_PKG_REPOSITORY"))
@@ -296,7 +113,7 @@ fn config(flags: Flags, port: Option<&OsStr>, mut notices: Vec<String>) -> Resul
     let shard = shard_options(&flags);
     let store = store(&flags.storing, &mut notices)?;
     let policy = Policy { store: store.is_some(), ..policy };
-    let process = process(&flags.process);
+    let process = process::options(&flags.process);
     let frontend = Frontend {
         packet_max: shard.packet_max,
         version: VERSION,
@@ -354,22 +171,6 @@ fn level(asked: Level, talkative: u8) -> Level {
         _ => Level::Debug,
     };
     asked.max(counted)
-}
-
-fn process(flags: &Processing) -> ProcessOptions {
-    let pid_file = match flags.pid_file.as_deref() {
-        Some(path) if path.is_empty() => None,
-        Some(path) => Some(PidPath { path: path.into(), required: true }),
-        None if flags.daemon => Some(PidPath { path: "/var/gearmand.pid".into(), required: false }),
-        None => None,
-    };
-    ProcessOptions {
-        descriptors: flags.file_descriptors.filter(|&number| number != 0).map(fit),
-        user: flags.user.clone().filter(|name| !name.is_empty()),
-        core_dump: flags.coredump,
-        daemon: flags.daemon,
-        pid_file,
-    }
 }
 
 /// A prefix that was asked for is used or refused. The host's name is cut where it is too long: two hosts whose names

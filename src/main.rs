@@ -7,9 +7,10 @@ use ringgear::process::{Entered, Process, ProcessError};
 use ringgear::server::{self, ServerError, Signals};
 use std::ffi::OsString;
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
+/// Nobody may read what is printed; that changes nothing.
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().is_some_and(|first| first == "store") {
@@ -22,7 +23,7 @@ fn main() -> ExitCode {
     match serve(config) {
         Ok(status) => status,
         Err(failure) => {
-            eprintln!("{}: {failure}", program().display());
+            let _ = writeln!(io::stderr(), "{}: {failure}", program().display());
             failure.status()
         }
     }
@@ -86,18 +87,18 @@ fn look_after(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let order = match Order::read(arguments) {
         Ok(order) => order,
         Err((text, true)) => {
-            print!("{text}");
+            let _ = io::stdout().write_all(text.as_bytes());
             return ExitCode::SUCCESS;
         }
         Err((text, false)) => {
-            eprint!("{text}");
+            let _ = io::stderr().write_all(text.as_bytes());
             return ExitCode::FAILURE;
         }
     };
     match maintenance::run(order, &mut io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("ringgear store: {error}");
+            let _ = writeln!(io::stderr(), "ringgear store: {error}");
             if matches!(error, MaintenanceError::Damaged) {
                 ExitCode::FAILURE
             } else {

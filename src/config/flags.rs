@@ -1,6 +1,7 @@
 //! The command line as it is written: names, short forms, defaults, help. What the values mean for the parts of the
 //! server is in `config.rs`.
 use super::later::Later;
+use super::process::Processing;
 use crate::engine::Compat;
 use crate::engine::slot::SHARDS_MAX;
 use crate::logging::Level;
@@ -125,48 +126,6 @@ pub(super) struct Flags {
     pub(super) later: Later,
 }
 
-/// What becomes of the process.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Process")]
-pub(super) struct Processing {
-    /// Run in the background: return when the server listens, with status 0, or when it cannot start. Standard input, output
-    /// and error become /dev/null then; the working directory stays
-    #[arg(short, long)]
-    pub(super) daemon: bool,
-
-    /// File to write the process id to, once the server listens; removed at the end. One that is there is replaced [default:
-    /// none, with --daemon /var/gearmand.pid if that can be written]
-    #[arg(short = 'P', long, value_name = "FILE")]
-    pub(super) pid_file: Option<OsString>,
-
-    /// User to become, with that user's group and no others, before anything is opened: log, pid file, store, port. Only root
-    /// can
-    #[arg(short, long, value_name = "NAME")]
-    pub(super) user: Option<String>,
-
-    /// Limit on file descriptors; above the hard limit it needs root. 0: as many as the process may have [default: 0]
-    #[arg(short, long, value_name = "N", value_parser = number(0..=i32::MAX.into()))]
-    pub(super) file_descriptors: Option<i64>,
-
-    /// File with more options, gearmand's format: words, those without a dash are ignored. The command line goes first.
-    /// `@FILE` is the same [default: /etc/gearmand.conf, if it is there]
-    #[arg(long, value_name = "FILE")]
-    pub(super) config_file: Option<OsString>,
-
-    /// Read the command line and the configuration file, and end: with status 0 if they are right
-    #[arg(long)]
-    pub(super) check_args: bool,
-
-    /// Taken for gearmand's sake: a crash is always left to the system, which may write a core file. With --user it may only
-    /// with this option
-    #[arg(long)]
-    pub(super) coredump: bool,
-
-    /// Taken for gearmand's sake: tables of jobs grow with the jobs
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = buckets)]
-    pub(super) hashtable_buckets: Option<i64>,
-}
-
 /// Where background jobs are kept.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Store")]
@@ -269,21 +228,13 @@ impl Probe {
 }
 
 /// Flags are read as wide numbers, so that one too large is told its range.
-fn number(range: std::ops::RangeInclusive<i64>) -> clap::builder::RangedI64ValueParser<i64> {
+pub(super) fn number(range: std::ops::RangeInclusive<i64>) -> clap::builder::RangedI64ValueParser<i64> {
     clap::value_parser!(i64).range(range)
 }
 
 fn level(name: &str) -> Result<Level, String> {
     let names = || Level::ALL.map(Level::name).join(", ");
     Level::from_name(name).ok_or_else(|| format!("must be one of {}", names()))
-}
-
-fn buckets(text: &str) -> Result<i64, String> {
-    match text.parse() {
-        Ok(0) => Err("must be greater than 0".to_owned()),
-        Ok(number) => Ok(number),
-        Err(error) => Err(format!("{error}")),
-    }
 }
 
 fn compat(version: &str) -> Result<Compat, &'static str> {

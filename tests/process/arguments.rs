@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 /// Lines, words separated by blanks; `''` is an empty word.
 const SAME: &[&str] = &[
+    // As Debian starts it.
+    "--pid-file=/run/gearman/gearmand.pid --listen=localhost --daemon --log-file=/var/log/gearman-job-server/gearmand.log",
     "",
     "-b 5 -d -f 100 -j 3 -l log -L localhost -P pid -p 4730 -R -q builtin -t 4 -u nobody -w 1",
     "--backlog=5 --daemon --file-descriptors=100 --job-retries=3 --log-file=log --listen=localhost",

@@ -97,15 +97,15 @@ fn a_start_that_fails_leaves_the_pid_file_alone() {
     echo(&mut server.connect(), b"undisturbed");
 }
 
-/// As people start gearmand: its name, its files, an old option. The files are in a `/var` of the test's own.
+/// As people start gearmand: its name, its files, an old option. `/etc` and `/var` are the test's own.
 #[test]
 fn under_the_name_of_gearmand() {
     assert_root();
     let folder = Scratch::new();
     let gearmand = folder.path("gearmand");
     symlink(PROGRAM, &gearmand).unwrap();
-    let script =
-        "mount -t tmpfs tmpfs /var && mkdir /var/log && exec \"$0\" -d -v -L 127.0.0.1 -p \"$1\" -t 1";
+    let script = "mount -t tmpfs tmpfs /var && mkdir /var/log && mount -t tmpfs tmpfs /etc && \
+                  echo --threads=1 >/etc/gearmand.conf && exec \"$0\" -d -v -L 127.0.0.1 -p \"$1\"";
     let daemon = Daemon::start_by(|address| {
         let port = address.port().to_string();
         run(Command::new("unshare").args(["--mount", "sh", "-c", script, &gearmand, &port]))
@@ -113,7 +113,9 @@ fn under_the_name_of_gearmand() {
     let var = daemon.proc("root").join("var");
     assert_eq!(fs::read_to_string(var.join("gearmand.pid")).unwrap(), format!("{}\n", daemon.pid));
     wait_until("the log tells of the start", || {
-        fs::read_to_string(var.join("log/gearmand.log")).is_ok_and(|log| log.contains("listening on"))
+        fs::read_to_string(var.join("log/gearmand.log")).is_ok_and(|log| {
+            log.contains("options are read from /etc/gearmand.conf") && log.contains("listening on")
+        })
     });
 
     let output = run(Command::new(&gearmand).arg("--bogus"));
