@@ -7,6 +7,7 @@ mod machine;
 mod mistake;
 pub mod offline;
 mod process;
+mod store;
 mod words;
 
 use crate::engine::{Compat, HandlePrefix, Policy, Wakeup};
@@ -16,11 +17,7 @@ use crate::logging::{self, Level, LogOptions, Target};
 use crate::process::ProcessOptions;
 use crate::server::{Descriptors, ServerOptions};
 use crate::shard::options::{Keepalive, ShardOptions};
-use crate::store::StoreOptions;
-use crate::store::log::{self, Durability};
-#[cfg(feature = "sqlite")]
-use crate::store::sqlite::SqliteOptions;
-use flags::{DEFAULT_PORT, Flags, Storing};
+use flags::{DEFAULT_PORT, Flags};
 use line::read;
 use mistake::Mistake;
 use std::ffi::{OsStr, OsString};
@@ -111,7 +108,7 @@ fn config(flags: Flags, port: Option<&OsStr>, mut notices: Vec<String>) -> Resul
     };
     let policy = policy(&flags, handle_prefix, &log)?;
     let shard = shard_options(&flags);
-    let store = store(&flags.storing, &mut notices)?;
+    let store = store::options(&flags.storing, &mut notices)?;
     let policy = Policy { store: store.is_some(), ..policy };
     let process = process::options(&flags.process);
     let frontend = Frontend {
@@ -263,87 +260,6 @@ fn shard_options(flags: &Flags) -> ShardOptions {
         store_bytes_max: fit(flags.storing.max_storing_bytes),
         ..unset
     }
-}
-
-/// Which store, if any.
-fn store(flags: &Storing, notices: &mut Vec<String>) -> Result<Option<StoreOptions>, Mistake> {
-    let mistake = |what: &str| Mistake::Store(what.to_owned());
-    match (flags.queue_type.to_ascii_lowercase().as_str(), &flags.data_dir) {
-        ("builtin", dir) => {
-            misplaced_for_builtin(flags).map_or(Ok(()), |what| Err(mistake(what)))?;
-            Ok(dir.as_ref().and_then(|dir| log_store(flags, dir, notices)).map(StoreOptions::Log))
-        }
-        (_, Some(_)) => Err(mistake("--data-dir and -q each name a store: there can be one")),
-        #[cfg(feature = "sqlite")]
-        ("libsqlite3", None) => {
-            misplaced_for_database(flags).map_or(Ok(()), |what| Err(mistake(what)))?;
-            let Some(file) = &flags.libsqlite3_db else {
-                return Err(mistake("-q libsqlite3 needs --libsqlite3-db FILE"));
-            };
-            let mut options = SqliteOptions::of(file);
-            if let Some(table) = &flags.libsqlite3_table {
-                options.table.clone_from(table);
-            }
-            options.on_shutdown_only = flags.store_queue_on_shutdown;
-            Ok(Some(StoreOptions::Sqlite(options)))
-        }
-        (other, None) => Err(Mistake::Store(format!(
-            "-q {other} is no store that this server has: builtin (with --data-dir for a log) and libsqlite3 are"
-        ))),
-    }
-}
-
-/// What would be ignored without a database, or without a store: whoever gave it believes that jobs are kept.
-fn misplaced_for_builtin(flags: &Storing) -> Option<&'static str> {
-    let no_log = flags.data_dir.is_none();
-    match flags.durability.as_deref() {
-        _ if flags.libsqlite3_db.is_some() => {
-            Some("--libsqlite3-db names a database that nothing uses: add -q libsqlite3")
-        }
-        _ if flags.libsqlite3_table.is_some() => Some(
-            "--libsqlite3-table names a table that nothing uses: add -q libsqlite3 and --libsqlite3-db FILE",
-        ),
-        _ if flags.store_queue_on_shutdown => {
-            Some("--store-queue-on-shutdown needs a database: add -q libsqlite3 and --libsqlite3-db FILE")
-        }
-        _ if no_log && flags.max_log_bytes > 0 => {
-            Some("--max-log-bytes limits a log that is not kept: add --data-dir DIR")
-        }
-        Some("synced") if no_log => {
-            Some("--durability synced needs a place to keep background jobs in: add --data-dir DIR")
-        }
-        Some("written") if no_log => {
-            Some("--durability written needs a place to keep background jobs in: add --data-dir DIR")
-        }
-        _ => None,
-    }
-}
-
-/// What would be ignored with a database.
-#[cfg(feature = "sqlite")]
-fn misplaced_for_database(flags: &Storing) -> Option<&'static str> {
-    match flags.durability.as_deref() {
-        Some("written") => Some("--durability written is for --data-dir: -q libsqlite3 always syncs"),
-        Some("memory") => {
-            Some("--durability memory is for --data-dir: with -q libsqlite3 it is --store-queue-on-shutdown")
-        }
-        _ if flags.max_log_bytes > 0 => Some("--max-log-bytes is for --data-dir: -q libsqlite3 keeps no log"),
-        _ => None,
-    }
-}
-
-/// The log, unless nothing is to be promised.
-fn log_store(flags: &Storing, dir: &Path, notices: &mut Vec<String>) -> Option<log::LogOptions> {
-    let durability = match flags.durability.as_deref() {
-        None | Some("synced") => Durability::Synced,
-        Some("written") => Durability::Written,
-        _ => {
-            notices.push("--durability memory: background jobs are not kept in --data-dir".to_owned());
-            return None;
-        }
-    };
-    let max_bytes = fit(flags.max_log_bytes);
-    Some(log::LogOptions { durability, max_bytes, ..log::LogOptions::new(dir) })
 }
 
 /// A number that its flag's range lets fit.

@@ -2,12 +2,12 @@
 //! server is in `config.rs`.
 use super::later::Later;
 use super::process::Processing;
+use super::store::Storing;
 use crate::engine::Compat;
 use crate::engine::slot::SHARDS_MAX;
 use crate::logging::Level;
 use clap::{ArgAction, Parser};
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// The flags. Names and short forms are gearmand's where gearmand has them. (clap's own `-V` would print another line.)
@@ -124,50 +124,6 @@ pub(super) struct Flags {
 
     #[command(flatten)]
     pub(super) later: Later,
-}
-
-/// Where background jobs are kept.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Store")]
-pub(super) struct Storing {
-    /// Keep background jobs in a log in this directory, which is made if it is not there
-    #[arg(long, value_name = "DIR")]
-    pub(super) data_dir: Option<PathBuf>,
-
-    /// What JOB_CREATED of a background job promises: `synced`, it is on stable storage; `written`, the operating system
-    /// has it, and syncs within a second; `memory`, nothing. A database is always synced [default: synced]
-    #[arg(long, value_name = "LEVEL", value_parser = ["synced", "written", "memory"])]
-    pub(super) durability: Option<String>,
-
-    /// Bytes that the log may take; with more, background jobs are refused until some end. 0: no limit
-    #[arg(long, value_name = "BYTES", default_value_t = 0, value_parser = number(0..=i64::MAX))]
-    pub(super) max_log_bytes: i64,
-
-    /// gearmand's name of the store: builtin (none, or the log with --data-dir) or libsqlite3
-    #[arg(short = 'q', long, value_name = "NAME", default_value = "builtin")]
-    pub(super) queue_type: String,
-
-    /// The database of `-q libsqlite3`
-    #[arg(long, value_name = "FILE")]
-    pub(super) libsqlite3_db: Option<PathBuf>,
-
-    /// The table in it [default: gearman_queue]
-    #[arg(long, value_name = "NAME")]
-    pub(super) libsqlite3_table: Option<String>,
-
-    /// With `-q libsqlite3`: keep jobs in memory, and write them to the database when the server is stopped. A crash loses
-    /// them
-    #[arg(long)]
-    pub(super) store_queue_on_shutdown: bool,
-
-    /// Background jobs out of attempts that are kept to be looked at (`show dead jobs`) and put back (`retry job`);
-    /// with more, the oldest is dropped
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = number(0..=u32::MAX.into()))]
-    pub(super) dead_jobs: i64,
-
-    /// Bytes of one thread that may wait for the store. With more it reads no sockets for a while
-    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, value_parser = number(1..=i64::MAX))]
-    pub(super) max_storing_bytes: i64,
 }
 
 /// What bounds memory. None of these is gearmand's.

@@ -22,6 +22,14 @@ fn fill(file: &str) {
     connection.execute_batch(&format!("{table}; BEGIN; {rows}; COMMIT")).unwrap();
 }
 
+/// A server that has this database, and whose start is over; jobs may not all be read.
+fn start(file: &str) -> Server {
+    let server =
+        Server::start(&["-t", "2", "-q", "libsqlite3", "--libsqlite3-db", file, "--verbose", "NOTICE"]);
+    wait_until("the start is over", || server.log().contains("listening on"));
+    server
+}
+
 #[test]
 fn a_server_ends_while_it_reads_stored_jobs() {
     /// It may have read all of them before the signal comes.
@@ -31,8 +39,7 @@ fn a_server_ends_while_it_reads_stored_jobs() {
     fill(&file);
     for signal in [Signal::TERM, Signal::INT] {
         let caught = (0..ATTEMPTS).any(|_| {
-            let options = ["-t", "2", "-q", "libsqlite3", "--libsqlite3-db", &file, "--verbose", "NOTICE"];
-            let mut server = Server::start(&options);
+            let mut server = start(&file);
             // Its request waits until all jobs are read.
             let mut client = server.connect();
             client.write_all(&request(SUBMIT_JOB, b"f\0\0payload")).unwrap();
@@ -53,7 +60,7 @@ fn a_draining_server_knows_the_jobs_that_it_has_not_read_yet() {
     let folder = Scratch::new();
     let file = folder.path("queue.db");
     fill(&file);
-    let mut server = Server::start(&["-t", "2", "-q", "libsqlite3", "--libsqlite3-db", &file]);
+    let mut server = start(&file);
     let mut client = server.connect();
     echo(&mut client, b"let in");
     server.signal(Signal::USR1);
