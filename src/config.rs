@@ -10,7 +10,7 @@ use crate::frontend::{Frontend, VERSION};
 use crate::log_at;
 use crate::logging::{self, Level, LogOptions, Target};
 use crate::server::ServerOptions;
-use crate::shard::options::{Keepalive, ShardOptions};
+use crate::shard::options::{Endpoint, Keepalive, ShardOptions};
 use crate::store::StoreOptions;
 use crate::store::log::{self, Durability};
 #[cfg(feature = "sqlite")]
@@ -25,7 +25,7 @@ use std::io;
 use std::io::Write;
 use std::num::NonZeroU8;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -49,7 +49,14 @@ impl Config {
         let mut arguments = std::env::args_os();
         let program = arguments.next().unwrap_or_else(|| "ringgear".into());
         match read(arguments, std::env::var_os("GEARMAND_PORT")) {
-            Ok(Asked::Config(config)) => Ok(*config),
+            Ok(Asked::Config(mut config)) => {
+                if let Some(name) = &mut config.log.syslog
+                    && let Some(file) = Path::new(&program).file_name()
+                {
+                    *name = file.to_string_lossy().into_owned();
+                }
+                Ok(*config)
+            }
             Ok(Asked::Text(text)) => {
                 // Whoever closed the pipe does not want to read on.
                 let _ = io::stdout().write_all(text.as_bytes());
@@ -64,7 +71,7 @@ impl Config {
 
     /// Starts the log and writes the notices to it.
     pub fn start_log(&self) {
-        logging::init(&self.log);
+        logging::start(&self.log);
         for notice in &self.notices {
             log_at!(Level::Notice, "{notice}");
         }
@@ -89,6 +96,8 @@ enum Mistake {
     Port(String),
     /// The name to listen on has no address.
     Listen(String, io::Error),
+    /// There cannot be a unix socket of this name.
+    UnixPath(String),
     /// With this `--compat` such a number of retries means nothing.
     JobRetries(i64),
     /// What is wrong with the options of the store.
@@ -107,6 +116,11 @@ impl fmt::Display for Mistake {
                 write!(f, "--port {port} is neither a number up to 65535 nor a service in /etc/services")
             }
             Mistake::Listen(host, error) => write!(f, "--listen {host} has no address: {error}"),
+            Mistake::UnixPath(path) => write!(
+                f,
+                "--listen unix:{path}: the path of a unix socket has 1 to {} bytes, none of them 0",
+                machine::UNIX_PATH_MAX
+            ),
             Mistake::JobRetries(number) => {
                 write!(f, "--job-retries {number} is not within -1 to 255, as --compat 2.1 and later want it")
             }
@@ -145,10 +159,15 @@ fn version() -> String {
 fn config(flags: Flags, port: Option<&OsStr>) -> Result<Config, Mistake> {
     let mut notices = Vec::new();
     let handle_prefix = handle_prefix(flags.job_handle_prefix.as_deref(), &mut notices)?;
-    let log = LogOptions { target: target(&flags.log_file), level: flags.verbose };
+    let log = LogOptions {
+        target: target(&flags.log_file),
+        syslog: flags.syslog.then(|| "ringgear".to_owned()),
+        level: flags.verbose,
+        queue_bytes: fit(flags.limits.max_log_queue),
+        repeats: fit(flags.limits.max_log_repeats),
+    };
     let port = port_number(&flags.port, port)?;
-    let addresses = machine::addresses(&flags.listen, port)
-        .map_err(|error| Mistake::Listen(flags.listen.clone(), error))?;
+    let endpoints = endpoints(&flags, port)?;
     let policy = policy(&flags, handle_prefix, &log)?;
     let shard = shard_options(&flags);
     let store = store(&flags.storing, &mut notices)?;
@@ -162,7 +181,7 @@ fn config(flags: Flags, port: Option<&OsStr>) -> Result<Config, Mistake> {
         compat: policy.compat,
     };
     let server = ServerOptions {
-        addresses,
+        endpoints,
         backlog: fit(flags.backlog),
         threads: fit(flags.threads),
         policy,
@@ -184,6 +203,31 @@ fn port_number(flag: &str, environment: Option<&OsStr>) -> Result<u16, Mistake> 
         false => machine::service(port),
     };
     number.ok_or_else(|| Mistake::Port(port.to_owned()))
+}
+
+/// Where to listen: everything that was named, once.
+fn endpoints(flags: &Flags, port: u16) -> Result<Vec<Endpoint>, Mistake> {
+    let everywhere = [OsString::new()];
+    let asked = if flags.listen.is_empty() { &everywhere[..] } else { &flags.listen };
+    let (mut addresses, mut paths) = (Vec::new(), Vec::new());
+    for name in asked {
+        if let Some(path) = name.as_bytes().strip_prefix(b"unix:") {
+            if path.is_empty() || path.len() > machine::UNIX_PATH_MAX || path.contains(&0) {
+                return Err(Mistake::UnixPath(String::from_utf8_lossy(path).into_owned()));
+            }
+            let path = PathBuf::from(OsStr::from_bytes(path));
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
+            continue;
+        }
+        let name = name.to_string_lossy();
+        let found = machine::addresses(&name, port);
+        addresses.extend(found.map_err(|error| Mistake::Listen(name.into_owned(), error))?);
+    }
+    let tcp = machine::distinct(addresses).into_iter().map(Endpoint::Tcp);
+    let unix = paths.into_iter().map(|path| Endpoint::Unix { path, mode: flags.unix_mode });
+    Ok(tcp.chain(unix).collect())
 }
 
 fn target(file: &OsStr) -> Target {
@@ -229,7 +273,7 @@ fn policy(flags: &Flags, handle_prefix: HandlePrefix, log: &LogOptions) -> Resul
     };
     policy.exceptions = flags.exceptions;
     policy.hash_seed = RandomState::new().hash_one(std::process::id());
-    policy.note_accepted = log.target != Target::Nowhere && log.level >= Level::Notice;
+    policy.note_accepted = log.writes(Level::Notice);
     policy.requests_in_flight = fit(limits.max_requests_in_flight);
     policy.outbox_bytes = fit(limits.max_outbox_bytes);
     policy.functions = fit(limits.max_functions);

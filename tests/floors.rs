@@ -46,6 +46,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("mimalloc", &["src/memory"]),
     ("clap", &["src/config"]),
     ("jiff", &["src/logging"]),
+    ("tracing", &["src/logging"]),
     ("rusqlite", &["src/store/sqlite"]),
 ];
 

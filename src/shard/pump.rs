@@ -126,7 +126,7 @@ impl Pump {
     #[cold]
     fn give_up_slow(&mut self, table: &mut Table, session: SessionId) {
         let Some((connection, _)) = table.of(session) else { return };
-        let peer = listen::peer(connection.socket());
+        let peer = listen::caller(connection.socket());
         let peer = peer.map_or_else(|| "a peer that is gone".to_owned(), |peer| peer.to_string());
         let unsent = connection.outlet.unsent();
         crate::log_at!(

@@ -6,11 +6,13 @@
 #![allow(unsafe_code)]
 
 mod buffers;
+mod debt;
 mod values;
 
 use crate::engine::Instant;
 pub(crate) use buffers::Buffer;
 use buffers::Buffers;
+pub(crate) use debt::debt;
 use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue, types};
 use rustix::io::Errno;
 use std::collections::VecDeque;
