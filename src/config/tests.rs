@@ -159,19 +159,28 @@ fn prefixes_of_handles() {
 
 #[test]
 fn listening_in_several_places() {
-    let line = ["-L", "127.0.0.1", "--listen=unix:/tmp/x", "-L::1", "-L", "unix:/tmp/x", "-p", "7", "-L", "127.0.0.1"];
+    let line = [
+        "-L",
+        "127.0.0.1",
+        "--listen=unix:/tmp/x",
+        "-L::1",
+        "-L",
+        "unix:/tmp/x",
+        "-p",
+        "7",
+        "-L",
+        "127.0.0.1",
+    ];
     let endpoints = config_of(&line).server.endpoints;
     let texts: Vec<String> = endpoints.iter().map(Endpoint::to_string).collect();
     assert_eq!(texts, ["127.0.0.1:7", "[::1]:7", "unix:/tmp/x"]);
     assert_eq!(endpoints[2], Endpoint::Unix { path: "/tmp/x".into(), mode: 0o666 });
     let private = config_of(&["-L", "unix:relative", "--unix-mode", "660"]).server.endpoints;
     assert_eq!(private, [Endpoint::Unix { path: "relative".into(), mode: 0o660 }]);
-    refused(
-        &["-L", "unix:"],
-        "--listen unix:: the path of a unix socket has 1 to 107 bytes, none of them 0",
-    );
+    refused(&["-L", "unix:"], "--listen unix:: the path of a unix socket has 1 to 107 bytes, none of them 0");
     let long = "x".repeat(108);
-    let message = format!("--listen unix:{long}: the path of a unix socket has 1 to 107 bytes, none of them 0");
+    let message =
+        format!("--listen unix:{long}: the path of a unix socket has 1 to 107 bytes, none of them 0");
     refused(&["-L", &format!("unix:{long}")], &message);
     refused(
         &["--unix-mode", "8"],

@@ -148,10 +148,12 @@ impl Queue {
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
             let level = Level::Error;
-            let message = format!("{dropped} lines of the log were dropped: they came faster than they could be written (--max-log-queue)");
+            let message = format!(
+                "{dropped} lines of the log were dropped: they came faster than they could be written (--max-log-queue)"
+            );
             let (time, file, line) = (&Zoned::now(), file!(), line!());
-            let text =
-                Line { level, time, microseconds: false, shard: None, message: &message, file, line }.to_string();
+            let text = Line { level, time, microseconds: false, shard: None, message: &message, file, line }
+                .to_string();
             sinks.tell_syslog(level, &text);
             piece.push_str(&text);
         }

@@ -43,12 +43,7 @@ impl Door {
     /// Begins to accept.
     pub(crate) fn open(sockets: Vec<OwnedFd>, ring: &mut Ring) -> Door {
         let listeners = sockets.into_iter().map(|socket| Listener { socket: Some(socket), armed: false });
-        let mut door = Door {
-            listeners: listeners.collect(),
-            open: true,
-            retry: None,
-            exhausted: false,
-        };
+        let mut door = Door { listeners: listeners.collect(), open: true, retry: None, exhausted: false };
         door.arm(ring);
         door
     }
@@ -131,10 +126,7 @@ impl Door {
 
     /// Notes that a connection was refused because there are so many.
     pub(crate) fn refused(&self, most: usize) {
-        crate::log_at!(
-            Level::Warning,
-            "refused a connection: there are {most} already (--max-connections)"
-        );
+        crate::log_at!(Level::Warning, "refused a connection: there are {most} already (--max-connections)");
     }
 
     /// Notes that a connection has closed, which frees a descriptor.
