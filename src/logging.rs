@@ -11,8 +11,9 @@ mod subscriber;
 mod syslog;
 mod writer;
 
-use crate::engine::{HandlePrefix, Note};
+use crate::engine::{Compat, HandlePrefix, Note};
 use crate::log_at;
+use crate::protocol::Refusal;
 use line::Visible;
 pub use repeats::Repeats;
 use sink::Sinks;
@@ -200,12 +201,11 @@ pub fn enabled(level: Level) -> bool {
 /// then. Warnings and worse are withheld where the same place has said many lately, see [`LogOptions::repeats`].
 #[macro_export]
 macro_rules! log_at {
-    ($level:expr, $($message:tt)+) => {
+    (@said $said:expr, $level:expr, $($message:tt)+) => {
         if $crate::logging::enabled($level) {
             $crate::logging::aside(|| {
                 const LEVEL: $crate::logging::Level = $level;
-                static SAID: $crate::logging::Repeats = $crate::logging::Repeats::new();
-                if let Some(times) = SAID.admit(LEVEL) {
+                if let Some(times) = $said.admit(LEVEL) {
                     $crate::logging::tracing::event!(
                         target: "ringgear",
                         LEVEL.in_tracing(),
@@ -217,6 +217,23 @@ macro_rules! log_at {
             });
         }
     };
+    ($level:expr, $($message:tt)+) => {{
+        static SAID: $crate::logging::Repeats = $crate::logging::Repeats::new();
+        $crate::log_at!(@said SAID, $level, $($message)+);
+    }};
+}
+
+/// Writes that a request was answered ERROR, in gearmand's words and at its level: a warning, from 2.0 on an error.
+#[cold]
+pub fn refused(refusal: Refusal, compat: Compat) {
+    static SAID: [Repeats; Refusal::ALL.len()] = [const { Repeats::new() }; Refusal::ALL.len()];
+    let said = &SAID[refusal as usize % SAID.len()];
+    let (code, text) = (refusal.code(), refusal.text());
+    if compat < Compat::V2_0 {
+        log_at!(@said said, Level::Warning, "GEARMAN_{code}:{text}");
+    } else {
+        log_at!(@said said, Level::Error, "GEARMAN_{code}:{text}");
+    }
 }
 
 /// Keeps what [`log_at!`](crate::log_at) becomes out of the way of what is hot.

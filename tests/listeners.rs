@@ -61,7 +61,7 @@ fn several_addresses_are_served() {
         let server = Server::start(&["-t", threads, "-L", "127.0.0.2", "--listen=::1", "-L127.0.0.2"]);
         let port = server.address().port();
         let mut workers = [connect("127.0.0.1", port), connect("127.0.0.2", port), connect("[::1]", port)];
-        workers.iter_mut().for_each(|worker| can_do(worker));
+        workers.iter_mut().for_each(can_do);
         // Addresses are those of the workers, not the server's.
         assert_eq!(addresses(&server), ["127.0.0.1", "127.0.0.1", "::1"]);
         assert!(TcpStream::connect(("127.0.0.3", port)).is_err());

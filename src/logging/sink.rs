@@ -1,5 +1,5 @@
 //! Where lines go: standard error or a file, and syslog. Used by the thread that writes; it may wait.
-use super::syslog::Syslog;
+use super::syslog::{self, Syslog};
 use super::{Level, Target};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -28,12 +28,21 @@ impl Sinks {
             Target::Nowhere => Sink::Nowhere,
             Target::File(path) => Sink::open_file(path),
         };
-        Sinks { main, syslog: syslog.map(Syslog::new) }
+        let syslog = syslog.map(|name| {
+            let mut syslog = Syslog::new(name);
+            if let Err(error) = syslog.connect() {
+                let text =
+                    format!("cannot reach syslog at {}: {error}; trying again later\n", syslog::SOCKET);
+                Sink::Stderr.write(&text);
+            }
+            syslog
+        });
+        Sinks { main, syslog }
     }
 
-    /// Writes whole lines. What cannot be written is lost: there is nobody left to tell.
-    pub(super) fn write(&mut self, lines: &str) {
-        self.main.write(lines);
+    /// Writes whole lines. False if they, or some of them, are lost.
+    pub(super) fn write(&mut self, lines: &str) -> bool {
+        self.main.write(lines)
     }
 
     /// Hands a line to syslog, if that is wanted.
@@ -64,12 +73,13 @@ impl Sink {
         }
     }
 
-    fn write(&mut self, lines: &str) {
-        let _ = match self {
+    fn write(&mut self, lines: &str) -> bool {
+        let written = match self {
             Sink::Stderr => io::stderr().write_all(lines.as_bytes()),
             Sink::Nowhere => Ok(()),
             Sink::File { file, .. } => file.write_all(lines.as_bytes()),
         };
+        written.is_ok()
     }
 }
 

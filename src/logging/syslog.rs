@@ -8,7 +8,7 @@ use std::process;
 use std::time::Duration;
 
 /// Where syslog listens.
-const SOCKET: &str = "/dev/log";
+pub(super) const SOCKET: &str = "/dev/log";
 /// How long syslog may take for a line that is lost otherwise.
 const TIMEOUT: Duration = Duration::from_secs(1);
 /// The facility `user`, where the severity has its place.
@@ -37,16 +37,20 @@ impl Syslog {
         }
     }
 
+    /// Connects, if it is not connected.
+    pub(super) fn connect(&mut self) -> io::Result<()> {
+        if self.socket.is_none() {
+            let socket = UnixDatagram::unbound()?;
+            socket.connect(SOCKET)?;
+            socket.set_write_timeout(Some(TIMEOUT))?;
+            self.socket = Some(socket);
+        }
+        Ok(())
+    }
+
     fn send(&mut self, text: &[u8]) -> io::Result<()> {
-        let socket = match self.socket.take() {
-            Some(socket) => socket,
-            None => {
-                let socket = UnixDatagram::unbound()?;
-                socket.connect(SOCKET)?;
-                socket.set_write_timeout(Some(TIMEOUT))?;
-                socket
-            }
-        };
+        self.connect()?;
+        let Some(socket) = self.socket.take() else { return Ok(()) };
         socket.send(text)?;
         self.socket = Some(socket);
         Ok(())

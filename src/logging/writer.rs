@@ -28,7 +28,7 @@ enum Entry {
 
 struct Queue {
     entries: SegQueue<Entry>,
-    /// Bytes of the lines in it, and of those that are being written.
+    /// Bytes of the lines in it.
     bytes: AtomicUsize,
     bytes_max: usize,
     /// Lines dropped since a line said so.
@@ -143,22 +143,33 @@ impl Queue {
         }
     }
 
-    /// Writes a piece, and that lines were dropped, if so.
+    /// Writes a piece, and before it that lines were dropped, if so. What cannot be written counts as dropped.
     fn finish(&self, sinks: &mut Sinks, piece: &mut String) {
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
-            let level = Level::Error;
-            let message = format!(
-                "{dropped} lines of the log were dropped: they came faster than they could be written (--max-log-queue)"
-            );
-            let (time, file, line) = (&Zoned::now(), file!(), line!());
-            let text = Line { level, time, microseconds: false, shard: None, message: &message, file, line }
-                .to_string();
-            sinks.tell_syslog(level, &text);
-            piece.push_str(&text);
+            let notice = notice(sinks, dropped);
+            piece.insert_str(0, &notice);
         }
-        sinks.write(piece);
+        let written = sinks.write(piece);
+        if !written {
+            let lines = piece.lines().count() as u64 - u64::from(dropped > 0);
+            DROPPED.fetch_add(lines, Ordering::Relaxed);
+            self.dropped.fetch_add(dropped + lines, Ordering::Relaxed);
+        }
         piece.clear();
         piece.shrink_to(PIECE);
     }
+}
+
+/// The line that says how many were dropped. Syslog hears it, too.
+fn notice(sinks: &mut Sinks, dropped: u64) -> String {
+    let (level, time, shard) = (Level::Error, &Zoned::now(), None);
+    let message = format!(
+        "{dropped} lines of the log were dropped: they came faster than they could be written (--max-log-queue)"
+    );
+    let line =
+        Line { level, time, microseconds: false, shard, message: &message, file: file!(), line: line!() };
+    let line = line.to_string();
+    sinks.tell_syslog(level, &line);
+    line
 }

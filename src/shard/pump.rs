@@ -108,7 +108,8 @@ impl Pump {
                 }
                 false
             }
-            Reply::Error(_) => {
+            Reply::Error(refusal) => {
+                logging::refused(*refusal, self.frontend.compat);
                 // Most likely a refused submission.
                 connection.outlet.expect_no_more();
                 true

@@ -62,13 +62,9 @@ fn clear(path: &Path, address: &SockAddr) -> io::Result<()> {
 }
 
 #[cfg(test)]
-#[path = "../../../tests/support/scratch.rs"]
-mod scratch;
-
-#[cfg(test)]
 mod tests {
-    use super::scratch::Scratch;
     use super::*;
+    use crate::store::scratch::Scratch;
 
     #[test]
     fn a_socket_that_nobody_has_is_replaced_and_removed_in_the_end() {
