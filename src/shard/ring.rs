@@ -2,7 +2,8 @@
 //!
 //! Towards the shard it is a queue of orders and a queue of [`Completion`]s. It owns every byte that the kernel
 //! reads or writes until the completion says that the kernel is done. Which sockets there are, and what the bytes
-//! mean, is none of its business; the receive buffers are in `ring/buffers.rs`.
+//! mean, is none of its business; the receive buffers are in `ring/buffers.rs`, and what the kernel knows of a peer is
+//! asked in `ring/debt.rs`.
 #![allow(unsafe_code)]
 
 mod buffers;
