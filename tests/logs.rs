@@ -10,6 +10,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 use support::scratch::Scratch;
 use support::server::*;
 
@@ -48,14 +49,20 @@ fn a_log_that_nobody_reads_stops_nothing() {
     assert!(dropped > 100, "{dropped} lines were dropped");
     // Somebody reads at last.
     let mut stderr = child.stderr.take().unwrap();
+    let log = Arc::new(Mutex::new(String::new()));
+    let collected = log.clone();
     let reader = std::thread::spawn(move || {
-        let mut log = String::new();
-        stderr.read_to_string(&mut log).unwrap();
-        log
+        let mut buffer = [0; 4096];
+        while let Ok(length @ 1..) = stderr.read(&mut buffer) {
+            collected.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..length]));
+        }
     });
+    // What is said from here on finds room.
+    wait_until("it is told", || log.lock().unwrap().contains(" lines of the log were dropped: "));
     rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::TERM).unwrap();
     assert!(child.wait().unwrap().success());
-    let log = reader.join().unwrap();
+    reader.join().unwrap();
+    let log = log.lock().unwrap().clone();
     let told: u64 = log
         .lines()
         .filter_map(|line| {
