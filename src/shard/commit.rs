@@ -129,7 +129,8 @@ mod tests {
     fn of_one_shard() -> (Commit, Arc<Desk>, Engine) {
         let topology = Topology::new(1);
         let desk = Arc::new(Desk::new(topology));
-        let engine = Engine::new(ShardId(0), topology, Arc::new(Policy::new(HandlePrefix::new(b"H").unwrap())));
+        let engine =
+            Engine::new(ShardId(0), topology, Arc::new(Policy::new(HandlePrefix::new(b"H").unwrap())));
         (Commit::new(ShardId(0), desk.clone(), 1 << 20), desk, engine)
     }
 
