@@ -16,7 +16,7 @@ use crate::log_at;
 use crate::logging::{self, Level, LogOptions, Target};
 use crate::process::ProcessOptions;
 use crate::server::{Descriptors, ServerOptions};
-use crate::shard::options::{Keepalive, ShardOptions};
+use crate::shard::options::{Endpoint, Keepalive, ShardOptions};
 use flags::{DEFAULT_PORT, Flags};
 use line::read;
 use mistake::Mistake;
@@ -26,7 +26,7 @@ use std::io;
 use std::io::Write;
 use std::num::NonZeroU8;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -51,7 +51,14 @@ impl Config {
     pub fn from_process() -> Result<Config, ExitCode> {
         let port = std::env::var_os("GEARMAND_PORT");
         match read(std::env::args_os().skip(1), port, Path::new(words::DEFAULT_FILE)) {
-            Ok(Asked::Config(config)) => Ok(*config),
+            Ok(Asked::Config(mut config)) => {
+                if let Some(name) = &mut config.log.syslog
+                    && let Some(file) = Path::new(&program()).file_name()
+                {
+                    *name = file.to_string_lossy().into_owned();
+                }
+                Ok(*config)
+            }
             Ok(Asked::Text(text)) => {
                 // Whoever closed the pipe does not want to read on.
                 let _ = io::stdout().write_all(text.as_bytes());
@@ -67,7 +74,7 @@ impl Config {
 
     /// Starts the log and writes the notices to it.
     pub fn start_log(&self) {
-        logging::init(&self.log);
+        logging::start(&self.log);
         for notice in &self.notices {
             log_at!(Level::Notice, "{notice}");
         }
@@ -97,14 +104,18 @@ fn version() -> String {
 
 fn config(flags: Flags, port: Option<&OsStr>, mut notices: Vec<String>) -> Result<Config, Mistake> {
     let handle_prefix = handle_prefix(flags.job_handle_prefix.as_deref(), &mut notices)?;
-    let level = level(flags.verbose, flags.talkative);
-    let log = LogOptions { target: target(flags.log_file.as_deref(), flags.process.daemon), level };
+    let log = LogOptions {
+        target: target(flags.log_file.as_deref(), flags.process.daemon),
+        syslog: flags.syslog.then(|| "ringgear".to_owned()),
+        level: level(flags.verbose, flags.talkative),
+        queue_bytes: fit(flags.limits.max_log_queue),
+        repeats: fit(flags.limits.max_log_repeats),
+    };
     let port = port_number(&flags.port, port)?;
-    let addresses = match flags.process.check_args {
+    let endpoints = match flags.process.check_args {
         // Who a name is may change until it is used.
         true => Vec::new(),
-        false => machine::addresses(&flags.listen, port)
-            .map_err(|error| Mistake::Listen(flags.listen.clone(), error))?,
+        false => endpoints(&flags, port)?,
     };
     let policy = policy(&flags, handle_prefix, &log)?;
     let shard = shard_options(&flags);
@@ -114,13 +125,13 @@ fn config(flags: Flags, port: Option<&OsStr>, mut notices: Vec<String>) -> Resul
     let frontend = Frontend {
         packet_max: shard.packet_max,
         version: VERSION,
-        verbosity: level.name(),
+        verbosity: log.level.name(),
         pid: std::process::id(),
         handle_prefix: policy.handle_prefix.clone(),
         compat: policy.compat,
     };
     let server = ServerOptions {
-        addresses,
+        endpoints,
         backlog: fit(flags.backlog),
         threads: fit(flags.threads),
         policy,
@@ -146,6 +157,31 @@ fn port_number(flag: &str, environment: Option<&OsStr>) -> Result<u16, Mistake> 
         false => machine::service(port),
     };
     number.ok_or_else(|| Mistake::Port(port.to_owned()))
+}
+
+/// Where to listen: everything that was named, once.
+fn endpoints(flags: &Flags, port: u16) -> Result<Vec<Endpoint>, Mistake> {
+    let everywhere = [OsString::new()];
+    let asked = if flags.listen.is_empty() { &everywhere[..] } else { &flags.listen };
+    let (mut addresses, mut paths) = (Vec::new(), Vec::new());
+    for name in asked {
+        if let Some(path) = name.as_bytes().strip_prefix(b"unix:") {
+            if path.is_empty() || path.len() > machine::UNIX_PATH_MAX || path.contains(&0) {
+                return Err(Mistake::UnixPath(String::from_utf8_lossy(path).into_owned()));
+            }
+            let path = PathBuf::from(OsStr::from_bytes(path));
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
+            continue;
+        }
+        let name = name.to_string_lossy();
+        let found = machine::addresses(&name, port);
+        addresses.extend(found.map_err(|error| Mistake::Listen(name.into_owned(), error))?);
+    }
+    let tcp = machine::distinct(addresses).into_iter().map(Endpoint::Tcp);
+    let unix = paths.into_iter().map(|path| Endpoint::Unix { path, mode: flags.unix_mode });
+    Ok(tcp.chain(unix).collect())
 }
 
 /// Standard error is what service managers and terminals show; a daemon has none, so its log is where gearmand's is.
@@ -205,7 +241,7 @@ fn policy(flags: &Flags, handle_prefix: HandlePrefix, log: &LogOptions) -> Resul
     };
     policy.exceptions = flags.exceptions;
     policy.hash_seed = RandomState::new().hash_one(std::process::id());
-    policy.note_accepted = log.target != Target::Nowhere && log.level >= Level::Notice;
+    policy.note_accepted = log.writes(Level::Notice);
     policy.requests_in_flight = fit(limits.max_requests_in_flight);
     policy.outbox_bytes = fit(limits.max_outbox_bytes);
     policy.functions = fit(limits.max_functions);

@@ -2,6 +2,8 @@
 //! why it ended.
 use ringgear::config::offline::Order;
 use ringgear::config::{Config, program};
+use ringgear::log_at;
+use ringgear::logging::{self, Level, Target};
 use ringgear::maintenance::{self, MaintenanceError};
 use ringgear::process::{Entered, Process, ProcessError};
 use ringgear::server::{self, ServerError, Signals};
@@ -38,10 +40,22 @@ fn serve(mut config: Config) -> Result<ExitCode, Failure> {
     let signals = Signals::hold_back()?;
     config.frontend.pid = std::process::id();
     config.start_log();
+    let printed = config.log.target == Target::Stderr;
+    let served = run(config, &mut process, signals);
+    if let Err(failure) = &served
+        && !printed
+    {
+        log_at!(Level::Fatal, "{failure}");
+    }
+    drop(process);
+    logging::flush();
+    served.map(|()| ExitCode::SUCCESS)
+}
+
+fn run(config: Config, process: &mut Process, signals: Signals) -> Result<(), Failure> {
     let server = server::start(config.server, config.frontend, signals)?;
     process.ready()?;
-    server.serve(&mut |stage| process.tell(stage))?;
-    Ok(ExitCode::SUCCESS)
+    Ok(server.serve(&mut |stage| process.tell(stage))?)
 }
 
 /// Why there is no server, or no more.

@@ -16,13 +16,13 @@ use crate::log_at;
 use crate::logging::{self, Level};
 use crate::shard::commons::Commons;
 use crate::shard::error::ShardError;
-use crate::shard::options::ShardOptions;
-use crate::shard::{self, Setup, listen};
+use crate::shard::listen;
+use crate::shard::options::{Endpoint, ShardOptions};
+use crate::shard::{self, Setup};
 use crate::store::keeper::{self, Desk, Replay};
 use crate::store::{Store, StoreError, StoreOptions};
 use nix::sys::signal::Signal;
 use room::{ask_for_room, cores};
-use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -32,7 +32,7 @@ use std::thread;
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
     /// Where to listen; at least one. Port 0 takes a free one, the same for all addresses.
-    pub addresses: Vec<SocketAddr>,
+    pub endpoints: Vec<Endpoint>,
     /// Connections that may wait to be accepted, for each address and shard; 1..=65535. The system may cut it
     /// (net.core.somaxconn).
     pub backlog: u32,
@@ -85,21 +85,23 @@ pub fn start(options: ServerOptions, frontend: Frontend, signals: Signals) -> Re
     }
     .clamp(1, SHARDS_MAX);
     let topology = Topology::new(shards);
-    if options.addresses.is_empty() {
+    if options.endpoints.is_empty() {
         return Err(ServerError::NoAddress);
     }
-    ask_for_room(shards, options.addresses.len(), options.descriptors)?;
+    ask_for_room(shards, options.endpoints.len(), options.descriptors)?;
     shard::check()?;
     let store = options.store.as_ref().map(StoreOptions::open).transpose()?;
-    let listeners = listen::listen(&options.addresses, options.backlog, shards)
-        .map_err(|(address, error)| ServerError::of_address(address, error))?;
+    let listeners = listen::listen(&options.endpoints, options.backlog, shards)
+        .map_err(|(endpoint, error)| ServerError::of_endpoint(endpoint, error))?;
     let commons = Commons::new(topology, options.shard.mesh_capacity)
         .map_err(|e| ShardError::of_system("make event descriptors", e))?;
 
     let desk = store.as_ref().map(|_| Arc::new(Desk::new(topology)));
     let writes_at_end = options.store.as_ref().is_some_and(StoreOptions::writes_at_end);
     let complete = store.is_none();
-    let server = Running { commons: Arc::new(commons), shards, desk, writes_at_end, news, complete };
+    let commons = Arc::new(commons);
+    let files = listeners.files;
+    let server = Running { commons, shards, desk, files, writes_at_end, news, complete };
     server.start_shards(options, frontend, topology, &cores, listeners.of_shards, &tell)?;
     server.await_start()?;
     if let Some(store) = store {
@@ -107,8 +109,8 @@ pub fn start(options: ServerOptions, frontend: Frontend, signals: Signals) -> Re
     }
     boot.over();
     log_at!(Level::Notice, "ringgear {VERSION} started, threads: {shards}, cores: {}", cores.len());
-    for address in &listeners.addresses {
-        log_at!(Level::Notice, "listening on {address}");
+    for endpoint in &listeners.endpoints {
+        log_at!(Level::Notice, "listening on {endpoint}");
     }
     Ok(server)
 }

@@ -11,10 +11,11 @@ as_root() {
 # Clients to test with, the server to compare with, and file systems to let fall. gearmand's package may start a server
 # on port 4730; the tests use other ports.
 if ! { [ -x /usr/sbin/gearmand ] && [ -x /usr/sbin/mkfs.ext4 ] && [ -x /usr/sbin/mkfs.xfs ] &&
-    command -v gearman && command -v gearadmin && command -v cc && command -v valgrind; } >/dev/null; then
+    command -v gearman && command -v gearadmin && command -v cc && command -v ip &&
+    command -v valgrind; } >/dev/null; then
     as_root apt-get update
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        gearman-job-server gearman-tools gcc libc6-dev valgrind e2fsprogs xfsprogs
+        gearman-job-server gearman-tools gcc iproute2 libc6-dev valgrind e2fsprogs xfsprogs
 fi
 
 # Each shard wants a ring's memory locked on kernels that count it, and each test opens many sockets.

@@ -1,4 +1,5 @@
 //! What can be wrong with a command line, each in one sentence.
+use super::machine::UNIX_PATH_MAX;
 use crate::engine::slot::PrefixTooLong;
 use std::fmt;
 use std::io;
@@ -23,6 +24,8 @@ pub(super) enum Mistake {
     Port(String),
     /// The name to listen on has no address.
     Listen(String, io::Error),
+    /// There cannot be a unix socket of this name.
+    UnixPath(String),
     /// With this `--compat` such a number of retries means nothing.
     JobRetries(i64),
     /// What is wrong with the options of the store.
@@ -54,6 +57,11 @@ impl fmt::Display for Mistake {
                 write!(f, "--port {port} is neither a number up to 65535 nor a service in /etc/services")
             }
             Mistake::Listen(host, error) => write!(f, "--listen {host} has no address: {error}"),
+            Mistake::UnixPath(path) => write!(
+                f,
+                "--listen unix:{path}: the path of a unix socket has 1 to {} bytes, none of them 0",
+                UNIX_PATH_MAX
+            ),
             Mistake::JobRetries(number) => {
                 write!(f, "--job-retries {number} is not within -1 to 255, as --compat 2.1 and later want it")
             }

@@ -28,6 +28,16 @@ pub(super) fn refused(line: &[&str], message: &str) {
     assert_eq!(mistake, message, "{line:?}");
 }
 
+/// The ports of all addresses.
+fn ports_of(line: &[&str]) -> Vec<u16> {
+    let endpoints = config_of(line).server.endpoints.into_iter();
+    let port = |endpoint| match endpoint {
+        Endpoint::Tcp(address) => Some(address.port()),
+        Endpoint::Unix { .. } => None,
+    };
+    endpoints.filter_map(port).collect()
+}
+
 fn attempts_of(line: &[&str]) -> Option<u8> {
     config_of(line).server.policy.attempts.map(NonZeroU8::get)
 }
@@ -41,9 +51,13 @@ fn clap_likes_its_declaration() {
 fn the_defaults() {
     let Config { process, server, frontend, log, notices } = config_of(&[]);
     assert_eq!((process, server.descriptors), (ProcessOptions::default(), Descriptors::Most));
-    assert!(server.addresses.iter().all(|address| address.ip().is_unspecified() && address.port() == 4730));
+    let everywhere = |endpoint: &Endpoint| match endpoint {
+        Endpoint::Tcp(address) => address.ip().is_unspecified() && address.port() == 4730,
+        Endpoint::Unix { .. } => false,
+    };
+    assert!(server.endpoints.iter().all(everywhere));
     assert_eq!((server.backlog, server.threads), (1024, 0));
-    assert_eq!(log, LogOptions { target: Target::Stderr, level: Level::Error });
+    assert_eq!(log, LogOptions::default());
     assert_eq!((frontend.verbosity, frontend.version), ("ERROR", VERSION));
     assert_eq!((frontend.packet_max, server.shard.packet_max), (256 << 20, 256 << 20));
     let policy = server.policy;
@@ -63,7 +77,7 @@ fn the_defaults() {
 #[test]
 fn all_ways_to_write_a_flag() {
     for line in [&["-p", "99"][..], &["-p99"], &["--port", "99"], &["--port=99"]] {
-        assert_eq!(config_of(line).server.addresses[0].port(), 99, "{line:?}");
+        assert_eq!(ports_of(line)[0], 99, "{line:?}");
     }
     assert!(config_of(&["-R", "--exceptions"]).server.policy.round_robin);
 }
@@ -148,6 +162,46 @@ fn prefixes_of_handles() {
         &["--job-handle-prefix", "a b"],
         "--job-handle-prefix: blanks and control characters cannot stand in a job handle",
     );
+}
+
+#[test]
+fn listening_in_several_places() {
+    let line = [
+        "-L",
+        "127.0.0.1",
+        "--listen=unix:/tmp/x",
+        "-L::1",
+        "-L",
+        "unix:/tmp/x",
+        "-p",
+        "7",
+        "-L",
+        "127.0.0.1",
+    ];
+    let endpoints = config_of(&line).server.endpoints;
+    let texts: Vec<String> = endpoints.iter().map(Endpoint::to_string).collect();
+    assert_eq!(texts, ["127.0.0.1:7", "[::1]:7", "unix:/tmp/x"]);
+    assert_eq!(endpoints[2], Endpoint::Unix { path: "/tmp/x".into(), mode: 0o666 });
+    let private = config_of(&["-L", "unix:relative", "--unix-mode", "660"]).server.endpoints;
+    assert_eq!(private, [Endpoint::Unix { path: "relative".into(), mode: 0o660 }]);
+    refused(&["-L", "unix:"], "--listen unix:: the path of a unix socket has 1 to 107 bytes, none of them 0");
+    let long = "x".repeat(108);
+    let message =
+        format!("--listen unix:{long}: the path of a unix socket has 1 to 107 bytes, none of them 0");
+    refused(&["-L", &format!("unix:{long}")], &message);
+    refused(
+        &["--unix-mode", "8"],
+        "invalid value '8' for '--unix-mode <MODE>': must be an octal number up to 777",
+    );
+}
+
+#[test]
+fn the_log() {
+    let log = |line: &[&str]| config_of(line).log;
+    assert_eq!(log(&["--syslog", "-l", "none"]).syslog.as_deref(), Some("ringgear"));
+    assert!(config_of(&["--syslog", "-l", "none", "--verbose", "NOTICE"]).server.policy.note_accepted);
+    let line = ["--max-log-queue", "65536", "--max-log-repeats", "0"];
+    assert_eq!((log(&line).queue_bytes, log(&line).repeats), (65536, 0));
 }
 
 #[test]
@@ -266,8 +320,7 @@ fn every_option_of_gearmand_is_known() {
     command.build();
     let known = |name: &str| command.get_arguments().any(|arg| arg.get_long() == Some(name));
     for name in words::GEARMANDS {
-        // Comes with the log.
-        assert!(known(name) || *name == "syslog", "--{name}");
+        assert!(known(name), "--{name}");
     }
     for short in "bdfhjlLPpqrRtuVw".chars() {
         assert!(command.get_arguments().any(|arg| arg.get_short() == Some(short)), "-{short}");

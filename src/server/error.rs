@@ -1,21 +1,21 @@
 //! Why a server does not start or go on, and the exit status for each reason.
 use crate::shard::error::ShardError;
+use crate::shard::options::Endpoint;
 use crate::store::StoreError;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 
 /// Why the server could not start. Each is printed as one sentence that names the remedy.
 #[derive(Debug)]
 pub enum ServerError {
     /// No address was given.
     NoAddress,
-    /// The port belongs to another process.
-    PortTaken(SocketAddr),
-    /// The port may not be used by this user.
-    PortForbidden(SocketAddr),
-    /// The address cannot be listened on.
-    Address(SocketAddr, io::Error),
+    /// The port or path belongs to another process.
+    PortTaken(Endpoint),
+    /// The port or path may not be used by this user.
+    PortForbidden(Endpoint),
+    /// The address or path cannot be listened on.
+    Address(Endpoint, io::Error),
     /// A shard could not start, or not go on.
     Shard(ShardError),
     /// The store cannot be used.
@@ -26,6 +26,17 @@ impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ServerError::NoAddress => write!(f, "there is no address to listen on; name one with --listen"),
+            ServerError::PortTaken(path @ Endpoint::Unix { .. }) => write!(
+                f,
+                "cannot listen on {path}: another process listens there; stop it, or choose another path with --listen"
+            ),
+            ServerError::PortForbidden(path @ Endpoint::Unix { .. }) => write!(
+                f,
+                "cannot listen on {path}: not permitted; choose a path with --listen in a folder where this user may make files"
+            ),
+            ServerError::Address(path @ Endpoint::Unix { .. }, error) => {
+                write!(f, "cannot listen on {path}: {error}; choose another path with --listen")
+            }
             ServerError::PortTaken(address) => write!(
                 f,
                 "cannot listen on {address}: the port is in use; stop the process that has it, or choose another port with --port"
@@ -63,14 +74,14 @@ impl ServerError {
         ServerError::Shard(ShardError::of_system(what, error))
     }
 
-    pub(super) fn of_address(address: SocketAddr, error: io::Error) -> ServerError {
+    pub(super) fn of_endpoint(endpoint: Endpoint, error: io::Error) -> ServerError {
         match error.kind() {
-            io::ErrorKind::AddrInUse => ServerError::PortTaken(address),
-            io::ErrorKind::PermissionDenied => ServerError::PortForbidden(address),
+            io::ErrorKind::AddrInUse => ServerError::PortTaken(endpoint),
+            io::ErrorKind::PermissionDenied => ServerError::PortForbidden(endpoint),
             _ if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
                 ServerError::Shard(ShardError::Descriptors)
             }
-            _ => ServerError::Address(address, error),
+            _ => ServerError::Address(endpoint, error),
         }
     }
 

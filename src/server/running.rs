@@ -3,6 +3,7 @@ use super::{News, ServerError};
 use crate::log_at;
 use crate::logging::{self, Level};
 use crate::shard::commons::{Commons, Phase};
+use crate::shard::listen::SocketFile;
 use crate::store::keeper::{Desk, Replay};
 use nix::sys::signal::Signal;
 use std::fmt;
@@ -43,6 +44,8 @@ pub struct Running {
     pub(super) shards: u16,
     /// To the store, if there is one.
     pub(super) desk: Option<Arc<Desk>>,
+    /// The files of unix sockets, removed when nobody listens on them any more.
+    pub(super) files: Vec<SocketFile>,
     /// Whether jobs are written only at the end.
     pub(super) writes_at_end: bool,
     pub(super) news: Receiver<News>,
@@ -107,6 +110,7 @@ impl Running {
 
     /// Serves those who are connected until no job is left, or the operator is tired of waiting.
     fn drain(&mut self, watch: &mut dyn FnMut(Stage<'_>)) -> Result<(), ServerError> {
+        self.files.clear();
         self.commons.enter(Phase::Draining);
         let mut last = None;
         let mut idle_since: Option<Instant> = None;
@@ -148,7 +152,8 @@ impl Running {
     }
 
     /// Has all shards close everything, and waits for them and for the store a little.
-    fn stop(&self) {
+    fn stop(&mut self) {
+        self.files.clear();
         self.commons.enter(Phase::Stopping);
         let until = Instant::now() + STOP_MAX;
         let mut running = self.shards;

@@ -1,7 +1,7 @@
 //! Signals on their way to the control thread. What they lead to is in `running.rs`.
 use super::{News, ServerError, spawn};
 use crate::log_at;
-use crate::logging::Level;
+use crate::logging::{self, Level};
 use nix::sys::signal::{SigSet, Signal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -36,6 +36,7 @@ impl Signals {
                     && state.compare_exchange(BOOTING, ENDING, Ordering::AcqRel, Ordering::Acquire).is_ok()
                 {
                     log_at!(Level::Notice, "{signal}, stopping before the start was over");
+                    logging::flush();
                     std::process::exit(0);
                 }
                 if tell.send(News::Signal(signal)).is_err() {

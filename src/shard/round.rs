@@ -87,19 +87,19 @@ impl Shard {
         self.door.accepted();
         let most = self.options.connections_max;
         // A peer that is gone already has no name.
-        let Some(address) = listen::peer(socket.as_fd()) else {
+        let Some(caller) = listen::caller(socket.as_fd()) else {
             return;
         };
         if !self.commons.admit(self.id, most) {
             drop(socket);
-            self.door.refused(most, self.pump.now.instant);
+            self.door.refused(most);
             self.pump.feed(&mut self.table, Input::Count(Event::ConnectionRefused));
             return;
         }
-        listen::prepare(socket.as_fd(), &self.options.keepalive);
+        listen::prepare(socket.as_fd(), caller, &self.options.keepalive);
         // A descriptor is not negative.
         let descriptor = socket.as_raw_fd() as u32;
-        let peer = Peer { descriptor, address: address.ip().to_canonical() };
+        let peer = Peer { descriptor, address: caller.address() };
         let Some(connection) = self.table.insert(socket, peer) else {
             self.commons.dismiss(self.id);
             return;
@@ -163,6 +163,7 @@ impl Shard {
             return;
         }
         connection.outlet.end();
+        self.watch.add(connection, self.pump.now.instant);
         let moves = connection.moving_to.is_some();
         if bytes.is_err() || connection.phase == Phase::Dying {
             self.pump.fail(&mut self.table, token);
@@ -278,6 +279,7 @@ impl Shard {
         }
         self.door.retry(now, &mut self.ring);
         self.tidy.act(self.pump.engine.jobs(), now);
+        self.look_at_the_silent();
         while let Some(&(until, token)) = self.lingering.front()
             && until <= now
         {

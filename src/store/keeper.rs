@@ -20,8 +20,6 @@ const PIECE: usize = 64 << 10;
 const PIECES: usize = 32;
 /// How long the thread waits for a shard that has no room for more pieces.
 const PAUSE: Duration = Duration::from_micros(200);
-/// Between two lines in the log about the same.
-const QUIET: Duration = Duration::from_secs(10);
 /// Without commits for so long, the thread sleeps until there is one, unless the store owes something. Until then it
 /// looks after the store.
 const ACTIVE: Duration = Duration::from_secs(2);
@@ -166,8 +164,6 @@ struct Keeper {
     desk: Arc<Desk>,
     topology: Topology,
     wake: Wake,
-    told: Option<Instant>,
-    untold: u64,
 }
 
 /// Replays and then keeps, on this thread, until [`Desk::stop`]. `tell` hears how far the replay is; after an
@@ -181,7 +177,7 @@ pub(crate) fn run(
 ) -> Result<(), StoreError> {
     // Nobody else runs a keeper of this desk.
     let _ = desk.thread.set(thread::current());
-    let mut keeper = Keeper { store, desk, topology, wake, told: None, untold: 0 };
+    let mut keeper = Keeper { store, desk, topology, wake };
     let jobs = keeper.replay(tell);
     let failed = jobs.is_err();
     tell(Replay::Over(jobs));
@@ -254,7 +250,7 @@ impl Keeper {
         let committed = self.store.commit(&records);
         let kept = committed.puts.is_ok();
         for error in [committed.puts, committed.dones].into_iter().filter_map(Result::err) {
-            self.complain(&error);
+            complain(&error);
         }
         for (at, (shard, Batch { records: mut buffer, upto })) in batches.into_iter().enumerate() {
             let bytes = buffer.len();
@@ -269,19 +265,14 @@ impl Keeper {
     /// True if there is more to do at once.
     fn tidy(&mut self) -> bool {
         self.store.tidy().unwrap_or_else(|error| {
-            self.complain(&error);
+            complain(&error);
             false
         })
     }
+}
 
-    fn complain(&mut self, error: &StoreError) {
-        self.untold += 1;
-        if self.told.is_none_or(|told| told.elapsed() >= QUIET) {
-            let times = std::mem::take(&mut self.untold);
-            self.told = Some(Instant::now());
-            log_at!(Level::Error, "the store: {error} ({times} times since this was last said)");
-        }
-    }
+fn complain(error: &StoreError) {
+    log_at!(Level::Error, "the store: {error}");
 }
 
 /// How long the thread sleeps if nothing wakes it, so long after the last commit; `None` is until something does.

@@ -16,7 +16,7 @@ pub mod sqlite;
 #[cfg(test)]
 #[allow(dead_code)]
 #[path = "../../tests/support/scratch.rs"]
-mod scratch;
+pub(crate) mod scratch;
 
 pub use open::StoreOptions;
 pub use progress::Progress;

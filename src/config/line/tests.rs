@@ -4,8 +4,16 @@ use crate::config::Config;
 use crate::config::tests::{config_of, read_line, read_with, refused};
 use crate::engine::Wakeup;
 use crate::logging::{Level, LogOptions, Target};
+use crate::shard::options::Endpoint;
 use std::num::NonZeroU8;
 use std::path::PathBuf;
+
+fn port_of(endpoints: &[Endpoint]) -> u16 {
+    match endpoints {
+        [Endpoint::Tcp(address), ..] => address.port(),
+        other => panic!("{other:?}"),
+    }
+}
 
 /// A configuration file of its own.
 struct ConfigFile(PathBuf);
@@ -41,11 +49,13 @@ fn with_file(text: &str, line: &[&str]) -> Config {
 fn options_from_a_file() {
     let text = "# comment with port=1\nport=2\r\n--port=3 -t 2\n\n-R\n--verbose INFO\n--log-file=x y 'z'\n-- --bogus";
     let Config { server, log, .. } = with_file(text, &[]);
-    assert_eq!((server.addresses[0].port(), server.threads, server.policy.round_robin), (3, 2, true));
-    assert_eq!(log, LogOptions { target: Target::File("x".into()), level: Level::Info });
+    assert_eq!((port_of(&server.endpoints), server.threads, server.policy.round_robin), (3, 2, true));
+    let expected =
+        LogOptions { target: Target::File("x".into()), level: Level::Info, ..LogOptions::default() };
+    assert_eq!(log, expected);
     // The command line goes first, whichever way it is written.
     let Config { server, log, .. } = with_file("-dRp1 --threads=3 -v", &["--port", "5", "-vvv"]);
-    assert_eq!((server.addresses[0].port(), server.threads, log.level), (5, 3, Level::Debug));
+    assert_eq!((port_of(&server.endpoints), server.threads, log.level), (5, 3, Level::Debug));
     assert!(server.policy.round_robin);
     // Negative numbers are values.
     assert_eq!(
@@ -57,7 +67,7 @@ fn options_from_a_file() {
 #[test]
 fn names_in_a_file_may_be_short() {
     let Config { process, server, log, .. } = with_file("--por 7\n--d\n--lo=a\n--f=9", &[]);
-    assert_eq!((server.addresses[0].port(), log.target), (7, Target::File("a".into())));
+    assert_eq!((port_of(&server.endpoints), log.target), (7, Target::File("a".into())));
     // There are names of ours that begin like these.
     assert!(process.daemon);
     assert_eq!(process.descriptors, Some(9));
@@ -99,7 +109,7 @@ fn a_file_is_found_in_three_ways() {
     let file = ConfigFile::of("--port=9");
     let at = format!("@{}", file.0.display());
     let port = |asked| match asked {
-        Ok(Asked::Config(config)) => config.server.addresses[0].port(),
+        Ok(Asked::Config(config)) => port_of(&config.server.endpoints),
         other => panic!("{other:?}"),
     };
     assert_eq!(port(read_line(&["-R", &at])), 9);
