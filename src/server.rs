@@ -102,12 +102,13 @@ pub fn start(options: ServerOptions, frontend: Frontend, signals: Signals) -> Re
     let commons = Arc::new(commons);
     let files = listeners.files;
     let server = Running { commons, shards, desk, files, writes_at_end, news, complete };
+    // The first shard that runs acknowledges jobs.
+    boot.over();
     server.start_shards(options, frontend, topology, &cores, listeners.of_shards, &tell)?;
-    server.await_start()?;
+    server.await_start(&tell)?;
     if let Some(store) = store {
         server.start_store(store, topology, &tell)?;
     }
-    boot.over();
     log_at!(Level::Notice, "ringgear {VERSION} started, threads: {shards}, cores: {}", cores.len());
     for endpoint in &listeners.endpoints {
         log_at!(Level::Notice, "listening on {endpoint}");
@@ -166,18 +167,22 @@ impl Running {
     }
 
     /// Waits until every shard serves, or one says why it cannot.
-    fn await_start(&self) -> Result<(), ServerError> {
+    fn await_start(&self, tell: &Sender<News>) -> Result<(), ServerError> {
+        let mut early = Vec::new();
         let mut waiting = self.shards;
         while waiting > 0 {
             match self.news.recv() {
                 Ok(News::Started) => waiting -= 1,
                 Ok(News::Ended(Err(error))) => return Err(error.into()),
-                Ok(News::Signal(Signal::SIGHUP)) => logging::reopen(),
-                // Other signals end the process meanwhile, and the store has not begun.
-                Ok(News::Ended(Ok(())) | News::Signal(_) | News::Replay(_) | News::Closed(_)) | Err(_) => {
-                    return Ok(());
-                }
+                // What they ask for is done when everything runs.
+                Ok(News::Signal(signal)) => early.push(signal),
+                // The store has not begun.
+                Ok(News::Ended(Ok(())) | News::Replay(_) | News::Closed(_)) | Err(_) => return Ok(()),
             }
+        }
+        for signal in early {
+            // The other end is here.
+            let _ = tell.send(News::Signal(signal));
         }
         Ok(())
     }

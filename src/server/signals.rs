@@ -52,7 +52,7 @@ const BOOTING: u8 = 0;
 const BOOTED: u8 = 1;
 const ENDING: u8 = 2;
 
-/// Whether the server has started.
+/// Whether shards run, or are about to.
 #[derive(Debug)]
 pub(super) struct Boot(Arc<AtomicU8>);
 
