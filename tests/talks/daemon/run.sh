@@ -1,0 +1,18 @@
+# After the examples described as `gearmand -d -v -p PORT`, as the talks and tutorials on Gearman start it: it goes to the
+# background, the prompt comes back, and whoever connects then is served.
+. ./stage.sh
+# The gearmand of those talks counted the `v`s; that of Debian refuses `-v`, which is why our server takes it and it does not.
+verbose=-v
+if [ "${RINGGEAR_TALKS_AGAINST:-}" = gearmand ]; then verbose=; fi
+gearmand -d $verbose -p 4731
+echo "The prompt is back: $?"
+# Ours listens by now.
+if [ "${RINGGEAR_TALKS_AGAINST:-}" = gearmand ]; then wait_for gearadmin -p 4731 --getpid; fi
+gearman -p 4731 -w -f reverse -- rev &
+echo "Hello World!" | gearman -p 4731 -f reverse
+pid=$(gearadmin -p 4731 --getpid)
+[ "$(cat "/proc/$pid/comm")" = gearmand ] && echo "It is known as gearmand."
+[ "$pid" != "$$" ] && [ "$(ps -o ppid= -p "$pid" | tr -d ' ')" = 1 ] && echo "It belongs to nobody."
+kill "$pid"
+wait_for sh -c "! kill -0 $pid"
+echo "It has ended."
