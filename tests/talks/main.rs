@@ -89,7 +89,7 @@ fn command(stage: &Scratch) -> Command {
     let mut command = Command::new("unshare");
     command.args(["--net", "--pid", "--fork", "--kill-child", "--mount-proc"]);
     if !geteuid().is_root() {
-        command.args(["--user", "--map-root-user"]);
+        command.args(["--user", "--map-current-user", "--keep-caps"]);
     }
     command.args(["--", "sh", "-c", "ip link set lo up && exec sh -e ./run.sh"]);
     let path = std::env::var("PATH").unwrap_or_default();
