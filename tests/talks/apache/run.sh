@@ -1,6 +1,6 @@
-# After the log analysis of the talks of Eric Day and Brian Aker (OSCON 2009), described as Apache's
-# `CustomLog "|gearman -n -f logger"`: every request of a web server is a job. With Debian's Apache, on port 80 of a network
-# of its own. Since version 2.4 it needs a `$` to look for the program as a shell does.
+# After the example described as Apache's `CustomLog "|gearman -n -f logger"`: every request of a web server is a job. Log
+# analysis is a part of the talks of Eric Day and Brian Aker (OSCON 2009). With Debian's Apache, on port 80 of a network of its own;
+# since version 2.4 it needs a `$` to look for the program as a shell does.
 . ./stage.sh
 serve
 gearman -w -f logger -- tee -a collected &

@@ -1,7 +1,7 @@
 # After the examples described as `gearmand -d -v -p PORT`, as the talks and tutorials on Gearman start it: it goes to the
 # background, the prompt comes back, and whoever connects then is served.
 . ./stage.sh
-# The gearmand of those talks counted the `v`s; that of Debian refuses `-v`, which is why our server takes it and it does not.
+# The gearmand of those days counted the `v`s. That of Debian refuses them, ours takes them.
 verbose=-v
 if [ "${RINGGEAR_TALKS_AGAINST:-}" = gearmand ]; then verbose=; fi
 gearmand -d $verbose -p 4731

@@ -1,5 +1,5 @@
-# After the example of the command line tool in the talks on Gearman of Eric Day and Brian Aker (OSCON 2009): `ls` into grep
-# over the network.
+# After the example described as `gearman -w -f test -- grep lib`, with `ls / | gearman -f test`: the command line tool as the talks
+# of Eric Day and Brian Aker (OSCON 2009) introduce it, with `ls` in front.
 . ./stage.sh
 serve
 gearman -w -f test -- grep lib &

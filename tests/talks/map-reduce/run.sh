@@ -1,5 +1,6 @@
-# After the map/reduce of "Gearman: Build Your Own Distributed Platform in 3 Hours" (Eric Day and Brian Aker, OSCON 2009): a client
-# asks for one job, whose worker is a client itself: it cuts the text, maps the pieces at once, and has a reducer add them up.
+# After the example described as "map/reduce with a reducer"; map/reduce is a part of "Gearman: Build Your Own Distributed Platform
+# in 3 Hours" (Eric Day and Brian Aker, OSCON 2009). A client asks for one job, whose worker is a client itself: it cuts the
+# text, maps the pieces at once, and has a reducer add them up.
 . ./stage.sh
 serve
 php count.php &

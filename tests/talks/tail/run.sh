@@ -1,5 +1,5 @@
-# After the log analysis of the talks of Eric Day and Brian Aker (OSCON 2009), described as `tail -f log | gearman -n -f
-# logger`: every line of a growing log is a job.
+# After the example described as `tail -f log | gearman -n -f logger`: every line of a growing log is a job. Log analysis is a
+# part of the talks of Eric Day and Brian Aker (OSCON 2009).
 . ./stage.sh
 serve
 gearman -w -f logger -- tee -a collected &
