@@ -12,7 +12,7 @@ gearman -p 4731 -w -f reverse -- rev &
 echo "Hello World!" | gearman -p 4731 -f reverse
 pid=$(gearadmin -p 4731 --getpid)
 [ "$(cat "/proc/$pid/comm")" = gearmand ] && echo "It is known as gearmand."
-[ "$pid" != "$$" ] && [ "$(ps -o ppid= -p "$pid" | tr -d ' ')" = 1 ] && echo "It belongs to nobody."
+[ "$(ps -o sid= -p "$pid")" != "$(ps -o sid= -p "$$")" ] && echo "It has a session of its own."
 kill "$pid"
 wait_for sh -c "! kill -0 $pid"
 echo "It has ended."
