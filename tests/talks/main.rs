@@ -22,8 +22,8 @@ use support::scratch::Scratch;
 const PATIENCE: Duration = Duration::from_secs(100);
 
 /// What an example cannot do without.
-const NEEDS: &str = "it needs what `tests/talks/install.sh` installs, and to be allowed namespaces of its own (`unshare --net --pid`), \
-                     as root is, or whoever may have a user namespace";
+const NEEDS: &str = "it needs what tests/talks/install.sh installs, and to be allowed a network and processes of its \
+                     own (unshare --net --pid)";
 
 /// Which server the examples call `gearmand`.
 fn server() -> PathBuf {

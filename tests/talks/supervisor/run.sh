@@ -14,7 +14,7 @@ for function in mail image report; do
     cut -d ' ' -f 1 "$function.done" | sort -n | uniq -c |
         awk -v name="$function" '$1 != 1 { again++ } END { print name ": " NR " jobs, run more than once: " again + 0 }'
     cut -d ' ' -f 2 "$function.done" | sort | uniq -c |
-        awk '$1 > 5 { long++ } END { print "in enough processes: " (NR >= 20 ? "yes" : NR) ", with more than five jobs: " long + 0 }'
+        awk '{ jobs += $1 } $1 > 5 { long++ } END { print "in " (5 * NR >= jobs ? "enough" : NR) " processes, too long: " long + 0 }'
 done
 kill "$supervisor"
 wait "$supervisor"

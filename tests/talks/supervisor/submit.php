@@ -1,8 +1,8 @@
 <?php
 $client = new GearmanClient();
 $client->addServer();
-foreach (["mail", "image", "report"] as $function) {
-    for ($job = 1; $job <= 100; $job++) {
+foreach (["mail" => 100, "image" => 50, "report" => 50] as $function => $jobs) {
+    for ($job = 1; $job <= $jobs; $job++) {
         $client->doBackground($function, "$job");
     }
 }
