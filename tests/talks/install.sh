@@ -1,9 +1,10 @@
 #!/bin/sh
-# Installs what the examples need and is not there: the libraries and tools of the talks, from Debian's packages.
+# Installs what the examples need and is not there: the libraries and tools of the talks, from Debian's packages. Supervisor's may start
+# a service, which is in nobody's way: the examples have processes and a network of their own.
 set -eu
 
 missing=
-for package in apache2 gearman-job-server gearman-tools iproute2 libgearman-client-perl php8.2-cli php8.2-gearman \
+for package in apache2-bin gearman-job-server gearman-tools iproute2 libgearman-client-perl php8.2-cli php8.2-gearman \
     php8.2-imagick procps supervisor util-linux; do
     case $(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null) in
     ii*) ;;
