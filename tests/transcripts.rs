@@ -1,4 +1,4 @@
-//! Plays the scripts of `tests/transcripts` on all stages: engines in pretend time, our server on sockets, and
+//! Plays the scripts of `tests/transcripts` and `tests/replays` on all stages: engines in pretend time, our server on sockets, and
 //! Debian's gearmand, which proves that the scripts tell the truth. See `tests/transcripts/README.md`.
 #[path = "transcripts/player.rs"]
 mod player;
@@ -18,6 +18,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::{fs, io, panic, thread};
+
+/// Where the scripts are. No two have the same name.
+const FOLDERS: [&str; 2] = ["tests/transcripts", "tests/replays"];
 
 /// Scripts that are played at a time on sockets. They mostly wait.
 const SIDE_BY_SIDE: usize = 8;
@@ -199,7 +202,7 @@ fn rewrite(script: &Script, stage: &mut dyn Stage) -> Result<bool, String> {
         None => vec![line.clone()],
     });
     let text = lines.collect::<Vec<_>>().join("\n") + "\n";
-    fs::write(folder().join(format!("{}.txt", script.name)), text).map_err(|error| error.to_string())?;
+    fs::write(&script.path, text).map_err(|error| error.to_string())?;
     Ok(true)
 }
 
@@ -217,19 +220,23 @@ fn show(script: &Script, failure: &Failure) -> String {
 /// All scripts, or the one that the variable TRANSCRIPT names.
 fn read_scripts() -> Vec<Script> {
     let wanted = std::env::var("TRANSCRIPT").ok();
-    let entries = fs::read_dir(folder()).unwrap_or_else(|error| panic!("{}: {error}", folder().display()));
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("a folder can be read").path()).collect();
+    let mut paths: Vec<PathBuf> = FOLDERS.iter().flat_map(|folder| files_of(folder)).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "txt"));
     paths.sort();
     let name = |path: &Path| path.file_stem().expect("it has an extension").to_string_lossy().into_owned();
+    let mut names: Vec<String> = paths.iter().map(|path| name(path)).collect();
+    names.sort();
+    names.windows(2).for_each(|pair| assert_ne!(pair[0], pair[1], "two scripts have this name"));
     paths.retain(|path| wanted.as_ref().is_none_or(|wanted| name(path) == *wanted));
     let read = |path: &PathBuf| {
         let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        Script::parse(&name(path), &text).unwrap_or_else(|error| panic!("{error}"))
+        Script::parse(&name(path), path, &text).unwrap_or_else(|error| panic!("{error}"))
     };
     paths.iter().map(read).collect()
 }
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts")
+fn files_of(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    entries.map(|entry| entry.expect("a folder can be read").path()).collect()
 }

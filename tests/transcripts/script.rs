@@ -2,6 +2,7 @@
 //! `README.md` beside this file explains it to whoever writes scripts. Nothing here knows a server.
 use ringgear::protocol::{HEADER_LEN, Header, Magic, PacketType};
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Who plays a line, or a whole script.
@@ -34,11 +35,13 @@ impl Audience {
     }
 }
 
-/// A file of `tests/transcripts`.
+/// A file of `tests/transcripts` or `tests/replays`.
 #[derive(Clone, Debug)]
 pub(crate) struct Script {
     /// The file's name without `.txt`.
     pub(crate) name: String,
+    /// Where it is.
+    pub(crate) path: PathBuf,
     /// The file's lines as they stand, for rewriting.
     pub(crate) text: Vec<String>,
     /// `only:`
@@ -122,9 +125,10 @@ pub(crate) struct Bindings {
 }
 
 impl Script {
-    pub(crate) fn parse(name: &str, text: &str) -> Result<Script, String> {
+    pub(crate) fn parse(name: &str, path: &Path, text: &str) -> Result<Script, String> {
         let mut script = Script {
             name: name.to_owned(),
+            path: path.to_owned(),
             text: text.lines().map(str::to_owned).collect(),
             only: None,
             options: Vec::new(),
@@ -646,7 +650,7 @@ mod tests {
         for line in
             ["c> SUBMIT_JOB f", "c> NOPE", "c> \"open", "c silent 5", "gearmend| exits", "c< ECHO_RES $X"]
         {
-            assert!(Script::parse("s", line).is_err(), "{line}");
+            assert!(Script::parse("s", Path::new("s.txt"), line).is_err(), "{line}");
         }
     }
 }
