@@ -49,7 +49,7 @@ impl Bench {
             count: 0,
             step: |_| {},
         };
-        let peer = Peer { descriptor: 3, address: [127, 0, 0, 1].into() };
+        let peer = Peer { descriptor: 3, address: [127, 0, 0, 1].into(), port: 0 };
         bench.give(Input::Opened(bench.client, peer));
         for worker in bench.workers.clone() {
             bench.give(Input::Opened(worker, peer));

@@ -2,20 +2,10 @@
 use crate::message::{Assignment, Message, Work};
 use crate::persist::{StoreOp, StoreSeq};
 use crate::report::{JobStatus, Query, Report};
-use crate::slot::{JobId, SessionId, ShardId};
+use crate::slot::{JobId, Peer, SessionId, ShardId};
 use alloc::boxed::Box;
 use bytes::Bytes;
-use core::net::IpAddr;
 use ringgear_protocol::{Refusal, Request};
-
-/// Who is at the other end of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// The number of the socket, shown by `workers`.
-    pub descriptor: u32,
-    /// The address; an IPv4 address in IPv6 clothes is shown as IPv4.
-    pub address: IpAddr,
-}
 
 /// What a session has said of itself before it had to do with any function: what it takes along to another shard.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

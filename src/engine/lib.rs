@@ -19,10 +19,10 @@ pub mod slot;
 pub mod time;
 
 pub use engine::Engine;
-pub use event::{CloseReason, Event, Input, Introduction, Note, Output, Peer, Reply};
+pub use event::{CloseReason, Event, Input, Introduction, Note, Output, Reply};
 pub use message::{Assignment, Candidate, Message, Submission, ToFunctions, ToSessions, Work, WorkerName};
 pub use persist::{Death, DeathReason, NotRestored, StoreOp, StoreSeq, StoredJob};
 pub use policy::{Compat, Planted, Policy, Wakeup};
 pub use report::{Query, Report};
-pub use slot::{HandlePrefix, JobHandle, JobId, SessionId, ShardId, Topology};
+pub use slot::{HandlePrefix, JobHandle, JobId, Peer, SessionId, ShardId, Topology};
 pub use time::{Epoch, Instant, Now};

@@ -1,6 +1,6 @@
 //! What administrators ask and hear: queries, reports, and how reports of several shards merge.
 use crate::persist::DeathReason;
-use crate::slot::JobId;
+use crate::slot::{JobId, Peer, SessionId};
 use crate::time::Epoch;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -16,6 +16,10 @@ pub enum Query {
     PriorityStatus,
     /// `workers`
     Workers,
+    /// `jobs` (of the Perl server): each job, and who runs it.
+    JobsWithWorkers,
+    /// `clients` (of the Perl server): each session, and the jobs that it waits for.
+    ClientsWithJobs,
     /// `show jobs`
     Jobs,
     /// `show unique jobs`
@@ -65,6 +69,8 @@ pub enum Report {
     Functions(Vec<FunctionRow>),
     /// For [`Query::Workers`].
     Workers(Vec<WorkerRow>),
+    /// For [`Query::JobsWithWorkers`] and [`Query::ClientsWithJobs`].
+    Involved(Involved),
     /// For [`Query::Jobs`] and [`Query::UniqueJobs`].
     Jobs(Vec<JobRow>),
     /// For [`Query::DeadJobs`].
@@ -122,6 +128,39 @@ pub struct JobRow {
     pub ignored: bool,
     /// Whether it is a background job (in the store, or would be).
     pub stored: bool,
+}
+
+/// Jobs, and the sessions that have to do with them. Shards are asked one after the other: a session that a job names may be
+/// gone, and is missing here then.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Involved {
+    /// All jobs but dead ones.
+    pub jobs: Vec<InvolvedJob>,
+    /// All sessions.
+    pub sessions: Vec<(SessionId, Peer)>,
+}
+
+/// One job, and who has to do with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvolvedJob {
+    /// Its number.
+    pub job: JobId,
+    /// Its function's name.
+    pub function: Bytes,
+    /// Its unique.
+    pub unique: Bytes,
+    /// Who runs it.
+    pub worker: Option<SessionId>,
+    /// Who waits for it, in the order in which they came; who submitted it twice is there twice.
+    pub clients: Vec<SessionId>,
+}
+
+impl Involved {
+    /// The other end of a session; sessions must be sorted.
+    pub fn peer(&self, session: SessionId) -> Option<&Peer> {
+        let at = self.sessions.binary_search_by_key(&session, |(session, _)| *session).ok()?;
+        Some(&self.sessions[at].1)
+    }
 }
 
 /// One dead job.
@@ -289,6 +328,7 @@ impl Query {
         match self {
             Query::Status | Query::PriorityStatus => Report::Functions(Vec::new()),
             Query::Workers => Report::Workers(Vec::new()),
+            Query::JobsWithWorkers | Query::ClientsWithJobs => Report::Involved(Involved::default()),
             Query::Jobs | Query::UniqueJobs => Report::Jobs(Vec::new()),
             Query::DeadJobs => Report::DeadJobs(Vec::new()),
             Query::Counters => Report::Counters(Box::default()),
@@ -306,6 +346,10 @@ impl Report {
         match (self, other) {
             (Report::Functions(rows), Report::Functions(more)) => rows.extend(more),
             (Report::Workers(rows), Report::Workers(more)) => rows.extend(more),
+            (Report::Involved(all), Report::Involved(more)) => {
+                all.jobs.extend(more.jobs);
+                all.sessions.extend(more.sessions);
+            }
             (Report::Jobs(rows), Report::Jobs(more)) => rows.extend(more),
             (Report::DeadJobs(rows), Report::DeadJobs(more)) => rows.extend(more),
             (Report::Dropped(rows), Report::Dropped(more)) => rows.extend(more),
@@ -321,12 +365,16 @@ impl Report {
         }
     }
 
-    /// Sorts the rows: functions by name, workers by descriptor, jobs by number.
+    /// Sorts the rows: functions by name, workers by descriptor, jobs by number, sessions by theirs.
     pub fn sort(&mut self) {
         match self {
             Report::Functions(rows) => rows.sort_by(|a, b| a.function.cmp(&b.function)),
             Report::Workers(rows) => rows.sort_by_key(|row| row.descriptor),
             Report::Jobs(rows) => rows.sort_by_key(|row| row.job.number()),
+            Report::Involved(all) => {
+                all.jobs.sort_by_key(|row| row.job.number());
+                all.sessions.sort_unstable_by_key(|(session, _)| *session);
+            }
             Report::DeadJobs(rows) => rows.sort_by_key(|row| row.job.number()),
             Report::Dropped(rows) => rows.sort_by(|a, b| a.function.cmp(&b.function)),
             _ => {}

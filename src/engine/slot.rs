@@ -1,6 +1,7 @@
 //! Who is where: shards, slots, sessions, jobs and their handles. Numbers only; no queues, no sockets.
 use alloc::boxed::Box;
 use core::fmt;
+use core::net::IpAddr;
 use core::num::NonZeroU64;
 
 /// Slots of a job server. A function name hashes to one of them; a shard owns some of them.
@@ -91,6 +92,17 @@ impl ShardSet {
                 .map(move |rest| ShardId(at * 64 + rest.trailing_zeros() as u16))
         })
     }
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The number of the socket, shown by `workers`.
+    pub descriptor: u32,
+    /// The address; an IPv4 address in IPv6 clothes is shown as IPv4.
+    pub address: IpAddr,
+    /// The port at that address; 0 if there is none. Shown by `jobs` and `clients`.
+    pub port: u16,
 }
 
 /// A session: what we know about whoever is behind a connection. Made by the shell, which reuses an index only

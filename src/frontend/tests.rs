@@ -1,8 +1,10 @@
 //! Every line of the administrators' protocol, byte for byte.
 use super::*;
-use crate::engine::report::{Counters, DeadRow, DropRow, FunctionRow, JobRow, WorkerRow};
+use crate::engine::report::{
+    Counters, DeadRow, DropRow, FunctionRow, Involved, InvolvedJob, JobRow, WorkerRow,
+};
 use crate::engine::slot::Slot;
-use crate::engine::{DeathReason, Epoch, JobId, Report};
+use crate::engine::{DeathReason, Epoch, JobId, Peer, Report, SessionId, ShardId};
 use bytes::Bytes;
 use std::net::IpAddr;
 
@@ -65,6 +67,8 @@ fn plain_queries() {
         queries(&format!("status{end}"), Query::Status);
         queries(&format!("prioritystatus{end}"), Query::PriorityStatus);
         queries(&format!("workers{end}"), Query::Workers);
+        queries(&format!("jobs{end}"), Query::JobsWithWorkers);
+        queries(&format!("clients{end}"), Query::ClientsWithJobs);
     }
     queries("StaTus\n", Query::Status);
     queries("PRIORITYSTATUS\r\n", Query::PriorityStatus);
@@ -272,6 +276,41 @@ fn job_columns() {
         Report::Jobs(rows),
         &format!("{one}\tuniq-a\n{two}\t\n{three}\ta b_c\n.\n"),
     );
+}
+
+#[test]
+fn jobs_with_workers_and_clients_with_jobs() {
+    let session = |index| SessionId::new(ShardId(0), index, 1);
+    let peer = |address: &str, port| Peer { descriptor: 9, address: address.parse().unwrap(), port };
+    let row = |number, unique, worker, clients| InvolvedJob {
+        job: job(number),
+        function: text("f\t1"),
+        unique: text(unique),
+        worker,
+        clients,
+    };
+    // The job's third client, and the worker of the second job, have left meanwhile.
+    let all = Involved {
+        jobs: vec![
+            row(1, "u\n1", Some(session(2)), vec![session(3), session(1), session(9), session(3)]),
+            row(2, "", Some(session(8)), vec![session(3)]),
+            row(3, "u3", None, vec![]),
+        ],
+        sessions: vec![
+            (session(1), peer("::ffff:10.1.2.3", 1111)),
+            (session(2), peer("10.1.2.4", 2222)),
+            (session(3), peer("fe80::1", 3333)),
+        ],
+    };
+    renders(
+        Query::JobsWithWorkers,
+        Report::Involved(all.clone()),
+        "f_1\tu_1\t10.1.2.4:2222\t4\nf_1\t\t-\t1\nf_1\tu3\t-\t0\n.\n",
+    );
+    let one = "\tf_1\tu_1\t10.1.2.4:2222\n";
+    let text = format!("10.1.2.3:1111\n{one}10.1.2.4:2222\n[fe80::1]:3333\n{one}{one}\tf_1\t\t-\n.\n");
+    renders(Query::ClientsWithJobs, Report::Involved(all), &text);
+    renders(Query::ClientsWithJobs, Report::Involved(Involved::default()), ".\n");
 }
 
 #[test]

@@ -1,11 +1,14 @@
 //! Administrators' lines: what they ask, and the columns and words that answer. Byte for byte as gearmand 1.1.20, line
 //! ends included: lists end their lines with LF and finish with a dot, `OK` and errors end with CR LF, `version`,
 //! `verbose` and `getpid` with LF. Where we differ on purpose a comment says so.
-use crate::engine::report::{Counters, DeadRow, DropRow, FunctionRow, JobRow, WorkerRow};
-use crate::engine::{Compat, DeathReason, Query, Reply, Report};
+use crate::engine::report::{
+    Counters, DeadRow, DropRow, FunctionRow, Involved, InvolvedJob, JobRow, WorkerRow,
+};
+use crate::engine::{Compat, DeathReason, Peer, Query, Reply, Report, SessionId};
 use bytes::Bytes;
 use std::fmt::Arguments;
 use std::io::Write;
+use std::net::SocketAddr;
 
 use super::{Decoded, Frontend, Incoming, until_nul};
 
@@ -85,6 +88,10 @@ fn command(frontend: &Frontend, words: &[&[u8]]) -> Incoming<'static> {
         Incoming::Query(Query::PriorityStatus)
     } else if is("workers") {
         Incoming::Query(Query::Workers)
+    } else if is("jobs") {
+        Incoming::Query(Query::JobsWithWorkers)
+    } else if is("clients") {
+        Incoming::Query(Query::ClientsWithJobs)
     } else if is("show") && !argument.is_empty() {
         show(argument)
     } else if is("maxqueue") {
@@ -194,6 +201,11 @@ pub(super) fn render(frontend: &Frontend, query: &Query, report: &Report, out: &
         Report::Functions(rows) if *query == Query::PriorityStatus => list(out, rows, priority_status),
         Report::Functions(rows) => list(out, rows, status),
         Report::Workers(rows) => list(out, rows, worker),
+        Report::Involved(all) if *query == Query::ClientsWithJobs => clients(out, all),
+        Report::Involved(all) => list(out, &all.jobs, |out, row| {
+            job_and_worker(out, all, row);
+            put(out, format_args!("\t{}\n", row.clients.len()));
+        }),
         Report::Jobs(rows) if *query == Query::UniqueJobs => {
             list(out, rows, |out, row| unique_job(frontend, out, row));
         }
@@ -242,6 +254,44 @@ fn worker(out: &mut Vec<u8>, row: &WorkerRow) {
         name(out, function, Blanks::Go);
     }
     out.push(b'\n');
+}
+
+/// As the Perl server does: each connection, below it the jobs that it waits for.
+fn clients(out: &mut Vec<u8>, all: &Involved) {
+    let waits =
+        all.jobs.iter().enumerate().flat_map(|(at, row)| row.clients.iter().map(move |&client| (client, at)));
+    let mut waits: Vec<(SessionId, usize)> = waits.collect();
+    waits.sort_unstable();
+    let mut waits = &waits[..];
+    for (session, at) in &all.sessions {
+        peer(out, Some(at));
+        out.push(b'\n');
+        // Both are sorted. Who waits and is not listed has left meanwhile.
+        waits = &waits[waits.partition_point(|(client, _)| client < session)..];
+        let own = waits.partition_point(|(client, _)| client <= session);
+        for &(_, row) in &waits[..own] {
+            out.push(b'\t');
+            job_and_worker(out, all, &all.jobs[row]);
+            out.push(b'\n');
+        }
+    }
+    out.extend_from_slice(b".\n");
+}
+
+/// As the Perl server does: function, unique, the worker's address and port.
+fn job_and_worker(out: &mut Vec<u8>, all: &Involved, row: &InvolvedJob) {
+    name(out, &row.function, Blanks::Stay);
+    out.push(b'\t');
+    name(out, &row.unique, Blanks::Stay);
+    out.push(b'\t');
+    peer(out, row.worker.and_then(|worker| all.peer(worker)));
+}
+
+fn peer(out: &mut Vec<u8>, peer: Option<&Peer>) {
+    match peer {
+        Some(peer) => put(out, format_args!("{}", SocketAddr::new(peer.address.to_canonical(), peer.port))),
+        None => out.push(b'-'),
+    }
 }
 
 fn job(frontend: &Frontend, out: &mut Vec<u8>, row: &JobRow) {

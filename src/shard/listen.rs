@@ -138,6 +138,14 @@ impl Caller {
             Caller::Local => Ipv4Addr::LOCALHOST.into(),
         }
     }
+
+    /// The port at that address; 0 by a unix socket.
+    pub(crate) fn port(&self) -> u16 {
+        match self {
+            Caller::Tcp(address) => address.port(),
+            Caller::Local => 0,
+        }
+    }
 }
 
 impl fmt::Display for Caller {

@@ -39,7 +39,7 @@ impl Hop {
         policy.outbox_bytes = usize::MAX;
         let mut engine = Engine::new(HERE, topology, Arc::new(policy));
         let session = SessionId::new(HERE, 0, 1);
-        let peer = Peer { descriptor: 0, address: Ipv4Addr::LOCALHOST.into() };
+        let peer = Peer { descriptor: 0, address: Ipv4Addr::LOCALHOST.into(), port: 0 };
         engine.handle(NOW, Input::Opened(session, peer));
         let handle = prefix.handle(id).to_vec();
         Ok(Hop { mesh: Mesh::new(topology, 16)?, engine, session, handle })

@@ -99,7 +99,7 @@ impl Shard {
         listen::prepare(socket.as_fd(), caller, &self.options.keepalive);
         // A descriptor is not negative.
         let descriptor = socket.as_raw_fd() as u32;
-        let peer = Peer { descriptor, address: caller.address() };
+        let peer = Peer { descriptor, address: caller.address(), port: caller.port() };
         let Some(connection) = self.table.insert(socket, peer) else {
             self.commons.dismiss(self.id);
             return;

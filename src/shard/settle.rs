@@ -167,7 +167,7 @@ mod tests {
         let commons = Arc::new(Commons::new(topology, 1).unwrap());
         let settling = Settling::new(ShardId(0), topology, commons, percent);
         let socket = OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
-        let peer = Peer { descriptor: 7, address: Ipv4Addr::LOCALHOST.into() };
+        let peer = Peer { descriptor: 7, address: Ipv4Addr::LOCALHOST.into(), port: 0 };
         let session = crate::engine::SessionId::new(ShardId(0), 1, 1);
         let mut connection = Connection::new(Token { index: 1, generation: 1 }, session, peer, socket);
         let frontend = crate::frontend::Frontend::for_tests();

@@ -119,7 +119,7 @@ mod tests {
     fn a_place_is_used_again_with_another_generation() {
         let mut table = Table::new(ShardId(3));
         let socket = || OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
-        let peer = Peer { descriptor: 7, address: std::net::Ipv4Addr::LOCALHOST.into() };
+        let peer = Peer { descriptor: 7, address: std::net::Ipv4Addr::LOCALHOST.into(), port: 0 };
         let old = table.insert(socket(), peer).unwrap().token;
         assert!(table.remove(old).is_some());
         assert!(table.remove(old).is_none());

@@ -231,7 +231,7 @@ impl Cluster {
 
     fn peer(&mut self) -> Peer {
         self.descriptor += 1;
-        Peer { descriptor: self.descriptor - 1, address: IpAddr::V4(Ipv4Addr::LOCALHOST) }
+        Peer { descriptor: self.descriptor - 1, address: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 1 }
     }
 
     /// A name for one more session of a shard.

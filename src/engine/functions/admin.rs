@@ -4,7 +4,7 @@ use super::job::{JobIx, JobState};
 use super::party::PartyIx;
 use crate::message::{Place, ToSessions, Work};
 use crate::outbox::Outbox;
-use crate::report::{DropRow, FunctionRow, JobRow, Query, Report, UniqueStatus};
+use crate::report::{DropRow, FunctionRow, Involved, InvolvedJob, JobRow, Query, Report, UniqueStatus};
 use crate::slot::SessionId;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -21,6 +21,7 @@ impl Functions {
     ) {
         let report = match query {
             Query::Status | Query::PriorityStatus => self.report_functions(),
+            Query::JobsWithWorkers | Query::ClientsWithJobs => self.report_involved(),
             Query::Jobs | Query::UniqueJobs => self.report_jobs(),
             Query::DeadJobs => self.report_dead(),
             Query::Counters => Report::Counters(Box::new(out.counters.clone())),
@@ -55,6 +56,20 @@ impl Functions {
             stored: job.background(),
         });
         Report::Jobs(rows.collect())
+    }
+
+    /// Jobs with those who have to do with them. Who these are, only their shards know.
+    fn report_involved(&self) -> Report {
+        let living = self.jobs.iter().filter(|(_, job)| job.state() != JobState::Dead);
+        let session = |party: PartyIx| self.parties.get(party).session;
+        let jobs = living.map(|(ix, job)| InvolvedJob {
+            job: job.id,
+            function: self.functions.get(job.function).name.clone(),
+            unique: self.unique_of(ix),
+            worker: job.holder().map(session),
+            clients: job.clients().map(session).collect(),
+        });
+        Report::Involved(Involved { jobs: jobs.collect(), sessions: Vec::new() })
     }
 
     /// The job with this unique that was accepted last, in any function. An empty unique is never found, and `-`

@@ -8,11 +8,11 @@ mod request;
 mod session;
 mod survey;
 
-use crate::event::{CloseReason, Introduction, Output, Peer, Reply};
+use crate::event::{CloseReason, Introduction, Output, Reply};
 use crate::message::{Message, ToFunctions, ToSessions, Work};
 use crate::outbox::Outbox;
 use crate::policy::{Planted, Policy};
-use crate::slot::{SessionId, Topology};
+use crate::slot::{Peer, SessionId, Topology};
 use alloc::sync::Arc;
 use ringgear_protocol::Refusal;
 use session::{Session, SessionTable};

@@ -14,8 +14,8 @@ use alloc::collections::VecDeque;
 pub(crate) struct Survey {
     pub(crate) query: Query,
     pub(crate) report: Report,
-    /// Shards that have not answered.
-    pub(crate) missing: u16,
+    /// Answers that have not come.
+    pub(crate) missing: u32,
     /// For [`Query::DropFunction`]: only the owner of the exact name was asked so far.
     pub(crate) exact: bool,
 }

@@ -1,10 +1,10 @@
 //! One session: who is there, what it can do, whether it sleeps. Sessions of a shard stand in a table.
 use super::grab::Walk;
 use super::replies::Replies;
-use crate::event::{Peer, Reply};
+use crate::event::Reply;
 use crate::message::{Place, ToFunctions, WorkerName};
 use crate::outbox::Outbox;
-use crate::slot::{SessionId, ShardId, ShardSet};
+use crate::slot::{Peer, SessionId, ShardId, ShardSet};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;

@@ -4,9 +4,10 @@ use super::replies::Survey;
 use crate::event::Reply;
 use crate::message::{Message, Place, ToFunctions, ToSessions};
 use crate::outbox::Outbox;
-use crate::report::{Query, Report, WorkerRow};
+use crate::report::{Involved, Query, Report, WorkerRow};
 use crate::slot::{SessionId, ShardId, Slot};
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use bytes::Bytes;
 
 impl Sessions {
@@ -25,7 +26,10 @@ impl Sessions {
         let Some(session) = self.table.get_mut(id) else { return };
         let report = query.empty_report();
         let exact = matches!(query, Query::DropFunction { .. });
-        let missing = if owner.is_some() { 1 } else { self.topology.shards() };
+        let missing = match owner {
+            Some(_) => 1,
+            None => u32::from(self.topology.shards()) * answers_of_a_shard(&query),
+        };
         let survey = Survey { query: query.clone(), report, missing, exact };
         let place = session.replies.take_survey(survey);
         match owner {
@@ -52,7 +56,7 @@ impl Sessions {
         }
         if survey.exact && matches!(&survey.report, Report::Dropped(rows) if rows.is_empty()) {
             survey.exact = false;
-            survey.missing = shards;
+            survey.missing = u32::from(shards);
             let query = survey.query.clone();
             return self.topology.all().for_each(|to| ask(to, id, place, query.clone(), false, out));
         }
@@ -65,7 +69,19 @@ impl Sessions {
 
     /// This shard's part of a report on sessions.
     pub(super) fn report(&self, from: SessionId, place: Place, query: &Query, out: &mut Outbox) {
-        assert!(matches!(query, Query::Workers), "functions report on everything else");
+        let report = match query {
+            Query::Workers => self.report_workers(),
+            Query::JobsWithWorkers | Query::ClientsWithJobs => {
+                let sessions = self.table.iter().map(|session| (session.id, session.peer)).collect();
+                Report::Involved(Involved { jobs: Vec::new(), sessions })
+            }
+            query => panic!("functions report on {query:?}"),
+        };
+        let report = Box::new(report);
+        out.send(from.shard(), Message::ToSessions(ToSessions::Answer { to: from, place, report }));
+    }
+
+    fn report_workers(&self) -> Report {
         let rows = self.table.iter().map(|session| WorkerRow {
             descriptor: session.peer.descriptor,
             address: session.peer.address,
@@ -76,16 +92,30 @@ impl Sessions {
             },
             functions: session.abilities.iter().map(|ability| ability.function.clone()).collect(),
         });
-        let report = Box::new(Report::Workers(rows.collect()));
-        out.send(from.shard(), Message::ToSessions(ToSessions::Answer { to: from, place, report }));
+        Report::Workers(rows.collect())
     }
 }
 
+/// How often each shard answers a query: its sessions, its functions, or both.
+fn answers_of_a_shard(query: &Query) -> u32 {
+    u32::from(concerns_sessions(query)) + u32::from(concerns_functions(query))
+}
+
+fn concerns_sessions(query: &Query) -> bool {
+    matches!(query, Query::Workers | Query::JobsWithWorkers | Query::ClientsWithJobs)
+}
+
+fn concerns_functions(query: &Query) -> bool {
+    !matches!(query, Query::Workers)
+}
+
 fn ask(to: ShardId, from: SessionId, place: Place, query: Query, exact: bool, out: &mut Outbox) {
-    let message = if matches!(query, Query::Workers) {
-        Message::ToSessions(ToSessions::Ask { from, place, query: Box::new(query) })
-    } else {
-        Message::ToFunctions(ToFunctions::Ask { from, place, query: Box::new(query), exact })
-    };
-    out.send(to, message);
+    let query = Box::new(query);
+    if concerns_sessions(&query) {
+        let query = query.clone();
+        out.send(to, Message::ToSessions(ToSessions::Ask { from, place, query }));
+    }
+    if concerns_functions(&query) {
+        out.send(to, Message::ToFunctions(ToFunctions::Ask { from, place, query, exact }));
+    }
 }
