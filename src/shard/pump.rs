@@ -1,7 +1,7 @@
 //! Feeds the engine and carries out what it wants. Everything that happens to the engine of a shard goes through
 //! [`Pump::feed`], one thing at a time, and is done when that returns. Never waits.
 use super::commit::Commit;
-use super::connection::Phase;
+use super::connection::{Connection, Phase};
 use super::listen;
 use super::settle::Settling;
 use super::table::Table;
@@ -68,6 +68,10 @@ impl Pump {
                     if let Some((connection, _)) = table.of(session)
                         && connection.phase < Phase::Flushing
                     {
+                        if connection.phase == Phase::Open {
+                            // The engine's own decision: a request so wrong that it has no answer.
+                            tell_malformed(connection);
+                        }
                         connection.phase = Phase::Flushing;
                         connection.paused = false;
                         if !std::mem::replace(&mut connection.listed, true) {
@@ -127,8 +131,7 @@ impl Pump {
     #[cold]
     fn give_up_slow(&mut self, table: &mut Table, session: SessionId) {
         let Some((connection, _)) = table.of(session) else { return };
-        let peer = listen::caller(connection.socket());
-        let peer = peer.map_or_else(|| "a peer that is gone".to_owned(), |peer| peer.to_string());
+        let peer = caller(connection);
         let unsent = connection.outlet.unsent();
         crate::log_at!(
             Level::Warning,
@@ -141,4 +144,16 @@ impl Pump {
         table.broken.push(token);
         self.slow.push(session);
     }
+}
+
+/// Tells the log that a connection is closed because its peer speaks something else.
+#[cold]
+pub(crate) fn tell_malformed(connection: &Connection) {
+    let peer = caller(connection);
+    crate::log_at!(Level::Warning, "closing connection of {peer}: what it sent is not Gearman's");
+}
+
+fn caller(connection: &Connection) -> String {
+    let caller = listen::caller(connection.socket());
+    caller.map_or_else(|| "a peer that is gone".to_owned(), |caller| caller.to_string())
 }

@@ -1,7 +1,7 @@
 //! From received bytes to the engine. A packet that is whole in the receive buffer is decoded there; only an
 //! incomplete rest is copied, into a buffer that grows with what arrives.
 use super::connection::{Connection, Phase, Rest};
-use super::pump::Pump;
+use super::pump::{self, Pump};
 use super::ring::Token;
 use super::settle;
 use super::table::Table;
@@ -146,7 +146,12 @@ impl Pump {
                     self.feed(table, Input::Answer(session, Reply::Error(Refusal::PacketTooLarge)));
                     self.refuse(table, session);
                 }
-                Decoded::Malformed => self.refuse(table, session),
+                Decoded::Malformed => {
+                    if let Some((connection, _)) = table.of(session) {
+                        pump::tell_malformed(connection);
+                    }
+                    self.refuse(table, session);
+                }
             }
             if !table.of(session).is_some_and(|(connection, _)| connection.takes_requests()) {
                 break;
