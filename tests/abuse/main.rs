@@ -1,0 +1,72 @@
+//! Peers that mean ill, or mean well and are many. In each test somebody else does jobs all the while and checks each
+//! answer (`bystander.rs`), the server's memory stays below a bound that stands there, and what is refused is counted and
+//! told in the log, once. Half-open peers are elsewhere: they need a network of their own.
+#![allow(clippy::unwrap_used)]
+
+mod bystander;
+mod bytes;
+mod connections;
+mod functions;
+mod readers;
+mod strangers;
+#[path = "../support/mod.rs"]
+mod support;
+
+#[allow(dead_code, reason = "its other half is for playing the scripts")]
+#[path = "../transcripts/script.rs"]
+mod script;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::time::Instant;
+use support::server::{Server, wait_until};
+
+const CAN_DO: u32 = 1;
+const PRE_SLEEP: u32 = 4;
+const NOOP: u32 = 6;
+const SUBMIT_JOB: u32 = 7;
+const JOB_CREATED: u32 = 8;
+const GRAB_JOB: u32 = 9;
+const NO_JOB: u32 = 10;
+const JOB_ASSIGN: u32 = 11;
+const WORK_STATUS: u32 = 12;
+const WORK_COMPLETE: u32 = 13;
+const WORK_FAIL: u32 = 14;
+const ECHO_REQ: u32 = 16;
+const SUBMIT_JOB_BG: u32 = 18;
+const ERROR: u32 = 19;
+const WORK_EXCEPTION: u32 = 25;
+const WORK_DATA: u32 = 28;
+const WORK_WARNING: u32 = 29;
+const GET_STATUS_UNIQUE: u32 = 41;
+const STATUS_RES_UNIQUE: u32 = 42;
+
+/// Lets this process have so many descriptors.
+#[track_caller]
+fn need_descriptors(count: u64) {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= count) {
+        return;
+    }
+    let maximum = limit.maximum.map(|maximum| maximum.max(count));
+    setrlimit(Resource::Nofile, Rlimit { current: Some(count), maximum }).unwrap_or_else(|error| {
+        panic!("{count} descriptors are needed ({error}): raise them with `ulimit -n`")
+    });
+}
+
+/// How many lines of a server's log say this.
+fn lines_with(log: &str, text: &str) -> usize {
+    log.lines().filter(|line| line.contains(text)).count()
+}
+
+/// Lines of a kind that the log has in ten seconds (`--max-log-repeats`).
+const LINES: usize = 10;
+
+/// Waits until the log says this, and sees that it does not say it as often as it happened.
+#[track_caller]
+fn told(server: &Server, text: &str, since: Instant) {
+    wait_until(&format!("the log tells: {text}"), || lines_with(&server.log(), text) > 0);
+    // A stretch of ten seconds begins anywhere.
+    let most = LINES * (2 + since.elapsed().as_secs() as usize / 10);
+    let lines = lines_with(&server.log(), text);
+    assert!(lines <= most, "told {lines} times: {text}");
+}
