@@ -96,6 +96,15 @@ def await_status(port, function, wanted):
             time.sleep(0.01)
 
 
+def await_true(condition, what):
+    """Waits for something that nothing announces."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError("no " + what + " in time")
+        time.sleep(0.01)
+
+
 def ports():
     return [int(port) for port in sys.argv[1:3]]
 
