@@ -8,7 +8,7 @@ from check import expect
 
 gear = check.library("gear", "gear")
 
-PATIENCE = 5
+PATIENCE = 10
 PORT_A, PORT_B = check.ports()
 HOST = "127.0.0.1"
 
