@@ -11,9 +11,7 @@ pub(crate) enum Language {
     C,
     #[expect(dead_code, reason = "no check yet")]
     Node,
-    #[expect(dead_code, reason = "no check yet")]
     Perl,
-    #[expect(dead_code, reason = "no check yet")]
     Php,
     #[expect(dead_code, reason = "no check yet")]
     Python,

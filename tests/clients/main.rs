@@ -49,7 +49,9 @@ macro_rules! libraries {
 }
 
 libraries! {
+    gearman_client: "Gearman-Client" in Perl;
     libgearman: "libgearman" in C;
+    php_gearman: "php-gearman" in Php;
 }
 
 fn library(name: &str) -> &'static Library {
