@@ -9,12 +9,11 @@ use std::sync::OnceLock;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Language {
     C,
-    #[expect(dead_code, reason = "no check yet")]
     Node,
     Perl,
     Php,
-    #[expect(dead_code, reason = "no check yet")]
     Python,
+    Rust,
 }
 
 /// Where the checks are.
@@ -50,10 +49,14 @@ pub(crate) fn command(name: &str, language: Language) -> Result<Command, String>
         }
         Language::Perl => interpreter("perl", &sources().join("perl").join(format!("{name}.pl"))),
         Language::Php => interpreter("php8.2", &sources().join("php").join(format!("{name}.php"))),
-        Language::Python => interpreter(
-            folder().join("venv/bin/python"),
-            &sources().join("python").join(format!("{name}.py")),
-        ),
+        Language::Python => {
+            let source = sources().join("python").join(format!("{name}.py"));
+            let mut python = interpreter(folder().join("venv/bin/python"), &source);
+            // The checks import from each other, and nothing is to be written between them.
+            python.env("PYTHONDONTWRITEBYTECODE", "1");
+            python
+        }
+        Language::Rust => Command::new(build(name)?),
     };
     command.env("CLIENTS_DIR", folder());
     Ok(command)
@@ -63,6 +66,19 @@ fn interpreter(program: impl AsRef<OsStr>, source: &Path) -> Command {
     let mut command = Command::new(program);
     command.arg(source);
     command
+}
+
+/// Builds a Rust check: a program of a crate that is not in our workspace, since its dependencies are none of ours.
+fn build(name: &str) -> Result<PathBuf, String> {
+    let folder = folder().join("rust");
+    succeed(
+        Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--locked", "--bin", name, "--manifest-path"])
+            .arg(sources().join("rust/Cargo.toml"))
+            .arg("--target-dir")
+            .arg(&folder),
+    )?;
+    Ok(folder.join("debug").join(name))
 }
 
 fn compile(name: &str) -> Result<PathBuf, String> {

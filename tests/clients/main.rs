@@ -49,9 +49,19 @@ macro_rules! libraries {
 }
 
 libraries! {
+    abraxas: "abraxas" in Node;
+    aiogear: "aiogear" in Python;
+    gear: "gear" in Python;
+    gearman3: "gearman3" in Python;
     gearman_client: "Gearman-Client" in Perl;
+    gearman_crate: "gearman-crate" in Rust;
+    gearman_npm: "gearman-npm" in Node;
+    gearmanode: "gearmanode" in Node;
     libgearman: "libgearman" in C;
+    node_gearman: "node-gearman" in Node;
     php_gearman: "php-gearman" in Php;
+    pygearman: "pygearman" in Python;
+    python3_gearman: "python3-gearman" in Python;
 }
 
 fn library(name: &str) -> &'static Library {

@@ -19,7 +19,7 @@ CASES = """
 """.split()
 
 # A case that hangs fails after so many seconds; the others are still run.
-PATIENCE = 25
+PATIENCE = 20
 
 # Payloads of the cases "binary" and "large".
 EVERY_BYTE = bytes(range(256))
@@ -82,6 +82,7 @@ def broken(case, words, reason):
 def await_status(port, function, wanted):
     """Waits until the server says `wanted` of the function: jobs, of those running, and workers. It is for what a
     library says to the server without waiting for an answer."""
+    deadline = time.monotonic() + PATIENCE / 2
     with socket.create_connection(("127.0.0.1", port), PATIENCE) as connection:
         lines = connection.makefile("rw", newline="\n")
         while True:
@@ -93,12 +94,14 @@ def await_status(port, function, wanted):
                 seen[name] = tuple(int(number) for number in numbers)
             if seen.get(function) == wanted:
                 return
+            if time.monotonic() > deadline:
+                raise AssertionError("status of %s is %s, not %s" % (function, seen.get(function), wanted))
             time.sleep(0.01)
 
 
 def await_true(condition, what):
     """Waits for something that nothing announces."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + PATIENCE / 2
     while not condition():
         if time.monotonic() > deadline:
             raise AssertionError("no " + what + " in time")

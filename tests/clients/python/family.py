@@ -12,7 +12,7 @@ from check import expect
 
 # The worker looks at its stop flag so often; the client gives up after CLIENT_TIMEOUT.
 WORKER_POLL = 0.05
-CLIENT_TIMEOUT = 10
+CLIENT_TIMEOUT = 8
 TO_ASCII = bytes(value & 127 for value in range(256))
 
 

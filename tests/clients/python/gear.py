@@ -8,7 +8,7 @@ from check import expect
 
 gear = check.library("gear", "gear")
 
-PATIENCE = 10
+PATIENCE = 8
 PORT_A, PORT_B = check.ports()
 HOST = "127.0.0.1"
 
@@ -94,7 +94,9 @@ class Working:
         self.worker = gear.Worker(client_id)
         for port in ports or [PORT_A]:
             self.worker.addServer(HOST, port)
-        self.worker.waitForServer(PATIENCE)
+        # A function that is registered while a connection is being made may be told to nobody on it.
+        servers = len(ports or [PORT_A])
+        check.await_true(lambda: len(self.worker.active_connections) == servers, "connections of the worker")
         for name in functions:
             self.worker.registerFunction(name, timeout)
         self.thread = threading.Thread(target=self.work, daemon=True)

@@ -5,7 +5,7 @@ const check = require('./check')
 const { expect, promise } = check
 const gearman = require(require('path').join(process.env.CLIENTS_DIR, 'node/node_modules/gearman'))
 
-const name = of => 'gearman-js-' + of
+const name = of => 'gearman-npm-' + of
 
 // A connection, as client or worker.
 async function connected (port = check.portA, options) {
@@ -264,14 +264,14 @@ const cases = {
   // The library reads each answer with one read.
   async admin () {
     const worker = await working({ [name('admin')]: () => '' })
-    worker.setWorkerId('worker-of-gearman-js')
+    worker.setWorkerId('worker-of-gearman-npm')
     await complete('admin', '', '')
     const queued = await submitted('admin-queued', '', { background: true })
     const status = await new Promise(resolve => worker.adminStatus(resolve))
     expect(status[name('admin')], { total: 0, running: 0, available_workers: 1 }, 'status')
     expect(status[name('admin-queued')], { total: 1, running: 0, available_workers: 0 }, 'status')
     const workers = await new Promise(resolve => worker.adminWorkers(resolve))
-    const mine = workers.filter(({ id }) => id === 'worker-of-gearman-js')
+    const mine = workers.filter(({ id }) => id === 'worker-of-gearman-npm')
     expect(mine.map(({ ip, functions }) => [ip, functions]), [[check.HOST, [name('admin')]]], 'workers')
     worker.close()
     await check.untilStatus(check.portA, name('admin'), [0, 0, 0])

@@ -16,7 +16,7 @@ use tokio::sync::{Notify, mpsc};
 type Work = Result<Bytes, WorkError>;
 
 fn name(of: &str) -> String {
-    format!("gearman-rs-{of}")
+    format!("gearman-crate-{of}")
 }
 
 async fn client() -> Result<Client, GearmanError> {
