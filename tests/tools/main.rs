@@ -1,6 +1,7 @@
 //! Debian's `gearman` and `gearadmin`, unchanged, against this server: what the package's users run every day.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::fs::{self, File};
