@@ -72,6 +72,18 @@ async function thereAndBack (of, data) {
   both.disconnect()
 }
 
+// A worker by another library, for what this one's workers do not send. `run` is given the worker and the job's handle.
+async function foreign (of, run) {
+  const worker = require(path.join(process.env.CLIENTS_DIR, 'node/node_modules/gearman'))(check.HOST, check.portA)
+  await new Promise(resolve => worker.connect(resolve))
+  worker.on('JOB_ASSIGN', job => { run(worker, job.handle); worker.preSleep() })
+  worker.on('NOOP', () => worker.grabJob())
+  worker.on('NO_JOB', () => worker.preSleep())
+  worker.addFunction(name(of))
+  worker.preSleep()
+  return worker
+}
+
 const cases = {
   foreground: () => once('foreground', reverse, 'Hello', 'olleH'),
   background: () => inBackground('background', [['in the back', {}]], ['in the back']),
@@ -127,7 +139,19 @@ const cases = {
     both.disconnect()
   },
 
-  data: 'the library sends data only to servers with its own option "streaming"',
+  // The library's own workers send data only to servers with its own option "streaming".
+  async data () {
+    const from = await client()
+    const worker = await foreign('data', (worker, handle) => {
+      for (const part of ['one', 'two']) worker.sendWorkData(handle, part)
+      worker.sendWorkComplete(handle, 'end')
+    })
+    const { result, error } = await outcome(from.submitJob(name('data'), {}, 'x'))
+    if (error) throw error
+    expect(result, 'onetwoend')
+    from.disconnect()
+    worker.close()
+  },
 
   async warning () {
     const both = await client()
@@ -158,7 +182,15 @@ const cases = {
     worker.disconnect()
   },
 
-  fail: 'the library fails a job only with an exception',
+  // The library's own workers fail a job only with an exception.
+  async fail () {
+    const from = await client()
+    const worker = await foreign('fail', (worker, handle) => worker.sendWorkFail(handle))
+    const { error } = await outcome(from.submitJob(name('fail'), {}, 'x'))
+    expect(error.name, 'JobFail', 'error')
+    from.disconnect()
+    worker.close()
+  },
 
   async unique () {
     const from = [await client(), await client()]

@@ -154,14 +154,22 @@ fn status(function: &str) -> Result<Option<Vec<u32>>, Error> {
     Ok(None)
 }
 
+/// The version of a crate that this program is built with.
+fn version(name: &str) -> &'static str {
+    let (_, rest) = include_str!("../Cargo.lock")
+        .split_once(&format!("name = \"{name}\"\nversion = \""))
+        .unwrap_or_else(|| panic!("{name} is in Cargo.lock"));
+    rest.split('"').next().unwrap_or_default()
+}
+
 fn say(line: &str) {
     println!("{line}");
     std::io::stdout().flush().expect("the harness listens");
 }
 
-/// Runs all cases and reports them. `version` is the library's name and version.
-pub async fn run(version: &str, cases: Vec<(&'static str, Case)>) -> ExitCode {
-    say(&format!("version {version}"));
+/// Runs all cases of the library, and reports them.
+pub async fn run(library: &str, cases: Vec<(&'static str, Case)>) -> ExitCode {
+    say(&format!("version {library} {}", version(library)));
     let own = cases.iter().map(|(name, _)| *name).filter(|name| !CASES.contains(name));
     for name in CASES.iter().copied().chain(own) {
         let case = cases.iter().find(|(case, _)| *case == name);
