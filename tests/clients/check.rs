@@ -156,6 +156,14 @@ impl Running {
         self.outcome
     }
 
+    /// Takes in what the check wrote before its end and the reading thread has not passed on yet. With the check and all
+    /// that it started gone, the pipe ends.
+    fn hear_last_words(&mut self) {
+        while let Ok(line) = self.lines.recv_timeout(FAREWELL) {
+            self.outcome.note(&line);
+        }
+    }
+
     fn hear(&mut self, line: &str) {
         let Some(wish) = self.outcome.note(line) else { return };
         let answer = match self.servers.obey(wish) {
@@ -185,6 +193,7 @@ impl Running {
         // At least the check itself is there, ended or not.
         let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
         let status = self.child.wait();
+        self.hear_last_words();
         if !ended {
             self.outcome.troubles.push("the check had to be ended".to_owned());
         } else if !status.as_ref().is_ok_and(std::process::ExitStatus::success) {
