@@ -10,7 +10,7 @@ use crate::frontend::{Frontend, VERSION};
 use crate::log_at;
 use crate::logging::{self, Level, LogOptions, Target};
 use crate::server::ServerOptions;
-use crate::shard::options::{Keepalive, ShardOptions};
+use crate::shard::options::{Endpoint, Keepalive, ShardOptions};
 use crate::store::StoreOptions;
 use crate::store::log::{self, Durability};
 #[cfg(feature = "sqlite")]
@@ -25,6 +25,7 @@ use std::io;
 use std::io::Write;
 use std::num::NonZeroU8;
 use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -48,7 +49,14 @@ impl Config {
         let mut arguments = std::env::args_os();
         let program = arguments.next().unwrap_or_else(|| "ringgear".into());
         match read(arguments, std::env::var_os("GEARMAND_PORT")) {
-            Ok(Asked::Config(config)) => Ok(*config),
+            Ok(Asked::Config(mut config)) => {
+                if let Some(name) = &mut config.log.syslog
+                    && let Some(file) = Path::new(&program).file_name()
+                {
+                    *name = file.to_string_lossy().into_owned();
+                }
+                Ok(*config)
+            }
             Ok(Asked::Text(text)) => {
                 // Whoever closed the pipe does not want to read on.
                 let _ = io::stdout().write_all(text.as_bytes());
@@ -63,7 +71,7 @@ impl Config {
 
     /// Starts the log and writes the notices to it.
     pub fn start_log(&self) {
-        logging::init(&self.log);
+        logging::start(&self.log);
         for notice in &self.notices {
             log_at!(Level::Notice, "{notice}");
         }
@@ -88,6 +96,8 @@ enum Mistake {
     Port(String),
     /// The name to listen on has no address.
     Listen(String, io::Error),
+    /// There cannot be a unix socket of this name.
+    UnixPath(String),
     /// With this `--compat` such a number of retries means nothing.
     JobRetries(i64),
     /// What is wrong with the options of the store.
@@ -106,6 +116,11 @@ impl fmt::Display for Mistake {
                 write!(f, "--port {port} is neither a number up to 65535 nor a service in /etc/services")
             }
             Mistake::Listen(host, error) => write!(f, "--listen {host} has no address: {error}"),
+            Mistake::UnixPath(path) => write!(
+                f,
+                "--listen unix:{path}: the path of a unix socket has 1 to {} bytes, none of them 0",
+                machine::UNIX_PATH_MAX
+            ),
             Mistake::JobRetries(number) => {
                 write!(f, "--job-retries {number} is not within -1 to 255, as --compat 2.1 and later want it")
             }
@@ -144,10 +159,15 @@ fn version() -> String {
 fn config(flags: Flags, port: Option<&OsStr>) -> Result<Config, Mistake> {
     let mut notices = Vec::new();
     let handle_prefix = handle_prefix(flags.job_handle_prefix.as_deref(), &mut notices)?;
-    let log = LogOptions { target: target(&flags.log_file), level: flags.verbose };
+    let log = LogOptions {
+        target: target(&flags.log_file),
+        syslog: flags.syslog.then(|| "ringgear".to_owned()),
+        level: flags.verbose,
+        queue_bytes: fit(flags.limits.max_log_queue),
+        repeats: fit(flags.limits.max_log_repeats),
+    };
     let port = port_number(&flags.port, port)?;
-    let addresses = machine::addresses(&flags.listen, port)
-        .map_err(|error| Mistake::Listen(flags.listen.clone(), error))?;
+    let endpoints = endpoints(&flags, port)?;
     let policy = policy(&flags, handle_prefix, &log)?;
     let shard = shard_options(&flags);
     let store = store(&flags.storing, &mut notices)?;
@@ -161,7 +181,7 @@ fn config(flags: Flags, port: Option<&OsStr>) -> Result<Config, Mistake> {
         compat: policy.compat,
     };
     let server = ServerOptions {
-        addresses,
+        endpoints,
         backlog: fit(flags.backlog),
         threads: fit(flags.threads),
         policy,
@@ -183,6 +203,31 @@ fn port_number(flag: &str, environment: Option<&OsStr>) -> Result<u16, Mistake> 
         false => machine::service(port),
     };
     number.ok_or_else(|| Mistake::Port(port.to_owned()))
+}
+
+/// Where to listen: everything that was named, once.
+fn endpoints(flags: &Flags, port: u16) -> Result<Vec<Endpoint>, Mistake> {
+    let everywhere = [OsString::new()];
+    let asked = if flags.listen.is_empty() { &everywhere[..] } else { &flags.listen };
+    let (mut addresses, mut paths) = (Vec::new(), Vec::new());
+    for name in asked {
+        if let Some(path) = name.as_bytes().strip_prefix(b"unix:") {
+            if path.is_empty() || path.len() > machine::UNIX_PATH_MAX || path.contains(&0) {
+                return Err(Mistake::UnixPath(String::from_utf8_lossy(path).into_owned()));
+            }
+            let path = PathBuf::from(OsStr::from_bytes(path));
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
+            continue;
+        }
+        let name = name.to_string_lossy();
+        let found = machine::addresses(&name, port);
+        addresses.extend(found.map_err(|error| Mistake::Listen(name.into_owned(), error))?);
+    }
+    let tcp = machine::distinct(addresses).into_iter().map(Endpoint::Tcp);
+    let unix = paths.into_iter().map(|path| Endpoint::Unix { path, mode: flags.unix_mode });
+    Ok(tcp.chain(unix).collect())
 }
 
 fn target(file: &OsStr) -> Target {
@@ -228,7 +273,7 @@ fn policy(flags: &Flags, handle_prefix: HandlePrefix, log: &LogOptions) -> Resul
     };
     policy.exceptions = flags.exceptions;
     policy.hash_seed = RandomState::new().hash_one(std::process::id());
-    policy.note_accepted = log.target != Target::Nowhere && log.level >= Level::Notice;
+    policy.note_accepted = log.writes(Level::Notice);
     policy.requests_in_flight = fit(limits.max_requests_in_flight);
     policy.outbox_bytes = fit(limits.max_outbox_bytes);
     policy.functions = fit(limits.max_functions);
@@ -287,43 +332,83 @@ fn shard_options(flags: &Flags) -> ShardOptions {
 
 /// Which store, if any.
 fn store(flags: &Storing, notices: &mut Vec<String>) -> Result<Option<StoreOptions>, Mistake> {
-    let mistake = |what: &str| Err(Mistake::Store(what.to_owned()));
+    let mistake = |what: &str| Mistake::Store(what.to_owned());
     match (flags.queue_type.as_str(), &flags.data_dir) {
-        ("builtin", None) if flags.libsqlite3_db.is_some() => {
-            mistake("--libsqlite3-db names a database that nothing uses: add -q libsqlite3")
+        ("builtin", dir) => {
+            misplaced_for_builtin(flags).map_or(Ok(()), |what| Err(mistake(what)))?;
+            Ok(dir.as_ref().and_then(|dir| log_store(flags, dir, notices)).map(StoreOptions::Log))
         }
-        ("builtin", None) => Ok(None),
-        ("builtin", Some(dir)) => {
-            let durability = match flags.durability.as_str() {
-                "synced" => Durability::Synced,
-                "written" => Durability::Written,
-                _ => {
-                    notices
-                        .push("--durability memory: background jobs are not kept in --data-dir".to_owned());
-                    return Ok(None);
-                }
-            };
-            let max_bytes = fit(flags.max_log_bytes);
-            Ok(Some(StoreOptions::Log(log::LogOptions {
-                durability,
-                max_bytes,
-                ..log::LogOptions::new(dir)
-            })))
-        }
-        (_, Some(_)) => mistake("--data-dir and -q each name a store: there can be one"),
+        (_, Some(_)) => Err(mistake("--data-dir and -q each name a store: there can be one")),
         #[cfg(feature = "sqlite")]
-        ("libsqlite3", None) => match &flags.libsqlite3_db {
-            Some(file) => Ok(Some(StoreOptions::Sqlite(SqliteOptions {
-                file: file.clone(),
-                table: flags.libsqlite3_table.clone(),
-                on_shutdown_only: flags.store_queue_on_shutdown,
-            }))),
-            None => mistake("-q libsqlite3 needs --libsqlite3-db FILE"),
-        },
+        ("libsqlite3", None) => {
+            misplaced_for_database(flags).map_or(Ok(()), |what| Err(mistake(what)))?;
+            let Some(file) = &flags.libsqlite3_db else {
+                return Err(mistake("-q libsqlite3 needs --libsqlite3-db FILE"));
+            };
+            let mut options = SqliteOptions::of(file);
+            if let Some(table) = &flags.libsqlite3_table {
+                options.table.clone_from(table);
+            }
+            options.on_shutdown_only = flags.store_queue_on_shutdown;
+            Ok(Some(StoreOptions::Sqlite(options)))
+        }
         (other, None) => Err(Mistake::Store(format!(
             "-q {other} is no store that this server has: builtin (with --data-dir for a log) and libsqlite3 are"
         ))),
     }
+}
+
+/// What would be ignored without a database, or without a store: whoever gave it believes that jobs are kept.
+fn misplaced_for_builtin(flags: &Storing) -> Option<&'static str> {
+    let no_log = flags.data_dir.is_none();
+    match flags.durability.as_deref() {
+        _ if flags.libsqlite3_db.is_some() => {
+            Some("--libsqlite3-db names a database that nothing uses: add -q libsqlite3")
+        }
+        _ if flags.libsqlite3_table.is_some() => Some(
+            "--libsqlite3-table names a table that nothing uses: add -q libsqlite3 and --libsqlite3-db FILE",
+        ),
+        _ if flags.store_queue_on_shutdown => {
+            Some("--store-queue-on-shutdown needs a database: add -q libsqlite3 and --libsqlite3-db FILE")
+        }
+        _ if no_log && flags.max_log_bytes > 0 => {
+            Some("--max-log-bytes limits a log that is not kept: add --data-dir DIR")
+        }
+        Some("synced") if no_log => {
+            Some("--durability synced needs a place to keep background jobs in: add --data-dir DIR")
+        }
+        Some("written") if no_log => {
+            Some("--durability written needs a place to keep background jobs in: add --data-dir DIR")
+        }
+        _ => None,
+    }
+}
+
+/// What would be ignored with a database.
+#[cfg(feature = "sqlite")]
+fn misplaced_for_database(flags: &Storing) -> Option<&'static str> {
+    match flags.durability.as_deref() {
+        Some("written") => Some("--durability written is for --data-dir: -q libsqlite3 always syncs"),
+        Some("memory") => {
+            Some("--durability memory is for --data-dir: with -q libsqlite3 it is --store-queue-on-shutdown")
+        }
+        _ if flags.max_log_bytes > 0 => Some("--max-log-bytes is for --data-dir: -q libsqlite3 keeps no log"),
+        _ => None,
+    }
+}
+
+/// The log, unless nothing is to be promised.
+fn log_store(flags: &Storing, dir: &Path, notices: &mut Vec<String>) -> Option<log::LogOptions> {
+    let durability = match flags.durability.as_deref() {
+        None | Some("synced") => Durability::Synced,
+        Some("written") => Durability::Written,
+        _ => {
+            notices.push("--durability memory: background jobs are not kept in --data-dir".to_owned());
+            return None;
+        }
+    };
+    let max_bytes = fit(flags.max_log_bytes);
+    Some(log::LogOptions { durability, max_bytes, ..log::LogOptions::new(dir) })
 }
 
 /// A number that its flag's range lets fit.

@@ -1,15 +1,27 @@
-//! The operator's log: gearmand's line, levels and words, on standard error or in a file. Nothing here decides what is
-//! worth a line. A level that is off costs one load of an atomic.
-use crate::engine::{HandlePrefix, Note};
-use jiff::Zoned;
+//! The operator's log: gearmand's line, levels and words, by way of `tracing`. Nothing here decides what is worth a line.
+//! A level that is off costs one load of an atomic. A line is made on the thread that has something to say and written by
+//! a thread of the log's own (`logging/writer.rs`), so nobody waits for a disk, a pipe or syslog.
+//!
+//! The subscriber is our own, a page long: there is one format and one sink, which is less than the least of
+//! `tracing-subscriber`; and what dependencies say through `tracing` comes out in gearmand's form, too.
+mod line;
+mod repeats;
+mod sink;
+mod subscriber;
+mod syslog;
+mod writer;
+
+use crate::engine::{Compat, HandlePrefix, Note};
+use crate::log_at;
+use crate::protocol::Refusal;
+use line::Visible;
+pub use repeats::Repeats;
+use sink::Sinks;
 use std::cell::Cell;
-use std::fmt::{self, Arguments, Write as _};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+#[doc(hidden)] // for `log_at!`
+pub use tracing;
 
 /// How grave a line is, and how much an operator wants to hear (`--verbose`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +75,16 @@ impl Level {
     pub fn from_name(name: &str) -> Option<Level> {
         Level::ALL.into_iter().find(|level| level.name() == name)
     }
+
+    /// The level of `tracing` that lines of this level have. It has fewer; a field carries ours.
+    pub const fn in_tracing(self) -> tracing::Level {
+        match self {
+            Level::Fatal | Level::Alert | Level::Critical | Level::Error => tracing::Level::ERROR,
+            Level::Warning => tracing::Level::WARN,
+            Level::Notice | Level::Info => tracing::Level::INFO,
+            Level::Debug => tracing::Level::DEBUG,
+        }
+    }
 }
 
 /// Where lines go (`--log-file`).
@@ -82,41 +104,91 @@ pub enum Target {
 pub struct LogOptions {
     /// Where lines go.
     pub target: Target,
+    /// The name under which lines go to syslog as well, if they do.
+    pub syslog: Option<String>,
     /// The least grave level that is written.
     pub level: Level,
+    /// Bytes of lines that may wait to be written; what finds no room is dropped and counted. Default: 4 MiB.
+    pub queue_bytes: usize,
+    /// Lines from one place in the source that are written in ten seconds, where they are warnings or worse; 0: all.
+    /// Default: 10.
+    pub repeats: u32,
 }
 
-/// Levels below this number are on. Before [`init`]: up to ERROR.
-static LEVELS_ON: AtomicU8 = AtomicU8::new(Level::Error as u8 + 1);
+impl LogOptions {
+    /// Whether lines of this level are written anywhere.
+    pub fn writes(&self, level: Level) -> bool {
+        let nowhere = self.target == Target::Nowhere && self.syslog.is_none();
+        !nowhere && level <= self.level
+    }
+}
 
-/// Where lines go. Before [`init`]: standard error.
-static SINK: Mutex<Sink> = Mutex::new(Sink::Stderr);
+impl Default for LogOptions {
+    fn default() -> LogOptions {
+        LogOptions {
+            target: Target::default(),
+            syslog: None,
+            level: Level::Error,
+            queue_bytes: 4 << 20,
+            repeats: 10,
+        }
+    }
+}
+
+/// Levels below this number are on. None before [`start`]: there is nowhere to write to.
+static LEVELS_ON: AtomicU8 = AtomicU8::new(0);
+
+/// Lines that were never written: dropped for want of room, and withheld because they repeat others. Since
+/// [`take_lost`] was last asked.
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+static WITHHELD: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     /// The shard that this thread runs, if any.
     static SHARD: Cell<Option<u16>> = const { Cell::new(None) };
 }
 
-/// Starts logging as the operator wants. If the file cannot be opened, says so and uses standard error.
-pub fn init(options: &LogOptions) {
-    let levels_on = match options.target {
-        Target::Nowhere => 0,
-        _ => options.level as u8 + 1,
-    };
-    LEVELS_ON.store(levels_on, Ordering::Relaxed);
-    *sink() = Sink::open(&options.target);
+/// Starts logging as the operator wants, once, with a thread: so not before the process has forked for the last time.
+/// If the file cannot be opened, says so and uses standard error.
+pub fn start(options: &LogOptions) {
+    let Some(least) = Level::ALL.into_iter().rfind(|&level| options.writes(level)) else { return };
+    repeats::set_limit(options.repeats);
+    writer::start(Sinks::open(&options.target, options.syslog.as_deref()), options.queue_bytes);
+    subscriber::install(least);
+    LEVELS_ON.store(least as u8 + 1, Ordering::Relaxed);
+    let says_panics = options.target == Target::Stderr;
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !says_panics {
+            log_at!(Level::Fatal, "{}", panic.to_string().replace('\n', " "));
+        }
+        flush();
+        hook(panic);
+    }));
+}
+
+/// Waits until everything that was said so far is written; not for long, where it cannot be written. To be called before
+/// the process ends.
+pub fn flush() {
+    writer::flush();
 }
 
 /// Opens the log file again by its name, for log rotation (SIGHUP). Does nothing where there is no file: gearmand
 /// 1.1.20 opens a file called `stderr` then.
 pub fn reopen() {
-    crate::log_at!(Level::Notice, "SIGHUP, reopening log file");
-    sink().reopen();
+    log_at!(Level::Notice, "SIGHUP, reopening log file");
+    writer::reopen();
 }
 
 /// Says that the calling thread runs this shard; its lines carry the number. Other threads are `main`.
 pub fn on_shard(number: u16) {
     SHARD.set(Some(number));
+}
+
+/// How many lines were dropped for want of room, and how many withheld because they repeat others, since this was last
+/// asked. For the counters.
+pub fn take_lost() -> (u64, u64) {
+    (DROPPED.swap(0, Ordering::Relaxed), WITHHELD.swap(0, Ordering::Relaxed))
 }
 
 /// Whether lines of this level are written.
@@ -125,168 +197,81 @@ pub fn enabled(level: Level) -> bool {
     (level as u8) < LEVELS_ON.load(Ordering::Relaxed)
 }
 
-/// Writes a line if its level is on: `log_at!(Level::Notice, "{n} jobs")`. The arguments are evaluated only then.
+/// Writes a line if its level, a constant, is on: `log_at!(Level::Notice, "{n} jobs")`. The arguments are evaluated only
+/// then. Warnings and worse are withheld where the same place has said many lately, see [`LogOptions::repeats`].
 #[macro_export]
 macro_rules! log_at {
-    ($level:expr, $($message:tt)+) => {
+    (@said $said:expr, $level:expr, $($message:tt)+) => {
         if $crate::logging::enabled($level) {
-            $crate::logging::write($level, format_args!($($message)+), file!(), line!());
+            $crate::logging::aside(|| {
+                const LEVEL: $crate::logging::Level = $level;
+                if let Some(times) = $said.admit(LEVEL) {
+                    $crate::logging::tracing::event!(
+                        target: "ringgear",
+                        LEVEL.in_tracing(),
+                        rank = LEVEL as u64,
+                        times,
+                        $($message)+
+                    );
+                }
+            });
         }
     };
+    ($level:expr, $($message:tt)+) => {{
+        static SAID: $crate::logging::Repeats = $crate::logging::Repeats::new();
+        $crate::log_at!(@said SAID, $level, $($message)+);
+    }};
 }
 
-/// Writes a line. What [`log_at!`](crate::log_at) becomes.
+/// Writes that a request was answered ERROR, in gearmand's words and at its level: a warning, from 2.0 on an error.
 #[cold]
-pub fn write(level: Level, message: Arguments<'_>, file: &str, line: u32) {
-    let microseconds = enabled(Level::Debug);
-    let text = Line { level, time: &Zoned::now(), microseconds, shard: SHARD.get(), message, file, line };
-    sink().write(&text.to_string());
+pub fn refused(refusal: Refusal, compat: Compat) {
+    static SAID: [Repeats; Refusal::ALL.len()] = [const { Repeats::new() }; Refusal::ALL.len()];
+    let said = &SAID[refusal as usize % SAID.len()];
+    let (code, text) = (refusal.code(), refusal.text());
+    if compat < Compat::V2_0 {
+        log_at!(@said said, Level::Warning, "GEARMAN_{code}:{text}");
+    } else {
+        log_at!(@said said, Level::Error, "GEARMAN_{code}:{text}");
+    }
+}
+
+/// Keeps what [`log_at!`](crate::log_at) becomes out of the way of what is hot.
+#[doc(hidden)]
+#[cold]
+#[inline(never)]
+pub fn aside(say: impl FnOnce()) {
+    say();
 }
 
 /// Writes what the engine wants the operator to know, in gearmand's words, for which scripts search.
 pub fn note(note: &Note, prefix: &HandlePrefix) {
     match note {
         Note::Accepted { function, unique, epoch } => {
-            crate::log_at!(Level::Notice, "accepted,{},{},{epoch}", Visible(function), Visible(unique));
+            log_at!(Level::Notice, "accepted,{},{},{epoch}", Visible(function), Visible(unique));
         }
         Note::OutOfAttempts { job, unique, kept } => {
             let handle = prefix.handle(*job);
             let (handle, unique) = (Visible(&handle), Visible(unique));
             let fate = if *kept { " (kept: see `show dead jobs`)" } else { "" };
-            crate::log_at!(Level::Notice, "Dropped job due to max retry count: {handle} {unique}{fate}");
+            log_at!(Level::Notice, "Dropped job due to max retry count: {handle} {unique}{fate}");
         }
         Note::DeadJobDropped { job, unique } => {
             let handle = prefix.handle(*job);
             let (handle, unique) = (Visible(&handle), Visible(unique));
-            crate::log_at!(
-                Level::Warning,
-                "Dead job dropped for want of room (--dead-jobs): {handle} {unique}"
-            );
+            log_at!(Level::Warning, "Dead job dropped for want of room (--dead-jobs): {handle} {unique}");
         }
         Note::TimedOut { job, unique } => {
             let handle = prefix.handle(*job);
             let (handle, unique) = (Visible(&handle), Visible(unique));
-            crate::log_at!(Level::Warning, "Worker timeout reached on job, requeueing: {handle} {unique}");
+            log_at!(Level::Warning, "Worker timeout reached on job, requeueing: {handle} {unique}");
         }
-    }
-}
-
-/// Bytes of a peer on their way into a line: control characters become `_`, so that nobody writes lines for us.
-struct Visible<'a>(&'a [u8]);
-
-impl fmt::Display for Visible<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for chunk in self.0.utf8_chunks() {
-            for character in chunk.valid().chars() {
-                f.write_char(if character.is_control() { '_' } else { character })?;
-            }
-            if !chunk.invalid().is_empty() {
-                f.write_char(char::REPLACEMENT_CHARACTER)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// One line: level, local time, thread, message; then, but for INFO, the place in the source.
-struct Line<'a> {
-    level: Level,
-    time: &'a Zoned,
-    /// Without, the time has zeros in their place, as gearmand's.
-    microseconds: bool,
-    shard: Option<u16>,
-    message: Arguments<'a>,
-    file: &'a str,
-    line: u32,
-}
-
-impl fmt::Display for Line<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Line { time, message, file, line, .. } = self;
-        let microsecond = if self.microseconds { time.subsec_nanosecond() / 1000 } else { 0 };
-        write!(f, "{:>7} {}.{microsecond:06} ", self.level.name(), time.strftime("%Y-%m-%d %H:%M:%S"))?;
-        match self.shard {
-            None => write!(f, "[  main ] ")?,
-            Some(shard) => write!(f, "[{shard:>6} ] ")?,
-        }
-        write!(f, "{message}")?;
-        if self.level != Level::Info {
-            write!(f, " -> {file}:{line}")?;
-        }
-        f.write_char('\n')
-    }
-}
-
-/// Where lines go.
-#[derive(Debug)]
-enum Sink {
-    Stderr,
-    Nowhere,
-    File { path: PathBuf, file: File },
-}
-
-fn sink() -> MutexGuard<'static, Sink> {
-    // A sink is whole between any two steps, so a panic elsewhere while it was locked does no harm.
-    SINK.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Sink {
-    fn open(target: &Target) -> Sink {
-        match target {
-            Target::Stderr => Sink::Stderr,
-            Target::Nowhere => Sink::Nowhere,
-            Target::File(path) => Sink::open_file(path),
-        }
-    }
-
-    fn open_file(path: &Path) -> Sink {
-        match OpenOptions::new().append(true).create(true).mode(0o644).open(path) {
-            Ok(file) => Sink::File { path: path.to_owned(), file },
-            Err(error) => {
-                let message =
-                    format!("cannot open log file {}: {error}; logging to stderr\n", path.display());
-                Sink::Stderr.write(&message);
-                Sink::Stderr
-            }
-        }
-    }
-
-    fn reopen(&mut self) {
-        if let Sink::File { path, .. } = self {
-            *self = Sink::open_file(path);
-        }
-    }
-
-    /// A line that cannot be written is lost: there is nobody left to tell.
-    fn write(&mut self, line: &str) {
-        let _ = match self {
-            Sink::Stderr => io::stderr().write_all(line.as_bytes()),
-            Sink::Nowhere => Ok(()),
-            Sink::File { file, .. } => file.write_all(line.as_bytes()),
-        };
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
-
-    fn line(level: Level, microseconds: bool, shard: Option<u16>) -> String {
-        let time: Zoned = "2026-08-21T07:08:09.012345678+02:00[+02:00]".parse().unwrap();
-        let message = format_args!("hello");
-        Line { level, time: &time, microseconds, shard, message, file: "src/x.rs", line: 7 }.to_string()
-    }
-
-    #[test]
-    fn lines_look_like_gearmands() {
-        let error = "  ERROR 2026-08-21 07:08:09.000000 [  main ] hello -> src/x.rs:7\n";
-        assert_eq!(line(Level::Error, false, None), error);
-        let info = "   INFO 2026-08-21 07:08:09.012345 [     3 ] hello\n";
-        assert_eq!(line(Level::Info, true, Some(3)), info);
-        assert!(line(Level::Critical, false, Some(255)).starts_with("CRITICAL 2026-08-21 "));
-        assert!(line(Level::Warning, false, Some(255)).contains(" [   255 ] hello -> "));
-    }
 
     #[test]
     fn levels_have_names_in_capitals() {
@@ -298,32 +283,10 @@ mod tests {
     }
 
     #[test]
-    fn peers_cannot_write_lines() {
-        assert_eq!(Visible(b"a\nb\x1b[2J\xffc \xc3\xbc").to_string(), "a_b_[2J\u{fffd}c ü");
-    }
-
-    #[test]
-    fn a_rotated_file_is_opened_again_by_its_name() {
-        let folder = std::env::temp_dir().join(format!("ringgear-log-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        let (path, rotated) = (folder.join("log"), folder.join("log.1"));
-        fs::write(&path, "there before\n").unwrap();
-        let mut sink = Sink::open(&Target::File(path.clone()));
-        sink.write("one\n");
-        fs::rename(&path, &rotated).unwrap();
-        sink.write("two\n");
-        sink.reopen();
-        sink.write("three\n");
-        assert_eq!(fs::read_to_string(&rotated).unwrap(), "there before\none\ntwo\n");
-        assert_eq!(fs::read_to_string(&path).unwrap(), "three\n");
-        fs::remove_dir_all(&folder).unwrap();
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_opened_leaves_stderr() {
-        let mut sink = Sink::open(&Target::File("/nonexistent/ringgear/log".into()));
-        assert!(matches!(sink, Sink::Stderr));
-        sink.reopen();
-        assert!(matches!(sink, Sink::Stderr));
+    fn what_goes_nowhere_is_not_written() {
+        let nowhere = LogOptions { target: Target::Nowhere, ..LogOptions::default() };
+        assert!(!nowhere.writes(Level::Fatal));
+        let syslog = LogOptions { syslog: Some("x".to_owned()), ..nowhere };
+        assert!(syslog.writes(Level::Error) && !syslog.writes(Level::Warning));
     }
 }

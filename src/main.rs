@@ -1,6 +1,8 @@
 //! The program: reads the command line, runs the server, tells the operator why it ended.
 use ringgear::config::Config;
 use ringgear::config::offline::Order;
+use ringgear::log_at;
+use ringgear::logging::{self, Level, Target};
 use ringgear::maintenance::{self, MaintenanceError};
 use ringgear::server;
 use std::ffi::OsString;
@@ -17,13 +19,18 @@ fn main() -> ExitCode {
         Err(status) => return status,
     };
     config.start_log();
-    match server::run(config.server, config.frontend) {
+    let status = match server::run(config.server, config.frontend) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("ringgear: {error}");
+            if config.log.target != Target::Stderr {
+                log_at!(Level::Fatal, "{error}");
+            }
             ExitCode::from(error.exit_code())
         }
-    }
+    };
+    logging::flush();
+    status
 }
 
 /// `ringgear store ...`: the status is 0 if it was done, 1 if the store is damaged or the line is wrong, 74 if the store

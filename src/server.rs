@@ -6,8 +6,9 @@ use crate::log_at;
 use crate::logging::{self, Level};
 use crate::shard::commons::{Commons, Phase};
 use crate::shard::error::ShardError;
-use crate::shard::options::ShardOptions;
-use crate::shard::{self, Setup, listen};
+use crate::shard::listen::{self, SocketFile};
+use crate::shard::options::{Endpoint, ShardOptions};
+use crate::shard::{self, Setup};
 use crate::store::keeper::{self, Desk};
 use crate::store::{Store, StoreError, StoreOptions};
 use nix::sys::signal::{SigSet, Signal};
@@ -15,7 +16,6 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::sched_getaffinity;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
     /// Where to listen; at least one. Port 0 takes a free one, the same for all addresses.
-    pub addresses: Vec<SocketAddr>,
+    pub endpoints: Vec<Endpoint>,
     /// Connections that may wait to be accepted, for each address and shard; 1..=65535. The system may cut it
     /// (net.core.somaxconn).
     pub backlog: u32,
@@ -77,19 +77,19 @@ pub fn run(options: ServerOptions, frontend: Frontend) -> Result<(), ServerError
     }
     .clamp(1, SHARDS_MAX);
     let topology = Topology::new(shards);
-    if options.addresses.is_empty() {
+    if options.endpoints.is_empty() {
         return Err(ServerError::NoAddress);
     }
-    ask_for_room(shards, options.addresses.len())?;
+    ask_for_room(shards, options.endpoints.len())?;
     shard::check()?;
     let store = options.store.as_ref().map(StoreOptions::open).transpose()?;
-    let listeners = listen::listen(&options.addresses, options.backlog, shards)
-        .map_err(|(address, error)| ServerError::of_address(address, error))?;
+    let listeners = listen::listen(&options.endpoints, options.backlog, shards)
+        .map_err(|(endpoint, error)| ServerError::of_endpoint(endpoint, error))?;
     let commons = Commons::new(topology, options.shard.mesh_capacity)
         .map_err(|e| ShardError::of_system("make event descriptors", e))?;
 
     let desk = store.as_ref().map(|_| Arc::new(Desk::new(topology)));
-    let server = Server { commons: Arc::new(commons), shards, desk };
+    let mut server = Server { commons: Arc::new(commons), shards, desk, files: listeners.files };
     let (tell, news) = channel();
     server.start(options, frontend, topology, &cores, listeners.of_shards, &tell)?;
     server.await_start(&news)?;
@@ -98,8 +98,8 @@ pub fn run(options: ServerOptions, frontend: Frontend) -> Result<(), ServerError
     }
     forward_signals(signals, tell)?;
     log_at!(Level::Notice, "ringgear {VERSION} started, threads: {shards}, cores: {}", cores.len());
-    for address in &listeners.addresses {
-        log_at!(Level::Notice, "listening on {address}");
+    for endpoint in &listeners.endpoints {
+        log_at!(Level::Notice, "listening on {endpoint}");
     }
     server.serve(&news)?;
     server.stop(&news);
@@ -112,6 +112,8 @@ struct Server {
     shards: u16,
     /// To the store, if there is one.
     desk: Option<Arc<Desk>>,
+    /// The files of unix sockets, removed when nobody listens on them any more.
+    files: Vec<SocketFile>,
 }
 
 impl Server {
@@ -179,7 +181,7 @@ impl Server {
     }
 
     /// Waits for what the operator wants, and comes back when it is to end.
-    fn serve(&self, news: &Receiver<News>) -> Result<(), ServerError> {
+    fn serve(&mut self, news: &Receiver<News>) -> Result<(), ServerError> {
         loop {
             match news.recv() {
                 Ok(News::Signal(Signal::SIGHUP)) => logging::reopen(),
@@ -204,7 +206,8 @@ impl Server {
     }
 
     /// Serves those who are connected until no job is left.
-    fn drain(&self, news: &Receiver<News>) -> Result<(), ServerError> {
+    fn drain(&mut self, news: &Receiver<News>) -> Result<(), ServerError> {
+        self.files.clear();
         self.commons.enter(Phase::Draining);
         let mut last = None;
         let mut idle_since: Option<Instant> = None;
@@ -234,7 +237,8 @@ impl Server {
     }
 
     /// Has all shards close everything, and waits for them a little.
-    fn stop(&self, news: &Receiver<News>) {
+    fn stop(&mut self, news: &Receiver<News>) {
+        self.files.clear();
         self.commons.enter(Phase::Stopping);
         let until = Instant::now() + STOP_MAX;
         // Ends when all shards, which have the other ends of the channel, have ended, but for the thread that
@@ -335,12 +339,12 @@ fn raise(resource: Resource) -> u64 {
 pub enum ServerError {
     /// No address was given.
     NoAddress,
-    /// The port belongs to another process.
-    PortTaken(SocketAddr),
-    /// The port may not be used by this user.
-    PortForbidden(SocketAddr),
-    /// The address cannot be listened on.
-    Address(SocketAddr, io::Error),
+    /// The port or path belongs to another process.
+    PortTaken(Endpoint),
+    /// The port or path may not be used by this user.
+    PortForbidden(Endpoint),
+    /// The address or path cannot be listened on.
+    Address(Endpoint, io::Error),
     /// A shard could not start, or not go on.
     Shard(ShardError),
     /// The store cannot be used.
@@ -351,6 +355,17 @@ impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ServerError::NoAddress => write!(f, "there is no address to listen on; name one with --listen"),
+            ServerError::PortTaken(path @ Endpoint::Unix { .. }) => write!(
+                f,
+                "cannot listen on {path}: another process listens there; stop it, or choose another path with --listen"
+            ),
+            ServerError::PortForbidden(path @ Endpoint::Unix { .. }) => write!(
+                f,
+                "cannot listen on {path}: not permitted; choose a path with --listen in a folder where this user may make files"
+            ),
+            ServerError::Address(path @ Endpoint::Unix { .. }, error) => {
+                write!(f, "cannot listen on {path}: {error}; choose another path with --listen")
+            }
             ServerError::PortTaken(address) => write!(
                 f,
                 "cannot listen on {address}: the port is in use; stop the process that has it, or choose another port with --port"
@@ -388,14 +403,14 @@ impl ServerError {
         ServerError::Shard(ShardError::of_system(what, error))
     }
 
-    fn of_address(address: SocketAddr, error: io::Error) -> ServerError {
+    fn of_endpoint(endpoint: Endpoint, error: io::Error) -> ServerError {
         match error.kind() {
-            io::ErrorKind::AddrInUse => ServerError::PortTaken(address),
-            io::ErrorKind::PermissionDenied => ServerError::PortForbidden(address),
+            io::ErrorKind::AddrInUse => ServerError::PortTaken(endpoint),
+            io::ErrorKind::PermissionDenied => ServerError::PortForbidden(endpoint),
             _ if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
                 ServerError::Shard(ShardError::Descriptors)
             }
-            _ => ServerError::Address(address, error),
+            _ => ServerError::Address(endpoint, error),
         }
     }
 

@@ -8,17 +8,21 @@ as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-# Clients to test with, and the server to compare with. Their package may start a server on port 4730; the tests use
-# other ports.
-if ! { [ -x /usr/sbin/gearmand ] && command -v gearman && command -v gearadmin && command -v cc &&
+# Clients to test with, the server to compare with, and file systems to let fall. gearmand's package may start a server
+# on port 4730; the tests use other ports.
+if ! { [ -x /usr/sbin/gearmand ] && [ -x /usr/sbin/mkfs.ext4 ] && [ -x /usr/sbin/mkfs.xfs ] &&
+    command -v gearman && command -v gearadmin && command -v cc && command -v ip &&
     command -v valgrind; } >/dev/null; then
     as_root apt-get update
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        gearman-job-server gearman-tools gcc libc6-dev valgrind
+        gearman-job-server gearman-tools gcc iproute2 libc6-dev valgrind e2fsprogs xfsprogs
 fi
 
 # Each shard wants a ring's memory locked on kernels that count it, and each test opens many sockets.
 ulimit -n "$(ulimit -H -n)" || true
+
+# Root can mount images of file systems; where it cannot, a test that needs it must not pass unrun.
+if [ "$(id -u)" = 0 ]; then export NEED_LOOP_MOUNTS=1; fi
 
 set -x
 cargo fmt --all --check

@@ -22,7 +22,9 @@ const GRAB_JOB: u32 = 9;
 const JOB_ASSIGN: u32 = 11;
 const WORK_FAIL: u32 = 14;
 const SUBMIT_JOB_BG: u32 = 18;
+const ERROR: u32 = 19;
 const CAN_DO_TIMEOUT: u32 = 23;
+const OPTION_REQ: u32 = 26;
 
 /// Runs a command line that starts no server.
 fn run(arguments: &[&str]) -> Output {
@@ -207,6 +209,23 @@ fn the_log_tells_of_lost_attempts() {
     assert_eq!(read_packet(&mut client), (WORK_FAIL, handle.clone().into_bytes()));
     let line = format!("Dropped job due to max retry count: {handle} u -> ");
     wait_until("the lost job is logged", || server.log().contains(&line));
+}
+
+#[test]
+fn the_log_tells_of_refused_requests() {
+    let line = |log: &str| log.lines().find(|line| line.contains("] GEARMAN_")).map(str::to_owned);
+    for (compat, level) in [("1.1", "WARNING"), ("2.0", "  ERROR")] {
+        let server = Server::start(&["-t", "1", "--compat", compat, "--verbose", "WARNING"]);
+        let mut client = server.connect();
+        client.write_all(&request(OPTION_REQ, b"nonsense")).unwrap();
+        assert_eq!(read_packet(&mut client).0, ERROR);
+        wait_until("it is logged", || line(&server.log()).is_some());
+        let line = line(&server.log()).unwrap();
+        assert!(line.starts_with(level), "{line}");
+        let message =
+            "[     0 ] GEARMAN_UNKNOWN_OPTION:Server does not recognize given option -> src/logging.rs:";
+        assert!(line.contains(message), "{line}");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::path::Path;
 const MODULES: &[(&str, &str, &[&str])] = &[
     ("protocol", "src/protocol/", &[]),
     ("engine", "src/engine/", &["protocol"]),
-    ("logging", "src/logging", &["engine"]),
+    ("logging", "src/logging", &["engine", "protocol"]),
     ("memory", "src/memory", &["engine"]),
     ("store", "src/store/", &["engine", "protocol", "logging"]),
     ("frontend", "src/frontend/", &["engine", "protocol"]),
@@ -46,6 +46,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("mimalloc", &["src/memory"]),
     ("clap", &["src/config"]),
     ("jiff", &["src/logging"]),
+    ("tracing", &["src/logging"]),
     ("rusqlite", &["src/store/sqlite"]),
 ];
 

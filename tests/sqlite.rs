@@ -8,7 +8,7 @@ use ringgear::engine::slot::Slot;
 use ringgear::engine::{Death, DeathReason, Epoch, JobId, StoredJob};
 use ringgear::protocol::Priority;
 use ringgear::store::sqlite::{SqliteOptions, SqliteStore};
-use ringgear::store::{Store, StoreError, exchange, record};
+use ringgear::store::{Progress, Store, StoreError, exchange, record};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
@@ -429,7 +429,12 @@ fn gearmand_does_not_start_on_a_file_that_is_in_use() {
 struct Memory(BTreeMap<JobId, Vec<u8>>);
 
 impl Store for Memory {
-    fn replay(&mut self, each: &mut dyn FnMut(StoredJob<'_>)) -> Result<(), StoreError> {
+    fn replay_telling(
+        &mut self,
+        each: &mut dyn FnMut(StoredJob<'_>),
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(), StoreError> {
+        progress(Progress::Telling { jobs: self.0.len() as u64 });
         for bytes in self.0.values() {
             match record::read(bytes) {
                 Ok((record::Record::Put(job), _)) => each(job),
@@ -456,6 +461,10 @@ impl Store for Memory {
 
     fn tidy(&mut self) -> Result<bool, StoreError> {
         Ok(false)
+    }
+
+    fn owes(&self) -> bool {
+        false
     }
 
     fn close(&mut self) -> Result<(), StoreError> {

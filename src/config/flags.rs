@@ -22,9 +22,14 @@ pub(super) struct Flags {
     #[arg(short, long, value_name = "PORT", default_value = DEFAULT_PORT)]
     pub(super) port: String,
 
-    /// Address or host name to listen on; every address that the name has is used [default: all, IPv4 and IPv6]
-    #[arg(short = 'L', long, value_name = "ADDRESS", default_value = "", hide_default_value = true)]
-    pub(super) listen: String,
+    /// Address or host name to listen on, every address that the name has is used; or `unix:PATH`, a unix socket. May
+    /// be given several times [default: all addresses, IPv4 and IPv6]
+    #[arg(short = 'L', long, value_name = "ADDRESS", action = clap::ArgAction::Append)]
+    pub(super) listen: Vec<OsString>,
+
+    /// Who may connect to unix sockets: the mode of their files, octal. Everybody, as with a port
+    #[arg(long, value_name = "MODE", default_value = "0666", value_parser = mode)]
+    pub(super) unix_mode: u32,
 
     /// Threads, each with a core, a part of the connections and a part of the functions of its own. 0: one for each
     /// core that this process may use
@@ -57,6 +62,11 @@ pub(super) struct Flags {
     #[arg(short, long, value_name = "FILE", default_value = "stderr")]
     pub(super) log_file: OsString,
 
+    /// Log to syslog as well (facility user, with the name under which the server was started): to the log file too, unless
+    /// that is `none`
+    #[arg(long)]
+    pub(super) syslog: bool,
+
     /// What is logged: FATAL, ALERT, CRITICAL, ERROR, WARNING, NOTICE, INFO or DEBUG, each with those before it
     #[arg(long, value_name = "LEVEL", default_value = "ERROR", value_parser = level)]
     pub(super) verbose: Level,
@@ -77,18 +87,19 @@ pub(super) struct Flags {
     #[arg(long)]
     pub(super) keepalive: bool,
 
-    /// Seconds without traffic before the first probe, 1 to 32767; -1 leaves the system's value
-    #[arg(long, value_name = "SECONDS", default_value = "-1", allow_negative_numbers = true,
+    /// Seconds without traffic before the first probe, 1 to 32767; -1 leaves the system's value, usually two hours. With
+    /// the defaults of all three, a peer that is gone without a word is noticed within 60 seconds
+    #[arg(long, value_name = "SECONDS", default_value = "30", allow_negative_numbers = true,
         value_parser = |text: &str| probe(text, 32767))]
     pub(super) keepalive_idle: Probe,
 
     /// Seconds between probes, 1 to 32767; -1 leaves the system's value
-    #[arg(long, value_name = "SECONDS", default_value = "-1", allow_negative_numbers = true,
+    #[arg(long, value_name = "SECONDS", default_value = "10", allow_negative_numbers = true,
         value_parser = |text: &str| probe(text, 32767))]
     pub(super) keepalive_interval: Probe,
 
     /// Unanswered probes before a connection is given up, 1 to 127; -1 leaves the system's value
-    #[arg(long, value_name = "N", default_value = "-1", allow_negative_numbers = true,
+    #[arg(long, value_name = "N", default_value = "3", allow_negative_numbers = true,
         value_parser = |text: &str| probe(text, 127))]
     pub(super) keepalive_count: Probe,
 
@@ -97,8 +108,8 @@ pub(super) struct Flags {
     #[arg(long, value_name = "MICROSECONDS", default_value_t = 250, value_parser = number(0..=10_000))]
     pub(super) hold_back: i64,
 
-    /// Connections that a thread may have for more to move to it, because it has their functions: percent of its
-    /// fair share, besides the first 16; 0 for none moves
+    /// A connection moves to the thread that has its first function, unless that thread has more connections than this
+    /// percentage of its fair share, and 16. With 0 none moves
     #[arg(long, value_name = "PERCENT", default_value_t = 150, value_parser = number(0..=100_000))]
     pub(super) settle: i64,
 
@@ -122,9 +133,9 @@ pub(super) struct Storing {
     pub(super) data_dir: Option<PathBuf>,
 
     /// What JOB_CREATED of a background job promises: `synced`, it is on stable storage; `written`, the operating system
-    /// has it, and syncs within a second; `memory`, nothing
-    #[arg(long, value_name = "LEVEL", default_value = "synced", value_parser = ["synced", "written", "memory"])]
-    pub(super) durability: String,
+    /// has it, and syncs within a second; `memory`, nothing. A database is always synced [default: synced]
+    #[arg(long, value_name = "LEVEL", value_parser = ["synced", "written", "memory"])]
+    pub(super) durability: Option<String>,
 
     /// Bytes that the log may take; with more, background jobs are refused until some end. 0: no limit
     #[arg(long, value_name = "BYTES", default_value_t = 0, value_parser = number(0..=i64::MAX))]
@@ -138,11 +149,12 @@ pub(super) struct Storing {
     #[arg(long, value_name = "FILE")]
     pub(super) libsqlite3_db: Option<PathBuf>,
 
-    /// The table in it
-    #[arg(long, value_name = "NAME", default_value = "gearman_queue")]
-    pub(super) libsqlite3_table: String,
+    /// The table in it [default: gearman_queue]
+    #[arg(long, value_name = "NAME")]
+    pub(super) libsqlite3_table: Option<String>,
 
-    /// Keep jobs in memory, and write them to the database when the server is stopped: a crash loses them
+    /// With `-q libsqlite3`: keep jobs in memory, and write them to the database when the server is stopped. A crash loses
+    /// them
     #[arg(long)]
     pub(super) store_queue_on_shutdown: bool,
 
@@ -198,6 +210,15 @@ pub(super) struct Limits {
     /// is answered ERROR
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = number(0..=255))]
     pub(super) finished_memory: i64,
+
+    /// Bytes of lines that may wait to be written to the log. What finds no room is dropped and counted, and a line says so
+    #[arg(long, value_name = "BYTES", default_value_t = 4 << 20, value_parser = number(65536..=i64::MAX / 2))]
+    pub(super) max_log_queue: i64,
+
+    /// Warnings and errors from one place in the source that are logged in ten seconds; the others are counted, and the
+    /// next line says how many there were. 0: all
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = number(0..=u32::MAX.into()))]
+    pub(super) max_log_repeats: i64,
 }
 
 /// The port where none is given, and the only one that GEARMAND_PORT replaces.
@@ -231,6 +252,11 @@ fn compat(version: &str) -> Result<Compat, &'static str> {
         "2.2" => Ok(Compat::V2_2),
         _ => Err("must be 1.1, 2.0, 2.1 or 2.2"),
     }
+}
+
+fn mode(text: &str) -> Result<u32, &'static str> {
+    let mode = u32::from_str_radix(text, 8).ok().filter(|&mode| mode <= 0o777);
+    mode.ok_or("must be an octal number up to 777")
 }
 
 fn probe(text: &str, most: u32) -> Result<Probe, String> {

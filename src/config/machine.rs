@@ -33,19 +33,37 @@ fn service_in(list: &str, name: &str) -> Option<u16> {
     })
 }
 
+/// The longest path of a unix socket in bytes (unix(7): 108 with a NUL).
+pub(super) const UNIX_PATH_MAX: usize = 107;
+
 /// Every address that a host name or address has; all addresses of this machine if it is empty.
 pub(super) fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     if host.is_empty() {
         return Ok(everywhere(port));
     }
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let mut addresses = Vec::new();
-    for address in (host, port).to_socket_addrs()? {
-        if !addresses.contains(&address) {
-            addresses.push(address);
+    // An IPv4 address in IPv6 clothes cannot be bound by a socket that is for IPv6 only.
+    let canonical = |address: SocketAddr| match address.ip().to_canonical() {
+        ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
+        IpAddr::V6(_) => address,
+    };
+    Ok(distinct((host, port).to_socket_addrs()?.map(canonical).collect()))
+}
+
+/// Each address once, and none that goes without saying where all of its family are there.
+pub(super) fn distinct(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let covered = |address: &SocketAddr| {
+        let same = |other: &&SocketAddr| other.is_ipv4() == address.is_ipv4();
+        !address.ip().is_unspecified()
+            && addresses.iter().filter(same).any(|other| other.ip().is_unspecified())
+    };
+    let mut distinct = Vec::new();
+    for address in &addresses {
+        if !covered(address) && !distinct.contains(address) {
+            distinct.push(*address);
         }
     }
-    Ok(addresses)
+    distinct
 }
 
 /// Both families, but IPv6 only where the system has it.
@@ -79,9 +97,18 @@ mod tests {
         assert_eq!(addresses("127.0.0.1", 7).unwrap(), one("127.0.0.1:7"));
         assert_eq!(addresses("::1", 7).unwrap(), one("[::1]:7"));
         assert_eq!(addresses("[::1]", 7).unwrap(), one("[::1]:7"));
+        assert_eq!(addresses("::ffff:127.0.0.1", 7).unwrap(), one("127.0.0.1:7"));
         assert!(addresses("localhost", 7).unwrap().iter().all(|address| address.ip().is_loopback()));
         assert_eq!(addresses("", 7).unwrap()[0], "0.0.0.0:7".parse().unwrap());
         assert!(addresses("no such host", 7).is_err());
+    }
+
+    #[test]
+    fn no_address_is_there_twice() {
+        let read = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>();
+        let some = ["127.0.0.1:7", "[::1]:7", "127.0.0.1:7", "0.0.0.0:7", "127.0.0.2:7"];
+        assert_eq!(distinct(read(&some)), read(&["[::1]:7", "0.0.0.0:7"]));
+        assert_eq!(distinct(read(&some[..3])), read(&some[..2]));
     }
 
     #[test]

@@ -21,6 +21,16 @@ fn refused(line: &[&str], message: &str) {
     assert_eq!(mistake, message, "{line:?}");
 }
 
+/// The ports of all addresses.
+fn ports_of(line: &[&str]) -> Vec<u16> {
+    let endpoints = config_of(line).server.endpoints.into_iter();
+    let port = |endpoint| match endpoint {
+        Endpoint::Tcp(address) => Some(address.port()),
+        Endpoint::Unix { .. } => None,
+    };
+    endpoints.filter_map(port).collect()
+}
+
 fn attempts_of(line: &[&str]) -> Option<u8> {
     config_of(line).server.policy.attempts.map(NonZeroU8::get)
 }
@@ -34,9 +44,13 @@ fn clap_likes_its_declaration() {
 #[test]
 fn the_defaults() {
     let Config { server, frontend, log, notices } = config_of(&[]);
-    assert!(server.addresses.iter().all(|address| address.ip().is_unspecified() && address.port() == 4730));
+    let everywhere = |endpoint: &Endpoint| match endpoint {
+        Endpoint::Tcp(address) => address.ip().is_unspecified() && address.port() == 4730,
+        Endpoint::Unix { .. } => false,
+    };
+    assert!(server.endpoints.iter().all(everywhere));
     assert_eq!((server.backlog, server.threads), (1024, 0));
-    assert_eq!(log, LogOptions { target: Target::Stderr, level: Level::Error });
+    assert_eq!(log, LogOptions::default());
     assert_eq!((frontend.verbosity, frontend.version), ("ERROR", VERSION));
     assert_eq!((frontend.packet_max, server.shard.packet_max), (256 << 20, 256 << 20));
     let policy = server.policy;
@@ -56,7 +70,7 @@ fn the_defaults() {
 #[test]
 fn all_ways_to_write_a_flag() {
     for line in [&["-p", "99"][..], &["-p99"], &["--port", "99"], &["--port=99"]] {
-        assert_eq!(config_of(line).server.addresses[0].port(), 99, "{line:?}");
+        assert_eq!(ports_of(line)[0], 99, "{line:?}");
     }
     assert!(config_of(&["-R", "--exceptions"]).server.policy.round_robin);
 }
@@ -144,6 +158,46 @@ fn prefixes_of_handles() {
 }
 
 #[test]
+fn listening_in_several_places() {
+    let line = [
+        "-L",
+        "127.0.0.1",
+        "--listen=unix:/tmp/x",
+        "-L::1",
+        "-L",
+        "unix:/tmp/x",
+        "-p",
+        "7",
+        "-L",
+        "127.0.0.1",
+    ];
+    let endpoints = config_of(&line).server.endpoints;
+    let texts: Vec<String> = endpoints.iter().map(Endpoint::to_string).collect();
+    assert_eq!(texts, ["127.0.0.1:7", "[::1]:7", "unix:/tmp/x"]);
+    assert_eq!(endpoints[2], Endpoint::Unix { path: "/tmp/x".into(), mode: 0o666 });
+    let private = config_of(&["-L", "unix:relative", "--unix-mode", "660"]).server.endpoints;
+    assert_eq!(private, [Endpoint::Unix { path: "relative".into(), mode: 0o660 }]);
+    refused(&["-L", "unix:"], "--listen unix:: the path of a unix socket has 1 to 107 bytes, none of them 0");
+    let long = "x".repeat(108);
+    let message =
+        format!("--listen unix:{long}: the path of a unix socket has 1 to 107 bytes, none of them 0");
+    refused(&["-L", &format!("unix:{long}")], &message);
+    refused(
+        &["--unix-mode", "8"],
+        "invalid value '8' for '--unix-mode <MODE>': must be an octal number up to 777",
+    );
+}
+
+#[test]
+fn the_log() {
+    let log = |line: &[&str]| config_of(line).log;
+    assert_eq!(log(&["--syslog", "-l", "none"]).syslog.as_deref(), Some("ringgear"));
+    assert!(config_of(&["--syslog", "-l", "none", "--verbose", "NOTICE"]).server.policy.note_accepted);
+    let line = ["--max-log-queue", "65536", "--max-log-repeats", "0"];
+    assert_eq!((log(&line).queue_bytes, log(&line).repeats), (65536, 0));
+}
+
+#[test]
 fn keepalive() {
     assert_eq!(config_of(&["--keepalive"]).server.shard.keepalive, Keepalive::default());
     let line = ["--keepalive-idle", "30", "--keepalive-interval=5", "--keepalive-count", "-1"];
@@ -186,6 +240,93 @@ fn limits() {
         &["--max-packet-size", "2147483648"],
         "invalid value '2147483648' for '--max-packet-size <BYTES>': 2147483648 is not in 1..=2147483647",
     );
+}
+
+fn store_of(line: &[&str]) -> Option<StoreOptions> {
+    config_of(line).server.store
+}
+
+#[test]
+fn stores() {
+    assert!(store_of(&[]).is_none());
+    assert!(store_of(&["-q", "builtin", "--durability", "memory"]).is_none());
+    assert!(store_of(&["--data-dir", "d", "--durability", "memory"]).is_none());
+    for (line, level, bytes) in [
+        (&["--data-dir", "d"][..], Durability::Synced, 0),
+        (&["--data-dir", "d", "--durability", "synced", "-q", "builtin"], Durability::Synced, 0),
+        (&["--data-dir", "d", "--durability", "written", "--max-log-bytes", "5"], Durability::Written, 5),
+    ] {
+        let Some(StoreOptions::Log(options)) = store_of(line) else { panic!("{line:?}") };
+        assert_eq!((options.dir.as_os_str(), options.durability), (OsStr::new("d"), level), "{line:?}");
+        assert_eq!(options.max_bytes, bytes, "{line:?}");
+    }
+    refused(
+        &["-q", "postgres", "--durability", "memory"],
+        "-q postgres is no store that this server has: builtin (with --data-dir for a log) and libsqlite3 are",
+    );
+    refused(
+        &["-q", "libsqlite3", "--data-dir", "d"],
+        "--data-dir and -q each name a store: there can be one",
+    );
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn databases() {
+    let database = ["-q", "libsqlite3", "--libsqlite3-db", "f"];
+    let options = |more: &[&str]| match store_of(&[&database[..], more].concat()) {
+        Some(StoreOptions::Sqlite(options)) => options,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(options(&["--durability", "synced"]), SqliteOptions::of("f"));
+    let other = options(&["--libsqlite3-table", "t", "--store-queue-on-shutdown"]);
+    assert_eq!((other.table.as_str(), other.on_shutdown_only), ("t", true));
+    refused(&["-q", "libsqlite3"], "-q libsqlite3 needs --libsqlite3-db FILE");
+}
+
+#[test]
+fn options_of_a_store_that_is_not_used_are_refused() {
+    for (line, message) in [
+        (
+            &["--libsqlite3-db", "f"][..],
+            "--libsqlite3-db names a database that nothing uses: add -q libsqlite3",
+        ),
+        (
+            &["--libsqlite3-table", "gearman_queue", "--data-dir", "d"],
+            "--libsqlite3-table names a table that nothing uses: add -q libsqlite3 and --libsqlite3-db FILE",
+        ),
+        (
+            &["--store-queue-on-shutdown"],
+            "--store-queue-on-shutdown needs a database: add -q libsqlite3 and --libsqlite3-db FILE",
+        ),
+        (&["--max-log-bytes", "1"], "--max-log-bytes limits a log that is not kept: add --data-dir DIR"),
+        (
+            &["--durability", "synced"],
+            "--durability synced needs a place to keep background jobs in: add --data-dir DIR",
+        ),
+        (
+            &["--durability", "written"],
+            "--durability written needs a place to keep background jobs in: add --data-dir DIR",
+        ),
+    ] {
+        refused(line, message);
+    }
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn options_of_the_log_are_refused_with_a_database() {
+    let database = ["-q", "libsqlite3", "--libsqlite3-db", "f"];
+    for (line, message) in [
+        (["--durability", "written"], "--durability written is for --data-dir: -q libsqlite3 always syncs"),
+        (
+            ["--durability", "memory"],
+            "--durability memory is for --data-dir: with -q libsqlite3 it is --store-queue-on-shutdown",
+        ),
+        (["--max-log-bytes", "1"], "--max-log-bytes is for --data-dir: -q libsqlite3 keeps no log"),
+    ] {
+        refused(&[&database[..], &line].concat(), message);
+    }
 }
 
 #[test]

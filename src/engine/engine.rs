@@ -57,6 +57,8 @@ impl Engine {
             Input::Stored(upto) => self.functions.stored(upto, out),
             Input::StoreFailed(upto) => self.functions.store_failed(upto, out),
             Input::Count(Event::ConnectionRefused) => out.counters.connections_refused += 1,
+            Input::Count(Event::LogLinesDropped(lines)) => out.counters.log_lines_dropped += lines,
+            Input::Count(Event::LogLinesWithheld(lines)) => out.counters.log_lines_withheld += lines,
             Input::Count(Event::Commit) => out.counters.store_commits += 1,
             Input::Count(Event::OutOfDescriptors) => out.counters.accept_out_of_descriptors += 1,
             Input::Count(Event::PacketTooLarge) => out.counters.packets_too_large += 1,

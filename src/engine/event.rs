@@ -48,6 +48,10 @@ pub enum Event {
     PacketTooLarge,
     /// The store has made a commit: one write, one sync or one transaction.
     Commit,
+    /// So many lines of the log were dropped for want of room.
+    LogLinesDropped(u64),
+    /// So many lines of the log were withheld because they repeat others.
+    LogLinesWithheld(u64),
 }
 
 /// What happened.

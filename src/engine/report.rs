@@ -277,6 +277,10 @@ counters! {
     wakeups,
     /// Times that all sleepers were woken because the first did not take the job.
     wakeups_escalated,
+    /// Lines of the log dropped because they came faster than they could be written (`--max-log-queue`).
+    log_lines_dropped,
+    /// Warnings and errors that were not written because they repeat others (`--max-log-repeats`).
+    log_lines_withheld,
 }
 
 impl Query {

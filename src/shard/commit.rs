@@ -1,6 +1,6 @@
 //! What this shard wants stored, on its way to the thread of the store, and the answers. Group commit: while one batch
 //! is under way, the next gathers here. How records look is `store/record.rs`.
-use crate::engine::{Engine, ShardId, StoreOp, StoreSeq};
+use crate::engine::{Engine, Instant, ShardId, StoreOp, StoreSeq};
 use crate::store::keeper::{Answer, Batch, Desk};
 use crate::store::record;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ pub(crate) struct Commit {
     /// What gathers.
     records: Vec<u8>,
     upto: StoreSeq,
-    /// Whether something gathers; a put whose job is gone already is a number without a record.
-    pending: bool,
+    /// Since when something gathers; a put whose job is gone already is a number without a record.
+    since: Option<Instant>,
     /// Bytes handed over and not answered.
     under_way: usize,
     batches: u32,
@@ -24,6 +24,8 @@ pub(crate) struct Commit {
 }
 
 impl Commit {
+    /// With so many bytes a commit costs by the byte, and waits for no more.
+    const FULL: usize = 256 << 10;
     /// Buffers larger than this are not kept.
     const SPARE_MAX: usize = 1 << 20;
 
@@ -33,7 +35,7 @@ impl Commit {
             desk,
             records: Vec::new(),
             upto: StoreSeq::default(),
-            pending: false,
+            since: None,
             under_way: 0,
             batches: 0,
             bytes_max,
@@ -43,8 +45,8 @@ impl Commit {
 
     /// Adds what the engine wants stored. To be called before the engine gets its next input.
     #[inline]
-    pub(crate) fn add(&mut self, op: StoreOp, engine: &Engine) {
-        self.pending = true;
+    pub(crate) fn add(&mut self, op: StoreOp, engine: &Engine, now: Instant) {
+        self.since.get_or_insert(now);
         match op {
             StoreOp::Put { seq, id } => {
                 self.upto = seq;
@@ -57,17 +59,29 @@ impl Commit {
         }
     }
 
-    /// Hands over what has gathered, if the last batch was taken.
+    /// Hands over what has gathered, together with what was handed over and not taken yet: a commit costs the same
+    /// whether it is of one job or of hundreds. `limit` is for how many nanoseconds it may gather in the hope of more.
+    /// True if it goes on gathering for that hope.
     #[inline]
-    pub(crate) fn hand_over(&mut self) {
-        if !self.pending || !self.desk.has_room(self.shard) {
-            return;
+    pub(crate) fn hand_over(&mut self, now: Instant, limit: u64) -> bool {
+        let Some(since) = self.since else { return false };
+        if now.0.saturating_sub(since.0) < limit && self.records.len() < Self::FULL {
+            return true;
         }
-        self.pending = false;
-        let records = std::mem::replace(&mut self.records, std::mem::take(&mut self.spare));
+        self.since = None;
+        let records = match self.desk.take_back(self.shard) {
+            Some(Batch { mut records, .. }) => {
+                self.under_way -= records.len();
+                self.batches -= 1;
+                records.append(&mut self.records);
+                records
+            }
+            None => std::mem::replace(&mut self.records, std::mem::take(&mut self.spare)),
+        };
         self.under_way += records.len();
         self.batches += 1;
         self.desk.hand_over(self.shard, Batch { records, upto: self.upto });
+        false
     }
 
     /// The next answer: up to where, whether it is kept, and whether it is the first of its commit.
@@ -96,11 +110,80 @@ impl Commit {
 
     /// Whether nothing gathers and nothing is under way.
     pub(crate) fn is_idle(&self) -> bool {
-        !self.pending && self.batches == 0
+        self.since.is_none() && self.batches == 0
     }
 
     /// Where pieces of a replay come from.
     pub(crate) fn desk(&self) -> &Desk {
         &self.desk
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{HandlePrefix, JobId, Policy, Topology};
+
+    const LIMIT: u64 = 500;
+
+    fn of_one_shard() -> (Commit, Arc<Desk>, Engine) {
+        let topology = Topology::new(1);
+        let desk = Arc::new(Desk::new(topology));
+        let engine =
+            Engine::new(ShardId(0), topology, Arc::new(Policy::new(HandlePrefix::new(b"H").unwrap())));
+        (Commit::new(ShardId(0), desk.clone(), 1 << 20), desk, engine)
+    }
+
+    fn done(number: u64) -> StoreOp {
+        StoreOp::Done { id: JobId::from_number(1 << 40 | number).unwrap() }
+    }
+
+    fn record(number: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        record::done(JobId::from_number(1 << 40 | number).unwrap(), &mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn gathers_while_there_is_hope_for_more_and_no_longer() {
+        let (mut commit, desk, engine) = of_one_shard();
+        assert!(!commit.hand_over(Instant(1000), LIMIT), "nothing gathers");
+        commit.add(done(1), &engine, Instant(1000));
+        assert!(commit.hand_over(Instant(1000), LIMIT));
+        commit.add(done(2), &engine, Instant(1499));
+        assert!(commit.hand_over(Instant(1499), LIMIT));
+        assert!(desk.take_back(ShardId(0)).is_none() && !commit.is_idle());
+        assert!(!commit.hand_over(Instant(1500), LIMIT));
+        assert_eq!(desk.take_back(ShardId(0)).unwrap().records, [record(1), record(2)].concat());
+
+        commit.add(done(3), &engine, Instant(1600));
+        assert!(!commit.hand_over(Instant(1600), 0), "the shard has nothing else to do");
+        assert_eq!(desk.take_back(ShardId(0)).unwrap().records, record(3));
+    }
+
+    #[test]
+    fn a_full_batch_waits_for_no_more() {
+        let (mut commit, _desk, engine) = of_one_shard();
+        while commit.records.len() < Commit::FULL {
+            commit.add(done(1), &engine, Instant(1000));
+        }
+        assert!(!commit.hand_over(Instant(1000), LIMIT));
+    }
+
+    #[test]
+    fn what_was_not_taken_is_added_to() {
+        let (mut commit, desk, engine) = of_one_shard();
+        commit.add(done(1), &engine, Instant(1000));
+        commit.hand_over(Instant(1000), 0);
+        commit.add(done(2), &engine, Instant(1000));
+        commit.hand_over(Instant(1000), 0);
+        assert_eq!((commit.batches, commit.under_way), (1, 2 * record(1).len()));
+        assert_eq!(desk.take_back(ShardId(0)).unwrap().records, [record(1), record(2)].concat());
+
+        // One that was taken is out of reach.
+        commit.add(done(3), &engine, Instant(1000));
+        commit.hand_over(Instant(1000), 0);
+        assert_eq!((commit.batches, commit.under_way), (2, 3 * record(1).len()));
+        assert_eq!(desk.take_back(ShardId(0)).unwrap().records, record(3));
     }
 }

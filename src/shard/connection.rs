@@ -86,6 +86,8 @@ pub(crate) struct Connection {
     pub(crate) paused: bool,
     /// Whether it is in the table's list of those that have something to send or to end.
     pub(crate) listed: bool,
+    /// Whether it is among those that are watched for silence, see `watch.rs`.
+    pub(crate) watched: bool,
     /// Whether it stays on this shard for good.
     pub(crate) settled: bool,
     /// The shard to which it goes as soon as the ring is done with it. Until then nothing is read from it.
@@ -110,6 +112,7 @@ impl Connection {
             ended: false,
             paused: false,
             listed: false,
+            watched: false,
             settled: false,
             moving_to: None,
             rest: Rest::default(),

@@ -9,8 +9,6 @@ use std::time::Duration;
 
 /// How long to wait before trying to accept again when descriptors ran out and no connection of this shard closes.
 const RETRY: Duration = Duration::from_millis(100);
-/// The least time between two lines in the log about the same trouble.
-const QUIET: Duration = Duration::from_secs(10);
 
 /// One listening socket.
 #[derive(Debug)]
@@ -30,9 +28,6 @@ pub(crate) struct Door {
     retry: Option<Instant>,
     /// Whether descriptors ran out and nobody was accepted since.
     exhausted: bool,
-    /// When the log was last told about refused connections, and how many there were since.
-    refusals_told: Option<Instant>,
-    refusals_untold: u64,
 }
 
 /// What came of an accept that failed.
@@ -48,14 +43,7 @@ impl Door {
     /// Begins to accept.
     pub(crate) fn open(sockets: Vec<OwnedFd>, ring: &mut Ring) -> Door {
         let listeners = sockets.into_iter().map(|socket| Listener { socket: Some(socket), armed: false });
-        let mut door = Door {
-            listeners: listeners.collect(),
-            open: true,
-            retry: None,
-            exhausted: false,
-            refusals_told: None,
-            refusals_untold: 0,
-        };
+        let mut door = Door { listeners: listeners.collect(), open: true, retry: None, exhausted: false };
         door.arm(ring);
         door
     }
@@ -137,16 +125,8 @@ impl Door {
     }
 
     /// Notes that a connection was refused because there are so many.
-    pub(crate) fn refused(&mut self, most: usize, now: Instant) {
-        self.refusals_untold += 1;
-        if self.refusals_told.is_none_or(|told| told.after(QUIET) <= now) {
-            let count = std::mem::take(&mut self.refusals_untold);
-            self.refusals_told = Some(now);
-            crate::log_at!(
-                Level::Warning,
-                "refused {count} connections: there are {most} already (--max-connections)"
-            );
-        }
+    pub(crate) fn refused(&self, most: usize) {
+        crate::log_at!(Level::Warning, "refused a connection: there are {most} already (--max-connections)");
     }
 
     /// Notes that a connection has closed, which frees a descriptor.

@@ -1,59 +1,98 @@
-//! Makes the listening sockets, and gives accepted ones their options. Accepting itself is in `door.rs`.
-use super::options::Keepalive;
-use rustix::net::getpeername;
+//! Makes the listening sockets, and gives accepted ones their options. Accepting itself is in `door.rs`; the files of unix
+//! sockets are in `listen/local.rs`.
+mod local;
+
+use super::options::{Endpoint, Keepalive};
+pub(crate) use local::SocketFile;
+use rustix::net::{AddressFamily, getpeername};
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// Listening sockets for every shard.
 #[derive(Debug)]
 pub(crate) struct Listeners {
-    /// For each shard, a socket for each address.
+    /// For each shard, a socket for each endpoint.
     pub(crate) of_shards: Vec<Vec<OwnedFd>>,
     /// Where they listen: what was asked for, with a port where that was 0.
-    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) endpoints: Vec<Endpoint>,
+    /// The files of unix sockets. They go with their handles.
+    pub(crate) files: Vec<SocketFile>,
 }
 
 /// How long to try again when a port is taken, and how often.
 const PATIENCE: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Listens on all addresses, once for each shard: the kernel spreads connections over them.
+/// Listens on all endpoints, for each shard. TCP has a socket for each shard, and the kernel spreads connections over them;
+/// of a unix socket each shard has a copy, and whichever is awake accepts.
 ///
 /// A port that another process has is refused after half a second. A server of ours that was killed may have it so
 /// long: the kernel closes the sockets in a ring a little after the process is gone. gearmand tries for 22 seconds;
 /// whoever starts two servers by mistake learns it sooner here, and whoever restarts one has a supervisor that
 /// tries again.
 pub(crate) fn listen(
-    addresses: &[SocketAddr],
+    endpoints: &[Endpoint],
     backlog: u32,
     shards: u16,
-) -> Result<Listeners, (SocketAddr, io::Error)> {
+) -> Result<Listeners, (Endpoint, io::Error)> {
     let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
-    let mut made = Listeners { of_shards: (0..shards).map(|_| Vec::new()).collect(), addresses: Vec::new() };
-    for &asked in addresses {
-        let mut address = asked;
-        if address.port() == 0 {
-            address.set_port(made.addresses.first().map_or(0, SocketAddr::port));
-        }
-        let until = Instant::now() + PATIENCE;
-        let address = loop {
-            match probe(address) {
-                Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < until => {
-                    std::thread::sleep(PAUSE);
-                }
-                probed => break probed.map_err(|e| (asked, e))?,
-            }
-        };
-        for sockets in &mut made.of_shards {
-            let socket = share(address, backlog).map_err(|e| (asked, e))?;
-            sockets.push(socket.into());
-        }
-        made.addresses.push(address);
+    let mut made = Listeners {
+        of_shards: (0..shards).map(|_| Vec::new()).collect(),
+        endpoints: Vec::new(),
+        files: Vec::new(),
+    };
+    for endpoint in endpoints {
+        made.add(endpoint, backlog).map_err(|error| (endpoint.clone(), error))?;
     }
     Ok(made)
+}
+
+impl Listeners {
+    fn add(&mut self, endpoint: &Endpoint, backlog: i32) -> io::Result<()> {
+        match endpoint {
+            Endpoint::Tcp(address) => {
+                let mut address = *address;
+                if address.port() == 0 {
+                    let ports = self.endpoints.iter().find_map(|endpoint| match endpoint {
+                        Endpoint::Tcp(address) => Some(address.port()),
+                        Endpoint::Unix { .. } => None,
+                    });
+                    address.set_port(ports.unwrap_or(0));
+                }
+                let address = patiently(|| probe(address))?;
+                for sockets in &mut self.of_shards {
+                    sockets.push(share(address, backlog)?.into());
+                }
+                self.endpoints.push(Endpoint::Tcp(address));
+            }
+            Endpoint::Unix { path, mode } => {
+                let (socket, file) = patiently(|| local::listen(path, *mode, backlog))?;
+                for sockets in &mut self.of_shards {
+                    sockets.push(socket.try_clone()?.into());
+                }
+                self.files.push(file);
+                self.endpoints.push(endpoint.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Tries again for a moment while somebody else has it.
+fn patiently<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match attempt() {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < until => {
+                std::thread::sleep(PAUSE);
+            }
+            done => return done,
+        }
+    }
 }
 
 /// Whether an address is free; with port 0 it finds a free one. Without this, a second server of ours would silently
@@ -82,63 +121,133 @@ fn new_socket(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Gives an accepted socket its options. None of them can fail on a socket that is a TCP connection; if one does,
-/// the connection is of use without it.
-pub(crate) fn prepare(socket: BorrowedFd<'_>, keepalive: &Keepalive) {
-    let socket = socket2::SockRef::from(&socket);
-    let _ = socket.set_tcp_nodelay(true);
-    let _ = socket.set_keepalive(true);
-    if *keepalive != Keepalive::default() {
-        let mut options = TcpKeepalive::new();
-        if let Some(idle) = keepalive.idle {
-            options = options.with_time(idle);
+/// Who is at the other end of an accepted socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// Somebody at this address.
+    Tcp(SocketAddr),
+    /// Somebody on this machine, by a unix socket.
+    Local,
+}
+
+impl Caller {
+    /// The address for lists. A unix socket has none; who uses it is here.
+    pub(crate) fn address(&self) -> IpAddr {
+        match self {
+            Caller::Tcp(address) => address.ip().to_canonical(),
+            Caller::Local => Ipv4Addr::LOCALHOST.into(),
         }
-        if let Some(interval) = keepalive.interval {
-            options = options.with_interval(interval);
-        }
-        if let Some(count) = keepalive.count {
-            options = options.with_retries(count);
-        }
-        let _ = socket.set_tcp_keepalive(&options);
     }
 }
 
-/// The address of the other end; a connection that is broken already has none.
-pub(crate) fn peer(socket: BorrowedFd<'_>) -> Option<SocketAddr> {
-    SocketAddr::try_from(getpeername(socket).ok()??).ok()
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Caller::Tcp(address) => address.fmt(f),
+            Caller::Local => f.write_str("a unix socket"),
+        }
+    }
+}
+
+/// Who is at the other end; nobody, if a connection is broken already.
+pub(crate) fn caller(socket: BorrowedFd<'_>) -> Option<Caller> {
+    let address = getpeername(socket).ok()??;
+    if address.address_family() == AddressFamily::UNIX {
+        return Some(Caller::Local);
+    }
+    SocketAddr::try_from(address).ok().map(Caller::Tcp)
+}
+
+/// Gives an accepted socket its options. None of them can fail on a socket that is a TCP connection; if one does,
+/// the connection is of use without it. A unix socket needs none.
+pub(crate) fn prepare(socket: BorrowedFd<'_>, caller: Caller, keepalive: &Keepalive) {
+    if caller == Caller::Local {
+        return;
+    }
+    let socket = socket2::SockRef::from(&socket);
+    let _ = socket.set_tcp_nodelay(true);
+    let _ = socket.set_keepalive(true);
+    let mut options = TcpKeepalive::new();
+    if let Some(idle) = keepalive.idle {
+        options = options.with_time(idle);
+    }
+    if let Some(interval) = keepalive.interval {
+        options = options.with_interval(interval);
+    }
+    if let Some(count) = keepalive.count {
+        options = options.with_retries(count);
+    }
+    let _ = socket.set_tcp_keepalive(&options);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn tcp(address: &str) -> Endpoint {
+        Endpoint::Tcp(address.parse().unwrap())
+    }
+
     #[test]
     fn shards_share_a_port_but_servers_do_not() {
-        let any = "127.0.0.1:0".parse().unwrap();
-        let first = listen(&[any], 8, 2).unwrap();
+        let first = listen(&[tcp("127.0.0.1:0")], 8, 2).unwrap();
         assert_eq!(first.of_shards.len(), 2);
-        let (_, error) = listen(&first.addresses, 8, 2).unwrap_err();
+        let (_, error) = listen(&first.endpoints, 8, 2).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     }
 
     #[test]
     fn a_foreign_address_is_refused() {
         // From the block for documentation.
-        let (address, error) = listen(&["192.0.2.1:0".parse().unwrap()], 8, 1).unwrap_err();
-        assert_eq!(address.to_string(), "192.0.2.1:0");
+        let (endpoint, error) = listen(&[tcp("192.0.2.1:0")], 8, 1).unwrap_err();
+        assert_eq!(endpoint.to_string(), "192.0.2.1:0");
         assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable);
+    }
+
+    #[test]
+    fn a_free_port_is_one_for_all_addresses() {
+        let made = listen(&[tcp("127.0.0.1:0"), tcp("127.0.0.2:0")], 8, 1).unwrap();
+        let [Endpoint::Tcp(first), Endpoint::Tcp(second)] = made.endpoints[..] else { panic!("{made:?}") };
+        assert_eq!(first.port(), second.port());
+        assert_ne!(first.ip(), second.ip());
     }
 
     #[test]
     fn accepted_sockets_get_their_options() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let socket = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let second = std::time::Duration::from_secs(1);
-        let keepalive = Keepalive { idle: Some(7 * second), interval: None, count: Some(3) };
-        prepare(std::os::fd::AsFd::as_fd(&socket), &keepalive);
-        let socket = socket2::SockRef::from(&socket);
+        let second = Duration::from_secs(1);
+        let connect = |keepalive: &Keepalive| {
+            let socket = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let descriptor = std::os::fd::AsFd::as_fd(&socket);
+            let caller = caller(descriptor).unwrap();
+            assert!(caller.address().is_loopback());
+            prepare(descriptor, caller, keepalive);
+            Socket::from(socket)
+        };
+        let socket = connect(&Keepalive::default());
         assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
-        assert_eq!(socket.tcp_keepalive_time().unwrap(), 7 * second);
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), 30 * second);
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), 10 * second);
         assert_eq!(socket.tcp_keepalive_retries().unwrap(), 3);
+        let system = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let socket = connect(&Keepalive { idle: Some(7 * second), interval: None, count: Some(4) });
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), 7 * second);
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), system.tcp_keepalive_interval().unwrap());
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), 4);
+    }
+
+    #[test]
+    fn addresses_of_callers() {
+        let mapped = Caller::Tcp("[::ffff:192.0.2.7]:80".parse().unwrap());
+        assert_eq!(mapped.address().to_string(), "192.0.2.7");
+        let (here, _there) = std::os::unix::net::UnixStream::pair().unwrap();
+        let local = caller(std::os::fd::AsFd::as_fd(&here)).unwrap();
+        assert_eq!((local, local.address().to_string()), (Caller::Local, "127.0.0.1".to_owned()));
+    }
+
+    #[test]
+    fn silence_is_counted_where_it_is_ours() {
+        assert_eq!(Keepalive::default().silence_max(), Some(Duration::from_secs(60)));
+        assert_eq!(Keepalive { count: None, ..Keepalive::default() }.silence_max(), None);
     }
 }

@@ -28,6 +28,7 @@ mod settle;
 mod spares;
 mod sync;
 mod table;
+mod watch;
 
 use crate::engine::slot::ShardSet;
 use crate::engine::{Engine, Instant, Policy, ShardId, Topology};
@@ -50,6 +51,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 use table::Table;
+use watch::Watch;
 
 /// Memory for the runtime's own input and output, of which there is none: its least.
 const RUNTIME_MEMORY: usize = 64 << 10;
@@ -128,6 +130,7 @@ struct Shard {
     pump: Pump,
     patience: Patience,
     tidy: Tidy,
+    watch: Watch,
     /// Nanoseconds for which a reply may be held back: see [`ShardOptions::hold`].
     hold: u64,
     /// Whether other shards run on the same core.
@@ -164,6 +167,7 @@ impl Shard {
             id,
             shards: topology.shards(),
             patience: Patience::new(options.spin, setup.crowded || topology.shards() == 1),
+            watch: Watch::new(&options.keepalive),
             hold: u64::try_from(options.hold.as_nanos()).unwrap_or(u64::MAX),
             options,
             commons,
@@ -251,7 +255,8 @@ impl Shard {
     /// When something is to be done at the latest.
     fn deadline(&self) -> Option<Instant> {
         let lingering = self.lingering.front().map(|&(at, _)| at);
-        [self.pump.engine.deadline(), self.door.deadline(), self.tidy.deadline(), lingering]
+        let (door, watch) = (self.door.deadline(), self.watch.deadline());
+        [self.pump.engine.deadline(), door, watch, self.tidy.deadline(), lingering]
             .into_iter()
             .flatten()
             .min()

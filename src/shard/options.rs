@@ -1,17 +1,57 @@
 //! What an operator may decide about sockets and threads of a shard. Values only; the command line that fills them
 //! in is `config.rs`, what they lead to is in the files beside this one.
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
-/// Probes of idle connections (`--keepalive-idle`, `--keepalive-interval`, `--keepalive-count`). SO_KEEPALIVE itself
-/// is always on; what is `None` here keeps the system's value.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// An address and a port; port 0 is a free one.
+    Tcp(SocketAddr),
+    /// A socket in the file system.
+    Unix {
+        /// Its name.
+        path: PathBuf,
+        /// Who may connect: the mode of the file, whatever the umask is.
+        mode: u32,
+    },
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Endpoint::Tcp(address) => address.fmt(f),
+            Endpoint::Unix { path, .. } => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// How peers are noticed that are gone without a word (`--keepalive-idle`, `--keepalive-interval`, `--keepalive-count`).
+/// SO_KEEPALIVE itself is always on; what is `None` here keeps the system's value, which is two hours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keepalive {
-    /// Idle time before the first probe; whole seconds, 1..=32767. Default: the system's.
+    /// Idle time before the first probe; whole seconds, 1..=32767. Default: 30 s.
     pub idle: Option<Duration>,
-    /// Time between probes; whole seconds, 1..=32767. Default: the system's.
+    /// Time between probes; whole seconds, 1..=32767. Default: 10 s.
     pub interval: Option<Duration>,
-    /// Unanswered probes before the connection is given up, 1..=127. Default: the system's.
+    /// Unanswered probes before the connection is given up, 1..=127. Default: 3.
     pub count: Option<u32>,
+}
+
+impl Keepalive {
+    /// How long a peer may be silent that owes an answer; none where a part of it is the system's.
+    pub fn silence_max(&self) -> Option<Duration> {
+        Some(self.idle? + self.interval? * self.count?)
+    }
+}
+
+impl Default for Keepalive {
+    fn default() -> Keepalive {
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        Keepalive { idle: seconds(30), interval: seconds(10), count: Some(3) }
+    }
 }
 
 /// How long a shard that has nothing to do looks for new work before it sleeps. Looking costs CPU and saves the
@@ -46,7 +86,7 @@ pub struct ShardOptions {
     /// Connections of all shards together; those beyond are accepted and closed at once. 1 or more; never more than
     /// descriptors allow. Default: 1,048,576.
     pub connections_max: usize,
-    /// Probes of idle connections.
+    /// How peers are noticed that are gone.
     pub keepalive: Keepalive,
     /// How long to look for work before sleeping.
     pub spin: Spin,

@@ -78,7 +78,7 @@ impl Pump {
                 }
                 Output::Store(op) => {
                     let commit = self.commit.as_mut().expect("the policy says whether there is a store");
-                    commit.add(op, &self.engine);
+                    commit.add(op, &self.engine, self.now.instant);
                 }
                 Output::Note(note) => logging::note(&note, &self.handle_prefix),
             }
@@ -108,7 +108,8 @@ impl Pump {
                 }
                 false
             }
-            Reply::Error(_) => {
+            Reply::Error(refusal) => {
+                logging::refused(*refusal, self.frontend.compat);
                 // Most likely a refused submission.
                 connection.outlet.expect_no_more();
                 true
@@ -126,7 +127,7 @@ impl Pump {
     #[cold]
     fn give_up_slow(&mut self, table: &mut Table, session: SessionId) {
         let Some((connection, _)) = table.of(session) else { return };
-        let peer = listen::peer(connection.socket());
+        let peer = listen::caller(connection.socket());
         let peer = peer.map_or_else(|| "a peer that is gone".to_owned(), |peer| peer.to_string());
         let unsent = connection.outlet.unsent();
         crate::log_at!(

@@ -5,8 +5,9 @@ use super::pump::Pump;
 use super::ring::Token;
 use super::settle;
 use super::table::Table;
-use crate::engine::{CloseReason, Event, Input, Reply, SessionId};
+use crate::engine::{CloseReason, Event, Input, Query, Reply, SessionId};
 use crate::frontend::{Decoded, Incoming};
+use crate::logging;
 use crate::protocol::{Refusal, Request};
 
 /// How far decoding came.
@@ -135,6 +136,9 @@ impl Pump {
                         connection.outlet.expect();
                     }
                     used += consumed;
+                    if matches!(item, Incoming::Query(Query::Counters)) {
+                        self.count_lost_lines(table);
+                    }
                     self.feed(table, input(session, item));
                 }
                 Decoded::TooLarge => {
@@ -149,6 +153,14 @@ impl Pump {
             }
         }
         Progress { used, needed: 0 }
+    }
+
+    /// Lines of the log that were never written are counted for the first who asks.
+    #[cold]
+    fn count_lost_lines(&mut self, table: &mut Table) {
+        let (dropped, withheld) = logging::take_lost();
+        self.feed(table, Input::Count(Event::LogLinesDropped(dropped)));
+        self.feed(table, Input::Count(Event::LogLinesWithheld(withheld)));
     }
 
     #[cold]

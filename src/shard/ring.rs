@@ -2,15 +2,18 @@
 //!
 //! Towards the shard it is a queue of orders and a queue of [`Completion`]s. It owns every byte that the kernel
 //! reads or writes until the completion says that the kernel is done. Which sockets there are, and what the bytes
-//! mean, is none of its business; the receive buffers are in `ring/buffers.rs`.
+//! mean, is none of its business; the receive buffers are in `ring/buffers.rs`, and what the kernel knows of a peer is
+//! asked in `ring/debt.rs`.
 #![allow(unsafe_code)]
 
 mod buffers;
+mod debt;
 mod values;
 
 use crate::engine::Instant;
 pub(crate) use buffers::Buffer;
 use buffers::Buffers;
+pub(crate) use debt::debt;
 use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue, types};
 use rustix::io::Errno;
 use std::collections::VecDeque;

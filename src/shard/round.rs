@@ -34,9 +34,7 @@ impl Shard {
         self.read_what_waits();
         let left = self.commons.mesh.send_all(self.id, &mut self.pump.engine, &mut self.unrung);
         self.ring_bells();
-        if let Some(commit) = &mut self.pump.commit {
-            commit.hand_over();
-        }
+        let gathers = self.hand_over();
         if left {
             // Others are slow to take messages; they may need this core for it.
             std::thread::yield_now();
@@ -49,7 +47,12 @@ impl Shard {
         let storing = self.pump.commit.as_ref().is_some_and(|commit| !commit.is_idle());
         let unsent = table.sends + table.listed.len() + self.held.len() + usize::from(left || storing);
         self.commons.publish(self.id, engine.jobs(), engine.jobs_accepted(), unsent as u64);
-        Ok(busy || left || !self.unrung.is_empty() || !self.table.is_quiet() || !self.held.is_empty())
+        Ok(busy
+            || left
+            || gathers
+            || !self.unrung.is_empty()
+            || !self.table.is_quiet()
+            || !self.held.is_empty())
     }
 
     #[inline]
@@ -84,19 +87,19 @@ impl Shard {
         self.door.accepted();
         let most = self.options.connections_max;
         // A peer that is gone already has no name.
-        let Some(address) = listen::peer(socket.as_fd()) else {
+        let Some(caller) = listen::caller(socket.as_fd()) else {
             return;
         };
         if !self.commons.admit(self.id, most) {
             drop(socket);
-            self.door.refused(most, self.pump.now.instant);
+            self.door.refused(most);
             self.pump.feed(&mut self.table, Input::Count(Event::ConnectionRefused));
             return;
         }
-        listen::prepare(socket.as_fd(), &self.options.keepalive);
+        listen::prepare(socket.as_fd(), caller, &self.options.keepalive);
         // A descriptor is not negative.
         let descriptor = socket.as_raw_fd() as u32;
-        let peer = Peer { descriptor, address: address.ip().to_canonical() };
+        let peer = Peer { descriptor, address: caller.address() };
         let Some(connection) = self.table.insert(socket, peer) else {
             self.commons.dismiss(self.id);
             return;
@@ -160,6 +163,7 @@ impl Shard {
             return;
         }
         connection.outlet.end();
+        self.watch.add(connection, self.pump.now.instant);
         let moves = connection.moving_to.is_some();
         if bytes.is_err() || connection.phase == Phase::Dying {
             self.pump.fail(&mut self.table, token);
@@ -261,6 +265,13 @@ impl Shard {
         self.unrung_since = None;
     }
 
+    /// Hands the store what has gathered, unless more is about to be read. True if it goes on gathering.
+    fn hand_over(&mut self) -> bool {
+        let Some(commit) = &mut self.pump.commit else { return false };
+        let more = self.ring.has_more() || self.commons.mesh.waits_for(self.id);
+        commit.hand_over(self.pump.now.instant, if more { self.hold } else { 0 })
+    }
+
     fn look_at_the_clock(&mut self) {
         let now = self.pump.now.instant;
         if self.pump.engine.deadline().is_some_and(|at| at <= now) {
@@ -268,6 +279,7 @@ impl Shard {
         }
         self.door.retry(now, &mut self.ring);
         self.tidy.act(self.pump.engine.jobs(), now);
+        self.look_at_the_silent();
         while let Some(&(until, token)) = self.lingering.front()
             && until <= now
         {

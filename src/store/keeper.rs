@@ -1,10 +1,10 @@
 //! The thread that a store runs on, and the way there and back. Shards hand over batches of records and go on; the
 //! thread makes one commit of all that has come while the last commit was under way, and answers each shard.
 //!
-//! Nobody waits for room: a shard whose last batch was not taken yet gathers the next one (`shard/commit.rs`).
+//! Nobody waits for room: a shard whose last batch was not taken yet takes it back and adds to it (`shard/commit.rs`).
 use super::record::{self, Record};
-use super::{Store, StoreError};
-use crate::engine::{ShardId, StoreSeq, Topology};
+use super::{Store, StoreError, progress};
+use crate::engine::{ShardId, StoreSeq, StoredJob, Topology};
 use crate::log_at;
 use crate::logging::Level;
 use crossbeam_queue::ArrayQueue;
@@ -20,13 +20,12 @@ const PIECE: usize = 64 << 10;
 const PIECES: usize = 32;
 /// How long the thread waits for a shard that has no room for more pieces.
 const PAUSE: Duration = Duration::from_micros(200);
-/// Between two lines in the log about the same.
-const QUIET: Duration = Duration::from_secs(10);
-/// Between two lines about the progress of a replay.
-const PROGRESS: Duration = Duration::from_secs(1);
-/// Without commits for so long, the thread sleeps until there is one. Until then it looks after the store.
+/// Without commits for so long, the thread sleeps until there is one, unless the store owes something. Until then it
+/// looks after the store.
 const ACTIVE: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(250);
+/// Between two looks after a store that owes something, when there are no commits.
+const LOOK_OWING: Duration = Duration::from_secs(1);
 /// Commits between two looks after the store when there is no rest.
 const COMMITS_PER_TIDY: u32 = 16;
 
@@ -69,7 +68,7 @@ pub(crate) enum Piece {
 /// Between one shard and the thread.
 #[derive(Debug)]
 struct Port {
-    /// One: while it waits to be taken, the shard gathers the next.
+    /// One: while it waits to be taken, the shard may take it back and add to it.
     batches: ArrayQueue<Batch>,
     /// One is under way, one waits to be committed, one is being handed over: there is always room.
     answers: ArrayQueue<Answer>,
@@ -104,15 +103,15 @@ impl Desk {
         }
     }
 
-    /// Whether a batch of this shard would be taken now.
-    pub(crate) fn has_room(&self, shard: ShardId) -> bool {
-        !self.ports[shard.index()].batches.is_full()
+    /// The batch that was handed over, if it was not taken yet.
+    pub(crate) fn take_back(&self, shard: ShardId) -> Option<Batch> {
+        self.ports[shard.index()].batches.pop()
     }
 
-    /// Hands over a batch. Only when there is room, and only the shard itself.
+    /// Hands over a batch. Only by the shard itself, after [`Desk::take_back`].
     pub(crate) fn hand_over(&self, shard: ShardId, batch: Batch) {
         let handed = self.ports[shard.index()].batches.push(batch);
-        assert!(handed.is_ok(), "a shard hands over when there is room");
+        assert!(handed.is_ok(), "a shard hands over one batch at a time");
         self.wake();
     }
 
@@ -156,8 +155,6 @@ struct Keeper {
     desk: Arc<Desk>,
     topology: Topology,
     wake: Wake,
-    told: Option<Instant>,
-    untold: u64,
 }
 
 /// Replays and then keeps, on this thread, until [`Desk::stop`]. `replayed` is told what came of the replay: how many
@@ -171,7 +168,7 @@ pub(crate) fn run(
 ) -> Result<(), StoreError> {
     // Nobody else runs a keeper of this desk.
     let _ = desk.thread.set(thread::current());
-    let mut keeper = Keeper { store, desk, topology, wake, told: None, untold: 0 };
+    let mut keeper = Keeper { store, desk, topology, wake };
     let jobs = keeper.replay();
     let failed = jobs.is_err();
     replayed(jobs);
@@ -182,24 +179,19 @@ impl Keeper {
     fn replay(&mut self) -> Result<u64, StoreError> {
         let Keeper { store, desk, topology, wake, .. } = self;
         let mut pieces: Vec<Vec<u8>> = topology.all().map(|_| Vec::new()).collect();
-        let (mut jobs, mut sequence) = (0_u64, 0);
+        let mut sequence = 0;
         let begin = Instant::now();
-        let mut told = begin;
-        store.replay(&mut |job| {
+        let mut each = |job: StoredJob<'_>| {
             let owner = topology.owner(job.id.slot());
             let piece = &mut pieces[owner.index()];
             record::put(&job, piece);
             if piece.len() >= PIECE {
                 send_piece(desk, wake, owner, Piece::Records(std::mem::take(piece)));
             }
-            jobs += 1;
             sequence = sequence.max(job.id.sequence());
-            if told.elapsed() >= PROGRESS {
-                told = Instant::now();
-                let rate = jobs as f64 / begin.elapsed().as_secs_f64();
-                log_at!(Level::Notice, "reading stored jobs: {jobs} so far, {rate:.0} a second");
-            }
-        })?;
+        };
+        let mut say = |line: String| log_at!(Level::Notice, "{line}");
+        let jobs = progress::replay(&mut **store, &Instant::now, &mut say, &mut each)?;
         for (owner, piece) in topology.all().zip(pieces) {
             if !piece.is_empty() {
                 send_piece(desk, wake, owner, Piece::Records(piece));
@@ -228,9 +220,9 @@ impl Keeper {
             } else if stopping {
                 return self.store.close();
             } else if !self.tidy() {
-                match last.elapsed() < ACTIVE {
-                    true => thread::park_timeout(LOOK),
-                    false => thread::park(),
+                match rest(last.elapsed(), self.store.owes()) {
+                    Some(time) => thread::park_timeout(time),
+                    None => thread::park(),
                 }
             }
         }
@@ -246,7 +238,7 @@ impl Keeper {
         let committed = self.store.commit(&records);
         let kept = committed.puts.is_ok();
         for error in [committed.puts, committed.dones].into_iter().filter_map(Result::err) {
-            self.complain(&error);
+            complain(&error);
         }
         for (at, (shard, Batch { records: mut buffer, upto })) in batches.into_iter().enumerate() {
             let bytes = buffer.len();
@@ -261,18 +253,22 @@ impl Keeper {
     /// True if there is more to do at once.
     fn tidy(&mut self) -> bool {
         self.store.tidy().unwrap_or_else(|error| {
-            self.complain(&error);
+            complain(&error);
             false
         })
     }
+}
 
-    fn complain(&mut self, error: &StoreError) {
-        self.untold += 1;
-        if self.told.is_none_or(|told| told.elapsed() >= QUIET) {
-            let times = std::mem::take(&mut self.untold);
-            self.told = Some(Instant::now());
-            log_at!(Level::Error, "the store: {error} ({times} times since this was last said)");
-        }
+fn complain(error: &StoreError) {
+    log_at!(Level::Error, "the store: {error}");
+}
+
+/// How long the thread sleeps if nothing wakes it, so long after the last commit; `None` is until something does.
+fn rest(idle: Duration, owes: bool) -> Option<Duration> {
+    match (idle < ACTIVE, owes) {
+        (true, _) => Some(LOOK),
+        (false, true) => Some(LOOK_OWING),
+        (false, false) => None,
     }
 }
 
@@ -293,7 +289,7 @@ fn send_piece(desk: &Desk, wake: &Wake, to: ShardId, mut piece: Piece) {
 }
 
 /// The jobs in a piece.
-pub(crate) fn jobs_in(mut records: &[u8]) -> impl Iterator<Item = crate::engine::StoredJob<'_>> {
+pub(crate) fn jobs_in(mut records: &[u8]) -> impl Iterator<Item = StoredJob<'_>> {
     std::iter::from_fn(move || {
         let (record, length) = record::read(records).ok()?;
         records = &records[length..];
@@ -303,3 +299,6 @@ pub(crate) fn jobs_in(mut records: &[u8]) -> impl Iterator<Item = crate::engine:
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

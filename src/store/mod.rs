@@ -8,6 +8,7 @@ pub mod exchange;
 pub(crate) mod keeper;
 pub mod log;
 mod open;
+mod progress;
 pub mod record;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
@@ -15,9 +16,10 @@ pub mod sqlite;
 #[cfg(test)]
 #[allow(dead_code)]
 #[path = "../../tests/support/scratch.rs"]
-mod scratch;
+pub(crate) mod scratch;
 
 pub use open::StoreOptions;
+pub use progress::Progress;
 
 use crate::engine::StoredJob;
 use std::fmt;
@@ -27,7 +29,16 @@ use std::path::PathBuf;
 pub trait Store: Send {
     /// Tells every job that is kept, dead ones included, in the order in which they were accepted. Called once, before
     /// anything else. An error means that what is there cannot be relied on: the server does not start.
-    fn replay(&mut self, each: &mut dyn FnMut(StoredJob<'_>)) -> Result<(), StoreError>;
+    fn replay(&mut self, each: &mut dyn FnMut(StoredJob<'_>)) -> Result<(), StoreError> {
+        self.replay_telling(each, &mut |_| {})
+    }
+
+    /// The same, and tells besides how far it has come and how much there is, often enough for a line each second.
+    fn replay_telling(
+        &mut self,
+        each: &mut dyn FnMut(StoredJob<'_>),
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(), StoreError>;
 
     /// Keeps these records. Each batch holds whole records (`record.rs`), one behind the other; they are to be kept in
     /// this order. When it returns, what succeeded is as durable as the store was asked to be.
@@ -36,6 +47,10 @@ pub trait Store: Send {
     /// Does a piece of what makes room, 10 ms at the most. Called when nothing waits to be committed, and now and then
     /// when something does. Returns whether there is more to do.
     fn tidy(&mut self) -> Result<bool, StoreError>;
+
+    /// Whether something is left that [`Store::tidy`] tries again later, such as ends of jobs that could not be written:
+    /// then it is to be called now and then even if nothing is committed any more.
+    fn owes(&self) -> bool;
 
     /// An orderly end: everything is durable when it returns.
     fn close(&mut self) -> Result<(), StoreError>;

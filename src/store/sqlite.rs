@@ -31,7 +31,7 @@ mod tests;
 mod writer;
 
 use super::record::{self, Record};
-use super::{Committed, Store, StoreError};
+use super::{Committed, Progress, Store, StoreError};
 use crate::engine::{JobId, StoredJob};
 use fault::Fault;
 use reserve::Reserve;
@@ -247,7 +247,13 @@ impl SqliteStore {
 impl Store for SqliteStore {
     /// Tells the living in the order of their numbers, which is the order in which each function accepted them, behind
     /// those that gearmand left; then the dead.
-    fn replay(&mut self, each: &mut dyn FnMut(StoredJob<'_>)) -> Result<(), StoreError> {
+    fn replay_telling(
+        &mut self,
+        each: &mut dyn FnMut(StoredJob<'_>),
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(), StoreError> {
+        let (living, dead) = self.counts()?;
+        progress(Progress::Telling { jobs: living + dead });
         let table = self.table.as_mut().ok_or(StoreError::Sealed)?;
         let mut in_file = self.until_shutdown.as_mut().map(|until| &mut until.in_file);
         let told = table.replay(&mut |job| {
@@ -290,6 +296,11 @@ impl Store for SqliteStore {
         }
         self.write_piece()?;
         Ok(!self.owed.is_empty())
+    }
+
+    /// Ends of jobs that could not be written.
+    fn owes(&self) -> bool {
+        !self.owed.is_empty()
     }
 
     /// Leaves a file that gearmand can open. If this fails, everything that was acknowledged is in the file all the

@@ -1,7 +1,7 @@
 //! Damaged logs: every flipped bit of a small one, and hundreds that were cut, spliced, swapped and worse. None starts
 //! as if nothing were wrong, and what is intact is saved.
 use super::histories::grown;
-use super::model::{Audit, Found, Model, Op, Version};
+use super::model::{Audit, Found, Model, Op};
 use super::runner::{Runner, Step, open, options};
 use super::sim::{Random, Sim, World};
 use ringgear::store::log::{Durability, LogOptions, LogStore, Planted, tools};
@@ -183,7 +183,7 @@ fn intact(jobs: &[Found], before: &World, after: &World) -> Vec<Found> {
     let mut kept = Vec::new();
     for job in jobs {
         let mut record = Vec::new();
-        let version = Version { stamp: 0, attempts: job.attempts, length: job.length };
+        let version = job.version;
         Op::Put(job.id, version).encode(&mut record);
         let same = segments.iter().any(|name| {
             let file = before.bytes(name).clone();

@@ -6,10 +6,11 @@ use ringgear::protocol::Priority;
 use ringgear::store::record;
 use std::collections::BTreeMap;
 
-/// A job as it was put: which attempt it is, and how long.
+/// A job as it was put: when, which attempt it is, and how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Version {
-    /// When it was put; later ones come later.
+    /// When it was put; later ones come later, and no two are equal. It is in the record, as its time and in its workload, so
+    /// that what is read is told apart from what was put there before.
     pub(crate) stamp: u64,
     pub(crate) attempts: u8,
     pub(crate) length: usize,
@@ -26,11 +27,11 @@ impl Op {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         match *self {
             Op::Put(job, version) => {
-                let workload = workload(job, version.attempts, version.length);
+                let workload = workload(job, version.stamp, version.length);
                 let job = StoredJob {
                     id: id(job),
                     priority: Priority::Normal,
-                    epoch: Some(Epoch(job * 1000 + 1)),
+                    epoch: Some(Epoch(version.stamp)),
                     attempts: version.attempts,
                     function: b"f",
                     unique: b"u",
@@ -50,8 +51,8 @@ fn id(job: u64) -> JobId {
 }
 
 /// Looks a little like sectors of the log, with zeros and repetitions.
-fn workload(job: u64, attempts: u8, length: usize) -> Vec<u8> {
-    (0..length).map(|at| (job as u8).wrapping_mul(31) ^ attempts ^ ((at / 512) as u8)).collect()
+fn workload(job: u64, stamp: u64, length: usize) -> Vec<u8> {
+    (0..length).map(|at| (job as u8).wrapping_mul(31) ^ stamp as u8 ^ ((at / 512) as u8)).collect()
 }
 
 /// What the auditor counts.
@@ -129,7 +130,7 @@ impl Model {
                 audit.phantoms += 1;
                 continue;
             };
-            let same = |version: &&Version| version.attempts == job.attempts && version.length == job.length;
+            let same = |version: &&Version| **version == job.version;
             let Some(version) = states.iter().rev().filter_map(|state| state.version.as_ref()).find(same)
             else {
                 let ended = states.iter().all(|state| state.version.is_none());
@@ -177,8 +178,7 @@ fn after(op: &Op) -> (u64, Option<Version>) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) id: u64,
-    pub(crate) attempts: u8,
-    pub(crate) length: usize,
+    pub(crate) version: Version,
     /// Whether everything else is as it should be.
     pub(crate) intact: bool,
 }
@@ -186,10 +186,11 @@ pub(crate) struct Found {
 impl Found {
     pub(crate) fn from(job: &StoredJob<'_>) -> Found {
         let number = job.id.sequence();
-        let intact = job.epoch == Some(Epoch(number * 1000 + 1))
-            && job.function == b"f"
+        let stamp = job.epoch.map_or(0, |epoch| epoch.0);
+        let version = Version { stamp, attempts: job.attempts, length: job.workload.len() };
+        let intact = job.function == b"f"
             && job.unique == b"u"
-            && job.workload == workload(number, job.attempts, job.workload.len());
-        Found { id: number, attempts: job.attempts, length: job.workload.len(), intact }
+            && job.workload == workload(number, stamp, job.workload.len());
+        Found { id: number, version, intact }
     }
 }

@@ -6,8 +6,10 @@
 mod support;
 
 mod commands;
+mod fallen;
 mod killed;
 mod ledger;
+mod mount;
 mod room;
 mod start;
 

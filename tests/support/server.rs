@@ -5,6 +5,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -106,6 +108,14 @@ impl Server {
         stream
     }
 
+    /// A connection by a unix socket.
+    pub(crate) fn connect_by(path: &Path) -> UnixStream {
+        let stream = UnixStream::connect(path).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
     /// What it wrote to standard error so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
@@ -194,7 +204,7 @@ pub(crate) fn free_address() -> SocketAddr {
 }
 
 /// Reads to the end of a connection, which the server is to close or reset.
-pub(crate) fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
+pub(crate) fn read_to_end(stream: &mut impl Read) -> Vec<u8> {
     let mut bytes = Vec::new();
     match stream.read_to_end(&mut bytes) {
         Ok(_) => {}
@@ -206,7 +216,7 @@ pub(crate) fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
 
 /// Sends a line and reads its answer up to the line with a single dot.
 #[track_caller]
-pub(crate) fn ask(stream: &mut TcpStream, line: &str) -> String {
+pub(crate) fn ask(stream: &mut (impl Read + Write), line: &str) -> String {
     stream.write_all(line.as_bytes()).unwrap();
     let mut answer = Vec::new();
     let mut buffer = [0; 4096];
@@ -220,7 +230,7 @@ pub(crate) fn ask(stream: &mut TcpStream, line: &str) -> String {
 
 /// One of the numbers that `show counters` prints.
 #[track_caller]
-pub(crate) fn counter(stream: &mut TcpStream, name: &str) -> u64 {
+pub(crate) fn counter(stream: &mut (impl Read + Write), name: &str) -> u64 {
     let answer = ask(stream, "show counters\n");
     let number = answer.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
     number.unwrap_or_else(|| panic!("no counter {name} in {answer}"))
@@ -242,7 +252,7 @@ fn packet(magic: &[u8; 4], number: u32, data: &[u8]) -> Vec<u8> {
 
 /// Reads one packet: its number and its data.
 #[track_caller]
-pub(crate) fn read_packet(stream: &mut TcpStream) -> (u32, Vec<u8>) {
+pub(crate) fn read_packet(stream: &mut impl Read) -> (u32, Vec<u8>) {
     let mut header = [0; 12];
     stream.read_exact(&mut header).unwrap();
     assert_eq!(&header[..4], b"\0RES");
@@ -254,7 +264,7 @@ pub(crate) fn read_packet(stream: &mut TcpStream) -> (u32, Vec<u8>) {
 
 /// Sends ECHO_REQ and reads the answer: what was sent before is done then.
 #[track_caller]
-pub(crate) fn echo(stream: &mut TcpStream, data: &[u8]) {
+pub(crate) fn echo(stream: &mut (impl Read + Write), data: &[u8]) {
     stream.write_all(&request(16, data)).unwrap();
     assert_eq!(read_packet(stream), (17, data.to_vec()));
 }
@@ -285,7 +295,8 @@ fn collect(mut stderr: ChildStderr, log: Arc<Mutex<String>>) {
 fn listens(pid: u32, address: SocketAddr) -> bool {
     const LISTEN: &str = "0A";
     let port = format!(":{:04X}", address.port());
-    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    // Of its own network, which may be another than the test's.
+    let Ok(table) = fs::read_to_string(format!("/proc/{pid}/net/tcp")) else { return false };
     let sockets: Vec<String> = table
         .lines()
         .map(|line| line.split_whitespace().collect::<Vec<_>>())
@@ -298,7 +309,7 @@ fn listens(pid: u32, address: SocketAddr) -> bool {
         .any(|link| sockets.iter().any(|socket| link.as_os_str() == socket.as_str()))
 }
 
-fn status_field(path: &std::path::Path, name: &str) -> u64 {
+fn status_field(path: &Path, name: &str) -> u64 {
     let status = fs::read_to_string(path).unwrap_or_default();
     let field = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     field.and_then(|field| field.split_whitespace().next()?.parse().ok()).unwrap_or(0)

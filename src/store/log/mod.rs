@@ -23,7 +23,7 @@ pub use files::Files;
 #[doc(hidden)]
 pub use planted::Planted;
 
-use super::{Committed, Store, StoreError};
+use super::{Committed, Progress, Store, StoreError};
 use crate::engine::StoredJob;
 use crate::log_at;
 use crate::logging::Level;
@@ -159,11 +159,15 @@ impl<D: Disk> LogStore<D> {
 }
 
 impl<D: Disk> Store for LogStore<D> {
-    fn replay(&mut self, each: &mut dyn FnMut(StoredJob<'_>)) -> Result<(), StoreError> {
+    fn replay_telling(
+        &mut self,
+        each: &mut dyn FnMut(StoredJob<'_>),
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(), StoreError> {
         let Stage::Shut(mut disk) = std::mem::replace(&mut self.stage, Stage::Unusable) else {
             return Err(StoreError::Sealed);
         };
-        let mut found = recover::read(&mut disk, self.options.planted)?;
+        let mut found = recover::read(&mut disk, self.options.planted, progress)?;
         if let Some(found) = &found {
             if let (Some((offset, _)), Some(newest)) = (found.torn.first(), found.segments.back()) {
                 let path = disk.path(&window::segment_name(newest.number));
@@ -173,6 +177,7 @@ impl<D: Disk> Store for LogStore<D> {
                     "{path} ends at byte {offset} with a write that was not finished; it is cut off there"
                 );
             }
+            progress(Progress::Telling { jobs: found.kept.len() as u64 });
             recover::tell(&mut disk, found, each)?;
         }
         self.stage = Stage::Open(Box::new(Segments::open(disk, self.options.clone(), found.as_mut())?));
@@ -188,6 +193,11 @@ impl<D: Disk> Store for LogStore<D> {
 
     fn tidy(&mut self) -> Result<bool, StoreError> {
         self.segments()?.tidy()
+    }
+
+    /// With [`Durability::Written`], the sync of what was written.
+    fn owes(&self) -> bool {
+        matches!(&self.stage, Stage::Open(segments) if segments.owes_sync())
     }
 
     fn close(&mut self) -> Result<(), StoreError> {

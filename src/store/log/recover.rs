@@ -8,8 +8,8 @@ use super::sector::{self, Found, Home, PAGE, ROOM, Role, SECTOR};
 use super::state::{self, State};
 use super::window::{Window, corrupt, segment_name, segment_number, spare_number};
 use crate::engine::StoredJob;
-use crate::store::StoreError;
 use crate::store::record::{self, Record};
+use crate::store::{Progress, StoreError};
 use std::collections::{HashMap, VecDeque};
 
 /// Files that are open for telling at a time: each has a window of [`TELL_PIECE`] bytes.
@@ -66,7 +66,11 @@ pub(super) fn spares(files: &[(String, u64)]) -> Vec<(u32, u64)> {
 }
 
 /// Reads a log; `None` if there is none yet.
-pub(super) fn read<D: Disk>(disk: &mut D, planted: Option<Planted>) -> Result<Option<Recovered>, StoreError> {
+pub(super) fn read<D: Disk>(
+    disk: &mut D,
+    planted: Option<Planted>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Option<Recovered>, StoreError> {
     let files = disk.list().map_err(|error| super::window::failed(disk, "list", "", error))?;
     let state = state::read(disk, &files)?;
     let mut found: Vec<(u32, u64)> =
@@ -87,8 +91,13 @@ pub(super) fn read<D: Disk>(disk: &mut D, planted: Option<Planted>) -> Result<Op
         return Err(corrupt(disk, &segment_name(number), 0, "it is missing"));
     }
     let mut reading = Reading::new(state, planted);
+    let of = found.iter().map(|&(_, size)| size).sum();
+    let mut before = 0;
     for (at, &(number, size)) in found.iter().enumerate() {
-        reading.segment(disk, number, size, at + 1 == found.len())?;
+        let mut until = |offset| progress(Progress::Reading { bytes: before + offset, of });
+        reading.segment(disk, number, size, at + 1 == found.len(), &mut until)?;
+        until(size);
+        before += size;
     }
     reading.finish(disk).map(Some)
 }
@@ -219,12 +228,14 @@ impl Reading {
         }
     }
 
+    /// Reads a segment; `until` is told the offset that it has come to.
     fn segment<D: Disk>(
         &mut self,
         disk: &mut D,
         number: u32,
         size: u64,
         newest: bool,
+        until: &mut dyn FnMut(u64),
     ) -> Result<(), StoreError> {
         let home = Home { log: self.state.log, segment: number };
         let mut window = Window::new(segment_name(number), size);
@@ -257,6 +268,7 @@ impl Reading {
                 }
             };
             offset += header.on_disk();
+            until(offset);
             if let Some(segment) = self.segments.back_mut() {
                 segment.end = offset;
             }

@@ -335,6 +335,11 @@ impl<D: Disk> Segments<D> {
         }
     }
 
+    /// Whether something was written that is yet to be synced.
+    pub(super) fn owes_sync(&self) -> bool {
+        self.unsynced_since.is_some() && !self.sealed
+    }
+
     /// Makes the names of files durable. After a failure nothing is written any more.
     pub(super) fn sync_dir(&mut self, name: &str) -> Result<(), StoreError> {
         self.disk.sync_dir().map_err(|error| {

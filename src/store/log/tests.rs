@@ -259,3 +259,29 @@ fn tools_look_and_save() {
     assert_eq!(jobs, (2..=100).map(|number| (number, 3000)).collect::<Vec<_>>());
     assert!(tools::salvage(&scratch.file("log"), &saved.file("log")).is_err());
 }
+
+#[test]
+fn a_replay_tells_how_far_it_has_come() {
+    let folder = Scratch::new();
+    let options = small(&folder.file("log"));
+    let (mut store, _) = open(options.clone());
+    (1..=200).for_each(|number| put_one(&mut store, number, 5000));
+    (1..=50).for_each(|number| end_one(&mut store, number));
+    drop(store);
+    let mut store = LogStore::open(options).unwrap();
+    let (mut seen, mut told) = (Vec::new(), 0);
+    store.replay_telling(&mut |_| told += 1, &mut |progress| seen.push(progress)).unwrap();
+    assert_eq!((seen.pop(), told), (Some(Progress::Telling { jobs: 150 }), 150));
+    let bytes: Vec<u64> = seen
+        .iter()
+        .map(|progress| match *progress {
+            Progress::Reading { bytes, of } => {
+                assert_eq!(of, store.usage().unwrap().log_bytes);
+                bytes
+            }
+            Progress::Telling { .. } => panic!("jobs are told at the end"),
+        })
+        .collect();
+    assert!(bytes.is_sorted() && bytes.len() > 200, "{bytes:?}");
+    assert_eq!(bytes.last(), Some(&store.usage().unwrap().log_bytes));
+}

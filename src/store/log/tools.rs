@@ -72,7 +72,7 @@ pub fn check_on<D: Disk>(disk: &mut D) -> Result<CheckReport, StoreError> {
     report.blocks = scan.blocks;
     report.records = scan.records;
     report.problems = scan.problems;
-    match recover::read(disk, None) {
+    match recover::read(disk, None, &mut |_| {}) {
         Ok(Some(found)) => {
             report.starts = true;
             report.jobs = found.live.len() as u64;
@@ -100,7 +100,7 @@ pub fn check_on<D: Disk>(disk: &mut D) -> Result<CheckReport, StoreError> {
 /// Tells every job of a directory without changing anything. As strict as a start. Returns how many.
 pub fn dump(dir: &Path, each: &mut dyn FnMut(StoredJob<'_>)) -> Result<u64, StoreError> {
     let mut disk = reading(dir)?;
-    let Some(found) = recover::read(&mut disk, None)? else { return Ok(0) };
+    let Some(found) = recover::read(&mut disk, None, &mut |_| {})? else { return Ok(0) };
     recover::tell(&mut disk, &found, each)?;
     Ok(found.live.len() as u64)
 }

@@ -430,11 +430,45 @@ fn ends_that_could_not_be_written_are_written_later() {
     committed.puts.unwrap();
     let said = committed.dones.unwrap_err().to_string();
     assert!(said.contains("no exit"), "{said}");
+    assert!(store.owes());
     store.table.as_ref().unwrap().run("DROP TRIGGER no_exit");
     let next = Job::new(2, "f", b"b");
     commit(&mut store, &puts(std::slice::from_ref(&next)));
+    assert!(!store.owes());
     store.close().unwrap();
     assert_eq!(replayed(&mut folder.store()), [next]);
+}
+
+#[test]
+fn ends_that_could_not_be_written_need_no_commit() {
+    let folder = Folder::new();
+    let mut store = folder.store();
+    let job = Job::new(1, "f", b"a");
+    commit(&mut store, &puts(std::slice::from_ref(&job)));
+    store.table.as_ref().unwrap().run(
+        "CREATE TRIGGER no_exit BEFORE DELETE ON gearman_queue BEGIN SELECT RAISE(ABORT, 'no exit'); END",
+    );
+    store.commit(&[&dones(std::slice::from_ref(&job))]).dones.unwrap_err();
+    store.tidy().unwrap_err();
+    assert!(store.owes());
+    store.table.as_ref().unwrap().run("DROP TRIGGER no_exit");
+    assert!(!store.tidy().unwrap());
+    assert!(!store.owes());
+    drop(store);
+    assert_eq!(replayed(&mut folder.store()), []);
+}
+
+#[test]
+fn a_replay_tells_how_many_jobs_there_are() {
+    let folder = Folder::new();
+    let mut store = folder.store();
+    let jobs = every_kind();
+    commit(&mut store, &puts(&jobs));
+    store.close().unwrap();
+    let (mut seen, mut told) = (Vec::new(), 0);
+    folder.store().replay_telling(&mut |_| told += 1, &mut |progress| seen.push(progress)).unwrap();
+    assert_eq!(seen, [Progress::Telling { jobs: told }]);
+    assert_eq!(told, jobs.len() as u64);
 }
 
 #[test]

@@ -529,6 +529,19 @@ static const char *exception(void) {
     return NULL;
 }
 
+/* For a client that did not ask for exceptions, one is a failure. */
+static const char *exception_unasked(void) {
+    gearman_return_t status;
+    size_t size;
+    gearman_client_st *self = new_client(false);
+    gearman_client_set_timeout(self, 5000);
+    gearman_client_do(self, "libgearman-throw", NULL, NULL, 0, &size, &status);
+    gearman_client_free(self);
+    if (status != GEARMAN_WORK_FAIL)
+        return reason("%s instead of GEARMAN_WORK_FAIL", gearman_strerror(status));
+    return NULL;
+}
+
 static const char *failure(void) {
     gearman_return_t status;
     size_t size;
@@ -876,6 +889,7 @@ int main(int argc, char **argv) {
     report("all-callbacks", all_callbacks());
     report("exception", exception());
     report("fail", failure());
+    report("exception-unasked", exception_unasked());
     report("unique", one_run ? one_run_text : NULL);
     report("binary", binary());
     report("empty", empty());

@@ -18,5 +18,5 @@ done
 if [ -n "$missing" ]; then
     as_root apt-get update
     # shellcheck disable=SC2086 # words
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=60 install -y --no-install-recommends $missing
 fi

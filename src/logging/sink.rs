@@ -1,0 +1,115 @@
+//! Where lines go: standard error or a file, and syslog. Used by the thread that writes; it may wait.
+use super::syslog::{self, Syslog};
+use super::{Level, Target};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// Where lines go.
+#[derive(Debug)]
+pub(super) struct Sinks {
+    main: Sink,
+    syslog: Option<Syslog>,
+}
+
+#[derive(Debug)]
+enum Sink {
+    Stderr,
+    Nowhere,
+    File { path: PathBuf, file: File },
+}
+
+impl Sinks {
+    /// A file that cannot be opened leaves standard error, which says so.
+    pub(super) fn open(target: &Target, syslog: Option<&str>) -> Sinks {
+        let main = match target {
+            Target::Stderr => Sink::Stderr,
+            Target::Nowhere => Sink::Nowhere,
+            Target::File(path) => Sink::open_file(path),
+        };
+        let syslog = syslog.map(|name| {
+            let mut syslog = Syslog::new(name);
+            if let Err(error) = syslog.connect() {
+                let text =
+                    format!("cannot reach syslog at {}: {error}; trying again later\n", syslog::SOCKET);
+                Sink::Stderr.write(&text);
+            }
+            syslog
+        });
+        Sinks { main, syslog }
+    }
+
+    /// Writes whole lines. False if they, or some of them, are lost.
+    pub(super) fn write(&mut self, lines: &str) -> bool {
+        self.main.write(lines)
+    }
+
+    /// Hands a line to syslog, if that is wanted.
+    pub(super) fn tell_syslog(&mut self, level: Level, line: &str) {
+        if let Some(syslog) = &mut self.syslog {
+            syslog.write(level, line);
+        }
+    }
+
+    /// Opens the file again by its name, if there is one.
+    pub(super) fn reopen(&mut self) {
+        if let Sink::File { path, .. } = &self.main {
+            self.main = Sink::open_file(path);
+        }
+    }
+}
+
+impl Sink {
+    fn open_file(path: &Path) -> Sink {
+        match OpenOptions::new().append(true).create(true).mode(0o644).open(path) {
+            Ok(file) => Sink::File { path: path.to_owned(), file },
+            Err(error) => {
+                let message =
+                    format!("cannot open log file {}: {error}; logging to stderr\n", path.display());
+                Sink::Stderr.write(&message);
+                Sink::Stderr
+            }
+        }
+    }
+
+    fn write(&mut self, lines: &str) -> bool {
+        let written = match self {
+            Sink::Stderr => io::stderr().write_all(lines.as_bytes()),
+            Sink::Nowhere => Ok(()),
+            Sink::File { file, .. } => file.write_all(lines.as_bytes()),
+        };
+        written.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_rotated_file_is_opened_again_by_its_name() {
+        let folder = std::env::temp_dir().join(format!("ringgear-log-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let (path, rotated) = (folder.join("log"), folder.join("log.1"));
+        fs::write(&path, "there before\n").unwrap();
+        let mut sinks = Sinks::open(&Target::File(path.clone()), None);
+        sinks.write("one\n");
+        fs::rename(&path, &rotated).unwrap();
+        sinks.write("two\n");
+        sinks.reopen();
+        sinks.write("three\n");
+        assert_eq!(fs::read_to_string(&rotated).unwrap(), "there before\none\ntwo\n");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "three\n");
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened_leaves_stderr() {
+        let mut sinks = Sinks::open(&Target::File("/nonexistent/ringgear/log".into()), None);
+        assert!(matches!(sinks.main, Sink::Stderr));
+        sinks.reopen();
+        assert!(matches!(sinks.main, Sink::Stderr));
+    }
+}

@@ -1,0 +1,109 @@
+//! Finds peers that are gone while they still owe us an acknowledgement. Where nothing is under way the kernel's probes
+//! find them (`listen.rs`); while something is, the kernel does not probe but send again, for a quarter of an hour.
+//!
+//! TCP_USER_TIMEOUT would bound that, but it also ends connections of peers that are well and just do not read for a
+//! while: a client that takes a minute for a result while others wait. So we look ourselves, at those to whom
+//! something was sent, a few times within the time that a peer may be silent; with nobody to look at there is no alarm.
+use super::connection::Connection;
+use super::options::Keepalive;
+use super::ring::{self, Token};
+use super::{Shard, listen};
+use crate::engine::Instant;
+use crate::log_at;
+use crate::logging::Level;
+use std::time::Duration;
+
+/// Connections looked at in one round: each costs a call of the kernel.
+const LOOKS_PER_ROUND: usize = 64;
+/// Unanswered attempts that are no accident.
+const ATTEMPTS: u8 = 2;
+
+/// Connections whose peers may owe something.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    /// A peer that was silent for so long is gone; none: nobody is watched. Three quarters of what is promised.
+    silence: Option<Duration>,
+    /// Between two looks: the other quarter.
+    pause: Duration,
+    /// To be looked at next time, each once. Some may be gone.
+    watched: Vec<Token>,
+    /// Still to be looked at this time.
+    looking: Vec<Token>,
+    due: Option<Instant>,
+}
+
+impl Watch {
+    pub(crate) fn new(keepalive: &Keepalive) -> Watch {
+        let promised = keepalive.silence_max();
+        Watch {
+            silence: promised.map(|most| most * 3 / 4),
+            pause: promised.unwrap_or_default() / 4,
+            watched: Vec::new(),
+            looking: Vec::new(),
+            due: None,
+        }
+    }
+
+    /// Watches a connection to which something was sent.
+    #[inline]
+    pub(crate) fn add(&mut self, connection: &mut Connection, now: Instant) {
+        if connection.watched || self.silence.is_none() {
+            return;
+        }
+        connection.watched = true;
+        self.watched.push(connection.token);
+        self.due.get_or_insert(now.after(self.pause));
+    }
+
+    /// When it is time to look.
+    #[inline]
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.due
+    }
+}
+
+impl Shard {
+    /// Looks at those that are watched, if it is time, and gives up whoever is gone.
+    pub(super) fn look_at_the_silent(&mut self) {
+        let now = self.pump.now.instant;
+        if self.watch.due.is_none_or(|due| due > now) {
+            return;
+        }
+        if self.watch.looking.is_empty() {
+            std::mem::swap(&mut self.watch.watched, &mut self.watch.looking);
+        }
+        for _ in 0..LOOKS_PER_ROUND {
+            let Some(token) = self.watch.looking.pop() else { break };
+            self.look_at(token);
+        }
+        if self.watch.looking.is_empty() {
+            let some = !self.watch.watched.is_empty();
+            self.watch.due = some.then(|| now.after(self.watch.pause));
+        }
+    }
+
+    fn look_at(&mut self, token: Token) {
+        let Some(connection) = self.table.get(token) else { return };
+        let Ok(debt) = ring::debt(connection.socket()) else {
+            // A unix socket, which knows when its peer is gone: it stays marked, so it is not looked at again.
+            return;
+        };
+        if !debt.owes {
+            connection.watched = false;
+            return;
+        }
+        if debt.asked < ATTEMPTS || self.watch.silence.is_none_or(|silence| debt.silent < silence) {
+            self.watch.watched.push(token);
+            return;
+        }
+        let caller = listen::caller(connection.socket());
+        let caller = caller.map_or_else(|| "a peer that is gone".to_owned(), |caller| caller.to_string());
+        let seconds = debt.silent.as_secs();
+        log_at!(
+            Level::Warning,
+            "closing connection of {caller}: nothing was heard from it for {seconds} s, though it was sent something"
+        );
+        connection.forget_unsent();
+        self.pump.fail(&mut self.table, token);
+    }
+}

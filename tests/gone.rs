@@ -1,0 +1,204 @@
+//! Peers that are gone without a word: a worker in a network of its own whose link goes down. And peers that are not gone,
+//! but do not read for a while.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use support::scratch::Scratch;
+use support::server::*;
+
+const CAN_DO: u32 = 1;
+const PRE_SLEEP: u32 = 4;
+const NOOP: u32 = 6;
+const SUBMIT_JOB_BG: u32 = 18;
+const JOB_CREATED: u32 = 8;
+const GRAB_JOB: u32 = 9;
+const GRAB_JOB_UNIQ: u32 = 30;
+const JOB_ASSIGN_UNIQ: u32 = 31;
+const ECHO_REQ: u32 = 16;
+
+/// The server is `near`, the worker `far`, in namespaces of their own. The test itself talks by a unix socket.
+const NETWORK: &str = r#"set -e
+mount -t tmpfs tmpfs /run
+ip link set lo up
+ip netns add away
+ip link add near type veth peer name far netns away
+ip address add 10.77.0.1/24 dev near
+ip link set near up
+ip -n away address add 10.77.0.2/24 dev far
+ip -n away link set far up
+exec "$@""#;
+
+/// A server with two networks: one with the test in it, one with what is far away.
+struct Apart {
+    server: Server,
+    socket: PathBuf,
+    _folder: Scratch,
+}
+
+/// A worker far away, ended with its handle.
+struct Far(Child);
+
+impl Drop for Far {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Apart {
+    fn start() -> Apart {
+        let may = Command::new("unshare").args(["-Urnm", "ip", "link", "set", "lo", "up"]).output();
+        let may = may.expect("unshare is needed: apt-get install util-linux");
+        assert!(
+            may.status.success(),
+            "this test needs network namespaces and ip (apt-get install iproute2; as root, or with sysctl \
+             kernel.unprivileged_userns_clone=1): {}",
+            String::from_utf8_lossy(&may.stderr)
+        );
+        let folder = Scratch::new();
+        let socket = folder.file("socket");
+        let listen = format!("unix:{}", socket.display());
+        let wrapper = ["unshare", "-Urnm", "sh", "-c", NETWORK, "sh"];
+        let options = ["-t", "2", "-L", "10.77.0.1", "-L", &listen, "--verbose", "WARNING"];
+        let keepalive = ["--keepalive-idle", "1", "--keepalive-interval", "1", "--keepalive-count", "2"];
+        let server = Server::start_by(&wrapper, &[&options[..], &keepalive].concat());
+        Apart { server, socket, _folder: folder }
+    }
+
+    /// A worker far away that sends these packets and stays.
+    fn far(&self, packets: &[Vec<u8>]) -> Far {
+        let bytes: String = packets.concat().iter().map(|byte| format!("\\x{byte:02x}")).collect();
+        let port = self.server.address().port();
+        let script = format!("exec 3<>/dev/tcp/10.77.0.1/{port}; printf '{bytes}' >&3; exec sleep 1000");
+        let away = ["nsenter", "--net=/run/netns/away", "bash", "-c", &script];
+        Far(self.inside(&away).spawn().unwrap())
+    }
+
+    /// A command in the namespaces of the server.
+    fn inside(&self, words: &[&str]) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args([
+            "-t",
+            &self.server.pid().to_string(),
+            "-U",
+            "-m",
+            "-n",
+            "--preserve-credentials",
+            "--",
+        ]);
+        command.args(words).stdin(Stdio::null());
+        command
+    }
+
+    fn connect(&self) -> UnixStream {
+        Server::connect_by(&self.socket)
+    }
+
+    fn submit(&self, unique: &str) {
+        let mut client = self.connect();
+        client.write_all(&request(SUBMIT_JOB_BG, &[b"f", unique.as_bytes(), b"x"].join(&0))).unwrap();
+        assert_eq!(read_packet(&mut client).0, JOB_CREATED);
+    }
+
+    /// Waits until `status` says so of the function.
+    #[track_caller]
+    fn wait_for_status(&self, status: &str) {
+        let mut admin = self.connect();
+        wait_until(status, || ask(&mut admin, "status\n") == format!("f\t{status}\n.\n"));
+    }
+
+    /// No packet gets through any more, and nobody says so.
+    fn cut(&self) {
+        let status = self.inside(&["ip", "-n", "away", "link", "set", "far", "down"]).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// Grabs a job: its unique.
+    fn grab(&self, worker: &mut UnixStream) -> Option<Vec<u8>> {
+        worker.write_all(&request(GRAB_JOB_UNIQ, b"")).unwrap();
+        match read_packet(worker) {
+            (JOB_ASSIGN_UNIQ, data) => Some(data.split(|&byte| byte == 0).nth(2).unwrap().to_vec()),
+            _ => None,
+        }
+    }
+}
+
+#[test]
+fn the_job_of_a_worker_that_is_gone_goes_to_another() {
+    let apart = Apart::start();
+    apart.submit("only");
+    let _far = apart.far(&[request(CAN_DO, b"f"), request(GRAB_JOB, b"")]);
+    apart.wait_for_status("1\t1\t1");
+    let mut other = apart.connect();
+    other.write_all(&request(CAN_DO, b"f")).unwrap();
+    other.write_all(&request(PRE_SLEEP, b"")).unwrap();
+    apart.wait_for_status("1\t1\t2");
+    apart.cut();
+    assert_eq!(read_packet(&mut other), (NOOP, Vec::new()));
+    assert_eq!(apart.grab(&mut other).as_deref(), Some(&b"only"[..]));
+    apart.wait_for_status("1\t1\t1");
+}
+
+/// The kernel's probes rest while something that was sent is not acknowledged.
+#[test]
+fn a_worker_that_owes_an_acknowledgement_is_noticed_too() {
+    let apart = Apart::start();
+    apart.submit("first");
+    let _far = apart.far(&[request(CAN_DO, b"f"), request(GRAB_JOB, b""), request(PRE_SLEEP, b"")]);
+    apart.wait_for_status("1\t1\t1");
+    apart.cut();
+    // It is woken, as far as the server knows.
+    apart.submit("second");
+    assert!(counter(&mut apart.connect(), "wakeups") >= 1);
+    let mut other = apart.connect();
+    other.write_all(&request(CAN_DO, b"f")).unwrap();
+    assert_eq!(apart.grab(&mut other).as_deref(), Some(&b"second"[..]));
+    other.write_all(&request(PRE_SLEEP, b"")).unwrap();
+    assert_eq!(read_packet(&mut other), (NOOP, Vec::new()));
+    assert_eq!(apart.grab(&mut other).as_deref(), Some(&b"first"[..]));
+    let said = || apart.server.log().contains("closing connection of 10.77.0.2:");
+    wait_until("it is said", said);
+}
+
+/// What the kernel will do is asked of it instead of waited for.
+#[test]
+fn connections_are_probed_by_default() {
+    let server = Server::start(&["-t", "2"]);
+    let mut peers = [server.connect(), server.connect()];
+    peers.iter_mut().for_each(|peer| echo(peer, b""));
+    let port = format!(":{:04X}", server.address().port());
+    wait_until("everything is acknowledged, and the next timer is that of probes", || {
+        let table = fs::read_to_string(format!("/proc/{}/net/tcp", server.pid())).unwrap();
+        let timers: Vec<(u32, u64)> = table
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>())
+            .filter(|fields| fields[1].ends_with(&port) && fields[3] == "01")
+            .map(|fields| {
+                let (timer, when) = fields[5].split_once(':').unwrap();
+                (timer.parse().unwrap(), u64::from_str_radix(when, 16).unwrap())
+            })
+            .collect();
+        // Timer 2, due in hundredths of a second.
+        timers.len() == 2 && timers.iter().all(|&(timer, when)| timer == 2 && (2_000..=3_000).contains(&when))
+    });
+}
+
+/// Twice as long as a peer may be silent, nothing is read; its system says all the while that it has no room.
+#[test]
+fn who_does_not_read_for_a_while_is_not_gone() {
+    let keepalive = ["--keepalive-idle", "1", "--keepalive-interval", "1", "--keepalive-count", "1"];
+    let server = Server::start(&[&["-t", "1"][..], &keepalive].concat());
+    let mut peer = server.connect();
+    let load = vec![7; 20 << 20];
+    peer.write_all(&request(ECHO_REQ, &load)).unwrap();
+    std::thread::sleep(Duration::from_secs(5));
+    let (_, echoed) = read_packet(&mut peer);
+    assert!(echoed == load, "{} bytes came", echoed.len());
+}

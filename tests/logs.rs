@@ -1,0 +1,189 @@
+//! Where the log goes and what it does when that is slow, full or gone: never in the way of the server. What lines say is in
+//! `commandline.rs`.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use rustix::process::Signal;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixDatagram;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use support::scratch::Scratch;
+use support::server::*;
+
+const SUBMIT_JOB_BG: u32 = 18;
+const JOB_CREATED: u32 = 8;
+
+fn submit(client: &mut TcpStream, function: &[u8]) {
+    client.write_all(&request(SUBMIT_JOB_BG, &[function, b"\0\0x"].concat())).unwrap();
+    assert_eq!(read_packet(client).0, JOB_CREATED);
+}
+
+/// Nobody reads standard error: the pipe fills, then the queue, then lines are dropped, while jobs go on.
+#[test]
+fn a_log_that_nobody_reads_stops_nothing() {
+    let address = free_address();
+    let (host, port) = (address.ip().to_string(), address.port().to_string());
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ringgear"))
+        .args(["-t", "2", "-L", &host, "-p", &port, "--verbose", "NOTICE", "--max-log-queue", "65536"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut client = None;
+    wait_until("the server listens", || {
+        client = TcpStream::connect(address).ok();
+        client.is_some()
+    });
+    let mut client = client.unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    let function = [b'f'; 1000];
+    let submitted = 400;
+    for _ in 0..submitted {
+        submit(&mut client, &function);
+    }
+    let dropped = counter(&mut client, "log_lines_dropped");
+    assert!(dropped > 100, "{dropped} lines were dropped");
+    // Somebody reads at last.
+    let mut stderr = child.stderr.take().unwrap();
+    let log = Arc::new(Mutex::new(String::new()));
+    let collected = log.clone();
+    let reader = std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(length @ 1..) = stderr.read(&mut buffer) {
+            collected.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..length]));
+        }
+    });
+    // What is said from here on finds room.
+    wait_until("it is told", || log.lock().unwrap().contains(" lines of the log were dropped: "));
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::TERM).unwrap();
+    assert!(child.wait().unwrap().success());
+    reader.join().unwrap();
+    let log = log.lock().unwrap().clone();
+    let told: u64 = log
+        .lines()
+        .filter_map(|line| {
+            let (count, _) = line.split_once(" lines of the log were dropped: ")?;
+            count.rsplit(' ').next()?.parse::<u64>().ok()
+        })
+        .sum();
+    assert_eq!(told, dropped, "what was dropped is told");
+    let written = log.lines().filter(|line| line.contains("] accepted,fff")).count() as u64;
+    assert_eq!(written + dropped, submitted);
+    assert!(log.lines().last().unwrap().contains("] stopped -> "), "the log ends with the end");
+}
+
+#[test]
+fn what_repeats_is_said_once_and_counted() {
+    let server = Server::start(&[
+        "-t",
+        "1",
+        "--verbose",
+        "WARNING",
+        "--max-connections",
+        "1",
+        "--max-log-repeats",
+        "2",
+    ]);
+    let mut first = server.connect();
+    echo(&mut first, b"");
+    let refused = 50;
+    for _ in 0..refused {
+        assert_eq!(read_to_end(&mut server.connect()), b"");
+    }
+    assert_eq!(counter(&mut first, "connections_refused"), refused);
+    // Two in ten seconds; the test may last a little longer.
+    let said = || {
+        server.log().matches("refused a connection: there are 1 already (--max-connections)").count() as u64
+    };
+    wait_until("each is said or counted", || said() + counter(&mut first, "log_lines_withheld") == refused);
+    assert!((1..=6).contains(&said()), "{}", server.log());
+}
+
+#[test]
+fn a_full_disk_stops_nothing() {
+    let server = Server::start(&["-t", "1", "--verbose", "NOTICE", "--log-file", "/dev/full"]);
+    let mut client = server.connect();
+    (0..10).for_each(|_| submit(&mut client, b"f"));
+    wait_until("lost lines are counted", || counter(&mut client, "log_lines_dropped") >= 10);
+}
+
+#[test]
+fn a_rotated_file_is_opened_again() {
+    let folder = Scratch::new();
+    let (path, rotated) = (folder.file("log"), folder.file("log.1"));
+    let server = Server::start(&["-t", "2", "--verbose", "NOTICE", "--log-file", path.to_str().unwrap()]);
+    let mut client = server.connect();
+    submit(&mut client, b"before");
+    wait_until("a line", || fs::read_to_string(&path).unwrap_or_default().contains("accepted,before"));
+    fs::rename(&path, &rotated).unwrap();
+    server.signal(Signal::HUP);
+    wait_until("the file is there again", || path.exists());
+    submit(&mut client, b"after");
+    wait_until("a line", || fs::read_to_string(&path).unwrap_or_default().contains("accepted,after"));
+    let before = fs::read_to_string(&rotated).unwrap();
+    assert!(before.lines().last().unwrap().contains("] SIGHUP, reopening log file -> "), "{before}");
+    assert!(!fs::read_to_string(&path).unwrap().contains("before"));
+}
+
+#[test]
+fn the_last_words_are_written() {
+    let folder = Scratch::new();
+    let first = Server::start(&["-t", "1"]);
+    let log = folder.path("log");
+    let second = run_to_end(&[], first.address(), &["-t", "1", "--log-file", &log]);
+    assert_eq!(second.status.code(), Some(PORT_TAKEN));
+    let text = fs::read_to_string(&log).unwrap();
+    assert!(text.starts_with("  FATAL ") && text.contains("] cannot listen on 127.0.0.1:"), "{text}");
+    assert_eq!(text.lines().count(), 1);
+}
+
+/// A server whose `/dev/log` is ours, under the name of gearmand.
+#[test]
+fn syslog_hears_everything_too() {
+    let folder = Scratch::new();
+    let syslog = UnixDatagram::bind(folder.file("log")).unwrap();
+    syslog.set_read_timeout(Some(PATIENCE)).unwrap();
+    let root = folder.path("");
+    // Devices of the old folder, in a new one with a socket of ours.
+    let script = format!(
+        "set -e; mkdir '{root}/dev'; mount --rbind /dev '{root}/dev'; mount -t tmpfs tmpfs /dev; \
+         for n in null zero random urandom; do touch /dev/$n; mount --bind '{root}/dev/'$n /dev/$n; done; \
+         ln -s '{root}/log' /dev/log; exec -a gearmand \"$@\""
+    );
+    let wrapper = ["unshare", "-Urm", "bash", "-c", &script, "bash"];
+    let server = Server::start_by(&wrapper, &["-t", "1", "--verbose", "NOTICE", "--syslog"]);
+    submit(&mut server.connect(), b"func");
+    let mut buffer = [0; 2048];
+    let mut hear = || {
+        let length = syslog.recv(&mut buffer).unwrap();
+        String::from_utf8(buffer[..length].to_vec()).unwrap()
+    };
+    let mut heard = hear();
+    while !heard.contains("accepted,") {
+        heard = hear();
+    }
+    // The facility is 1, the severity of a notice 5.
+    assert!(heard.starts_with("<13>"), "{heard}");
+    let (_, line) = heard.split_once(&format!(" gearmand[{}]: ", server.pid())).unwrap();
+    assert!(
+        line.starts_with(" NOTICE 2") && line.contains("] accepted,func,,0 -> src/logging.rs:"),
+        "{line}"
+    );
+    // The log has the same line.
+    wait_until("the line is in the log", || server.log().contains(&format!("{line}\n")));
+
+    // Syslog goes away and comes back; the server goes on.
+    drop(syslog);
+    fs::remove_file(folder.file("log")).unwrap();
+    submit(&mut server.connect(), b"unheard");
+    wait_until("the line is in the log", || server.log().contains("accepted,unheard"));
+    let syslog = UnixDatagram::bind(folder.file("log")).unwrap();
+    syslog.set_read_timeout(Some(PATIENCE)).unwrap();
+    submit(&mut server.connect(), b"heard");
+    let length = syslog.recv(&mut buffer).unwrap();
+    assert!(String::from_utf8_lossy(&buffer[..length]).contains("accepted,heard,"));
+}
