@@ -98,7 +98,7 @@ impl Outcome {
 pub(crate) fn run(name: &str, language: Language, kind: Kind) -> Outcome {
     let start = Instant::now();
     let outcome = match Running::start(name, language, kind) {
-        Ok(running) => running.to_end(),
+        Ok(running) => running.listen(),
         Err(error) => Outcome::default().trouble(error),
     };
     let ok = outcome.cases.iter().filter(|(_, verdict)| *verdict == Verdict::Ok).count();
@@ -134,7 +134,7 @@ impl Running {
     }
 
     /// Listens to the check until it ends or hangs.
-    fn to_end(mut self) -> Outcome {
+    fn listen(mut self) -> Outcome {
         let mut heard = Instant::now();
         loop {
             match self.lines.recv_timeout(Duration::from_millis(20)) {

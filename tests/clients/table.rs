@@ -78,8 +78,11 @@ fn row(name: &str, outcome: &Outcome) -> String {
     format!("| {name} | {} | {common}{own} | {} |\n", outcome.version, absent.join("; "))
 }
 
+/// Behind a case in README.md that differs in some runs only.
+const AT_TIMES: &str = " (at times)";
+
 /// Prints where gearmand differs from our server, and compares it with the rows `| library | case | …` of README.md
-/// beside this file: each difference is explained there, and nothing else is.
+/// beside this file: each difference is explained there, and nothing else is, but for what is so at times.
 #[track_caller]
 pub(crate) fn differences<'o>(outcomes: impl Iterator<Item = (&'static str, &'o Outcome, &'o Outcome)>) {
     let mut seen = BTreeSet::new();
@@ -98,8 +101,10 @@ pub(crate) fn differences<'o>(outcomes: impl Iterator<Item = (&'static str, &'o 
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients/README.md");
     let readme = fs::read_to_string(path).unwrap();
     let explained = explained(&readme);
-    let new: Vec<&String> = seen.difference(&explained).collect();
-    let old: Vec<&String> = explained.difference(&seen).collect();
+    let may_be = |case: &String| explained.contains(case) || explained.contains(&format!("{case}{AT_TIMES}"));
+    let new: Vec<&String> = seen.iter().filter(|case| !may_be(case)).collect();
+    let old = explained.iter().filter(|case| !case.ends_with(AT_TIMES) && !seen.contains(*case));
+    let old: Vec<&String> = old.collect();
     assert!(
         new.is_empty() && old.is_empty(),
         "tests/clients/README.md does not explain {new:?}; it explains {old:?}, where no difference was seen"
