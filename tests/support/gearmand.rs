@@ -45,7 +45,8 @@ impl Server {
     pub(crate) fn start(program: &Path, options: &[String]) -> Result<Server, String> {
         let mut error = String::new();
         for _ in 0..ATTEMPTS {
-            match Server::try_start(program, options) {
+            let address = free_address().map_err(|error| format!("no free port: {error}"))?;
+            match Server::start_at(program, address, options) {
                 Ok(server) => return Ok(server),
                 Err(why) => error = why,
             }
@@ -53,12 +54,16 @@ impl Server {
         Err(error)
     }
 
-    fn try_start(program: &Path, options: &[String]) -> Result<Server, String> {
+    /// Starts it at this address on loopback.
+    pub(crate) fn start_at(
+        program: &Path,
+        address: SocketAddr,
+        options: &[String],
+    ) -> Result<Server, String> {
         let folder = Scratch::new();
-        let address = free_address().map_err(|error| format!("no free port: {error}"))?;
         let stderr = File::create(folder.file("stderr")).map_err(|error| error.to_string())?;
         let child = Command::new(program)
-            .args(["--listen", "127.0.0.1", "--port", &address.port().to_string()])
+            .args(["--listen", &address.ip().to_string(), "--port", &address.port().to_string()])
             .args(["--verbose", "INFO", "--log-file", "log"])
             .args(options)
             .current_dir(folder.file(""))
