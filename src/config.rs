@@ -1,25 +1,26 @@
 //! The command line becomes one [`Config`], made of the option types of the parts. Nothing is opened or started here;
 //! what the flags are called is in `config/flags.rs`, what the machine is asked in `config/machine.rs`.
 mod flags;
+mod later;
+mod line;
 mod machine;
+mod mistake;
 pub mod offline;
+mod process;
+mod store;
+mod words;
 
-use crate::engine::slot::PrefixTooLong;
 use crate::engine::{Compat, HandlePrefix, Policy, Wakeup};
 use crate::frontend::{Frontend, VERSION};
 use crate::log_at;
 use crate::logging::{self, Level, LogOptions, Target};
-use crate::server::ServerOptions;
+use crate::process::ProcessOptions;
+use crate::server::{Descriptors, ServerOptions};
 use crate::shard::options::{Endpoint, Keepalive, ShardOptions};
-use crate::store::StoreOptions;
-use crate::store::log::{self, Durability};
-#[cfg(feature = "sqlite")]
-use crate::store::sqlite::SqliteOptions;
-use clap::Parser;
-use clap::error::ErrorKind;
-use flags::{DEFAULT_PORT, Flags, Storing};
+use flags::{DEFAULT_PORT, Flags};
+use line::read;
+use mistake::Mistake;
 use std::ffi::{OsStr, OsString};
-use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::io::Write;
@@ -32,6 +33,8 @@ use std::time::Duration;
 /// Everything that an operator decided.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// For the process around the server.
+    pub process: ProcessOptions,
     /// For the server and its shards.
     pub server: ServerOptions,
     /// For reading and writing on the shared port.
@@ -46,12 +49,11 @@ impl Config {
     /// Reads this process's command line and environment. Otherwise the process has nothing more to do than to end
     /// with the status: help or version were asked for and printed, or a mistake was.
     pub fn from_process() -> Result<Config, ExitCode> {
-        let mut arguments = std::env::args_os();
-        let program = arguments.next().unwrap_or_else(|| "ringgear".into());
-        match read(arguments, std::env::var_os("GEARMAND_PORT")) {
+        let port = std::env::var_os("GEARMAND_PORT");
+        match read(std::env::args_os().skip(1), port, Path::new(words::DEFAULT_FILE)) {
             Ok(Asked::Config(mut config)) => {
                 if let Some(name) = &mut config.log.syslog
-                    && let Some(file) = Path::new(&program).file_name()
+                    && let Some(file) = Path::new(&program()).file_name()
                 {
                     *name = file.to_string_lossy().into_owned();
                 }
@@ -62,8 +64,9 @@ impl Config {
                 let _ = io::stdout().write_all(text.as_bytes());
                 Err(ExitCode::SUCCESS)
             }
+            Ok(Asked::Check) => Err(ExitCode::SUCCESS),
             Err(mistake) => {
-                let _ = writeln!(io::stderr(), "{}: {mistake}", program.display());
+                let _ = writeln!(io::stderr(), "{}: {mistake}", program().display());
                 Err(ExitCode::FAILURE)
             }
         }
@@ -78,6 +81,11 @@ impl Config {
     }
 }
 
+/// What this process was started as: the name that its messages begin with.
+pub fn program() -> OsString {
+    std::env::args_os().next().unwrap_or_else(|| "ringgear".into())
+}
+
 /// What the command line asks for.
 #[derive(Debug)]
 enum Asked {
@@ -85,70 +93,8 @@ enum Asked {
     Config(Box<Config>),
     /// A text: help or version.
     Text(String),
-}
-
-/// What is wrong with a command line.
-#[derive(Debug)]
-enum Mistake {
-    /// It cannot be parsed.
-    Flags(clap::Error),
-    /// The port is neither a number nor a service.
-    Port(String),
-    /// The name to listen on has no address.
-    Listen(String, io::Error),
-    /// There cannot be a unix socket of this name.
-    UnixPath(String),
-    /// With this `--compat` such a number of retries means nothing.
-    JobRetries(i64),
-    /// What is wrong with the options of the store.
-    Store(String),
-    /// Handles made of this prefix would be too long.
-    PrefixTooLong(PrefixTooLong),
-    /// Handles made of this prefix could not be written in a line.
-    PrefixNotOneWord,
-}
-
-impl fmt::Display for Mistake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Mistake::Flags(error) => f.write_str(&first_paragraph(&error.to_string())),
-            Mistake::Port(port) => {
-                write!(f, "--port {port} is neither a number up to 65535 nor a service in /etc/services")
-            }
-            Mistake::Listen(host, error) => write!(f, "--listen {host} has no address: {error}"),
-            Mistake::UnixPath(path) => write!(
-                f,
-                "--listen unix:{path}: the path of a unix socket has 1 to {} bytes, none of them 0",
-                machine::UNIX_PATH_MAX
-            ),
-            Mistake::JobRetries(number) => {
-                write!(f, "--job-retries {number} is not within -1 to 255, as --compat 2.1 and later want it")
-            }
-            Mistake::Store(what) => f.write_str(what),
-            Mistake::PrefixTooLong(error) => write!(f, "--job-handle-prefix: {error}"),
-            Mistake::PrefixNotOneWord => {
-                f.write_str("--job-handle-prefix: blanks and control characters cannot stand in a job handle")
-            }
-        }
-    }
-}
-
-/// clap's message without its usage and hints, as gearmand prints one line.
-fn first_paragraph(message: &str) -> String {
-    let message = message.strip_prefix("error: ").unwrap_or(message);
-    let lines = message.lines().take_while(|line| !line.is_empty());
-    lines.map(str::trim).collect::<Vec<_>>().join(" ")
-}
-
-/// Reads arguments (without the program's name) and the value of GEARMAND_PORT.
-fn read(arguments: impl Iterator<Item = OsString>, port: Option<OsString>) -> Result<Asked, Mistake> {
-    let arguments = std::iter::once(OsString::from("ringgear")).chain(arguments);
-    match Flags::try_parse_from(arguments) {
-        Ok(flags) if flags.version => Ok(Asked::Text(version())),
-        Ok(flags) => Ok(Asked::Config(Box::new(config(flags, port.as_deref())?))),
-        Err(error) if error.kind() == ErrorKind::DisplayHelp => Ok(Asked::Text(error.to_string())),
-        Err(error) => Err(Mistake::Flags(error)),
-    }
+    /// Nothing but to be looked at, and it is fine.
+    Check,
 }
 
 /// An empty line first, as gearmand does.
@@ -156,26 +102,30 @@ fn version() -> String {
     format!("\nringgear {VERSION} - {}\n", env!("CARGO_PKG_REPOSITORY"))
 }
 
-fn config(flags: Flags, port: Option<&OsStr>) -> Result<Config, Mistake> {
-    let mut notices = Vec::new();
+fn config(flags: Flags, port: Option<&OsStr>, mut notices: Vec<String>) -> Result<Config, Mistake> {
     let handle_prefix = handle_prefix(flags.job_handle_prefix.as_deref(), &mut notices)?;
     let log = LogOptions {
-        target: target(&flags.log_file),
+        target: target(flags.log_file.as_deref(), flags.process.daemon),
         syslog: flags.syslog.then(|| "ringgear".to_owned()),
-        level: flags.verbose,
+        level: level(flags.verbose, flags.talkative),
         queue_bytes: fit(flags.limits.max_log_queue),
         repeats: fit(flags.limits.max_log_repeats),
     };
     let port = port_number(&flags.port, port)?;
-    let endpoints = endpoints(&flags, port)?;
+    let endpoints = match flags.process.check_args {
+        // Who a name is may change until it is used.
+        true => Vec::new(),
+        false => endpoints(&flags, port)?,
+    };
     let policy = policy(&flags, handle_prefix, &log)?;
     let shard = shard_options(&flags);
-    let store = store(&flags.storing, &mut notices)?;
+    let store = store::options(&flags.storing, &mut notices)?;
     let policy = Policy { store: store.is_some(), ..policy };
+    let process = process::options(&flags.process);
     let frontend = Frontend {
         packet_max: shard.packet_max,
         version: VERSION,
-        verbosity: flags.verbose.name(),
+        verbosity: log.level.name(),
         pid: std::process::id(),
         handle_prefix: policy.handle_prefix.clone(),
         compat: policy.compat,
@@ -187,8 +137,12 @@ fn config(flags: Flags, port: Option<&OsStr>) -> Result<Config, Mistake> {
         policy,
         shard,
         store,
+        descriptors: match process.descriptors {
+            Some(_) => Descriptors::AsSet,
+            None => Descriptors::Most,
+        },
     };
-    Ok(Config { server, frontend, log, notices })
+    Ok(Config { process, server, frontend, log, notices })
 }
 
 /// GEARMAND_PORT counts where the flag has its default value, given or not, as with gearmand.
@@ -230,12 +184,26 @@ fn endpoints(flags: &Flags, port: u16) -> Result<Vec<Endpoint>, Mistake> {
     Ok(tcp.chain(unix).collect())
 }
 
-fn target(file: &OsStr) -> Target {
-    match file.as_bytes() {
-        b"stderr" => Target::Stderr,
-        b"none" => Target::Nowhere,
-        _ => Target::File(file.into()),
+/// Standard error is what service managers and terminals show; a daemon has none, so its log is where gearmand's is.
+fn target(file: Option<&OsStr>, daemon: bool) -> Target {
+    match file.map(OsStr::as_bytes) {
+        Some(b"stderr") => Target::Stderr,
+        Some(b"none") => Target::Nowhere,
+        Some(file) => Target::File(OsStr::from_bytes(file).into()),
+        None if daemon => Target::File("/var/log/gearmand.log".into()),
+        None => Target::Stderr,
     }
+}
+
+/// What is more of `--verbose` and so many `-v`.
+fn level(asked: Level, talkative: u8) -> Level {
+    let counted = match talkative {
+        0 => return asked,
+        1 => Level::Notice,
+        2 => Level::Info,
+        _ => Level::Debug,
+    };
+    asked.max(counted)
 }
 
 /// A prefix that was asked for is used or refused. The host's name is cut where it is too long: two hosts whose names
@@ -328,87 +296,6 @@ fn shard_options(flags: &Flags) -> ShardOptions {
         store_bytes_max: fit(flags.storing.max_storing_bytes),
         ..unset
     }
-}
-
-/// Which store, if any.
-fn store(flags: &Storing, notices: &mut Vec<String>) -> Result<Option<StoreOptions>, Mistake> {
-    let mistake = |what: &str| Mistake::Store(what.to_owned());
-    match (flags.queue_type.as_str(), &flags.data_dir) {
-        ("builtin", dir) => {
-            misplaced_for_builtin(flags).map_or(Ok(()), |what| Err(mistake(what)))?;
-            Ok(dir.as_ref().and_then(|dir| log_store(flags, dir, notices)).map(StoreOptions::Log))
-        }
-        (_, Some(_)) => Err(mistake("--data-dir and -q each name a store: there can be one")),
-        #[cfg(feature = "sqlite")]
-        ("libsqlite3", None) => {
-            misplaced_for_database(flags).map_or(Ok(()), |what| Err(mistake(what)))?;
-            let Some(file) = &flags.libsqlite3_db else {
-                return Err(mistake("-q libsqlite3 needs --libsqlite3-db FILE"));
-            };
-            let mut options = SqliteOptions::of(file);
-            if let Some(table) = &flags.libsqlite3_table {
-                options.table.clone_from(table);
-            }
-            options.on_shutdown_only = flags.store_queue_on_shutdown;
-            Ok(Some(StoreOptions::Sqlite(options)))
-        }
-        (other, None) => Err(Mistake::Store(format!(
-            "-q {other} is no store that this server has: builtin (with --data-dir for a log) and libsqlite3 are"
-        ))),
-    }
-}
-
-/// What would be ignored without a database, or without a store: whoever gave it believes that jobs are kept.
-fn misplaced_for_builtin(flags: &Storing) -> Option<&'static str> {
-    let no_log = flags.data_dir.is_none();
-    match flags.durability.as_deref() {
-        _ if flags.libsqlite3_db.is_some() => {
-            Some("--libsqlite3-db names a database that nothing uses: add -q libsqlite3")
-        }
-        _ if flags.libsqlite3_table.is_some() => Some(
-            "--libsqlite3-table names a table that nothing uses: add -q libsqlite3 and --libsqlite3-db FILE",
-        ),
-        _ if flags.store_queue_on_shutdown => {
-            Some("--store-queue-on-shutdown needs a database: add -q libsqlite3 and --libsqlite3-db FILE")
-        }
-        _ if no_log && flags.max_log_bytes > 0 => {
-            Some("--max-log-bytes limits a log that is not kept: add --data-dir DIR")
-        }
-        Some("synced") if no_log => {
-            Some("--durability synced needs a place to keep background jobs in: add --data-dir DIR")
-        }
-        Some("written") if no_log => {
-            Some("--durability written needs a place to keep background jobs in: add --data-dir DIR")
-        }
-        _ => None,
-    }
-}
-
-/// What would be ignored with a database.
-#[cfg(feature = "sqlite")]
-fn misplaced_for_database(flags: &Storing) -> Option<&'static str> {
-    match flags.durability.as_deref() {
-        Some("written") => Some("--durability written is for --data-dir: -q libsqlite3 always syncs"),
-        Some("memory") => {
-            Some("--durability memory is for --data-dir: with -q libsqlite3 it is --store-queue-on-shutdown")
-        }
-        _ if flags.max_log_bytes > 0 => Some("--max-log-bytes is for --data-dir: -q libsqlite3 keeps no log"),
-        _ => None,
-    }
-}
-
-/// The log, unless nothing is to be promised.
-fn log_store(flags: &Storing, dir: &Path, notices: &mut Vec<String>) -> Option<log::LogOptions> {
-    let durability = match flags.durability.as_deref() {
-        None | Some("synced") => Durability::Synced,
-        Some("written") => Durability::Written,
-        _ => {
-            notices.push("--durability memory: background jobs are not kept in --data-dir".to_owned());
-            return None;
-        }
-    };
-    let max_bytes = fit(flags.max_log_bytes);
-    Some(log::LogOptions { durability, max_bytes, ..log::LogOptions::new(dir) })
 }
 
 /// A number that its flag's range lets fit.

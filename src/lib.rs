@@ -8,6 +8,7 @@ pub mod frontend;
 pub mod logging;
 pub mod maintenance;
 mod memory;
+pub mod process;
 pub mod server;
 pub mod shard;
 pub mod store;

@@ -1,14 +1,18 @@
-//! The program: reads the command line, runs the server, tells the operator why it ended.
-use ringgear::config::Config;
+//! The program: reads the command line, becomes the process that was asked for, runs the server in it, tells the operator
+//! why it ended.
 use ringgear::config::offline::Order;
+use ringgear::config::{Config, program};
 use ringgear::log_at;
 use ringgear::logging::{self, Level, Target};
 use ringgear::maintenance::{self, MaintenanceError};
-use ringgear::server;
+use ringgear::process::{Entered, Process, ProcessError};
+use ringgear::server::{self, ServerError, Signals};
 use std::ffi::OsString;
-use std::io;
+use std::fmt;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
+/// Nobody may read what is printed; that changes nothing.
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().is_some_and(|first| first == "store") {
@@ -18,19 +22,76 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(status) => return status,
     };
-    config.start_log();
-    let status = match server::run(config.server, config.frontend) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("ringgear: {error}");
-            if config.log.target != Target::Stderr {
-                log_at!(Level::Fatal, "{error}");
-            }
-            ExitCode::from(error.exit_code())
+    match serve(config) {
+        Ok(status) => status,
+        Err(failure) => {
+            let _ = writeln!(io::stderr(), "{}: {failure}", program().display());
+            failure.status()
         }
+    }
+}
+
+/// Up to the log, which has a thread, there is one thread only: see [`Process::enter`] and [`Signals::hold_back`].
+fn serve(mut config: Config) -> Result<ExitCode, Failure> {
+    let mut process = match Process::enter(&config.process)? {
+        Entered::Server(process) => process,
+        Entered::Parent(status) => return Ok(status),
     };
+    let signals = Signals::hold_back()?;
+    config.frontend.pid = std::process::id();
+    config.start_log();
+    let printed = config.log.target == Target::Stderr;
+    let served = run(config, &mut process, signals);
+    if let Err(failure) = &served
+        && !printed
+    {
+        log_at!(Level::Fatal, "{failure}");
+    }
+    drop(process);
     logging::flush();
-    status
+    served.map(|()| ExitCode::SUCCESS)
+}
+
+fn run(config: Config, process: &mut Process, signals: Signals) -> Result<(), Failure> {
+    let server = server::start(config.server, config.frontend, signals)?;
+    process.ready()?;
+    Ok(server.serve(&mut |stage| process.tell(stage))?)
+}
+
+/// Why there is no server, or no more.
+enum Failure {
+    Process(ProcessError),
+    Server(ServerError),
+}
+
+impl Failure {
+    fn status(&self) -> ExitCode {
+        match self {
+            Failure::Process(_) => ExitCode::FAILURE,
+            Failure::Server(error) => ExitCode::from(error.exit_code()),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Process(error) => error.fmt(f),
+            Failure::Server(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<ProcessError> for Failure {
+    fn from(error: ProcessError) -> Failure {
+        Failure::Process(error)
+    }
+}
+
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Failure {
+        Failure::Server(error)
+    }
 }
 
 /// `ringgear store ...`: the status is 0 if it was done, 1 if the store is damaged or the line is wrong, 74 if the store
@@ -40,18 +101,18 @@ fn look_after(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let order = match Order::read(arguments) {
         Ok(order) => order,
         Err((text, true)) => {
-            print!("{text}");
+            let _ = io::stdout().write_all(text.as_bytes());
             return ExitCode::SUCCESS;
         }
         Err((text, false)) => {
-            eprint!("{text}");
+            let _ = io::stderr().write_all(text.as_bytes());
             return ExitCode::FAILURE;
         }
     };
     match maintenance::run(order, &mut io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("ringgear store: {error}");
+            let _ = writeln!(io::stderr(), "ringgear store: {error}");
             if matches!(error, MaintenanceError::Damaged) {
                 ExitCode::FAILURE
             } else {

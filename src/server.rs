@@ -1,26 +1,32 @@
-//! Starts the shards, waits for signals, stops. What a shard does is in `shard/`; options come from `config.rs`.
+//! Starts the shards and the store. What follows is in `server/running.rs`, what a shard does in `shard/`; options come from
+//! `config.rs`.
+mod error;
+mod room;
+mod running;
+mod signals;
+
+pub use error::ServerError;
+pub use running::{Running, Stage};
+pub use signals::Signals;
+
 use crate::engine::slot::SHARDS_MAX;
 use crate::engine::{Policy, ShardId, Topology};
 use crate::frontend::{Frontend, VERSION};
 use crate::log_at;
 use crate::logging::{self, Level};
-use crate::shard::commons::{Commons, Phase};
+use crate::shard::commons::Commons;
 use crate::shard::error::ShardError;
-use crate::shard::listen::{self, SocketFile};
+use crate::shard::listen;
 use crate::shard::options::{Endpoint, ShardOptions};
 use crate::shard::{self, Setup};
-use crate::store::keeper::{self, Desk};
+use crate::store::keeper::{self, Desk, Replay};
 use crate::store::{Store, StoreError, StoreOptions};
-use nix::sys::signal::{SigSet, Signal};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use rustix::thread::sched_getaffinity;
-use std::fmt;
-use std::io;
+use nix::sys::signal::Signal;
+use room::{ask_for_room, cores};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::thread;
-use std::time::{Duration, Instant};
 
 /// What an operator may decide about the server as a whole.
 #[derive(Clone, Debug)]
@@ -39,16 +45,19 @@ pub struct ServerOptions {
     pub shard: ShardOptions,
     /// Where jobs are kept; nowhere without.
     pub store: Option<StoreOptions>,
+    /// Which limit on descriptors to use.
+    pub descriptors: Descriptors,
 }
 
-/// How often a draining server looks whether it is done.
-const DRAIN_LOOK: Duration = Duration::from_millis(10);
-/// How long a draining server waits for peers to take their last replies when no jobs are left.
-const DRAIN_FLUSH: Duration = Duration::from_secs(10);
-/// How long the store may take to come to an end.
-const CLOSE_MAX: Duration = Duration::from_secs(30);
-/// How long shards may take to stop before the process ends without them.
-const STOP_MAX: Duration = Duration::from_secs(2);
+/// The limit on descriptors, and with it on connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Descriptors {
+    /// As many as the process may have: its limit is raised as far as it may be.
+    #[default]
+    Most,
+    /// The limit is as somebody wanted it.
+    AsSet,
+}
 
 /// Something that the control thread waits for.
 enum News {
@@ -58,18 +67,17 @@ enum News {
     Ended(Result<(), ShardError>),
     /// The operator wants something.
     Signal(Signal),
-    /// All jobs that were kept are there, or cannot be read.
-    Replayed(Result<u64, StoreError>),
+    /// How far the stored jobs are read.
+    Replay(Replay),
     /// The store has ended.
     Closed(Result<(), StoreError>),
 }
 
-/// Runs a job server until it is told to stop: by SIGTERM or SIGINT at once, by SIGUSR1 as soon as there are no jobs.
-pub fn run(options: ServerOptions, frontend: Frontend) -> Result<(), ServerError> {
-    // Before any thread starts, so that all of them leave the signals to `forward_signals`.
-    let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGUSR1, Signal::SIGHUP]);
-    signals.thread_block().map_err(|e| ServerError::system("block signals", e.into()))?;
-
+/// Starts a job server: it listens when this returns, and every shard runs. The store is open then, if there is one; its
+/// jobs are read from now on, while requests wait.
+pub fn start(options: ServerOptions, frontend: Frontend, signals: Signals) -> Result<Running, ServerError> {
+    let (tell, news) = channel();
+    let boot = signals.forward(tell.clone())?;
     let cores = cores()?;
     let shards = match options.threads {
         0 => u16::try_from(cores.len()).unwrap_or(SHARDS_MAX),
@@ -80,7 +88,7 @@ pub fn run(options: ServerOptions, frontend: Frontend) -> Result<(), ServerError
     if options.endpoints.is_empty() {
         return Err(ServerError::NoAddress);
     }
-    ask_for_room(shards, options.endpoints.len())?;
+    ask_for_room(shards, options.endpoints.len(), options.descriptors)?;
     shard::check()?;
     let store = options.store.as_ref().map(StoreOptions::open).transpose()?;
     let listeners = listen::listen(&options.endpoints, options.backlog, shards)
@@ -89,35 +97,27 @@ pub fn run(options: ServerOptions, frontend: Frontend) -> Result<(), ServerError
         .map_err(|e| ShardError::of_system("make event descriptors", e))?;
 
     let desk = store.as_ref().map(|_| Arc::new(Desk::new(topology)));
-    let mut server = Server { commons: Arc::new(commons), shards, desk, files: listeners.files };
-    let (tell, news) = channel();
-    server.start(options, frontend, topology, &cores, listeners.of_shards, &tell)?;
-    server.await_start(&news)?;
+    let writes_at_end = options.store.as_ref().is_some_and(StoreOptions::writes_at_end);
+    let complete = store.is_none();
+    let commons = Arc::new(commons);
+    let files = listeners.files;
+    let server = Running { commons, shards, desk, files, writes_at_end, news, complete };
+    // The first shard that runs acknowledges jobs.
+    boot.over();
+    server.start_shards(options, frontend, topology, &cores, listeners.of_shards, &tell)?;
+    server.await_start(&tell)?;
     if let Some(store) = store {
         server.start_store(store, topology, &tell)?;
     }
-    forward_signals(signals, tell)?;
     log_at!(Level::Notice, "ringgear {VERSION} started, threads: {shards}, cores: {}", cores.len());
     for endpoint in &listeners.endpoints {
         log_at!(Level::Notice, "listening on {endpoint}");
     }
-    server.serve(&news)?;
-    server.stop(&news);
-    Ok(())
+    Ok(server)
 }
 
-/// A running server, as the control thread sees it.
-struct Server {
-    commons: Arc<Commons>,
-    shards: u16,
-    /// To the store, if there is one.
-    desk: Option<Arc<Desk>>,
-    /// The files of unix sockets, removed when nobody listens on them any more.
-    files: Vec<SocketFile>,
-}
-
-impl Server {
-    fn start(
+impl Running {
+    fn start_shards(
         &self,
         options: ServerOptions,
         frontend: Frontend,
@@ -159,115 +159,32 @@ impl Server {
         let (commons, tell) = (self.commons.clone(), tell.clone());
         spawn("store".to_owned(), move || {
             let wake = Box::new(move |shard| commons.mesh.nudge(shard));
-            let replayed = |result| drop(tell.send(News::Replayed(result)));
-            let result = keeper::run(store, desk, topology, wake, replayed);
+            let replay = |replay| drop(tell.send(News::Replay(replay)));
+            let result = keeper::run(store, desk, topology, wake, &replay);
             // Nobody listens any more only when the process ends.
             let _ = tell.send(News::Closed(result));
         })
     }
 
     /// Waits until every shard serves, or one says why it cannot.
-    fn await_start(&self, news: &Receiver<News>) -> Result<(), ServerError> {
-        for _ in 0..self.shards {
-            match news.recv() {
-                Ok(News::Started) => {}
+    fn await_start(&self, tell: &Sender<News>) -> Result<(), ServerError> {
+        let mut early = Vec::new();
+        let mut waiting = self.shards;
+        while waiting > 0 {
+            match self.news.recv() {
+                Ok(News::Started) => waiting -= 1,
                 Ok(News::Ended(Err(error))) => return Err(error.into()),
-                Ok(News::Ended(Ok(())) | News::Signal(_) | News::Replayed(_) | News::Closed(_)) | Err(_) => {
-                    return Ok(());
-                }
+                // What they ask for is done when everything runs.
+                Ok(News::Signal(signal)) => early.push(signal),
+                // The store has not begun.
+                Ok(News::Ended(Ok(())) | News::Replay(_) | News::Closed(_)) | Err(_) => return Ok(()),
             }
+        }
+        for signal in early {
+            // The other end is here.
+            let _ = tell.send(News::Signal(signal));
         }
         Ok(())
-    }
-
-    /// Waits for what the operator wants, and comes back when it is to end.
-    fn serve(&mut self, news: &Receiver<News>) -> Result<(), ServerError> {
-        loop {
-            match news.recv() {
-                Ok(News::Signal(Signal::SIGHUP)) => logging::reopen(),
-                Ok(News::Signal(Signal::SIGUSR1)) => {
-                    log_at!(
-                        Level::Notice,
-                        "SIGUSR1, accepting no more connections, stopping when no jobs are left"
-                    );
-                    return self.drain(news);
-                }
-                Ok(News::Signal(signal)) => {
-                    log_at!(Level::Notice, "{signal}, stopping");
-                    return Ok(());
-                }
-                Ok(News::Ended(result)) => return result.map_err(ServerError::from),
-                Ok(News::Replayed(result)) => drop(result?),
-                Ok(News::Closed(result)) => return result.map_err(ServerError::from),
-                Ok(News::Started) => {}
-                Err(_) => return Ok(()),
-            }
-        }
-    }
-
-    /// Serves those who are connected until no job is left.
-    fn drain(&mut self, news: &Receiver<News>) -> Result<(), ServerError> {
-        self.files.clear();
-        self.commons.enter(Phase::Draining);
-        let mut last = None;
-        let mut idle_since: Option<Instant> = None;
-        loop {
-            match news.recv_timeout(DRAIN_LOOK) {
-                Ok(News::Signal(Signal::SIGHUP)) => logging::reopen(),
-                Ok(News::Signal(Signal::SIGUSR1) | News::Started) | Err(RecvTimeoutError::Timeout) => {}
-                Ok(News::Signal(_)) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
-                Ok(News::Ended(result)) => return result.map_err(ServerError::from),
-                Ok(News::Replayed(result)) => drop(result?),
-                Ok(News::Closed(result)) => return result.map_err(ServerError::from),
-            }
-            // A job that is on its way from one shard to another may be on no shard's board, so one look is not
-            // enough.
-            let sums = self.commons.sums();
-            let same = last.replace(sums) == Some(sums);
-            if sums.jobs > 0 || !same {
-                idle_since = None;
-                continue;
-            }
-            let flushed = sums.unsent == 0;
-            if flushed || idle_since.get_or_insert_with(Instant::now).elapsed() > DRAIN_FLUSH {
-                log_at!(Level::Notice, "no jobs are left, stopping");
-                return Ok(());
-            }
-        }
-    }
-
-    /// Has all shards close everything, and waits for them a little.
-    fn stop(&mut self, news: &Receiver<News>) {
-        self.files.clear();
-        self.commons.enter(Phase::Stopping);
-        let until = Instant::now() + STOP_MAX;
-        // Ends when all shards, which have the other ends of the channel, have ended, but for the thread that
-        // waits for signals.
-        let mut running = self.shards;
-        while running > 0
-            && let Ok(news) = news.recv_timeout(until.saturating_duration_since(Instant::now()))
-        {
-            running -= u16::from(matches!(news, News::Ended(_)));
-        }
-        if let Some(desk) = &self.desk {
-            desk.stop();
-            let until = Instant::now() + CLOSE_MAX;
-            loop {
-                match news.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                    Ok(News::Closed(Ok(()))) => break,
-                    Ok(News::Closed(Err(error))) => {
-                        log_at!(Level::Error, "closing the store: {error}");
-                        break;
-                    }
-                    Ok(_) => {}
-                    Err(_) => {
-                        log_at!(Level::Error, "the store does not come to an end; what was answered is kept");
-                        break;
-                    }
-                }
-            }
-        }
-        log_at!(Level::Notice, "stopped");
     }
 }
 
@@ -278,157 +195,9 @@ fn run_shard(id: ShardId, setup: Setup, tell: &Sender<News>) {
     let _ = tell.send(News::Ended(result));
 }
 
-fn forward_signals(signals: SigSet, tell: Sender<News>) -> Result<(), ServerError> {
-    spawn("signals".to_owned(), move || {
-        while let Ok(signal) = signals.wait() {
-            if tell.send(News::Signal(signal)).is_err() {
-                return;
-            }
-        }
-    })
-}
-
 fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<(), ServerError> {
     match thread::Builder::new().name(name).spawn(run) {
         Ok(_) => Ok(()),
         Err(error) => Err(ServerError::system("start a thread", error)),
-    }
-}
-
-/// The processors that this process may use: those of its affinity mask, fewer if its container grants less time.
-fn cores() -> Result<Vec<usize>, ServerError> {
-    let mask =
-        sched_getaffinity(None).map_err(|e| ServerError::system("ask which cores may be used", e.into()))?;
-    let mut cores: Vec<usize> =
-        (0..rustix::thread::CpuSet::MAX_CPU).filter(|&core| mask.is_set(core)).collect();
-    let granted = thread::available_parallelism().map_or(cores.len(), |count| count.get());
-    cores.truncate(granted.max(1));
-    Ok(cores)
-}
-
-/// Raises the limits on descriptors and on locked memory as far as they may be raised, and says if that is too little
-/// to start. (The runtime would say it less clearly, some of it in a panic.)
-fn ask_for_room(shards: u16, addresses: usize) -> Result<(), ShardError> {
-    /// Descriptors of a shard besides its listeners: its ring, its bell, and those of the runtime.
-    const PER_SHARD: usize = 8;
-    /// Descriptors for everything else, a few connections among it.
-    const BESIDES: usize = 32;
-    /// Bytes that the runtime wants to be able to lock.
-    const MEMLOCK: u64 = 512 << 10;
-
-    let descriptors = BESIDES + usize::from(shards) * (PER_SHARD + addresses);
-    if raise(Resource::Nofile) < descriptors as u64 {
-        return Err(ShardError::Descriptors);
-    }
-    if raise(Resource::Memlock) < MEMLOCK {
-        return Err(ShardError::Memlock);
-    }
-    Ok(())
-}
-
-/// Raises a limit as far as it may be raised, and says how far that is.
-fn raise(resource: Resource) -> u64 {
-    let Rlimit { current, maximum } = getrlimit(resource);
-    let raised = current != maximum && setrlimit(resource, Rlimit { current: maximum, maximum }).is_ok();
-    // No limit at all is `None`.
-    if raised { maximum } else { current }.unwrap_or(u64::MAX)
-}
-
-/// Why the server could not start. Each is printed as one sentence that names the remedy.
-#[derive(Debug)]
-pub enum ServerError {
-    /// No address was given.
-    NoAddress,
-    /// The port or path belongs to another process.
-    PortTaken(Endpoint),
-    /// The port or path may not be used by this user.
-    PortForbidden(Endpoint),
-    /// The address or path cannot be listened on.
-    Address(Endpoint, io::Error),
-    /// A shard could not start, or not go on.
-    Shard(ShardError),
-    /// The store cannot be used.
-    Store(StoreError),
-}
-
-impl fmt::Display for ServerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ServerError::NoAddress => write!(f, "there is no address to listen on; name one with --listen"),
-            ServerError::PortTaken(path @ Endpoint::Unix { .. }) => write!(
-                f,
-                "cannot listen on {path}: another process listens there; stop it, or choose another path with --listen"
-            ),
-            ServerError::PortForbidden(path @ Endpoint::Unix { .. }) => write!(
-                f,
-                "cannot listen on {path}: not permitted; choose a path with --listen in a folder where this user may make files"
-            ),
-            ServerError::Address(path @ Endpoint::Unix { .. }, error) => {
-                write!(f, "cannot listen on {path}: {error}; choose another path with --listen")
-            }
-            ServerError::PortTaken(address) => write!(
-                f,
-                "cannot listen on {address}: the port is in use; stop the process that has it, or choose another port with --port"
-            ),
-            ServerError::PortForbidden(address) => write!(
-                f,
-                "cannot listen on {address}: not permitted; choose a port above 1023 with --port, or grant CAP_NET_BIND_SERVICE"
-            ),
-            ServerError::Address(address, error) => write!(
-                f,
-                "cannot listen on {address}: {error}; choose an address of this machine with --listen"
-            ),
-            ServerError::Shard(error) => error.fmt(f),
-            ServerError::Store(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for ServerError {}
-
-impl From<StoreError> for ServerError {
-    fn from(error: StoreError) -> ServerError {
-        ServerError::Store(error)
-    }
-}
-
-impl From<ShardError> for ServerError {
-    fn from(error: ShardError) -> ServerError {
-        ServerError::Shard(error)
-    }
-}
-
-impl ServerError {
-    fn system(what: &'static str, error: io::Error) -> ServerError {
-        ServerError::Shard(ShardError::of_system(what, error))
-    }
-
-    fn of_endpoint(endpoint: Endpoint, error: io::Error) -> ServerError {
-        match error.kind() {
-            io::ErrorKind::AddrInUse => ServerError::PortTaken(endpoint),
-            io::ErrorKind::PermissionDenied => ServerError::PortForbidden(endpoint),
-            _ if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
-                ServerError::Shard(ShardError::Descriptors)
-            }
-            _ => ServerError::Address(endpoint, error),
-        }
-    }
-
-    /// The exit status for it, as in sysexits.h.
-    pub fn exit_code(&self) -> u8 {
-        const EX_USAGE: u8 = 64;
-        const EX_UNAVAILABLE: u8 = 69;
-        const EX_OSERR: u8 = 71;
-        const EX_IOERR: u8 = 74;
-        const EX_NOPERM: u8 = 77;
-        match self {
-            ServerError::NoAddress => EX_USAGE,
-            ServerError::PortTaken(_) | ServerError::Address(..) => EX_UNAVAILABLE,
-            ServerError::PortForbidden(_) => EX_NOPERM,
-            ServerError::Shard(ShardError::Uring(_)) => EX_UNAVAILABLE,
-            ServerError::Shard(_) => EX_OSERR,
-            ServerError::Store(StoreError::Locked { .. }) => EX_UNAVAILABLE,
-            ServerError::Store(_) => EX_IOERR,
-        }
     }
 }

@@ -18,6 +18,9 @@ if ! { [ -x /usr/sbin/gearmand ] && [ -x /usr/sbin/mkfs.ext4 ] && [ -x /usr/sbin
         gearman-job-server gearman-tools gcc iproute2 libc6-dev valgrind e2fsprogs xfsprogs
 fi
 
+# What the examples of the talks are written with.
+tests/talks/install.sh
+
 # Each shard wants a ring's memory locked on kernels that count it, and each test opens many sockets.
 ulimit -n "$(ulimit -H -n)" || true
 

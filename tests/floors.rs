@@ -17,9 +17,10 @@ const MODULES: &[(&str, &str, &[&str])] = &[
     ("frontend", "src/frontend/", &["engine", "protocol"]),
     ("shard", "src/shard/", &["engine", "protocol", "frontend", "logging", "memory", "store"]),
     ("server", "src/server", &["engine", "protocol", "frontend", "logging", "shard", "store"]),
-    ("config", "src/config", &["engine", "frontend", "logging", "server", "shard", "store"]),
+    ("process", "src/process", &["logging", "server"]),
+    ("config", "src/config", &["engine", "frontend", "logging", "process", "server", "shard", "store"]),
     ("maintenance", "src/maintenance", &["engine", "protocol", "config", "store"]),
-    ("main", "src/main.rs", &["config", "frontend", "logging", "server", "maintenance"]),
+    ("main", "src/main.rs", &["config", "frontend", "logging", "process", "server", "maintenance"]),
 ];
 
 /// The modules of the engine, a line for each floor, from the bottom up. A module names only those of lower floors, so
@@ -38,11 +39,11 @@ const ENGINE: &[&[&str]] = &[
 ];
 
 /// Words that stand in one place only, so that what they name stays replaceable: the runtime, the ring, the parser of
-/// the command line, the clock of the log, the allocator. `unsafe` is where the ring is, and one call of the allocator.
+/// the command line, the clock of the log, the allocator. `unsafe` is where the ring is, one call of the allocator, and one fork.
 const PLACES: &[(&str, &[&str])] = &[
     ("glommio", &["src/shard/", "src/server"]),
     ("io_uring", &["src/shard/ring"]),
-    ("unsafe", &["src/shard/ring", "src/memory"]),
+    ("unsafe", &["src/shard/ring", "src/memory", "src/process/daemon"]),
     ("mimalloc", &["src/memory"]),
     ("clap", &["src/config"]),
     ("jiff", &["src/logging"]),

@@ -1,11 +1,13 @@
 //! The command line as it is written: names, short forms, defaults, help. What the values mean for the parts of the
 //! server is in `config.rs`.
+use super::later::Later;
+use super::process::Processing;
+use super::store::Storing;
 use crate::engine::Compat;
 use crate::engine::slot::SHARDS_MAX;
 use crate::logging::Level;
-use clap::Parser;
+use clap::{ArgAction, Parser};
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// The flags. Names and short forms are gearmand's where gearmand has them. (clap's own `-V` would print another line.)
@@ -38,7 +40,7 @@ pub(super) struct Flags {
 
     /// Connections that may wait to be accepted, for each address and thread. More than gearmand's 32, so that many
     /// workers may reconnect at once; the system cuts it to net.core.somaxconn
-    #[arg(short, long, value_name = "N", default_value_t = 1024, value_parser = number(1..=65535))]
+    #[arg(short, long, value_name = "N", default_value_t = 1024, value_parser = number(0..=i32::MAX.into()))]
     pub(super) backlog: i64,
 
     /// Attempts of a job, lost ones (worker gone, timed out) included, before it fails. With --compat 1.1 and 2.0:
@@ -57,10 +59,10 @@ pub(super) struct Flags {
     #[arg(short, long, value_name = "N", allow_negative_numbers = true, value_parser = number(i64::MIN..=i64::MAX))]
     pub(super) worker_wakeup: Option<i64>,
 
-    /// File to append the log to; `stderr` is standard error, `none` is no log. SIGHUP opens the file again. Not
-    /// gearmand's default, which needs a folder to write to before anything can be seen
-    #[arg(short, long, value_name = "FILE", default_value = "stderr")]
-    pub(super) log_file: OsString,
+    /// File to append the log to; `stderr` is standard error, `none` is no log. SIGHUP opens the file again [default:
+    /// stderr, with --daemon /var/log/gearmand.log]
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) log_file: Option<OsString>,
 
     /// Log to syslog as well (facility user, with the name under which the server was started): to the log file too, unless
     /// that is `none`
@@ -70,6 +72,11 @@ pub(super) struct Flags {
     /// What is logged: FATAL, ALERT, CRITICAL, ERROR, WARNING, NOTICE, INFO or DEBUG, each with those before it
     #[arg(long, value_name = "LEVEL", default_value = "ERROR", value_parser = level)]
     pub(super) verbose: Level,
+
+    /// Log more: -v is --verbose NOTICE, -vv INFO, -vvv DEBUG; with --verbose as well, whatever is more. Old gearmands count
+    /// like this, newer ones refuse it
+    #[arg(short = 'v', action = ArgAction::Count)]
+    pub(super) talkative: u8,
 
     /// What job handles begin with, before a colon and a number; at most 44 bytes [default: H: and the host name]
     #[arg(long, value_name = "PREFIX")]
@@ -114,6 +121,9 @@ pub(super) struct Flags {
     pub(super) settle: i64,
 
     #[command(flatten)]
+    pub(super) process: Processing,
+
+    #[command(flatten)]
     pub(super) storing: Storing,
 
     /// Print the version and exit
@@ -122,50 +132,9 @@ pub(super) struct Flags {
 
     #[command(flatten)]
     pub(super) limits: Limits,
-}
 
-/// Where background jobs are kept.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Store")]
-pub(super) struct Storing {
-    /// Keep background jobs in a log in this directory, which is made if it is not there
-    #[arg(long, value_name = "DIR")]
-    pub(super) data_dir: Option<PathBuf>,
-
-    /// What JOB_CREATED of a background job promises: `synced`, it is on stable storage; `written`, the operating system
-    /// has it, and syncs within a second; `memory`, nothing. A database is always synced [default: synced]
-    #[arg(long, value_name = "LEVEL", value_parser = ["synced", "written", "memory"])]
-    pub(super) durability: Option<String>,
-
-    /// Bytes that the log may take; with more, background jobs are refused until some end. 0: no limit
-    #[arg(long, value_name = "BYTES", default_value_t = 0, value_parser = number(0..=i64::MAX))]
-    pub(super) max_log_bytes: i64,
-
-    /// gearmand's name of the store: builtin (none, or the log with --data-dir) or libsqlite3
-    #[arg(short = 'q', long, value_name = "NAME", default_value = "builtin")]
-    pub(super) queue_type: String,
-
-    /// The database of `-q libsqlite3`
-    #[arg(long, value_name = "FILE")]
-    pub(super) libsqlite3_db: Option<PathBuf>,
-
-    /// The table in it [default: gearman_queue]
-    #[arg(long, value_name = "NAME")]
-    pub(super) libsqlite3_table: Option<String>,
-
-    /// With `-q libsqlite3`: keep jobs in memory, and write them to the database when the server is stopped. A crash loses
-    /// them
-    #[arg(long)]
-    pub(super) store_queue_on_shutdown: bool,
-
-    /// Background jobs out of attempts that are kept to be looked at (`show dead jobs`) and put back (`retry job`);
-    /// with more, the oldest is dropped
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = number(0..=u32::MAX.into()))]
-    pub(super) dead_jobs: i64,
-
-    /// Bytes of one thread that may wait for the store. With more it reads no sockets for a while
-    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, value_parser = number(1..=i64::MAX))]
-    pub(super) max_storing_bytes: i64,
+    #[command(flatten)]
+    pub(super) later: Later,
 }
 
 /// What bounds memory. None of these is gearmand's.
@@ -235,7 +204,7 @@ impl Probe {
 }
 
 /// Flags are read as wide numbers, so that one too large is told its range.
-fn number(range: std::ops::RangeInclusive<i64>) -> clap::builder::RangedI64ValueParser<i64> {
+pub(super) fn number(range: std::ops::RangeInclusive<i64>) -> clap::builder::RangedI64ValueParser<i64> {
     clap::value_parser!(i64).range(range)
 }
 

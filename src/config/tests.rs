@@ -1,22 +1,29 @@
 //! What flags mean. How the program prints mistakes is in `tests/commandline.rs`.
+use super::flags::Flags;
 use super::*;
+use crate::process::PidPath;
 use crate::shard::options::Keepalive;
+use clap::CommandFactory;
 use std::time::Duration;
 
-fn read_line(line: &[&str]) -> Result<Asked, Mistake> {
-    read(line.iter().map(OsString::from), None)
+pub(super) fn read_line(line: &[&str]) -> Result<Asked, Mistake> {
+    read_with(line, Path::new("/nonexistent/gearmand.conf"))
+}
+
+pub(super) fn read_with(line: &[&str], file: &Path) -> Result<Asked, Mistake> {
+    read(line.iter().map(OsString::from), None, file)
 }
 
 #[track_caller]
-fn config_of(line: &[&str]) -> Config {
+pub(super) fn config_of(line: &[&str]) -> Config {
     match read_line(line).unwrap() {
         Asked::Config(config) => *config,
-        Asked::Text(text) => panic!("{text}"),
+        other => panic!("{other:?}"),
     }
 }
 
 #[track_caller]
-fn refused(line: &[&str], message: &str) {
+pub(super) fn refused(line: &[&str], message: &str) {
     let mistake = read_line(line).unwrap_err().to_string();
     assert_eq!(mistake, message, "{line:?}");
 }
@@ -37,13 +44,13 @@ fn attempts_of(line: &[&str]) -> Option<u8> {
 
 #[test]
 fn clap_likes_its_declaration() {
-    use clap::CommandFactory;
     Flags::command().debug_assert();
 }
 
 #[test]
 fn the_defaults() {
-    let Config { server, frontend, log, notices } = config_of(&[]);
+    let Config { process, server, frontend, log, notices } = config_of(&[]);
+    assert_eq!((process, server.descriptors), (ProcessOptions::default(), Descriptors::Most));
     let everywhere = |endpoint: &Endpoint| match endpoint {
         Endpoint::Tcp(address) => address.ip().is_unspecified() && address.port() == 4730,
         Endpoint::Unix { .. } => false,
@@ -242,97 +249,19 @@ fn limits() {
     );
 }
 
-fn store_of(line: &[&str]) -> Option<StoreOptions> {
-    config_of(line).server.store
-}
-
-#[test]
-fn stores() {
-    assert!(store_of(&[]).is_none());
-    assert!(store_of(&["-q", "builtin", "--durability", "memory"]).is_none());
-    assert!(store_of(&["--data-dir", "d", "--durability", "memory"]).is_none());
-    for (line, level, bytes) in [
-        (&["--data-dir", "d"][..], Durability::Synced, 0),
-        (&["--data-dir", "d", "--durability", "synced", "-q", "builtin"], Durability::Synced, 0),
-        (&["--data-dir", "d", "--durability", "written", "--max-log-bytes", "5"], Durability::Written, 5),
-    ] {
-        let Some(StoreOptions::Log(options)) = store_of(line) else { panic!("{line:?}") };
-        assert_eq!((options.dir.as_os_str(), options.durability), (OsStr::new("d"), level), "{line:?}");
-        assert_eq!(options.max_bytes, bytes, "{line:?}");
-    }
-    refused(
-        &["-q", "postgres", "--durability", "memory"],
-        "-q postgres is no store that this server has: builtin (with --data-dir for a log) and libsqlite3 are",
-    );
-    refused(
-        &["-q", "libsqlite3", "--data-dir", "d"],
-        "--data-dir and -q each name a store: there can be one",
-    );
-}
-
-#[cfg(feature = "sqlite")]
-#[test]
-fn databases() {
-    let database = ["-q", "libsqlite3", "--libsqlite3-db", "f"];
-    let options = |more: &[&str]| match store_of(&[&database[..], more].concat()) {
-        Some(StoreOptions::Sqlite(options)) => options,
-        other => panic!("{other:?}"),
-    };
-    assert_eq!(options(&["--durability", "synced"]), SqliteOptions::of("f"));
-    let other = options(&["--libsqlite3-table", "t", "--store-queue-on-shutdown"]);
-    assert_eq!((other.table.as_str(), other.on_shutdown_only), ("t", true));
-    refused(&["-q", "libsqlite3"], "-q libsqlite3 needs --libsqlite3-db FILE");
-}
-
-#[test]
-fn options_of_a_store_that_is_not_used_are_refused() {
-    for (line, message) in [
-        (
-            &["--libsqlite3-db", "f"][..],
-            "--libsqlite3-db names a database that nothing uses: add -q libsqlite3",
-        ),
-        (
-            &["--libsqlite3-table", "gearman_queue", "--data-dir", "d"],
-            "--libsqlite3-table names a table that nothing uses: add -q libsqlite3 and --libsqlite3-db FILE",
-        ),
-        (
-            &["--store-queue-on-shutdown"],
-            "--store-queue-on-shutdown needs a database: add -q libsqlite3 and --libsqlite3-db FILE",
-        ),
-        (&["--max-log-bytes", "1"], "--max-log-bytes limits a log that is not kept: add --data-dir DIR"),
-        (
-            &["--durability", "synced"],
-            "--durability synced needs a place to keep background jobs in: add --data-dir DIR",
-        ),
-        (
-            &["--durability", "written"],
-            "--durability written needs a place to keep background jobs in: add --data-dir DIR",
-        ),
-    ] {
-        refused(line, message);
-    }
-}
-
-#[cfg(feature = "sqlite")]
-#[test]
-fn options_of_the_log_are_refused_with_a_database() {
-    let database = ["-q", "libsqlite3", "--libsqlite3-db", "f"];
-    for (line, message) in [
-        (["--durability", "written"], "--durability written is for --data-dir: -q libsqlite3 always syncs"),
-        (
-            ["--durability", "memory"],
-            "--durability memory is for --data-dir: with -q libsqlite3 it is --store-queue-on-shutdown",
-        ),
-        (["--max-log-bytes", "1"], "--max-log-bytes is for --data-dir: -q libsqlite3 keeps no log"),
-    ] {
-        refused(&[&database[..], &line].concat(), message);
-    }
-}
-
 #[test]
 fn mistakes_are_one_line() {
     refused(&["--bogus"], "unexpected argument '--bogus' found");
-    refused(&["-v"], "unexpected argument '-v' found");
+    refused(&["-x"], "unexpected argument '-x' found");
+    refused(&["--port="], "a value is required behind '--port=' but none was supplied");
+    refused(
+        &["-q", "redis"],
+        "-q redis is no store that this server has: builtin (with --data-dir for a log) and libsqlite3 are",
+    );
+    refused(
+        &["--hashtable-buckets", "0"],
+        "invalid value '0' for '--hashtable-buckets <N>': must be greater than 0",
+    );
     refused(&["foo"], "unexpected argument 'foo' found");
     refused(&["--thread=3"], "unexpected argument '--thread' found");
     refused(&["-p"], "a value is required for '--port <PORT>' but none was supplied");
@@ -351,5 +280,69 @@ fn version_and_help_are_texts() {
     let Asked::Text(help) = read_line(&["--help"]).unwrap() else { panic!("no text") };
     for flag in ["--port", "-L, --listen", "--max-queued-bytes", "--compat", "-h, --help", "-V, --version"] {
         assert!(help.contains(flag), "{flag}\n{help}");
+    }
+}
+
+#[test]
+fn more_talk() {
+    let level_of = |line: &[&str]| config_of(line).log.level;
+    assert_eq!(level_of(&["-v"]), Level::Notice);
+    assert_eq!(level_of(&["-vv"]), Level::Info);
+    assert_eq!(level_of(&["-v", "-v", "-v"]), Level::Debug);
+    assert_eq!(level_of(&["-vvvvvvvv"]), Level::Debug);
+    assert_eq!(level_of(&["-v", "--verbose", "DEBUG"]), Level::Debug);
+    assert_eq!(level_of(&["-vv", "--verbose", "FATAL"]), Level::Info);
+    let config = config_of(&["-v"]);
+    assert_eq!(config.frontend.verbosity, "NOTICE");
+    assert!(config.server.policy.note_accepted);
+}
+
+#[test]
+fn the_process() {
+    let line = ["-d", "-P", "pid", "-u", "gearman", "-f", "100", "--coredump", "--hashtable-buckets", "5"];
+    let Config { process, server, log, .. } = config_of(&line);
+    let pid_file = Some(PidPath { path: "pid".into(), required: true });
+    let user = Some("gearman".to_owned());
+    let expected = ProcessOptions { descriptors: Some(100), user, core_dump: true, daemon: true, pid_file };
+    assert_eq!((process, server.descriptors), (expected, Descriptors::AsSet));
+    assert_eq!(log.target, Target::File("/var/log/gearmand.log".into()));
+    let config = config_of(&["--daemon", "-l", "stderr", "-f0"]);
+    let pid_file = Some(PidPath { path: "/var/gearmand.pid".into(), required: false });
+    assert_eq!(config.process, ProcessOptions { daemon: true, pid_file, ..ProcessOptions::default() });
+    assert_eq!((config.log.target, config.server.descriptors), (Target::Stderr, Descriptors::Most));
+    assert_eq!(config_of(&["-P", "", "-u", ""]).process, ProcessOptions::default());
+}
+
+/// Each option of gearmand 1.1.20, and those that other builds have for other stores, is known.
+#[test]
+fn every_option_of_gearmand_is_known() {
+    let mut command = Flags::command();
+    command.build();
+    let known = |name: &str| command.get_arguments().any(|arg| arg.get_long() == Some(name));
+    for name in words::GEARMANDS {
+        assert!(known(name), "--{name}");
+    }
+    for short in "bdfhjlLPpqrRtuVw".chars() {
+        assert!(command.get_arguments().any(|arg| arg.get_short() == Some(short)), "-{short}");
+    }
+}
+
+#[test]
+fn what_is_not_there_yet_is_refused() {
+    refused(&["--ssl"], "--ssl cannot be used: this server has no TLS yet");
+    refused(&["-r", "http"], "--protocol cannot be used: this server has no HTTP yet");
+    refused(&["--http-port=80"], "--http-port cannot be used: this server has no HTTP yet");
+    let stores = [
+        ("--libpq-conninfo", "PostgreSQL"),
+        ("--mysql-host", "MySQL"),
+        ("--redis-server", "redis"),
+        ("--libmemcached-servers", "memcached"),
+        ("--libtokyocabinet-file", "Tokyo Cabinet"),
+        ("--libdrizzle-host", "drizzle"),
+    ];
+    for (option, store) in stores {
+        let refusal = format!("{option} cannot be used: this server has no {store} store yet");
+        refused(&[option, "x"], &refusal);
+        refused(&["--check-args", option, "x"], &refusal);
     }
 }

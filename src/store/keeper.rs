@@ -146,6 +146,15 @@ impl Desk {
     }
 }
 
+/// How far the stored jobs are read.
+#[derive(Debug)]
+pub(crate) enum Replay {
+    /// Where it is, in words.
+    Progress(String),
+    /// All of them, so many, or why not.
+    Over(Result<u64, StoreError>),
+}
+
 /// Wakes a shard for which there is something.
 pub(crate) type Wake = Box<dyn Fn(ShardId) + Send>;
 
@@ -157,26 +166,26 @@ struct Keeper {
     wake: Wake,
 }
 
-/// Replays and then keeps, on this thread, until [`Desk::stop`]. `replayed` is told what came of the replay: how many
-/// jobs there were; after an error the thread ends.
+/// Replays and then keeps, on this thread, until [`Desk::stop`]. `tell` hears how far the replay is; after an
+/// error the thread ends.
 pub(crate) fn run(
     store: Box<dyn Store>,
     desk: Arc<Desk>,
     topology: Topology,
     wake: Wake,
-    replayed: impl FnOnce(Result<u64, StoreError>),
+    tell: &dyn Fn(Replay),
 ) -> Result<(), StoreError> {
     // Nobody else runs a keeper of this desk.
     let _ = desk.thread.set(thread::current());
     let mut keeper = Keeper { store, desk, topology, wake };
-    let jobs = keeper.replay();
+    let jobs = keeper.replay(tell);
     let failed = jobs.is_err();
-    replayed(jobs);
+    tell(Replay::Over(jobs));
     if failed { Ok(()) } else { keeper.serve() }
 }
 
 impl Keeper {
-    fn replay(&mut self) -> Result<u64, StoreError> {
+    fn replay(&mut self, tell: &dyn Fn(Replay)) -> Result<u64, StoreError> {
         let Keeper { store, desk, topology, wake, .. } = self;
         let mut pieces: Vec<Vec<u8>> = topology.all().map(|_| Vec::new()).collect();
         let mut sequence = 0;
@@ -190,7 +199,10 @@ impl Keeper {
             }
             sequence = sequence.max(job.id.sequence());
         };
-        let mut say = |line: String| log_at!(Level::Notice, "{line}");
+        let mut say = |line: String| {
+            log_at!(Level::Notice, "{line}");
+            tell(Replay::Progress(line));
+        };
         let jobs = progress::replay(&mut **store, &Instant::now, &mut say, &mut each)?;
         for (owner, piece) in topology.all().zip(pieces) {
             if !piece.is_empty() {

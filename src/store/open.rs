@@ -15,6 +15,15 @@ pub enum StoreOptions {
 }
 
 impl StoreOptions {
+    /// Whether acknowledged jobs are written only when the store is closed (`--store-queue-on-shutdown`).
+    pub fn writes_at_end(&self) -> bool {
+        match self {
+            StoreOptions::Log(_) => false,
+            #[cfg(feature = "sqlite")]
+            StoreOptions::Sqlite(options) => options.on_shutdown_only,
+        }
+    }
+
     /// Opens the store, new if there is none. An error means that the server does not start.
     pub fn open(&self) -> Result<Box<dyn Store>, StoreError> {
         match self {

@@ -58,7 +58,7 @@ fn what_is_owed_is_tried_without_another_commit() {
     let (desk, seen) = (Arc::new(Desk::new(topology)), Arc::new(Seen::default()));
     let store = Box::new(Owing { seen: seen.clone(), left: 0 });
     thread::scope(|scope| {
-        let keeper = scope.spawn(|| run(store, desk.clone(), topology, Box::new(|_| {}), |_| {}));
+        let keeper = scope.spawn(|| run(store, desk.clone(), topology, Box::new(|_| {}), &|_| {}));
         desk.hand_over(shard, Batch { records: Vec::new(), upto: StoreSeq::default() });
         let wanted = (ACTIVE.as_millis() / LOOK.as_millis()) as u32 + 3;
         let begin = Instant::now();

@@ -1,7 +1,12 @@
 //! How the server ends, and what signals do.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../support/mod.rs"]
 mod support;
+
+mod load;
+#[cfg(feature = "sqlite")]
+mod store;
 
 use rustix::process::Signal;
 use std::fs;

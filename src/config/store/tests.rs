@@ -1,0 +1,91 @@
+//! Which store the options lead to, and which combinations are refused.
+use super::*;
+use crate::config::tests::{config_of, refused};
+use std::ffi::OsStr;
+
+fn store_of(line: &[&str]) -> Option<StoreOptions> {
+    config_of(line).server.store
+}
+
+#[test]
+fn stores() {
+    assert!(store_of(&[]).is_none());
+    assert!(store_of(&["-q", "builtin", "--durability", "memory"]).is_none());
+    assert!(store_of(&["--data-dir", "d", "--durability", "memory"]).is_none());
+    for (line, level, bytes) in [
+        (&["--data-dir", "d"][..], Durability::Synced, 0),
+        (&["--data-dir", "d", "--durability", "synced", "-q", "builtin"], Durability::Synced, 0),
+        (&["--data-dir", "d", "--durability", "written", "--max-log-bytes", "5"], Durability::Written, 5),
+    ] {
+        let Some(StoreOptions::Log(options)) = store_of(line) else { panic!("{line:?}") };
+        assert_eq!((options.dir.as_os_str(), options.durability), (OsStr::new("d"), level), "{line:?}");
+        assert_eq!(options.max_bytes, bytes, "{line:?}");
+    }
+    refused(
+        &["-q", "postgres", "--durability", "memory"],
+        "-q postgres is no store that this server has: builtin (with --data-dir for a log) and libsqlite3 are",
+    );
+    refused(
+        &["-q", "libsqlite3", "--data-dir", "d"],
+        "--data-dir and -q each name a store: there can be one",
+    );
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn databases() {
+    let database = ["-q", "libsqlite3", "--libsqlite3-db", "f"];
+    let options = |more: &[&str]| match store_of(&[&database[..], more].concat()) {
+        Some(StoreOptions::Sqlite(options)) => options,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(options(&["--durability", "synced"]), SqliteOptions::of("f"));
+    let other = options(&["--libsqlite3-table", "t", "--store-queue-on-shutdown"]);
+    assert_eq!((other.table.as_str(), other.on_shutdown_only), ("t", true));
+    refused(&["-q", "libsqlite3"], "-q libsqlite3 needs --libsqlite3-db FILE");
+}
+
+#[test]
+fn options_of_a_store_that_is_not_used_are_refused() {
+    for (line, message) in [
+        (
+            &["--libsqlite3-db", "f"][..],
+            "--libsqlite3-db names a database that nothing uses: add -q libsqlite3",
+        ),
+        (
+            &["--libsqlite3-table", "gearman_queue", "--data-dir", "d"],
+            "--libsqlite3-table names a table that nothing uses: add -q libsqlite3 and --libsqlite3-db FILE",
+        ),
+        (
+            &["--store-queue-on-shutdown"],
+            "--store-queue-on-shutdown needs a database: add -q libsqlite3 and --libsqlite3-db FILE",
+        ),
+        (&["--max-log-bytes", "1"], "--max-log-bytes limits a log that is not kept: add --data-dir DIR"),
+        (
+            &["--durability", "synced"],
+            "--durability synced needs a place to keep background jobs in: add --data-dir DIR",
+        ),
+        (
+            &["--durability", "written"],
+            "--durability written needs a place to keep background jobs in: add --data-dir DIR",
+        ),
+    ] {
+        refused(line, message);
+    }
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn options_of_the_log_are_refused_with_a_database() {
+    let database = ["-q", "libsqlite3", "--libsqlite3-db", "f"];
+    for (line, message) in [
+        (["--durability", "written"], "--durability written is for --data-dir: -q libsqlite3 always syncs"),
+        (
+            ["--durability", "memory"],
+            "--durability memory is for --data-dir: with -q libsqlite3 it is --store-queue-on-shutdown",
+        ),
+        (["--max-log-bytes", "1"], "--max-log-bytes is for --data-dir: -q libsqlite3 keeps no log"),
+    ] {
+        refused(&[&database[..], &line].concat(), message);
+    }
+}

@@ -1,0 +1,200 @@
+//! A server that has started, as the control thread sees it: signals, draining, the end. Starting is in `server.rs`.
+use super::{News, ServerError};
+use crate::log_at;
+use crate::logging::{self, Level};
+use crate::shard::commons::{Commons, Phase};
+use crate::shard::listen::SocketFile;
+use crate::store::keeper::{Desk, Replay};
+use nix::sys::signal::Signal;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+/// How often a draining server looks whether it is done.
+const DRAIN_LOOK: Duration = Duration::from_millis(10);
+/// How long a draining server waits for peers to take their last replies when no jobs are left.
+const DRAIN_FLUSH: Duration = Duration::from_secs(10);
+/// How often a draining server says how many jobs are left.
+const DRAIN_TELL: Duration = Duration::from_secs(1);
+/// How long shards may take to stop before the process ends without them.
+const STOP_MAX: Duration = Duration::from_secs(2);
+/// How long the store may take to come to an end, where nothing that was acknowledged depends on it. Together with
+/// [`STOP_MAX`] less than the five seconds in which a server is to end.
+const CLOSE_MAX: Duration = Duration::from_millis(2500);
+/// The same where jobs are written only now, and are lost otherwise.
+const WRITE_MAX: Duration = Duration::from_secs(600);
+
+/// What a server is doing, for whoever started it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage<'a> {
+    /// It reads stored jobs, and is so far. Connections are accepted, requests wait.
+    Reading(&'a str),
+    /// It serves.
+    Serving,
+    /// It accepts no more connections, and ends when no jobs are left; there are so many.
+    Draining(u64),
+    /// It ends.
+    Stopping,
+}
+
+/// A server that has started: it listens, and every shard runs.
+pub struct Running {
+    pub(super) commons: Arc<Commons>,
+    pub(super) shards: u16,
+    /// To the store, if there is one.
+    pub(super) desk: Option<Arc<Desk>>,
+    /// The files of unix sockets, removed when nobody listens on them any more.
+    pub(super) files: Vec<SocketFile>,
+    /// Whether jobs are written only at the end.
+    pub(super) writes_at_end: bool,
+    pub(super) news: Receiver<News>,
+    /// Whether all stored jobs are there; true without a store.
+    pub(super) complete: bool,
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("shards", &self.shards).finish_non_exhaustive()
+    }
+}
+
+impl Running {
+    /// Serves until it is told to stop: by SIGTERM or SIGINT at once, by SIGUSR1 as soon as there are no jobs. `watch`
+    /// hears what it is doing.
+    pub fn serve(mut self, watch: &mut dyn FnMut(Stage<'_>)) -> Result<(), ServerError> {
+        watch(if self.complete { Stage::Serving } else { Stage::Reading("reading stored jobs") });
+        loop {
+            match self.news.recv() {
+                Ok(News::Signal(Signal::SIGUSR1)) => {
+                    log_at!(
+                        Level::Notice,
+                        "SIGUSR1, accepting no more connections, stopping when no jobs are left"
+                    );
+                    self.drain(watch)?;
+                    break;
+                }
+                Ok(News::Signal(signal)) if signal != Signal::SIGHUP => {
+                    log_at!(Level::Notice, "{signal}, stopping");
+                    break;
+                }
+                Ok(news) => {
+                    if self.note(news, watch)? {
+                        return Ok(());
+                    }
+                }
+                Err(_) => return Ok(()),
+            }
+        }
+        watch(Stage::Stopping);
+        self.stop();
+        Ok(())
+    }
+
+    /// Takes note of what is not about ending. True if the server has ended by itself.
+    fn note(&mut self, news: News, watch: &mut dyn FnMut(Stage<'_>)) -> Result<bool, ServerError> {
+        match news {
+            News::Signal(_) => logging::reopen(),
+            News::Started => {}
+            News::Ended(result) => return result.map(|()| true).map_err(ServerError::from),
+            News::Closed(result) => return result.map(|()| true).map_err(ServerError::from),
+            News::Replay(Replay::Progress(line)) => watch(Stage::Reading(&line)),
+            News::Replay(Replay::Over(result)) => {
+                result?;
+                self.complete = true;
+                watch(Stage::Serving);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Serves those who are connected until no job is left, or the operator is tired of waiting.
+    fn drain(&mut self, watch: &mut dyn FnMut(Stage<'_>)) -> Result<(), ServerError> {
+        self.files.clear();
+        self.commons.enter(Phase::Draining);
+        let mut last = None;
+        let mut idle_since: Option<Instant> = None;
+        let mut told: Option<Instant> = None;
+        loop {
+            match self.news.recv_timeout(DRAIN_LOOK) {
+                Ok(News::Signal(Signal::SIGUSR1)) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(News::Signal(signal)) if signal != Signal::SIGHUP => {
+                    log_at!(Level::Notice, "{signal}, stopping although jobs are left");
+                    return Ok(());
+                }
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Ok(news) => {
+                    // The stored jobs may just have become complete: what waited for them is not carried out yet.
+                    last = None;
+                    if self.note(news, &mut |_| {})? {
+                        return Ok(());
+                    }
+                }
+            }
+            // A job that is on its way from one shard to another may be on no shard's board, so one look is not
+            // enough.
+            let sums = self.commons.sums();
+            if told.is_none_or(|told| told.elapsed() >= DRAIN_TELL) {
+                told = Some(Instant::now());
+                watch(Stage::Draining(sums.jobs));
+            }
+            let same = last.replace(sums) == Some(sums);
+            if sums.jobs > 0 || !same || !self.complete {
+                idle_since = None;
+                continue;
+            }
+            let flushed = sums.unsent == 0;
+            if flushed || idle_since.get_or_insert_with(Instant::now).elapsed() > DRAIN_FLUSH {
+                log_at!(Level::Notice, "no jobs are left, stopping");
+                return Ok(());
+            }
+        }
+    }
+
+    /// Has all shards close everything, and waits for them and for the store a little.
+    fn stop(&mut self) {
+        self.files.clear();
+        self.commons.enter(Phase::Stopping);
+        let until = Instant::now() + STOP_MAX;
+        let mut running = self.shards;
+        while running > 0
+            && let Ok(news) = self.news.recv_timeout(until.saturating_duration_since(Instant::now()))
+        {
+            running -= u16::from(matches!(news, News::Ended(_)));
+        }
+        match &self.desk {
+            Some(desk) if self.complete => self.close(desk),
+            Some(_) => {
+                log_at!(
+                    Level::Notice,
+                    "not all stored jobs were read: nothing was accepted, nothing is lost"
+                );
+            }
+            None => {}
+        }
+        log_at!(Level::Notice, "stopped");
+    }
+
+    fn close(&self, desk: &Desk) {
+        desk.stop();
+        let until = Instant::now() + if self.writes_at_end { WRITE_MAX } else { CLOSE_MAX };
+        loop {
+            match self.news.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(News::Closed(Ok(()))) => return,
+                Ok(News::Closed(Err(error))) => {
+                    log_at!(Level::Error, "closing the store: {error}");
+                    return;
+                }
+                Ok(News::Signal(signal @ (Signal::SIGTERM | Signal::SIGINT))) if self.writes_at_end => {
+                    log_at!(Level::Error, "{signal} again: jobs that are not written yet are lost");
+                    return;
+                }
+                Ok(_) => {}
+                Err(_) => {
+                    log_at!(Level::Error, "the store does not come to an end; what was answered is kept");
+                    return;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! `src/install/`: what is put where, and that the unit starts what this program is.
+use super::*;
+
+fn install(folder: &Scratch, options: &[&str]) -> Output {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/install/install.sh");
+    let mut command = Command::new(script);
+    command.args(options).env("DESTDIR", folder.path("").trim_end_matches('/')).env("PROGRAM", PROGRAM);
+    run(&mut command)
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.symlink_metadata().unwrap().is_dir() {
+            true => found.extend(files(&path)),
+            false => found.push(path.to_str().unwrap().to_owned()),
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn the_link_is_there_only_when_it_is_asked_for() {
+    let folder = Scratch::new();
+    let output = install(&folder, &["/usr"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let expected = ["lib/systemd/system/ringgear.service", "sbin/ringgear", "share/ringgear/logrotate"];
+    assert_eq!(files(&folder.file("")), expected.map(|file| folder.path(&format!("usr/{file}"))));
+
+    // Twice, for upgrades.
+    for _ in 0..2 {
+        let output = install(&folder, &["--as-gearmand", "/usr"]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    }
+    let output = run(Command::new(folder.path("usr/sbin/gearmand")).arg("--version"));
+    assert!(text(&output.stdout).contains("ringgear"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn another_gearmand_is_left_alone() {
+    let folder = Scratch::new();
+    fs::create_dir_all(folder.file("usr/local/sbin")).unwrap();
+    let link = folder.path("usr/local/sbin/gearmand");
+    fs::write(&link, "the real one").unwrap();
+    let output = install(&folder, &["--as-gearmand"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains(&format!("{link} is there already")), "{}", text(&output.stderr));
+    assert_eq!(files(&folder.file("")), std::slice::from_ref(&link));
+    assert_eq!(fs::read_to_string(&link).unwrap(), "the real one");
+}
+
+#[test]
+fn the_unit_starts_this_program() {
+    let folder = Scratch::new();
+    assert!(install(&folder, &["/usr"]).status.success());
+    let unit = fs::read_to_string(folder.file("usr/lib/systemd/system/ringgear.service")).unwrap();
+    let value = |key: &str| unit.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).unwrap();
+    assert_eq!((value("Type"), value("ExecStart")), ("notify", "/usr/sbin/ringgear $RINGGEAR_OPTIONS"));
+    let options = value("Environment").strip_prefix("RINGGEAR_OPTIONS=").unwrap().replace("%S", "/var/lib");
+    let output = run(Command::new(PROGRAM).arg("--check-args").args(options.split(' ')));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
