@@ -42,6 +42,18 @@ impl<'a> Reader<'a> {
         Ok(argument)
     }
 
+    /// The handle of a result and the payload behind it. Without any NUL all of it is the handle, and the payload is
+    /// empty: so the Perl library's worker (Gearman::Worker 2.004) sends the results `""` and `"0"`. gearmand 1.1.20
+    /// waits for the NUL and gives the job to the next worker when this one gives up, again and again.
+    #[inline]
+    pub(crate) fn handle_and_payload(mut self) -> Result<(&'a [u8], &'a [u8]), DecodeError> {
+        match self.terminated() {
+            Ok(handle) => Ok((handle, self.rest)),
+            Err(DecodeError::MissingSeparator { .. }) if !self.rest.is_empty() => Ok((self.rest, &[])),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The last argument of a command without payload: the rest, NULs included.
     #[inline]
     pub(crate) fn last(self) -> Result<&'a [u8], DecodeError> {

@@ -181,14 +181,20 @@ impl<'a> Request<'a> {
             PacketType::SubmitReduceJobBackground => submit_reduce(args, true)?,
 
             PacketType::WorkComplete => {
-                Request::WorkComplete { handle: args.terminated()?, result: args.payload() }
+                let (handle, result) = args.handle_and_payload()?;
+                Request::WorkComplete { handle, result }
             }
-            PacketType::WorkData => Request::WorkData { handle: args.terminated()?, data: args.payload() },
+            PacketType::WorkData => {
+                let (handle, data) = args.handle_and_payload()?;
+                Request::WorkData { handle, data }
+            }
             PacketType::WorkWarning => {
-                Request::WorkWarning { handle: args.terminated()?, data: args.payload() }
+                let (handle, data) = args.handle_and_payload()?;
+                Request::WorkWarning { handle, data }
             }
             PacketType::WorkException => {
-                Request::WorkException { handle: args.terminated()?, exception: args.payload() }
+                let (handle, exception) = args.handle_and_payload()?;
+                Request::WorkException { handle, exception }
             }
             PacketType::WorkStatus => Request::WorkStatus {
                 handle: args.terminated()?,
@@ -601,10 +607,17 @@ mod tests {
     }
 
     #[test]
-    fn the_handle_of_a_result_needs_its_nul() {
+    fn a_result_without_a_nul_is_an_empty_one() {
         let command = PacketType::WorkComplete;
+        let complete = Request::WorkComplete { handle: b"H:vm:1", result: b"" };
+        assert_eq!(decode(&packet(command, b"H:vm:1")), Ok(complete));
+        let data = Request::WorkData { handle: b"H:vm:1", data: b"" };
+        assert_eq!(decode(&packet(PacketType::WorkData, b"H:vm:1")), Ok(data));
+        // But it has a handle, of no more than an argument's length.
         let error = DecodeError::MissingSeparator { command, argument: "handle" };
-        assert_eq!(decode(&packet(command, b"H:vm:1")), Err(RequestError::Malformed(error)));
+        assert_eq!(decode(&packet(command, b"")), Err(RequestError::Malformed(error)));
+        let error = DecodeError::ArgumentTooLong { command, argument: "handle" };
+        assert_eq!(decode(&packet(command, &[b'h'; 8192])), Err(RequestError::Malformed(error)));
     }
 
     #[test]

@@ -276,8 +276,11 @@ my @cases = (
         my $bytes = join '', map { chr } 0 .. 255;
         is(does(client(), 'echo', $bytes), $bytes);
     },
-    # Without the zero byte after the handle, what the server gets is no packet.
-    empty => 'absent broken in the library: its worker sends an empty result, and the result 0, as no argument at all',
+    # The worker sends an empty result, and the result 0, without the zero byte after the handle.
+    empty => sub {
+        is(does(client(), 'echo', ''), '');
+        is(does(client(), 'echo', 0),  '');
+    },
     large => sub {
         my ($state, $bytes) = (1, '');
         while (length $bytes < LARGE) {
