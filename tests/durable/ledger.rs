@@ -16,15 +16,15 @@ const SUBMIT_JOB_BG: u32 = 18;
 const SUBMIT_JOB_HIGH_BG: u32 = 32;
 const SUBMIT_JOB_LOW_BG: u32 = 34;
 /// Submissions of one client that wait for their answers.
-const AHEAD: usize = 8;
+pub(crate) const AHEAD: usize = 8;
 
 /// What is known from outside.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     /// Uniques that were sent.
     submitted: Mutex<BTreeSet<String>>,
-    /// Those that were answered JOB_CREATED.
-    answered: Mutex<BTreeSet<String>>,
+    /// Those that were answered JOB_CREATED, and when.
+    answered: Mutex<BTreeMap<String, Instant>>,
     /// How often each was given to a worker.
     runs: Mutex<BTreeMap<String, u32>>,
     /// When a worker last said WORK_COMPLETE about each.
@@ -48,6 +48,11 @@ impl Ledger {
         self.answered.lock().unwrap().len()
     }
 
+    /// When a job was answered JOB_CREATED.
+    pub(crate) fn answered_at(&self, unique: &str) -> Instant {
+        self.answered.lock().unwrap()[unique]
+    }
+
     /// Jobs whose completion was sent within this time before a moment: these may run again if the server dies then.
     pub(crate) fn completed_since(&self, moment: Instant, window: Duration) -> u32 {
         let completed = self.completed.lock().unwrap();
@@ -61,7 +66,7 @@ impl Ledger {
             answered: answered.len(),
             runs: runs.values().sum(),
             repeats: runs.values().map(|runs| runs - 1).sum(),
-            lost: answered.iter().filter(|&unique| !runs.contains_key(unique)).cloned().collect(),
+            lost: answered.keys().filter(|&unique| !runs.contains_key(unique)).cloned().collect(),
             phantoms: runs.keys().filter(|&unique| !submitted.contains(unique)).cloned().collect(),
             altered: self.altered.lock().unwrap().clone(),
         }
@@ -96,7 +101,7 @@ impl Ledger {
         let Ok((kind, _)) = packet(stream) else { return false };
         let unique = waiting.pop_front().unwrap();
         if kind == JOB_CREATED {
-            self.answered.lock().unwrap().insert(unique);
+            self.answered.lock().unwrap().insert(unique, Instant::now());
         }
         true
     }
