@@ -240,6 +240,7 @@ fn policy(flags: &Flags, handle_prefix: HandlePrefix, log: &LogOptions) -> Resul
         Some(workers) => NonZeroU8::new(workers).map_or(Wakeup::All, Wakeup::AtMost),
     };
     policy.exceptions = flags.exceptions;
+    policy.timeout_unit = flags.timeout_unit;
     policy.hash_seed = RandomState::new().hash_one(std::process::id());
     policy.note_accepted = log.writes(Level::Notice);
     policy.requests_in_flight = fit(limits.max_requests_in_flight);

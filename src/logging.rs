@@ -266,6 +266,14 @@ pub fn note(note: &Note, prefix: &HandlePrefix) {
             let (handle, unique) = (Visible(&handle), Visible(unique));
             log_at!(Level::Warning, "Worker timeout reached on job, requeueing: {handle} {unique}");
         }
+        Note::ShortTimeout { function, milliseconds } => {
+            log_at!(
+                Level::Warning,
+                "a worker wants a time limit of {milliseconds} ms for {}, which becomes 1000 ms: if it means seconds, \
+                 start with --timeout-unit s",
+                Visible(function)
+            );
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use support::scratch::Scratch;
 use support::server::*;
 
 const SUBMIT_JOB_BG: u32 = 18;
+const CAN_DO_TIMEOUT: u32 = 23;
 const JOB_CREATED: u32 = 8;
 
 fn submit(client: &mut TcpStream, function: &[u8]) {
@@ -101,6 +102,27 @@ fn what_repeats_is_said_once_and_counted() {
     };
     wait_until("each is said or counted", || said() + counter(&mut first, "log_lines_withheld") == refused);
     assert!((1..=6).contains(&said()), "{}", server.log());
+}
+
+#[test]
+fn a_short_time_limit_is_worth_a_hint() {
+    for (unit, hints) in [("ms", 1), ("s", 0)] {
+        let server = Server::start(&["--verbose", "WARNING", "--timeout-unit", unit]);
+        let mut worker = server.connect();
+        worker.write_all(&request(CAN_DO_TIMEOUT, b"seconds\x0030")).unwrap();
+        worker.write_all(&request(CAN_DO_TIMEOUT, b"milliseconds\x0030000")).unwrap();
+        echo(&mut worker, b"");
+        server.signal(Signal::TERM);
+        let mut server = server;
+        assert!(server.wait().success());
+        let log = server.log();
+        assert_eq!(
+            log.matches("a time limit of 30 ms for seconds, which becomes 1000 ms").count(),
+            hints,
+            "{log}"
+        );
+        assert!(!log.contains("milliseconds"), "{log}");
+    }
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use super::later::Later;
 use super::process::Processing;
 use super::store::Storing;
-use crate::engine::Compat;
 use crate::engine::slot::SHARDS_MAX;
+use crate::engine::{Compat, TimeoutUnit};
 use crate::logging::Level;
 use clap::{ArgAction, Parser};
 use std::ffi::OsString;
@@ -85,6 +85,11 @@ pub(super) struct Flags {
     /// Every client hears of exceptions without asking for them
     #[arg(long)]
     pub(super) exceptions: bool,
+
+    /// What workers mean by the number of a time limit (CAN_DO_TIMEOUT): ms, as gearmand since 1.1.19, or s, as before and as
+    /// the Perl server and some libraries
+    #[arg(long, value_name = "UNIT", default_value = "ms", value_parser = timeout_unit)]
+    pub(super) timeout_unit: TimeoutUnit,
 
     /// The gearmand to behave like where its versions differ: 1.1, 2.0, 2.1 or 2.2
     #[arg(long, value_name = "VERSION", default_value = "1.1", value_parser = compat)]
@@ -211,6 +216,14 @@ pub(super) fn number(range: std::ops::RangeInclusive<i64>) -> clap::builder::Ran
 fn level(name: &str) -> Result<Level, String> {
     let names = || Level::ALL.map(Level::name).join(", ");
     Level::from_name(name).ok_or_else(|| format!("must be one of {}", names()))
+}
+
+fn timeout_unit(name: &str) -> Result<TimeoutUnit, &'static str> {
+    match name {
+        "ms" => Ok(TimeoutUnit::Milliseconds),
+        "s" => Ok(TimeoutUnit::Seconds),
+        _ => Err("must be ms or s"),
+    }
 }
 
 fn compat(version: &str) -> Result<Compat, &'static str> {

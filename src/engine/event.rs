@@ -139,6 +139,13 @@ pub enum Note {
         /// Its unique.
         unique: Bytes,
     },
+    /// A worker wants a time limit below a second, which becomes a second: it may mean seconds.
+    ShortTimeout {
+        /// The function's name.
+        function: Bytes,
+        /// The number of CAN_DO_TIMEOUT, in milliseconds.
+        milliseconds: u64,
+    },
 }
 
 /// What is to be done. In order; replies of one session leave in the order of their outputs.

@@ -22,7 +22,7 @@ pub use engine::Engine;
 pub use event::{CloseReason, Event, Input, Introduction, Note, Output, Reply};
 pub use message::{Assignment, Candidate, Message, Submission, ToFunctions, ToSessions, Work, WorkerName};
 pub use persist::{Death, DeathReason, NotRestored, StoreOp, StoreSeq, StoredJob};
-pub use policy::{Compat, Planted, Policy, Wakeup};
+pub use policy::{Compat, Planted, Policy, TimeoutUnit, Wakeup};
 pub use report::{Query, Report};
 pub use slot::{HandlePrefix, JobHandle, JobId, Peer, SessionId, ShardId, Topology};
 pub use time::{Epoch, Instant, Now};

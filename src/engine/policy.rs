@@ -69,6 +69,16 @@ impl Planted {
     ];
 }
 
+/// What the numbers of CAN_DO_TIMEOUT count. The protocol does not say; libraries differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TimeoutUnit {
+    /// As in gearmand since 1.1.19.
+    #[default]
+    Milliseconds,
+    /// As in gearmand before, and in the Perl server.
+    Seconds,
+}
+
 /// What an operator may decide about the engine, the same on every shard.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -84,6 +94,8 @@ pub struct Policy {
     pub wake_patience: Duration,
     /// `--exceptions`: every connection starts with the exceptions option.
     pub exceptions: bool,
+    /// What the numbers of CAN_DO_TIMEOUT count.
+    pub timeout_unit: TimeoutUnit,
     /// What handles begin with.
     pub handle_prefix: HandlePrefix,
     /// Seed of the hash tables: random in production, fixed in a simulation.
@@ -122,6 +134,7 @@ impl Policy {
             wakeup: Wakeup::Paced,
             wake_patience: Duration::from_millis(50),
             exceptions: false,
+            timeout_unit: TimeoutUnit::Milliseconds,
             handle_prefix,
             hash_seed: 0,
             note_accepted: false,

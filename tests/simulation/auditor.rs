@@ -344,6 +344,7 @@ impl Auditor {
                 self.out_of_attempts(*job);
             }
             Output::Note(Note::DeadJobDropped { job, .. }) => self.dead_dropped(*job),
+            Output::Note(Note::ShortTimeout { .. }) => {}
             Output::Store(_) => {}
         }
     }

@@ -3,7 +3,9 @@
 use crate::player::{Arrival, Stage};
 use crate::script::Audience;
 use crate::support::cluster::Cluster;
-use ringgear::engine::{CloseReason, Compat, HandlePrefix, Policy, Reply, SessionId, ShardId, Wakeup};
+use ringgear::engine::{
+    CloseReason, Compat, HandlePrefix, Policy, Reply, SessionId, ShardId, TimeoutUnit, Wakeup,
+};
 use ringgear::frontend::{Decoded, Frontend, Incoming, VERSION};
 use ringgear::protocol::Refusal;
 use std::collections::BTreeMap;
@@ -204,6 +206,12 @@ fn policy(options: &[String]) -> Result<Policy, String> {
         let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
         match word {
             "-R" => policy.round_robin = true,
+            "--timeout-unit" => {
+                policy.timeout_unit = match value()? {
+                    "s" => TimeoutUnit::Seconds,
+                    other => return Err(format!("no unit {other}")),
+                }
+            }
             "--exceptions" => policy.exceptions = true,
             "--job-handle-prefix" => prefix = value()?.to_owned(),
             "-j" => retries = Some(number(value()?)?),

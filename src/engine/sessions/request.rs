@@ -1,9 +1,10 @@
 //! Requests of clients and workers: checks what can be checked here, and tells the owners of functions.
 use super::Sessions;
-use crate::event::{CloseReason, Reply};
+use crate::event::{CloseReason, Note, Output, Reply};
 use crate::message::{Message, Submission, ToFunctions, Work};
 use crate::number::sign_and_digits;
 use crate::outbox::Outbox;
+use crate::policy::TimeoutUnit;
 use crate::report::Query;
 use crate::slot::{SessionId, Slot};
 use crate::time::Epoch;
@@ -30,7 +31,14 @@ impl Sessions {
         let sound = match request {
             Request::Submit(submit) => self.submit(id, &submit, out),
             Request::CanDoTimeout { function, timeout } => {
-                timeout_ms(timeout).map(|timeout_ms| self.can_do(id, function, timeout_ms, out))
+                asked_ms(timeout, self.policy.timeout_unit).map(|asked| {
+                    if (1..TIMEOUT_MIN).contains(&asked) {
+                        let function = Bytes::copy_from_slice(function);
+                        let note = Note::ShortTimeout { function, milliseconds: asked };
+                        out.outputs.push_back(Output::Note(note));
+                    }
+                    self.can_do(id, function, if asked == 0 { 0 } else { asked.max(TIMEOUT_MIN) }, out);
+                })
             }
             Request::GetStatus { handle } => self.get_status(id, handle, out),
             Request::GetStatusUnique { unique } => self.get_status_unique(id, unique, out),
@@ -282,13 +290,16 @@ fn number(text: &[u8]) -> Result<i64, Hopeless> {
     Ok(if negative { -value } else { value })
 }
 
-/// The milliseconds of CAN_DO_TIMEOUT; 0 is no limit.
-fn timeout_ms(text: &[u8]) -> Result<u64, Hopeless> {
+/// The milliseconds that CAN_DO_TIMEOUT asks for; 0 is no limit.
+fn asked_ms(text: &[u8], unit: TimeoutUnit) -> Result<u64, Hopeless> {
     if text.len() > NUMBER_MAX {
         return Err(Hopeless);
     }
     let value = u64::try_from(number(text)?).unwrap_or(0);
-    Ok(if value == 0 { 0 } else { value.max(TIMEOUT_MIN) })
+    Ok(match unit {
+        TimeoutUnit::Milliseconds => value,
+        TimeoutUnit::Seconds => value.saturating_mul(1000),
+    })
 }
 
 /// The time of SUBMIT_JOB_EPOCH; times before 1970 are past like all others.
@@ -302,12 +313,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_limits_are_milliseconds_of_at_least_a_second() {
-        for (text, value) in [("1500", 1500), ("1", 1000), ("0", 0), ("-5", 0), ("abc", 0), ("", 0)] {
-            assert_eq!(timeout_ms(text.as_bytes()).ok(), Some(value), "{text:?}");
+    fn time_limits_are_milliseconds_or_seconds() {
+        let asked = |text: &str, unit| asked_ms(text.as_bytes(), unit).ok();
+        for (text, value) in [("1500", 1500), ("1", 1), ("0", 0), ("-5", 0), ("abc", 0), ("", 0)] {
+            assert_eq!(asked(text, TimeoutUnit::Milliseconds), Some(value), "{text:?}");
+            assert_eq!(asked(text, TimeoutUnit::Seconds), Some(1000 * value), "{text:?}");
         }
-        assert!(timeout_ms(b"9223372036854775808").is_err());
-        assert!(timeout_ms(b"000000000000000000001").is_err());
+        assert_eq!(asked("9223372036854775807", TimeoutUnit::Seconds), Some(u64::MAX));
+        assert_eq!(asked("9223372036854775808", TimeoutUnit::Milliseconds), None);
+        assert_eq!(asked("000000000000000000001", TimeoutUnit::Milliseconds), None);
     }
 
     #[test]
