@@ -11,20 +11,10 @@ use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use support::packets::*;
 use support::server::{Server, echo, read_packet, request, wait_until};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_ringgear");
-
-const CAN_DO: u32 = 1;
-const SUBMIT_JOB: u32 = 7;
-const JOB_CREATED: u32 = 8;
-const GRAB_JOB: u32 = 9;
-const JOB_ASSIGN: u32 = 11;
-const WORK_FAIL: u32 = 14;
-const SUBMIT_JOB_BG: u32 = 18;
-const ERROR: u32 = 19;
-const CAN_DO_TIMEOUT: u32 = 23;
-const OPTION_REQ: u32 = 26;
 
 /// Runs a command line that starts no server.
 fn run(arguments: &[&str]) -> Output {

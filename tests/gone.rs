@@ -10,18 +10,9 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+use support::packets::*;
 use support::scratch::Scratch;
 use support::server::*;
-
-const CAN_DO: u32 = 1;
-const PRE_SLEEP: u32 = 4;
-const NOOP: u32 = 6;
-const SUBMIT_JOB_BG: u32 = 18;
-const JOB_CREATED: u32 = 8;
-const GRAB_JOB: u32 = 9;
-const GRAB_JOB_UNIQ: u32 = 30;
-const JOB_ASSIGN_UNIQ: u32 = 31;
-const ECHO_REQ: u32 = 16;
 
 /// The server is `near`, the worker `far`, in namespaces of their own. The test itself talks by a unix socket.
 const NETWORK: &str = r#"set -e

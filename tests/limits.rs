@@ -9,13 +9,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::Duration;
+use support::packets::*;
 use support::server::*;
-
-const CAN_DO: u32 = 1;
-const SUBMIT_JOB_BG: u32 = 18;
-const JOB_CREATED: u32 = 8;
-const ECHO_REQ: u32 = 16;
-const ERROR: u32 = 19;
 
 /// Everything is tested with one shard and with two.
 fn with_servers(options: &[&str], test: impl Fn(&mut Server)) {

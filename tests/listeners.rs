@@ -10,16 +10,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use support::packets::*;
 use support::scratch::Scratch;
 use support::server::*;
-
-const CAN_DO: u32 = 1;
-const SUBMIT_JOB: u32 = 7;
-const JOB_CREATED: u32 = 8;
-const GRAB_JOB: u32 = 9;
-const JOB_ASSIGN: u32 = 11;
-const WORK_COMPLETE: u32 = 13;
-const SET_CLIENT_ID: u32 = 22;
 
 /// The address in each line of `workers` whose function is `f`.
 fn addresses(server: &Server) -> Vec<String> {

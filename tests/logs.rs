@@ -11,12 +11,9 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
+use support::packets::*;
 use support::scratch::Scratch;
 use support::server::*;
-
-const SUBMIT_JOB_BG: u32 = 18;
-const CAN_DO_TIMEOUT: u32 = 23;
-const JOB_CREATED: u32 = 8;
 
 fn submit(client: &mut TcpStream, function: &[u8]) {
     client.write_all(&request(SUBMIT_JOB_BG, &[function, b"\0\0x"].concat())).unwrap();

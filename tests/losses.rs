@@ -9,18 +9,9 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::path::PathBuf;
 use support::gearmand::Server;
+use support::packets::*;
 use support::scratch::Scratch;
 use support::server::{PATIENCE, ask, read_packet, request, wait_until};
-
-/// Packets, by number.
-const CAN_DO: u32 = 1;
-const SUBMIT_JOB: u32 = 7;
-const JOB_CREATED: u32 = 8;
-const NO_JOB: u32 = 10;
-const WORK_COMPLETE: u32 = 13;
-const SUBMIT_JOB_BG: u32 = 18;
-const GRAB_JOB_UNIQ: u32 = 30;
-const JOB_ASSIGN_UNIQ: u32 = 31;
 
 /// A job server and where it keeps its jobs.
 struct Side {

@@ -10,18 +10,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
+use support::packets::*;
 use support::server::*;
-
-const CAN_DO: u32 = 1;
-const GRAB_JOB: u32 = 9;
-const JOB_ASSIGN: u32 = 11;
-const SUBMIT_JOB: u32 = 7;
-const JOB_CREATED: u32 = 8;
-const ECHO_REQ: u32 = 16;
-const SUBMIT_JOB_BG: u32 = 18;
-const SUBMIT_JOB_HIGH_BG: u32 = 32;
-const SUBMIT_JOB_LOW_BG: u32 = 34;
-const SET_CLIENT_ID: u32 = 22;
 
 /// A server at work: `resize` runs one job and has one more, `send_mail` has two and nobody to do them, `idle` has a worker
 /// without an id.

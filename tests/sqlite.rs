@@ -16,20 +16,9 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use support::gearmand::Server;
+use support::packets::*;
 use support::scratch::Scratch;
 use support::server::{PATIENCE, read_packet, request, wait_until};
-
-/// Packets, by number.
-const CAN_DO: u32 = 1;
-const NO_JOB: u32 = 10;
-const WORK_COMPLETE: u32 = 13;
-const JOB_CREATED: u32 = 8;
-const SUBMIT_JOB_BG: u32 = 18;
-const GRAB_JOB_UNIQ: u32 = 30;
-const JOB_ASSIGN_UNIQ: u32 = 31;
-const SUBMIT_JOB_HIGH_BG: u32 = 32;
-const SUBMIT_JOB_LOW_BG: u32 = 34;
-const SUBMIT_JOB_EPOCH: u32 = 36;
 
 /// A time that does not come while the test runs, in seconds.
 const LATER: u64 = 4_000_000_000;

@@ -18,27 +18,8 @@ mod script;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::time::Instant;
+use support::packets::*;
 use support::server::{Server, wait_until};
-
-const CAN_DO: u32 = 1;
-const PRE_SLEEP: u32 = 4;
-const NOOP: u32 = 6;
-const SUBMIT_JOB: u32 = 7;
-const JOB_CREATED: u32 = 8;
-const GRAB_JOB: u32 = 9;
-const NO_JOB: u32 = 10;
-const JOB_ASSIGN: u32 = 11;
-const WORK_STATUS: u32 = 12;
-const WORK_COMPLETE: u32 = 13;
-const WORK_FAIL: u32 = 14;
-const ECHO_REQ: u32 = 16;
-const SUBMIT_JOB_BG: u32 = 18;
-const ERROR: u32 = 19;
-const WORK_EXCEPTION: u32 = 25;
-const WORK_DATA: u32 = 28;
-const WORK_WARNING: u32 = 29;
-const GET_STATUS_UNIQUE: u32 = 41;
-const STATUS_RES_UNIQUE: u32 = 42;
 
 /// Lets this process have so many descriptors.
 #[track_caller]

@@ -2,12 +2,11 @@
 use super::folder;
 use super::support::scratch::Scratch;
 use super::support::server::*;
+use crate::support::packets::*;
 use rustix::process::Signal;
 use std::io::Write;
 use std::process::{Command, Output};
 
-const JOB_CREATED: u32 = 8;
-const SUBMIT_JOB_BG: u32 = 18;
 const JOBS: usize = 300;
 
 /// Runs `ringgear store` with these arguments: status, standard output, standard error.

@@ -16,20 +16,12 @@ use super::folder;
 use super::ledger::{AHEAD, Ledger, Sums};
 use super::mount::Image;
 use super::support::server::*;
+use crate::support::packets::*;
 use rustix::process::Signal;
 use std::io::{Write, stderr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-
-const CAN_DO: u32 = 1;
-const SUBMIT_JOB: u32 = 7;
-const JOB_CREATED: u32 = 8;
-const GRAB_JOB: u32 = 9;
-const JOB_ASSIGN: u32 = 11;
-const WORK_COMPLETE: u32 = 13;
-const SUBMIT_JOB_BG: u32 = 18;
-const ERROR: u32 = 19;
 
 const SUBMITTERS: usize = 4;
 const WORKERS: usize = 2;

@@ -1,4 +1,5 @@
 //! Who submitted what, what was answered, what was run: kept outside of the server, so that it outlives it.
+use crate::support::packets::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,15 +7,6 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-pub(crate) const CAN_DO: u32 = 1;
-const JOB_CREATED: u32 = 8;
-const GRAB_JOB_UNIQ: u32 = 30;
-const NO_JOB: u32 = 10;
-const JOB_ASSIGN_UNIQ: u32 = 31;
-const WORK_COMPLETE: u32 = 13;
-const SUBMIT_JOB_BG: u32 = 18;
-const SUBMIT_JOB_HIGH_BG: u32 = 32;
-const SUBMIT_JOB_LOW_BG: u32 = 34;
 /// Submissions of one client that wait for their answers.
 pub(crate) const AHEAD: usize = 8;
 

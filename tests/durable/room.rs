@@ -1,19 +1,10 @@
 //! A disk that fills up: new background jobs are refused, everything else goes on, and jobs that end make room again.
 use super::folder;
 use super::support::server::*;
+use crate::support::packets::*;
 use rustix::process::Signal;
 use std::io::Write;
 use std::net::TcpStream;
-
-const CAN_DO: u32 = 1;
-const SUBMIT_JOB: u32 = 7;
-const JOB_CREATED: u32 = 8;
-const GRAB_JOB: u32 = 9;
-const NO_JOB: u32 = 10;
-const JOB_ASSIGN: u32 = 11;
-const WORK_COMPLETE: u32 = 13;
-const SUBMIT_JOB_BG: u32 = 18;
-const ERROR: u32 = 19;
 
 /// Submits until one is refused; how many were not.
 fn fill(client: &mut TcpStream, round: u32, most: u32) -> u32 {

@@ -1,20 +1,12 @@
 //! Starting on what an earlier server left: everything is as it was, or the server does not start and says why.
 use super::support::server::*;
 use super::{folder, stores};
+use crate::support::packets::*;
 use rustix::process::Signal;
 use std::fs;
 use std::io::Write;
 use std::net::TcpStream;
 use std::time::{SystemTime, UNIX_EPOCH};
-
-const CAN_DO: u32 = 1;
-const JOB_CREATED: u32 = 8;
-const GRAB_JOB_ALL: u32 = 39;
-const NO_JOB: u32 = 10;
-const SUBMIT_JOB_BG: u32 = 18;
-const SUBMIT_JOB_HIGH_BG: u32 = 32;
-const SUBMIT_JOB_LOW_BG: u32 = 34;
-const SUBMIT_JOB_EPOCH: u32 = 36;
 
 fn submit(client: &mut TcpStream, kind: u32, data: &[u8]) -> Vec<u8> {
     client.write_all(&request(kind, data)).unwrap();

@@ -1,10 +1,9 @@
 //! What a service manager hears (systemd's notify protocol): datagrams on the socket that NOTIFY_SOCKET names.
 use super::*;
+use crate::support::packets::*;
 use crate::support::server::{Server, request};
 use std::io::Write;
 use std::os::unix::net::UnixDatagram;
-
-const SUBMIT_JOB_BG: u32 = 18;
 
 /// Pretends to be a service manager.
 struct Manager {

@@ -1,14 +1,11 @@
 //! The end under load: whoever waits for the answer to a foreground job gets it, or a closed connection.
 use super::*;
+use crate::support::packets::*;
 use std::io::{ErrorKind, Read};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
-
-const NOOP: u32 = 6;
-const NO_JOB: u32 = 10;
-const PRE_SLEEP: u32 = 4;
 
 /// Jobs of one client that wait for their end at any time.
 const DEPTH: u64 = 4;

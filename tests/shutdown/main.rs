@@ -12,15 +12,8 @@ use rustix::process::Signal;
 use std::fs;
 use std::io::Write;
 use std::net::TcpStream;
+use support::packets::*;
 use support::server::*;
-
-const CAN_DO: u32 = 1;
-const JOB_CREATED: u32 = 8;
-const SUBMIT_JOB: u32 = 7;
-const GRAB_JOB: u32 = 9;
-const JOB_ASSIGN: u32 = 11;
-const WORK_COMPLETE: u32 = 13;
-const SUBMIT_JOB_BG: u32 = 18;
 
 fn with_servers(test: impl Fn(&mut Server)) {
     for threads in ["1", "2"] {

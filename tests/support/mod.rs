@@ -9,6 +9,9 @@ pub(crate) mod gearmand;
 #[allow(dead_code)]
 pub(crate) mod kept;
 
+#[allow(dead_code)]
+pub(crate) mod packets;
+
 #[allow(dead_code, clippy::unwrap_used)] // helpers of tests
 pub(crate) mod scratch;
 
