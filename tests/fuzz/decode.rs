@@ -84,7 +84,7 @@ fn packet(header: &Header, data: &[u8]) {
             assert_eq!((request.packet_type(), command.handling()), (command, Handling::Handled));
             let mut bytes = vec![];
             request.encode(&mut bytes);
-            same_length(command, header, bytes.len());
+            same_length(command, header, data, bytes.len());
             let again = whole(&bytes);
             assert_eq!(Request::decode(&again.0, again.1), Ok(request));
         }
@@ -96,19 +96,22 @@ fn packet(header: &Header, data: &[u8]) {
         assert_eq!(response.packet_type(), command);
         let mut bytes = vec![];
         response.encode(&mut bytes);
-        same_length(command, header, bytes.len());
+        same_length(command, header, data, bytes.len());
         let again = whole(&bytes);
         assert_eq!(Response::decode(&again.0, again.1), Ok(response));
     }
 }
 
 /// Nothing is lost between two encodings, but for what decoding is documented to drop: data where none
-/// belongs, the unused argument of the reduce forms, zeros in front of a status answer's numbers.
-fn same_length(command: PacketType, header: &Header, len: usize) {
+/// belongs, the unused argument of the reduce forms, zeros in front of a status answer's numbers. A result
+/// may gain the NUL behind its handle.
+fn same_length(command: PacketType, header: &Header, data: &[u8], len: usize) {
     let arguments = command.arguments();
     let nothing_belongs_there = arguments.is_empty() && !command.has_payload();
     if nothing_belongs_there || arguments.contains(&"unused") || arguments.contains(&"known") {
         assert!(len <= header.packet_len());
+    } else if command.has_payload() && !arguments.is_empty() && !data.contains(&0) {
+        assert_eq!(len, header.packet_len() + 1);
     } else {
         assert_eq!(len, header.packet_len());
     }
