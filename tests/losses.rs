@@ -27,9 +27,11 @@ impl Side {
         Side { name, program, options: options(&folder), folder }
     }
 
+    /// With one thread: with more, `workers` may cease to list a client before its jobs hear that it has left.
     fn gearmand() -> Side {
         let program = support::gearmand::gearmand().unwrap_or_else(|error| panic!("{error}"));
-        Side::new("gearmand", program, database)
+        let one_thread = ["-t", "1"].map(str::to_owned);
+        Side::new("gearmand", program, |folder| [database(folder), one_thread.to_vec()].concat())
     }
 
     fn ours() -> [Side; 2] {

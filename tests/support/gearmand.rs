@@ -80,23 +80,26 @@ impl Server {
     /// Connects until a server answers that is this one.
     fn wait_until_it_listens(&mut self) -> Result<(), String> {
         let start = Instant::now();
+        let mut why = "it does not listen".to_owned();
         while start.elapsed() < PATIENCE {
             if let Ok(Some(status)) = self.child.try_wait() {
                 let said = fs::read_to_string(self.folder.file("stderr")).unwrap_or_default();
                 return Err(format!("the server ended at once: {status}\n{said}"));
             }
             if let Ok(mut stream) = TcpStream::connect(self.address) {
-                let pid =
-                    ask_pid(&mut stream).map_err(|error| format!("the server does not answer: {error}"))?;
-                if pid != self.pid().to_string() {
-                    return Err(format!("another server listens on {}", self.address));
+                match ask_pid(&mut stream) {
+                    Ok(pid) if pid == self.pid().to_string() => {
+                        self.first = Some(stream);
+                        return Ok(());
+                    }
+                    Ok(_) => return Err(format!("another server listens on {}", self.address)),
+                    // gearmand listens before it reads its queue, and may end over that.
+                    Err(error) => why = format!("it does not answer: {error}"),
                 }
-                self.first = Some(stream);
-                return Ok(());
             }
             thread::sleep(Duration::from_millis(2));
         }
-        Err(format!("the server does not listen after {PATIENCE:?}"))
+        Err(format!("after {PATIENCE:?} the server is not there: {why}"))
     }
 
     pub(crate) fn pid(&self) -> u32 {
