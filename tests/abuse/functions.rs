@@ -9,8 +9,9 @@ use std::thread;
 const FUNCTIONS: usize = 20_000;
 const WORKERS: usize = 50;
 
-/// Two million registrations, for the old workers may still be there when the new ones are: 300 bytes for each.
-const MEMORY: u64 = 600 << 20;
+/// Four million registrations, for each worker registers twice, and all the old ones may still be there when the new ones
+/// are: 200 bytes for each.
+const MEMORY: u64 = 4 * (WORKERS * FUNCTIONS) as u64 * 200;
 
 /// Fifty workers register twenty thousand functions each, and again at once, as after a lost network; then they all
 /// reconnect at the same time and do so again. Each job still finds its worker.
