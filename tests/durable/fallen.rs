@@ -19,7 +19,7 @@ use super::support::server::*;
 use crate::support::packets::*;
 use rustix::process::Signal;
 use std::io::{Write, stderr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -135,22 +135,10 @@ fn let_off(ledger: &Ledger, sums: &mut Sums, moments: &[Instant]) -> usize {
 /// again because of that, and when it fell.
 fn fall(ledger: &Ledger, image: &Image, options: &[&str], round: u32) -> (u32, Instant) {
     let mut server = image.start(options);
-    let (address, stop) = (server.address(), AtomicBool::new(false));
     // Not random, so that a failure can be repeated; the machine adds chance of its own.
     let moment = Duration::from_millis(150 + u64::from(round * 97 % 240));
     let mut fallen = Instant::now();
-    let answered = ledger.answered();
-    thread::scope(|scope| {
-        // Whatever fails in here, the others end: they would wait for a server that nobody kills.
-        let _ends = Ends(&stop);
-        for submitter in 0..SUBMITTERS {
-            let stop = &stop;
-            scope.spawn(move || ledger.submit(address, &format!("r{round}s{submitter}"), stop));
-        }
-        for _ in 0..WORKERS {
-            scope.spawn(|| ledger.work(address, false, &stop));
-        }
-        wait_until("jobs are answered", || ledger.answered() >= answered + 100);
+    ledger.under_load(server.address(), round, SUBMITTERS, WORKERS, || {
         thread::sleep(moment);
         fallen = Instant::now();
         image.shut_down(&server);
@@ -159,15 +147,6 @@ fn fall(ledger: &Ledger, image: &Image, options: &[&str], round: u32) -> (u32, I
         server.wait();
     });
     (WORKERS as u32 + ledger.completed_since(fallen, WINDOW), fallen)
-}
-
-/// Says stop when it goes.
-struct Ends<'a>(&'a AtomicBool);
-
-impl Drop for Ends<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 fn goes_on_without_keeping(server: &mut Server, round: u32) {

@@ -53,26 +53,14 @@ fn nothing_that_was_answered_is_lost_by_a_kill() {
 /// Starts a server, uses it, and kills it at some moment. Returns how many jobs may run again because of that.
 fn kill_one(ledger: &Ledger, options: &[&str], round: u32) -> u32 {
     let mut server = Server::start(options);
-    let (address, stop) = (server.address(), AtomicBool::new(false));
     // Not random, so that a failure can be repeated; the machine adds chance of its own.
     let moment = Duration::from_millis(30 + u64::from(round * 37 % 120));
     let mut killed = Instant::now();
-    let answered = ledger.answered();
-    thread::scope(|scope| {
-        for submitter in 0..SUBMITTERS {
-            let stop = &stop;
-            scope.spawn(move || ledger.submit(address, &format!("r{round}s{submitter}"), stop));
-        }
-        for _ in 0..WORKERS {
-            scope.spawn(|| ledger.work(address, false, &stop));
-        }
-        // A fresh store takes a while to be made.
-        wait_until("jobs are answered", || ledger.answered() >= answered + 100);
+    ledger.under_load(server.address(), round, SUBMITTERS, WORKERS, || {
         thread::sleep(moment);
         killed = Instant::now();
         server.signal(Signal::KILL);
         server.wait();
-        stop.store(true, Ordering::Relaxed);
     });
     WORKERS as u32 + ledger.completed_since(killed, WINDOW)
 }

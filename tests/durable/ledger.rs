@@ -1,10 +1,12 @@
 //! Who submitted what, what was answered, what was run: kept outside of the server, so that it outlives it.
+use super::support::server::wait_until;
 use crate::support::packets::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Submissions of one client that wait for their answers.
@@ -62,6 +64,33 @@ impl Ledger {
             phantoms: runs.keys().filter(|&unique| !submitted.contains(unique)).cloned().collect(),
             altered: self.altered.lock().unwrap().clone(),
         }
+    }
+
+    /// Has clients submit and workers work while something happens, which begins when 100 more jobs are answered.
+    pub(crate) fn under_load(
+        &self,
+        address: SocketAddr,
+        round: u32,
+        submitters: usize,
+        workers: usize,
+        meanwhile: impl FnOnce(),
+    ) {
+        let stop = AtomicBool::new(false);
+        let answered = self.answered();
+        thread::scope(|scope| {
+            // Whatever fails in here, the others end: they would wait for a server that nobody kills.
+            let _ends = Ends(&stop);
+            for submitter in 0..submitters {
+                let stop = &stop;
+                scope.spawn(move || self.submit(address, &format!("r{round}s{submitter}"), stop));
+            }
+            for _ in 0..workers {
+                scope.spawn(|| self.work(address, false, &stop));
+            }
+            // A fresh store takes a while to be made.
+            wait_until("jobs are answered", || self.answered() >= answered + 100);
+            meanwhile();
+        });
     }
 
     /// Submits background jobs until the server is gone or `stop` says so. `name` is used once.
@@ -129,6 +158,15 @@ impl Ledger {
                 other => panic!("a worker was sent {other}"),
             }
         }
+    }
+}
+
+/// Says stop when it goes.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
