@@ -59,6 +59,12 @@ impl Commit {
         }
     }
 
+    /// Whether something waits to be handed over.
+    #[inline]
+    pub(crate) fn gathers(&self) -> bool {
+        self.since.is_some()
+    }
+
     /// Hands over what has gathered, together with what was handed over and not taken yet: a commit costs the same
     /// whether it is of one job or of hundreds. `limit` is for how many nanoseconds it may gather in the hope of more.
     /// True if it goes on gathering for that hope.
@@ -110,7 +116,7 @@ impl Commit {
 
     /// Whether nothing gathers and nothing is under way.
     pub(crate) fn is_idle(&self) -> bool {
-        self.since.is_none() && self.batches == 0
+        !self.gathers() && self.batches == 0
     }
 
     /// Where pieces of a replay come from.

@@ -34,7 +34,7 @@ impl Shard {
         self.read_what_waits();
         let left = self.commons.mesh.send_all(self.id, &mut self.pump.engine, &mut self.unrung);
         self.ring_bells();
-        let gathers = self.hand_over();
+        let gathers = self.pump.commit.as_ref().is_some_and(Commit::gathers) && self.hand_over();
         if left {
             // Others are slow to take messages; they may need this core for it.
             std::thread::yield_now();
@@ -267,9 +267,16 @@ impl Shard {
 
     /// Hands the store what has gathered, unless more is about to be read. True if it goes on gathering.
     fn hand_over(&mut self) -> bool {
-        let Some(commit) = &mut self.pump.commit else { return false };
+        let limit = self.hold_now();
+        let now = self.pump.now.instant;
+        self.pump.commit.as_mut().is_some_and(|commit| commit.hand_over(now, limit))
+    }
+
+    /// For how many nanoseconds something may wait for company now: not at all where nothing is about to be read.
+    #[inline]
+    fn hold_now(&mut self) -> u64 {
         let more = self.ring.has_more() || self.commons.mesh.waits_for(self.id);
-        commit.hand_over(self.pump.now.instant, if more { self.hold } else { 0 })
+        if more { self.hold } else { 0 }
     }
 
     fn look_at_the_clock(&mut self) {
@@ -313,8 +320,7 @@ impl Shard {
     /// Sends what waits, and ends connections of which everything is sent. While there is more to do than sending,
     /// some of it stays listed, for company.
     fn flush(&mut self) {
-        let more = self.ring.has_more() || self.commons.mesh.waits_for(self.id);
-        let (now, limit) = (self.pump.now.instant, if more { self.hold } else { 0 });
+        let (now, limit) = (self.pump.now.instant, self.hold_now());
         let mut held = 0;
         for at in 0..self.table.listed.len() {
             let token = self.table.listed[at];
