@@ -2,8 +2,8 @@
 //! line of a transcript.
 use crate::cluster::Cluster;
 use bytes::Bytes;
-use ringgear::engine::{CloseReason, Query, Reply, SessionId, Work};
-use ringgear::protocol::{GrabKind, Priority, Request, Submit};
+use ringgear_engine::{CloseReason, Query, Reply, SessionId, Work};
+use ringgear_protocol::{GrabKind, Priority, Request, Submit};
 use std::fmt;
 
 /// A position in [`crate::swarm::Mix::functions`].

@@ -2,12 +2,12 @@
 use crate::cluster::Cluster;
 use crate::swarm::PREFIX;
 use bytes::Bytes;
-use ringgear::engine::slot::Slot;
-use ringgear::engine::{
+use ringgear_engine::slot::Slot;
+use ringgear_engine::{
     Assignment, CloseReason, HandlePrefix, JobId, Policy, Query, Reply, Report, SessionId, ShardId, Topology,
     Wakeup, Work,
 };
-use ringgear::protocol::{GrabKind, Priority, Refusal, Request, Submit};
+use ringgear_protocol::{GrabKind, Priority, Refusal, Request, Submit};
 use std::num::NonZeroU8;
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! Fourteen deliberate bugs, one at a time: the simulation must see each of them, or it proves nothing.
 use crate::runner::{Run, run_one};
-use ringgear::engine::Planted;
+use ringgear_engine::Planted;
 
 /// Seeds within which a bug must show.
 const SEEDS_MAX: u64 = 100;

@@ -1,7 +1,7 @@
 //! Runs seeds: one with a transcript if it fails, or many on two threads.
 use crate::auditor::Coverage;
 use crate::world::{Outcome, World};
-use ringgear::engine::Planted;
+use ringgear_engine::Planted;
 use std::cell::RefCell;
 use std::fmt;
 use std::ops::Range;
@@ -45,7 +45,10 @@ impl fmt::Display for Failure {
         writeln!(f, "{}", self.world)?;
         self.transcript.iter().try_for_each(|line| writeln!(f, "    {line}"))?;
         match planted {
-            None => write!(f, "again: SIM_SEED={seed} SIM_STEPS={steps} cargo test --test simulation replay"),
+            None => write!(
+                f,
+                "again: SIM_SEED={seed} SIM_STEPS={steps} cargo test -p ringgear-engine --features planted --test simulation replay"
+            ),
             Some(planted) => write!(f, "with {planted:?} planted"),
         }
     }

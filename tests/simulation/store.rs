@@ -3,7 +3,7 @@
 use crate::cluster::ToStore;
 use crate::kept::Kept;
 use crate::random::Random;
-use ringgear::engine::{JobId, ShardId, StoreSeq};
+use ringgear_engine::{JobId, ShardId, StoreSeq};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// See the top of the file.

@@ -3,11 +3,11 @@ use crate::cluster::ToStore;
 use crate::directed::{Story, policy, submission};
 use crate::kept::Kept;
 use crate::workload::handle;
-use ringgear::engine::slot::Slot;
-use ringgear::engine::{
+use ringgear_engine::slot::Slot;
+use ringgear_engine::{
     DeathReason, Epoch, JobId, NotRestored, Policy, Query, Reply, Report, SessionId, ShardId, StoreSeq, Work,
 };
-use ringgear::protocol::{GrabKind, Refusal, Request, Submit};
+use ringgear_protocol::{GrabKind, Refusal, Request, Submit};
 use std::num::NonZeroU8;
 
 fn story(shards: u16) -> Story {
@@ -203,7 +203,7 @@ fn the_oldest_dead_job_is_dropped_when_there_are_too_many() {
 fn kept(sequence: u64, function: &str) -> Kept {
     Kept {
         id: JobId::new(sequence, Slot::of(function.as_bytes())),
-        priority: ringgear::protocol::Priority::Normal,
+        priority: ringgear_protocol::Priority::Normal,
         epoch: None,
         attempts: 0,
         function: function.into(),

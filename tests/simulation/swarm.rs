@@ -2,7 +2,7 @@
 //! Each seed has its own mix, so that rare things are common in some worlds (swarm testing).
 use crate::random::Random;
 use bytes::Bytes;
-use ringgear::engine::{Compat, HandlePrefix, Planted, Policy, Wakeup};
+use ringgear_engine::{Compat, HandlePrefix, Planted, Policy, Wakeup};
 use std::num::NonZeroU8;
 use std::time::Duration;
 

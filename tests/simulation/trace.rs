@@ -4,7 +4,7 @@ use crate::act::ShownWork;
 use crate::number;
 use crate::workload::handle;
 use bytes::Bytes;
-use ringgear::engine::{Output, Reply, SessionId};
+use ringgear_engine::{Output, Reply, SessionId};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 

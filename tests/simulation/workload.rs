@@ -8,7 +8,7 @@ use crate::act::Act;
 use crate::random::Random;
 use crate::swarm::{Mix, PREFIX};
 use bytes::Bytes;
-use ringgear::engine::{JobId, Now, Reply, SessionId};
+use ringgear_engine::{JobId, Now, Reply, SessionId};
 use worker::Worker;
 
 /// Handles that are remembered for those who ask about jobs of others.

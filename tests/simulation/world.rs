@@ -11,7 +11,7 @@ use crate::store::Store;
 use crate::swarm::Mix;
 use crate::trace::Trace;
 use crate::workload::{Actor, Common};
-use ringgear::engine::{CloseReason, Epoch, Planted, Query, Reply, SessionId, ShardId};
+use ringgear_engine::{CloseReason, Epoch, Planted, Query, Reply, SessionId, ShardId};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 

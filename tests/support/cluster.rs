@@ -2,11 +2,11 @@
 //! Only carries things: what is sent, and in which order messages arrive, is decided by whoever holds the cluster.
 use super::kept::Kept;
 use bytes::Bytes;
-use ringgear::engine::{
+use ringgear_engine::{
     CloseReason, Engine, Epoch, Input, Instant, JobId, Message, NotRestored, Note, Now, Output, Peer, Policy,
     Query, Reply, SessionId, ShardId, StoreOp, StoreSeq, Topology,
 };
-use ringgear::protocol::{Decoder, Request};
+use ringgear_protocol::{Decoder, Request};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;

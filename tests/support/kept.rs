@@ -1,6 +1,6 @@
 //! A stored job that owns its parts: what a pretend store holds. Real stores hold bytes.
-use ringgear::engine::{Death, DeathReason, Epoch, JobId, StoredJob};
-use ringgear::protocol::Priority;
+use ringgear_engine::{Death, DeathReason, Epoch, JobId, StoredJob};
+use ringgear_protocol::Priority;
 use std::net::IpAddr;
 
 /// A [`StoredJob`], copied.

@@ -4,8 +4,8 @@ use super::job::{ABANDONED, CANCELLED, Due, Entry, FINAL, Job, Moment, OUT_OF_AT
 use super::{Auditor, FunctionModel, Tally, audit};
 use crate::kept::Kept;
 use crate::store::Remains;
-use ringgear::engine::JobId;
-use ringgear::engine::report::DeadRow;
+use ringgear_engine::JobId;
+use ringgear_engine::report::DeadRow;
 use std::collections::BTreeSet;
 
 impl Auditor {

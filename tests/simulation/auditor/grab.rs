@@ -3,8 +3,8 @@ use super::job::{Due, Hold, Job, Moment, PassedOver, Run, Stamp, SubId};
 use super::peer::{Asked, bit};
 use super::{Auditor, OpenGrab, audit};
 use crate::act::Function;
-use ringgear::engine::{Assignment, Compat, JobId, SessionId};
-use ringgear::protocol::GrabKind;
+use ringgear_engine::{Assignment, Compat, JobId, SessionId};
+use ringgear_protocol::GrabKind;
 use std::time::Duration;
 
 impl Auditor {

@@ -2,8 +2,8 @@
 //! sent takes effect somewhere between being handed in and being answered, or the next time that all is quiet.
 use crate::act::Function;
 use bytes::Bytes;
-use ringgear::engine::{Instant, JobId, SessionId, Work};
-use ringgear::protocol::Priority;
+use ringgear_engine::{Instant, JobId, SessionId, Work};
+use ringgear_protocol::Priority;
 use std::collections::BTreeMap;
 
 /// Counts what happens at the edges; a later event has a larger one.

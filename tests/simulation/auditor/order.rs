@@ -3,8 +3,8 @@ use super::job::{CANCELLED, Moment};
 use super::peer::{Asked, bit};
 use super::{Auditor, audit};
 use crate::act::Function;
-use ringgear::engine::report::DropRow;
-use ringgear::engine::{Query, SessionId};
+use ringgear_engine::report::DropRow;
+use ringgear_engine::{Query, SessionId};
 
 impl Auditor {
     pub(super) fn query(&mut self, session: SessionId, query: Query) {

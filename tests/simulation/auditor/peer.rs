@@ -2,8 +2,8 @@
 use super::job::{Moment, SubId};
 use crate::act::{Act, Function};
 use bytes::Bytes;
-use ringgear::engine::{JobId, Query, Reply};
-use ringgear::protocol::{GrabKind, Refusal};
+use ringgear_engine::{JobId, Query, Reply};
+use ringgear_protocol::{GrabKind, Refusal};
 use std::collections::VecDeque;
 use std::net::IpAddr;
 

@@ -2,7 +2,7 @@
 //! answered is answered.
 use super::job::{Due, Job, OUT_OF_ATTEMPTS};
 use super::{Auditor, audit};
-use ringgear::engine::{JobId, Wakeup};
+use ringgear_engine::{JobId, Wakeup};
 
 impl Auditor {
     /// Every message has been delivered. If `settled`, also nothing is due on any shard.

@@ -2,7 +2,7 @@
 use super::job::Moment;
 use super::peer::{Asked, Exceptions, Pending, is_exceptions};
 use super::{Auditor, audit};
-use ringgear::engine::{Reply, SessionId};
+use ringgear_engine::{Reply, SessionId};
 
 impl Auditor {
     pub(super) fn reply(&mut self, session: SessionId, reply: &Reply) {

@@ -3,9 +3,9 @@
 use super::job::{ABANDONED, CANCELLED, FINAL, Job, Moment, OUT_OF_ATTEMPTS};
 use super::{Auditor, audit};
 use bytes::Bytes;
-use ringgear::engine::report::{Counters, FunctionRow, JobRow, JobStatus, UniqueStatus, WorkerRow};
-use ringgear::engine::slot::Slot;
-use ringgear::engine::{Instant, JobId, Query, Reply, Report, SessionId};
+use ringgear_engine::report::{Counters, FunctionRow, JobRow, JobStatus, UniqueStatus, WorkerRow};
+use ringgear_engine::slot::Slot;
+use ringgear_engine::{Instant, JobId, Query, Reply, Report, SessionId};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 

@@ -2,7 +2,7 @@
 use super::job::{Due, Job, Moment, Stamp};
 use super::peer::{Peer, bit};
 use super::{Auditor, audit};
-use ringgear::engine::{SessionId, Wakeup};
+use ringgear_engine::{SessionId, Wakeup};
 
 impl Auditor {
     pub(super) fn noop(&mut self, session: SessionId) {

@@ -5,8 +5,8 @@ use super::peer::{Asked, Verdict, bit};
 use super::{Auditor, OpenGrab, Sub, audit};
 use crate::act::{Function, Submission};
 use bytes::Bytes;
-use ringgear::engine::{JobId, SessionId};
-use ringgear::protocol::Refusal;
+use ringgear_engine::{JobId, SessionId};
+use ringgear_protocol::Refusal;
 
 /// More than a job costs beside its name, unique and workload.
 const JOB_COST_MAX: usize = 200;

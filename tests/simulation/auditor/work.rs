@@ -3,8 +3,8 @@ use super::job::{CANCELLED, Entry, FINAL, Hold, Moment, OUT_OF_ATTEMPTS, Stamp, 
 use super::peer::{Asked, Exceptions, Verdict, bit};
 use super::{Auditor, EarlyNote, audit};
 use bytes::Bytes;
-use ringgear::engine::{JobId, SessionId, Work};
-use ringgear::protocol::Refusal;
+use ringgear_engine::{JobId, SessionId, Work};
+use ringgear_protocol::Refusal;
 
 impl Auditor {
     /// A worker sends news of a job that it may or may not hold.

@@ -3,7 +3,7 @@ use super::Common;
 use crate::act::Act;
 use crate::random::Random;
 use crate::swarm::Mix;
-use ringgear::engine::Query;
+use ringgear_engine::Query;
 
 pub(super) fn act(mix: &Mix, common: &mut Common, random: &mut Random) -> Act {
     if random.chance(mix.orders) {

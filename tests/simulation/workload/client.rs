@@ -4,8 +4,8 @@ use crate::act::{Act, Submission};
 use crate::random::Random;
 use crate::swarm::Mix;
 use bytes::Bytes;
-use ringgear::engine::Now;
-use ringgear::protocol::Priority;
+use ringgear_engine::Now;
+use ringgear_protocol::Priority;
 
 pub(super) fn act(mix: &Mix, now: Now, common: &mut Common, random: &mut Random) -> Vec<Act> {
     if !random.chance(mix.submitting.eager) {

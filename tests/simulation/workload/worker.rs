@@ -5,8 +5,8 @@ use crate::act::{Act, Function};
 use crate::random::Random;
 use crate::swarm::Mix;
 use bytes::Bytes;
-use ringgear::engine::{Reply, Work};
-use ringgear::protocol::GrabKind;
+use ringgear_engine::{Reply, Work};
+use ringgear_protocol::GrabKind;
 
 /// A job that the worker believes to hold.
 #[derive(Debug)]

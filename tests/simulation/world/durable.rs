@@ -1,7 +1,7 @@
 //! What happens to a world that has a store: batches, failures, crashes and starts with another number of shards.
 use super::World;
 use crate::workload::handle;
-use ringgear::engine::{JobId, Query, Reply, Report, SessionId, ShardId};
+use ringgear_engine::{JobId, Query, Reply, Report, SessionId, ShardId};
 use std::collections::BTreeSet;
 
 impl World {

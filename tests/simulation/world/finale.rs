@@ -1,7 +1,7 @@
 //! How a world ends: only honest workers act, until every job has ended; then all leave, and nothing may be left.
 use super::World;
 use crate::workload::{Actor, handle};
-use ringgear::engine::{CloseReason, Query, Reply, Report, ShardId};
+use ringgear_engine::{CloseReason, Query, Reply, Report, ShardId};
 use std::time::Duration;
 
 /// Rounds in which everything must have come to an end.

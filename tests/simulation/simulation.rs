@@ -1,8 +1,8 @@
 //! The simulation: whole job servers in pretend time, driven by a seed, watched by an auditor.
 //!
 //! `world.rs` is one of them, `swarm.rs` says how it is, `workload` who acts in it, `auditor` what must come of it.
-//! `SIM_SEED=7 SIM_STEPS=1000 cargo test --test simulation replay` runs one seed again; `SIM_LINES` says how many of the
-//! last events are printed. `cargo test --test simulation seeds -- --nocapture` also prints how often each rule was put
+//! `SIM_SEED=7 SIM_STEPS=1000 cargo test -p ringgear-engine --features planted --test simulation replay` runs one seed again; `SIM_LINES` says how many of the
+//! last events are printed. `cargo test -p ringgear-engine --features planted --test simulation seeds -- --nocapture` also prints how often each rule was put
 //! to the test. See tests/README.md.
 #[allow(dead_code)]
 #[path = "../support/cluster.rs"]

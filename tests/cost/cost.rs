@@ -1,0 +1,10 @@
+//! What events cost the engine: how much it puts out, keeps and does for one input, in counts and never in time. One file
+//! for each mechanism; `tests/simulation` audits the same in random lives.
+#[allow(dead_code)]
+#[path = "../support/cluster.rs"]
+mod cluster;
+#[allow(dead_code)]
+#[path = "../support/kept.rs"]
+mod kept;
+
+mod requests;
