@@ -64,6 +64,7 @@ impl Engine {
             Input::Count(Event::PacketTooLarge) => out.counters.packets_too_large += 1,
             Input::Tick => {}
         }
+        self.sessions.go_on(&mut self.outbox);
         self.settle();
         self.functions.calm_down();
         self.watch_outbox();
@@ -154,6 +155,9 @@ impl Engine {
 
     /// When to call [`Engine::handle`] with [`Input::Tick`] at the latest.
     pub fn deadline(&self) -> Option<Instant> {
+        if self.sessions.has_more_to_do() {
+            return Some(self.functions.now());
+        }
         self.functions.deadline()
     }
 

@@ -47,11 +47,12 @@ pub enum Planted {
     ForgetsEpoch,
     DropsAtRetryLimit,
     DoneBeforePut,
+    NapsPileUp,
 }
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Planted; 14] = [
+    pub const ALL: [Planted; 15] = [
         Planted::LostWakeup,
         Planted::ReplyOutOfOrder,
         Planted::TwoHolders,
@@ -66,6 +67,7 @@ impl Planted {
         Planted::ForgetsEpoch,
         Planted::DropsAtRetryLimit,
         Planted::DoneBeforePut,
+        Planted::NapsPileUp,
     ];
 }
 
@@ -108,8 +110,11 @@ pub struct Policy {
     pub outbox_bytes: usize,
     /// Functions on one shard.
     pub functions: u32,
-    /// Registrations of one session.
+    /// Registrations of one session. A MASS_DO with more names is refused as a whole.
     pub abilities: u32,
+    /// Names of one MASS_DO, and registrations of one session that ends, that are dealt with in one event. The rest waits
+    /// for the next ones; [`crate::Engine::deadline`] is now, then.
+    pub names_at_once: u32,
     /// Bytes of queued and running jobs on all shards together, before submissions are refused.
     pub queued_bytes: u64,
     /// How many finished jobs of a worker are remembered, so that late results for them are harmless.
@@ -142,6 +147,7 @@ impl Policy {
             outbox_bytes: 8 << 20,
             functions: 1 << 20,
             abilities: 1 << 17,
+            names_at_once: 256,
             queued_bytes: u64::MAX,
             finished_memory: 16,
             store: false,

@@ -7,4 +7,5 @@ mod cluster;
 #[path = "../support/kept.rs"]
 mod kept;
 
+mod registrations;
 mod requests;

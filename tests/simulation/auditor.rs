@@ -279,6 +279,9 @@ impl Auditor {
             }
             Act::CantDo(function) => self.unlearn(session, bit(function)),
             Act::ResetAbilities => self.unlearn(session, u32::MAX),
+            Act::MassDo(functions) if functions.len() > self.policy.abilities as usize => {
+                self.ask(session, Asked::TooManyAbilities);
+            }
             Act::MassDo(functions) => {
                 self.unlearn(session, u32::MAX);
                 functions.into_iter().for_each(|function| self.can_do(session, function, 0));

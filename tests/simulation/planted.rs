@@ -1,4 +1,4 @@
-//! Fourteen deliberate bugs, one at a time: the simulation must see each of them, or it proves nothing.
+//! Deliberate bugs, one at a time: the simulation must see each of them, or it proves nothing.
 use crate::runner::{Run, run_one};
 use ringgear_engine::Planted;
 

@@ -134,7 +134,7 @@ fn policy(random: &mut Random, planted: Option<Planted>) -> Policy {
         1 => Wakeup::AtMost(most),
         _ => Wakeup::Paced,
     };
-    Policy {
+    let mut policy = Policy {
         compat: *random.pick(&[Compat::V1_1, Compat::V2_0, Compat::V2_1, Compat::V2_2]),
         round_robin: random.chance(300),
         attempts,
@@ -152,7 +152,9 @@ fn policy(random: &mut Random, planted: Option<Planted>) -> Policy {
         dead_jobs: *random.pick(&[0, 1, 4, 10_000, 10_000]),
         planted,
         ..Policy::new(prefix)
-    }
+    };
+    policy.names_at_once = [1, 2, 256, 256][policy.hash_seed as usize % 4];
+    policy
 }
 
 /// Names of all kinds. Two differ in case only; one is empty.

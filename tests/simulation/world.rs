@@ -320,7 +320,7 @@ impl World {
             let bounded = bytes <= most || engine.congested();
             assert!(bounded, "[a full outbox stops the reading of sockets] shard {}: {bytes} bytes", shard.0);
         }
-        if self.cluster.pairs().is_empty() && self.store.is_idle() {
+        if self.cluster.pairs().is_empty() && self.store.is_idle() && self.due().is_none() {
             assert!(self.cluster.is_quiet(), "[nobody is held back for ever] nothing is under way");
             self.auditor.quiet(false);
         }
@@ -331,11 +331,19 @@ impl World {
     fn run_until_quiet(&mut self) {
         loop {
             let pairs = self.cluster.pairs();
-            if pairs.is_empty() && !self.store_works() {
+            let due = self.due();
+            if pairs.is_empty() && !self.store_works() && due.is_none() {
                 return;
             }
+            due.into_iter().for_each(|shard| self.tick(shard));
             pairs.into_iter().for_each(|(from, to)| self.deliver(from, to));
         }
+    }
+
+    /// A shard that has something to do now: something is due, or it has not done all of something.
+    fn due(&self) -> Option<ShardId> {
+        let now = self.cluster.now().instant;
+        self.cluster.next_deadline().filter(|&(_, at)| at <= now).map(|(shard, _)| shard)
     }
 
     /// Delivers everything, has the store do all it can, and does whatever is due, on all shards.
@@ -345,9 +353,7 @@ impl World {
             self.tick(shard);
         }
         self.run_until_quiet();
-        let now = self.cluster.now().instant;
-        let due = self.cluster.next_deadline().filter(|&(_, at)| at <= now);
-        assert!(due.is_none(), "[what is due is done] {due:?} at {now:?}");
+        assert!(self.due().is_none(), "[what is due is done] {:?}", self.cluster.next_deadline());
         assert!(self.cluster.is_quiet(), "[nobody is held back for ever] nothing is under way");
         self.auditor.quiet(true);
         self.cluster.check();

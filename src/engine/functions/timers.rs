@@ -76,6 +76,11 @@ impl Timers {
 }
 
 impl Functions {
+    /// The time of the last event.
+    pub(crate) fn now(&self) -> Instant {
+        self.now.instant
+    }
+
     /// When [`Functions::advance`] has something to do at the latest.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.timers.deadline(self.now)

@@ -7,6 +7,7 @@ use super::Sessions;
 use crate::event::Reply;
 use crate::message::{Assignment, Candidate, Message, Place, ToFunctions};
 use crate::outbox::Outbox;
+use crate::policy::Planted;
 use crate::slot::{SessionId, ShardId};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -155,7 +156,11 @@ impl Sessions {
         let Some(session) = self.table.get_mut(id) else { return };
         (session.asleep, session.noop_sent) = (true, false);
         session.nap = session.nap.wrapping_add(1);
-        session.replies.mark_nap();
+        if self.policy.plants(Planted::NapsPileUp) {
+            session.replies.mark_nap_always();
+        } else {
+            session.replies.mark_nap();
+        }
         for &(owner, _) in &session.owners {
             let sleep = ToFunctions::Sleep { worker: id, nap: session.nap };
             out.send(owner, Message::ToFunctions(sleep));

@@ -1,8 +1,12 @@
 //! The half of a shard that holds sessions: it turns requests into messages to the owners of functions, and their
 //! answers into replies. It knows functions only by name.
 //!
-//! [`request`] takes requests in, [`replies`] keeps their order, [`grab`] and [`survey`] speak with several owners.
+//! [`request`] takes requests in, [`replies`] keeps their order, [`grab`] and [`survey`] speak with several owners, [`parts`]
+//! does what is much in parts; [`abilities`] and [`names`] are what workers have registered.
+mod abilities;
 mod grab;
+mod names;
+mod parts;
 mod replies;
 mod request;
 mod session;
@@ -14,6 +18,8 @@ use crate::outbox::Outbox;
 use crate::policy::{Planted, Policy};
 use crate::slot::{Peer, SessionId, Topology};
 use alloc::sync::Arc;
+use names::Names;
+use parts::Parts;
 use ringgear_protocol::Refusal;
 use session::{Session, SessionTable};
 
@@ -23,11 +29,14 @@ pub(crate) struct Sessions {
     topology: Topology,
     policy: Arc<Policy>,
     table: SessionTable,
+    names: Names,
+    parts: Parts,
 }
 
 impl Sessions {
     pub(crate) fn new(topology: Topology, policy: Arc<Policy>) -> Sessions {
-        Sessions { topology, policy, table: SessionTable::default() }
+        let names = Names::new(topology, policy.hash_seed);
+        Sessions { topology, policy, table: SessionTable::default(), names, parts: Parts::default() }
     }
 
     pub(crate) fn opened(&mut self, id: SessionId, peer: Peer, out: &mut Outbox) {
@@ -56,6 +65,8 @@ impl Sessions {
         let Some(session) = self.table.get_mut(id) else { return };
         if !session.finishing {
             session.finishing = true;
+            // Nobody is there any more for whom the others would be registered.
+            session.mass_do = None;
             count_reason(reason, out);
         }
         self.settle(id, out);
@@ -69,7 +80,8 @@ impl Sessions {
 
     /// The session is gone; whoever knows it is told. False if it was gone already.
     fn forget(&mut self, id: SessionId, out: &mut Outbox) -> bool {
-        let Some(session) = self.table.remove(id) else { return false };
+        let Some(mut session) = self.table.remove(id) else { return false };
+        self.parts.let_go(core::mem::take(&mut session.abilities), &mut self.names, &self.policy);
         out.counters.sessions -= 1;
         for owner in session.known_by.iter() {
             out.send(owner, Message::ToFunctions(ToFunctions::Gone { session: id }));
@@ -151,7 +163,7 @@ impl Sessions {
 
     fn unregistered(&mut self, to: SessionId, function: &[u8], out: &mut Outbox) {
         let Some(session) = self.table.get_mut(to) else { return };
-        session.remove_ability(function, false);
+        session.remove_ability(function, false, &mut self.names);
         session.tell(Reply::Error(Refusal::TooManyFunctions), out);
     }
 
@@ -173,11 +185,11 @@ impl Sessions {
             }
             return;
         }
-        if !session.paused && (session.walk.is_some() || waiting >= most) {
+        if !session.paused && (session.is_busy() || waiting >= most) {
             session.paused = true;
             out.counters.sessions_paused += u64::from(waiting >= most);
             out.outputs.push_back(Output::Pause(id));
-        } else if session.paused && session.walk.is_none() && waiting <= most / 2 {
+        } else if session.paused && !session.is_busy() && waiting <= most / 2 {
             session.paused = false;
             out.outputs.push_back(Output::Resume(id));
         }
@@ -186,12 +198,18 @@ impl Sessions {
     /// Panics, naming what is wrong, unless everything fits.
     pub(crate) fn check(&self) {
         assert_eq!(self.table.iter().count(), self.table.count());
+        let most = self.policy.requests_in_flight as usize;
+        let mut registered = self.parts.leaving();
         for session in self.table.iter() {
+            registered += session.abilities.len();
             let owned: u32 = session.owners.iter().map(|&(_, count)| count).sum();
             assert_eq!(owned as usize, session.abilities.len());
-            assert!(session.walk.is_none() || session.paused || session.finishing);
+            assert!(!session.is_busy() || session.paused || session.finishing);
+            assert!(session.replies.is_settled(), "replies whose turn has come have left");
+            assert!(session.paused || session.replies.len() < most, "too many wait, and more are welcome");
             assert!(!session.noop_sent || session.asleep);
         }
+        assert_eq!(registered, self.names.users());
     }
 }
 

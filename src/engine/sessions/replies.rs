@@ -35,8 +35,8 @@ pub(crate) struct Replies {
     entries: VecDeque<Entry>,
     /// The place of the front entry.
     front: Place,
-    /// The place of the last PRE_SLEEP.
-    nap: Place,
+    /// The place of the last PRE_SLEEP, if an answer to an earlier request had not left then.
+    nap: Option<Place>,
 }
 
 impl Replies {
@@ -77,15 +77,24 @@ impl Replies {
         None
     }
 
-    /// A PRE_SLEEP stands here.
+    /// A PRE_SLEEP stands here. It leaves a mark only behind answers that its NOOP must not overtake.
     pub(crate) fn mark_nap(&mut self) {
-        self.nap = self.push(Entry::Silent);
+        self.nap = if self.entries.is_empty() { None } else { Some(self.push(Entry::Silent)) };
+    }
+
+    /// A planted bug: a PRE_SLEEP leaves a mark wherever it stands.
+    pub(crate) fn mark_nap_always(&mut self) {
+        self.nap = Some(self.push(Entry::Silent));
+    }
+
+    /// Whether nothing is left whose turn to leave has come.
+    pub(crate) fn is_settled(&self) -> bool {
+        !matches!(self.entries.front(), Some(Entry::Answered(_) | Entry::Silent))
     }
 
     /// The NOOP for the last PRE_SLEEP. True if it may leave at once: all before it has left.
     pub(crate) fn wake(&mut self) -> bool {
-        let nap = self.nap;
-        match self.entry(nap) {
+        match self.nap.and_then(|nap| self.entry(nap)) {
             Some(entry @ Entry::Silent) => {
                 *entry = Entry::Answered(Reply::Noop);
                 false

@@ -4,16 +4,14 @@ use crate::event::{CloseReason, Note, Output, Reply};
 use crate::message::{Message, Submission, ToFunctions, Work};
 use crate::number::sign_and_digits;
 use crate::outbox::Outbox;
-use crate::policy::TimeoutUnit;
+use crate::policy::{Planted, TimeoutUnit};
 use crate::report::Query;
 use crate::slot::{SessionId, Slot};
 use crate::time::Epoch;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use ringgear_protocol::{
-    CLIENT_ID_MAX, HANDLE_MAX, REDUCER_MAX, Refusal, Request, Submit, UNIQUE_MAX, mass_do_functions,
-};
+use ringgear_protocol::{CLIENT_ID_MAX, HANDLE_MAX, REDUCER_MAX, Refusal, Request, Submit, UNIQUE_MAX};
 
 /// The longest text of a number in CAN_DO_TIMEOUT (gearmand 1.1.20).
 const NUMBER_MAX: usize = 20;
@@ -48,9 +46,7 @@ impl Sessions {
             }
         };
         match sound {
-            // What the other half of this shard has to say comes first, and is followed by the same. With a store it may
-            // have nothing to say for a while.
-            Ok(()) if !out.local.is_empty() && !self.policy.store => {}
+            Ok(()) if self.policy.plants(Planted::NapsPileUp) && !out.local.is_empty() => {}
             Ok(()) => self.settle(id, out),
             Err(Hopeless) => self.finish(id, CloseReason::Malformed, out),
         }
@@ -109,8 +105,8 @@ impl Sessions {
     fn welcome(&self, id: SessionId) -> bool {
         let Some(session) = self.table.get(id) else { return false };
         // It may have been paused a moment ago, by something that was due when the request came; one more does no
-        // harm. During a grab at several owners it would: requests take effect in order.
-        assert!(session.walk.is_none() || session.finishing, "a request in the middle of a grab");
+        // harm. During a grab at several owners, or a MASS_DO, it would: requests take effect in order.
+        assert!(!session.is_busy() || session.finishing, "a request in the middle of another");
         !session.finishing
     }
 
@@ -171,7 +167,7 @@ impl Sessions {
         self.work(id, until_nul(handle), Work::Fail, out);
     }
 
-    fn can_do(&mut self, id: SessionId, function: &[u8], timeout_ms: u64, out: &mut Outbox) {
+    pub(super) fn can_do(&mut self, id: SessionId, function: &[u8], timeout_ms: u64, out: &mut Outbox) {
         let owner = self.topology.owner(Slot::of(function));
         let most = self.policy.abilities as usize;
         let Some(session) = self.table.get_mut(id) else { return };
@@ -179,11 +175,10 @@ impl Sessions {
             out.counters.refused_abilities += 1;
             return session.tell(Reply::Error(Refusal::TooManyAbilities), out);
         }
-        let name = Bytes::copy_from_slice(function);
         if !session.owners.iter().any(|&(shard, _)| shard == owner) {
             out.send(owner, Message::ToFunctions(session.introduction()));
         }
-        session.add_ability(name.clone(), owner);
+        let name = session.add_ability(function, &mut self.names);
         session.known_by.insert(owner);
         let can_do = ToFunctions::CanDo {
             worker: id,
@@ -198,23 +193,16 @@ impl Sessions {
     fn cant_do(&mut self, id: SessionId, function: &[u8], out: &mut Outbox) {
         let owner = self.topology.owner(Slot::of(function));
         let Some(session) = self.table.get_mut(id) else { return };
-        session.remove_ability(function, true);
+        session.remove_ability(function, true, &mut self.names);
         let cant_do = ToFunctions::CantDo { worker: id, function: Bytes::copy_from_slice(function) };
         out.send(owner, Message::ToFunctions(cant_do));
     }
 
-    fn reset_abilities(&mut self, id: SessionId, out: &mut Outbox) {
+    pub(super) fn reset_abilities(&mut self, id: SessionId, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(id) else { return };
-        session.abilities.clear();
+        self.parts.let_go(core::mem::take(&mut session.abilities), &mut self.names, &self.policy);
         for (owner, _) in core::mem::take(&mut session.owners) {
             out.send(owner, Message::ToFunctions(ToFunctions::ResetAbilities { worker: id }));
-        }
-    }
-
-    fn mass_do(&mut self, id: SessionId, functions: &[u8], out: &mut Outbox) {
-        self.reset_abilities(id, out);
-        for function in mass_do_functions(functions) {
-            self.can_do(id, function, 0, out);
         }
     }
 

@@ -1,21 +1,16 @@
 //! One session: who is there, what it can do, whether it sleeps. Sessions of a shard stand in a table.
+use super::abilities::Abilities;
 use super::grab::Walk;
+use super::names::Names;
+use super::parts::MassDo;
 use super::replies::Replies;
 use crate::event::Reply;
 use crate::message::{Place, ToFunctions, WorkerName};
 use crate::outbox::Outbox;
 use crate::slot::{Peer, SessionId, ShardId, ShardSet};
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use bytes::Bytes;
-
-/// A function that a worker has registered.
-#[derive(Debug)]
-pub(crate) struct Ability {
-    pub(crate) function: Bytes,
-    pub(crate) owner: ShardId,
-}
 
 /// What we know about whoever is behind a connection.
 #[derive(Debug)]
@@ -27,7 +22,7 @@ pub(crate) struct Session {
     /// Whether it wants WORK_EXCEPTION.
     pub(crate) exceptions: bool,
     /// Registrations, newest first.
-    pub(crate) abilities: VecDeque<Ability>,
+    pub(crate) abilities: Abilities,
     /// The owners of these, each with how many it has.
     pub(crate) owners: Vec<(ShardId, u32)>,
     /// Shards whose functions may know the session.
@@ -45,6 +40,8 @@ pub(crate) struct Session {
     pub(crate) replies: Replies,
     /// A grab under way at several owners. While there is one, the session is paused.
     pub(crate) walk: Option<Box<Walk>>,
+    /// A MASS_DO of which not all names are registered yet. While there is one, the session is paused.
+    pub(crate) mass_do: Option<Box<MassDo>>,
     /// The shell was told to hold back requests.
     pub(crate) paused: bool,
     /// No more requests will come; it is closed when all are answered.
@@ -58,7 +55,7 @@ impl Session {
             peer,
             client_id: Bytes::new(),
             exceptions,
-            abilities: VecDeque::new(),
+            abilities: Abilities::default(),
             owners: Vec::new(),
             known_by: ShardSet::default(),
             first_turn: 0,
@@ -68,6 +65,7 @@ impl Session {
             nap: 0,
             replies: Replies::default(),
             walk: None,
+            mass_do: None,
             paused: false,
             finishing: false,
         }
@@ -76,8 +74,13 @@ impl Session {
     /// Whether no other half and no other shard knows of it or owes it an answer.
     pub(crate) fn is_all_here(&self) -> bool {
         let unknown = self.known_by.is_empty() && self.abilities.is_empty();
-        let idle = self.replies.len() == 0 && self.walk.is_none() && !self.asleep;
+        let idle = self.replies.len() == 0 && !self.is_busy() && !self.asleep;
         unknown && idle && !self.paused && !self.finishing
+    }
+
+    /// Whether a request of it is being carried out that must be over before the next one.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.walk.is_some() || self.mass_do.is_some()
     }
 
     /// Tells the session something, behind the places taken so far.
@@ -115,29 +118,30 @@ impl Session {
         self.last_turn
     }
 
-    /// Notes a registration.
-    pub(crate) fn add_ability(&mut self, function: Bytes, owner: ShardId) {
-        self.abilities.push_front(Ability { function, owner });
+    /// Notes a registration; returns the name, shared with all that have it.
+    pub(crate) fn add_ability(&mut self, function: &[u8], names: &mut Names) -> Bytes {
+        let name = names.take(function);
+        self.abilities.add(name);
+        let owner = names.owner(name);
         match self.owners.iter_mut().find(|(shard, _)| *shard == owner) {
             Some((_, count)) => *count += 1,
             None => self.owners.push((owner, 1)),
         }
+        names.get(name).clone()
     }
 
     /// Forgets registrations of a function; all of them, or the newest only.
-    pub(crate) fn remove_ability(&mut self, function: &[u8], all: bool) {
-        let mut left = if all { usize::MAX } else { 1 };
-        let owners = &mut self.owners;
-        self.abilities.retain(|ability| {
-            let goes = left > 0 && ability.function == function;
-            if goes {
-                left -= 1;
-                let owner = owners.iter_mut().find(|(shard, _)| *shard == ability.owner);
-                owner.expect("an ability has an owner").1 -= 1;
-            }
-            !goes
-        });
-        owners.retain(|&(_, count)| count > 0);
+    pub(crate) fn remove_ability(&mut self, function: &[u8], all: bool, names: &mut Names) {
+        let Some(name) = names.find(function) else { return };
+        let gone = self.abilities.remove(name, all);
+        if gone == 0 {
+            return;
+        }
+        let owner = names.owner(name);
+        let entry = self.owners.iter_mut().find(|(shard, _)| *shard == owner);
+        entry.expect("an ability has an owner").1 -= gone;
+        self.owners.retain(|&(_, count)| count > 0);
+        (0..gone).for_each(|_| names.give_back(name));
     }
 }
 

@@ -90,7 +90,7 @@ impl Sessions {
             } else {
                 session.client_id.clone()
             },
-            functions: session.abilities.iter().map(|ability| ability.function.clone()).collect(),
+            functions: session.abilities.iter().map(|name| self.names.get(name).clone()).collect(),
         });
         Report::Workers(rows.collect())
     }

@@ -1,0 +1,112 @@
+//! What workers register costs by the name, is done in parts where it is much, and leaves nothing behind.
+use ringgear_engine::{
+    Engine, Epoch, HandlePrefix, Input, Instant, Now, Output, Peer, Policy, Query, Reply, Report, SessionId,
+    ShardId, Topology,
+};
+use ringgear_protocol::{GrabKind, Refusal, Request};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+const NOW: Now = Now { instant: Instant(1), epoch: Epoch(1) };
+
+fn engine(change: impl FnOnce(&mut Policy)) -> (Engine, SessionId) {
+    let mut policy = Policy::new(HandlePrefix::new(b"H").unwrap());
+    change(&mut policy);
+    let mut engine = Engine::new(ShardId(0), Topology::new(1), Arc::new(policy));
+    let session = open(&mut engine, 0);
+    (engine, session)
+}
+
+fn open(engine: &mut Engine, index: u32) -> SessionId {
+    let session = SessionId::new(ShardId(0), index, 1);
+    let peer = Peer { descriptor: index, address: Ipv4Addr::LOCALHOST.into(), port: 0 };
+    engine.handle(NOW, Input::Opened(session, peer));
+    session
+}
+
+fn ask(engine: &mut Engine, session: SessionId, request: Request<'_>) -> Vec<Output> {
+    engine.handle(NOW, Input::Request(session, request));
+    outputs(engine)
+}
+
+fn outputs(engine: &mut Engine) -> Vec<Output> {
+    std::iter::from_fn(|| engine.output()).collect()
+}
+
+/// Goes on until the engine has nothing more to do; how many events that took.
+fn go_on(engine: &mut Engine) -> (usize, Vec<Output>) {
+    let (mut events, mut out) = (0, Vec::new());
+    while engine.deadline().is_some_and(|at| at <= NOW.instant) {
+        engine.handle(NOW, Input::Tick);
+        out.extend(outputs(engine));
+        events += 1;
+    }
+    (events, out)
+}
+
+fn status(engine: &mut Engine, session: SessionId) -> Vec<(String, u32)> {
+    engine.handle(NOW, Input::Query(session, Query::Status));
+    let report = outputs(engine).into_iter().find_map(|output| match output {
+        Output::Reply(_, Reply::Report(report)) => Some(report.1),
+        _ => None,
+    });
+    let Some(Report::Functions(rows)) = report else { panic!("no status") };
+    rows.into_iter().map(|row| (String::from_utf8(row.function.to_vec()).unwrap(), row.workers)).collect()
+}
+
+#[test]
+fn a_worker_that_only_sleeps_costs_nothing() {
+    let (mut engine, worker) = engine(|policy| policy.requests_in_flight = 8);
+    ask(&mut engine, worker, Request::CanDo { function: b"f" });
+    for _ in 0..1000 {
+        assert_eq!(ask(&mut engine, worker, Request::PreSleep), []);
+        engine.check();
+    }
+    assert_eq!(
+        ask(&mut engine, worker, Request::Grab(GrabKind::Plain)),
+        [Output::Reply(worker, Reply::NoJob)]
+    );
+}
+
+#[test]
+fn too_many_names_are_one_error_and_change_nothing() {
+    let (mut engine, worker) = engine(|policy| policy.abilities = 4);
+    ask(&mut engine, worker, Request::MassDo { functions: b"a\0b\0c\0d\0" });
+    let error = Output::Reply(worker, Reply::Error(Refusal::TooManyAbilities));
+    let many = b"a\0".repeat(100_000);
+    assert_eq!(ask(&mut engine, worker, Request::MassDo { functions: &many }), [error.clone()]);
+    assert_eq!(ask(&mut engine, worker, Request::MassDo { functions: b"1\x002\x003\x004\x005" }), [error]);
+    let names = ["a", "b", "c", "d"].map(|name| (name.to_owned(), 1));
+    assert_eq!(status(&mut engine, worker), names);
+}
+
+#[test]
+fn many_names_are_registered_in_parts() {
+    let (mut engine, worker) = engine(|policy| policy.names_at_once = 100);
+    let other = open(&mut engine, 1);
+    let names: Vec<u8> = (0..1234).flat_map(|n| format!("f{n}\0").into_bytes()).collect();
+    let out = ask(&mut engine, worker, Request::MassDo { functions: &names });
+    assert_eq!(out, [Output::Pause(worker)]);
+    assert_eq!(status(&mut engine, other).len(), 200, "one part with each event");
+    let (events, out) = go_on(&mut engine);
+    assert!(events >= 10 && out == [Output::Resume(worker)], "{events} events: {out:?}");
+    assert_eq!(status(&mut engine, other).iter().map(|(_, workers)| workers).sum::<u32>(), 1234);
+    engine.check();
+    engine.handle(NOW, Input::Closed(worker, ringgear_engine::CloseReason::Peer));
+    assert!(go_on(&mut engine).0 >= 11, "they are forgotten in parts as well");
+    engine.check();
+    assert_eq!(engine.deadline(), None);
+}
+
+#[test]
+fn one_who_goes_in_the_middle_of_it_leaves_nothing() {
+    let (mut engine, worker) = engine(|policy| policy.names_at_once = 10);
+    let names = b"a\0b\0".repeat(100);
+    ask(&mut engine, worker, Request::MassDo { functions: &names });
+    engine.handle(NOW, Input::Finish(worker, ringgear_engine::CloseReason::Peer));
+    assert!(outputs(&mut engine).contains(&Output::Close(worker)));
+    go_on(&mut engine);
+    engine.check();
+    let other = open(&mut engine, 1);
+    assert!(status(&mut engine, other).iter().all(|&(_, workers)| workers == 0));
+}
