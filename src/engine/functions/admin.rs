@@ -2,6 +2,7 @@
 use super::Functions;
 use super::job::{JobIx, JobState};
 use super::party::PartyIx;
+use super::unique::Key;
 use crate::message::{Place, ToSessions, Work};
 use crate::outbox::Outbox;
 use crate::report::{DropRow, FunctionRow, Involved, InvolvedJob, JobRow, Query, Report, UniqueStatus};
@@ -78,15 +79,8 @@ impl Functions {
         if unique == b"-" || unique.is_empty() {
             return UniqueStatus::default();
         }
-        let found = self.functions.iter().filter_map(|(function, _)| {
-            let hash = self.keys.hash(function, unique);
-            self.uniques.find(hash, |ix| {
-                let job = self.jobs.get(ix);
-                job.function == function && job.unique(self.function_len(function)) == unique
-            })
-        });
         // Here the sequence tells which came last; between shards only the clock does.
-        let latest = found.max_by_key(|&ix| self.jobs.get(ix).id.sequence());
+        let latest = self.uniques.latest(self.filed(), Key::Unique(unique));
         latest.map_or_else(UniqueStatus::default, |ix| UniqueStatus {
             status: self.status_at(ix),
             clients: self.jobs.get(ix).clients().count() as u32,

@@ -37,8 +37,11 @@ impl Functions {
             assert!(!dead || job.background() && !job.filed() && job.clients().next().is_none());
             assert!(job.state() != JobState::Storing || job.background() && self.policy.store);
             if job.filed() {
-                let hash = self.key_hash(ix).expect("a filed job has a key");
-                assert_eq!(self.uniques.find(hash, |other| other == ix), Some(ix), "a filed job is found");
+                let filed = self.filed();
+                let key = filed.key(ix).expect("a filed job has a key");
+                assert_eq!(self.uniques.find(filed, job.function, key), Some(ix), "a filed job is found");
+                let latest = self.uniques.latest(filed, key).expect("there is one, at least");
+                assert!(self.jobs.get(latest).id.sequence() >= job.id.sequence(), "the latest is known");
             }
         }
         assert_eq!(self.jobs.count(), count);

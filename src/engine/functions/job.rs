@@ -10,7 +10,7 @@ use core::net::IpAddr;
 use ringgear_protocol::Priority;
 
 /// A place in the table of jobs. Reused; a [`JobId`] is not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct JobIx(pub(crate) u32);
 
 /// A place in the table of functions.

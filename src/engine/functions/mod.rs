@@ -37,7 +37,7 @@ use persist::Puts;
 use queue::Queue;
 use ringgear_protocol::Priority;
 use timers::Timers;
-use unique::{KeyHash, KeyHasher, Uniques};
+use unique::{Filed, KeyHasher, Uniques};
 
 /// The functions that one shard owns.
 #[derive(Debug)]
@@ -229,16 +229,17 @@ impl Functions {
         holder
     }
 
-    /// The hash under which a job is or would be filed; `None` if its kind never coalesces.
-    fn key_hash(&self, ix: JobIx) -> Option<KeyHash> {
-        key_hash(&self.jobs, &self.functions, &self.keys, ix)
+    /// What the index of uniques must know of the jobs in it.
+    fn filed(&self) -> Filed<'_> {
+        Filed { jobs: &self.jobs, functions: &self.functions, keys: &self.keys }
     }
 
     #[inline(always)]
     fn file(&mut self, ix: JobIx) {
-        let Some(hash) = self.key_hash(ix) else { return };
         let Functions { jobs, functions, keys, uniques, .. } = self;
-        uniques.insert(hash, ix, |ix| key_hash(jobs, functions, keys, ix).expect("a filed job has a key"));
+        let filed = Filed { jobs, functions, keys };
+        let Some(key) = filed.key(ix).filter(|_| Uniques::holds(ix)) else { return };
+        uniques.insert(filed, key, ix);
         jobs.get_mut(ix).set_filed(true);
     }
 
@@ -246,9 +247,9 @@ impl Functions {
         if !self.jobs.get(ix).filed() {
             return;
         }
-        let hash = self.key_hash(ix).expect("a filed job has a key");
         let Functions { jobs, functions, keys, uniques, .. } = self;
-        uniques.remove(hash, ix, |ix| key_hash(jobs, functions, keys, ix).expect("a filed job has a key"));
+        let filed = Filed { jobs, functions, keys };
+        uniques.remove(filed, filed.key(ix).expect("a filed job has a key"), ix);
         jobs.get_mut(ix).set_filed(false);
     }
 
@@ -286,13 +287,6 @@ impl Functions {
     fn bytes_everywhere(&self) -> u64 {
         self.jobs_bytes_elsewhere.iter().sum::<u64>() + self.jobs_bytes
     }
-}
-
-fn key_hash(jobs: &Jobs, functions: &FunctionTable, keys: &KeyHasher, ix: JobIx) -> Option<KeyHash> {
-    let job = jobs.get(ix);
-    let function_len = functions.get(job.function).name.len();
-    let key = submit::key(job.unique(function_len), job.workload(function_len))?;
-    Some(keys.hash(job.function, key))
 }
 
 /// Priorities, the most urgent first, whose bit is set.

@@ -1,18 +1,13 @@
 //! Taking jobs in: accept, coalesce, refuse.
 use super::Functions;
 use super::job::{FunctionIx, Job, JobIx, JobState};
+use super::unique::Key;
 use crate::event::{Note, Output};
 use crate::message::{Submission, ToSessions};
 use crate::outbox::Outbox;
 use crate::slot::JobId;
 use bytes::Bytes;
-use ringgear_protocol::Refusal;
-
-/// What a job is filed under; `None` if nothing may join it. The unique `-` stands for the workload.
-pub(super) fn key<'a>(unique: &'a [u8], workload: &'a [u8]) -> Option<&'a [u8]> {
-    let key = if unique == b"-" { workload } else { unique };
-    (!key.is_empty()).then_some(key)
-}
+use ringgear_protocol::{Refusal, UNIQUE_MAX};
 
 /// A submission's body, taken apart.
 struct Parts<'a> {
@@ -73,21 +68,17 @@ impl Functions {
     /// The job in the index that a submission with this unique and workload joins.
     #[inline(always)]
     pub(super) fn find_alike(&self, function: FunctionIx, unique: &[u8], workload: &[u8]) -> Option<JobIx> {
-        let key = key(unique, workload)?;
-        self.uniques.find(self.keys.hash(function, key), |ix| {
-            let job = self.jobs.get(ix);
-            let function_len = self.function_len(job.function);
-            let same_function =
-                job.function == function || self.policy.plants(crate::Planted::WrongCoalescing);
-            // `-` joins whatever was filed under this workload, also by a unique that equals it; any other unique
-            // joins the equal unique only (gearmand 1.1.20).
-            same_function
-                && if unique == b"-" {
-                    job.workload(function_len) == workload
-                } else {
-                    job.unique(function_len) == unique
-                }
-        })
+        let filed = self.filed();
+        let key = Key::of(unique, workload)?;
+        let alike = self.uniques.find(filed, function, key);
+        // `-` joins whatever has this workload, also what was filed by a unique that equals it; any other unique joins the
+        // equal unique only (gearmand 1.1.20).
+        if alike.is_some() || matches!(key, Key::Unique(_)) || workload.len() > UNIQUE_MAX {
+            return alike;
+        }
+        let named = self.uniques.find(filed, function, Key::Unique(workload))?;
+        let job = self.jobs.get(named);
+        (job.workload(self.function_len(job.function)) == workload).then_some(named)
     }
 
     fn join(&mut self, ix: JobIx, submission: &Submission, out: &mut Outbox) -> Option<JobId> {
