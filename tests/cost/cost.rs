@@ -7,5 +7,6 @@ mod cluster;
 #[path = "../support/kept.rs"]
 mod kept;
 
+mod bytes;
 mod registrations;
 mod requests;
