@@ -25,6 +25,8 @@ pub enum MaintenanceError {
     Output(io::Error),
     /// The data directory is damaged: what was printed says where.
     Damaged,
+    /// So many jobs cannot be ones of a job server: what was printed says which.
+    SetAside(usize),
 }
 
 impl fmt::Display for MaintenanceError {
@@ -32,6 +34,11 @@ impl fmt::Display for MaintenanceError {
         match self {
             MaintenanceError::Store(error) => error.fmt(f),
             MaintenanceError::Output(error) => write!(f, "cannot print: {error}"),
+            MaintenanceError::SetAside(jobs) => write!(
+                f,
+                "a server starts without {jobs} of these jobs: it keeps them and does not run them; \
+                 `ringgear store dump` shows them"
+            ),
             MaintenanceError::Damaged => {
                 f.write_str("damaged; `ringgear store salvage` writes what is intact to a new place")
             }
@@ -68,12 +75,18 @@ pub fn run(order: Order, out: &mut dyn Write) -> Result<(), MaintenanceError> {
                 )?;
             }
             tell(&report.problems, out)?;
+            for (job, why) in &report.set_aside {
+                writeln!(out, "job {job}: {why}")?;
+            }
             if !report.problems.is_empty() {
                 return Err(MaintenanceError::Damaged);
             }
             if !report.starts {
                 writeln!(out, "nothing is damaged, but a server would not start on it")?;
                 return Err(MaintenanceError::Damaged);
+            }
+            if !report.set_aside.is_empty() {
+                return Err(MaintenanceError::SetAside(report.set_aside.len()));
             }
         }
         Order::Salvage { from, to } => {

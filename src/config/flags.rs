@@ -6,6 +6,7 @@ use super::store::Storing;
 use crate::engine::slot::SHARDS_MAX;
 use crate::engine::{Compat, TimeoutUnit};
 use crate::logging::Level;
+use crate::protocol::PACKET_MAX;
 use clap::{ArgAction, Parser};
 use std::ffi::OsString;
 use std::time::Duration;
@@ -148,7 +149,7 @@ pub(super) struct Flags {
 pub(super) struct Limits {
     /// Bytes in one packet, its header of 12 not counted, up to 2 GiB - 1. A larger packet is answered ERROR and its
     /// connection closed
-    #[arg(long, value_name = "BYTES", default_value_t = 256 << 20, value_parser = number(1..=i32::MAX.into()))]
+    #[arg(long, value_name = "BYTES", default_value_t = 256 << 20, value_parser = number(1..=PACKET_MAX.into()))]
     pub(super) max_packet_size: i64,
 
     /// Requests of one connection that may wait for answers. With more its socket is not read for a while

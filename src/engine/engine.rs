@@ -38,6 +38,12 @@ impl Engine {
         }
     }
 
+    /// No job that is accepted from now on gets this number, which a store keeps for something else; this shard owns its
+    /// slot.
+    pub fn keep_clear_of(&mut self, id: JobId) {
+        self.functions.keep_clear_of(id);
+    }
+
     /// Takes an event. When it returns, the engine is quiet.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
         self.functions.advance(now, &mut self.outbox);
@@ -60,6 +66,7 @@ impl Engine {
             Input::Count(Event::LogLinesDropped(lines)) => out.counters.log_lines_dropped += lines,
             Input::Count(Event::LogLinesWithheld(lines)) => out.counters.log_lines_withheld += lines,
             Input::Count(Event::Commit) => out.counters.store_commits += 1,
+            Input::Count(Event::SetAside) => out.counters.jobs_set_aside += 1,
             Input::Count(Event::OutOfDescriptors) => out.counters.accept_out_of_descriptors += 1,
             Input::Count(Event::PacketTooLarge) => out.counters.packets_too_large += 1,
             Input::Tick => {}
@@ -78,7 +85,8 @@ impl Engine {
 
     /// Takes a job that was found in the store at the start; this shard owns its slot. In the order in which the jobs
     /// were accepted, before any worker comes. Limits do not apply, but for that on dead jobs. Two jobs that
-    /// submissions would join both live on: at least once is promised, and which one is right cannot be seen.
+    /// submissions would join both live on: at least once is promised, and which one is right cannot be seen. After an
+    /// error nothing has changed, and no job will get this number.
     pub fn restore(&mut self, now: Now, job: &StoredJob<'_>) -> Result<(), NotRestored> {
         self.functions.advance(now, &mut self.outbox);
         let restored = self.functions.restore(job, &mut self.outbox);

@@ -38,6 +38,8 @@ pub enum Event {
     PacketTooLarge,
     /// The store has made a commit: one write, one sync or one transaction.
     Commit,
+    /// A job of the store was not restored, and stays there.
+    SetAside,
     /// So many lines of the log were dropped for want of room.
     LogLinesDropped(u64),
     /// So many lines of the log were withheld because they repeat others.

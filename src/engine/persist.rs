@@ -1,10 +1,10 @@
 //! What the engine asks of a store, and what a store gives back at the next start. Values only: how jobs are kept is
 //! the store's affair, when they are answered is `functions/persist.rs`.
-use crate::slot::JobId;
+use crate::slot::{JobId, Slot};
 use crate::time::Epoch;
 use core::fmt;
 use core::net::IpAddr;
-use ringgear_protocol::Priority;
+use ringgear_protocol::{CLIENT_ID_MAX, Priority, REDUCER_MAX, UNIQUE_MAX};
 
 /// Counts what one shard wants stored. The store answers in this order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,6 +51,25 @@ pub struct StoredJob<'a> {
     pub death: Option<Death<'a>>,
 }
 
+impl StoredJob<'_> {
+    /// Whether it can be one of a job server's: what no job can be, whatever a store says.
+    pub fn sound(&self) -> Result<(), NotRestored> {
+        if self.id.slot() != Slot::of(self.function) || self.id.number() > JobId::NUMBER_MAX {
+            return Err(NotRestored::Number);
+        }
+        let reducer = self.reducer.unwrap_or_default();
+        let worker = self.death.map_or(0, |death| death.worker.len());
+        let fits = self.function.len() <= usize::from(u16::MAX)
+            && self.unique.len() <= UNIQUE_MAX
+            && reducer.len() <= REDUCER_MAX
+            && worker <= CLIENT_ID_MAX;
+        if !fits || [self.function, self.unique, reducer].iter().any(|text| text.contains(&0)) {
+            return Err(NotRestored::Name);
+        }
+        Ok(())
+    }
+}
+
 /// How a job ran out of attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Death<'a> {
@@ -83,16 +102,16 @@ pub enum NotRestored {
     Number,
     /// Another job has its number.
     Twice,
-    /// Its function, unique or reducer is longer than the protocol allows, or has a NUL in it.
+    /// Its function, unique, reducer or worker's id is longer than the protocol allows, or has a NUL in it.
     Name,
 }
 
 impl fmt::Display for NotRestored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            NotRestored::Number => "the number of a stored job does not fit its function",
-            NotRestored::Twice => "two stored jobs have the same number",
-            NotRestored::Name => "a stored job has a function, unique or reducer that no job can have",
+            NotRestored::Number => "its number is too large, or not one of its function",
+            NotRestored::Twice => "another stored job has the same number",
+            NotRestored::Name => "no job can have its function, unique or reducer",
         })
     }
 }

@@ -270,6 +270,8 @@ counters! {
     refused_queue_full,
     /// Submissions refused by `--max-queued-bytes`.
     refused_queued_bytes,
+    /// Submissions refused because all numbers of jobs are used up.
+    refused_numbers,
     /// Requests refused because there are too many functions.
     refused_functions,
     /// Registrations refused because the session has too many.
@@ -302,6 +304,8 @@ counters! {
     jobs_stored,
     /// Jobs found in the store at the start, dead ones not counted.
     jobs_restored,
+    /// Jobs found in the store at the start that cannot be ones of this job server: they stay there.
+    jobs_set_aside,
     /// Jobs given up because the store failed to keep them and nobody else waited for them.
     jobs_unstored,
     /// Submissions refused because the store failed.

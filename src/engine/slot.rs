@@ -158,6 +158,13 @@ impl JobId {
     /// The largest number: handles have room for 18 digits.
     pub const NUMBER_MAX: u64 = 999_999_999_999_999_999;
 
+    /// The largest sequence: with it no number is too large, whatever the slot.
+    pub const SEQUENCE_MAX: u64 = Self::NUMBER_MAX / SLOTS as u64;
+
+    /// What a clock says is no reason to begin with a sequence above this, nor is a stored job that has one: an eighth
+    /// of all sequences remains to be counted through.
+    pub const SEQUENCE_HINT_MAX: u64 = Self::SEQUENCE_MAX / 8 * 7;
+
     /// The job with this sequence (1 or more) and slot.
     pub fn new(sequence: u64, slot: Slot) -> JobId {
         JobId(sequence * u64::from(SLOTS) + u64::from(slot.0))
@@ -242,9 +249,9 @@ impl HandlePrefix {
             }
         }
         let digits = &digits[at..];
+        // A number that is none of ours, found in a store, may have 20 digits.
         let length = self.0.len() + digits.len();
-        assert!(length <= JobHandle::MAX, "the prefix leaves room for the number");
-        let mut bytes = [0; JobHandle::MAX];
+        let mut bytes = [0; JobHandle::ROOM];
         bytes[..self.0.len()].copy_from_slice(&self.0);
         bytes[self.0.len()..length].copy_from_slice(digits);
         JobHandle { length: length as u8, bytes }
@@ -267,16 +274,18 @@ impl HandlePrefix {
     }
 }
 
-/// A handle as it stands on the wire: prefix and number, at most 63 bytes.
+/// A handle as it stands on the wire: prefix and number, at most 63 bytes for every job that was accepted.
 #[derive(Clone, Copy)]
 pub struct JobHandle {
     length: u8,
-    bytes: [u8; JobHandle::MAX],
+    bytes: [u8; JobHandle::ROOM],
 }
 
 impl JobHandle {
     /// The longest handle in bytes (gearmand 1.1.20).
     pub const MAX: usize = 63;
+    /// Whatever the number is.
+    const ROOM: usize = HandlePrefix::MAX + 1 + 20;
 }
 
 impl core::ops::Deref for JobHandle {
@@ -319,6 +328,17 @@ mod tests {
         assert!(HandlePrefix::new(&[b'x'; HandlePrefix::MAX]).is_ok());
         let length = HandlePrefix::MAX + 1;
         assert_eq!(HandlePrefix::new(&[b'x'; HandlePrefix::MAX + 1]), Err(PrefixTooLong { length }));
+    }
+
+    #[test]
+    fn every_number_has_a_handle() {
+        let prefix = HandlePrefix::new(&[b'x'; HandlePrefix::MAX]).unwrap();
+        let last = JobId::new(JobId::SEQUENCE_MAX, Slot(SLOTS - 1));
+        assert_eq!(last.number(), JobId::NUMBER_MAX);
+        assert_eq!(prefix.handle(last).len(), JobHandle::MAX);
+        assert_eq!(prefix.parse(&prefix.handle(last)), Some(last));
+        // Only a store has these.
+        assert!(prefix.handle(JobId(u64::MAX)).ends_with(b":18446744073709551615"));
     }
 
     #[test]

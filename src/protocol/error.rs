@@ -28,6 +28,8 @@ pub enum Refusal {
     StoreFailed,
     /// The limit on bytes of queued workloads is reached. Ours.
     QueuedBytesFull,
+    /// No number is left for another job. Ours.
+    NumbersUsedUp,
     /// The limit on the number of functions is reached. Ours.
     TooManyFunctions,
     /// The limit on abilities of one worker is reached. Ours.
@@ -44,7 +46,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal.
-    pub const ALL: [Refusal; 14] = [
+    pub const ALL: [Refusal; 15] = [
         Refusal::InvalidMagic,
         Refusal::InvalidCommand,
         Refusal::UniqueTooLarge,
@@ -53,6 +55,7 @@ impl Refusal {
         Refusal::QueueFull,
         Refusal::StoreFailed,
         Refusal::QueuedBytesFull,
+        Refusal::NumbersUsedUp,
         Refusal::TooManyFunctions,
         Refusal::TooManyAbilities,
         Refusal::UnknownOption,
@@ -72,6 +75,7 @@ impl Refusal {
             Refusal::QueueFull
             | Refusal::StoreFailed
             | Refusal::QueuedBytesFull
+            | Refusal::NumbersUsedUp
             | Refusal::TooManyFunctions
             | Refusal::TooManyAbilities => "QUEUE_ERROR",
             Refusal::UnknownOption => "UNKNOWN_OPTION",
@@ -94,6 +98,7 @@ impl Refusal {
             Refusal::QueueFull => "Job queue is full",
             Refusal::StoreFailed => "QUEUE_ERROR",
             Refusal::QueuedBytesFull => "Too many bytes are queued",
+            Refusal::NumbersUsedUp => "No number is left for another job",
             Refusal::TooManyFunctions => "Too many functions",
             Refusal::TooManyAbilities => "Too many abilities",
             Refusal::UnknownOption => "Server does not recognize given option",

@@ -36,7 +36,7 @@ mod properties;
 pub use args::{ARGUMENT_MAX, write_packet};
 pub use error::{DecodeError, Refusal, RequestError};
 pub use framing::{Decoder, Frame, frame};
-pub use names::{CLIENT_ID_MAX, HANDLE_MAX, OPTION_MAX, Priority, REDUCER_MAX, UNIQUE_MAX};
+pub use names::{CLIENT_ID_MAX, HANDLE_MAX, OPTION_MAX, PACKET_MAX, Priority, REDUCER_MAX, UNIQUE_MAX};
 pub use packet::{HEADER_LEN, Handling, Header, Magic, PacketType, Sender};
 pub use request::{GrabKind, Request, Submit, mass_do_functions};
 pub use response::Response;

@@ -17,6 +17,9 @@ impl Priority {
     pub const ALL: [Priority; 3] = [Priority::High, Priority::Normal, Priority::Low];
 }
 
+/// The most bytes of data that one packet can be allowed to have: 2 GiB - 1. What is allowed is policy.
+pub const PACKET_MAX: u32 = i32::MAX as u32;
+
 /// The longest unique that a submission may have, in bytes. gearmand 1.1.20 answers a longer one with
 /// ERROR `Unique value too large`. (It accepts 64 but stores 63 of them; 64 are meant to work.)
 pub const UNIQUE_MAX: usize = 64;

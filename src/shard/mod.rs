@@ -186,28 +186,27 @@ impl Shard {
     }
 
     async fn serve(mut self) -> Result<(), ShardError> {
-        let broken = |error| ShardError::of_system("use an io_uring", error);
         let mut rounds = 0_u32;
         loop {
             match self.commons.phase() {
                 Phase::Serving => {}
                 Phase::Draining => self.door.close(&mut self.ring),
-                Phase::Stopping => return self.stop().map_err(broken),
+                Phase::Stopping => return self.stop(),
             }
-            if self.round().map_err(broken)? {
+            if self.round()? {
                 rounds = rounds.wrapping_add(1);
                 if rounds.is_multiple_of(ROUNDS_PER_YIELD) {
                     glommio::executor().yield_task_queue_now().await;
                 }
             } else {
-                self.idle().map_err(broken)?;
+                self.idle()?;
             }
         }
     }
 
     /// Closes the listeners: a ring that just goes away keeps them for a while, and whoever starts the server again
     /// finds the port taken. Connections may take that while.
-    fn stop(&mut self) -> io::Result<()> {
+    fn stop(&mut self) -> Result<(), ShardError> {
         self.door.close(&mut self.ring);
         let until = clock::instant().after(STOP_MAX);
         let stored = |pump: &Pump| pump.commit.as_ref().is_none_or(Commit::is_idle);
@@ -218,7 +217,7 @@ impl Shard {
     }
 
     /// Comes back when there may be something to do.
-    fn idle(&mut self) -> io::Result<()> {
+    fn idle(&mut self) -> Result<(), ShardError> {
         let since = clock::instant();
         let phase = self.commons.phase();
         let until = Instant(since.0.saturating_add(self.patience.budget()));
@@ -236,7 +235,7 @@ impl Shard {
             }
             // Not by way of the runtime, which has nothing else to do on this thread and needs a dozen calls of the
             // kernel to find that out.
-            self.ring.wait()?;
+            self.ring.wait().map_err(|error| ShardError::of_system("wait for an io_uring", error))?;
         }
         self.commons.mesh.bell(self.id).get_up();
         self.patience.slept(clock::instant().0.saturating_sub(since.0));

@@ -3,14 +3,14 @@
 use super::commit::Commit;
 use super::connection::{Phase, Receiving};
 use super::door::Trouble;
+use super::error::ShardError;
 use super::ring::{Completion, Received, Token};
 use super::{Shard, clock, listen};
-use crate::engine::{Event, Input, Peer, ShardId};
+use crate::engine::{Event, Input, JobId, NotRestored, Peer, ShardId};
 use crate::log_at;
 use crate::logging::Level;
 use crate::store::keeper::{self, Piece};
 use rustix::io::Errno;
-use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -21,15 +21,15 @@ const BATCHES_PER_ROUND: usize = 16;
 
 impl Shard {
     /// Does what is ready. False if there was nothing.
-    pub(super) fn round(&mut self) -> io::Result<bool> {
-        self.ring.enter()?;
+    pub(super) fn round(&mut self) -> Result<bool, ShardError> {
+        self.ring.enter().map_err(|error| ShardError::of_system("use an io_uring", error))?;
         self.pump.now = clock::now();
         let mut busy = false;
         while let Some(completion) = self.ring.next() {
             busy = true;
             self.complete(completion);
         }
-        busy |= self.hear() | self.hear_store()?;
+        busy |= self.hear() | self.hear_store();
         self.look_at_the_clock();
         self.read_what_waits();
         let left = self.commons.mesh.send_all(self.id, &mut self.pump.engine, &mut self.unrung);
@@ -201,9 +201,9 @@ impl Shard {
 
     /// Tells the engine what the store has kept or refused, and hands it jobs that were kept before. True if there was
     /// something.
-    fn hear_store(&mut self) -> io::Result<bool> {
-        if self.pump.restoring && self.restore()? {
-            return Ok(true);
+    fn hear_store(&mut self) -> bool {
+        if self.pump.restoring && self.restore() {
+            return true;
         }
         let mut heard = false;
         while let Some((upto, kept, first)) = self.pump.commit.as_mut().and_then(Commit::answer) {
@@ -214,22 +214,27 @@ impl Shard {
             let input = if kept { Input::Stored(upto) } else { Input::StoreFailed(upto) };
             self.pump.feed(&mut self.table, input);
         }
-        Ok(heard)
+        heard
     }
 
     /// Takes one piece of the jobs that were kept. Once every shard has all of its own, requests are welcome.
-    fn restore(&mut self) -> io::Result<bool> {
-        let Some(commit) = &self.pump.commit else { return Ok(false) };
+    fn restore(&mut self) -> bool {
+        let Some(commit) = &self.pump.commit else { return false };
         let (engine, now) = (&mut self.pump.engine, self.pump.now);
         match commit.desk().piece(self.id) {
             Some(Piece::Records(records)) => {
+                let mut aside = Vec::new();
                 for job in keeper::jobs_in(&records) {
-                    engine.restore(now, &job).map_err(|error| {
-                        log_at!(Level::Fatal, "job {} of the store: {error}", job.id.number());
-                        io::Error::other(error.to_string())
-                    })?;
+                    if let Err(why) = engine.restore(now, &job) {
+                        aside.push((job.id, why));
+                    }
                 }
                 self.pump.feed(&mut self.table, Input::Tick);
+                aside.into_iter().for_each(|(id, why)| self.set_aside(id, why));
+            }
+            Some(Piece::SetAside(id, why)) => {
+                engine.keep_clear_of(id);
+                self.set_aside(id, why);
             }
             Some(Piece::End { sequence }) => {
                 engine.sequence_at_least(sequence);
@@ -245,9 +250,18 @@ impl Shard {
                     }
                 }
             }
-            None => return Ok(false),
+            None => return false,
         }
-        Ok(true)
+        true
+    }
+
+    /// A job of the store cannot be one of ours. It stays there, for somebody to look at, and is no reason not to start.
+    #[cold]
+    fn set_aside(&mut self, id: JobId, why: NotRestored) {
+        let handle = self.pump.handle_prefix.handle(id);
+        let handle = String::from_utf8_lossy(&handle).into_owned();
+        log_at!(Level::Alert, "a stored job is set aside, kept and not run: {handle}: {why}");
+        self.pump.feed(&mut self.table, Input::Count(Event::SetAside));
     }
 
     /// Wakes those to whom something was sent. Where they share our core they could not run anyway while we do, so

@@ -4,7 +4,7 @@
 //! Nobody waits for room: a shard whose last batch was not taken yet takes it back and adds to it (`shard/commit.rs`).
 use super::record::{self, Record};
 use super::{Store, StoreError, progress};
-use crate::engine::{ShardId, StoreSeq, StoredJob, Topology};
+use crate::engine::{JobId, NotRestored, ShardId, StoreSeq, StoredJob, Topology};
 use crate::log_at;
 use crate::logging::Level;
 use crossbeam_queue::ArrayQueue;
@@ -58,6 +58,8 @@ pub(crate) struct Answer {
 pub(crate) enum Piece {
     /// Put records.
     Records(Vec<u8>),
+    /// This one cannot be one of ours. It stays in the store.
+    SetAside(JobId, NotRestored),
     /// There are no more; jobs that will be accepted have sequences of at least this.
     End {
         /// See above.
@@ -192,23 +194,30 @@ impl Keeper {
         let begin = Instant::now();
         let mut each = |job: StoredJob<'_>| {
             let owner = topology.owner(job.id.slot());
+            // What is far beyond all others sets no mark: see `Engine::keep_clear_of`.
+            if job.id.sequence() <= JobId::SEQUENCE_HINT_MAX {
+                sequence = sequence.max(job.id.sequence());
+            }
+            if let Err(why) = job.sound() {
+                send_piece(desk, wake, owner, Piece::SetAside(job.id, why));
+                return;
+            }
             let piece = &mut pieces[owner.index()];
             record::put(&job, piece);
             if piece.len() >= PIECE {
                 send_piece(desk, wake, owner, Piece::Records(std::mem::take(piece)));
             }
-            sequence = sequence.max(job.id.sequence());
         };
         let mut say = |line: String| {
             log_at!(Level::Notice, "{line}");
             tell(Replay::Progress(line));
         };
         let jobs = progress::replay(&mut **store, &Instant::now, &mut say, &mut each)?;
+        let sequence = floor().max(sequence + 1);
         for (owner, piece) in topology.all().zip(pieces) {
             if !piece.is_empty() {
                 send_piece(desk, wake, owner, Piece::Records(piece));
             }
-            let sequence = floor().max(sequence + 1);
             send_piece(desk, wake, owner, Piece::End { sequence });
         }
         log_at!(Level::Notice, "read {jobs} stored jobs in {:.3} s", begin.elapsed().as_secs_f64());
@@ -287,9 +296,22 @@ fn rest(idle: Duration, owes: bool) -> Option<Duration> {
 /// Where sequences begin: above those of jobs that have ended and are not in the store any more, or a handle that somebody
 /// has kept would one day mean another job. A million for each second since 2025 is more than is ever accepted.
 fn floor() -> u64 {
-    const YEAR_2025: u64 = 1_735_689_600;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    now.saturating_sub(YEAR_2025) * 1_000_000
+    floor_at(now).unwrap_or_else(|| {
+        log_at!(
+            Level::Alert,
+            "the clock says {now} seconds since 1970, which cannot be right: the numbers of jobs begin behind those of \
+             stored jobs, so that handles of earlier jobs may be given again"
+        );
+        0
+    })
+}
+
+/// The same at this second; `None` if it is so late that a clock must be wrong: that must not use up the numbers.
+fn floor_at(now: u64) -> Option<u64> {
+    const YEAR_2025: u64 = 1_735_689_600;
+    let floor = now.saturating_sub(YEAR_2025).saturating_mul(1_000_000);
+    (floor <= JobId::SEQUENCE_HINT_MAX).then_some(floor)
 }
 
 fn send_piece(desk: &Desk, wake: &Wake, to: ShardId, mut piece: Piece) {

@@ -26,7 +26,7 @@
 //! | | | workload, to the end |
 use crate::engine::slot::JobId;
 use crate::engine::{Death, DeathReason, Epoch, StoredJob};
-use crate::protocol::Priority;
+use crate::protocol::{CLIENT_ID_MAX, PACKET_MAX, Priority, REDUCER_MAX, UNIQUE_MAX};
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -35,11 +35,18 @@ pub const HEADER: usize = 8;
 /// Bytes of a whole done record.
 pub const DONE: usize = HEADER + 9;
 /// The most that a record's length may be: the longest packet, and what surrounds a workload.
-pub const LENGTH_MAX: u32 = i32::MAX as u32;
+pub const LENGTH_MAX: u32 = PACKET_MAX + 1024;
 
 const PUT_KIND: u8 = 1;
 const DONE_KIND: u8 = 2;
 const FIXED: usize = 24;
+/// Bytes of a death before the worker's id.
+const DEATH: usize = 25;
+
+// Whatever a peer may send fits into a record: a packet holds function, unique, reducer and workload, the rest is ours.
+const _: () = assert!(FIXED + 2 + DEATH + CLIENT_ID_MAX + PACKET_MAX as usize <= LENGTH_MAX as usize);
+const _: () = assert!(UNIQUE_MAX <= u8::MAX as usize && REDUCER_MAX < u8::MAX as usize);
+const _: () = assert!(CLIENT_ID_MAX <= u8::MAX as usize);
 
 /// A record, read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +123,7 @@ pub fn done(id: JobId, out: &mut Vec<u8>) {
 
 fn seal(begin: usize, out: &mut [u8]) {
     let (header, body) = out[begin..].split_at_mut(HEADER);
-    // It fits: no packet is longer than LENGTH_MAX less what we add.
+    // It fits: see LENGTH_MAX.
     header[..4].copy_from_slice(&(body.len() as u32).to_le_bytes());
     header[4..].copy_from_slice(&crc32c::crc32c(body).to_le_bytes());
 }

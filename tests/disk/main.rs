@@ -8,3 +8,4 @@ mod model;
 mod planted;
 mod runner;
 mod sim;
+mod tools;

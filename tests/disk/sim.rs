@@ -83,6 +83,12 @@ pub(crate) struct World {
     pub(crate) fault: Option<(u64, Fault)>,
     /// From which call on the machine is gone.
     pub(crate) gone_at: Option<u64>,
+    /// Bytes read so far.
+    pub(crate) read: u64,
+    /// Bytes of a file that cannot be read: every read that touches one fails.
+    pub(crate) unreadable: Option<(String, std::ops::Range<u64>)>,
+    /// So many reads fail, from now on, and then no more.
+    pub(crate) flaky: u64,
 }
 
 fn apply(names: &mut BTreeMap<String, usize>, op: &NameOp) {
@@ -115,6 +121,9 @@ impl World {
             calls: 0,
             fault: None,
             gone_at: None,
+            read: 0,
+            unreadable: None,
+            flaky: 0,
         }
     }
 
@@ -128,6 +137,8 @@ impl World {
         let mut world = self.clone();
         world.fault = None;
         world.gone_at = None;
+        world.unreadable = None;
+        world.flaky = 0;
         world.calls = 0;
         if crash == Crash::Process {
             return world;
@@ -328,6 +339,18 @@ impl Disk for Sim {
 
     fn read_at(&mut self, name: &str, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
         let mut machine = self.machine();
+        let end = offset + bytes.len() as u64;
+        let touches = |(bad, range): &(String, std::ops::Range<u64>)| {
+            bad == name && range.start < end && offset < range.end
+        };
+        if machine.world.unreadable.as_ref().is_some_and(touches) {
+            return Err(error(Fault::Io));
+        }
+        if machine.world.flaky > 0 {
+            machine.world.flaky -= 1;
+            return Err(error(Fault::Io));
+        }
+        machine.world.read += bytes.len() as u64;
         let live = &machine.file(name)?.live;
         let rest = live.get(offset as usize..).unwrap_or_default();
         let length = rest.len().min(bytes.len());

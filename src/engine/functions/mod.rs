@@ -23,7 +23,7 @@ use crate::message::{Message, ToFunctions, ToSessions};
 use crate::outbox::Outbox;
 use crate::persist::DeathReason;
 use crate::policy::Policy;
-use crate::slot::{SessionId, ShardId, Topology};
+use crate::slot::{JobId, SessionId, ShardId, Topology};
 use crate::time::{Epoch, Instant, Now};
 use alloc::sync::Arc;
 use alloc::vec;
@@ -58,6 +58,8 @@ pub(crate) struct Functions {
     dead: Queue,
     /// The sequence of the next job.
     sequence: u64,
+    /// The first sequence that no job gets.
+    sequence_end: u64,
     /// The stamp of the next entry in a list of sleepers.
     stamp: NonZeroU64,
     /// Bytes of all jobs here.
@@ -83,6 +85,7 @@ impl Functions {
             puts: Puts::default(),
             dead: Queue::default(),
             sequence: 1,
+            sequence_end: JobId::SEQUENCE_MAX + 1,
             stamp: NonZeroU64::MIN,
             jobs_bytes: 0,
             jobs_bytes_told: 0,
@@ -145,7 +148,6 @@ impl Functions {
             let times = self.jobs.get(job).clients().filter(|&client| client == ix).count();
             if times > 0 {
                 self.jobs.get_mut(job).detach(ix);
-                self.charge(job, out);
                 (0..times).for_each(|_| self.parties.get_mut(ix).attached.leave());
             }
         }
@@ -271,15 +273,6 @@ impl Functions {
             for to in self.topology.all().filter(|&to| to != shard) {
                 out.send(to, Message::ToFunctions(ToFunctions::JobsBytes { shard, bytes }));
             }
-        }
-    }
-
-    /// What few jobs have may have become more or less for this one: the bytes are counted.
-    #[inline]
-    fn charge(&mut self, ix: JobIx, out: &mut Outbox) {
-        let change = self.jobs.get_mut(ix).charge();
-        if change != 0 {
-            self.count_bytes(change, out);
         }
     }
 

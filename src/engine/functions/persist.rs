@@ -7,12 +7,12 @@ use crate::message::{Place, Submission, ToSessions};
 use crate::outbox::Outbox;
 use crate::persist::{self, NotRestored, StoreOp, StoreSeq, StoredJob};
 use crate::policy::Planted;
-use crate::slot::{JobId, SessionId, Slot};
+use crate::slot::{JobId, SessionId};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use ringgear_protocol::{REDUCER_MAX, Refusal, UNIQUE_MAX};
+use ringgear_protocol::Refusal;
 
 /// With room for so many puts and none to wait for, the room is given back.
 const ROOM_KEPT: usize = 1024;
@@ -86,9 +86,7 @@ impl Functions {
         let seq = self.put(ix, out);
         let job = self.jobs.get_mut(ix);
         job.set_pending(Some(seq));
-        let id = job.id;
-        self.charge(ix, out);
-        let asked = Asked { seq, id, first: Waiting::of(submission), more: Vec::new() };
+        let asked = Asked { seq, id: job.id, first: Waiting::of(submission), more: Vec::new() };
         self.puts.asked.push_back(asked);
         if self.policy.plants(Planted::AnswersBeforeStored) {
             self.stored(seq, out);
@@ -250,19 +248,32 @@ impl Functions {
         self.sequence = self.sequence.max(sequence);
     }
 
+    /// No job that is accepted from now on has this number. One that is far beyond all others does not set where
+    /// counting goes on, but where it ends.
+    pub(crate) fn keep_clear_of(&mut self, id: JobId) {
+        let sequence = id.sequence();
+        if sequence <= JobId::SEQUENCE_HINT_MAX {
+            self.sequence_at_least(sequence + 1);
+        } else {
+            self.sequence_end = self.sequence_end.min(sequence);
+        }
+    }
+
     /// A job that was in the store at the start. Limits do not apply to it, but for that on dead jobs.
     ///
     /// Two such jobs may have the same unique: one was cancelled while it ran, or was put back from the dead, or its
     /// end was not stored before the last stop. Both are run, since neither may get lost; submissions join the first.
     #[inline(never)]
     pub(crate) fn restore(&mut self, stored: &StoredJob<'_>, out: &mut Outbox) -> Result<(), NotRestored> {
-        self.is_sound(stored)?;
         assert!(self.topology.owner(stored.id.slot()) == self.shard, "a job is restored by its owner");
-        self.sequence_at_least(stored.id.sequence() + 1);
+        self.keep_clear_of(stored.id);
+        stored.sound()?;
+        if self.jobs.find(stored.id).is_some() {
+            return Err(NotRestored::Twice);
+        }
         let function = self.functions.find(stored.function);
         let function = function.unwrap_or_else(|| self.functions.create(stored.function));
-        let mut restored = self.job_of(stored, function);
-        restored.charge();
+        let restored = self.job_of(stored, function);
         let ix = self.jobs.insert(restored);
         let job = self.jobs.get_mut(ix);
         let bytes = job.bytes();
@@ -282,24 +293,6 @@ impl Functions {
         } else {
             self.enqueue(ix);
             self.wake_for(ix, out);
-        }
-        Ok(())
-    }
-
-    /// What no job can be, whatever a store says.
-    fn is_sound(&self, stored: &StoredJob<'_>) -> Result<(), NotRestored> {
-        if stored.id.slot() != Slot::of(stored.function) || stored.id.number() > JobId::NUMBER_MAX {
-            return Err(NotRestored::Number);
-        }
-        let reducer = stored.reducer.unwrap_or_default();
-        let fits = stored.function.len() <= usize::from(u16::MAX)
-            && stored.unique.len() <= UNIQUE_MAX
-            && reducer.len() <= REDUCER_MAX;
-        if !fits || [stored.function, stored.unique, reducer].iter().any(|text| text.contains(&0)) {
-            return Err(NotRestored::Name);
-        }
-        if self.jobs.find(stored.id).is_some() {
-            return Err(NotRestored::Twice);
         }
         Ok(())
     }

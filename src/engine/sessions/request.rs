@@ -26,15 +26,8 @@ impl Sessions {
         if !self.welcome(id) {
             return;
         }
-        let answered = is_answered(&request) || self.policy.plants(Planted::NapsPileUp);
         let sound = match request {
             Request::Submit(submit) => self.submit(id, &submit, out),
-            Request::PreSleep => {
-                if !self.pre_sleep(id, out) {
-                    return;
-                }
-                Ok(())
-            }
             Request::CanDoTimeout { function, timeout } => {
                 asked_ms(timeout, self.policy.timeout_unit).map(|asked| {
                     if (1..TIMEOUT_MIN).contains(&asked) {
@@ -53,9 +46,7 @@ impl Sessions {
             }
         };
         match sound {
-            // The other half of this shard answers it, and that is followed by the same. With a store it may have
-            // nothing to say for a while.
-            Ok(()) if answered && !out.local.is_empty() && !self.policy.store => {}
+            Ok(()) if self.policy.plants(Planted::NapsPileUp) && !out.local.is_empty() => {}
             Ok(()) => self.settle(id, out),
             Err(Hopeless) => self.finish(id, CloseReason::Malformed, out),
         }
@@ -66,6 +57,7 @@ impl Sessions {
         let copy = Bytes::copy_from_slice;
         match request {
             Request::Grab(kind) => self.grab(id, kind, out),
+            Request::PreSleep => self.pre_sleep(id, out),
             Request::WorkComplete { handle, result } => {
                 self.work(id, handle, Work::Complete(copy(result)), out);
             }
@@ -87,10 +79,9 @@ impl Sessions {
             Request::EchoReq { data } => self.tell(id, Reply::Echo(copy(data)), out),
             Request::OptionReq { option } => self.option(id, option, out),
             Request::Submit(_)
-            | Request::PreSleep
             | Request::CanDoTimeout { .. }
             | Request::GetStatus { .. }
-            | Request::GetStatusUnique { .. } => unreachable!("these are dealt with before"),
+            | Request::GetStatusUnique { .. } => unreachable!("these may be hopeless"),
         }
     }
 
@@ -261,19 +252,6 @@ impl Sessions {
         };
         session.tell(reply, out);
     }
-}
-
-/// Whether the owner of a function that it is sent to gives it exactly one answer.
-#[inline]
-fn is_answered(request: &Request<'_>) -> bool {
-    matches!(
-        request,
-        Request::Submit(_)
-            | Request::Grab(_)
-            | Request::WorkComplete { .. }
-            | Request::WorkData { .. }
-            | Request::WorkStatus { .. }
-    )
 }
 
 /// Function, NUL, unique, NUL, workload: the one copy that is made of a submission.

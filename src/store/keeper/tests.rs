@@ -79,3 +79,10 @@ fn it_sleeps_for_good_when_nothing_is_owed() {
     assert_eq!(rest(ACTIVE, true), Some(LOOK_OWING));
     assert_eq!(rest(ACTIVE, false), None);
 }
+
+#[test]
+fn a_clock_that_cannot_be_right_does_not_use_up_the_numbers() {
+    // January 2026, 2052, 2060, and as late as a clock can say.
+    let floors = [1_767_225_600, 2_580_000_000, 2_840_140_800, u64::MAX].map(floor_at);
+    assert_eq!(floors, [Some(31_536_000_000_000), Some(844_310_400_000_000), None, None]);
+}

@@ -59,7 +59,7 @@ impl Header {
 }
 
 /// Bytes on disk of a block with this many bytes of header and records.
-pub(super) fn framed(bytes: u64) -> u64 {
+pub(super) const fn framed(bytes: u64) -> u64 {
     (bytes.div_ceil(ROOM as u64) * SECTOR as u64).next_multiple_of(PAGE as u64)
 }
 

@@ -11,6 +11,7 @@ mod planted;
 mod recover;
 mod sector;
 mod segments;
+mod single;
 mod state;
 mod supply;
 #[cfg(test)]
@@ -178,7 +179,7 @@ impl<D: Disk> Store for LogStore<D> {
                 );
             }
             progress(Progress::Telling { jobs: found.kept.len() as u64 });
-            recover::tell(&mut disk, found, each)?;
+            single::tell(&mut disk, found, each)?;
         }
         self.stage = Stage::Open(Box::new(Segments::open(disk, self.options.clone(), found.as_mut())?));
         Ok(())

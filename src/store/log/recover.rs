@@ -4,17 +4,12 @@ use super::block::{self, Body, Head, Header};
 use super::disk::Disk;
 use super::live::{Live, Place, Size};
 use super::planted::Planted;
-use super::sector::{self, Found, Home, PAGE, ROOM, Role, SECTOR};
+use super::sector::{self, Found, Home, PAGE, Role, SECTOR};
 use super::state::{self, State};
 use super::window::{Window, corrupt, segment_name, segment_number, spare_number};
-use crate::engine::StoredJob;
 use crate::store::record::{self, Record};
 use crate::store::{Progress, StoreError};
-use std::collections::{HashMap, VecDeque};
-
-/// Files that are open for telling at a time: each has a window of [`TELL_PIECE`] bytes.
-const TELL_WINDOWS: usize = 64;
-const TELL_PIECE: u64 = 1 << 18;
+use std::collections::VecDeque;
 
 /// A segment of the log.
 #[derive(Clone, Copy, Debug)]
@@ -32,9 +27,9 @@ pub(super) struct Segment {
 /// A put that counts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kept {
-    order: u64,
-    id: u64,
-    place: Place,
+    pub(super) order: u64,
+    pub(super) id: u64,
+    pub(super) place: Place,
 }
 
 /// What a directory holds.
@@ -436,60 +431,4 @@ pub(super) fn release(segments: &mut VecDeque<Segment>, place: Place) {
     let segment = &mut segments[at];
     assert!(segment.live >= place.size.bytes(), "what is released was counted");
     segment.live -= place.size.bytes();
-}
-
-/// Tells the jobs that were found.
-pub(super) fn tell<D: Disk>(
-    disk: &mut D,
-    recovered: &Recovered,
-    each: &mut dyn FnMut(StoredJob<'_>),
-) -> Result<(), StoreError> {
-    let mut windows: HashMap<u16, Window> = HashMap::new();
-    let mut bytes = Vec::new();
-    for kept in &recovered.kept {
-        let Place { segment, at, .. } = kept.place;
-        if !windows.contains_key(&segment) {
-            if windows.len() >= TELL_WINDOWS {
-                windows.clear();
-            }
-            let is = |found: &&Segment| found.number as u16 == segment;
-            if let Some(found) = recovered.segments.iter().find(is) {
-                let window = Window::with_piece(segment_name(found.number), found.size, TELL_PIECE);
-                windows.insert(segment, window);
-            }
-        }
-        let Some(window) = windows.get_mut(&segment) else { continue };
-        gather(disk, window, u64::from(at), record::HEADER, &mut bytes)?;
-        let length = record::length(&bytes);
-        let length = length.map_err(|error| corrupt(disk, window.name(), at.into(), error.to_string()))?;
-        gather(disk, window, u64::from(at), length, &mut bytes)?;
-        match record::read(&bytes) {
-            Ok((Record::Put(job), _)) => each(job),
-            Ok(_) => return Err(corrupt(disk, window.name(), at.into(), "a put has become a done")),
-            Err(error) => return Err(corrupt(disk, window.name(), at.into(), error.to_string())),
-        }
-    }
-    Ok(())
-}
-
-/// Reads bytes of records, across sectors.
-fn gather<D: Disk>(
-    disk: &mut D,
-    window: &mut Window,
-    at: u64,
-    length: usize,
-    out: &mut Vec<u8>,
-) -> Result<(), StoreError> {
-    out.clear();
-    let within = at as usize % SECTOR;
-    let sectors = (within + length).div_ceil(ROOM).max(1) * SECTOR;
-    let begin = at - within as u64;
-    let size = window.size();
-    let bytes = window.get(disk, begin, sectors.min(size.saturating_sub(begin) as usize))?;
-    for (index, sector) in bytes.chunks_exact(SECTOR).enumerate() {
-        let from = if index == 0 { within.min(ROOM) } else { 0 };
-        let until = (from + length - out.len()).min(ROOM);
-        out.extend_from_slice(&sector[from..until]);
-    }
-    Ok(())
 }

@@ -23,6 +23,12 @@ pub(super) const BLOCK_MAX: u64 = 1 << 20;
 const UNSYNCED_MAX: Duration = Duration::from_secs(1);
 const UNSYNCED_IDLE: Duration = Duration::from_millis(250);
 
+// The longest record fits into a segment of its own, whose bytes are counted in 32 bits.
+const _: () = {
+    let record = record::HEADER as u64 + record::LENGTH_MAX as u64;
+    assert!(PAGE as u64 + block::framed((block::HEADER + block::ORDER) as u64 + record) <= u32::MAX as u64);
+};
+
 /// An open log.
 #[derive(Debug)]
 pub(super) struct Segments<D> {

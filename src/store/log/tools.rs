@@ -1,18 +1,22 @@
 //! Offline tools for a data directory: whether it is as it was written, what is in it, and what can be saved of it.
 //! Library functions; flags and printing are somebody else's. They refuse a directory that a server uses.
-use super::block::{self, Body, Head, ORDER};
+use super::block::{self, Head, ORDER};
 use super::disk::Disk;
 use super::files::{Access, Files};
 use super::recover;
 use super::sector::{self, Found, Home, PAGE, ROOM, Role, SECTOR};
+use super::single::{self, Singles};
 use super::state;
 use super::window::{Window, failed, segment_name, segment_number};
 use super::{LogOptions, LogStore};
-use crate::engine::StoredJob;
+use crate::engine::{NotRestored, StoredJob};
 use crate::store::record::{self, Record, RecordError};
 use crate::store::{Store, StoreError};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+
+/// Bytes of records that a salvage commits together.
+const BATCH: usize = 1 << 20;
 
 /// Something that is not as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +48,9 @@ pub struct CheckReport {
     pub starts: bool,
     /// Everything that is wrong, in the order of files and offsets.
     pub problems: Vec<Problem>,
+    /// Jobs among `jobs` that cannot be ones of this job server, by number, and why: a start sets them aside, they are
+    /// kept and not run.
+    pub set_aside: Vec<(u64, NotRestored)>,
 }
 
 /// What [`salvage`] did.
@@ -67,7 +74,16 @@ pub fn check(dir: &Path) -> Result<CheckReport, StoreError> {
 pub fn check_on<D: Disk>(disk: &mut D) -> Result<CheckReport, StoreError> {
     let mut report = CheckReport::default();
     let mut scan = Scan::new(disk)?;
-    scan.run(&mut |_, _| ())?;
+    // What was last said of each number.
+    let mut unsound: HashMap<u64, NotRestored> = HashMap::new();
+    scan.run(&mut |_, record, _| {
+        if let Record::Put(job) = record {
+            match job.sound() {
+                Ok(()) => drop(unsound.remove(&job.id.number())),
+                Err(why) => drop(unsound.insert(job.id.number(), why)),
+            }
+        }
+    })?;
     report.segments = scan.segments;
     report.blocks = scan.blocks;
     report.records = scan.records;
@@ -78,6 +94,8 @@ pub fn check_on<D: Disk>(disk: &mut D) -> Result<CheckReport, StoreError> {
             report.jobs = found.live.len() as u64;
             report.closed = found.state.closed;
             report.torn = !found.torn.is_empty();
+            report.set_aside = unsound.into_iter().filter(|&(id, _)| found.live.get(id).is_some()).collect();
+            report.set_aside.sort_unstable_by_key(|&(id, _)| id);
             // What a start cuts off is not a problem.
             if let Some(newest) = found.segments.back() {
                 let path = disk.path(&segment_name(newest.number));
@@ -101,7 +119,7 @@ pub fn check_on<D: Disk>(disk: &mut D) -> Result<CheckReport, StoreError> {
 pub fn dump(dir: &Path, each: &mut dyn FnMut(StoredJob<'_>)) -> Result<u64, StoreError> {
     let mut disk = reading(dir)?;
     let Some(found) = recover::read(&mut disk, None, &mut |_| {})? else { return Ok(0) };
-    recover::tell(&mut disk, &found, each)?;
+    single::tell(&mut disk, &found, each)?;
     Ok(found.live.len() as u64)
 }
 
@@ -120,28 +138,56 @@ pub fn salvage(from: &Path, to: &Path) -> Result<SalvageReport, StoreError> {
     Ok(report)
 }
 
-/// The same from any disk into any empty store, which is left open.
+/// The same from any disk into any empty store, which is left open. Reads everything twice: first which records count,
+/// then these, in the order in which jobs were accepted. So it takes some 40 bytes of memory for each job, and room for
+/// the longest record.
 #[doc(hidden)]
 pub fn salvage_on<D: Disk>(disk: &mut D, to: &mut dyn Store) -> Result<SalvageReport, StoreError> {
-    let mut jobs: HashMap<u64, (u64, Vec<u8>)> = HashMap::new();
+    let mut jobs: HashMap<u64, Spot> = HashMap::new();
     let mut scan = Scan::new(disk)?;
-    scan.run(&mut |order, bytes| {
-        if let Ok((record, _)) = record::read(bytes) {
-            match record {
-                Record::Put(job) => drop(jobs.insert(job.id.number(), (order, bytes.to_vec()))),
-                Record::Done(id) => drop(jobs.remove(&id.number())),
-            }
-        }
+    scan.run(&mut |spot, record, _| match record {
+        Record::Put(job) => drop(jobs.insert(job.id.number(), spot)),
+        Record::Done(id) => drop(jobs.remove(&id.number())),
     })?;
-    let mut report =
-        SalvageReport { records: scan.records, problems: scan.problems, ..SalvageReport::default() };
-    let mut jobs: Vec<(u64, Vec<u8>)> = jobs.into_values().collect();
+    let Scan { files, records, problems, .. } = scan;
+    let mut report = SalvageReport { records, problems, jobs: 0 };
+    let mut jobs: Vec<Spot> = jobs.into_values().collect();
     jobs.sort_unstable();
     to.replay(&mut |_| {})?;
-    for some in jobs.chunks(1000) {
-        let batches: Vec<&[u8]> = some.iter().map(|(_, bytes)| bytes.as_slice()).collect();
-        to.commit(&batches).puts?;
-        report.jobs += some.len() as u64;
+    let mut singles = Singles::default();
+    let (mut batch, mut gathered) = (Vec::new(), 0);
+    for Spot { file, at, .. } in jobs {
+        let (_, name, size) = &files[file as usize];
+        let bytes = match singles.get(disk, file, || (name.clone(), *size), at) {
+            Ok(bytes) if record::read(bytes).is_ok() => bytes,
+            // It was intact a moment ago.
+            other => {
+                let what = other.err().map_or("it has changed".to_owned(), |error| error.to_string());
+                report.problems.push(Problem { path: disk.path(name), offset: at, what });
+                continue;
+            }
+        };
+        if gathered > 0 && batch.len() + bytes.len() > BATCH {
+            to.commit(&[&batch]).puts?;
+            report.jobs += std::mem::take(&mut gathered);
+            batch.clear();
+        }
+        // A long one goes alone, and is not copied.
+        let bytes = if bytes.len() > BATCH {
+            bytes
+        } else {
+            batch.extend_from_slice(bytes);
+            &[]
+        };
+        gathered += 1;
+        if !bytes.is_empty() {
+            to.commit(&[bytes]).puts?;
+            report.jobs += std::mem::take(&mut gathered);
+        }
+    }
+    if gathered > 0 {
+        to.commit(&[&batch]).puts?;
+        report.jobs += gathered;
     }
     Ok(report)
 }
@@ -156,6 +202,28 @@ fn reading(dir: &Path) -> Result<Files, StoreError> {
     }
 }
 
+/// Where a record stands, in the order in which jobs were accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Spot {
+    /// Its order number, as far as is known.
+    order: u64,
+    /// The file, counted in [`Scan::files`].
+    file: u32,
+    /// The byte of the file at which it begins.
+    at: u64,
+}
+
+/// What a scan tells of each record that is intact.
+type Each<'e> = &'e mut dyn FnMut(Spot, Record<'_>, &[u8]);
+
+/// A block in the middle of which the scan is, if all of its sectors so far are there.
+#[derive(Clone, Copy, Debug)]
+struct Course {
+    end: u64,
+    /// What the next sector is.
+    role: Role,
+}
+
 /// Goes through everything that is there, whatever is wrong with it.
 struct Scan<'a, D> {
     disk: &'a mut D,
@@ -168,11 +236,14 @@ struct Scan<'a, D> {
     problems: Vec<Problem>,
     /// The order number of the next record that is no copy, as far as is known.
     order: u64,
-    /// A record that goes on in the next sector, and whether it is a copy.
-    open: Option<Vec<u8>>,
+    /// What there is so far of the record that is read, with its order number if it is a copy, and where it begins:
+    /// counted in bytes of sectors' contents. It may go on in the next sector.
+    open: Vec<u8>,
+    begun: Option<u64>,
     copies: bool,
     /// Where the block at work ends.
     block_end: u64,
+    course: Option<Course>,
 }
 
 impl<'a, D: Disk> Scan<'a, D> {
@@ -190,9 +261,11 @@ impl<'a, D: Disk> Scan<'a, D> {
             records: 0,
             problems: Vec::new(),
             order: 1,
-            open: None,
+            open: Vec::new(),
+            begun: None,
             copies: false,
             block_end: 0,
+            course: None,
         };
         match state::read(scan.disk, &listed) {
             Ok(Some(state)) => scan.log = state.log,
@@ -230,7 +303,7 @@ impl<'a, D: Disk> Scan<'a, D> {
         self.problems.push(Problem { path: self.disk.path(name), offset, what: what.into() });
     }
 
-    fn run(&mut self, each: &mut dyn FnMut(u64, &[u8])) -> Result<(), StoreError> {
+    fn run(&mut self, each: Each<'_>) -> Result<(), StoreError> {
         // By what they say, not by their names: these may have been exchanged.
         let log = self.log;
         for (named, name, size) in self.files.clone() {
@@ -244,27 +317,29 @@ impl<'a, D: Disk> Scan<'a, D> {
         }
         self.files.sort_unstable();
         let mut expected = self.files.first().map_or(1, |&(number, ..)| number);
-        for (number, name, size) in self.files.clone() {
+        for (file, (number, name, size)) in (0..).zip(self.files.clone()) {
             if number > expected {
                 self.problem(&segment_name(expected), 0, "it is missing");
             }
             expected = number.saturating_add(1);
-            self.segment(number, &name, size, each)?;
+            self.segment(file, number, &name, size, each)?;
         }
         Ok(())
     }
 
     fn segment(
         &mut self,
+        file: u32,
         number: u32,
         name: &str,
         size: u64,
-        each: &mut dyn FnMut(u64, &[u8]),
+        each: Each<'_>,
     ) -> Result<(), StoreError> {
         let home = Home { log: self.log, segment: number };
         let mut window = Window::new(name.to_owned(), size);
         self.segments += 1;
-        self.open = None;
+        self.begun = None;
+        self.course = None;
         self.block_end = 0;
         match recover::check_header(self.disk, &mut window, home, None) {
             Ok(()) => {}
@@ -276,7 +351,7 @@ impl<'a, D: Disk> Scan<'a, D> {
         let mut damaged = false;
         for offset in (PAGE as u64..size - size % SECTOR as u64).step_by(SECTOR) {
             // A piece that cannot be read is as good as damaged.
-            let bytes = window.get(self.disk, offset, SECTOR).map(<[u8]>::to_vec);
+            let bytes = window.get(self.disk, offset, SECTOR);
             let found = match &bytes {
                 Ok(bytes) => sector::find(bytes, offset / SECTOR as u64, home, None),
                 Err(_) => Found::Damaged("it cannot be read"),
@@ -287,25 +362,27 @@ impl<'a, D: Disk> Scan<'a, D> {
                 Found::Ours { role, first } => {
                     damaged = false;
                     if role.begins() {
-                        self.begin(&mut window, home, offset, &bytes);
+                        self.begin(name, size, home, offset, bytes);
+                    } else {
+                        self.go_on(offset, role);
                     }
                     self.copies = role.copies();
                     let skip = if role.begins() { block::HEADER } else { 0 };
-                    self.sector(&bytes[..ROOM], skip, first, each);
+                    self.sector(file, offset, &bytes[..ROOM], skip, first, each);
                 }
                 Found::Nothing => {
                     if offset < self.block_end && !damaged {
                         self.problem(name, offset, "a part of a block was not written");
                         damaged = true;
                     }
-                    self.open = None;
+                    (self.begun, self.course) = (None, None);
                 }
                 Found::Damaged(what) => {
                     if !damaged {
                         self.problem(name, offset, what);
                         damaged = true;
                     }
-                    self.open = None;
+                    (self.begun, self.course) = (None, None);
                 }
             }
         }
@@ -313,57 +390,94 @@ impl<'a, D: Disk> Scan<'a, D> {
     }
 
     /// A block begins.
-    fn begin(&mut self, window: &mut Window, home: Home, offset: u64, sector: &[u8]) {
-        self.open = None;
-        let (name, size) = (window.name().to_owned(), window.size());
+    fn begin(&mut self, name: &str, size: u64, home: Home, offset: u64, sector: &[u8]) {
+        (self.begun, self.course) = (None, None);
         if offset < self.block_end {
-            self.problem(&name, offset, "a block begins within another");
+            self.problem(name, offset, "a block begins within another");
         }
         match block::head(sector, offset, size, home, None) {
             Head::Block { header, copies } => {
                 self.block_end = offset + header.on_disk();
+                let role = if copies { Role::CopiesGo } else { Role::Goes };
+                self.course = Some(Course { end: self.block_end, role });
                 if !copies {
                     self.order = self.order.max(header.order);
                 }
-                let bytes = window.get(self.disk, offset, header.on_disk() as usize);
-                if bytes.is_ok_and(|bytes| block::body(bytes, offset, home, None) == Body::Whole) {
-                    self.blocks += 1;
-                }
             }
-            Head::Nothing | Head::Damaged(_) => self.problem(&name, offset, "a block has a wrong header"),
+            Head::Nothing | Head::Damaged(_) => self.problem(name, offset, "a block has a wrong header"),
         }
     }
 
-    /// Takes in a whole sector of a block: what goes on from the one before, and what begins in it.
-    fn sector(&mut self, bytes: &[u8], skip: usize, first: Option<usize>, each: &mut dyn FnMut(u64, &[u8])) {
-        let mut open = match (self.open.take(), first) {
-            (Some(open), _) => [&open[..], &bytes[skip..]].concat(),
-            (None, Some(first)) => bytes[first..].to_vec(),
+    /// A block goes on; it is whole if this was its last sector and none was missing.
+    fn go_on(&mut self, offset: u64, role: Role) {
+        self.course = self.course.filter(|course| course.role == role);
+        if self.course.is_some_and(|course| course.end == offset + SECTOR as u64) {
+            self.blocks += 1;
+            self.course = None;
+        }
+    }
+
+    /// Takes in a whole sector of a block: what goes on from the one before, and what begins in it. Each byte is copied
+    /// once, however long the record is.
+    fn sector(
+        &mut self,
+        file: u32,
+        offset: u64,
+        bytes: &[u8],
+        skip: usize,
+        first: Option<usize>,
+        each: Each<'_>,
+    ) {
+        let here = offset / SECTOR as u64 * ROOM as u64;
+        let from = match (self.begun, first) {
+            (Some(_), _) => skip,
+            (None, Some(first)) => {
+                self.start(here + first as u64);
+                first
+            }
             (None, None) => return,
         };
-        let mut at = 0;
         let prefix = if self.copies { ORDER } else { 0 };
-        loop {
-            let rest = &open[at..];
-            match record::read(rest.get(prefix..).unwrap_or_default()) {
-                Ok((_, length)) => {
-                    let order = match rest.first_chunk() {
-                        Some(order) if self.copies => u64::from_le_bytes(*order),
-                        _ => self.order,
-                    };
-                    self.order += u64::from(!self.copies);
-                    self.records += 1;
-                    each(order, &rest[prefix..prefix + length]);
-                    at += prefix + length;
-                }
-                // It goes on in the next sector.
-                Err(RecordError::Short) => {
-                    self.open = Some(open.split_off(at));
+        let mut at = from;
+        // Until it makes no sense: what fills up the block, or a record that was never whole.
+        while let (Some(begun), Ok(wanted)) = (self.begun, wanted(&self.open, prefix)) {
+            let more = wanted - self.open.len();
+            if more > 0 {
+                let taken = more.min(bytes.len() - at);
+                self.open.extend_from_slice(&bytes[at..at + taken]);
+                at += taken;
+                if taken < more {
                     return;
                 }
-                // What fills up the block; or a record that was never whole.
-                Err(_) => return,
+                continue;
             }
+            let Ok((record, _)) = record::read(&self.open[prefix..]) else { break };
+            let order = match self.open.first_chunk() {
+                Some(order) if self.copies => u64::from_le_bytes(*order),
+                _ => self.order,
+            };
+            let begins = begun + prefix as u64;
+            let (sector, within) = (begins / ROOM as u64, begins % ROOM as u64);
+            each(Spot { order, file, at: sector * SECTOR as u64 + within }, record, &self.open[prefix..]);
+            self.order += u64::from(!self.copies);
+            self.records += 1;
+            self.start(here + at as u64);
         }
+        self.begun = None;
+    }
+
+    /// A record begins here.
+    fn start(&mut self, at: u64) {
+        self.open.clear();
+        self.open.shrink_to(BATCH);
+        self.begun = Some(at);
+    }
+}
+
+/// How many bytes an open record has, behind `prefix` others, or how many it takes to know that.
+fn wanted(open: &[u8], prefix: usize) -> Result<usize, RecordError> {
+    match open.get(prefix..) {
+        Some(begin) if begin.len() >= record::HEADER => Ok(prefix + record::length(begin)?),
+        _ => Ok(prefix + record::HEADER),
     }
 }

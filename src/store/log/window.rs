@@ -54,12 +54,14 @@ pub(super) struct Window {
     /// Where the bytes stand in the file, and how many of them are filled.
     offset: u64,
     filled: usize,
+    /// Something before this offset cannot be read: until there, only what is asked for is read.
+    careful_until: u64,
 }
 
 impl Window {
     /// A window on a file of this length.
     pub(super) fn new(name: String, size: u64) -> Window {
-        Window { name, size, piece: PIECE, bytes: Aligned::new(0), offset: 0, filled: 0 }
+        Window { name, size, piece: PIECE, bytes: Aligned::new(0), offset: 0, filled: 0, careful_until: 0 }
     }
 
     /// The same with another size of pieces, a multiple of 4096.
@@ -89,16 +91,25 @@ impl Window {
             return Err(corrupt(disk, &self.name, self.size, "the file ends too early"));
         }
         if offset < self.offset || end > self.offset + self.filled as u64 {
-            self.fill(disk, offset, end)?;
+            let ahead = if offset < self.careful_until { 0 } else { self.piece };
+            match self.fill(disk, offset, end, ahead) {
+                Err(StoreError::Io { .. }) if ahead > 0 => {
+                    // What cannot be read may stand behind what is wanted; or it can be read the second time.
+                    self.careful_until = offset.saturating_add(ahead);
+                    self.fill(disk, offset, end, 0)?;
+                }
+                filled => filled?,
+            }
         }
         let from = (offset - self.offset) as usize;
         Ok(&self.bytes[from..from + length])
     }
 
-    fn fill<D: Disk>(&mut self, disk: &mut D, offset: u64, end: u64) -> Result<(), StoreError> {
+    /// Reads from `offset` to `end`, and further if that is less than `ahead` bytes.
+    fn fill<D: Disk>(&mut self, disk: &mut D, offset: u64, end: u64, ahead: u64) -> Result<(), StoreError> {
         let page = PAGE as u64;
         let from = offset - offset % page;
-        let until = end.max(from + self.piece).min(self.size).next_multiple_of(page);
+        let until = end.max(from + ahead).min(self.size).next_multiple_of(page);
         let wanted = (until - from) as usize;
         self.filled = 0;
         self.offset = from;
