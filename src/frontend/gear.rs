@@ -3,7 +3,8 @@
 use crate::engine::{Assignment, JobId, Query, Reply, Report, Work};
 use crate::protocol::{DecodeError, Frame, GrabKind, Request, RequestError, Response, frame};
 
-use super::{Decoded, Frontend, Incoming, text, until_nul};
+use super::{Decoded, Frontend, Incoming, SHARED_MIN, text, until_nul};
+use bytes::Bytes;
 
 #[inline]
 pub(super) fn decode<'a>(frontend: &Frontend, bytes: &'a [u8]) -> Decoded<'a> {
@@ -31,14 +32,27 @@ fn packet<'a>(frontend: &Frontend, bytes: &'a [u8]) -> Decoded<'a> {
 }
 
 #[inline]
-pub(super) fn encode(frontend: &Frontend, reply: &Reply, out: &mut Vec<u8>) {
+pub(super) fn encode(frontend: &Frontend, reply: &Reply, out: &mut Vec<u8>) -> Option<Bytes> {
     let handle = |job: &JobId| frontend.handle_prefix.handle(*job);
     match reply {
         Reply::JobCreated(job) => Response::JobCreated { handle: &handle(job) }.encode(out),
         Reply::Noop => Response::Noop.encode(out),
         Reply::NoJob => Response::NoJob.encode(out),
-        Reply::Assigned(assignment) => encode_assignment(assignment, &handle(&assignment.job), out),
-        Reply::Work(job, work) => encode_work(work, &handle(job), out),
+        Reply::Assigned(assignment) => {
+            let handle = handle(&assignment.job);
+            return write(assigned(assignment, &handle), &assignment.body, out);
+        }
+        Reply::Work(job, update) => {
+            let none = Bytes::new();
+            let payload = match update {
+                Work::Complete(payload)
+                | Work::Data(payload)
+                | Work::Warning(payload)
+                | Work::Exception(payload) => payload,
+                Work::Status(_) | Work::Fail => &none,
+            };
+            return write(work(update, &handle(job)), payload, out);
+        }
         Reply::Status(job, status) => Response::StatusRes {
             handle: &handle(job),
             known: status.known,
@@ -55,7 +69,7 @@ pub(super) fn encode(frontend: &Frontend, reply: &Reply, out: &mut Vec<u8>) {
             denominator: 0,
         }
         .encode(out),
-        Reply::Echo(data) => Response::EchoRes { data }.encode(out),
+        Reply::Echo(data) => return write(Response::EchoRes { data }, data, out),
         Reply::Option(option) => Response::OptionRes { option }.encode(out),
         Reply::Error(refusal) => {
             Response::Error { code: refusal.code().as_bytes(), text: refusal.text().as_bytes() }.encode(out);
@@ -63,11 +77,24 @@ pub(super) fn encode(frontend: &Frontend, reply: &Reply, out: &mut Vec<u8>) {
         Reply::Text(text) => out.extend_from_slice(text),
         Reply::Report(answer) => encode_report(frontend, &answer.0, &answer.1, out),
     }
+    None
+}
+
+/// Writes a response whose payload is part of `source`: whole, or without the payload if that is large.
+#[inline]
+fn write(response: Response<'_>, source: &Bytes, out: &mut Vec<u8>) -> Option<Bytes> {
+    let payload = response.payload();
+    if payload.len() < SHARED_MIN {
+        response.encode(out);
+        return None;
+    }
+    response.encode_head(out);
+    Some(source.slice_ref(payload))
 }
 
 /// Workers that ask for everything get the reducer only with a job that has one, as from gearmand.
 #[inline]
-fn encode_assignment(assignment: &Assignment, handle: &[u8], out: &mut Vec<u8>) {
+fn assigned<'a>(assignment: &'a Assignment, handle: &'a [u8]) -> Response<'a> {
     let (function, unique) = (assignment.function(), assignment.unique());
     let workload = assignment.workload();
     match (assignment.kind, assignment.reducer.as_deref()) {
@@ -79,11 +106,10 @@ fn encode_assignment(assignment: &Assignment, handle: &[u8], out: &mut Vec<u8>) 
             Response::JobAssignUniq { handle, function, unique, workload }
         }
     }
-    .encode(out);
 }
 
 #[inline]
-fn encode_work(work: &Work, handle: &[u8], out: &mut Vec<u8>) {
+fn work<'a>(work: &'a Work, handle: &'a [u8]) -> Response<'a> {
     match work {
         Work::Complete(result) => Response::WorkComplete { handle, result },
         Work::Data(data) => Response::WorkData { handle, data },
@@ -96,7 +122,6 @@ fn encode_work(work: &Work, handle: &[u8], out: &mut Vec<u8>) {
         Work::Fail => Response::WorkFail { handle },
         Work::Exception(exception) => Response::WorkException { handle, exception },
     }
-    .encode(out);
 }
 
 /// One query comes as a packet and is answered by one; all others come as lines.
@@ -154,7 +179,7 @@ mod tests {
     #[track_caller]
     fn encodes(reply: Reply, number: u8, data: &str) {
         let mut out = b"before".to_vec();
-        Frontend::for_tests().encode(&reply, &mut out);
+        assert_eq!(Frontend::for_tests().encode(&reply, &mut out), None);
         assert_eq!(out[6..].escape_ascii().to_string(), packet(number, data).escape_ascii().to_string());
     }
 
@@ -234,6 +259,33 @@ mod tests {
         encodes(Reply::Work(job(), Work::Fail), 14, &handle);
         encodes(Reply::Work(job(), Work::Status(text())), 12, &format!("{handle}\0te\0xt"));
         encodes(Reply::Work(job(), Work::Status(Bytes::new())), 12, &format!("{handle}\0\0"));
+    }
+
+    /// A large payload is not copied: what is given back is the very memory that the reply has.
+    #[test]
+    fn large_payloads_are_shared() {
+        let large = Bytes::from(vec![b'x'; SHARED_MIN]);
+        let body = Bytes::from([b"rev\0u\0", &large[..]].concat());
+        let assigned = |kind| match assigned(kind, Some(b"red")) {
+            Reply::Assigned(old) => Reply::Assigned(Box::new(Assignment { body: body.clone(), ..*old })),
+            other => other,
+        };
+        let shares = |reply: Reply, source: &Bytes| {
+            let mut out = Vec::new();
+            let payload = Frontend::for_tests().encode(&reply, &mut out).unwrap();
+            let at = source.len() - payload.len();
+            assert_eq!((payload.as_ptr(), payload.len()), (source[at..].as_ptr(), SHARED_MIN), "{reply:?}");
+            assert!(out.len() < 100);
+            let whole = [&out[..], &payload].concat();
+            assert_eq!(whole.len() - 12, u32::from_be_bytes(whole[8..12].try_into().unwrap()) as usize);
+        };
+        for kind in [GrabKind::Plain, GrabKind::Unique, GrabKind::All] {
+            shares(assigned(kind), &body);
+        }
+        shares(Reply::Echo(large.clone()), &large);
+        for update in [Work::Complete, Work::Data, Work::Warning, Work::Exception] {
+            shares(Reply::Work(job(), update(large.clone())), &large);
+        }
     }
 
     #[test]

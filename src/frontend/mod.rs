@@ -10,9 +10,13 @@ mod tests;
 
 use crate::engine::{Compat, HandlePrefix, Query, Reply};
 use crate::protocol::Request;
+use bytes::Bytes;
 
 /// The version that `version`, `-V` and the log tell. The suffix says that it is no gearmand, whose numbers are others.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "+ringgear");
+
+/// Payloads of this many bytes are shared; smaller ones cost less when they are copied.
+pub const SHARED_MIN: usize = 16 << 10;
 
 /// What the front end must know to read and write for one job server. The same on every shard.
 #[derive(Clone, Debug)]
@@ -73,10 +77,12 @@ impl Frontend {
         gear::decode(self, bytes)
     }
 
-    /// Appends what the peer is to be sent.
+    /// Appends what the peer is to be sent, but for a payload of at least [`SHARED_MIN`] bytes: that is given back,
+    /// shared with the reply, and comes next on the wire.
     #[inline]
-    pub fn encode(&self, reply: &Reply, out: &mut Vec<u8>) {
-        gear::encode(self, reply, out);
+    #[must_use = "the peer waits for the payload"]
+    pub fn encode(&self, reply: &Reply, out: &mut Vec<u8>) -> Option<Bytes> {
+        gear::encode(self, reply, out)
     }
 }
 

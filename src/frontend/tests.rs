@@ -45,7 +45,7 @@ fn renders(query: Query, report: Report, text: &str) {
 fn renders_for(compat: Compat, query: Query, report: Report, text: &str) {
     let mut out = Vec::new();
     let frontend = Frontend { compat, ..Frontend::for_tests() };
-    frontend.encode(&Reply::Report(Box::new((query, report))), &mut out);
+    assert_eq!(frontend.encode(&Reply::Report(Box::new((query, report))), &mut out), None);
     assert_eq!(out.escape_ascii().to_string(), text.as_bytes().escape_ascii().to_string());
 }
 
@@ -371,7 +371,7 @@ fn counters_are_names_and_values() {
     let counters = Counters { sessions: 3, ..Counters::default() };
     let mut out = Vec::new();
     let reply = Reply::Report(Box::new((Query::Counters, Report::Counters(Box::new(counters)))));
-    Frontend::for_tests().encode(&reply, &mut out);
+    assert_eq!(Frontend::for_tests().encode(&reply, &mut out), None);
     let text = String::from_utf8(out).unwrap();
     assert!(text.starts_with("sessions\t3\nsessions_opened\t0\n"), "{text}");
     assert!(text.ends_with("\t0\n.\n"), "{text}");

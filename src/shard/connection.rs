@@ -1,6 +1,7 @@
 //! One socket: what is known about it, and its life from accept to close. Bytes are read in `reader.rs`, all
 //! connections of a shard are in `table.rs`.
 use super::outlet::Outlet;
+use super::parcel::Parcel;
 use super::ring::Token;
 use crate::engine::{Peer, SessionId, ShardId};
 use rustix::net::Shutdown;
@@ -146,8 +147,8 @@ impl Connection {
     }
 
     /// The socket, and replies that were not sent. No send is in flight.
-    pub(crate) fn into_parts(mut self) -> (OwnedFd, Vec<u8>) {
-        let unsent = std::mem::take(self.outlet.waiting());
+    pub(crate) fn into_parts(mut self) -> (OwnedFd, Parcel) {
+        let unsent = self.outlet.take_waiting();
         (self.socket, unsent)
     }
 

@@ -95,17 +95,19 @@ impl Mouth {
             if out.capacity() == 0 {
                 *out = self.spares.take();
             }
-            self.frontend.encode(&self.reply, out);
+            if let Some(payload) = self.frontend.encode(&self.reply, out) {
+                self.outlet.share(payload);
+            }
             self.outlet.wrote(Instant(1), false);
         }
         if self.outlet.holds_back(Instant(2), 0) {
             return 0;
         }
-        let Some(buffer) = self.outlet.begin() else { return 0 };
-        let bytes = buffer.len();
+        let Some(parcel) = self.outlet.begin() else { return 0 };
+        let bytes = parcel.len();
         self.outlet.took(bytes);
         self.outlet.end();
-        self.spares.give(buffer);
+        self.spares.give(parcel.into_buffer());
         bytes
     }
 }

@@ -19,6 +19,7 @@ pub(crate) mod listen;
 pub mod measure;
 mod mesh;
 mod outlet;
+mod parcel;
 mod patience;
 mod pump;
 mod reader;

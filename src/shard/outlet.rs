@@ -3,13 +3,15 @@
 //!
 //! A send costs ten times as much as the reply in it. So while a shard has more to do than it can, what a client
 //! hears of one job is held back for a moment if it waits for others, too: these may come along.
+use super::parcel::Parcel;
 use crate::engine::Instant;
+use bytes::Bytes;
 
 /// What is to be sent on one connection: bytes that wait, and bytes that the kernel has.
 #[derive(Debug, Default)]
 pub(crate) struct Outlet {
     /// Replies of this round, and of earlier ones if they were held back or the last send is not through.
-    waiting: Vec<u8>,
+    waiting: Parcel,
     /// Bytes of the send in flight that the kernel has not taken yet.
     in_flight: usize,
     sending: bool,
@@ -32,10 +34,25 @@ impl Outlet {
         self.waiting.len() + self.in_flight
     }
 
-    /// Where replies are written to.
+    /// Where replies are written to, large payloads excepted.
     #[inline]
     pub(crate) fn waiting(&mut self) -> &mut Vec<u8> {
-        &mut self.waiting
+        self.waiting.gathered()
+    }
+
+    /// Adds a large payload behind what was written to [`Outlet::waiting`], without a copy.
+    pub(crate) fn share(&mut self, payload: Bytes) {
+        self.waiting.share(payload);
+    }
+
+    /// Gives up what waits.
+    pub(crate) fn take_waiting(&mut self) -> Parcel {
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// Begins with what waited at another shard.
+    pub(crate) fn put_waiting(&mut self, waiting: Parcel) {
+        self.waiting = waiting;
     }
 
     /// Whether a send is in flight.
@@ -80,7 +97,7 @@ impl Outlet {
 
     /// Begins a send: what waits is to go out now. `None` if there is nothing, or a send is in flight.
     #[inline]
-    pub(crate) fn begin(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn begin(&mut self) -> Option<Parcel> {
         if self.sending || self.waiting.is_empty() {
             return None;
         }
@@ -111,16 +128,29 @@ mod tests {
     #[test]
     fn one_send_at_a_time() {
         let mut outlet = Outlet::default();
-        assert_eq!(outlet.begin(), None);
+        assert!(outlet.begin().is_none());
         outlet.waiting().extend_from_slice(b"first");
-        assert_eq!(outlet.begin().as_deref(), Some(&b"first"[..]));
+        assert_eq!(outlet.begin().unwrap().plain(), Some(&b"first"[..]));
         outlet.waiting().extend_from_slice(b"second");
-        assert_eq!(outlet.begin(), None);
+        assert!(outlet.begin().is_none());
         assert_eq!(outlet.unsent(), 11);
         outlet.took(3);
         assert_eq!(outlet.unsent(), 8);
         outlet.end();
-        assert_eq!(outlet.begin().as_deref(), Some(&b"second"[..]));
+        assert_eq!(outlet.begin().unwrap().plain(), Some(&b"second"[..]));
+    }
+
+    #[test]
+    fn shared_payloads_count_as_unsent_and_fill_the_outlet() {
+        let mut outlet = Outlet::default();
+        outlet.expect();
+        write(&mut outlet, 1000, false);
+        outlet.share(Bytes::from(vec![7; Outlet::FULL]));
+        assert_eq!(outlet.unsent(), Outlet::FULL + 1);
+        assert!(!outlet.holds_back(Instant(1000), LIMIT));
+        assert_eq!(outlet.begin().map(|parcel| parcel.len()), Some(Outlet::FULL + 1));
+        outlet.took(Outlet::FULL);
+        assert_eq!(outlet.unsent(), 1);
     }
 
     const LIMIT: u64 = 500;
@@ -140,7 +170,7 @@ mod tests {
         assert!(outlet.holds_back(Instant(1499), LIMIT));
         assert!(!outlet.holds_back(Instant(1499), 0), "the shard has nothing else to do");
         assert!(!outlet.holds_back(Instant(1500), LIMIT));
-        assert_eq!(outlet.begin().map(|buffer| buffer.len()), Some(2));
+        assert_eq!(outlet.begin().map(|parcel| parcel.len()), Some(2));
         outlet.end();
         write(&mut outlet, 2000, false);
         assert!(outlet.holds_back(Instant(2000), LIMIT));

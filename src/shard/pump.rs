@@ -103,7 +103,9 @@ impl Pump {
         if out.capacity() == 0 {
             *out = spares.take();
         }
-        self.frontend.encode(reply, out);
+        if let Some(payload) = self.frontend.encode(reply, out) {
+            connection.outlet.share(payload);
+        }
         let urgent = match reply {
             Reply::JobCreated(_) => !connection.outlet.expects_several(),
             Reply::Work(_, update) => {

@@ -8,17 +8,20 @@
 
 mod buffers;
 mod debt;
+mod flight;
 mod values;
 
+use super::parcel::Parcel;
 use crate::engine::Instant;
 pub(crate) use buffers::Buffer;
 use buffers::Buffers;
 pub(crate) use debt::debt;
+use flight::Flight;
 use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue, types};
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use values::{ALARM, BELL, Kind, number};
 pub(crate) use values::{Completion, Received, Token};
 
@@ -26,24 +29,11 @@ pub(crate) use values::{Completion, Received, Token};
 const SUBMISSIONS: u32 = 2048;
 /// Completions that may wait for us; beyond, the kernel keeps them in memory of its own.
 const COMPLETIONS: u32 = 8192;
-/// The most bytes of one send, so that a long buffer's progress is seen.
-const PIECE: usize = 1 << 20;
+/// Bytes of shared payloads that are ordered to be sent in one call of the kernel, so that a result for a hundred
+/// clients keeps nobody else waiting.
+const SHARED_AT_ONCE: usize = 2 << 20;
 /// The group of the receive buffers: there is one.
 const GROUP: u16 = 0;
-
-/// The send in flight of one connection.
-#[derive(Debug, Default)]
-struct Flight {
-    /// What is being sent; empty when nothing is. Not touched while it is in flight.
-    buffer: Vec<u8>,
-    /// Where the piece begins that is in flight.
-    at: usize,
-    /// The generation of the token, and the socket.
-    generation: u32,
-    socket: RawFd,
-    /// Whether no other piece is to follow.
-    stopped: bool,
-}
 
 /// A ring, on the thread that made it.
 pub(crate) struct Ring {
@@ -51,6 +41,10 @@ pub(crate) struct Ring {
     buffers: Buffers,
     /// By index of the token.
     flights: Vec<Flight>,
+    /// Whose next piece waits for its turn, oldest first, and how many bytes of shared payloads may still be ordered
+    /// before the kernel is called.
+    turns: VecDeque<Token>,
+    allowance: usize,
     /// Orders that found no room in the submission queue, oldest first.
     backlog: VecDeque<squeue::Entry>,
     /// Whether the kernel's sign that it could do more is left over from work that is done: it may put up the sign
@@ -88,6 +82,8 @@ impl Ring {
             io,
             buffers,
             flights: Vec::new(),
+            turns: VecDeque::new(),
+            allowance: SHARED_AT_ONCE,
             backlog: VecDeque::new(),
             stale: false,
             alarm: None,
@@ -126,36 +122,61 @@ impl Ring {
         self.cancel(number(Kind::Receive, token));
     }
 
-    /// Sends a buffer that is not empty. The socket stays open, and nothing else is sent for this token, until a
-    /// completion gives the buffer back.
+    /// Sends a parcel that is not empty. The socket stays open, and nothing else is sent for this token, until a
+    /// completion gives the parcel's buffer back.
     #[inline]
-    pub(crate) fn send(&mut self, token: Token, socket: BorrowedFd<'_>, buffer: Vec<u8>) {
+    pub(crate) fn send(&mut self, token: Token, socket: BorrowedFd<'_>, parcel: Parcel) {
         let index = token.index as usize;
         if self.flights.len() <= index {
             self.flights.resize_with(index + 1, Flight::default);
         }
         let flight = &mut self.flights[index];
-        assert!(flight.buffer.is_empty() && !buffer.is_empty(), "one send at a time, of something");
-        let (generation, socket) = (token.generation, socket.as_raw_fd());
-        *flight = Flight { buffer, at: 0, generation, socket, stopped: false };
+        assert!(flight.parcel.is_empty() && !parcel.is_empty(), "one send at a time, of something");
+        *flight = Flight::new(parcel, token.generation, socket.as_raw_fd());
         self.send_piece(token);
     }
 
+    #[inline]
     fn send_piece(&mut self, token: Token) {
-        let flight = &self.flights[token.index as usize];
-        let piece = &flight.buffer[flight.at..];
-        // The length fits: it is at most PIECE.
-        let entry =
-            opcode::Send::new(types::Fd(flight.socket), piece.as_ptr(), piece.len().min(PIECE) as u32)
-                .flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL)
-                .build();
+        let flight = &mut self.flights[token.index as usize];
+        if flight.parcel.plain().is_none() && (self.allowance == 0 || !self.turns.is_empty()) {
+            self.turns.push_back(token);
+            return;
+        }
+        self.order_piece(token);
+    }
+
+    #[inline]
+    fn order_piece(&mut self, token: Token) {
+        let flight = &mut self.flights[token.index as usize];
+        if flight.parcel.plain().is_none() {
+            self.allowance = self.allowance.saturating_sub(flight.piece());
+        }
+        let entry = flight.order();
         self.order(entry.user_data(number(Kind::Send, token)));
+    }
+
+    /// Orders pieces whose turn it is.
+    fn take_turns(&mut self) {
+        self.allowance = SHARED_AT_ONCE;
+        while self.allowance > 0
+            && let Some(token) = self.turns.pop_front()
+        {
+            self.order_piece(token);
+        }
     }
 
     /// Stops a send: a completion with the buffer follows.
     pub(crate) fn stop_sending(&mut self, token: Token) {
         self.flights[token.index as usize].stopped = true;
-        self.cancel(number(Kind::Send, token));
+        match self.turns.iter().position(|&waits| waits == token) {
+            // The kernel does not know of it: its answer is to say that nothing was sent.
+            Some(at) => {
+                self.turns.remove(at);
+                self.order(opcode::Nop::new().build().user_data(number(Kind::Send, token)));
+            }
+            None => self.cancel(number(Kind::Send, token)),
+        }
     }
 
     /// Sets the alarm to this time, if it is not set to an earlier one. It may go off too early, never too late.
@@ -183,8 +204,8 @@ impl Ring {
 
     #[inline]
     fn order(&mut self, entry: squeue::Entry) {
-        // SAFETY: what the entry points to lives until its completion. Sends point into `flights`, whose buffers
-        // are neither touched nor dropped before; the alarm's time is boxed and lives as long as the ring, and the
+        // SAFETY: what the entry points to lives until its completion. Sends point into the parcels of `flights`,
+        // or at a list of slices of such a parcel, boxed in the flight; neither is touched nor dropped before; the alarm's time is boxed and lives as long as the ring, and the
         // kernel only reads it within `enter`, on this thread; receive buffers are in `buffers`, which lives as
         // long as the ring. Nothing else points anywhere.
         let pushed = self.backlog.is_empty() && unsafe { self.io.submission().push(&entry) }.is_ok();
@@ -196,6 +217,7 @@ impl Ring {
     /// Hands all orders to the kernel and lets it finish what is ready. Never blocks. An error means that the ring
     /// is broken.
     pub(crate) fn enter(&mut self) -> io::Result<()> {
+        self.take_turns();
         loop {
             self.buffers.publish();
             let (orders, work) = {
@@ -238,13 +260,15 @@ impl Ring {
     /// Whether the kernel has done more, or could at once.
     #[inline]
     pub(crate) fn has_more(&mut self) -> bool {
-        (!self.stale && self.io.submission().taskrun()) || !self.io.completion().is_empty()
+        (!self.stale && self.io.submission().taskrun())
+            || !self.io.completion().is_empty()
+            || !self.turns.is_empty()
     }
 
     /// Whether nothing stands in the way of [`Ring::wait`]: no order waits behind others, no completion to be read.
     #[inline]
     pub(crate) fn is_quiet(&mut self) -> bool {
-        self.backlog.is_empty() && self.io.completion().is_empty()
+        self.backlog.is_empty() && self.turns.is_empty() && self.io.completion().is_empty()
     }
 
     /// Hands all orders to the kernel and sleeps until it has finished something.
@@ -326,23 +350,24 @@ impl Ring {
     fn sent(&mut self, token: Token, mut bytes: Result<usize, Errno>) -> Option<Completion> {
         let flight = &mut self.flights[token.index as usize];
         assert_eq!(flight.generation, token.generation, "a connection goes after its send has ended");
+        let mut left = true;
         match bytes {
             Ok(0) => bytes = Err(Errno::PIPE),
-            Ok(count) => flight.at += count,
+            Ok(count) => left = flight.took(count),
             Err(Errno::INTR | Errno::AGAIN) if !flight.stopped => {
                 self.send_piece(token);
                 return None;
             }
             Err(_) => {}
         }
-        if bytes.is_ok() && flight.at < flight.buffer.len() {
+        if bytes.is_ok() && left {
             if !flight.stopped {
                 self.send_piece(token);
                 return Some(Completion::Sent { token, bytes, buffer: None });
             }
             bytes = Err(Errno::CANCELED);
         }
-        let buffer = std::mem::take(&mut flight.buffer);
+        let buffer = std::mem::take(flight).parcel.into_buffer();
         Some(Completion::Sent { token, bytes, buffer: Some(buffer) })
     }
 }
@@ -350,8 +375,8 @@ impl Ring {
 impl Drop for Ring {
     fn drop(&mut self) {
         // The kernel may still be reading these, and nobody waits for it: a ring ends when the process does.
-        for flight in self.flights.drain(..).filter(|flight| !flight.buffer.is_empty()) {
-            std::mem::forget(flight.buffer);
+        for flight in self.flights.drain(..).filter(|flight| !flight.parcel.is_empty()) {
+            std::mem::forget(flight);
         }
     }
 }

@@ -348,8 +348,8 @@ impl Shard {
             if connection.phase == Phase::Dying {
                 continue;
             }
-            if let Some(buffer) = connection.outlet.begin() {
-                self.ring.send(token, connection.socket(), buffer);
+            if let Some(parcel) = connection.outlet.begin() {
+                self.ring.send(token, connection.socket(), parcel);
                 self.table.sends += 1;
             } else if connection.phase == Phase::Flushing && !connection.outlet.is_sending() {
                 if connection.ended {
@@ -402,7 +402,7 @@ impl Shard {
             if connection.outlet.is_sending() {
                 self.ring.stop_sending(token);
             }
-            let waiting = std::mem::take(connection.outlet.waiting());
+            let waiting = connection.outlet.take_waiting().into_buffer();
             let rest = std::mem::take(&mut connection.rest);
             self.table.spares.give(waiting);
             self.table.spares.give(rest.bytes);

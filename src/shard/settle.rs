@@ -7,6 +7,7 @@
 use super::Shard;
 use super::commons::Commons;
 use super::connection::{Connection, Phase, Receiving};
+use super::parcel::Parcel;
 use super::ring::Token;
 use crate::engine::slot::Slot;
 use crate::engine::{Input, Introduction, Peer, ShardId, Topology};
@@ -24,7 +25,7 @@ pub(crate) struct Settler {
     /// Bytes that arrived and were not used, the request that made it move the first of them.
     unread: Vec<u8>,
     /// Replies that were not sent.
-    unsent: Vec<u8>,
+    unsent: Parcel,
     /// Whether the peer said that it will send no more.
     ended: bool,
 }
@@ -142,7 +143,7 @@ impl Shard {
         connection.settled = true;
         let (token, session) = (connection.token, connection.session);
         if !unsent.is_empty() {
-            *connection.outlet.waiting() = unsent;
+            connection.outlet.put_waiting(unsent);
             connection.listed = true;
             self.table.listed.push(token);
         }

@@ -31,7 +31,7 @@ fn read(frontend: &Frontend, mut rest: &[u8]) {
                 assert!(matches!(frontend.decode(&rest[..consumed - 1]), Decoded::Incomplete { .. }));
                 if let Incoming::Answer(reply) = item {
                     let mut out = Vec::new();
-                    frontend.encode(&reply, &mut out);
+                    assert_eq!(frontend.encode(&reply, &mut out), None);
                     assert!(!out.is_empty());
                 }
                 rest = &rest[consumed..];
@@ -47,7 +47,8 @@ fn print(frontend: &Frontend, name: &[u8]) {
     let row =
         FunctionRow { function: Bytes::copy_from_slice(name), queued: [1, 2, 3], running: 4, workers: 5 };
     let mut out = Vec::new();
-    frontend.encode(&Reply::Report(Box::new((Query::Status, Report::Functions(vec![row])))), &mut out);
+    let reply = Reply::Report(Box::new((Query::Status, Report::Functions(vec![row]))));
+    assert_eq!(frontend.encode(&reply, &mut out), None);
     assert!(out.ends_with(b"\t10\t4\t5\n.\n"));
     assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 2);
     assert_eq!(out.iter().filter(|byte| **byte == b'\t').count(), 3);

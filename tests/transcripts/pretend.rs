@@ -151,7 +151,10 @@ impl Stage for Pretend {
         loop {
             let replies = self.cluster.replies(session);
             if !replies.is_empty() {
-                replies.iter().for_each(|reply| self.frontend.encode(reply, inbox));
+                for reply in &replies {
+                    let payload = self.frontend.encode(reply, inbox);
+                    inbox.extend_from_slice(&payload.unwrap_or_default());
+                }
                 return Ok(Arrival::Something);
             }
             if self.cluster.is_closed(session) {

@@ -28,7 +28,7 @@ fn what_is_sent_arrives_and_the_buffer_comes_back() {
     let (near, far) = pair();
     ring.receive(TOKEN, far.as_fd());
     let other = Token { index: 0, generation: 1 };
-    ring.send(other, near.as_fd(), b"hello".to_vec());
+    ring.send(other, near.as_fd(), b"hello".to_vec().into());
     let (mut came, mut sent) = (Vec::new(), None);
     while came.len() < 5 || sent.is_none() {
         match wait(&mut ring) {
@@ -101,7 +101,7 @@ fn what_is_stopped_says_so() {
         "{stopped:?}"
     );
     // More than the kernel takes without a reader.
-    ring.send(TOKEN, near.as_fd(), vec![7; 64 << 20]);
+    ring.send(TOKEN, near.as_fd(), vec![7; 64 << 20].into());
     ring.enter().unwrap();
     ring.stop_sending(TOKEN);
     loop {
@@ -147,5 +147,76 @@ fn a_bell_ends_the_wait() {
         }
         assert_eq!(ringer.join().unwrap(), Ok(8));
         assert_eq!(rustix::io::read(&bell, &mut [0; 8]), Ok(8));
+    }
+}
+
+/// A parcel with so many payloads that are not the same, and what arrives of it.
+fn mixed(payloads: usize, length: usize) -> (Parcel, Vec<u8>) {
+    let (mut parcel, mut all) = (Parcel::default(), Vec::new());
+    for at in 0..payloads {
+        let payload: Vec<u8> = (0..length).map(|n| (n * 7 + at) as u8).collect();
+        let head = format!("payload {at}:");
+        parcel.gathered().extend_from_slice(head.as_bytes());
+        all.extend_from_slice(head.as_bytes());
+        all.extend_from_slice(&payload);
+        parcel.share(payload.into());
+    }
+    parcel.gathered().extend_from_slice(b"the end");
+    all.extend_from_slice(b"the end");
+    (parcel, all)
+}
+
+#[test]
+fn shared_payloads_arrive_where_they_stand() {
+    for (payloads, length) in [(1, 1), (1, 3 << 20), (200, 20_000)] {
+        let mut ring = Ring::new(16).unwrap();
+        let (near, mut far) = pair();
+        let (parcel, all) = mixed(payloads, length);
+        let most = all.len();
+        let reader = std::thread::spawn(move || {
+            let mut came = vec![0; most];
+            std::io::Read::read_exact(&mut far, &mut came).map(|()| came)
+        });
+        ring.send(TOKEN, near.as_fd(), parcel);
+        let mut sent = 0;
+        loop {
+            let Completion::Sent { token: TOKEN, bytes, buffer } = wait(&mut ring) else { panic!() };
+            sent += bytes.unwrap();
+            if buffer.is_some() {
+                break;
+            }
+        }
+        assert_eq!(sent, all.len());
+        assert!(reader.join().unwrap().unwrap() == all);
+    }
+}
+
+/// A result for many is sent to a few at a time: what is ordered in one call of the kernel has a bound.
+#[test]
+fn many_large_sends_take_turns_and_can_be_stopped_while_they_wait() {
+    let mut ring = Ring::new(16).unwrap();
+    let payload = bytes::Bytes::from(vec![7; flight::SHARED_PIECE]);
+    let pairs: Vec<_> = (0..20).map(|_| pair()).collect();
+    let token = |index| Token { index, generation: 1 };
+    for (index, (near, _)) in pairs.iter().enumerate() {
+        let mut parcel = Parcel::from(b"head".to_vec());
+        parcel.share(payload.clone());
+        ring.send(token(index as u32), near.as_fd(), parcel);
+    }
+    assert!(ring.turns.len() >= 10 && !ring.is_quiet() && ring.has_more());
+    ring.stop_sending(token(19));
+    let mut stopped = false;
+    while !stopped {
+        match wait(&mut ring) {
+            Completion::Sent { token: Token { index: 19, .. }, bytes, buffer: Some(_) } => {
+                stopped = bytes.is_err();
+                assert!(stopped);
+            }
+            Completion::Sent { bytes, .. } => assert!(bytes.is_ok()),
+            completion => panic!("{completion:?}"),
+        }
+    }
+    while !ring.turns.is_empty() {
+        wait(&mut ring);
     }
 }
