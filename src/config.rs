@@ -11,7 +11,7 @@ mod store;
 mod words;
 
 use crate::engine::{Compat, HandlePrefix, Policy, Wakeup};
-use crate::frontend::{Frontend, VERSION};
+use crate::frontend::{self, Frontend, VERSION};
 use crate::log_at;
 use crate::logging::{self, Level, LogOptions, Target};
 use crate::process::ProcessOptions;
@@ -124,7 +124,7 @@ fn config(flags: Flags, port: Option<&OsStr>, mut notices: Vec<String>) -> Resul
     let process = process::options(&flags.process);
     let frontend = Frontend {
         packet_max: shard.packet_max,
-        version: VERSION,
+        version: frontend::version(policy.compat),
         verbosity: log.level.name(),
         pid: std::process::id(),
         handle_prefix: policy.handle_prefix.clone(),

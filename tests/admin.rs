@@ -4,7 +4,8 @@
 
 mod support;
 
-use ringgear::frontend::VERSION;
+use ringgear::engine::Compat;
+use ringgear::frontend::version;
 use ringgear::protocol::{Decoder, GrabKind, Priority, Request, Response, Submit};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -109,8 +110,8 @@ fn background<'a>(function: &'a str, unique: &'a str) -> Submit<'a> {
 fn what_the_server_says_of_itself() {
     with_servers(&["--verbose", "INFO"], |server| {
         let mut admin = Peer::connect(server);
-        assert_eq!(admin.line("version\n"), format!("OK {VERSION}\n"));
-        assert_eq!(admin.line("VERSION\r\n"), format!("OK {VERSION}\n"));
+        assert_eq!(admin.line("version\n"), format!("OK {}\n", version(Compat::V1_1)));
+        assert_eq!(admin.line("VERSION\r\n"), format!("OK {}\n", version(Compat::V1_1)));
         assert_eq!(admin.line("verbose\n"), "OK INFO\n");
         assert_eq!(admin.line("getpid\n"), format!("OK {}\n", server.pid()));
     });
@@ -331,7 +332,7 @@ fn two_commands_in_one_write_are_answered_in_one_piece() {
             assert_eq!(admin.line(&format!("create function {name}\n")), "OK\r\n");
         }
         let mut wanted: String = names.iter().map(|name| format!("{name}\t0\t0\t0\n")).collect();
-        wanted.push_str(&format!(".\nOK {VERSION}\n"));
+        wanted.push_str(&format!(".\nOK {}\n", version(Compat::V1_1)));
         for _ in 0..50 {
             let mut peer = Peer::connect(server);
             peer.write(b"status\nversion\n");
@@ -360,7 +361,7 @@ fn lines_and_packets_are_answered_in_the_order_they_came() {
             assert!(rest.starts_with(wanted), "{:?}", answers.escape_ascii().to_string());
             rest = &rest[wanted.len()..];
         };
-        expect(format!("OK {VERSION}\n").as_bytes());
+        expect(format!("OK {}\n", version(Compat::V1_1)).as_bytes());
         expect(b"\0RES\0\0\0\x11\0\0\0\x01x.\n\0RES\0\0\0\x08\0\0\0");
         let created = 1 + usize::from(rest[0]);
         rest = &rest[created..];

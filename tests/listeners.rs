@@ -6,10 +6,12 @@ mod support;
 use rustix::process::Signal;
 use std::fs;
 use std::io::Write;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 use support::packets::*;
 use support::scratch::Scratch;
 use support::server::*;
@@ -188,4 +190,55 @@ fn what_is_no_socket_stays() {
     assert_eq!(fs::read_to_string(&path).unwrap(), "text");
     let output = run_to_end(&[], free_address(), &["-L", "unix:/nonexistent/socket"]);
     assert_eq!(output.status.code(), Some(69));
+}
+
+/// C-F4. Scripts start the new server while the old one is still ending.
+#[test]
+fn a_port_in_use_is_tried_again() {
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = holder.local_addr().unwrap();
+    // Longer than it takes to start by far, and shorter than the server tries.
+    let ends = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(1500));
+        drop(holder);
+    });
+    let server = Server::start_at(address, &["-t", "2", "--verbose", "NOTICE"]).unwrap();
+    ends.join().unwrap();
+    echo(&mut server.connect(), b"here");
+    let said = format!("] {address} is in use by another process; trying again for 5 s -> ");
+    wait_until("it listens", || server.log().contains(&format!("listening on {address}")));
+    assert_eq!(server.log().matches(&said).count(), 1, "{}", server.log());
+}
+
+#[test]
+fn a_port_that_stays_in_use_ends_the_start() {
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = holder.local_addr().unwrap();
+    let output = run_to_end(&[], address, &["-t", "1", "--verbose", "NOTICE"]);
+    assert_eq!(output.status.code(), Some(PORT_TAKEN));
+    let message = String::from_utf8(output.stderr).unwrap();
+    let [notice, sentence] = message.lines().collect::<Vec<_>>()[..] else { panic!("{message}") };
+    assert!(notice.contains(&format!("{address} is in use by another process")), "{message}");
+    assert!(
+        sentence.ends_with(&format!(
+            ": cannot listen on {address}: the port is in use; stop the process that has it, or choose another port with --port"
+        )),
+        "{message}"
+    );
+}
+
+#[test]
+fn whoever_waits_for_a_port_can_be_told_to_end() {
+    let folder = Scratch::new();
+    let (holder, log) = (TcpListener::bind("127.0.0.1:0").unwrap(), folder.path("log"));
+    let port = holder.local_addr().unwrap().port().to_string();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ringgear"))
+        .args(["-t", "1", "-L", "127.0.0.1", "-p", &port, "--verbose", "NOTICE", "--log-file", &log])
+        .spawn()
+        .unwrap();
+    let said = || fs::read_to_string(&log).unwrap_or_default();
+    wait_until("it waits", || said().contains("trying again"));
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::TERM).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(said().contains("SIGTERM, stopping before the start was over"), "{}", said());
 }

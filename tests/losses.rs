@@ -53,7 +53,7 @@ impl Side {
         self.try_start(more).unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
 
-    /// The rows of the table, as unique and workload. While gearmand runs, too; not while ours does.
+    /// The rows of the table, as unique and workload.
     fn rows(&self) -> Vec<(String, Option<Vec<u8>>)> {
         let connection = Connection::open(self.folder.file("queue.db")).unwrap();
         let mut statement =

@@ -58,7 +58,7 @@ fn the_defaults() {
     assert!(server.endpoints.iter().all(everywhere));
     assert_eq!((server.backlog, server.threads), (1024, 0));
     assert_eq!(log, LogOptions::default());
-    assert_eq!((frontend.verbosity, frontend.version), ("ERROR", VERSION));
+    assert_eq!((frontend.verbosity, frontend.version), ("ERROR", frontend::version(Compat::V1_1)));
     assert_eq!((frontend.packet_max, server.shard.packet_max), (256 << 20, 256 << 20));
     let policy = server.policy;
     assert_eq!((policy.compat, policy.attempts, policy.wakeup), (Compat::V1_1, None, Wakeup::Paced));
@@ -269,6 +269,10 @@ fn mistakes_are_one_line() {
     refused(&["-R", "-R"], "the argument '--round-robin' cannot be used multiple times");
     refused(&["-t", "257"], "invalid value '257' for '--threads <N>': 257 is not in 0..=256");
     refused(&["-t", "x"], "invalid value 'x' for '--threads <N>': invalid digit found in string");
+    for (compat, number) in [("1.1", "1.1.20"), ("2.0", "2.0.0"), ("2.1", "2.1.0"), ("2.2", "2.2.0")] {
+        let ours = format!("{number}+ringgear-{}", env!("CARGO_PKG_VERSION"));
+        assert_eq!(config_of(&["--compat", compat]).frontend.version, ours);
+    }
     refused(&["--compat", "3"], "invalid value '3' for '--compat <VERSION>': must be 1.1, 2.0, 2.1 or 2.2");
     refused(&["-p", "x y"], "--port x y is neither a number up to 65535 nor a service in /etc/services");
 }

@@ -12,18 +12,29 @@ use crate::engine::{Compat, HandlePrefix, Query, Reply};
 use crate::protocol::Request;
 use bytes::Bytes;
 
-/// The version that `version`, `-V` and the log tell. The suffix says that it is no gearmand, whose numbers are others.
+/// The version that `-V` and the log tell. The suffix says that it is no gearmand, whose numbers are others.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "+ringgear");
 
 /// Payloads of this many bytes are shared; smaller ones cost less when they are copied.
 pub const SHARED_MIN: usize = 16 << 10;
+
+/// What `version` tells on the port: the gearmand that is followed, then our own version. Libraries compare the first three
+/// numbers with gearmand's, to find out what a server can do.
+pub fn version(compat: Compat) -> &'static str {
+    match compat {
+        Compat::V1_1 => concat!("1.1.20+ringgear-", env!("CARGO_PKG_VERSION")),
+        Compat::V2_0 => concat!("2.0.0+ringgear-", env!("CARGO_PKG_VERSION")),
+        Compat::V2_1 => concat!("2.1.0+ringgear-", env!("CARGO_PKG_VERSION")),
+        Compat::V2_2 => concat!("2.2.0+ringgear-", env!("CARGO_PKG_VERSION")),
+    }
+}
 
 /// What the front end must know to read and write for one job server. The same on every shard.
 #[derive(Clone, Debug)]
 pub struct Frontend {
     /// The most bytes of data in one packet, its header not counted (`--max-packet-size`).
     pub packet_max: u32,
-    /// What `version` tells: [`VERSION`].
+    /// What `version` tells: see [`version`].
     pub version: &'static str,
     /// The name of the log level, which `verbose` tells.
     pub verbosity: &'static str,

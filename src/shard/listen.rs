@@ -3,6 +3,8 @@
 mod local;
 
 use super::options::{Endpoint, Keepalive};
+use crate::log_at;
+use crate::logging::Level;
 pub(crate) use local::SocketFile;
 use rustix::net::{AddressFamily, getpeername};
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
@@ -23,21 +25,23 @@ pub(crate) struct Listeners {
     pub(crate) files: Vec<SocketFile>,
 }
 
-/// How long to try again when a port is taken, and how often.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long a server tries again when a port is taken.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often it does.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Listens on all endpoints, for each shard. TCP has a socket for each shard, and the kernel spreads connections over them;
 /// of a unix socket each shard has a copy, and whichever is awake accepts.
 ///
-/// A port that another process has is refused after half a second. A server of ours that was killed may have it so
-/// long: the kernel closes the sockets in a ring a little after the process is gone. gearmand tries for 22 seconds;
-/// whoever starts two servers by mistake learns it sooner here, and whoever restarts one has a supervisor that
-/// tries again.
+/// What another process has is tried again for this long in all, and a line says so: scripts start the new server while the
+/// old one is still ending, and the kernel closes the sockets in a ring a little after the process is gone. gearmand
+/// tries for 20 seconds; whoever starts two servers by mistake learns it sooner here.
 pub(crate) fn listen(
     endpoints: &[Endpoint],
     backlog: u32,
     shards: u16,
+    patience: Duration,
 ) -> Result<Listeners, (Endpoint, io::Error)> {
     let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
     let mut made = Listeners {
@@ -45,14 +49,15 @@ pub(crate) fn listen(
         endpoints: Vec::new(),
         files: Vec::new(),
     };
+    let wait = Wait { until: Instant::now() + patience, patience };
     for endpoint in endpoints {
-        made.add(endpoint, backlog).map_err(|error| (endpoint.clone(), error))?;
+        made.add(endpoint, backlog, &wait).map_err(|error| (endpoint.clone(), error))?;
     }
     Ok(made)
 }
 
 impl Listeners {
-    fn add(&mut self, endpoint: &Endpoint, backlog: i32) -> io::Result<()> {
+    fn add(&mut self, endpoint: &Endpoint, backlog: i32, wait: &Wait) -> io::Result<()> {
         match endpoint {
             Endpoint::Tcp(address) => {
                 let mut address = *address;
@@ -63,14 +68,14 @@ impl Listeners {
                     });
                     address.set_port(ports.unwrap_or(0));
                 }
-                let address = patiently(|| probe(address))?;
+                let address = wait.on(endpoint, || probe(address))?;
                 for sockets in &mut self.of_shards {
                     sockets.push(share(address, backlog)?.into());
                 }
                 self.endpoints.push(Endpoint::Tcp(address));
             }
             Endpoint::Unix { path, mode } => {
-                let (socket, file) = patiently(|| local::listen(path, *mode, backlog))?;
+                let (socket, file) = wait.on(endpoint, || local::listen(path, *mode, backlog))?;
                 for sockets in &mut self.of_shards {
                     sockets.push(socket.try_clone()?.into());
                 }
@@ -82,15 +87,30 @@ impl Listeners {
     }
 }
 
-/// Tries again for a moment while somebody else has it.
-fn patiently<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        match attempt() {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < until => {
-                std::thread::sleep(PAUSE);
+/// How long we wait for others.
+struct Wait {
+    until: Instant,
+    patience: Duration,
+}
+
+impl Wait {
+    /// Tries again while somebody else has it.
+    fn on<T>(&self, endpoint: &Endpoint, mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+        let mut told = false;
+        loop {
+            match attempt() {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < self.until => {
+                    if !std::mem::replace(&mut told, true) {
+                        let seconds = self.patience.as_secs();
+                        log_at!(
+                            Level::Notice,
+                            "{endpoint} is in use by another process; trying again for {seconds} s"
+                        );
+                    }
+                    std::thread::sleep(PAUSE);
+                }
+                done => return done,
             }
-            done => return done,
         }
     }
 }
@@ -192,29 +212,31 @@ pub(crate) fn prepare(socket: BorrowedFd<'_>, caller: Caller, keepalive: &Keepal
 mod tests {
     use super::*;
 
+    const SHORT: Duration = Duration::from_millis(20);
+
     fn tcp(address: &str) -> Endpoint {
         Endpoint::Tcp(address.parse().unwrap())
     }
 
     #[test]
     fn shards_share_a_port_but_servers_do_not() {
-        let first = listen(&[tcp("127.0.0.1:0")], 8, 2).unwrap();
+        let first = listen(&[tcp("127.0.0.1:0")], 8, 2, SHORT).unwrap();
         assert_eq!(first.of_shards.len(), 2);
-        let (_, error) = listen(&first.endpoints, 8, 2).unwrap_err();
+        let (_, error) = listen(&first.endpoints, 8, 2, SHORT).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     }
 
     #[test]
     fn a_foreign_address_is_refused() {
         // From the block for documentation.
-        let (endpoint, error) = listen(&[tcp("192.0.2.1:0")], 8, 1).unwrap_err();
+        let (endpoint, error) = listen(&[tcp("192.0.2.1:0")], 8, 1, PATIENCE).unwrap_err();
         assert_eq!(endpoint.to_string(), "192.0.2.1:0");
         assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable);
     }
 
     #[test]
     fn a_free_port_is_one_for_all_addresses() {
-        let made = listen(&[tcp("127.0.0.1:0"), tcp("127.0.0.2:0")], 8, 1).unwrap();
+        let made = listen(&[tcp("127.0.0.1:0"), tcp("127.0.0.2:0")], 8, 1, SHORT).unwrap();
         let [Endpoint::Tcp(first), Endpoint::Tcp(second)] = made.endpoints[..] else { panic!("{made:?}") };
         assert_eq!(first.port(), second.port());
         assert_ne!(first.ip(), second.ip());

@@ -5,7 +5,7 @@ use super::spares::Spares;
 use crate::engine::slot::ShardSet;
 use crate::engine::{Compat, Epoch, HandlePrefix, slot::Slot};
 use crate::engine::{Engine, Input, Instant, JobId, Now, Peer, Policy, Reply, SessionId, ShardId, Topology};
-use crate::frontend::{Frontend, VERSION};
+use crate::frontend::{self, Frontend};
 use crate::protocol::Request;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -77,7 +77,7 @@ impl Mouth {
     pub fn new() -> std::io::Result<Mouth> {
         let frontend = Frontend {
             packet_max: 1 << 20,
-            version: VERSION,
+            version: frontend::version(Compat::V1_1),
             verbosity: "ERROR",
             pid: 1,
             handle_prefix: prefix()?,

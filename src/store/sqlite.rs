@@ -2,14 +2,18 @@
 //! read and written there is `sqlite/table.rs`; where this is done, and who waits for it, is not known here.
 //!
 //! **A trial of Ringgear can be undone**: a database of gearmand (`-q libsqlite3`) is opened as it is, and after an
-//! orderly end, or after a crash, gearmand opens it again and runs what is left. It then sees jobs without a unique
+//! orderly end gearmand opens it again and runs what is left. It then sees jobs without a unique
 //! under generated uniques, runs reduce jobs as plain ones, forgets lost attempts, and does not see dead jobs.
 //!
+//! **Others may read** while the server runs: `SELECT` sees what was committed last. Whoever reads for long keeps the
+//! write-ahead log from being emptied meanwhile; it grows. Rows that others delete end no job.
+//!
 //! **Two servers on one file**: the second is refused with [`StoreError::Locked`], by a lock on `FILE.ringgear-lock`,
-//! which stays when the server has ended and may be removed then. The database is locked as well, so a gearmand that is
-//! started meanwhile fails at its first look, and tools such as `sqlite3` must wait for the end of the server. A
-//! gearmand that is *already running* holds no lock while it has nothing to write and cannot be seen: stop it first, or
-//! jobs that it has read run twice. Its writes fail from then on.
+//! which stays when the server has ended and may be removed then. A gearmand that is started meanwhile ends at once: a
+//! trigger (`sqlite/guard.rs`) keeps it from preparing what it needs. The trigger goes with an orderly end; after a crash
+//! gearmand says what to do, start and stop Ringgear once (or `ringgear store import`, or drop the trigger). A gearmand
+//! that is *already running* cannot be seen: stop it first, or jobs that it has read run twice. Its writes fail from then
+//! on.
 //!
 //! **Durability**: write-ahead log and `synchronous=FULL`; what was committed survives a power failure, if the disk
 //! keeps what it has acknowledged. The file never shrinks by itself; free pages are used again. SQLite keeps at most
@@ -22,6 +26,7 @@
 //! refused. The reserve is made again, and the database grows again, when the disk has room for it twice. An orderly
 //! end removes it; after a crash it may be removed.
 mod fault;
+mod guard;
 mod key;
 mod reserve;
 mod row;
@@ -241,6 +246,17 @@ impl SqliteStore {
         let puts = if puts() { Err(refusal) } else { Ok(()) };
         // There may be room for this, or it may have been the puts that were refused.
         Committed { puts, dones: self.write_dones(batches) }
+    }
+}
+
+/// Whoever gives up without closing, a start that fails for instance, leaves no guard behind. What was acknowledged is in
+/// the file.
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        if let Some(table) = &self.table {
+            // As after a crash, then.
+            let _ = table.release();
+        }
     }
 }
 

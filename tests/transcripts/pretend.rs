@@ -6,7 +6,7 @@ use crate::support::cluster::Cluster;
 use ringgear::engine::{
     CloseReason, Compat, HandlePrefix, Policy, Reply, SessionId, ShardId, TimeoutUnit, Wakeup,
 };
-use ringgear::frontend::{Decoded, Frontend, Incoming, VERSION};
+use ringgear::frontend::{Decoded, Frontend, Incoming, version};
 use ringgear::protocol::Refusal;
 use std::collections::BTreeMap;
 use std::num::NonZeroU8;
@@ -50,7 +50,7 @@ impl Pretend {
         }
         let frontend = Frontend {
             packet_max: 1 << 20,
-            version: VERSION,
+            version: version(policy.compat),
             verbosity: "INFO",
             pid: std::process::id(),
             handle_prefix: policy.handle_prefix.clone(),

@@ -21,6 +21,7 @@
 //!   the job meanwhile, there is no such row, or another one, and this one is dropped.
 //! * A dead job, which gearmand must not run: its record; the key is NULL, and gearmand's table has no row of it.
 use super::fault::Fault;
+use super::guard;
 use super::key;
 use super::row::Columns;
 use super::writer::{Names, Writer, row_id};
@@ -35,6 +36,9 @@ use std::time::Duration;
 
 /// How long another process may hold the database before we give up, as in gearmand.
 const BUSY: Duration = Duration::from_secs(6);
+
+/// How long to wait for whoever reads, where that would only be nicer.
+const READERS: Duration = Duration::from_millis(500);
 
 /// What SQLite may remember of the file. Uniques are random, and so are the pages of the index that they go to.
 const CACHE_KIB: i64 = 64 << 10;
@@ -60,9 +64,9 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Opens or makes the database and both tables, and locks it against every other process. The write-ahead log is
-    /// copied into the file, within a commit, when it has this many bytes: a page that many commits change is copied
-    /// once.
+    /// Opens or makes the database and both tables. Others may read it while it is open, if the file system can do that. The
+    /// write-ahead log is copied into the file, within a commit, when it has this many bytes: a page that many commits
+    /// change is copied once.
     pub(super) fn open(path: &Path, name: &str, log_bytes: u64) -> Result<Table, Fault> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
@@ -75,25 +79,28 @@ impl Table {
                 "its text is {encoding}; only UTF-8 keeps uniques as they are"
             )));
         }
-        // Before the first look at the data: so the index of the log is in memory, and nobody else reads.
-        connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
-        let set = |row: &rusqlite::Row<'_>| row.get::<_, String>(0);
-        let mode = connection.pragma_update_and_check(None, "journal_mode", "WAL", set)?;
+        guard::know(&connection)?;
+        let logged = write_ahead(&connection)?;
         // Without a write-ahead log, a commit is durable when the removal of the journal is.
-        let synchronous = if mode.eq_ignore_ascii_case("wal") { "FULL" } else { "EXTRA" };
-        connection.pragma_update(None, "synchronous", synchronous)?;
+        connection.pragma_update(None, "synchronous", if logged { "FULL" } else { "EXTRA" })?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         let page: i64 = connection.query_row("PRAGMA page_size", (), |row| row.get(0))?;
         let page = page.unsigned_abs().max(1);
         let log_pages = i64::try_from(log_bytes / page).unwrap_or(i64::MAX);
         connection.pragma_update(None, "wal_autocheckpoint", log_pages.max(1))?;
-        let names = Names { theirs: quoted(name), ours: quoted(&format!("{name}_ringgear")) };
+        let names = Names {
+            theirs: quoted(name),
+            ours: quoted(&format!("{name}_ringgear")),
+            guard: quoted(&format!("{name}_ringgear_guard")),
+        };
         create(&mut connection, name, &names)?;
         Ok(Table { connection, page, names, rows: HashMap::new(), beside: HashSet::new() })
     }
 
-    /// Tells every job: the living in the order of their rows, then the dead.
+    /// Tells every job: the living in the order of their rows, then the dead. From here on no gearmand can start on the
+    /// table.
     pub(super) fn replay(&mut self, each: &mut dyn FnMut(StoredJob<'_>)) -> Result<(), Fault> {
+        guard::stand(&self.connection, &self.names)?;
         self.rows.clear();
         self.beside.clear();
         let mut sequence = self.part_numbers()?;
@@ -108,7 +115,7 @@ impl Table {
 
     /// How many rows both tables have: living jobs, and dead ones.
     pub(super) fn counts(&self) -> Result<(u64, u64), Fault> {
-        let Names { theirs, ours } = &self.names;
+        let Names { theirs, ours, .. } = &self.names;
         let sql = format!(
             "SELECT (SELECT count(*) FROM {theirs}), (SELECT count(*) FROM {ours} WHERE unique_key IS NULL)"
         );
@@ -121,7 +128,7 @@ impl Table {
     /// ours have: it reuses the highest rowid when its row is gone. Returns a sequence above all that are known.
     fn part_numbers(&mut self) -> Result<u64, Fault> {
         let highest = self.highest()?;
-        let Names { theirs, ours } = &self.names;
+        let Names { theirs, ours, .. } = &self.names;
         let transaction = self.connection.transaction()?;
         transaction.execute(
             &format!(
@@ -152,7 +159,7 @@ impl Table {
 
     /// The highest number of a job or row.
     fn highest(&self) -> Result<u64, Fault> {
-        let Names { theirs, ours } = &self.names;
+        let Names { theirs, ours, .. } = &self.names;
         let sql = format!(
             "SELECT max(coalesce((SELECT max(rowid) FROM {theirs}), 0), coalesce((SELECT max(number) FROM {ours}), 0))"
         );
@@ -183,7 +190,7 @@ impl Table {
         sequence: &mut u64,
         each: &mut dyn FnMut(StoredJob<'_>),
     ) -> Result<Vec<i64>, Fault> {
-        let Names { theirs, ours } = &self.names;
+        let Names { theirs, ours, .. } = &self.names;
         let mut statement = self.connection.prepare(&format!(
             "SELECT t.rowid, t.unique_key, t.function_name, t.priority, t.data, t.when_to_run, \
              o.number, o.digest, o.record FROM {theirs} AS t LEFT JOIN {ours} AS o \
@@ -290,7 +297,10 @@ impl Table {
 
     /// Copies the write-ahead log into the file, and takes its room away.
     pub(super) fn checkpoint(&self) -> Result<(), Fault> {
-        let busy: i64 = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get(0))?;
+        self.connection.busy_timeout(READERS)?;
+        let busy = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get::<_, i64>(0));
+        self.connection.busy_timeout(BUSY)?;
+        let busy = busy?;
         if busy == 0 { Ok(()) } else { Err(Fault::Other("its log is in use".to_owned())) }
     }
 
@@ -301,22 +311,58 @@ impl Table {
         Ok(self.connection.query_row(&sql, (), |_| Ok(()))?)
     }
 
-    /// Runs any SQL, with the lock that nobody else can have.
+    /// Runs any SQL.
     #[cfg(test)]
     pub(super) fn run(&self, sql: &str) {
         self.connection.execute_batch(sql).unwrap();
     }
 
-    /// Leaves the file as gearmand does, without a write-ahead log, and durable.
+    /// Lets gearmand have the table.
+    pub(super) fn release(&self) -> Result<(), Fault> {
+        guard::leave(&self.connection, &self.names)
+    }
+
+    /// Leaves the file as gearmand does, without a write-ahead log, and durable. While somebody reads it, it stays as it is:
+    /// gearmand can open that, too.
     pub(super) fn close(self) -> Result<(), Fault> {
+        self.release()?;
+        self.connection.busy_timeout(READERS)?;
         let mode = self
             .connection
-            .pragma_update_and_check(None, "journal_mode", "DELETE", |row| row.get::<_, String>(0))?;
-        if !mode.eq_ignore_ascii_case("delete") {
-            return Err(Fault::Other(format!("it stays in journal mode {mode}")));
+            .pragma_update_and_check(None, "journal_mode", "DELETE", |row| row.get::<_, String>(0))
+            .map_err(Fault::Sql);
+        match mode {
+            Ok(mode) if mode.eq_ignore_ascii_case("delete") || mode.eq_ignore_ascii_case("wal") => {}
+            Ok(mode) => return Err(Fault::Other(format!("it stays in journal mode {mode}"))),
+            Err(fault) if fault.is_busy() => {}
+            Err(fault) => return Err(fault),
         }
         self.connection.close().map_err(|(_, error)| Fault::Sql(error))
     }
+}
+
+/// Has commits go to a write-ahead log: then nobody who reads waits for us, nor we for them. Where processes cannot share
+/// memory (some network file systems) nobody else can read; false where there can be no such log at all.
+fn write_ahead(connection: &Connection) -> Result<bool, Fault> {
+    let set = |row: &rusqlite::Row<'_>| row.get::<_, String>(0);
+    let in_wal = || {
+        let mode = connection.pragma_update_and_check(None, "journal_mode", "WAL", set)?;
+        // It shows when the log is first used whether its index can be shared.
+        connection.query_row("SELECT count(*) FROM sqlite_master", (), |row| row.get::<_, i64>(0))?;
+        Ok(mode.eq_ignore_ascii_case("wal"))
+    };
+    match in_wal() {
+        Ok(true) => return Ok(true),
+        Err(error) => {
+            let fault = Fault::Sql(error);
+            if fault.is_busy() {
+                return Err(fault);
+            }
+        }
+        Ok(false) => {}
+    }
+    connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    Ok(in_wal()?)
 }
 
 /// How many pages the database has, with what is not committed yet.
@@ -326,7 +372,7 @@ fn pages(connection: &Connection) -> Result<u64, Fault> {
 }
 
 /// Makes what is missing: both tables, and in very old ones the column of times.
-fn create(connection: &mut Connection, name: &str, Names { theirs, ours }: &Names) -> Result<(), Fault> {
+fn create(connection: &mut Connection, name: &str, Names { theirs, ours, .. }: &Names) -> Result<(), Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Exclusive)?;
     transaction.execute_batch(&format!(
         "CREATE TABLE IF NOT EXISTS {theirs} (unique_key TEXT, function_name TEXT, priority INTEGER, data BLOB, \

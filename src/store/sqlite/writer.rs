@@ -16,6 +16,8 @@ pub(super) struct Names {
     pub(super) theirs: String,
     /// Our own.
     pub(super) ours: String,
+    /// The trigger of `guard.rs`.
+    pub(super) guard: String,
 }
 
 /// Changes both tables within a transaction.
@@ -34,7 +36,7 @@ impl<'t> Writer<'t> {
     /// Prepares for one transaction; `rows` and `beside` are as in [`super::table::Table`].
     pub(super) fn new(
         transaction: &'t Transaction<'_>,
-        Names { theirs, ours }: &Names,
+        Names { theirs, ours, .. }: &Names,
         rows: &'t HashMap<JobId, i64>,
         beside: &'t mut HashSet<JobId>,
     ) -> Result<Writer<'t>, Fault> {
