@@ -205,7 +205,10 @@ fn gearadmin_reads_what_the_server_says() {
         assert_eq!(admin(&["--status"]), ".\n");
         assert_eq!(admin(&["--getpid"]), format!("{}\n", server.pid()));
         assert_eq!(admin(&["--server-verbose"]), "ERROR\n");
-        assert_eq!(admin(&["--server-version"]), format!("{}\n", ringgear::frontend::version(ringgear::engine::Compat::V1_1)));
+        assert_eq!(
+            admin(&["--server-version"]),
+            format!("{}\n", ringgear::frontend::version(ringgear::engine::Compat::V1_1))
+        );
         assert!(admin(&["--workers"]).ends_with(" 127.0.0.1 - :\n.\n"));
         // Several at once go over one connection, the last of gearadmin's own list first.
         assert_eq!(admin(&["--status", "--getpid"]), format!("{}\n.\n", server.pid()));

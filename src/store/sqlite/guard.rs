@@ -13,9 +13,8 @@ const FUNCTION: &str = "in use by Ringgear; if that has crashed, start and stop 
 
 /// Lets this connection insert where a guard stands.
 pub(super) fn know(connection: &Connection) -> Result<(), Fault> {
-    let flags = FunctionFlags::SQLITE_UTF8
-        | FunctionFlags::SQLITE_DETERMINISTIC
-        | FunctionFlags::SQLITE_INNOCUOUS;
+    let flags =
+        FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
     // The trigger has nothing to do.
     Ok(connection.create_scalar_function(FUNCTION, 0, flags, |_| Ok(false))?)
 }

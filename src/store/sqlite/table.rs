@@ -298,7 +298,8 @@ impl Table {
     /// Copies the write-ahead log into the file, and takes its room away.
     pub(super) fn checkpoint(&self) -> Result<(), Fault> {
         self.connection.busy_timeout(READERS)?;
-        let busy = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get::<_, i64>(0));
+        let busy =
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get::<_, i64>(0));
         self.connection.busy_timeout(BUSY)?;
         let busy = busy?;
         if busy == 0 { Ok(()) } else { Err(Fault::Other("its log is in use".to_owned())) }
