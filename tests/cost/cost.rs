@@ -7,6 +7,7 @@ mod cluster;
 #[path = "../support/kept.rs"]
 mod kept;
 
+mod bytes;
 mod numbers;
 mod registrations;
 mod requests;

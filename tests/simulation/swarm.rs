@@ -145,7 +145,7 @@ fn policy(random: &mut Random, planted: Option<Planted>) -> Policy {
         requests_in_flight: *random.pick(&[1, 2, 3, 8, 4096]),
         outbox_bytes: *random.pick(&[0, 200, 2000, 20_000, 8 << 20]),
         abilities: *random.pick(&[3, 1 << 17, 1 << 17, 1 << 17]),
-        queued_bytes: *random.pick(&[3000, u64::MAX, u64::MAX, u64::MAX]),
+        queued_bytes: *random.pick(&[6000, u64::MAX, u64::MAX, u64::MAX]),
         finished_memory: *random.pick(&[0, 1, 2, 16, 16, 16]),
         note_accepted: random.chance(200),
         store: random.chance(400),

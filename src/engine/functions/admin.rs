@@ -132,6 +132,7 @@ impl Functions {
         self.tell_clients(ix, Work::Fail, out);
         if self.jobs.get(ix).state() == JobState::Running {
             self.forget_clients(ix);
+            self.charge(ix, out);
             // It is not to come back, though it runs on.
             self.unstore(ix, out);
             // A later submission with the same unique makes a new job.

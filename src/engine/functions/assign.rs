@@ -95,7 +95,7 @@ impl Functions {
         let taken = self.parties.find(worker).and_then(|ix| {
             let woken_for = self.rouse(ix);
             let Best { turn: old, job } = self.best(ix, out)?;
-            let assignment = self.assign(ix, job, kind);
+            let assignment = self.assign(ix, job, kind, out);
             if self.policy.turns() {
                 self.parties.turn_to_back(ix, old, turn);
             }
@@ -181,7 +181,7 @@ impl Functions {
     }
 
     /// Makes the worker the holder of a queued job.
-    fn assign(&mut self, ix: PartyIx, job: JobIx, kind: GrabKind) -> Assignment {
+    fn assign(&mut self, ix: PartyIx, job: JobIx, kind: GrabKind, out: &mut Outbox) -> Assignment {
         if self.policy.plants(Planted::TwoHolders) && self.sequence.is_multiple_of(8) {
             return self.assignment(job, kind);
         }
@@ -192,6 +192,7 @@ impl Functions {
         let timeout_ms = self.parties.timeout_ms(ix, function);
         if timeout_ms > 0 {
             self.timers.arm(running, self.now.instant.after(Duration::from_millis(timeout_ms)));
+            self.charge(job, out);
         }
         self.functions.get_mut(function).running += 1;
         let jobs = &self.jobs;

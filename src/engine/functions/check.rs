@@ -20,6 +20,7 @@ impl Functions {
         for (ix, job) in self.jobs.iter() {
             count += 1;
             bytes += job.bytes();
+            assert!(job.is_charged(), "every byte of a job is counted");
             assert_eq!(self.jobs.find(job.id), Some(ix), "a job is found by its number");
             assert_eq!(job.id.slot(), self.functions.get(job.function).slot);
             assert_eq!(self.topology.owner(job.id.slot()), self.shard, "a job is with its owner");

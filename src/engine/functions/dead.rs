@@ -31,6 +31,7 @@ impl Functions {
         let extra = job.extra();
         (extra.numerator, extra.denominator) = (0, 0);
         extra.death = Some(Box::new(death));
+        self.charge(ix, out);
         if self.policy.store {
             if self.policy.plants(Planted::DoneBeforePut) {
                 out.outputs.push_back(Output::Store(StoreOp::Done { id: self.jobs.get(ix).id }));
@@ -86,6 +87,7 @@ impl Functions {
         job.go(JobState::Queued, None);
         job.retries = 0;
         job.extra().death = None;
+        self.charge(ix, out);
         self.file_if_alone(ix);
         if self.policy.store {
             self.put(ix, out);

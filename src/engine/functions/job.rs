@@ -75,6 +75,19 @@ pub(crate) struct Extra {
     /// From the last WORK_STATUS of this attempt.
     pub(crate) numerator: u32,
     pub(crate) denominator: u32,
+    /// What all this was last charged with. Kept by [`Job::charge`].
+    charged: u64,
+}
+
+impl Extra {
+    /// Bytes that one takes, its timer included.
+    const EACH: usize = size_of::<Extra>() + 16 + 40;
+
+    fn bytes(&self) -> usize {
+        let reducer = self.reducer.as_ref().map_or(0, |reducer| reducer.len() + 16);
+        let death = self.death.as_ref().map_or(0, |death| size_of::<Death>() + 16 + death.worker.len());
+        Self::EACH + Job::ATTACHMENT * self.more_clients.len() + reducer + death
+    }
 }
 
 /// How a job ran out of attempts.
@@ -324,9 +337,36 @@ impl Job {
         &self.body[function_len + usize::from(self.unique_len) + 2..]
     }
 
+    /// Bytes that a job takes besides itself and its body: its place among the numbers and in the index of uniques, its
+    /// first client's entry, what the allocator adds. Measured in `tests/memory.rs`.
+    const BESIDE: usize = 48;
+
+    /// Bytes that each client after the first takes: an entry here, and one among what the client waits for.
+    pub(crate) const ATTACHMENT: usize = 24;
+
+    /// What a new job with a body of so many bytes counts against `--max-queued-bytes`.
+    pub(crate) fn bytes_of(body: usize) -> u64 {
+        (body + size_of::<Job>() + Self::BESIDE) as u64
+    }
+
     /// What the job counts against `--max-queued-bytes`.
     pub(crate) fn bytes(&self) -> u64 {
-        (self.body.len() + size_of::<Job>()) as u64
+        Self::bytes_of(self.body.len()) + self.extra.as_ref().map_or(0, |extra| extra.charged)
+    }
+
+    /// What few jobs have may have become more or less: counts it anew. Returns the change of [`Job::bytes`].
+    #[inline]
+    pub(crate) fn charge(&mut self) -> i64 {
+        let Some(extra) = self.extra.as_mut() else { return 0 };
+        let bytes = extra.bytes() as u64;
+        let change = bytes as i64 - extra.charged as i64;
+        extra.charged = bytes;
+        change
+    }
+
+    /// Whether everything is counted.
+    pub(crate) fn is_charged(&self) -> bool {
+        self.extra.as_ref().is_none_or(|extra| extra.charged == extra.bytes() as u64)
     }
 }
 

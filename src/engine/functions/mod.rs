@@ -148,6 +148,7 @@ impl Functions {
             let times = self.jobs.get(job).clients().filter(|&client| client == ix).count();
             if times > 0 {
                 self.jobs.get_mut(job).detach(ix);
+                self.charge(job, out);
                 (0..times).for_each(|_| self.parties.get_mut(ix).attached.leave());
             }
         }
@@ -273,6 +274,15 @@ impl Functions {
             for to in self.topology.all().filter(|&to| to != shard) {
                 out.send(to, Message::ToFunctions(ToFunctions::JobsBytes { shard, bytes }));
             }
+        }
+    }
+
+    /// What few jobs have may have become more or less for this one: the bytes are counted.
+    #[inline]
+    fn charge(&mut self, ix: JobIx, out: &mut Outbox) {
+        let change = self.jobs.get_mut(ix).charge();
+        if change != 0 {
+            self.count_bytes(change, out);
         }
     }
 

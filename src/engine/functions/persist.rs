@@ -86,7 +86,9 @@ impl Functions {
         let seq = self.put(ix, out);
         let job = self.jobs.get_mut(ix);
         job.set_pending(Some(seq));
-        let asked = Asked { seq, id: job.id, first: Waiting::of(submission), more: Vec::new() };
+        let id = job.id;
+        self.charge(ix, out);
+        let asked = Asked { seq, id, first: Waiting::of(submission), more: Vec::new() };
         self.puts.asked.push_back(asked);
         if self.policy.plants(Planted::AnswersBeforeStored) {
             self.stored(seq, out);
@@ -273,7 +275,8 @@ impl Functions {
         }
         let function = self.functions.find(stored.function);
         let function = function.unwrap_or_else(|| self.functions.create(stored.function));
-        let restored = self.job_of(stored, function);
+        let mut restored = self.job_of(stored, function);
+        restored.charge();
         let ix = self.jobs.insert(restored);
         let job = self.jobs.get_mut(ix);
         let bytes = job.bytes();

@@ -43,6 +43,10 @@ impl Functions {
             return Err(Refusal::TooManyFunctions);
         };
         if let Some(ix) = self.find_joinable(function, &parts) {
+            if !submission.background && !self.has_room(Job::ATTACHMENT as u64, out) {
+                out.counters.refused_queued_bytes += 1;
+                return Err(Refusal::QueuedBytesFull);
+            }
             out.counters.jobs_coalesced += 1;
             self.note_accepted(&submission, out);
             return Ok(self.join(ix, &submission, out));
@@ -55,7 +59,7 @@ impl Functions {
             out.counters.refused_numbers += 1;
             return Err(Refusal::NumbersUsedUp);
         }
-        let more = submission.body.len() as u64;
+        let more = Job::bytes_of(submission.body.len());
         if !self.has_room(more, out) {
             out.counters.refused_queued_bytes += 1;
             return Err(Refusal::QueuedBytesFull);
@@ -92,6 +96,7 @@ impl Functions {
             self.jobs.get_mut(ix).join_background();
         } else {
             self.attach(ix, submission);
+            self.charge(ix, out);
         }
         if was_ignored && self.jobs.get(ix).state() == JobState::Queued {
             // It may have entered its queue when nobody wanted it, and nobody was woken.
@@ -129,6 +134,7 @@ impl Functions {
         if let Some(epoch) = scheduled {
             job.extra().epoch = Some(epoch);
         }
+        job.charge();
         let bytes = job.bytes();
         let ix = self.jobs.insert(job);
         out.counters.jobs_accepted += 1;

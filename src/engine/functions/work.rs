@@ -45,7 +45,7 @@ impl Functions {
 
     fn update(&mut self, ix: JobIx, holder: PartyIx, update: Work, out: &mut Outbox) {
         if let Work::Status(text) = &update {
-            self.keep_status(ix, text);
+            self.keep_status(ix, text, out);
         }
         let last = update.is_final();
         if last {
@@ -87,7 +87,7 @@ impl Functions {
         }
     }
 
-    fn keep_status(&mut self, ix: JobIx, text: &[u8]) {
+    fn keep_status(&mut self, ix: JobIx, text: &[u8], out: &mut Outbox) {
         let mut parts = text.splitn(2, |&byte| byte == 0);
         let numerator = number(parts.next().unwrap_or_default());
         // gearmand reads at most ten characters of the denominator.
@@ -95,6 +95,7 @@ impl Functions {
         let denominator = number(&denominator[..denominator.len().min(10)]);
         let extra = self.jobs.get_mut(ix).extra();
         (extra.numerator, extra.denominator) = (numerator, denominator);
+        self.charge(ix, out);
     }
 
     /// A running job has lost its attempt: it goes back to the tail of its queue, or, if its attempts are used up,

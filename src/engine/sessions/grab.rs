@@ -152,8 +152,9 @@ impl Sessions {
         }
     }
 
-    pub(super) fn pre_sleep(&mut self, id: SessionId, out: &mut Outbox) {
-        let Some(session) = self.table.get_mut(id) else { return };
+    /// True if it leaves something among the replies.
+    pub(super) fn pre_sleep(&mut self, id: SessionId, out: &mut Outbox) -> bool {
+        let Some(session) = self.table.get_mut(id) else { return false };
         (session.asleep, session.noop_sent) = (true, false);
         session.nap = session.nap.wrapping_add(1);
         if self.policy.plants(Planted::NapsPileUp) {
@@ -165,6 +166,7 @@ impl Sessions {
             let sleep = ToFunctions::Sleep { worker: id, nap: session.nap };
             out.send(owner, Message::ToFunctions(sleep));
         }
+        session.replies.len() > 0
     }
 
     pub(super) fn wake(&mut self, id: SessionId, from: ShardId, function: u32, nap: u32, out: &mut Outbox) {

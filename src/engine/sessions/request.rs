@@ -26,8 +26,15 @@ impl Sessions {
         if !self.welcome(id) {
             return;
         }
+        let answered = is_answered(&request) || self.policy.plants(Planted::NapsPileUp);
         let sound = match request {
             Request::Submit(submit) => self.submit(id, &submit, out),
+            Request::PreSleep => {
+                if !self.pre_sleep(id, out) {
+                    return;
+                }
+                Ok(())
+            }
             Request::CanDoTimeout { function, timeout } => {
                 asked_ms(timeout, self.policy.timeout_unit).map(|asked| {
                     if (1..TIMEOUT_MIN).contains(&asked) {
@@ -46,7 +53,9 @@ impl Sessions {
             }
         };
         match sound {
-            Ok(()) if self.policy.plants(Planted::NapsPileUp) && !out.local.is_empty() => {}
+            // The other half of this shard answers it, and that is followed by the same. With a store it may have
+            // nothing to say for a while.
+            Ok(()) if answered && !out.local.is_empty() && !self.policy.store => {}
             Ok(()) => self.settle(id, out),
             Err(Hopeless) => self.finish(id, CloseReason::Malformed, out),
         }
@@ -57,7 +66,6 @@ impl Sessions {
         let copy = Bytes::copy_from_slice;
         match request {
             Request::Grab(kind) => self.grab(id, kind, out),
-            Request::PreSleep => self.pre_sleep(id, out),
             Request::WorkComplete { handle, result } => {
                 self.work(id, handle, Work::Complete(copy(result)), out);
             }
@@ -79,9 +87,10 @@ impl Sessions {
             Request::EchoReq { data } => self.tell(id, Reply::Echo(copy(data)), out),
             Request::OptionReq { option } => self.option(id, option, out),
             Request::Submit(_)
+            | Request::PreSleep
             | Request::CanDoTimeout { .. }
             | Request::GetStatus { .. }
-            | Request::GetStatusUnique { .. } => unreachable!("these may be hopeless"),
+            | Request::GetStatusUnique { .. } => unreachable!("these are dealt with before"),
         }
     }
 
@@ -252,6 +261,19 @@ impl Sessions {
         };
         session.tell(reply, out);
     }
+}
+
+/// Whether the owner of a function that it is sent to gives it exactly one answer.
+#[inline]
+fn is_answered(request: &Request<'_>) -> bool {
+    matches!(
+        request,
+        Request::Submit(_)
+            | Request::Grab(_)
+            | Request::WorkComplete { .. }
+            | Request::WorkData { .. }
+            | Request::WorkStatus { .. }
+    )
 }
 
 /// Function, NUL, unique, NUL, workload: the one copy that is made of a submission.

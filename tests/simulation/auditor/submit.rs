@@ -9,7 +9,9 @@ use ringgear_engine::{JobId, SessionId};
 use ringgear_protocol::Refusal;
 
 /// More than a job costs beside its name, unique and workload.
-const JOB_COST_MAX: usize = 200;
+const JOB_COST_MAX: usize = 500;
+/// What one more client costs that waits for a job.
+const ATTACHMENT_COST: usize = 24;
 
 impl Auditor {
     pub(super) fn submit(&mut self, session: SessionId, what: Submission) {
@@ -108,6 +110,9 @@ impl Auditor {
                 let quiets = self.quiets.partition_point(|&(quiet, _)| quiet <= at);
                 let since = self.quiets[quiets.saturating_sub(2)].0;
                 let bytes: usize = self.jobs_at_most(since, None).map(|sub| self.cost(sub)).sum();
+                let streams = self.jobs.values().flat_map(|job| job.streams.values());
+                let joined: usize = streams.map(|stream| stream.attached.len()).sum();
+                let bytes = bytes + ATTACHMENT_COST * joined;
                 let full = limit < usize::MAX && bytes + self.cost(sub) + limit / 16 > limit;
                 audit!(self, "bytes are refused when there are too many", full, "{bytes} of {limit}");
             }
