@@ -246,7 +246,10 @@ fn policy(flags: &Flags, handle_prefix: HandlePrefix, log: &LogOptions) -> Resul
     policy.requests_in_flight = fit(limits.max_requests_in_flight);
     policy.outbox_bytes = fit(limits.max_outbox_bytes);
     policy.functions = fit(limits.max_functions);
+    policy.function_bytes = fit(limits.max_function_bytes);
     policy.abilities = fit(limits.max_abilities);
+    let unread: usize = fit(limits.max_unread_bytes);
+    policy.waiting_bytes = unread / 4;
     policy.queued_bytes = match limits.max_queued_bytes {
         Some(0) => u64::MAX,
         Some(bytes) => fit(bytes),

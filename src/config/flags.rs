@@ -177,7 +177,11 @@ pub(super) struct Limits {
     #[arg(long, value_name = "N", default_value_t = 1 << 20, value_parser = number(1..=u32::MAX.into()))]
     pub(super) max_functions: i64,
 
-    /// Functions that one worker may register. One more is answered ERROR
+    /// Bytes that the functions of each thread may take, names included. What would take more is answered ERROR
+    #[arg(long, value_name = "BYTES", default_value_t = 512 << 20, value_parser = number(1..=i64::MAX))]
+    pub(super) max_function_bytes: i64,
+
+    /// Functions that one worker may register. One more is answered ERROR, as is a MASS_DO of more as a whole
     #[arg(long, value_name = "N", default_value_t = 1 << 17, value_parser = number(1..=u32::MAX.into()))]
     pub(super) max_abilities: i64,
 

@@ -75,6 +75,9 @@ impl Engine {
         self.settle();
         self.functions.calm_down();
         self.watch_outbox();
+        let counters = &mut self.outbox.counters;
+        counters.registrations_bytes = self.sessions.registrations_bytes();
+        counters.replies_bytes = self.sessions.replies_bytes();
     }
 
     /// A job as a store is to keep it, for the [`crate::StoreOp::Put`] that was just put out: before the next event.
@@ -118,12 +121,19 @@ impl Engine {
             self.outbox.counters.outbox_full += 1;
         }
         self.congested = full;
+        self.outbox.counters.outbox_bytes = self.outbox.bytes() as u64;
     }
 
     /// What is to be done next; `None` when all is done.
     #[inline]
     pub fn output(&mut self) -> Option<Output> {
         self.outbox.outputs.pop_front()
+    }
+
+    /// Notes how many bytes the shell keeps for the connections of this shard, for who asks for counters.
+    #[inline]
+    pub fn note_connections_bytes(&mut self, bytes: u64) {
+        self.outbox.counters.connections_bytes = bytes;
     }
 
     /// Whether messages wait for a shard.

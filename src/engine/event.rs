@@ -106,6 +106,29 @@ pub enum Reply {
     Report(Box<(Query, Report)>),
 }
 
+impl Reply {
+    /// About how many bytes it holds besides itself.
+    pub fn weight(&self) -> usize {
+        match self {
+            Reply::Assigned(assignment) => size_of::<Assignment>() + assignment.body.len(),
+            Reply::Work(_, update) => update.len(),
+            Reply::StatusUnknown(bytes) | Reply::Echo(bytes) | Reply::Option(bytes) | Reply::Text(bytes) => {
+                bytes.len()
+            }
+            _ => 0,
+        }
+    }
+}
+
+/// Bytes that the engine holds for a session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Replies that wait for earlier ones: the peer has not read them.
+    pub unread: usize,
+    /// Everything else: what a worker has registered.
+    pub other: usize,
+}
+
 /// Something for the log of the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
@@ -164,6 +187,8 @@ pub enum Output {
     Pause(SessionId),
     /// Requests of this session are welcome again.
     Resume(SessionId),
+    /// The engine holds so many bytes for the session now. Told when it makes a difference.
+    Holds(SessionId, Held),
     /// Log this.
     Note(Note),
 }

@@ -19,7 +19,7 @@ pub mod slot;
 pub mod time;
 
 pub use engine::Engine;
-pub use event::{CloseReason, Event, Input, Introduction, Note, Output, Reply};
+pub use event::{CloseReason, Event, Held, Input, Introduction, Note, Output, Reply};
 pub use message::{Assignment, Candidate, Message, Submission, ToFunctions, ToSessions, Work, WorkerName};
 pub use persist::{Death, DeathReason, NotRestored, StoreOp, StoreSeq, StoredJob};
 pub use policy::{Compat, Planted, Policy, TimeoutUnit, Wakeup};

@@ -323,6 +323,8 @@ pub enum ToSessions {
     },
     /// The function could not be registered: the owner has too many.
     Unregistered {
+        /// Why not.
+        refusal: Refusal,
         /// The worker.
         to: SessionId,
         /// The function's name.

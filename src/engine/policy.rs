@@ -48,11 +48,12 @@ pub enum Planted {
     DropsAtRetryLimit,
     DoneBeforePut,
     NapsPileUp,
+    ForgetsBytes,
 }
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Planted; 15] = [
+    pub const ALL: [Planted; 16] = [
         Planted::LostWakeup,
         Planted::ReplyOutOfOrder,
         Planted::TwoHolders,
@@ -68,6 +69,7 @@ impl Planted {
         Planted::DropsAtRetryLimit,
         Planted::DoneBeforePut,
         Planted::NapsPileUp,
+        Planted::ForgetsBytes,
     ];
 }
 
@@ -110,6 +112,10 @@ pub struct Policy {
     pub outbox_bytes: usize,
     /// Functions on one shard.
     pub functions: u32,
+    /// Bytes that functions may take on one shard, names included.
+    pub function_bytes: u64,
+    /// Bytes of replies of one session that may wait for earlier ones before its socket is left unread.
+    pub waiting_bytes: usize,
     /// Registrations of one session. A MASS_DO with more names is refused as a whole.
     pub abilities: u32,
     /// Names of one MASS_DO, and registrations of one session that ends, that are dealt with in one event. The rest waits
@@ -146,6 +152,8 @@ impl Policy {
             requests_in_flight: 4096,
             outbox_bytes: 8 << 20,
             functions: 1 << 20,
+            function_bytes: 512 << 20,
+            waiting_bytes: 16 << 20,
             abilities: 1 << 17,
             names_at_once: 256,
             queued_bytes: u64::MAX,

@@ -6,6 +6,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::IpAddr;
+use ringgear_protocol::Refusal;
 
 /// A question or an order of an administrator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,8 +86,8 @@ pub enum Report {
     Dropped(Vec<DropRow>),
     /// For [`Query::CancelJob`] and [`Query::RetryJob`]: there is no such job.
     UnknownJob,
-    /// The limit on functions is reached: nothing was created.
-    TooManyFunctions,
+    /// A limit on functions is reached: nothing was created.
+    NotCreated(Refusal),
 }
 
 /// One function.
@@ -272,7 +273,7 @@ counters! {
     refused_queued_bytes,
     /// Submissions refused because all numbers of jobs are used up.
     refused_numbers,
-    /// Requests refused because there are too many functions.
+    /// Requests refused because there are too many functions, or these take too many bytes.
     refused_functions,
     /// Registrations refused because the session has too many.
     refused_abilities,
@@ -320,6 +321,18 @@ counters! {
     wakeups,
     /// Times that all sleepers were woken because the first did not take the job.
     wakeups_escalated,
+    /// Bytes that peers have this server keep, as far as they are counted: the next five, and `jobs_bytes`.
+    memory_accounted,
+    /// Bytes of functions, names included.
+    functions_bytes,
+    /// Bytes of what workers have registered.
+    registrations_bytes,
+    /// Bytes of replies that wait for earlier ones.
+    replies_bytes,
+    /// Bytes that wait for other threads.
+    outbox_bytes,
+    /// Bytes of connections: what was received and is not a whole packet, what was not sent yet.
+    connections_bytes,
     /// Lines of the log dropped because they came faster than they could be written (`--max-log-queue`).
     log_lines_dropped,
     /// Warnings and errors that were not written because they repeat others (`--max-log-repeats`).

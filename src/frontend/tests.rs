@@ -5,6 +5,7 @@ use crate::engine::report::{
 };
 use crate::engine::slot::Slot;
 use crate::engine::{DeathReason, Epoch, JobId, Peer, Report, SessionId, ShardId};
+use crate::protocol::Refusal;
 use bytes::Bytes;
 use std::net::IpAddr;
 
@@ -347,7 +348,8 @@ fn orders_carried_out_or_not() {
     let function = || text("f");
     let create = || Query::CreateFunction { function: function() };
     renders(create(), Report::Done, "OK\r\n");
-    renders(create(), Report::TooManyFunctions, "ERR TOO_MANY_FUNCTIONS\r\n");
+    renders(create(), Report::NotCreated(Refusal::TooManyFunctions), "ERR TOO_MANY_FUNCTIONS\r\n");
+    renders(create(), Report::NotCreated(Refusal::FunctionBytesFull), "ERR FUNCTION_BYTES_FULL\r\n");
     renders(max_queue("f", [1; 3]), Report::Done, "OK\r\n");
     let cancel = || Query::CancelJob { handle: text("x") };
     renders(cancel(), Report::Done, "OK\r\n");

@@ -5,6 +5,7 @@ use crate::engine::report::{
     Counters, DeadRow, DropRow, FunctionRow, Involved, InvolvedJob, JobRow, WorkerRow,
 };
 use crate::engine::{Compat, DeathReason, Peer, Query, Reply, Report, SessionId};
+use crate::protocol::Refusal;
 use bytes::Bytes;
 use std::fmt::Arguments;
 use std::io::Write;
@@ -26,6 +27,7 @@ const STILL_CONNECTED: &str = "ERR there are still connected workers or executin
 const NOT_FOUND: &str = "ERR function not found\r\n";
 /// Ours: gearmand has no limit on functions.
 const TOO_MANY_FUNCTIONS: &str = "ERR TOO_MANY_FUNCTIONS\r\n";
+const FUNCTION_BYTES_FULL: &str = "ERR FUNCTION_BYTES_FULL\r\n";
 
 /// Reads a line at the beginning of `bytes`.
 pub(super) fn line<'a>(frontend: &Frontend, bytes: &'a [u8]) -> Decoded<'a> {
@@ -215,7 +217,10 @@ pub(super) fn render(frontend: &Frontend, query: &Query, report: &Report, out: &
         Report::Done => out.extend_from_slice(OK.as_bytes()),
         Report::Dropped(rows) => render_dropped(out, rows),
         Report::UnknownJob => out.extend_from_slice(UNKNOWN_JOB.as_bytes()),
-        Report::TooManyFunctions => out.extend_from_slice(TOO_MANY_FUNCTIONS.as_bytes()),
+        Report::NotCreated(Refusal::FunctionBytesFull) => {
+            out.extend_from_slice(FUNCTION_BYTES_FULL.as_bytes())
+        }
+        Report::NotCreated(_) => out.extend_from_slice(TOO_MANY_FUNCTIONS.as_bytes()),
         // Asked by a packet and answered by one, in `gear.rs`.
         Report::UniqueStatus(_) => debug_assert!(false, "no line asks for the state of a unique"),
     }

@@ -8,7 +8,7 @@ use crate::packet::PacketType;
 /// A request that the job server answers with ERROR. The connection stays open, but for
 /// [`Refusal::PacketTooLarge`].
 ///
-/// Codes and texts are those of gearmand 1.1.20, which sends no others; the five marked "ours" are for
+/// Codes and texts are those of gearmand 1.1.20, which sends no others; the six marked "ours" are for
 /// limits that it does not have. libgearman compares codes with its own list, so no code is ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
@@ -32,6 +32,8 @@ pub enum Refusal {
     NumbersUsedUp,
     /// The limit on the number of functions is reached. Ours.
     TooManyFunctions,
+    /// The limit on the bytes that functions take is reached. Ours.
+    FunctionBytesFull,
     /// The limit on abilities of one worker is reached. Ours.
     TooManyAbilities,
     /// OPTION_REQ with an option that is not known.
@@ -57,6 +59,7 @@ impl Refusal {
         Refusal::QueuedBytesFull,
         Refusal::NumbersUsedUp,
         Refusal::TooManyFunctions,
+        Refusal::FunctionBytesFull,
         Refusal::TooManyAbilities,
         Refusal::UnknownOption,
         Refusal::UpdateForUnknownJob,
@@ -77,6 +80,7 @@ impl Refusal {
             | Refusal::QueuedBytesFull
             | Refusal::NumbersUsedUp
             | Refusal::TooManyFunctions
+            | Refusal::FunctionBytesFull
             | Refusal::TooManyAbilities => "QUEUE_ERROR",
             Refusal::UnknownOption => "UNKNOWN_OPTION",
             Refusal::UpdateForUnknownJob | Refusal::ResultForUnknownJob | Refusal::ExceptionForUnknownJob => {
@@ -100,6 +104,7 @@ impl Refusal {
             Refusal::QueuedBytesFull => "Too many bytes are queued",
             Refusal::NumbersUsedUp => "No number is left for another job",
             Refusal::TooManyFunctions => "Too many functions",
+            Refusal::FunctionBytesFull => "Functions take too many bytes",
             Refusal::TooManyAbilities => "Too many abilities",
             Refusal::UnknownOption => "Server does not recognize given option",
             Refusal::UpdateForUnknownJob => "Job does not exist on server",

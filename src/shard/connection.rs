@@ -3,7 +3,7 @@
 use super::outlet::Outlet;
 use super::parcel::Parcel;
 use super::ring::Token;
-use crate::engine::{Peer, SessionId, ShardId};
+use crate::engine::{Held, Peer, SessionId, ShardId};
 use rustix::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -93,6 +93,8 @@ pub(crate) struct Connection {
     pub(crate) settled: bool,
     /// The shard to which it goes as soon as the ring is done with it. Until then nothing is read from it.
     pub(crate) moving_to: Option<ShardId>,
+    /// What the engine holds for it.
+    pub(crate) held: Held,
     pub(crate) rest: Rest,
     pub(crate) outlet: Outlet,
 }
@@ -116,6 +118,7 @@ impl Connection {
             watched: false,
             settled: false,
             moving_to: None,
+            held: Held::default(),
             rest: Rest::default(),
             outlet: Outlet::default(),
         }
@@ -125,6 +128,12 @@ impl Connection {
     #[inline]
     pub(crate) fn socket(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
+    }
+
+    /// Bytes that wait for the peer to read them, here and in the engine.
+    #[inline]
+    pub(crate) fn unread(&self) -> usize {
+        self.outlet.unsent() + self.held.unread
     }
 
     /// Whether requests may be read from it and given to the engine.

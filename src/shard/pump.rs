@@ -5,7 +5,7 @@ use super::connection::{Connection, Phase};
 use super::listen;
 use super::settle::Settling;
 use super::table::Table;
-use crate::engine::{CloseReason, Engine, HandlePrefix, Input, Now, Output, Reply, SessionId};
+use crate::engine::{CloseReason, Engine, HandlePrefix, Held, Input, Now, Output, Reply, SessionId};
 use crate::frontend::Frontend;
 use crate::logging::{self, Level};
 
@@ -64,6 +64,7 @@ impl Pump {
                         table.resumed.push(token);
                     }
                 }
+                Output::Holds(session, held) => self.holds(table, session, held),
                 Output::Close(session) => {
                     if let Some((connection, _)) = table.of(session)
                         && connection.phase < Phase::Flushing
@@ -95,7 +96,7 @@ impl Pump {
         if connection.phase > Phase::Flushing {
             return;
         }
-        if connection.outlet.unsent() > self.unread_max {
+        if connection.unread() > self.unread_max {
             self.give_up_slow(table, session);
             return;
         }
@@ -130,11 +131,23 @@ impl Pump {
         }
     }
 
+    /// The engine holds so much for a session now. With too much unread, one reply more is too many, also where it waits
+    /// for earlier ones.
+    #[cold]
+    fn holds(&mut self, table: &mut Table, session: SessionId, held: Held) {
+        let Some((connection, _)) = table.of(session) else { return };
+        let too_many = connection.unread() > self.unread_max && held.unread > connection.held.unread;
+        connection.held = held;
+        if too_many && connection.phase < Phase::Flushing {
+            self.give_up_slow(table, session);
+        }
+    }
+
     #[cold]
     fn give_up_slow(&mut self, table: &mut Table, session: SessionId) {
         let Some((connection, _)) = table.of(session) else { return };
         let peer = caller(connection);
-        let unsent = connection.outlet.unsent();
+        let unsent = connection.unread();
         crate::log_at!(
             Level::Warning,
             "closing connection of {peer}: it does not read, {unsent} bytes wait for it"

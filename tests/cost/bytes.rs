@@ -1,7 +1,7 @@
 //! What peers make the engine keep is counted, and there is a limit to it.
 use ringgear_engine::{
-    Engine, Epoch, HandlePrefix, Input, Instant, Now, Output, Peer, Policy, Query, Reply, Report, SessionId,
-    ShardId, Topology,
+    CloseReason, Engine, Epoch, HandlePrefix, Held, Input, Instant, Message, Now, Output, Peer, Policy,
+    Query, Reply, Report, SessionId, ShardId, ToFunctions, ToSessions, Topology,
 };
 use ringgear_protocol::{Priority, Refusal, Request, Submit};
 use std::net::Ipv4Addr;
@@ -40,7 +40,7 @@ fn counter(engine: &mut Engine, name: &str) -> u64 {
         Output::Reply(_, Reply::Report(report)) => Some(report.1),
         _ => None,
     });
-    engine.handle(NOW, Input::Closed(session, ringgear_engine::CloseReason::Peer));
+    engine.handle(NOW, Input::Closed(session, CloseReason::Peer));
     let Some(Report::Counters(counters)) = report else { panic!("no counters") };
     counters.rows().find(|row| row.0 == name).unwrap().1
 }
@@ -70,7 +70,7 @@ fn what_joins_a_job_counts_and_is_refused_when_there_is_too_much() {
     assert!(refused > 5000, "{refused} of 10,000 are refused");
     assert!(counter(&mut engine, "jobs_bytes") <= 100_000);
     engine.check();
-    engine.handle(NOW, Input::Closed(client, ringgear_engine::CloseReason::Peer));
+    engine.handle(NOW, Input::Closed(client, CloseReason::Peer));
     engine.check();
 }
 
@@ -87,4 +87,115 @@ fn a_job_that_waits_for_its_time_counts_more() {
     ask(&mut engine, client, Request::Submit(Submit { epoch: Some(b"9999999"), ..plain }));
     let more = counter(&mut engine, "jobs_bytes") - one;
     assert!(more > one + 100, "{one} bytes, and {more} with a time");
+}
+
+/// The same of a shard of several, for one who asks from another.
+fn counter_of_two(engine: &mut Engine, name: &str) -> u64 {
+    let ask = ToFunctions::Ask {
+        from: SessionId::new(ShardId(1), 0, 1),
+        place: 0,
+        query: Box::new(Query::Counters),
+        exact: false,
+    };
+    engine.handle(NOW, Input::Message(ShardId(1), Message::ToFunctions(ask)));
+    let answer = engine.take_messages(ShardId(1), 10).pop();
+    let Some(Message::ToSessions(ToSessions::Answer { report, .. })) = answer else { panic!("{answer:?}") };
+    let Report::Counters(counters) = *report else { panic!("no counters") };
+    counters.rows().find(|row| row.0 == name).unwrap().1
+}
+
+/// The name of a function that the first of two shards owns, or the other.
+fn named(shard: u16) -> &'static [u8] {
+    let topology = Topology::new(2);
+    let names = [&b"a"[..], b"b", b"c", b"d", b"e", b"f", b"g", b"h"];
+    let owner = |name: &[u8]| topology.owner(ringgear_engine::slot::Slot::of(name));
+    names.into_iter().find(|name| owner(name) == ShardId(shard)).unwrap()
+}
+
+fn held(out: &[Output]) -> Option<Held> {
+    let held = out.iter().rev().find_map(|output| match output {
+        Output::Holds(_, held) => Some(*held),
+        _ => None,
+    });
+    held
+}
+
+#[test]
+fn replies_that_wait_are_counted_and_pause_the_session() {
+    let (mut engine, client) = engine(2, |policy| policy.waiting_bytes = 1 << 20);
+    // Its answer is with the other shard, which says nothing.
+    assert_eq!(ask(&mut engine, client, Request::Submit(submit(named(1), b""))), []);
+    let data = vec![b'x'; 300_000];
+    let mut told = Held::default();
+    for number in 1..=4 {
+        let out = ask(&mut engine, client, Request::EchoReq { data: &data });
+        told = held(&out).expect("the shell is told");
+        let wait = told.unread as u64;
+        assert!(wait >= number * 300_000 && wait < number * 300_000 + 1000, "{told:?}");
+        assert_eq!(out.contains(&Output::Pause(client)), number == 4, "{number}");
+        engine.check();
+    }
+    let all = counter_of_two(&mut engine, "replies_bytes");
+    assert_eq!((all, counter_of_two(&mut engine, "memory_accounted") >= all), (told.unread as u64, true));
+    engine.handle(NOW, Input::Closed(client, CloseReason::Peer));
+    assert_eq!(counter_of_two(&mut engine, "replies_bytes"), 0);
+}
+
+#[test]
+fn replies_that_leave_are_not_counted_any_more() {
+    let (mut engine, client) = engine(2, |_| ());
+    ask(&mut engine, client, Request::Submit(submit(named(1), b"")));
+    let message = engine.take_messages(ShardId(1), 10).pop().unwrap();
+    for _ in 0..10 {
+        ask(&mut engine, client, Request::EchoReq { data: &[b'x'; 5000] });
+    }
+    let Message::ToFunctions(ToFunctions::Submit(asked)) = message else { panic!("{message:?}") };
+    let refused = ToSessions::Refused { to: client, place: asked.place, refusal: Refusal::QueueFull };
+    engine.handle(NOW, Input::Message(ShardId(1), Message::ToSessions(refused)));
+    let out = outputs(&mut engine);
+    // First that nothing waits any more, then what had waited.
+    let told = out.iter().position(|output| *output == Output::Holds(client, Held::default()));
+    let echo = out.iter().position(|output| matches!(output, Output::Reply(_, Reply::Echo(_))));
+    assert!(told.unwrap() < echo.unwrap(), "{out:?}");
+    assert_eq!(counter_of_two(&mut engine, "replies_bytes"), 0);
+    engine.check();
+}
+
+#[test]
+fn a_name_counts_once_however_many_workers_say_it() {
+    let (mut engine, first) = engine(1, |_| ());
+    let second = open(&mut engine, 1);
+    let names: Vec<u8> = (0..100).flat_map(|n| format!("{n:08000}\0").into_bytes()).collect();
+    let out = ask(&mut engine, first, Request::MassDo { functions: &names });
+    assert!(held(&out).unwrap().other > 800_000);
+    let one = counter(&mut engine, "registrations_bytes");
+    let functions = counter(&mut engine, "functions_bytes");
+    assert!(one > 800_000 && functions > 800_000);
+    let out = ask(&mut engine, second, Request::MassDo { functions: &names });
+    assert!(held(&out).unwrap().other > 800_000, "each is charged for what it says");
+    let more = counter(&mut engine, "registrations_bytes") - one;
+    assert!(more < 30_000, "{more} bytes more");
+    assert_eq!(counter(&mut engine, "functions_bytes"), functions);
+    ask(&mut engine, first, Request::ResetAbilities);
+    engine.handle(NOW, Input::Closed(second, CloseReason::Peer));
+    assert_eq!(counter(&mut engine, "registrations_bytes"), 0);
+    engine.check();
+}
+
+#[test]
+fn functions_are_limited_in_bytes() {
+    let (mut engine, client) = engine(1, |policy| policy.function_bytes = 100_000);
+    let mut refused = 0;
+    for number in 0..200 {
+        let name = format!("{number:01000}").into_bytes();
+        let out = ask(&mut engine, client, Request::CanDo { function: &name });
+        refused += out.iter().filter(|output| is_refusal(output, Refusal::FunctionBytesFull)).count();
+    }
+    assert!((100..150).contains(&refused), "{refused}");
+    assert!(counter(&mut engine, "functions_bytes") <= 100_000);
+    assert_eq!(counter(&mut engine, "refused_functions"), refused as u64);
+    let many = b"a\0".repeat(60_000);
+    let out = ask(&mut engine, client, Request::MassDo { functions: &many });
+    assert_eq!(out, [Output::Reply(client, Reply::Error(Refusal::TooManyAbilities))]);
+    engine.check();
 }

@@ -86,10 +86,12 @@ fn many_names_are_registered_in_parts() {
     let other = open(&mut engine, 1);
     let names: Vec<u8> = (0..1234).flat_map(|n| format!("f{n}\0").into_bytes()).collect();
     let out = ask(&mut engine, worker, Request::MassDo { functions: &names });
-    assert_eq!(out, [Output::Pause(worker)]);
+    assert!(
+        out.contains(&Output::Pause(worker)) && out.iter().all(|output| !matches!(output, Output::Reply(..)))
+    );
     assert_eq!(status(&mut engine, other).len(), 200, "one part with each event");
     let (events, out) = go_on(&mut engine);
-    assert!(events >= 10 && out == [Output::Resume(worker)], "{events} events: {out:?}");
+    assert!(events >= 10 && out.contains(&Output::Resume(worker)), "{events} events: {out:?}");
     assert_eq!(status(&mut engine, other).iter().map(|(_, workers)| workers).sum::<u32>(), 1234);
     engine.check();
     engine.handle(NOW, Input::Closed(worker, ringgear_engine::CloseReason::Peer));

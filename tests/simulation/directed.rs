@@ -159,7 +159,7 @@ fn functions_are_bounded() {
     let [Reply::Report(created), Reply::Report(workers)] = &story.told(session)[..] else {
         panic!("two reports")
     };
-    assert_eq!(created.1, Report::TooManyFunctions);
+    assert_eq!(created.1, Report::NotCreated(Refusal::TooManyFunctions));
     let Report::Workers(rows) = &workers.1 else { panic!("told {workers:?}") };
     assert_eq!(rows[0].functions, [Bytes::from_static(b"f")]);
 }

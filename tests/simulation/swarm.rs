@@ -153,6 +153,7 @@ fn policy(random: &mut Random, planted: Option<Planted>) -> Policy {
         planted,
         ..Policy::new(prefix)
     };
+    policy.waiting_bytes = [0, 200, 16 << 20, 16 << 20][policy.hash_seed as usize / 4 % 4];
     policy.names_at_once = [1, 2, 256, 256][policy.hash_seed as usize % 4];
     policy
 }

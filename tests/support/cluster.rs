@@ -482,6 +482,7 @@ impl Cluster {
             Output::Store(op) => return self.store(shard, *op),
             Output::Reply(session, _)
             | Output::Close(session)
+            | Output::Holds(session, _)
             | Output::Pause(session)
             | Output::Resume(session) => (*session, self.connections.get_mut(session)),
         };
@@ -491,6 +492,7 @@ impl Cluster {
         };
         match output {
             Output::Reply(_, reply) => connection.replies.push_back(reply),
+            Output::Holds(..) => {}
             Output::Pause(_) => {
                 assert!(!connection.paused, "{session:?} was paused twice");
                 connection.paused = true;

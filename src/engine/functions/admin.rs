@@ -5,7 +5,9 @@ use super::party::PartyIx;
 use super::unique::Key;
 use crate::message::{Place, ToSessions, Work};
 use crate::outbox::Outbox;
-use crate::report::{DropRow, FunctionRow, Involved, InvolvedJob, JobRow, Query, Report, UniqueStatus};
+use crate::report::{
+    Counters, DropRow, FunctionRow, Involved, InvolvedJob, JobRow, Query, Report, UniqueStatus,
+};
 use crate::slot::SessionId;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -25,7 +27,7 @@ impl Functions {
             Query::JobsWithWorkers | Query::ClientsWithJobs => self.report_involved(),
             Query::Jobs | Query::UniqueJobs => self.report_jobs(),
             Query::DeadJobs => self.report_dead(),
-            Query::Counters => Report::Counters(Box::new(out.counters.clone())),
+            Query::Counters => Report::Counters(Box::new(self.count_memory(out.counters.clone()))),
             Query::UniqueStatus { unique } => Report::UniqueStatus(self.unique_status(unique)),
             Query::MaxQueue { function, limits } => self.max_queue(function, *limits),
             Query::CreateFunction { function } => self.create_function(function, out),
@@ -35,6 +37,18 @@ impl Functions {
             Query::Workers => unreachable!("sessions report on workers"),
         };
         self.tell(from, ToSessions::Answer { to: from, place, report: Box::new(report) }, out);
+    }
+
+    /// The memory that is accounted for, by what it is for.
+    fn count_memory(&self, mut counters: Counters) -> Counters {
+        counters.functions_bytes = self.functions.bytes();
+        counters.memory_accounted = counters.jobs_bytes
+            + counters.functions_bytes
+            + counters.registrations_bytes
+            + counters.replies_bytes
+            + counters.outbox_bytes
+            + counters.connections_bytes;
+        counters
     }
 
     fn report_functions(&self) -> Report {
@@ -98,10 +112,10 @@ impl Functions {
 
     fn create_function(&mut self, name: &[u8], out: &mut Outbox) -> Report {
         match self.functions.find_or_create(name) {
-            Some(_) => Report::Done,
-            None => {
+            Ok(_) => Report::Done,
+            Err(refusal) => {
                 out.counters.refused_functions += 1;
-                Report::TooManyFunctions
+                Report::NotCreated(refusal)
             }
         }
     }

@@ -26,16 +26,19 @@ impl Functions {
     pub(super) fn can_do(
         &mut self,
         worker: SessionId,
-        name: &[u8],
+        name: Bytes,
         timeout_ms: u64,
         turn: i64,
         nap: Option<u32>,
         out: &mut Outbox,
     ) {
-        let Some(function) = self.functions.find_or_create(name) else {
-            out.counters.refused_functions += 1;
-            let function = Bytes::copy_from_slice(name);
-            return self.tell(worker, ToSessions::Unregistered { to: worker, function }, out);
+        let function = match self.functions.find_or_share(&name) {
+            Ok(function) => function,
+            Err(refusal) => {
+                out.counters.refused_functions += 1;
+                let refused = ToSessions::Unregistered { refusal, to: worker, function: name };
+                return self.tell(worker, refused, out);
+            }
         };
         let ix = self.parties.find_or_create(worker);
         self.functions.get_mut(function).workers += 1;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use core::hash::BuildHasher;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
-use ringgear_protocol::Priority;
+use ringgear_protocol::{Priority, Refusal};
 
 /// A function. It comes into being when its name is first used and stays until `drop function`.
 #[derive(Debug)]
@@ -85,6 +85,9 @@ pub(crate) struct FunctionTable {
     hasher: FixedState,
     vacant: Vec<u32>,
     most: u32,
+    /// Bytes that all take.
+    bytes: u64,
+    bytes_most: u64,
 }
 
 impl FunctionTable {
@@ -98,6 +101,8 @@ impl FunctionTable {
             hasher: FixedState::with_seed(policy.hash_seed),
             vacant: Vec::new(),
             most: policy.functions,
+            bytes: 0,
+            bytes_most: policy.function_bytes,
         }
     }
 
@@ -111,20 +116,46 @@ impl FunctionTable {
         self.names.find(hash, |&ix| self.get(FunctionIx(ix)).name == name).map(|&ix| FunctionIx(ix))
     }
 
-    /// The function with this name, new if need be; `None` if there are too many.
-    pub(crate) fn find_or_create(&mut self, name: &[u8]) -> Option<FunctionIx> {
-        if let Some(found) = self.find(name) {
-            return Some(found);
-        }
+    /// Bytes that a function takes besides its name: itself, its places in the tables, what the allocator adds.
+    const EACH: usize = size_of::<Function>() + 64;
+
+    /// Bytes that all functions take.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether there may be one more, of this name.
+    fn has_room(&self, name: &[u8]) -> Result<(), Refusal> {
         if self.count() >= self.most as usize {
-            return None;
+            return Err(Refusal::TooManyFunctions);
         }
-        Some(self.create(name))
+        let more = (name.len() + Self::EACH) as u64;
+        if self.bytes + more > self.bytes_most { Err(Refusal::FunctionBytesFull) } else { Ok(()) }
+    }
+
+    /// The function with this name, new if need be and if there may be one more.
+    pub(crate) fn find_or_create(&mut self, name: &[u8]) -> Result<FunctionIx, Refusal> {
+        if let Some(found) = self.find(name) {
+            return Ok(found);
+        }
+        self.has_room(name)?;
+        Ok(self.create(Bytes::copy_from_slice(name)))
+    }
+
+    /// The same; a new one shares the name.
+    pub(crate) fn find_or_share(&mut self, name: &Bytes) -> Result<FunctionIx, Refusal> {
+        if let Some(found) = self.find(name) {
+            return Ok(found);
+        }
+        self.has_room(name)?;
+        Ok(self.create(name.clone()))
     }
 
     /// A function of a name that none has, whatever the limit.
-    pub(crate) fn create(&mut self, name: &[u8]) -> FunctionIx {
-        let function = Some(Function::new(Bytes::copy_from_slice(name)));
+    pub(crate) fn create(&mut self, name: Bytes) -> FunctionIx {
+        self.bytes += (name.len() + Self::EACH) as u64;
+        let hash = self.hasher.hash_one(&name[..]);
+        let function = Some(Function::new(name));
         let ix = match self.vacant.pop() {
             Some(ix) => {
                 self.functions[ix as usize] = function;
@@ -139,7 +170,7 @@ impl FunctionTable {
         };
         let FunctionTable { names, functions, hasher, .. } = self;
         let name_of = |&ix: &u32| functions[ix as usize].as_ref().map_or(&[][..], |f| &f.name[..]);
-        names.insert_unique(hasher.hash_one(name), ix, |ix| hasher.hash_one(name_of(ix)));
+        names.insert_unique(hash, ix, |ix| hasher.hash_one(name_of(ix)));
         FunctionIx(ix)
     }
 
@@ -147,6 +178,7 @@ impl FunctionTable {
     pub(crate) fn drop(&mut self, ix: FunctionIx) {
         let function = self.functions[ix.0 as usize].take().expect("the function exists");
         assert!(!function.in_use() && self.ready[ix.0 as usize] == 0, "a function in use is not dropped");
+        self.bytes -= (function.name.len() + Self::EACH) as u64;
         if let Ok(entry) = self.names.find_entry(self.hasher.hash_one(&function.name[..]), |&at| at == ix.0) {
             entry.remove();
         }

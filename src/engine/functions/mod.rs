@@ -99,7 +99,7 @@ impl Functions {
             ToFunctions::Submit(submission) => self.submit(submission, out),
             ToFunctions::Introduce { worker, name } => self.introduce(worker, name),
             ToFunctions::CanDo { worker, function, timeout_ms, turn, nap } => {
-                self.can_do(worker, &function, timeout_ms, turn, nap, out);
+                self.can_do(worker, function, timeout_ms, turn, nap, out);
             }
             ToFunctions::CantDo { worker, function } => self.cant_do(worker, &function, out),
             ToFunctions::ResetAbilities { worker } => self.reset_abilities(worker, out),

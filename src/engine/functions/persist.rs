@@ -274,7 +274,8 @@ impl Functions {
             return Err(NotRestored::Twice);
         }
         let function = self.functions.find(stored.function);
-        let function = function.unwrap_or_else(|| self.functions.create(stored.function));
+        let function =
+            function.unwrap_or_else(|| self.functions.create(Bytes::copy_from_slice(stored.function)));
         let mut restored = self.job_of(stored, function);
         restored.charge();
         let ix = self.jobs.insert(restored);

@@ -38,10 +38,8 @@ impl Functions {
     /// The job that the submission made or joined, unless the store is to keep it before that is told.
     fn accept(&mut self, submission: Submission, out: &mut Outbox) -> Result<Option<JobId>, Refusal> {
         let parts = Parts::of(&submission);
-        let Some(function) = self.functions.find_or_create(parts.function) else {
-            out.counters.refused_functions += 1;
-            return Err(Refusal::TooManyFunctions);
-        };
+        let function = self.functions.find_or_create(parts.function);
+        let function = function.inspect_err(|_| out.counters.refused_functions += 1)?;
         if let Some(ix) = self.find_joinable(function, &parts) {
             if !submission.background && !self.has_room(Job::ATTACHMENT as u64, out) {
                 out.counters.refused_queued_bytes += 1;
@@ -96,7 +94,9 @@ impl Functions {
             self.jobs.get_mut(ix).join_background();
         } else {
             self.attach(ix, submission);
-            self.charge(ix, out);
+            if !self.policy.plants(crate::Planted::ForgetsBytes) {
+                self.charge(ix, out);
+            }
         }
         if was_ignored && self.jobs.get(ix).state() == JobState::Queued {
             // It may have entered its queue when nobody wanted it, and nobody was woken.

@@ -31,12 +31,21 @@ pub(crate) struct Sessions {
     table: SessionTable,
     names: Names,
     parts: Parts,
+    /// Bytes of replies that wait for earlier ones, of all sessions, as far as told.
+    replies_bytes: u64,
 }
 
 impl Sessions {
     pub(crate) fn new(topology: Topology, policy: Arc<Policy>) -> Sessions {
         let names = Names::new(topology, policy.hash_seed);
-        Sessions { topology, policy, table: SessionTable::default(), names, parts: Parts::default() }
+        Sessions {
+            topology,
+            policy,
+            table: SessionTable::default(),
+            names,
+            parts: Parts::default(),
+            replies_bytes: 0,
+        }
     }
 
     pub(crate) fn opened(&mut self, id: SessionId, peer: Peer, out: &mut Outbox) {
@@ -81,7 +90,8 @@ impl Sessions {
     /// The session is gone; whoever knows it is told. False if it was gone already.
     fn forget(&mut self, id: SessionId, out: &mut Outbox) -> bool {
         let Some(mut session) = self.table.remove(id) else { return false };
-        self.parts.let_go(core::mem::take(&mut session.abilities), &mut self.names, &self.policy);
+        self.parts.let_go(session.take_abilities(), &mut self.names, &self.policy);
+        self.replies_bytes -= session.told.unread as u64;
         out.counters.sessions -= 1;
         for owner in session.known_by.iter() {
             out.send(owner, Message::ToFunctions(ToFunctions::Gone { session: id }));
@@ -119,8 +129,8 @@ impl Sessions {
                 self.wake(to, from, function, nap, out);
                 to
             }
-            ToSessions::Unregistered { to, function } => {
-                self.unregistered(to, &function, out);
+            ToSessions::Unregistered { refusal, to, function } => {
+                self.unregistered(to, &function, refusal, out);
                 to
             }
             ToSessions::Work { to, job, update } => {
@@ -161,20 +171,32 @@ impl Sessions {
         session.tell(Reply::Work(job, update), out);
     }
 
-    fn unregistered(&mut self, to: SessionId, function: &[u8], out: &mut Outbox) {
+    fn unregistered(&mut self, to: SessionId, function: &[u8], refusal: Refusal, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(to) else { return };
         session.remove_ability(function, false, &mut self.names);
-        session.tell(Reply::Error(Refusal::TooManyFunctions), out);
+        session.tell(Reply::Error(refusal), out);
     }
 
     /// Lets replies leave whose turn has come; pauses, resumes or closes the session.
     fn settle(&mut self, id: SessionId, out: &mut Outbox) {
         let most = self.policy.requests_in_flight as usize;
         let Some(session) = self.table.get_mut(id) else { return };
+        if session.told.unread > 0 && !session.replies.is_settled() {
+            // What leaves now is not to be counted twice.
+            self.replies_bytes -= session.told.unread as u64;
+            session.told.unread = 0;
+            out.outputs.push_back(Output::Holds(id, session.told));
+        }
         while let Some(reply) = session.replies.next() {
             out.reply(id, reply);
         }
         let waiting = session.replies.len();
+        if session.holds_news() {
+            self.replies_bytes -= session.told.unread as u64;
+            session.told = session.holds();
+            self.replies_bytes += session.told.unread as u64;
+            out.outputs.push_back(Output::Holds(id, session.told));
+        }
         if session.finishing {
             if waiting == 0 {
                 self.forget(id, out);
@@ -185,14 +207,29 @@ impl Sessions {
             }
             return;
         }
-        if !session.paused && (session.is_busy() || waiting >= most) {
+        let full = waiting >= most || session.replies.bytes() > self.policy.waiting_bytes;
+        if !session.paused && (session.is_busy() || full) {
             session.paused = true;
-            out.counters.sessions_paused += u64::from(waiting >= most);
+            out.counters.sessions_paused += u64::from(full);
             out.outputs.push_back(Output::Pause(id));
-        } else if session.paused && !session.is_busy() && waiting <= most / 2 {
+        } else if session.paused
+            && !session.is_busy()
+            && waiting <= most / 2
+            && session.replies.bytes() <= self.policy.waiting_bytes / 2
+        {
             session.paused = false;
             out.outputs.push_back(Output::Resume(id));
         }
+    }
+
+    /// Bytes of replies that wait for earlier ones.
+    pub(crate) fn replies_bytes(&self) -> u64 {
+        self.replies_bytes
+    }
+
+    /// Bytes that registrations take, here and with the owners of the functions.
+    pub(crate) fn registrations_bytes(&self) -> u64 {
+        (self.names.users() * Session::REGISTRATION + self.names.bytes()) as u64
     }
 
     /// Panics, naming what is wrong, unless everything fits.
@@ -205,11 +242,14 @@ impl Sessions {
             let owned: u32 = session.owners.iter().map(|&(_, count)| count).sum();
             assert_eq!(owned as usize, session.abilities.len());
             assert!(!session.is_busy() || session.paused || session.finishing);
+            session.check_bytes(&self.names);
             assert!(session.replies.is_settled(), "replies whose turn has come have left");
             assert!(session.paused || session.replies.len() < most, "too many wait, and more are welcome");
             assert!(!session.noop_sent || session.asleep);
         }
         assert_eq!(registered, self.names.users());
+        let told: usize = self.table.iter().map(|session| session.told.unread).sum();
+        assert_eq!(told as u64, self.replies_bytes);
     }
 }
 

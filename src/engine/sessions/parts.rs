@@ -19,6 +19,13 @@ pub(crate) struct MassDo {
     names: Bytes,
 }
 
+impl MassDo {
+    /// Bytes of the names.
+    pub(crate) fn len(&self) -> usize {
+        self.names.len()
+    }
+}
+
 /// What is left to do.
 #[derive(Debug, Default)]
 pub(crate) struct Parts {
@@ -83,7 +90,8 @@ impl Sessions {
     /// MASS_DO: other registrations instead of those that there are. One ERROR, and nothing changes, if there are too many.
     pub(super) fn mass_do(&mut self, id: SessionId, functions: &[u8], out: &mut Outbox) {
         let most = self.policy.abilities as usize;
-        let too_many = mass_do_functions(functions).nth(most).is_some();
+        let too_many = mass_do_functions(functions).nth(most).is_some()
+            || functions.len() as u64 > self.policy.function_bytes;
         if too_many {
             out.counters.refused_abilities += 1;
             let Some(session) = self.table.get_mut(id) else { return };

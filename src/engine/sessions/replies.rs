@@ -29,10 +29,18 @@ enum Entry {
     Silent,
 }
 
+/// Bytes that an entry takes, with what it holds. Of a survey only the entry: its rows are counted where they are gathered.
+fn weight(entry: &Entry) -> usize {
+    let held = if let Entry::Answered(reply) = entry { reply.weight() } else { 0 };
+    size_of::<Entry>() + held
+}
+
 /// The replies of one session that have not left.
 #[derive(Debug, Default)]
 pub(crate) struct Replies {
     entries: VecDeque<Entry>,
+    /// Bytes that the entries take, with what the answers among them hold.
+    bytes: usize,
     /// The place of the front entry.
     front: Place,
     /// The place of the last PRE_SLEEP, if an answer to an earlier request had not left then.
@@ -45,8 +53,20 @@ impl Replies {
         self.entries.len()
     }
 
+    /// Bytes that what waits takes.
+    #[inline]
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Panics unless the bytes are counted right.
+    pub(crate) fn check_bytes(&self) {
+        assert_eq!(self.bytes, self.entries.iter().map(weight).sum::<usize>());
+    }
+
     fn push(&mut self, entry: Entry) -> Place {
         let place = self.front.wrapping_add(self.entries.len() as Place);
+        self.bytes += weight(&entry);
         self.entries.push_back(entry);
         place
     }
@@ -111,11 +131,14 @@ impl Replies {
             let waited = self.entries.pop_front();
             assert!(matches!(waited, Some(Entry::Waiting | Entry::Survey(_))), "a place is answered once");
             self.front = self.front.wrapping_add(1);
+            self.bytes -= size_of::<Entry>();
             return reply;
         }
         let entry = self.entry(place).expect("an answer has a place");
         assert!(matches!(entry, Entry::Waiting | Entry::Survey(_)), "a place is answered once");
         *entry = reply.map_or(Entry::Silent, Entry::Answered);
+        let more = weight(entry) - size_of::<Entry>();
+        self.bytes += more;
         None
     }
 
@@ -131,7 +154,9 @@ impl Replies {
     pub(crate) fn next(&mut self) -> Option<Reply> {
         while let Some(Entry::Answered(_) | Entry::Silent) = self.entries.front() {
             self.front = self.front.wrapping_add(1);
-            if let Some(Entry::Answered(reply)) = self.entries.pop_front() {
+            let Some(entry) = self.entries.pop_front() else { break };
+            self.bytes -= weight(&entry);
+            if let Entry::Answered(reply) = entry {
                 return Some(reply);
             }
         }

@@ -209,7 +209,7 @@ impl Sessions {
 
     pub(super) fn reset_abilities(&mut self, id: SessionId, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(id) else { return };
-        self.parts.let_go(core::mem::take(&mut session.abilities), &mut self.names, &self.policy);
+        self.parts.let_go(session.take_abilities(), &mut self.names, &self.policy);
         for (owner, _) in core::mem::take(&mut session.owners) {
             out.send(owner, Message::ToFunctions(ToFunctions::ResetAbilities { worker: id }));
         }

@@ -4,7 +4,7 @@ use super::grab::Walk;
 use super::names::Names;
 use super::parts::MassDo;
 use super::replies::Replies;
-use crate::event::Reply;
+use crate::event::{Held, Reply};
 use crate::message::{Place, ToFunctions, WorkerName};
 use crate::outbox::Outbox;
 use crate::slot::{Peer, SessionId, ShardId, ShardSet};
@@ -23,6 +23,8 @@ pub(crate) struct Session {
     pub(crate) exceptions: bool,
     /// Registrations, newest first.
     pub(crate) abilities: Abilities,
+    /// Bytes that these take, here and with the owners; of a name that others have, too, all of it.
+    registered: usize,
     /// The owners of these, each with how many it has.
     pub(crate) owners: Vec<(ShardId, u32)>,
     /// Shards whose functions may know the session.
@@ -38,6 +40,8 @@ pub(crate) struct Session {
     /// Counts PRE_SLEEPs.
     pub(crate) nap: u32,
     pub(crate) replies: Replies,
+    /// What the shell was last told that the session holds.
+    pub(crate) told: Held,
     /// A grab under way at several owners. While there is one, the session is paused.
     pub(crate) walk: Option<Box<Walk>>,
     /// A MASS_DO of which not all names are registered yet. While there is one, the session is paused.
@@ -56,6 +60,8 @@ impl Session {
             client_id: Bytes::new(),
             exceptions,
             abilities: Abilities::default(),
+            registered: 0,
+            told: Held::default(),
             owners: Vec::new(),
             known_by: ShardSet::default(),
             first_turn: 0,
@@ -76,6 +82,39 @@ impl Session {
         let unknown = self.known_by.is_empty() && self.abilities.is_empty();
         let idle = self.replies.len() == 0 && !self.is_busy() && !self.asleep;
         unknown && idle && !self.paused && !self.finishing
+    }
+
+    /// Bytes that a registration takes, its name not counted: here, and with the owner of the function.
+    pub(crate) const REGISTRATION: usize = 144;
+
+    /// The shell is told of no smaller changes, in bytes.
+    const NEWS: usize = 4096;
+
+    /// What the session holds, in bytes.
+    pub(crate) fn holds(&self) -> Held {
+        let mass_do = self.mass_do.as_ref().map_or(0, |mass_do| mass_do.len());
+        Held { unread: self.replies.bytes(), other: self.registered + mass_do }
+    }
+
+    /// Whether the shell should be told how much the session holds now.
+    #[inline]
+    pub(crate) fn holds_news(&self) -> bool {
+        let holds = self.holds();
+        let all = |held: Held| held.unread + held.other;
+        all(holds).abs_diff(all(self.told)) >= Self::NEWS || (all(holds) == 0 && all(self.told) > 0)
+    }
+
+    /// Nothing is registered any more. Returns what was.
+    pub(crate) fn take_abilities(&mut self) -> Abilities {
+        self.registered = 0;
+        core::mem::take(&mut self.abilities)
+    }
+
+    /// Panics unless the bytes that it holds are counted right.
+    pub(crate) fn check_bytes(&self, names: &Names) {
+        let bytes = self.abilities.iter().map(|name| Self::REGISTRATION + names.get(name).len());
+        assert_eq!(self.registered, bytes.sum::<usize>());
+        self.replies.check_bytes();
     }
 
     /// Whether a request of it is being carried out that must be over before the next one.
@@ -122,6 +161,7 @@ impl Session {
     pub(crate) fn add_ability(&mut self, function: &[u8], names: &mut Names) -> Bytes {
         let name = names.take(function);
         self.abilities.add(name);
+        self.registered += Self::REGISTRATION + function.len();
         let owner = names.owner(name);
         match self.owners.iter_mut().find(|(shard, _)| *shard == owner) {
             Some((_, count)) => *count += 1,
@@ -137,6 +177,7 @@ impl Session {
         if gone == 0 {
             return;
         }
+        self.registered -= gone as usize * (Self::REGISTRATION + function.len());
         let owner = names.owner(name);
         let entry = self.owners.iter_mut().find(|(shard, _)| *shard == owner);
         entry.expect("an ability has an owner").1 -= gone;
