@@ -8,7 +8,7 @@ use crate::packet::PacketType;
 /// A request that the job server answers with ERROR. The connection stays open, but for
 /// [`Refusal::PacketTooLarge`].
 ///
-/// Codes and texts are those of gearmand 1.1.20, which sends no others; the six marked "ours" are for
+/// Codes and texts are those of gearmand 1.1.20, which sends no others; the seven marked "ours" are for
 /// limits that it does not have. libgearman compares codes with its own list, so no code is ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
@@ -48,7 +48,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal.
-    pub const ALL: [Refusal; 15] = [
+    pub const ALL: [Refusal; 16] = [
         Refusal::InvalidMagic,
         Refusal::InvalidCommand,
         Refusal::UniqueTooLarge,
