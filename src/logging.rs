@@ -259,7 +259,10 @@ pub fn note(note: &Note, prefix: &HandlePrefix) {
         Note::DeadJobDropped { job, unique } => {
             let handle = prefix.handle(*job);
             let (handle, unique) = (Visible(&handle), Visible(unique));
-            log_at!(Level::Warning, "Dead job dropped for want of room (--dead-jobs): {handle} {unique}");
+            log_at!(
+                Level::Warning,
+                "Dead job dropped for want of room (--dead-jobs, --max-dead-bytes): {handle} {unique}"
+            );
         }
         Note::TimedOut { job, unique } => {
             let handle = prefix.handle(*job);

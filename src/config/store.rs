@@ -43,9 +43,13 @@ pub(super) struct Storing {
     pub(super) store_queue_on_shutdown: bool,
 
     /// Background jobs out of attempts that are kept to be looked at (`show dead jobs`) and put back (`retry job`);
-    /// with more, the oldest is dropped
+    /// with more, the next one that dies takes the place of the oldest
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = number(0..=u32::MAX.into()))]
     pub(super) dead_jobs: i64,
+
+    /// Bytes of these, which do not count among those of `--max-queued-bytes`; likewise
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 30, value_parser = number(0..=i64::MAX))]
+    pub(super) max_dead_bytes: i64,
 
     /// Bytes of one thread that may wait for the store. With more it reads no sockets for a while
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, value_parser = number(1..=i64::MAX))]

@@ -46,8 +46,10 @@ impl Engine {
 
     /// Takes an event. When it returns, the engine is quiet.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
+        self.functions.begin();
         self.functions.advance(now, &mut self.outbox);
         self.settle();
+        self.go_on();
         let out = &mut self.outbox;
         match input {
             Input::Request(session, request) => self.sessions.request(session, request, out),
@@ -73,6 +75,7 @@ impl Engine {
         }
         self.sessions.go_on(&mut self.outbox);
         self.settle();
+        self.go_on();
         self.functions.calm_down();
         self.watch_outbox();
         let counters = &mut self.outbox.counters;
@@ -87,7 +90,7 @@ impl Engine {
     }
 
     /// Takes a job that was found in the store at the start; this shard owns its slot. In the order in which the jobs
-    /// were accepted, before any worker comes. Limits do not apply, but for that on dead jobs. Two jobs that
+    /// were accepted, before any worker comes. Limits do not apply. Two jobs that
     /// submissions would join both live on: at least once is promised, and which one is right cannot be seen. After an
     /// error nothing has changed, and no job will get this number.
     pub fn restore(&mut self, now: Now, job: &StoredJob<'_>) -> Result<(), NotRestored> {
@@ -112,6 +115,14 @@ impl Engine {
                 Message::ToFunctions(message) => self.functions.handle(message, &mut self.outbox),
                 Message::ToSessions(message) => self.sessions.handle(message, &mut self.outbox),
             }
+        }
+    }
+
+    /// Does what is done in pieces, as much as this call may.
+    fn go_on(&mut self) {
+        while self.functions.has_chores() && !self.functions.is_tired() {
+            self.functions.go_on(&mut self.outbox);
+            self.settle();
         }
     }
 
@@ -173,7 +184,7 @@ impl Engine {
 
     /// When to call [`Engine::handle`] with [`Input::Tick`] at the latest.
     pub fn deadline(&self) -> Option<Instant> {
-        if self.sessions.has_more_to_do() {
+        if self.sessions.has_more_to_do() || self.functions.has_chores() {
             return Some(self.functions.now());
         }
         self.functions.deadline()
@@ -187,6 +198,11 @@ impl Engine {
     /// Jobs ever accepted by this shard's functions.
     pub fn jobs_accepted(&self) -> u64 {
         self.outbox.counters.jobs_accepted
+    }
+
+    /// Units of work that were ever done in pieces: one call does at most [`Policy::work_at_once`]. For tests.
+    pub fn work_done(&self) -> u64 {
+        self.functions.work_done()
     }
 
     /// Asserts everything that must be true of a quiet engine. For tests: it walks the whole state.

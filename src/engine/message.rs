@@ -103,6 +103,19 @@ pub struct Candidate {
     pub turn: i64,
 }
 
+/// What the jobs of one shard take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Bytes of the living ones.
+    pub bytes: u64,
+    /// How many are dead.
+    pub dead: u64,
+    /// Bytes of these.
+    pub dead_bytes: u64,
+    /// When the first of these died, if there are any.
+    pub oldest: Option<Epoch>,
+}
+
 /// Who a worker is, for an administrator who asks what became of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerName {
@@ -255,11 +268,19 @@ pub enum ToFunctions {
         /// See `query`.
         exact: bool,
     },
-    /// How many bytes of jobs the sending shard has now.
-    JobsBytes {
+    /// What the jobs of the sending shard take now.
+    Held {
         /// Whose.
         shard: ShardId,
-        /// How many.
+        /// How much.
+        held: Held,
+    },
+    /// A job has died, and this shard has those that have been dead longest: they make room, as long as a limit is
+    /// exceeded.
+    MakeRoom {
+        /// So many of them.
+        jobs: u64,
+        /// So many of their bytes.
         bytes: u64,
     },
 }

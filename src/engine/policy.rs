@@ -121,15 +121,19 @@ pub struct Policy {
     /// Names of one MASS_DO, and registrations of one session that ends, that are dealt with in one event. The rest waits
     /// for the next ones; [`crate::Engine::deadline`] is now, then.
     pub names_at_once: u32,
-    /// Bytes of queued and running jobs on all shards together, before submissions are refused.
+    /// Bytes of queued and running jobs on all shards together, dead ones not counted, before submissions are refused.
     pub queued_bytes: u64,
     /// How many finished jobs of a worker are remembered, so that late results for them are harmless.
     pub finished_memory: u8,
     /// Whether background jobs are kept in a store: they are answered once it has them.
     pub store: bool,
-    /// Background jobs out of attempts that are kept on all shards together, the latest. Each shard keeps its equal
-    /// share, rounded up.
+    /// Background jobs out of attempts that are kept on all shards together, the latest.
     pub dead_jobs: u32,
+    /// Bytes of these, which do not count among `queued_bytes`.
+    pub dead_bytes: u64,
+    /// Units of work, such as one job that goes back to its queue, that are done in one event where there are many. The
+    /// rest waits for the next ones; [`crate::Engine::deadline`] is now, then. At least 1.
+    pub work_at_once: u32,
     /// The bug to show, if any.
     #[cfg(feature = "planted")]
     pub planted: Option<Planted>,
@@ -160,6 +164,8 @@ impl Policy {
             finished_memory: 16,
             store: false,
             dead_jobs: 10_000,
+            dead_bytes: 1 << 30,
+            work_at_once: 1024,
             #[cfg(feature = "planted")]
             planted: None,
         }

@@ -261,7 +261,7 @@ counters! {
     packets_too_large,
     /// Jobs now, queued and running, and those that the store is to keep first. Dead ones are not counted.
     jobs,
-    /// Bytes of these jobs and of the dead ones.
+    /// Bytes of these jobs.
     jobs_bytes,
     /// Jobs ever accepted as new.
     jobs_accepted,
@@ -291,7 +291,9 @@ counters! {
     jobs_out_of_attempts,
     /// Dead jobs now.
     dead_jobs,
-    /// Dead jobs dropped because there were too many.
+    /// Bytes of the dead jobs.
+    dead_bytes,
+    /// Dead jobs dropped because there were too many, or too many bytes of them.
     dead_jobs_dropped,
     /// Dead jobs that an administrator put back into their queues.
     dead_jobs_retried,

@@ -68,7 +68,7 @@ struct OpenGrab {
 #[derive(Clone, Copy, Debug)]
 enum EarlyNote {
     TimedOut,
-    OutOfAttempts,
+    OutOfAttempts { kept: bool },
 }
 
 /// What is known of a function.
@@ -342,9 +342,9 @@ impl Auditor {
             Output::Pause(_) | Output::Resume(_) | Output::Holds(..) => {}
             Output::Note(Note::Accepted { .. }) => self.tally.accepted += 1,
             Output::Note(Note::TimedOut { job, .. }) => self.timed_out(*job),
-            Output::Note(Note::OutOfAttempts { job, .. }) => {
+            Output::Note(Note::OutOfAttempts { job, kept, .. }) => {
                 self.tally.out_of_attempts += 1;
-                self.out_of_attempts(*job);
+                self.out_of_attempts(*job, *kept);
             }
             Output::Note(Note::DeadJobDropped { job, .. }) => self.dead_dropped(*job),
             Output::Note(Note::ShortTimeout { .. }) => {}

@@ -13,6 +13,7 @@ mod kept;
 
 mod act;
 mod auditor;
+mod dead;
 mod directed;
 mod planted;
 mod random;

@@ -14,7 +14,7 @@ fn story(shards: u16) -> Story {
     Story::new(shards, Policy { store: true, attempts: NonZeroU8::new(1), ..policy() })
 }
 
-fn background<'a>(function: &'a [u8], unique: &'a [u8]) -> Request<'a> {
+pub(crate) fn background<'a>(function: &'a [u8], unique: &'a [u8]) -> Request<'a> {
     let Request::Submit(submit) = submission(function, unique) else { unreachable!("a submission") };
     Request::Submit(Submit { background: true, ..submit })
 }
@@ -29,7 +29,7 @@ fn asked(story: &mut Story) -> Vec<(char, JobId)> {
 }
 
 /// The store answers everything that it was asked so far.
-fn answer(story: &mut Story, kept: bool) -> Vec<Kept> {
+pub(crate) fn answer(story: &mut Story, kept: bool) -> Vec<Kept> {
     let mut jobs = Vec::new();
     for (shard, asked) in story.0.take_asked() {
         if let ToStore::Put(seq, job) = asked {
@@ -42,7 +42,7 @@ fn answer(story: &mut Story, kept: bool) -> Vec<Kept> {
     jobs
 }
 
-fn report(story: &mut Story, session: SessionId, query: Query) -> Report {
+pub(crate) fn report(story: &mut Story, session: SessionId, query: Query) -> Report {
     story.0.query(session, query);
     story.0.run_until_quiet();
     match &story.told(session)[..] {
@@ -200,7 +200,7 @@ fn the_oldest_dead_job_is_dropped_when_there_are_too_many() {
     assert_eq!((counters.dead_jobs, counters.dead_jobs_dropped, counters.jobs), (2, 1, 0));
 }
 
-fn kept(sequence: u64, function: &str) -> Kept {
+pub(crate) fn kept(sequence: u64, function: &str) -> Kept {
     Kept {
         id: JobId::new(sequence, Slot::of(function.as_bytes())),
         priority: ringgear_protocol::Priority::Normal,

@@ -150,6 +150,8 @@ fn policy(random: &mut Random, planted: Option<Planted>) -> Policy {
         note_accepted: random.chance(200),
         store: random.chance(400),
         dead_jobs: *random.pick(&[0, 1, 4, 10_000, 10_000]),
+        work_at_once: *random.pick(&[1, 2, 1024, 1024]),
+        dead_bytes: *random.pick(&[500, 3000, 1 << 30, 1 << 30]),
         planted,
         ..Policy::new(prefix)
     };

@@ -17,9 +17,11 @@ impl Functions {
 
     fn check_jobs(&self) {
         let (mut count, mut bytes, mut filed, mut armed, mut scheduled) = (0, 0, 0, 0, 0);
+        let mut dead_bytes = 0;
         for (ix, job) in self.jobs.iter() {
             count += 1;
-            bytes += job.bytes();
+            let held = if job.state() == JobState::Dead { &mut dead_bytes } else { &mut bytes };
+            *held += job.bytes();
             assert!(job.is_charged(), "every byte of a job is counted");
             assert_eq!(self.jobs.find(job.id), Some(ix), "a job is found by its number");
             assert_eq!(job.id.slot(), self.functions.get(job.function).slot);
@@ -46,7 +48,7 @@ impl Functions {
             }
         }
         assert_eq!(self.jobs.count(), count);
-        assert_eq!(self.jobs_bytes, bytes);
+        assert_eq!((self.held.bytes, self.held.dead_bytes), (bytes, dead_bytes));
         assert_eq!(self.uniques.count(), filed);
         assert_eq!(self.timers.counts(), (armed, scheduled));
     }

@@ -1,19 +1,22 @@
 //! Dead jobs: background jobs out of attempts. They are kept to be looked at, put back or cancelled, apart from queues,
-//! from the index of uniques and from every count of jobs; the latest so many.
+//! from the index of uniques and from every count of jobs; so many on all shards together, the latest.
 use super::Functions;
+use super::chores::Chore;
 use super::job::{Death, JobIx, JobState};
 use crate::event::{Note, Output};
+use crate::message::{Message, ToFunctions};
 use crate::outbox::Outbox;
 use crate::persist::{DeathReason, StoreOp};
 use crate::policy::Planted;
 use crate::report::{DeadRow, Report};
+use crate::time::Epoch;
 use alloc::boxed::Box;
 use bytes::Bytes;
 
 impl Functions {
-    /// How many dead jobs this shard keeps: its equal share of all, rounded up.
-    pub(super) fn dead_most(&self) -> u32 {
-        self.policy.dead_jobs.div_ceil(u32::from(self.topology.shards()))
+    /// Whether a job that is out of attempts is kept: the limits have room for it, if for nothing else.
+    pub(super) fn may_be_kept(&self, ix: JobIx) -> bool {
+        self.policy.dead_jobs > 0 && self.jobs.get(ix).bytes() <= self.policy.dead_bytes
     }
 
     /// A running job is out of attempts, and is kept. Who waited for it has been told.
@@ -27,11 +30,11 @@ impl Functions {
         let death = Death { reason, at: self.now.epoch, address: name.address, worker: name.id.clone() };
         let job = self.jobs.get_mut(ix);
         party.held.take_back(job.id);
-        job.go(JobState::Dead, None);
         let extra = job.extra();
         (extra.numerator, extra.denominator) = (0, 0);
         extra.death = Some(Box::new(death));
         self.charge(ix, out);
+        self.jobs.get_mut(ix).go(JobState::Dead, None);
         if self.policy.store {
             if self.policy.plants(Planted::DoneBeforePut) {
                 out.outputs.push_back(Output::Store(StoreOp::Done { id: self.jobs.get(ix).id }));
@@ -39,40 +42,89 @@ impl Functions {
             self.put(ix, out);
         }
         self.keep_dead(ix, out);
+        self.have_room_made(ix, out);
     }
 
-    /// Lists a job that has become `Dead`. The one that has been dead longest may have to go; after a start that is the
-    /// one that was accepted first.
+    /// Lists a job that has become `Dead`. At the start none has to go, however many there are.
     #[cold]
     pub(super) fn keep_dead(&mut self, ix: JobIx, out: &mut Outbox) {
-        let function = self.jobs.get(ix).function;
+        let job = self.jobs.get(ix);
+        let (function, bytes) = (job.function, job.bytes() as i64);
         self.functions.get_mut(function).dead += 1;
         self.dead.push(&mut self.jobs, ix);
-        out.counters.dead_jobs += 1;
-        while self.dead.len() > self.dead_most() {
-            self.drop_dead(out);
-        }
-        out.counters.jobs = self.count();
+        self.count_bytes(-bytes, out);
+        self.count_dead(1, bytes, out);
     }
 
-    /// Drops the job that has been dead longest. False if there is none.
+    /// A job has died. Beyond a limit the one that has been dead longest, on whatever shard, makes room for it; after a
+    /// start that is the one that was accepted first.
     #[cold]
-    pub(super) fn drop_dead(&mut self, out: &mut Outbox) -> bool {
-        let Some(ix) = self.dead.head() else { return false };
+    fn have_room_made(&mut self, ix: JobIx, out: &mut Outbox) {
+        let (jobs, bytes) = self.dead_beyond();
+        let (jobs, bytes) = (jobs.min(1), bytes.min(self.jobs.get(ix).bytes()));
+        if jobs == 0 && bytes == 0 {
+            return;
+        }
+        let here = self.held.oldest.filter(|_| self.dead.len() > 1);
+        self.ask_for_room(here, jobs, bytes, out);
+    }
+
+    /// Asks the shard that has the oldest dead job, as far as known here, to drop so many. `here` is the oldest of this
+    /// shard that may go.
+    #[cold]
+    fn ask_for_room(&mut self, here: Option<Epoch>, jobs: u64, bytes: u64, out: &mut Outbox) {
+        let own = self.shard;
+        let others = self.topology.all().filter(|&shard| shard != own);
+        let oldest = others
+            .filter_map(|shard| Some((self.held_elsewhere[shard.index()].oldest?, shard)))
+            .chain(here.map(|at| (at, own)))
+            .min_by_key(|&(at, shard)| (at, shard != own, shard.index()));
+        match oldest {
+            Some((_, shard)) if shard != own => {
+                // It is to know of all dead jobs here when it is asked.
+                self.tell_held(out);
+                out.send(shard, Message::ToFunctions(ToFunctions::MakeRoom { jobs, bytes }));
+            }
+            Some(_) => self.chores.push(Chore::MakeRoom { jobs, bytes }),
+            None => {}
+        }
+    }
+
+    /// Drops one dead job, if so many jobs or bytes are still to go. Gives back what is then left to do.
+    #[cold]
+    pub(super) fn make_room(&mut self, jobs: u64, bytes: u64, out: &mut Outbox) -> Option<Chore> {
+        let beyond = self.dead_beyond();
+        let (jobs, bytes) = (jobs.min(beyond.0), bytes.min(beyond.1));
+        if jobs == 0 && bytes == 0 {
+            return None;
+        }
+        let Some(ix) = self.dead.head() else {
+            // The last one here has gone since that was asked for.
+            self.ask_for_room(None, jobs, bytes, out);
+            return None;
+        };
+        let freed = self.jobs.get(ix).bytes();
+        self.drop_dead(ix, out);
+        Some(Chore::MakeRoom { jobs: jobs.saturating_sub(1), bytes: bytes.saturating_sub(freed) })
+    }
+
+    #[cold]
+    fn drop_dead(&mut self, ix: JobIx, out: &mut Outbox) {
         out.counters.dead_jobs_dropped += 1;
         let (job, unique) = (self.jobs.get(ix).id, self.unique_of(ix));
         out.outputs.push_back(Output::Note(Note::DeadJobDropped { job, unique }));
         self.end(ix, out);
-        true
     }
 
-    /// Takes a job off the list; it is about to be something else.
+    /// A dead job is no longer one of them.
     #[cold]
     pub(super) fn exhume(&mut self, ix: JobIx, out: &mut Outbox) {
-        let function = self.jobs.get(ix).function;
+        let job = self.jobs.get(ix);
+        let (function, bytes) = (job.function, job.bytes() as i64);
         self.functions.get_mut(function).dead -= 1;
         self.dead.remove(&mut self.jobs, ix);
-        out.counters.dead_jobs -= 1;
+        self.count_dead(-1, -bytes, out);
+        self.count_bytes(bytes, out);
     }
 
     /// A dead job goes to the tail of its queue, as if it had never been tried.
@@ -127,7 +179,7 @@ impl Functions {
             count += 1;
         }
         assert_eq!(self.dead.len(), count);
-        assert!(count <= self.dead_most());
+        assert_eq!(self.held.dead, u64::from(count));
         let by_function: u32 = self.functions.iter().map(|(_, function)| function.dead).sum();
         let dead = self.jobs.iter().filter(|(_, job)| job.state() == JobState::Dead);
         assert_eq!((by_function, dead.count() as u32), (count, count));

@@ -3,12 +3,14 @@
 //!
 //! [`submit`] takes jobs in, [`assign`] gives them to workers and wakes these, [`work`] follows them to their end,
 //! [`persist`] has background jobs stored before they are answered, [`dead`] keeps those that are out of attempts,
-//! [`timers`] says what is due, [`admin`] answers administrators; [`check`] asserts that all of it fits together.
+//! [`timers`] says what is due, [`chores`] does in pieces what is too much for one event, [`held`] counts bytes, [`admin`] answers administrators; [`check`] asserts that all of it fits together.
 mod admin;
 mod assign;
 mod check;
+mod chores;
 mod dead;
 mod function;
+mod held;
 mod job;
 mod jobs;
 mod party;
@@ -19,7 +21,7 @@ mod timers;
 mod unique;
 mod work;
 
-use crate::message::{Message, ToFunctions, ToSessions};
+use crate::message::{Held, Message, ToFunctions, ToSessions};
 use crate::outbox::Outbox;
 use crate::persist::DeathReason;
 use crate::policy::Policy;
@@ -28,6 +30,7 @@ use crate::time::{Epoch, Instant, Now};
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+use chores::{Chore, Chores};
 use core::num::NonZeroU64;
 use function::FunctionTable;
 use job::{FunctionIx, JobIx, JobState};
@@ -62,12 +65,14 @@ pub(crate) struct Functions {
     sequence_end: u64,
     /// The stamp of the next entry in a list of sleepers.
     stamp: NonZeroU64,
-    /// Bytes of all jobs here.
-    jobs_bytes: u64,
-    /// What the other shards were last told of `jobs_bytes`.
-    jobs_bytes_told: u64,
+    /// What all jobs here take.
+    held: Held,
+    /// What the other shards were last told of that.
+    held_told: Held,
     /// What each other shard last told.
-    jobs_bytes_elsewhere: Vec<u64>,
+    held_elsewhere: Vec<Held>,
+    /// What is done in pieces.
+    chores: Chores,
 }
 
 impl Functions {
@@ -87,9 +92,10 @@ impl Functions {
             sequence: 1,
             sequence_end: JobId::SEQUENCE_MAX + 1,
             stamp: NonZeroU64::MIN,
-            jobs_bytes: 0,
-            jobs_bytes_told: 0,
-            jobs_bytes_elsewhere: vec![0; usize::from(topology.shards())],
+            held: Held::default(),
+            held_told: Held::default(),
+            held_elsewhere: vec![Held::default(); usize::from(topology.shards())],
+            chores: Chores::default(),
             policy,
         }
     }
@@ -116,7 +122,8 @@ impl Functions {
             }
             ToFunctions::Gone { session } => self.gone(session, out),
             ToFunctions::Ask { from, place, query, exact } => self.ask(from, place, &query, exact, out),
-            ToFunctions::JobsBytes { shard, bytes } => self.jobs_bytes_elsewhere[shard.index()] = bytes,
+            ToFunctions::Held { shard, held } => self.held_elsewhere[shard.index()] = held,
+            ToFunctions::MakeRoom { jobs, bytes } => self.chores.push(Chore::MakeRoom { jobs, bytes }),
         }
     }
 
@@ -255,50 +262,6 @@ impl Functions {
         let filed = Filed { jobs, functions, keys };
         uniques.remove(filed, filed.key(ix).expect("a filed job has a key"), ix);
         jobs.get_mut(ix).set_filed(false);
-    }
-
-    /// Bytes of jobs came or went. The other shards are told when it makes a difference to the limit, which is for
-    /// all shards together and so is kept to within a sixteenth.
-    #[inline(always)]
-    fn count_bytes(&mut self, change: i64, out: &mut Outbox) {
-        self.jobs_bytes = self.jobs_bytes.saturating_add_signed(change);
-        out.counters.jobs_bytes = self.jobs_bytes;
-        out.counters.jobs = self.count();
-        if self.policy.queued_bytes == u64::MAX || self.topology.shards() == 1 {
-            return;
-        }
-        let step = self.policy.queued_bytes / (16 * u64::from(self.topology.shards()));
-        if self.jobs_bytes.abs_diff(self.jobs_bytes_told) > step {
-            self.jobs_bytes_told = self.jobs_bytes;
-            let (shard, bytes) = (self.shard, self.jobs_bytes);
-            for to in self.topology.all().filter(|&to| to != shard) {
-                out.send(to, Message::ToFunctions(ToFunctions::JobsBytes { shard, bytes }));
-            }
-        }
-    }
-
-    /// What few jobs have may have become more or less for this one: the bytes are counted.
-    #[inline]
-    fn charge(&mut self, ix: JobIx, out: &mut Outbox) {
-        let change = self.jobs.get_mut(ix).charge();
-        if change != 0 {
-            self.count_bytes(change, out);
-        }
-    }
-
-    /// Whether so many bytes more may be queued. Dead jobs make room.
-    fn has_room(&mut self, more: u64, out: &mut Outbox) -> bool {
-        while self.bytes_everywhere().saturating_add(more) > self.policy.queued_bytes {
-            if !self.drop_dead(out) {
-                return false;
-            }
-        }
-        true
-    }
-
-    /// Bytes of jobs on all shards, as far as known here.
-    fn bytes_everywhere(&self) -> u64 {
-        self.jobs_bytes_elsewhere.iter().sum::<u64>() + self.jobs_bytes
     }
 }
 

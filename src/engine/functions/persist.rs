@@ -261,7 +261,7 @@ impl Functions {
         }
     }
 
-    /// A job that was in the store at the start. Limits do not apply to it, but for that on dead jobs.
+    /// A job that was in the store at the start. Limits do not apply to it.
     ///
     /// Two such jobs may have the same unique: one was cancelled while it ran, or was put back from the dead, or its
     /// end was not stored before the last stop. Both are run, since neither may get lost; submissions join the first.

@@ -41,7 +41,7 @@ impl Functions {
         let function = self.functions.find_or_create(parts.function);
         let function = function.inspect_err(|_| out.counters.refused_functions += 1)?;
         if let Some(ix) = self.find_joinable(function, &parts) {
-            if !submission.background && !self.has_room(Job::ATTACHMENT as u64, out) {
+            if !submission.background && !self.has_room(Job::ATTACHMENT as u64) {
                 out.counters.refused_queued_bytes += 1;
                 return Err(Refusal::QueuedBytesFull);
             }
@@ -58,7 +58,7 @@ impl Functions {
             return Err(Refusal::NumbersUsedUp);
         }
         let more = Job::bytes_of(submission.body.len());
-        if !self.has_room(more, out) {
+        if !self.has_room(more) {
             out.counters.refused_queued_bytes += 1;
             return Err(Refusal::QueuedBytesFull);
         }

@@ -133,7 +133,7 @@ impl Functions {
         out.counters.jobs_out_of_attempts += 1;
         let (job, unique) = (self.jobs.get(ix).id, self.unique_of(ix));
         let kept = self.jobs.get(ix).background()
-            && self.dead_most() > 0
+            && self.may_be_kept(ix)
             && !self.policy.plants(Planted::DropsAtRetryLimit);
         out.outputs.push_back(Output::Note(Note::OutOfAttempts { job, unique, kept }));
         self.tell_clients(ix, Work::Fail, out);

@@ -8,6 +8,9 @@ use ringgear_engine::JobId;
 use ringgear_engine::report::DeadRow;
 use std::collections::BTreeSet;
 
+/// The most shards of a world; a start may change how many there are.
+const SHARDS_MAX: u32 = 7;
+
 impl Auditor {
     /// The store has these jobs now.
     pub(crate) fn kept(&mut self, jobs: &[JobId]) {
@@ -161,11 +164,11 @@ impl Auditor {
     /// The log says that a dead job was dropped for want of room.
     pub(super) fn dead_dropped(&mut self, id: JobId) {
         self.dropped.insert(id);
-        let most = self.policy.dead_jobs.div_ceil(u32::from(self.shards));
-        // At least those of its shard are there, and the one that is dropped.
+        // The one that is dropped is among them, and the one that takes its place.
+        let most = self.policy.dead_jobs;
         let dead = self.jobs.values().filter(|job| job.dead_maybe).count() as u32;
         let early = self.early_notes.len() as u32;
-        let full = dead + early >= most || self.policy.queued_bytes < u64::MAX;
+        let full = dead + early >= most || self.policy.dead_bytes < u64::from(u32::MAX);
         audit!(self, "dead jobs are dropped when there are too many", full, "{id:?}: {dead} of {most}");
         self.no_longer_dead(id);
     }
@@ -184,8 +187,8 @@ impl Auditor {
         if !exact {
             return;
         }
-        let shards = u32::from(self.shards);
-        let most = self.policy.dead_jobs.div_ceil(shards) * shards;
+        // Those that die at once on several shards may all find the same room.
+        let most = self.policy.dead_jobs.saturating_mul(SHARDS_MAX);
         audit!(
             self,
             "only so many dead jobs are kept",

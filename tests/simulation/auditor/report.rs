@@ -304,7 +304,8 @@ impl Auditor {
         audit!(
             self,
             "no job, no bytes",
-            (jobs + counters.dead_jobs == 0) == (counters.jobs_bytes == 0),
+            (jobs == 0) == (counters.jobs_bytes == 0)
+                && (counters.dead_jobs == 0) == (counters.dead_bytes == 0),
             "{}",
             counters.jobs_bytes
         );

@@ -6,6 +6,9 @@ use bytes::Bytes;
 use ringgear_engine::{JobId, SessionId, Work};
 use ringgear_protocol::Refusal;
 
+/// With more bytes than this for dead jobs, there is room for each.
+const DEAD_BYTES_ENOUGH: u64 = 2000;
+
 impl Auditor {
     /// A worker sends news of a job that it may or may not hold.
     pub(super) fn work(&mut self, session: SessionId, handle: &[u8], update: Work) {
@@ -172,23 +175,27 @@ impl Auditor {
         let stamp = self.stamp();
         match note {
             EarlyNote::TimedOut => self.lose(id, lo, Some(stamp)),
-            EarlyNote::OutOfAttempts => self.out_of_attempts(id),
+            EarlyNote::OutOfAttempts { kept } => self.out_of_attempts(id, kept),
         }
     }
 
     /// The log says that a job failed because its attempts are used up.
-    pub(super) fn out_of_attempts(&mut self, id: JobId) {
+    pub(super) fn out_of_attempts(&mut self, id: JobId, kept: bool) {
         let now = self.moment;
         let Some(job) = self.jobs.get_mut(&id) else {
-            return self.early_notes.entry(id).or_default().push(EarlyNote::OutOfAttempts);
+            return self.early_notes.entry(id).or_default().push(EarlyNote::OutOfAttempts { kept });
         };
         let used = self.policy.attempts.is_some_and(|most| job.lost.1 >= u32::from(most.get()));
         audit!(self, "a job fails only when its attempts are used up", used, "{job:?}");
         (job.ends, job.noted) = (OUT_OF_ATTEMPTS, true);
         job.end(now);
-        if self.policy.dead_jobs > 0 && !self.dropped.contains(&id) {
+        let surely = job.background && job.cancel_sent.is_none();
+        let room = self.policy.dead_jobs > 0 && self.policy.dead_bytes > DEAD_BYTES_ENOUGH;
+        audit!(self, "a job out of attempts is kept if there is room", kept || !surely || !room, "{id:?}");
+        let job = self.jobs.get_mut(&id).expect("just seen");
+        if kept && !self.dropped.contains(&id) {
             job.dead_maybe = true;
-            job.dead_surely = job.background && job.cancel_sent.is_none();
+            job.dead_surely = surely;
         }
     }
 

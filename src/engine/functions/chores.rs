@@ -1,0 +1,87 @@
+//! What is too much for one event is done in pieces: chores stand in a queue, first come, first served, and each call of
+//! the engine does so many units of work. Says when; what one step of a chore is, the other files say.
+//!
+//! A chore does a unit of work in each step, and holds nothing that may go away between two steps: it finds things anew.
+use super::Functions;
+use crate::outbox::Outbox;
+use alloc::collections::VecDeque;
+
+/// Something that takes many steps.
+#[derive(Debug)]
+pub(super) enum Chore {
+    /// Those that have been dead longest go, for a job that has died: so many jobs and so many bytes. See `dead.rs`.
+    MakeRoom { jobs: u64, bytes: u64 },
+}
+
+/// Chores that are not done, and what this call of the engine may still do.
+#[derive(Debug, Default)]
+pub(super) struct Chores {
+    queue: VecDeque<Chore>,
+    /// Units of work that this call may still do.
+    left: u32,
+    /// Units of work that were ever done.
+    done: u64,
+}
+
+impl Chores {
+    /// Something is to be done, as soon as what stands before it is.
+    pub(super) fn push(&mut self, chore: Chore) {
+        self.queue.push_back(chore);
+    }
+
+    /// Takes a unit of what this call may do. False if nothing is left of it: the rest is for the next calls.
+    pub(super) fn spend(&mut self) -> bool {
+        if self.left == 0 {
+            return false;
+        }
+        self.left -= 1;
+        self.done += 1;
+        true
+    }
+
+    /// Whether all is done.
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+}
+
+impl Functions {
+    /// A call of the engine begins.
+    #[inline]
+    pub(crate) fn begin(&mut self) {
+        self.chores.left = self.policy.work_at_once;
+    }
+
+    /// Whether [`Functions::go_on`] has something to do.
+    #[inline]
+    pub(crate) fn has_chores(&self) -> bool {
+        !self.chores.is_empty()
+    }
+
+    /// Whether this call has done all that it may.
+    pub(crate) fn is_tired(&self) -> bool {
+        self.chores.left == 0
+    }
+
+    /// Units of work that were ever done in pieces.
+    pub(crate) fn work_done(&self) -> u64 {
+        self.chores.done
+    }
+
+    /// Goes on with what is to be done, until all is or this call has done its share.
+    pub(crate) fn go_on(&mut self, out: &mut Outbox) {
+        while self.has_chores() && self.chores.spend() {
+            let Some(chore) = self.chores.queue.pop_front() else { return };
+            if let Some(rest) = self.step(chore, out) {
+                self.chores.queue.push_front(rest);
+            }
+        }
+    }
+
+    /// One step. Gives back what is left of the chore.
+    fn step(&mut self, chore: Chore, out: &mut Outbox) -> Option<Chore> {
+        match chore {
+            Chore::MakeRoom { jobs, bytes } => self.make_room(jobs, bytes, out),
+        }
+    }
+}
