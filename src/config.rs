@@ -43,6 +43,8 @@ pub struct Config {
     pub log: LogOptions,
     /// What the operator should know about how the command line was understood.
     pub notices: Vec<String>,
+    /// What probably was not meant as it was understood.
+    pub warnings: Vec<String>,
 }
 
 impl Config {
@@ -77,6 +79,9 @@ impl Config {
         logging::start(&self.log);
         for notice in &self.notices {
             log_at!(Level::Notice, "{notice}");
+        }
+        for warning in &self.warnings {
+            log_at!(Level::Warning, "{warning}");
         }
     }
 }
@@ -142,7 +147,9 @@ fn config(flags: Flags, port: Option<&OsStr>, mut notices: Vec<String>) -> Resul
             None => Descriptors::Most,
         },
     };
-    Ok(Config { process, server, frontend, log, notices })
+    let warnings =
+        flags.job_retries.and_then(|retries| other_meaning(retries, flags.compat)).into_iter().collect();
+    Ok(Config { process, server, frontend, log, notices, warnings })
 }
 
 /// GEARMAND_PORT counts where the flag has its default value, given or not, as with gearmand.
@@ -274,6 +281,25 @@ fn attempts(retries: i64, compat: Compat) -> Result<Option<NonZeroU8>, Mistake> 
             None => Err(Mistake::JobRetries(retries)),
         },
     }
+}
+
+/// What a number of attempts means that means something else in other versions of gearmand.
+fn other_meaning(retries: i64, compat: Compat) -> Option<String> {
+    if compat >= Compat::V2_1 || (1..=255).contains(&retries) {
+        return None;
+    }
+    let version = if compat == Compat::V1_1 { "1.1" } else { "2.0" };
+    let meaning = match low_byte(retries) {
+        0 => "no limit".to_owned(),
+        1 => "one attempt".to_owned(),
+        attempts => format!("{attempts} attempts"),
+    };
+    let remedy = match retries {
+        -1 => "for no limit, as from 2.1 on, say 0, or follow 2.1 (--compat 2.1)",
+        0 => "for one attempt, as from 2.1 on, say 1, or follow 2.1 (--compat 2.1)",
+        _ => "it counts modulo 256; say 1 to 255, or 0 for no limit",
+    };
+    Some(format!("--job-retries {retries} means {meaning} with --compat {version}; {remedy}"))
 }
 
 /// The number modulo 256, as gearmand stores some of its options.

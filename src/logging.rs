@@ -5,19 +5,22 @@
 //! The subscriber is our own, a page long: there is one format and one sink, which is less than the least of
 //! `tracing-subscriber`; and what dependencies say through `tracing` comes out in gearmand's form, too.
 mod line;
+mod once;
 mod repeats;
 mod sink;
 mod subscriber;
 mod syslog;
 mod writer;
 
-use crate::engine::{Compat, HandlePrefix, Note};
+use crate::engine::{Compat, HandlePrefix, Note, SessionId};
 use crate::log_at;
 use crate::protocol::Refusal;
-use line::Visible;
+pub(crate) use line::Visible;
+use once::Once;
 pub use repeats::Repeats;
 use sink::Sinks;
 use std::cell::Cell;
+use std::panic::Location;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 #[doc(hidden)] // for `log_at!`
@@ -149,7 +152,7 @@ thread_local! {
 }
 
 /// Starts logging as the operator wants, once, with a thread: so not before the process has forked for the last time.
-/// If the file cannot be opened, says so and uses standard error.
+/// If the file cannot be opened, says so and uses standard error until [`reopen`].
 pub fn start(options: &LogOptions) {
     let Some(least) = Level::ALL.into_iter().rfind(|&level| options.writes(level)) else { return };
     repeats::set_limit(options.repeats);
@@ -173,8 +176,8 @@ pub fn flush() {
     writer::flush();
 }
 
-/// Opens the log file again by its name, for log rotation (SIGHUP). Does nothing where there is no file: gearmand
-/// 1.1.20 opens a file called `stderr` then.
+/// Opens the log file again by its name, for log rotation (SIGHUP), also where it could not be opened before. Does nothing
+/// where there is to be no file: gearmand 1.1.20 opens a file called `stderr` then.
 pub fn reopen() {
     log_at!(Level::Notice, "SIGHUP, reopening log file");
     writer::reopen();
@@ -198,10 +201,11 @@ pub fn enabled(level: Level) -> bool {
 }
 
 /// Writes a line if its level, a constant, is on: `log_at!(Level::Notice, "{n} jobs")`. The arguments are evaluated only
-/// then. Warnings and worse are withheld where the same place has said many lately, see [`LogOptions::repeats`].
+/// then. Warnings and worse are withheld where the same place has said many lately, see [`LogOptions::repeats`]. With
+/// `@from place,` in front the line ends with that place, a [`std::panic::Location`], instead of the one where it is made.
 #[macro_export]
 macro_rules! log_at {
-    (@said $said:expr, $level:expr, $($message:tt)+) => {
+    (@said $said:expr, [$($field:tt)*], $level:expr, $($message:tt)+) => {
         if $crate::logging::enabled($level) {
             $crate::logging::aside(|| {
                 const LEVEL: $crate::logging::Level = $level;
@@ -211,28 +215,44 @@ macro_rules! log_at {
                         LEVEL.in_tracing(),
                         rank = LEVEL as u64,
                         times,
+                        $($field)*
                         $($message)+
                     );
                 }
             });
         }
     };
+    (@said $said:expr, @from $place:expr, $level:expr, $($message:tt)+) => {
+        $crate::log_at!(
+            @said $said,
+            [place_file = $place.file(), place_line = u64::from($place.line()),],
+            $level,
+            $($message)+
+        );
+    };
+    (@from $place:expr, $level:expr, $($message:tt)+) => {{
+        static SAID: $crate::logging::Repeats = $crate::logging::Repeats::new();
+        $crate::log_at!(@said SAID, @from $place, $level, $($message)+);
+    }};
     ($level:expr, $($message:tt)+) => {{
         static SAID: $crate::logging::Repeats = $crate::logging::Repeats::new();
-        $crate::log_at!(@said SAID, $level, $($message)+);
+        $crate::log_at!(@said SAID, [], $level, $($message)+);
     }};
 }
 
-/// Writes that a request was answered ERROR, in gearmand's words and at its level: a warning, from 2.0 on an error.
+/// Writes that a request was answered ERROR, in gearmand's words and at its level, a warning, from 2.0 on an error; then
+/// which request it was, and whose. The place is the caller's.
 #[cold]
-pub fn refused(refusal: Refusal, compat: Compat) {
+#[track_caller]
+pub fn refused(refusal: Refusal, compat: Compat, what: &str, who: &dyn Fn() -> String) {
+    let place = Location::caller();
     static SAID: [Repeats; Refusal::ALL.len()] = [const { Repeats::new() }; Refusal::ALL.len()];
     let said = &SAID[refusal as usize % SAID.len()];
     let (code, text) = (refusal.code(), refusal.text());
     if compat < Compat::V2_0 {
-        log_at!(@said said, Level::Warning, "GEARMAN_{code}:{text}");
+        log_at!(@said said, @from place, Level::Warning, "GEARMAN_{code}:{text} ({what} of {})", who());
     } else {
-        log_at!(@said said, Level::Error, "GEARMAN_{code}:{text}");
+        log_at!(@said said, @from place, Level::Error, "GEARMAN_{code}:{text} ({what} of {})", who());
     }
 }
 
@@ -244,38 +264,53 @@ pub fn aside(say: impl FnOnce()) {
     say();
 }
 
-/// Writes what the engine wants the operator to know, in gearmand's words, for which scripts search.
-pub fn note(note: &Note, prefix: &HandlePrefix) {
+/// Writes what the engine wants the operator to know, in gearmand's words, for which scripts search. `who` tells of a
+/// session who it is. The place is the caller's.
+#[track_caller]
+pub fn note(note: &Note, prefix: &HandlePrefix, who: &mut dyn FnMut(SessionId) -> String) {
+    let place = Location::caller();
     match note {
         Note::Accepted { function, unique, epoch } => {
-            log_at!(Level::Notice, "accepted,{},{},{epoch}", Visible(function), Visible(unique));
+            log_at!(@from place, Level::Notice, "accepted,{},{},{epoch}", Visible(function), Visible(unique));
         }
         Note::OutOfAttempts { job, unique, kept } => {
             let handle = prefix.handle(*job);
             let (handle, unique) = (Visible(&handle), Visible(unique));
             let fate = if *kept { " (kept: see `show dead jobs`)" } else { "" };
-            log_at!(Level::Notice, "Dropped job due to max retry count: {handle} {unique}{fate}");
+            log_at!(@from place, Level::Notice, "Dropped job due to max retry count: {handle} {unique}{fate}");
         }
         Note::DeadJobDropped { job, unique } => {
             let handle = prefix.handle(*job);
             let (handle, unique) = (Visible(&handle), Visible(unique));
             log_at!(
+                @from place,
                 Level::Warning,
                 "Dead job dropped for want of room (--dead-jobs, --max-dead-bytes): {handle} {unique}"
             );
         }
-        Note::TimedOut { job, unique } => {
+        Note::TimedOut { job, unique, address, worker } => {
             let handle = prefix.handle(*job);
             let (handle, unique) = (Visible(&handle), Visible(unique));
-            log_at!(Level::Warning, "Worker timeout reached on job, requeueing: {handle} {unique}");
-        }
-        Note::ShortTimeout { function, milliseconds } => {
+            let worker = if worker.is_empty() { b"-" } else { &worker[..] };
+            let worker = Visible(worker);
             log_at!(
+                @from place,
                 Level::Warning,
-                "a worker wants a time limit of {milliseconds} ms for {}, which becomes 1000 ms: if it means seconds, \
-                 start with --timeout-unit s",
-                Visible(function)
+                "Worker timeout reached on job, requeueing: {handle} {unique} ({address} {worker})"
             );
+        }
+        Note::ShortTimeout { session, function, milliseconds } => {
+            static HINTED: Once = Once::new();
+            if enabled(Level::Warning) && HINTED.is_first(function) {
+                log_at!(
+                    @from place,
+                    Level::Warning,
+                    "a worker wants a time limit of {milliseconds} ms for {}, which becomes 1000 ms: if it means seconds, \
+                     start with --timeout-unit s ({})",
+                    Visible(function),
+                    who(*session)
+                );
+            }
         }
     }
 }

@@ -103,14 +103,31 @@ impl Process {
     }
 
     /// Tells the service manager what the server is doing.
-    pub fn tell(&self, stage: Stage<'_>) {
+    pub fn tell(&mut self, stage: Stage<'_>) {
         match stage {
             Stage::Reading(how_far) => notify(&[NotifyState::Status(how_far)]),
             Stage::Serving => notify(&[NotifyState::Status("serving")]),
             Stage::Draining(jobs) => {
                 notify(&[NotifyState::Status(&format!("ending when no jobs are left: there are {jobs}"))]);
             }
+            Stage::Renewing => self.write_pid_file_again(),
             Stage::Stopping => notify(&[NotifyState::Stopping, NotifyState::Status("stopping")]),
+        }
+    }
+}
+
+impl Process {
+    /// A pid file that could not be written, and need not be there, may be possible now.
+    fn write_pid_file_again(&mut self) {
+        if self.pid_file.is_none()
+            && let Some(PidPath { path, .. }) = &self.pid_path
+        {
+            match PidFile::write(path) {
+                Ok(file) => self.pid_file = Some(file),
+                Err(error) => {
+                    log_at!(Level::Warning, "cannot write the pid file {}: {error}", path.display())
+                }
+            }
         }
     }
 }

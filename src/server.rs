@@ -101,7 +101,8 @@ pub fn start(options: ServerOptions, frontend: Frontend, signals: Signals) -> Re
     let complete = store.is_none();
     let commons = Arc::new(commons);
     let files = listeners.files;
-    let server = Running { commons, shards, desk, files, writes_at_end, news, complete };
+    let descriptors = options.descriptors;
+    let server = Running { commons, shards, desk, files, writes_at_end, news, complete, descriptors };
     // The first shard that runs acknowledges jobs.
     boot.over();
     server.start_shards(options, frontend, topology, &cores, listeners.of_shards, &tell)?;

@@ -12,7 +12,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use support::packets::*;
-use support::server::{Server, echo, read_packet, request, wait_until};
+use support::server::{Server, echo, read_packet, read_to_end, request, wait_until};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_ringgear");
 
@@ -191,7 +191,8 @@ fn the_log_tells_of_lost_attempts() {
     let handle = submit(&mut client, SUBMIT_JOB, b"f\0u\0x");
     // The worker takes too long.
     let slow = grab(&server, CAN_DO_TIMEOUT, b"f\x00100");
-    let line = format!("Worker timeout reached on job, requeueing: {handle} u -> ");
+    let line =
+        format!("Worker timeout reached on job, requeueing: {handle} u (127.0.0.1 -) -> src/shard/pump.rs:");
     wait_until("the time-out is logged", || server.log().contains(&line));
     drop(slow);
     // The next one leaves.
@@ -201,21 +202,72 @@ fn the_log_tells_of_lost_attempts() {
     wait_until("the lost job is logged", || server.log().contains(&line));
 }
 
+/// Which request, whose, and where it was decided: with 200 workers one must find the one.
 #[test]
 fn the_log_tells_of_refused_requests() {
-    let line = |log: &str| log.lines().find(|line| line.contains("] GEARMAN_")).map(str::to_owned);
     for (compat, level) in [("1.1", "WARNING"), ("2.0", "  ERROR")] {
         let server = Server::start(&["-t", "1", "--compat", compat, "--verbose", "WARNING"]);
         let mut client = server.connect();
-        client.write_all(&request(OPTION_REQ, b"nonsense")).unwrap();
-        assert_eq!(read_packet(&mut client).0, ERROR);
-        wait_until("it is logged", || line(&server.log()).is_some());
-        let line = line(&server.log()).unwrap();
-        assert!(line.starts_with(level), "{line}");
-        let message =
-            "[     0 ] GEARMAN_UNKNOWN_OPTION:Server does not recognize given option -> src/logging.rs:";
-        assert!(line.contains(message), "{line}");
+        let address = client.local_addr().unwrap();
+        let mut refused = |number, data: &[u8]| {
+            client.write_all(&request(number, data)).unwrap();
+            assert_eq!(read_packet(&mut client).0, ERROR);
+        };
+        refused(OPTION_REQ, b"nonsense");
+        refused(JOB_CREATED, b"H:a:1");
+        client.write_all(&request(SET_CLIENT_ID, b"worker\n7")).unwrap();
+        let mut refused = |number, data: &[u8]| {
+            client.write_all(&request(number, data)).unwrap();
+            assert_eq!(read_packet(&mut client).0, ERROR);
+        };
+        refused(WORK_DATA, b"H:a:1\0x");
+        let whole = [
+            format!("OPTION:Server does not recognize given option (OPTION_REQ of {address}) -> src/shard/"),
+            format!("COMMAND:Command not expected (JOB_CREATED of {address}) -> src/shard/"),
+            format!(
+                "FOUND:Job does not exist on server (WORK_DATA or WORK_WARNING of {address} (worker_7)) -> src/shard/"
+            ),
+        ];
+        wait_until("all are logged", || whole.iter().all(|end| server.log().contains(end)));
+        for line in server.log().lines() {
+            assert!(line.starts_with(level) && line.contains("[     0 ] GEARMAN_"), "{line}");
+        }
     }
+}
+
+#[test]
+fn the_log_tells_why_a_connection_is_closed() {
+    let server = Server::start(&["-t", "1", "--verbose", "WARNING"]);
+    let said = |bytes: &[u8], what: &str| {
+        let mut peer = server.connect();
+        let address = peer.local_addr().unwrap();
+        peer.write_all(&request(SET_CLIENT_ID, b"w1")).unwrap();
+        peer.write_all(bytes).unwrap();
+        assert_eq!(read_to_end(&mut peer), b"");
+        // What the engine decides is told when the session is forgotten.
+        let lines = [format!("of {address} (w1): {what}"), format!("of {address}: {what}")];
+        wait_until(what, || lines.iter().any(|line| server.log().contains(line)));
+    };
+    said(&request(SUBMIT_JOB, b"f"), "the peer sent SUBMIT_JOB without a NUL after its ");
+    said(b"\0HTTP/1.1 200 ", "the peer began a packet with \"\\x00HTT\" -> src/shard/reader.rs:");
+    said(&request(99, b""), "the peer sent the unknown command 99");
+    said(&[b'x'; 9000], "the peer sent a line of more than 8191 bytes");
+    said(b"a b c d e f\n", "the peer sent a line of more than 5 words");
+    said(
+        &request(CAN_DO_TIMEOUT, b"f\099999999999999999999"),
+        "the peer sent a number, handle or unique that cannot be",
+    );
+}
+
+/// F28.
+#[test]
+fn attempts_that_were_hardly_meant_so_are_told() {
+    let server = Server::start(&["-t", "1", "--verbose", "WARNING", "--job-retries=-1"]);
+    let said = "--job-retries -1 means 255 attempts with --compat 1.1; for no limit, as from 2.1 on, say 0";
+    wait_until("it is told", || server.log().contains(said));
+    let server = Server::start(&["-t", "1", "--verbose", "WARNING", "--compat", "2.1", "--job-retries=-1"]);
+    echo(&mut server.connect(), b"");
+    assert_eq!(server.log(), "");
 }
 
 #[test]

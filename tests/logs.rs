@@ -101,24 +101,28 @@ fn what_repeats_is_said_once_and_counted() {
     assert!((1..=6).contains(&said()), "{}", server.log());
 }
 
+/// R-F3. Once for each function until the server ends, whoever registers it on whichever thread.
 #[test]
 fn a_short_time_limit_is_worth_a_hint() {
     for (unit, hints) in [("ms", 1), ("s", 0)] {
-        let server = Server::start(&["--verbose", "WARNING", "--timeout-unit", unit]);
-        let mut worker = server.connect();
-        worker.write_all(&request(CAN_DO_TIMEOUT, b"seconds\x0030")).unwrap();
-        worker.write_all(&request(CAN_DO_TIMEOUT, b"milliseconds\x0030000")).unwrap();
-        echo(&mut worker, b"");
+        let server = Server::start(&["-t", "2", "--verbose", "WARNING", "--timeout-unit", unit]);
+        for _ in 0..20 {
+            let mut worker = server.connect();
+            worker.write_all(&request(CAN_DO_TIMEOUT, b"seconds\x0030")).unwrap();
+            worker.write_all(&request(CAN_DO_TIMEOUT, b"others\x0010")).unwrap();
+            worker.write_all(&request(CAN_DO_TIMEOUT, b"milliseconds\x0030000")).unwrap();
+            echo(&mut worker, b"");
+        }
         server.signal(Signal::TERM);
         let mut server = server;
         assert!(server.wait().success());
         let log = server.log();
-        assert_eq!(
-            log.matches("a time limit of 30 ms for seconds, which becomes 1000 ms").count(),
-            hints,
-            "{log}"
-        );
+        for said in ["30 ms for seconds", "10 ms for others"] {
+            let said = format!("a time limit of {said}, which becomes 1000 ms");
+            assert_eq!(log.matches(&said).count(), hints, "{log}");
+        }
         assert!(!log.contains("milliseconds"), "{log}");
+        assert_eq!(log.matches("--timeout-unit s (127.0.0.1:").count(), 2 * hints, "{log}");
     }
 }
 
@@ -146,6 +150,88 @@ fn a_rotated_file_is_opened_again() {
     let before = fs::read_to_string(&rotated).unwrap();
     assert!(before.lines().last().unwrap().contains("] SIGHUP, reopening log file -> "), "{before}");
     assert!(!fs::read_to_string(&path).unwrap().contains("before"));
+}
+
+/// F35. Rotated so that it cannot be opened, then repaired: the next SIGHUP opens it, and it says what it lacks.
+#[test]
+fn a_log_file_that_was_repaired_is_opened_again() {
+    let folder = Scratch::new();
+    let (path, rotated) = (folder.file("log"), folder.file("log.1"));
+    let text = || fs::read_to_string(&path).unwrap_or_default();
+    let server = Server::start(&["-t", "1", "--verbose", "NOTICE", "--log-file", path.to_str().unwrap()]);
+    let mut client = server.connect();
+    submit(&mut client, b"before");
+    wait_until("a line", || text().contains("accepted,before"));
+    // Root may open whatever is a file.
+    fs::rename(&path, &rotated).unwrap();
+    fs::create_dir(&path).unwrap();
+    server.signal(Signal::HUP);
+    wait_until("it is said", || server.log().contains("cannot open log file"));
+    submit(&mut client, b"meanwhile");
+    wait_until("it is on standard error", || server.log().contains("accepted,meanwhile"));
+    fs::remove_dir(&path).unwrap();
+    server.signal(Signal::HUP);
+    wait_until("the file is there again", || path.is_file());
+    submit(&mut client, b"after");
+    wait_until("a line", || text().contains("accepted,after"));
+    // The one about the second SIGHUP is among them.
+    assert!(text().contains(" 2 lines went to standard error: this file could not be opened"), "{}", text());
+    assert!(!server.log().contains("accepted,after"));
+}
+
+/// F35. The same at the start, of a daemon, whose standard error is nowhere; and its pid file.
+#[test]
+fn what_a_daemon_could_not_open_at_its_start_is_tried_again() {
+    let folder = Scratch::new();
+    let (log, pid) = (folder.file("later/log"), folder.file("pid"));
+    let address = free_address();
+    let started = Command::new(env!("CARGO_BIN_EXE_ringgear"))
+        .args([
+            "-t",
+            "1",
+            "-L",
+            "127.0.0.1",
+            "-p",
+            &address.port().to_string(),
+            "--verbose",
+            "NOTICE",
+            "--daemon",
+        ])
+        .args(["--log-file", log.to_str().unwrap(), "--pid-file", pid.to_str().unwrap()])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(started.stderr).unwrap();
+    assert!(started.status.success(), "{printed}");
+    assert!(printed.starts_with("cannot open log file "), "{printed}");
+    let daemon = fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
+    let signal = |signal| {
+        rustix::process::kill_process(rustix::process::Pid::from_raw(daemon).unwrap(), signal).unwrap();
+    };
+    fs::create_dir(folder.file("later")).unwrap();
+    signal(Signal::HUP);
+    wait_until("the file is there", || log.is_file());
+    submit(&mut TcpStream::connect(address).unwrap(), b"heard");
+    wait_until("a line", || fs::read_to_string(&log).unwrap().contains("accepted,heard"));
+    signal(Signal::TERM);
+    wait_until("it has ended", || !pid.exists());
+}
+
+/// F35. An administrator who allows more descriptors need not start the server again. (Lowering the limit that is in force is
+/// allowed to everybody, raising the other one is not.)
+#[test]
+fn a_limit_that_was_raised_is_used() {
+    let server = Server::start_by(&["prlimit", "--nofile=200:200"], &["-t", "1", "--verbose", "NOTICE"]);
+    let limits = || fs::read_to_string(format!("/proc/{}/limits", server.pid())).unwrap();
+    let soft =
+        || limits().lines().find_map(|line| line.strip_prefix("Max open files").map(str::to_owned)).unwrap();
+    let pid = format!("--pid={}", server.pid());
+    let lowered = Command::new("prlimit").args([&pid, "--nofile=64:200"]).status().unwrap();
+    assert!(lowered.success());
+    assert_eq!(soft().split_whitespace().next(), Some("64"));
+    server.signal(Signal::HUP);
+    wait_until("it is told", || server.log().contains("there may be 200 descriptors now"));
+    assert_eq!(soft().split_whitespace().next(), Some("200"));
 }
 
 #[test]
@@ -189,7 +275,7 @@ fn syslog_hears_everything_too() {
     assert!(heard.starts_with("<13>"), "{heard}");
     let (_, line) = heard.split_once(&format!(" gearmand[{}]: ", server.pid())).unwrap();
     assert!(
-        line.starts_with(" NOTICE 2") && line.contains("] accepted,func,,0 -> src/logging.rs:"),
+        line.starts_with(" NOTICE 2") && line.contains("] accepted,func,,0 -> src/shard/pump.rs:"),
         "{line}"
     );
     // The log has the same line.

@@ -49,7 +49,8 @@ fn clap_likes_its_declaration() {
 
 #[test]
 fn the_defaults() {
-    let Config { process, server, frontend, log, notices } = config_of(&[]);
+    let Config { process, server, frontend, log, notices, warnings } = config_of(&[]);
+    assert_eq!(warnings, [""; 0]);
     assert_eq!((process, server.descriptors), (ProcessOptions::default(), Descriptors::Most));
     let everywhere = |endpoint: &Endpoint| match endpoint {
         Endpoint::Tcp(address) => address.ip().is_unspecified() && address.port() == 4730,
@@ -349,4 +350,27 @@ fn what_is_not_there_yet_is_refused() {
         refused(&[option, "x"], &refusal);
         refused(&["--check-args", option, "x"], &refusal);
     }
+}
+
+/// F28.
+#[test]
+fn attempts_that_mean_something_else_elsewhere_are_told() {
+    let warnings = |compat, retries| {
+        config_of(&["--compat", compat, &format!("--job-retries={retries}")]).warnings.concat()
+    };
+    for compat in ["1.1", "2.0"] {
+        assert_eq!(
+            warnings(compat, "-1"),
+            format!(
+                "--job-retries -1 means 255 attempts with --compat {compat}; for no limit, as from 2.1 on, say 0, or \
+                 follow 2.1 (--compat 2.1)"
+            )
+        );
+        assert!(warnings(compat, "0").contains(" 0 means no limit with "));
+        assert!(warnings(compat, "257").contains(" 257 means one attempt with "));
+        assert_eq!(warnings(compat, "1"), "");
+        assert_eq!(warnings(compat, "255"), "");
+    }
+    assert_eq!(warnings("2.1", "-1") + &warnings("2.2", "0"), "");
+    assert_eq!(config_of(&["--compat", "1.1"]).warnings, [""; 0]);
 }

@@ -175,6 +175,11 @@ impl Engine {
         self.sessions.paused(session)
     }
 
+    /// The id that a session has given itself; empty without, and without the session.
+    pub fn client_id(&self, session: SessionId) -> &[u8] {
+        self.sessions.client_id(session)
+    }
+
     /// Lets go of a session that is to live on another shard, where it goes on with [`Input::Adopted`]. `None`, and
     /// nothing changed, if that cannot be: only a session of which no function knows, and that waits for no answer,
     /// is all here.

@@ -5,6 +5,7 @@ use crate::report::{JobStatus, Query, Report};
 use crate::slot::{JobId, Peer, SessionId, ShardId};
 use alloc::boxed::Box;
 use bytes::Bytes;
+use core::net::IpAddr;
 use ringgear_protocol::{Refusal, Request};
 
 /// What a session has said of itself before it had to do with any function: what it takes along to another shard.
@@ -163,9 +164,15 @@ pub enum Note {
         job: JobId,
         /// Its unique.
         unique: Bytes,
+        /// The worker's address.
+        address: IpAddr,
+        /// The worker's id; empty without.
+        worker: Bytes,
     },
     /// A worker wants a time limit below a second, which becomes a second: it may mean seconds.
     ShortTimeout {
+        /// The worker.
+        session: SessionId,
         /// The function's name.
         function: Bytes,
         /// The number of CAN_DO_TIMEOUT, in milliseconds.

@@ -3,7 +3,7 @@
 use crate::engine::{Assignment, JobId, Query, Reply, Report, Work};
 use crate::protocol::{DecodeError, Frame, GrabKind, Request, RequestError, Response, frame};
 
-use super::{Decoded, Frontend, Incoming, SHARED_MIN, text, until_nul};
+use super::{Decoded, Frontend, Incoming, SHARED_MIN, Wrong, text, until_nul};
 use bytes::Bytes;
 
 #[inline]
@@ -21,12 +21,12 @@ fn packet<'a>(frontend: &Frontend, bytes: &'a [u8]) -> Decoded<'a> {
         Ok(Frame::Packet { header, data, consumed }) => (header, data, consumed),
         Ok(Frame::Incomplete { needed }) => return Decoded::Incomplete { needed: bytes.len() + needed },
         Err(DecodeError::TooLarge { .. }) => return Decoded::TooLarge,
-        Err(_) => return Decoded::Malformed,
+        Err(error) => return Decoded::Malformed(Wrong::Packet(error)),
     };
     let item = match Request::decode(&header, data) {
         Ok(request) => Incoming::Request(request),
         Err(RequestError::Refused(refusal)) => Incoming::Answer(Reply::Error(refusal)),
-        Err(RequestError::Malformed(_)) => return Decoded::Malformed,
+        Err(RequestError::Malformed(error)) => return Decoded::Malformed(Wrong::Packet(error)),
     };
     Decoded::One { item, consumed }
 }
@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(frontend.decode(b"\0REQ\0\0\0\x07\0\0\x03\xe9"), Decoded::TooLarge);
         assert_eq!(frontend.decode(b"\0REQ\0\0\0\x07\0\0\x03\xe8"), Decoded::Incomplete { needed: 1012 });
         // No CAN_DO is that long, whatever the limit.
-        assert_eq!(frontend.decode(b"\0REQ\0\0\0\x01\0\x01\0\0"), Decoded::Malformed);
+        assert!(matches!(frontend.decode(b"\0REQ\0\0\0\x01\0\x01\0\0"), Decoded::Malformed(_)));
     }
 
     #[test]
@@ -221,7 +221,7 @@ mod tests {
             b"\0REQ\0\0\0\x07\0\0\0\0",
         ] {
             assert_eq!(frontend.decode(&bytes[..11]), Decoded::Incomplete { needed: 12 });
-            assert_eq!(frontend.decode(bytes), Decoded::Malformed, "{}", bytes.escape_ascii());
+            assert!(matches!(frontend.decode(bytes), Decoded::Malformed(_)), "{}", bytes.escape_ascii());
         }
     }
 

@@ -9,8 +9,9 @@ mod properties;
 mod tests;
 
 use crate::engine::{Compat, HandlePrefix, Query, Reply};
-use crate::protocol::Request;
+use crate::protocol::{DecodeError, Request};
 use bytes::Bytes;
+use std::fmt;
 
 /// The version that `-V` and the log tell. The suffix says that it is no gearmand, whose numbers are others.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "+ringgear");
@@ -66,7 +67,28 @@ pub enum Decoded<'a> {
     /// [`crate::protocol::Refusal::PacketTooLarge`], and the connection closed.
     TooLarge,
     /// Not Gearman's: the connection is to be closed without a word.
-    Malformed,
+    Malformed(Wrong),
+}
+
+/// What is wrong with bytes that are not Gearman's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// A packet that is none.
+    Packet(DecodeError),
+    /// A line that is too long.
+    LongLine,
+    /// A line of too many words.
+    ManyWords,
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Wrong::Packet(error) => error.fmt(f),
+            Wrong::LongLine => write!(f, "the peer sent a line of more than {} bytes", text::LINE_MAX),
+            Wrong::ManyWords => write!(f, "the peer sent a line of more than {} words", text::WORDS_MAX),
+        }
+    }
 }
 
 /// What a peer said.

@@ -18,7 +18,7 @@ fn read_all(frontend: &Frontend, bytes: &[u8]) -> Vec<Option<String>> {
                 assert!(needed > rest.len());
                 return items;
             }
-            Decoded::TooLarge | Decoded::Malformed => {
+            Decoded::TooLarge | Decoded::Malformed(_) => {
                 items.push(None);
                 return items;
             }
@@ -41,7 +41,7 @@ fn read_pieces(frontend: &Frontend, bytes: &[u8], sizes: &[usize]) -> Vec<Option
                     start += consumed;
                 }
                 Decoded::Incomplete { .. } => break,
-                Decoded::TooLarge | Decoded::Malformed => {
+                Decoded::TooLarge | Decoded::Malformed(_) => {
                     items.push(None);
                     return items;
                 }

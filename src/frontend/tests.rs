@@ -21,7 +21,7 @@ fn ask(line: &[u8]) -> Option<Incoming<'static>> {
             assert_eq!(consumed, line.len());
             Some(Incoming::Answer(reply))
         }
-        Decoded::Malformed => None,
+        Decoded::Malformed(_) => None,
         other => panic!("{other:?}"),
     }
 }
@@ -206,7 +206,7 @@ fn the_longest_line() {
     assert!(ask(&line).is_some());
     line.insert(0, b'x');
     assert_eq!(ask(&line), None);
-    assert_eq!(frontend.decode(&line[..8192]), Decoded::Malformed);
+    assert_eq!(frontend.decode(&line[..8192]), Decoded::Malformed(Wrong::LongLine));
 }
 
 #[test]

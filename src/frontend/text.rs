@@ -11,13 +11,13 @@ use std::fmt::Arguments;
 use std::io::Write;
 use std::net::SocketAddr;
 
-use super::{Decoded, Frontend, Incoming, until_nul};
+use super::{Decoded, Frontend, Incoming, Wrong, until_nul};
 
 /// The longest line, its CR included and its LF not. A longer one closes the connection.
-const LINE_MAX: usize = 8191;
+pub(super) const LINE_MAX: usize = 8191;
 
 /// The most words in a line. More close the connection.
-const WORDS_MAX: usize = 5;
+pub(super) const WORDS_MAX: usize = 5;
 
 const OK: &str = "OK\r\n";
 const UNKNOWN_SHOW: &str = "ERR UNKNOWN_SHOW_ARGUMENTS\r\n";
@@ -35,13 +35,13 @@ pub(super) fn line<'a>(frontend: &Frontend, bytes: &'a [u8]) -> Decoded<'a> {
     let Some(end) = window.iter().position(|&byte| byte == b'\n') else {
         return match bytes.len() {
             0..=LINE_MAX => Decoded::Incomplete { needed: bytes.len() + 1 },
-            _ => Decoded::Malformed,
+            _ => Decoded::Malformed(Wrong::LongLine),
         };
     };
     let line = &bytes[..end];
     match Words::split(line.strip_suffix(b"\r").unwrap_or(line)) {
         Some(words) => Decoded::One { item: command(frontend, words.all()), consumed: end + 1 },
-        None => Decoded::Malformed,
+        None => Decoded::Malformed(Wrong::ManyWords),
     }
 }
 

@@ -33,7 +33,7 @@ impl fmt::Display for Line<'_> {
 }
 
 /// Bytes of a peer on their way into a line: control characters become `_`, so that nobody writes lines for us.
-pub(super) struct Visible<'a>(pub(super) &'a [u8]);
+pub(crate) struct Visible<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Display for Visible<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

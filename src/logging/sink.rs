@@ -9,7 +9,11 @@ use std::path::{Path, PathBuf};
 /// Where lines go.
 #[derive(Debug)]
 pub(super) struct Sinks {
+    /// The file that they are to go to, if they are.
+    path: Option<PathBuf>,
     main: Sink,
+    /// Lines that went to standard error because that file could not be opened.
+    strayed: u64,
     syslog: Option<Syslog>,
 }
 
@@ -17,16 +21,16 @@ pub(super) struct Sinks {
 enum Sink {
     Stderr,
     Nowhere,
-    File { path: PathBuf, file: File },
+    File(File),
 }
 
 impl Sinks {
     /// A file that cannot be opened leaves standard error, which says so.
     pub(super) fn open(target: &Target, syslog: Option<&str>) -> Sinks {
-        let main = match target {
-            Target::Stderr => Sink::Stderr,
-            Target::Nowhere => Sink::Nowhere,
-            Target::File(path) => Sink::open_file(path),
+        let (path, main) = match target {
+            Target::Stderr => (None, Sink::Stderr),
+            Target::Nowhere => (None, Sink::Nowhere),
+            Target::File(path) => (Some(path.clone()), Sink::open_file(path)),
         };
         let syslog = syslog.map(|name| {
             let mut syslog = Syslog::new(name);
@@ -37,11 +41,14 @@ impl Sinks {
             }
             syslog
         });
-        Sinks { main, syslog }
+        Sinks { path, main, strayed: 0, syslog }
     }
 
     /// Writes whole lines. False if they, or some of them, are lost.
     pub(super) fn write(&mut self, lines: &str) -> bool {
+        if self.path.is_some() && matches!(self.main, Sink::Stderr) {
+            self.strayed += lines.lines().count() as u64;
+        }
         self.main.write(lines)
     }
 
@@ -52,18 +59,19 @@ impl Sinks {
         }
     }
 
-    /// Opens the file again by its name, if there is one.
-    pub(super) fn reopen(&mut self) {
-        if let Sink::File { path, .. } = &self.main {
-            self.main = Sink::open_file(path);
-        }
+    /// Opens the file again by its name, if there is to be one, also where it could not be opened before. Returns how many
+    /// lines it lacks because of that.
+    pub(super) fn reopen(&mut self) -> u64 {
+        let Some(path) = &self.path else { return 0 };
+        self.main = Sink::open_file(path);
+        if matches!(self.main, Sink::Stderr) { 0 } else { std::mem::take(&mut self.strayed) }
     }
 }
 
 impl Sink {
     fn open_file(path: &Path) -> Sink {
         match OpenOptions::new().append(true).create(true).mode(0o644).open(path) {
-            Ok(file) => Sink::File { path: path.to_owned(), file },
+            Ok(file) => Sink::File(file),
             Err(error) => {
                 let message =
                     format!("cannot open log file {}: {error}; logging to stderr\n", path.display());
@@ -77,7 +85,7 @@ impl Sink {
         let written = match self {
             Sink::Stderr => io::stderr().write_all(lines.as_bytes()),
             Sink::Nowhere => Ok(()),
-            Sink::File { file, .. } => file.write_all(lines.as_bytes()),
+            Sink::File(file) => file.write_all(lines.as_bytes()),
         };
         written.is_ok()
     }
@@ -111,5 +119,20 @@ mod tests {
         assert!(matches!(sinks.main, Sink::Stderr));
         sinks.reopen();
         assert!(matches!(sinks.main, Sink::Stderr));
+    }
+
+    #[test]
+    fn a_file_that_could_not_be_opened_is_tried_again() {
+        let folder = std::env::temp_dir().join(format!("ringgear-log-later-{}", std::process::id()));
+        let path = folder.join("log");
+        let mut sinks = Sinks::open(&Target::File(path.clone()), None);
+        sinks.write("one\ntwo\n");
+        assert_eq!(sinks.reopen(), 0);
+        fs::create_dir_all(&folder).unwrap();
+        assert_eq!(sinks.reopen(), 2);
+        sinks.write("three\n");
+        assert_eq!(sinks.reopen(), 0);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "three\n");
+        fs::remove_dir_all(&folder).unwrap();
     }
 }

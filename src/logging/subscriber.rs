@@ -56,7 +56,14 @@ impl Subscriber for Lines {
     fn event(&self, event: &Event<'_>) {
         static DEPENDENCIES: Repeats = Repeats::new();
         let metadata = event.metadata();
-        let mut said = Said { ours: is_ours(metadata), rank: None, times: 1, message: String::new() };
+        let mut said = Said {
+            ours: is_ours(metadata),
+            rank: None,
+            times: 1,
+            file: None,
+            line: None,
+            message: String::new(),
+        };
         event.record(&mut said);
         let Some(level) = said.level().or_else(|| level_of(*metadata.level())) else { return };
         if !said.ours {
@@ -77,8 +84,8 @@ impl Subscriber for Lines {
             microseconds: enabled(Level::Debug),
             shard: SHARD.get(),
             message: &said.message,
-            file: metadata.file().unwrap_or(metadata.target()),
-            line: metadata.line().unwrap_or(0),
+            file: said.file.as_deref().or(metadata.file()).unwrap_or(metadata.target()),
+            line: said.line.or(metadata.line()).unwrap_or(0),
         };
         writer::write(level, line.to_string());
     }
@@ -101,6 +108,9 @@ struct Said {
     ours: bool,
     rank: Option<u64>,
     times: u64,
+    /// The place that the line is to name, where it is not that of the event.
+    file: Option<String>,
+    line: Option<u32>,
     message: String,
 }
 
@@ -115,6 +125,14 @@ impl Visit for Said {
         match field.name() {
             "rank" if self.ours => self.rank = Some(value),
             "times" if self.ours => self.times = value,
+            "place_line" if self.ours => self.line = u32::try_from(value).ok(),
+            _ => self.record_debug(field, &value),
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "place_file" if self.ours => self.file = Some(value.to_owned()),
             _ => self.record_debug(field, &value),
         }
     }

@@ -130,7 +130,12 @@ impl Queue {
                 }
                 Some(Entry::Reopen) => {
                     self.finish(&mut sinks, &mut piece);
-                    sinks.reopen();
+                    let strayed = sinks.reopen();
+                    if strayed > 0 {
+                        let message =
+                            format!("{strayed} lines went to standard error: this file could not be opened");
+                        piece.push_str(&own_line(&mut sinks, &message, line!()));
+                    }
                 }
                 Some(Entry::Flush(done)) => {
                     self.finish(&mut sinks, &mut piece);
@@ -161,14 +166,18 @@ impl Queue {
     }
 }
 
-/// The line that says how many were dropped. Syslog hears it, too.
+/// The line that says how many were dropped.
 fn notice(sinks: &mut Sinks, dropped: u64) -> String {
-    let (level, time, shard) = (Level::Error, &Zoned::now(), None);
     let message = format!(
         "{dropped} lines of the log were dropped: they came faster than they could be written (--max-log-queue)"
     );
-    let line =
-        Line { level, time, microseconds: false, shard, message: &message, file: file!(), line: line!() };
+    own_line(sinks, &message, line!())
+}
+
+/// A line about the log itself, an error. Syslog hears it, too.
+fn own_line(sinks: &mut Sinks, message: &str, line: u32) -> String {
+    let (level, time, shard) = (Level::Error, &Zoned::now(), None);
+    let line = Line { level, time, microseconds: false, shard, message, file: file!(), line };
     let line = line.to_string();
     sinks.tell_syslog(level, &line);
     line

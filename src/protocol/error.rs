@@ -89,6 +89,30 @@ impl Refusal {
         }
     }
 
+    /// Whether the packet is refused whatever it says: whoever reads it knows which it is.
+    pub const fn is_of_packet(self) -> bool {
+        matches!(self, Refusal::InvalidMagic | Refusal::InvalidCommand | Refusal::PacketTooLarge)
+    }
+
+    /// Which requests are so refused, for a person to read.
+    pub const fn requests(self) -> &'static str {
+        match self {
+            Refusal::InvalidMagic | Refusal::InvalidCommand | Refusal::PacketTooLarge => "a packet",
+            Refusal::UniqueTooLarge
+            | Refusal::QueueFull
+            | Refusal::StoreFailed
+            | Refusal::QueuedBytesFull
+            | Refusal::NumbersUsedUp => "a submission",
+            Refusal::HandleTooLarge => "WORK_FAIL",
+            Refusal::TooManyFunctions => "CAN_DO or a submission",
+            Refusal::TooManyAbilities => "CAN_DO",
+            Refusal::UnknownOption => "OPTION_REQ",
+            Refusal::UpdateForUnknownJob => "WORK_DATA or WORK_WARNING",
+            Refusal::ResultForUnknownJob => "WORK_COMPLETE, WORK_FAIL or WORK_STATUS",
+            Refusal::ExceptionForUnknownJob => "WORK_EXCEPTION",
+        }
+    }
+
     /// The text in the ERROR packet, for a person to read.
     pub const fn text(self) -> &'static str {
         match self {

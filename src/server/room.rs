@@ -44,6 +44,14 @@ pub(super) fn ask_for_room(
     Ok(())
 }
 
+/// Raises the limit on descriptors again, which somebody may have allowed to be higher since (`prlimit`). Says what it is now
+/// if that is more.
+pub(super) fn more_descriptors() -> Option<u64> {
+    let before = getrlimit(Resource::Nofile).current?;
+    let now = raise(Resource::Nofile);
+    (now > before).then_some(now)
+}
+
 /// Raises a limit as far as it may be raised, and says how far that is.
 fn raise(resource: Resource) -> u64 {
     let Rlimit { current, maximum } = getrlimit(resource);

@@ -1,5 +1,5 @@
 //! A server that has started, as the control thread sees it: signals, draining, the end. Starting is in `server.rs`.
-use super::{News, ServerError};
+use super::{Descriptors, News, ServerError, room};
 use crate::log_at;
 use crate::logging::{self, Level};
 use crate::shard::commons::{Commons, Phase};
@@ -34,6 +34,8 @@ pub enum Stage<'a> {
     Serving,
     /// It accepts no more connections, and ends when no jobs are left; there are so many.
     Draining(u64),
+    /// It tries again what did not succeed before (SIGHUP).
+    Renewing,
     /// It ends.
     Stopping,
 }
@@ -51,6 +53,7 @@ pub struct Running {
     pub(super) news: Receiver<News>,
     /// Whether all stored jobs are there; true without a store.
     pub(super) complete: bool,
+    pub(super) descriptors: Descriptors,
 }
 
 impl fmt::Debug for Running {
@@ -94,7 +97,11 @@ impl Running {
     /// Takes note of what is not about ending. True if the server has ended by itself.
     fn note(&mut self, news: News, watch: &mut dyn FnMut(Stage<'_>)) -> Result<bool, ServerError> {
         match news {
-            News::Signal(_) => logging::reopen(),
+            News::Signal(_) => {
+                logging::reopen();
+                self.try_again();
+                watch(Stage::Renewing);
+            }
             News::Started => {}
             News::Ended(result) => return result.map(|()| true).map_err(ServerError::from),
             News::Closed(result) => return result.map(|()| true).map_err(ServerError::from),
@@ -106,6 +113,15 @@ impl Running {
             }
         }
         Ok(false)
+    }
+
+    /// What was less than it should be at the start is tried again.
+    fn try_again(&self) {
+        if self.descriptors == Descriptors::Most
+            && let Some(number) = room::more_descriptors()
+        {
+            log_at!(Level::Notice, "there may be {number} descriptors now");
+        }
     }
 
     /// Serves those who are connected until no job is left, or the operator is tired of waiting.

@@ -29,6 +29,7 @@ mod settle;
 mod spares;
 mod sync;
 mod table;
+mod tell;
 mod watch;
 
 use crate::engine::slot::ShardSet;

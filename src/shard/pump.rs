@@ -1,13 +1,17 @@
 //! Feeds the engine and carries out what it wants. Everything that happens to the engine of a shard goes through
 //! [`Pump::feed`], one thing at a time, and is done when that returns. Never waits.
 use super::commit::Commit;
-use super::connection::{Connection, Phase};
-use super::listen;
+use super::connection::Phase;
 use super::settle::Settling;
 use super::table::Table;
+use super::tell;
 use crate::engine::{CloseReason, Engine, HandlePrefix, Held, Input, Now, Output, Reply, SessionId};
 use crate::frontend::Frontend;
 use crate::logging::{self, Level};
+
+/// What the engine finds so wrong that there is no answer.
+const HOPELESS: &str = "the peer sent a number, handle or unique that cannot be one \
+                        (in CAN_DO_TIMEOUT, SUBMIT_JOB_EPOCH, GET_STATUS or GET_STATUS_UNIQUE)";
 
 /// The engine of a shard, and what it needs of the world.
 pub(crate) struct Pump {
@@ -71,7 +75,7 @@ impl Pump {
                     {
                         if connection.phase == Phase::Open {
                             // The engine's own decision: a request so wrong that it has no answer.
-                            tell_malformed(connection);
+                            tell::malformed(&self.engine, connection, &HOPELESS);
                         }
                         connection.phase = Phase::Flushing;
                         connection.paused = false;
@@ -85,7 +89,12 @@ impl Pump {
                     let commit = self.commit.as_mut().expect("the policy says whether there is a store");
                     commit.add(op, &self.engine, self.now.instant);
                 }
-                Output::Note(note) => logging::note(&note, &self.handle_prefix),
+                Output::Note(note) => {
+                    logging::note(&note, &self.handle_prefix, &mut |session| match table.of(session) {
+                        Some((connection, _)) => tell::who(&self.engine, connection),
+                        None => "somebody who is gone".to_owned(),
+                    })
+                }
             }
         }
     }
@@ -116,7 +125,7 @@ impl Pump {
                 false
             }
             Reply::Error(refusal) => {
-                logging::refused(*refusal, self.frontend.compat);
+                tell::refused(&self.engine, connection, *refusal, self.frontend.compat);
                 // Most likely a refused submission.
                 connection.outlet.expect_no_more();
                 true
@@ -146,7 +155,7 @@ impl Pump {
     #[cold]
     fn give_up_slow(&mut self, table: &mut Table, session: SessionId) {
         let Some((connection, _)) = table.of(session) else { return };
-        let peer = caller(connection);
+        let peer = tell::who(&self.engine, connection);
         let unsent = connection.unread();
         crate::log_at!(
             Level::Warning,
@@ -159,16 +168,4 @@ impl Pump {
         table.broken.push(token);
         self.slow.push(session);
     }
-}
-
-/// Tells the log that a connection is closed because its peer speaks something else.
-#[cold]
-pub(crate) fn tell_malformed(connection: &Connection) {
-    let peer = caller(connection);
-    crate::log_at!(Level::Warning, "closing connection of {peer}: what it sent is not Gearman's");
-}
-
-fn caller(connection: &Connection) -> String {
-    let caller = listen::caller(connection.socket());
-    caller.map_or_else(|| "a peer that is gone".to_owned(), |caller| caller.to_string())
 }

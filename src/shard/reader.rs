@@ -1,10 +1,11 @@
 //! From received bytes to the engine. A packet that is whole in the receive buffer is decoded there; only an
 //! incomplete rest is copied, into a buffer that grows with what arrives.
 use super::connection::{Connection, Phase, Rest};
-use super::pump::{self, Pump};
+use super::pump::Pump;
 use super::ring::Token;
 use super::settle;
 use super::table::Table;
+use super::tell;
 use crate::engine::{CloseReason, Event, Input, Query, Reply, SessionId};
 use crate::frontend::{Decoded, Incoming};
 use crate::logging;
@@ -135,6 +136,10 @@ impl Pump {
                     if matches!(&item, Incoming::Request(Request::Submit(submit)) if !submit.background) {
                         connection.outlet.expect();
                     }
+                    if let Incoming::Answer(Reply::Error(refusal)) = &item {
+                        let (compat, packet) = (self.frontend.compat, &bytes[used..]);
+                        tell::refused_packet(&self.engine, connection, *refusal, compat, packet);
+                    }
                     used += consumed;
                     if matches!(item, Incoming::Query(Query::Counters)) {
                         self.count_lost_lines(table);
@@ -142,13 +147,23 @@ impl Pump {
                     self.feed(table, input(session, item));
                 }
                 Decoded::TooLarge => {
+                    if let Some((connection, _)) = table.of(session) {
+                        let (compat, packet) = (self.frontend.compat, &bytes[used..]);
+                        tell::refused_packet(
+                            &self.engine,
+                            connection,
+                            Refusal::PacketTooLarge,
+                            compat,
+                            packet,
+                        );
+                    }
                     self.feed(table, Input::Count(Event::PacketTooLarge));
                     self.feed(table, Input::Answer(session, Reply::Error(Refusal::PacketTooLarge)));
                     self.refuse(table, session);
                 }
-                Decoded::Malformed => {
+                Decoded::Malformed(wrong) => {
                     if let Some((connection, _)) = table.of(session) {
-                        pump::tell_malformed(connection);
+                        tell::malformed(&self.engine, connection, &wrong);
                     }
                     self.refuse(table, session);
                 }

@@ -37,7 +37,7 @@ fn read(frontend: &Frontend, mut rest: &[u8]) {
                 rest = &rest[consumed..];
             }
             Decoded::Incomplete { needed } => return assert!(needed > rest.len()),
-            Decoded::TooLarge | Decoded::Malformed => return,
+            Decoded::TooLarge | Decoded::Malformed(_) => return,
         }
     }
 }

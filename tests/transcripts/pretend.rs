@@ -100,7 +100,7 @@ impl Peer {
                     cluster.answer(self.session, Reply::Error(Refusal::PacketTooLarge));
                     self.last = Some(CloseReason::Malformed);
                 }
-                Decoded::Malformed => self.last = Some(CloseReason::Malformed),
+                Decoded::Malformed(_) => self.last = Some(CloseReason::Malformed),
             }
         }
         self.unread.drain(..start);

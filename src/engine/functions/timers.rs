@@ -130,7 +130,12 @@ impl Functions {
     fn time_out(&mut self, ix: JobIx, out: &mut Outbox) {
         out.counters.jobs_timed_out += 1;
         let unique = self.unique_of(ix);
-        out.outputs.push_back(Output::Note(Note::TimedOut { job: self.jobs.get(ix).id, unique }));
+        let job = self.jobs.get(ix);
+        let holder = job.holder().expect("a job that takes too long is running");
+        let name = self.parties.get(holder).name.as_ref();
+        let name = name.expect("a worker was introduced before it could do anything");
+        let (address, worker) = (name.address, name.id.clone());
+        out.outputs.push_back(Output::Note(Note::TimedOut { job: job.id, unique, address, worker }));
         self.requeue(ix, DeathReason::TimedOut, out);
     }
 

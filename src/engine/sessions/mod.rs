@@ -61,6 +61,10 @@ impl Sessions {
         out.counters.sessions += 1;
     }
 
+    pub(crate) fn client_id(&self, id: SessionId) -> &[u8] {
+        self.table.get(id).map_or(&[], |session| &session.client_id)
+    }
+
     /// The session goes to another shard, if it is all here.
     pub(crate) fn let_go(&mut self, id: SessionId, out: &mut Outbox) -> Option<Introduction> {
         self.table.get(id).filter(|session| session.is_all_here())?;

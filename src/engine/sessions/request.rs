@@ -39,7 +39,7 @@ impl Sessions {
                 asked_ms(timeout, self.policy.timeout_unit).map(|asked| {
                     if (1..TIMEOUT_MIN).contains(&asked) {
                         let function = Bytes::copy_from_slice(function);
-                        let note = Note::ShortTimeout { function, milliseconds: asked };
+                        let note = Note::ShortTimeout { session: id, function, milliseconds: asked };
                         out.outputs.push_back(Output::Note(note));
                     }
                     self.can_do(id, function, if asked == 0 { 0 } else { asked.max(TIMEOUT_MIN) }, out);
