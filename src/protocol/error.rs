@@ -104,7 +104,7 @@ impl Refusal {
             | Refusal::QueuedBytesFull
             | Refusal::NumbersUsedUp => "a submission",
             Refusal::HandleTooLarge => "WORK_FAIL",
-            Refusal::TooManyFunctions => "CAN_DO or a submission",
+            Refusal::TooManyFunctions | Refusal::FunctionBytesFull => "CAN_DO or a submission",
             Refusal::TooManyAbilities => "CAN_DO",
             Refusal::UnknownOption => "OPTION_REQ",
             Refusal::UpdateForUnknownJob => "WORK_DATA or WORK_WARNING",
