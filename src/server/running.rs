@@ -155,7 +155,7 @@ impl Running {
                 watch(Stage::Draining(sums.jobs));
             }
             let same = last.replace(sums) == Some(sums);
-            if sums.jobs > 0 || !same || !self.complete {
+            if sums.jobs > 0 || !same || !self.complete || !self.commons.all_doors_closed() {
                 idle_since = None;
                 continue;
             }

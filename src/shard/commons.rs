@@ -47,6 +47,8 @@ pub(crate) struct Commons {
     connections: AtomicUsize,
     /// Shards that do not have all jobs yet that were kept for them.
     unrestored: AtomicUsize,
+    /// Shards that may still accept somebody.
+    open_doors: AtomicUsize,
     phase: AtomicU8,
     boards: Vec<Board>,
 }
@@ -61,6 +63,7 @@ impl Commons {
             mesh: Mesh::new(topology, mesh_capacity)?,
             connections: AtomicUsize::new(0),
             unrestored: AtomicUsize::new(usize::from(topology.shards())),
+            open_doors: AtomicUsize::new(usize::from(topology.shards())),
             phase: AtomicU8::new(Phase::Serving as u8),
             boards: topology.all().map(|_| Board::default()).collect(),
         })
@@ -128,6 +131,16 @@ impl Commons {
     /// Whether every shard has all jobs that were kept for it.
     pub(crate) fn all_restored(&self) -> bool {
         self.unrestored.load(Ordering::Acquire) == 0
+    }
+
+    /// Notes that a shard accepts nobody any more, and has read what those had sent whom it accepted last.
+    pub(crate) fn door_closed(&self) {
+        self.open_doors.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Whether that is so of every shard.
+    pub(crate) fn all_doors_closed(&self) -> bool {
+        self.open_doors.load(Ordering::Acquire) == 0
     }
 
     /// For a shard at the end of a round: what others may know.

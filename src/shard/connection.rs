@@ -3,7 +3,8 @@
 use super::outlet::Outlet;
 use super::parcel::Parcel;
 use super::ring::Token;
-use crate::engine::{Held, Peer, SessionId, ShardId};
+use super::spares::Spares;
+use crate::engine::{CloseReason, Held, Peer, SessionId, ShardId};
 use rustix::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -19,7 +20,7 @@ pub(crate) enum Phase {
     /// Everything is sent, and that we send no more. What the peer still sends is dropped, for a while, until it
     /// closes: closing first would reset the connection and might destroy what it has not read yet.
     Lingering,
-    /// Given up: nothing is sent or read; the ring lets go of the socket.
+    /// Given up, the engine knows: nothing is sent or read; the ring lets go of the socket.
     Dying,
 }
 
@@ -81,8 +82,11 @@ pub(crate) struct Connection {
     socket: OwnedFd,
     pub(crate) phase: Phase,
     pub(crate) receiving: Receiving,
-    /// Whether the peer said that it will send no more.
+    /// Whether no more bytes will come.
     pub(crate) ended: bool,
+    /// Why the peer hears nothing any more, if so: replies are dropped from then on. What it had sent before is carried
+    /// out all the same; the session ends behind that.
+    pub(crate) lost: Option<CloseReason>,
     /// Whether the engine wants no requests for now.
     pub(crate) paused: bool,
     /// Whether it is in the table's list of those that have something to send or to end.
@@ -113,6 +117,7 @@ impl Connection {
             phase: Phase::Open,
             receiving: Receiving::Not,
             ended: false,
+            lost: None,
             paused: false,
             listed: false,
             watched: false,
@@ -142,6 +147,19 @@ impl Connection {
         self.phase == Phase::Open && !self.paused && self.moving_to.is_none()
     }
 
+    /// Whether replies are of any use.
+    #[inline]
+    pub(crate) fn hears(&self) -> bool {
+        self.phase <= Phase::Flushing && self.lost.is_none()
+    }
+
+    /// Notes that the peer hears nothing any more; what waits for it goes. What is in flight is to be stopped, and what
+    /// was received is to be carried out: see [`super::table::Table::lose`].
+    pub(crate) fn lose(&mut self, reason: CloseReason, spares: &mut Spares) {
+        self.lost.get_or_insert(reason);
+        spares.give(self.outlet.take_waiting().into_buffer());
+    }
+
     /// Whether the ring should receive from it. Not only for requests: also what is dropped must be received, or
     /// the end behind it is never seen.
     #[inline]
@@ -167,7 +185,7 @@ impl Connection {
         let _ = rustix::net::shutdown(&self.socket, Shutdown::Write);
     }
 
-    /// Ends the connection, whatever is under way.
+    /// Ends the connection, whatever is under way. What has arrived can still be received, and then the end.
     pub(crate) fn shut(&self) {
         // As above.
         let _ = rustix::net::shutdown(&self.socket, Shutdown::Both);

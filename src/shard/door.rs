@@ -4,11 +4,18 @@ use super::ring::Ring;
 use crate::engine::Instant;
 use crate::logging::Level;
 use rustix::io::Errno;
+use rustix::net::SocketFlags;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 /// How long to wait before trying to accept again when descriptors ran out and no connection of this shard closes.
 const RETRY: Duration = Duration::from_millis(100);
+
+/// The next of those who wait to be accepted on a listener that the ring is done with; does not wait for anybody.
+pub(crate) fn accept_waiting(listener: &OwnedFd) -> Option<OwnedFd> {
+    rustix::io::ioctl_fionbio(listener, true).ok()?;
+    rustix::net::accept_with(listener, SocketFlags::CLOEXEC).ok()
+}
 
 /// One listening socket.
 #[derive(Debug)]
@@ -64,8 +71,7 @@ impl Door {
         }
     }
 
-    /// Stops accepting; connections that wait to be accepted are reset. Listeners close when the ring is done with
-    /// them.
+    /// Stops accepting. Listeners close when the ring is done with them: see [`Door::disarmed`].
     pub(crate) fn close(&mut self, ring: &mut Ring) {
         if !std::mem::replace(&mut self.open, false) {
             return;
@@ -85,15 +91,18 @@ impl Door {
         self.listeners.iter().all(|listener| listener.socket.is_none())
     }
 
-    /// Notes that the ring accepts no more from a listener.
-    pub(crate) fn disarmed(&mut self, listener: u32, ring: &mut Ring) {
+    /// Notes that the ring accepts no more from a listener. One that is to close is handed out: dropping it resets who has
+    /// connected and was not accepted, see [`accept_waiting`].
+    pub(crate) fn disarmed(&mut self, listener: u32, ring: &mut Ring) -> Option<OwnedFd> {
         let listener = &mut self.listeners[listener as usize];
         listener.armed = false;
         if !self.open {
-            listener.socket = None;
-        } else if self.retry.is_none() {
+            return listener.socket.take();
+        }
+        if self.retry.is_none() {
             self.arm(ring);
         }
+        None
     }
 
     /// Notes that a connection was accepted.

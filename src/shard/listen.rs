@@ -3,6 +3,7 @@
 mod local;
 
 use super::options::{Endpoint, Keepalive};
+use super::ring::former_peer;
 use crate::log_at;
 use crate::logging::Level;
 pub(crate) use local::SocketFile;
@@ -148,22 +149,25 @@ pub(crate) enum Caller {
     Tcp(SocketAddr),
     /// Somebody on this machine, by a unix socket.
     Local,
+    /// Somebody who is gone already.
+    Gone,
 }
 
 impl Caller {
-    /// The address for lists. A unix socket has none; who uses it is here.
+    /// The address for lists. A unix socket has none; who uses it is here. One that is gone may have none any more.
     pub(crate) fn address(&self) -> IpAddr {
         match self {
             Caller::Tcp(address) => address.ip().to_canonical(),
             Caller::Local => Ipv4Addr::LOCALHOST.into(),
+            Caller::Gone => Ipv4Addr::UNSPECIFIED.into(),
         }
     }
 
-    /// The port at that address; 0 by a unix socket.
+    /// The port at that address; 0 where there is none.
     pub(crate) fn port(&self) -> u16 {
         match self {
             Caller::Tcp(address) => address.port(),
-            Caller::Local => 0,
+            Caller::Local | Caller::Gone => 0,
         }
     }
 }
@@ -173,17 +177,20 @@ impl fmt::Display for Caller {
         match self {
             Caller::Tcp(address) => address.fmt(f),
             Caller::Local => f.write_str("a unix socket"),
+            Caller::Gone => f.write_str("a peer that is gone"),
         }
     }
 }
 
-/// Who is at the other end; nobody, if a connection is broken already.
-pub(crate) fn caller(socket: BorrowedFd<'_>) -> Option<Caller> {
-    let address = getpeername(socket).ok()??;
-    if address.address_family() == AddressFamily::UNIX {
-        return Some(Caller::Local);
-    }
-    SocketAddr::try_from(address).ok().map(Caller::Tcp)
+/// Who is at the other end, or was.
+pub(crate) fn caller(socket: BorrowedFd<'_>) -> Caller {
+    let address = match getpeername(socket) {
+        Ok(Some(address)) if address.address_family() == AddressFamily::UNIX => return Caller::Local,
+        Ok(address) => address.and_then(|address| SocketAddr::try_from(address).ok()),
+        // Whoever has reset the connection is not told by that call, but what it sent is there.
+        Err(_) => former_peer(socket),
+    };
+    address.map_or(Caller::Gone, Caller::Tcp)
 }
 
 /// Gives an accepted socket its options. None of them can fail on a socket that is a TCP connection; if one does,
@@ -249,7 +256,7 @@ mod tests {
         let connect = |keepalive: &Keepalive| {
             let socket = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             let descriptor = std::os::fd::AsFd::as_fd(&socket);
-            let caller = caller(descriptor).unwrap();
+            let caller = caller(descriptor);
             assert!(caller.address().is_loopback());
             prepare(descriptor, caller, keepalive);
             Socket::from(socket)
@@ -271,7 +278,7 @@ mod tests {
         let mapped = Caller::Tcp("[::ffff:192.0.2.7]:80".parse().unwrap());
         assert_eq!(mapped.address().to_string(), "192.0.2.7");
         let (here, _there) = std::os::unix::net::UnixStream::pair().unwrap();
-        let local = caller(std::os::fd::AsFd::as_fd(&here)).unwrap();
+        let local = caller(std::os::fd::AsFd::as_fd(&here));
         assert_eq!((local, local.address().to_string()), (Caller::Local, "127.0.0.1".to_owned()));
     }
 

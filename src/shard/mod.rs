@@ -59,6 +59,8 @@ use watch::Watch;
 const RUNTIME_MEMORY: usize = 64 << 10;
 /// Rounds between two that let the runtime look after itself.
 const ROUNDS_PER_YIELD: u32 = 1024;
+/// Rounds after which those who were accepted last are read, after the last of them was accepted.
+const ROUNDS_CLOSING: u8 = 3;
 /// How long stopping may take.
 const STOP_MAX: Duration = Duration::from_secs(1);
 
@@ -143,6 +145,8 @@ struct Shard {
     /// What arrived while too many messages waited for other shards, in order. The receive buffers in it are not
     /// given back to the kernel, which soon has none; then peers must wait.
     held: VecDeque<(Token, Received)>,
+    /// Rounds begun since the door was closed, up to [`ROUNDS_CLOSING`].
+    rounds_closed: u8,
     /// Connections in [`connection::Phase::Lingering`], and until when. In order of time.
     lingering: VecDeque<(Instant, Token)>,
     _abort: AbortOnPanic,
@@ -163,7 +167,6 @@ impl Shard {
             restoring: setup.desk.is_some(),
             commit: setup.desk.map(|desk| Commit::new(id, desk, options.store_bytes_max)),
             settling: Settling::new(id, topology, commons.clone(), options.settle),
-            slow: Vec::new(),
         };
         Ok(Shard {
             id,
@@ -182,6 +185,7 @@ impl Shard {
             unrung: ShardSet::default(),
             unrung_since: None,
             held: VecDeque::new(),
+            rounds_closed: 0,
             lingering: VecDeque::new(),
             _abort: AbortOnPanic,
         })
@@ -192,16 +196,28 @@ impl Shard {
         loop {
             match self.commons.phase() {
                 Phase::Serving => {}
-                Phase::Draining => self.door.close(&mut self.ring),
+                Phase::Draining => self.close_door(),
                 Phase::Stopping => return self.stop(),
             }
-            if self.round()? {
+            let closing = (1..ROUNDS_CLOSING).contains(&self.rounds_closed);
+            if self.round()? || closing {
                 rounds = rounds.wrapping_add(1);
                 if rounds.is_multiple_of(ROUNDS_PER_YIELD) {
                     glommio::executor().yield_task_queue_now().await;
                 }
             } else {
                 self.idle()?;
+            }
+        }
+    }
+
+    /// Accepts nobody any more, and says so when what the last had sent is read.
+    fn close_door(&mut self) {
+        self.door.close(&mut self.ring);
+        if self.door.is_closed() && self.rounds_closed < ROUNDS_CLOSING {
+            self.rounds_closed += 1;
+            if self.rounds_closed == ROUNDS_CLOSING {
+                self.commons.door_closed();
             }
         }
     }

@@ -29,8 +29,6 @@ pub(crate) struct Pump {
     pub(crate) restoring: bool,
     /// Which connections move to other shards.
     pub(crate) settling: Settling,
-    /// Sessions that were found to read too slowly while outputs were carried out.
-    pub(crate) slow: Vec<SessionId>,
 }
 
 impl Pump {
@@ -39,10 +37,6 @@ impl Pump {
     pub(crate) fn feed(&mut self, table: &mut Table, input: Input<'_>) {
         self.engine.handle(self.now, input);
         self.drain(table);
-        while let Some(session) = self.slow.pop() {
-            self.engine.handle(self.now, Input::Closed(session, CloseReason::SlowReader));
-            self.drain(table);
-        }
     }
 
     /// Whether no more should be read from sockets for now: too much waits for other shards, or for the store.
@@ -79,7 +73,10 @@ impl Pump {
                         }
                         connection.phase = Phase::Flushing;
                         connection.paused = false;
-                        if !std::mem::replace(&mut connection.listed, true) {
+                        if connection.lost.is_some() {
+                            let token = connection.token;
+                            table.broken.push(token);
+                        } else if !std::mem::replace(&mut connection.listed, true) {
                             let token = connection.token;
                             table.listed.push(token);
                         }
@@ -102,12 +99,11 @@ impl Pump {
     #[inline]
     fn reply(&mut self, table: &mut Table, session: SessionId, reply: &Reply) {
         let Some((connection, spares)) = table.of(session) else { return };
-        if connection.phase > Phase::Flushing {
+        if !connection.hears() {
             return;
         }
         if connection.unread() > self.unread_max {
-            self.give_up_slow(table, session);
-            return;
+            return self.give_up_slow(table, session);
         }
         let out = connection.outlet.waiting();
         if out.capacity() == 0 {
@@ -147,25 +143,23 @@ impl Pump {
         let Some((connection, _)) = table.of(session) else { return };
         let too_many = connection.unread() > self.unread_max && held.unread > connection.held.unread;
         connection.held = held;
-        if too_many && connection.phase < Phase::Flushing {
+        if too_many && connection.phase < Phase::Flushing && connection.hears() {
             self.give_up_slow(table, session);
         }
     }
 
+    /// From now on replies are dropped and nothing more is read; what was received is carried out.
     #[cold]
-    fn give_up_slow(&mut self, table: &mut Table, session: SessionId) {
+    fn give_up_slow(&self, table: &mut Table, session: SessionId) {
         let Some((connection, _)) = table.of(session) else { return };
-        let peer = tell::who(&self.engine, connection);
-        let unsent = connection.unread();
+        let (peer, unsent) = (tell::who(&self.engine, connection), connection.unread());
         crate::log_at!(
             Level::Warning,
             "closing connection of {peer}: it does not read, {unsent} bytes wait for it"
         );
-        // From now on replies to it are dropped.
-        connection.phase = Phase::Dying;
+        connection.ended = true;
         connection.forget_unsent();
         let token = connection.token;
-        table.broken.push(token);
-        self.slow.push(session);
+        table.lose(token, CloseReason::SlowReader);
     }
 }

@@ -52,6 +52,11 @@ impl Pump {
     /// Goes on with a session whose requests are welcome again.
     pub(crate) fn resume(&mut self, table: &mut Table, token: Token) {
         let Some(connection) = table.get(token) else { return };
+        if connection.phase == Phase::Finishing
+            && let Some(reason) = connection.lost
+        {
+            return self.part(table, token, reason);
+        }
         if !connection.takes_requests() {
             return;
         }
@@ -60,12 +65,25 @@ impl Pump {
         }
         let Some(connection) = table.get(token) else { return };
         if connection.takes_requests() && connection.ended {
-            self.finish(table, token, CloseReason::Peer);
+            match connection.lost {
+                None => self.finish(table, token, CloseReason::Peer),
+                Some(reason) => self.part(table, token, reason),
+            }
         }
         table.unarmed.push(token);
     }
 
-    /// Notes that the peer will send no more.
+    /// Ends a session to which nothing more can be said, after all that it has sent.
+    #[cold]
+    fn part(&mut self, table: &mut Table, token: Token, reason: CloseReason) {
+        let Some(connection) = table.get(token) else { return };
+        connection.phase = Phase::Dying;
+        let session = connection.session;
+        table.broken.push(token);
+        self.feed(table, Input::Closed(session, reason));
+    }
+
+    /// Notes that no more bytes will come.
     pub(crate) fn end(&self, table: &mut Table, token: Token) {
         let Some(connection) = table.get(token) else { return };
         connection.ended = true;
@@ -74,20 +92,6 @@ impl Pump {
             Phase::Open => table.resumed.push(token),
             Phase::Lingering => table.broken.push(token),
             Phase::Finishing | Phase::Flushing | Phase::Dying => {}
-        }
-    }
-
-    /// Notes that the connection is broken.
-    pub(crate) fn fail(&mut self, table: &mut Table, token: Token) {
-        let Some(connection) = table.get(token) else { return };
-        let (phase, session) = (connection.phase, connection.session);
-        if phase == Phase::Dying {
-            return;
-        }
-        connection.phase = Phase::Dying;
-        table.broken.push(token);
-        if phase < Phase::Flushing {
-            self.feed(table, Input::Closed(session, CloseReason::Peer));
         }
     }
 

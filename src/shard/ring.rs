@@ -1,14 +1,16 @@
-//! The private io_uring of a shard: accept, receive, send, one alarm. The one unsafe place of the server.
+//! The private io_uring of a shard: accept, receive, send, one alarm. The one unsafe place of the shell; the server has
+//! two more, `memory.rs` and `process/daemon.rs`.
 //!
 //! Towards the shard it is a queue of orders and a queue of [`Completion`]s. It owns every byte that the kernel
 //! reads or writes until the completion says that the kernel is done. Which sockets there are, and what the bytes
 //! mean, is none of its business; the receive buffers are in `ring/buffers.rs`, and what the kernel knows of a peer is
-//! asked in `ring/debt.rs`.
+//! asked in `ring/debt.rs` and `ring/peer.rs`.
 #![allow(unsafe_code)]
 
 mod buffers;
 mod debt;
 mod flight;
+mod peer;
 mod values;
 
 use super::parcel::Parcel;
@@ -18,6 +20,7 @@ use buffers::Buffers;
 pub(crate) use debt::debt;
 use flight::Flight;
 use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue, types};
+pub(crate) use peer::former_peer;
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::io;

@@ -2,11 +2,11 @@
 //! what happens between rounds.
 use super::commit::Commit;
 use super::connection::{Phase, Receiving};
-use super::door::Trouble;
+use super::door::{self, Trouble};
 use super::error::ShardError;
 use super::ring::{Completion, Received, Token};
-use super::{Shard, clock, listen};
-use crate::engine::{Event, Input, JobId, NotRestored, Peer, ShardId};
+use super::{Shard, clock, commons, listen};
+use crate::engine::{CloseReason, Event, Input, JobId, NotRestored, Peer, ShardId};
 use crate::log_at;
 use crate::logging::Level;
 use crate::store::keeper::{self, Piece};
@@ -45,7 +45,8 @@ impl Shard {
         self.tidy.look(self.pump.engine.jobs(), self.pump.now.instant);
         let (engine, table) = (&self.pump.engine, &self.table);
         let storing = self.pump.commit.as_ref().is_some_and(|commit| !commit.is_idle());
-        let unsent = table.sends + table.listed.len() + self.held.len() + usize::from(left || storing);
+        let waiting = table.listed.len() + table.resumed.len() + self.held.len();
+        let unsent = table.sends + waiting + usize::from(left || storing);
         self.commons.publish(self.id, engine.jobs(), engine.jobs_accepted(), unsent as u64);
         Ok(busy
             || left
@@ -69,8 +70,13 @@ impl Shard {
                         }
                     }
                 }
-                if !more {
-                    self.door.disarmed(listener, &mut self.ring);
+                if !more && let Some(listener) = self.door.disarmed(listener, &mut self.ring) {
+                    // Who has connected before may have sent something, too.
+                    while self.commons.phase() == commons::Phase::Draining
+                        && let Some(socket) = door::accept_waiting(&listener)
+                    {
+                        self.accepted(socket);
+                    }
                 }
             }
             Completion::Alarm => {}
@@ -86,10 +92,7 @@ impl Shard {
     fn accepted(&mut self, socket: OwnedFd) {
         self.door.accepted();
         let most = self.options.connections_max;
-        // A peer that is gone already has no name.
-        let Some(caller) = listen::caller(socket.as_fd()) else {
-            return;
-        };
+        let caller = listen::caller(socket.as_fd());
         if !self.commons.admit(self.id, most) {
             drop(socket);
             self.door.refused(most);
@@ -144,7 +147,11 @@ impl Shard {
                 }
             }
             Received::End => self.pump.end(&mut self.table, token),
-            Received::Failed(_) => self.pump.fail(&mut self.table, token),
+            Received::Failed(_) => {
+                // The kernel says so only when all that had arrived was received.
+                self.table.lose(token, CloseReason::Peer);
+                self.pump.end(&mut self.table, token);
+            }
         }
     }
 
@@ -165,9 +172,12 @@ impl Shard {
         connection.outlet.end();
         self.watch.add(connection, self.pump.now.instant);
         let moves = connection.moving_to.is_some();
-        if bytes.is_err() || connection.phase == Phase::Dying {
-            self.pump.fail(&mut self.table, token);
+        if connection.phase == Phase::Dying {
             self.table.broken.push(token);
+        } else if bytes.is_err() {
+            // What has arrived is received now, and then the end.
+            connection.shut();
+            self.table.lose(token, CloseReason::Peer);
         } else if (connection.outlet.unsent() > 0 || connection.phase == Phase::Flushing)
             && !connection.listed
         {
@@ -346,6 +356,12 @@ impl Shard {
             }
             connection.listed = false;
             if connection.phase == Phase::Dying {
+                continue;
+            }
+            if connection.lost.is_some() {
+                if connection.outlet.is_sending() {
+                    self.ring.stop_sending(token);
+                }
                 continue;
             }
             if let Some(parcel) = connection.outlet.begin() {

@@ -10,7 +10,7 @@ use super::connection::{Connection, Phase, Receiving};
 use super::parcel::Parcel;
 use super::ring::Token;
 use crate::engine::slot::Slot;
-use crate::engine::{Input, Introduction, Peer, ShardId, Topology};
+use crate::engine::{CloseReason, Input, Introduction, Peer, ShardId, Topology};
 use crate::frontend::Incoming;
 use crate::protocol::{Request, mass_do_functions};
 use std::os::fd::OwnedFd;
@@ -26,8 +26,9 @@ pub(crate) struct Settler {
     unread: Vec<u8>,
     /// Replies that were not sent.
     unsent: Parcel,
-    /// Whether the peer said that it will send no more.
+    /// See [`Connection::ended`] and [`Connection::lost`].
     ended: bool,
+    lost: Option<CloseReason>,
 }
 
 /// Says which connections move, and where to.
@@ -116,9 +117,9 @@ impl Shard {
         };
         let Some(connection) = self.table.remove(token) else { return };
         let unread = connection.rest.bytes[connection.rest.start..].to_vec();
-        let ended = connection.ended;
+        let (ended, lost) = (connection.ended, connection.lost);
         let (socket, unsent) = connection.into_parts();
-        let settler = Settler { socket, peer, introduction, unread, unsent, ended };
+        let settler = Settler { socket, peer, introduction, unread, unsent, ended, lost };
         if let Err(settler) = self.commons.mesh.send_settler(to, settler) {
             // So many at once: this one lives on here.
             self.commons.stay(self.id, to);
@@ -136,11 +137,11 @@ impl Shard {
 
     /// Takes in a connection that comes from another shard.
     pub(super) fn welcome(&mut self, settler: Settler) {
-        let Settler { socket, peer, introduction, unread, unsent, ended } = settler;
+        let Settler { socket, peer, introduction, unread, unsent, ended, lost } = settler;
         let Some(connection) = self.table.insert(socket, peer) else {
             return self.commons.dismiss(self.id);
         };
-        connection.settled = true;
+        (connection.settled, connection.lost) = (true, lost);
         let (token, session) = (connection.token, connection.session);
         if !unsent.is_empty() {
             connection.outlet.put_waiting(unsent);

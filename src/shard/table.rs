@@ -1,9 +1,9 @@
 //! All connections of a shard, by the place that is in their tokens and sessions, and lists of those with which
 //! something is to be done at the end of the round.
-use super::connection::Connection;
+use super::connection::{Connection, Phase};
 use super::ring::Token;
 use super::spares::Spares;
-use crate::engine::{Peer, SessionId, ShardId};
+use crate::engine::{CloseReason, Peer, SessionId, ShardId};
 use std::os::fd::OwnedFd;
 
 /// A place.
@@ -102,6 +102,27 @@ impl Table {
             return None;
         }
         Some((place.connection.as_deref_mut()?, &mut self.spares))
+    }
+
+    /// Notes that the peer of a connection hears nothing any more. What it sent before is carried out, as after a
+    /// half-close: until it has ended, it is received from, and then the session ends.
+    pub(crate) fn lose(&mut self, token: Token, reason: CloseReason) {
+        let place = &mut self.places[token.index as usize];
+        let Some(connection) = place.connection.as_deref_mut() else { return };
+        if connection.token != token || connection.lost.is_some() {
+            return;
+        }
+        connection.lose(reason, &mut self.spares);
+        match connection.phase {
+            Phase::Open | Phase::Finishing => {
+                self.resumed.push(token);
+                // Its send is stopped there.
+                if !std::mem::replace(&mut connection.listed, true) {
+                    self.listed.push(token);
+                }
+            }
+            Phase::Flushing | Phase::Lingering | Phase::Dying => self.broken.push(token),
+        }
     }
 
     /// Whether there is nothing to do for any connection.

@@ -13,10 +13,7 @@ const NUMBER: std::ops::Range<usize> = 4..8;
 
 /// Who is at the other end, with the id that it has given itself.
 pub(crate) fn who(engine: &Engine, connection: &Connection) -> String {
-    let address = match listen::caller(connection.socket()) {
-        Some(caller) => caller.to_string(),
-        None => "a peer that is gone".to_owned(),
-    };
+    let address = listen::caller(connection.socket()).to_string();
     match engine.client_id(connection.session) {
         b"" => address,
         id => format!("{address} ({})", Visible(id)),

@@ -8,7 +8,7 @@ use super::connection::Connection;
 use super::options::Keepalive;
 use super::ring::{self, Token};
 use super::{Shard, listen};
-use crate::engine::Instant;
+use crate::engine::{CloseReason, Instant};
 use crate::log_at;
 use crate::logging::Level;
 use std::time::Duration;
@@ -97,13 +97,13 @@ impl Shard {
             return;
         }
         let caller = listen::caller(connection.socket());
-        let caller = caller.map_or_else(|| "a peer that is gone".to_owned(), |caller| caller.to_string());
         let seconds = debt.silent.as_secs();
         log_at!(
             Level::Warning,
             "closing connection of {caller}: nothing was heard from it for {seconds} s, though it was sent something"
         );
         connection.forget_unsent();
-        self.pump.fail(&mut self.table, token);
+        connection.shut();
+        self.table.lose(token, CloseReason::Peer);
     }
 }
