@@ -7,6 +7,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 /// No script has a function of this name.
 const FUNCTION: &str = "bystander-4c1f";
@@ -18,6 +19,8 @@ const SERVED: u64 = 20;
 pub(crate) struct Bystander {
     stop: Arc<AtomicBool>,
     done: Arc<AtomicU64>,
+    /// The longest that a job took, in microseconds.
+    worst: Arc<AtomicU64>,
     client: JoinHandle<()>,
     worker: JoinHandle<()>,
 }
@@ -26,13 +29,14 @@ impl Bystander {
     /// Begins to work. Returns when the first job is done.
     pub(crate) fn start(server: &Server) -> Bystander {
         let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let worst = Arc::new(AtomicU64::new(0));
         let (client, worker) = (server.connect(), server.connect());
         let worker = thread::spawn(move || work(worker));
         let client = {
-            let (stop, done) = (stop.clone(), done.clone());
-            thread::spawn(move || submit(client, &stop, &done))
+            let (stop, done, worst) = (stop.clone(), done.clone(), worst.clone());
+            thread::spawn(move || submit(client, &stop, &done, &worst))
         };
-        let bystander = Bystander { stop, done, client, worker };
+        let bystander = Bystander { stop, done, worst, client, worker };
         bystander.is_served();
         bystander
     }
@@ -47,6 +51,13 @@ impl Bystander {
         });
     }
 
+    /// The longest that a job took so far, once some more have been answered.
+    #[track_caller]
+    pub(crate) fn worst(&self) -> Duration {
+        self.is_served();
+        Duration::from_micros(self.worst.load(Ordering::Relaxed))
+    }
+
     /// Ends, and says how many jobs were answered.
     #[track_caller]
     pub(crate) fn finish(self) -> u64 {
@@ -59,10 +70,11 @@ impl Bystander {
 }
 
 /// Submits jobs one by one. The last one, which is empty, ends the worker.
-fn submit(mut stream: TcpStream, stop: &AtomicBool, done: &AtomicU64) {
+fn submit(mut stream: TcpStream, stop: &AtomicBool, done: &AtomicU64, worst: &AtomicU64) {
     for number in 1_u64.. {
         let last = stop.load(Ordering::Relaxed);
         let workload = if last { String::new() } else { format!("workload {number}") };
+        let begin = Instant::now();
         let mut data = format!("{FUNCTION}\0\0").into_bytes();
         data.extend(workload.bytes());
         stream.write_all(&request(SUBMIT_JOB, &data)).unwrap();
@@ -70,6 +82,7 @@ fn submit(mut stream: TcpStream, stop: &AtomicBool, done: &AtomicU64) {
         assert_eq!(packet, JOB_CREATED, "{:?}", String::from_utf8_lossy(&handle));
         let answer: Vec<u8> = [&handle[..], b"\0", &reversed(workload.as_bytes())].concat();
         assert_eq!(read_packet(&mut stream), (WORK_COMPLETE, answer));
+        worst.fetch_max(begin.elapsed().as_micros() as u64, Ordering::Relaxed);
         done.fetch_add(1, Ordering::Relaxed);
         if last {
             return;

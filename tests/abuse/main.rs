@@ -6,6 +6,7 @@
 mod bystander;
 mod bytes;
 mod connections;
+mod events;
 mod functions;
 mod readers;
 mod strangers;

@@ -2,6 +2,7 @@
 //! they test.)
 
 pub(crate) const CAN_DO: u32 = 1;
+pub(crate) const CANT_DO: u32 = 2;
 pub(crate) const PRE_SLEEP: u32 = 4;
 pub(crate) const NOOP: u32 = 6;
 pub(crate) const SUBMIT_JOB: u32 = 7;
@@ -13,6 +14,7 @@ pub(crate) const WORK_STATUS: u32 = 12;
 pub(crate) const WORK_COMPLETE: u32 = 13;
 pub(crate) const WORK_FAIL: u32 = 14;
 pub(crate) const ECHO_REQ: u32 = 16;
+pub(crate) const ECHO_RES: u32 = 17;
 pub(crate) const SUBMIT_JOB_BG: u32 = 18;
 pub(crate) const ERROR: u32 = 19;
 pub(crate) const SET_CLIENT_ID: u32 = 22;
@@ -29,3 +31,4 @@ pub(crate) const SUBMIT_JOB_EPOCH: u32 = 36;
 pub(crate) const GRAB_JOB_ALL: u32 = 39;
 pub(crate) const GET_STATUS_UNIQUE: u32 = 41;
 pub(crate) const STATUS_RES_UNIQUE: u32 = 42;
+pub(crate) const MASS_DO: u32 = 101;
