@@ -26,7 +26,7 @@ const MODULES: &[(&str, &str, &[&str])] = &[
 /// The modules of the engine, a line for each floor, from the bottom up. A module names only those of lower floors, so
 /// `sessions` and `functions` never name each other.
 const ENGINE: &[&[&str]] = &[
-    &["number", "slot", "time"],
+    &["body", "number", "slot", "time"],
     &["policy"],
     &["persist"],
     &["report"],

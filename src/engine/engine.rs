@@ -52,8 +52,11 @@ impl Engine {
         self.go_on();
         let out = &mut self.outbox;
         match input {
-            Input::Request(session, request) => self.sessions.request(session, request, out),
+            Input::Request(session, request) => self.sessions.request(session, request, None, out),
             Input::Message(_, message) => out.local.push_back(message),
+            Input::Large(session, request, packet) => {
+                self.sessions.request(session, request, Some(packet), out);
+            }
             Input::Query(session, query) => self.sessions.admin(session, query, out),
             Input::Answer(session, reply) => self.sessions.answer_in_turn(session, reply, out),
             Input::Opened(session, peer) => self.sessions.opened(session, peer, out),

@@ -56,6 +56,9 @@ pub enum Input<'a> {
     Adopted(SessionId, Peer, Introduction),
     /// A request arrived. Not while the session is paused.
     Request(SessionId, Request<'a>),
+    /// A large request arrived, of which the payload is shared instead of copied. It is all of these bytes, its header
+    /// included. Not while the session is paused.
+    Large(SessionId, Request<'a>, &'a Bytes),
     /// An administrator's question arrived. Not while the session is paused.
     Query(SessionId, Query),
     /// A request arrived to which the front end knows the answer: it takes its turn among the replies. Not while

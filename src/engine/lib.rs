@@ -5,6 +5,7 @@
 #![no_std]
 extern crate alloc;
 
+mod body;
 mod engine;
 pub mod event;
 mod functions;
@@ -18,6 +19,7 @@ mod sessions;
 pub mod slot;
 pub mod time;
 
+pub use body::{Body, SHARED_MIN};
 pub use engine::Engine;
 pub use event::{CloseReason, Event, Held, Input, Introduction, Note, Output, Reply};
 pub use message::{Assignment, Candidate, Message, Submission, ToFunctions, ToSessions, Work, WorkerName};

@@ -2,6 +2,7 @@
 //!
 //! To an owner, a home shard looks like a set of clients and workers that know only the functions that this
 //! owner has. Each request-like message gets exactly one answer, which carries the `place` of the request.
+use crate::body::Body;
 use crate::report::{JobStatus, Query, Report};
 use crate::slot::{JobId, SessionId, ShardId};
 use crate::time::Epoch;
@@ -42,7 +43,7 @@ pub struct Submission {
     /// The reducer of a reduce job.
     pub reducer: Option<Box<[u8]>>,
     /// Function, NUL, unique, NUL, workload: as it stands in SUBMIT_JOB and in JOB_ASSIGN_UNIQ.
-    pub body: Box<[u8]>,
+    pub body: Body,
 }
 
 /// What a worker says about a job that it runs, and what clients hear.

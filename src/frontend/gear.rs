@@ -1,9 +1,9 @@
 //! The shared port: whether a packet or an administrator's line begins is seen from its first byte, and seen anew for
 //! each, so one connection may mix both. Packets are read and written by the protocol; lines in `text.rs`.
-use crate::engine::{Assignment, JobId, Query, Reply, Report, Work};
+use crate::engine::{Assignment, JobId, Query, Reply, Report, SHARED_MIN, Work};
 use crate::protocol::{DecodeError, Frame, GrabKind, Request, RequestError, Response, frame};
 
-use super::{Decoded, Frontend, Incoming, SHARED_MIN, Wrong, text, until_nul};
+use super::{Decoded, Frontend, Incoming, Wrong, text, until_nul};
 use bytes::Bytes;
 
 #[inline]

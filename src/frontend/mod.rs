@@ -16,9 +16,6 @@ use std::fmt;
 /// The version that `-V` and the log tell. The suffix says that it is no gearmand, whose numbers are others.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "+ringgear");
 
-/// Payloads of this many bytes are shared; smaller ones cost less when they are copied.
-pub const SHARED_MIN: usize = 16 << 10;
-
 /// What `version` tells on the port: the gearmand that is followed, then our own version. Libraries compare the first three
 /// numbers with gearmand's, to find out what a server can do.
 pub fn version(compat: Compat) -> &'static str {
@@ -110,7 +107,7 @@ impl Frontend {
         gear::decode(self, bytes)
     }
 
-    /// Appends what the peer is to be sent, but for a payload of at least [`SHARED_MIN`] bytes: that is given back,
+    /// Appends what the peer is to be sent, but for a payload of at least [`crate::engine::SHARED_MIN`] bytes: that is given back,
     /// shared with the reply, and comes next on the wire.
     #[inline]
     #[must_use = "the peer waits for the payload"]

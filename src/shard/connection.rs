@@ -2,7 +2,8 @@
 //! connections of a shard are in `table.rs`.
 use super::outlet::Outlet;
 use super::parcel::Parcel;
-use super::ring::Token;
+use super::rest::Rest;
+use super::ring::{Ring, Token};
 use super::spares::Spares;
 use crate::engine::{CloseReason, Held, Peer, SessionId, ShardId};
 use rustix::net::Shutdown;
@@ -29,45 +30,14 @@ pub(crate) enum Phase {
 pub(crate) enum Receiving {
     /// No.
     Not,
-    /// Yes.
+    /// Yes, again and again, into buffers of the ring.
     Armed,
+    /// Once, into a buffer of the ring: the beginning of a packet that is expected to be large.
+    Once,
+    /// Into a large packet's own bytes, see `rest.rs`.
+    Direct,
     /// Until it notices that it should not.
     Stopping,
-}
-
-/// What arrived and could not be used yet: the beginning of a packet, or requests of a paused session.
-#[derive(Debug, Default)]
-pub(crate) struct Rest {
-    /// The bytes; those before `start` are used. Without capacity when there are none.
-    pub(crate) bytes: Vec<u8>,
-    /// At most the length of `bytes`.
-    pub(crate) start: usize,
-    /// How many there must be, `start` not counted, before it makes sense to look at them.
-    pub(crate) needed: usize,
-}
-
-impl Rest {
-    /// How many bytes there are.
-    #[inline]
-    pub(crate) fn len(&self) -> usize {
-        self.bytes.len() - self.start
-    }
-
-    /// Whether there are none.
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Adds bytes at the end. Used ones are dropped when they are the larger part, so each byte moves a bounded
-    /// number of times.
-    pub(crate) fn add(&mut self, bytes: &[u8]) {
-        if self.start > self.len() {
-            self.bytes.drain(..self.start);
-            self.start = 0;
-        }
-        self.bytes.extend_from_slice(bytes);
-    }
 }
 
 /// One socket.
@@ -100,6 +70,8 @@ pub(crate) struct Connection {
     /// What the engine holds for it.
     pub(crate) held: Held,
     pub(crate) rest: Rest,
+    /// How many times more to receive once only, because a large packet came lately.
+    pub(crate) expects_large: u8,
     pub(crate) outlet: Outlet,
 }
 
@@ -125,6 +97,7 @@ impl Connection {
             moving_to: None,
             held: Held::default(),
             rest: Rest::default(),
+            expects_large: 0,
             outlet: Outlet::default(),
         }
     }
@@ -168,6 +141,35 @@ impl Connection {
         !self.ended && !full && self.phase != Phase::Dying && self.moving_to.is_none()
     }
 
+    /// Has the ring receive what is to come next. True if that is part of a large packet, and goes into it directly.
+    #[inline]
+    pub(crate) fn receive(&mut self, ring: &mut Ring) -> bool {
+        if let Some((bytes, missing)) = self.rest.lend() {
+            self.receiving = Receiving::Direct;
+            ring.receive_direct(self.token, self.socket.as_fd(), bytes, missing);
+            return true;
+        }
+        if let Some(left) = self.expects_large.checked_sub(1) {
+            self.expects_large = left;
+            self.receiving = Receiving::Once;
+            ring.receive_once(self.token, self.socket.as_fd());
+        } else {
+            self.receiving = Receiving::Armed;
+            ring.receive(self.token, self.socket.as_fd());
+        }
+        false
+    }
+
+    /// Has the ring stop receiving, if it does.
+    pub(crate) fn stop_receiving(&mut self, ring: &mut Ring) {
+        match self.receiving {
+            Receiving::Armed | Receiving::Once => ring.stop_receiving(self.token),
+            Receiving::Direct => ring.stop_direct(self.token),
+            Receiving::Not | Receiving::Stopping => return,
+        }
+        self.receiving = Receiving::Stopping;
+    }
+
     /// Whether the ring uses the socket or its bytes: if not, the socket can be closed.
     pub(crate) fn is_in_ring(&self) -> bool {
         self.receiving != Receiving::Not || self.outlet.is_sending()
@@ -195,22 +197,5 @@ impl Connection {
     /// kernel no memory either.
     pub(crate) fn forget_unsent(&self) {
         let _ = rustix::net::sockopt::set_socket_linger(&self.socket, Some(std::time::Duration::ZERO));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_rest_moves_each_byte_a_bounded_number_of_times() {
-        let mut rest = Rest::default();
-        rest.add(&[1; 100]);
-        rest.start = 40;
-        rest.add(&[2; 10]);
-        assert_eq!((rest.start, rest.len()), (40, 70));
-        rest.start = 90;
-        rest.add(&[3; 10]);
-        assert_eq!((rest.start, rest.len()), (0, 30));
     }
 }

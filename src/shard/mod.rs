@@ -23,6 +23,7 @@ mod parcel;
 mod patience;
 mod pump;
 mod reader;
+mod rest;
 mod ring;
 mod round;
 mod settle;

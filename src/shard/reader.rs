@@ -1,7 +1,8 @@
 //! From received bytes to the engine. A packet that is whole in the receive buffer is decoded there; only an
 //! incomplete rest is copied, into a buffer that grows with what arrives.
-use super::connection::{Connection, Phase, Rest};
+use super::connection::{Connection, Phase};
 use super::pump::Pump;
+use super::rest::{Packet, Rest};
 use super::ring::Token;
 use super::settle;
 use super::table::Table;
@@ -10,6 +11,10 @@ use crate::engine::{CloseReason, Event, Input, Query, Reply, SessionId};
 use crate::frontend::{Decoded, Incoming};
 use crate::logging;
 use crate::protocol::{Refusal, Request};
+use bytes::Bytes;
+
+/// After a large packet, so many receives are for the beginning of the next one only.
+const EXPECT_LARGE: u8 = 4;
 
 /// How far decoding came.
 struct Progress {
@@ -27,13 +32,18 @@ impl Pump {
             if connection.phase != Phase::Open {
                 return;
             }
+            if let Packet::Coming { .. } = connection.rest.packet {
+                bytes = connection.rest.fill(bytes);
+                self.read_packet(table, token);
+                continue;
+            }
             if connection.paused || connection.moving_to.is_some() {
                 keep(table, token, bytes, 0);
                 return;
             }
             if connection.rest.is_empty() {
                 let session = connection.session;
-                let progress = self.decode(table, session, bytes);
+                let progress = self.decode(table, session, bytes, None);
                 keep(table, token, &bytes[progress.used..], progress.needed);
                 return;
             }
@@ -60,7 +70,12 @@ impl Pump {
         if !connection.takes_requests() {
             return;
         }
-        if !connection.rest.is_empty() {
+        self.read_packet(table, token);
+        if let Some(connection) = table.get(token)
+            && connection.takes_requests()
+            && matches!(connection.rest.packet, Packet::None)
+            && !connection.rest.is_empty()
+        {
             self.read_rest(table, token);
         }
         let Some(connection) = table.get(token) else { return };
@@ -81,6 +96,32 @@ impl Pump {
         let session = connection.session;
         table.broken.push(token);
         self.feed(table, Input::Closed(session, reason));
+    }
+
+    /// Takes back a large packet of which the ring has received more.
+    pub(crate) fn take_back(&mut self, table: &mut Table, token: Token, bytes: Vec<u8>) {
+        let Some(connection) = table.get(token) else { return };
+        if connection.phase == Phase::Open {
+            connection.rest.take_back(bytes);
+            self.read_packet(table, token);
+        }
+    }
+
+    /// Gives the engine a large packet if it is whole and welcome.
+    fn read_packet(&mut self, table: &mut Table, token: Token) {
+        let Some(connection) = table.get(token) else { return };
+        if !connection.takes_requests() || !matches!(connection.rest.packet, Packet::Whole(_)) {
+            return;
+        }
+        let session = connection.session;
+        let Packet::Whole(packet) = std::mem::take(&mut connection.rest.packet) else { return };
+        let progress = self.decode(table, session, &packet, Some(&packet));
+        if progress.used == 0
+            && let Some(connection) = table.get(token)
+            && connection.phase == Phase::Open
+        {
+            connection.rest.packet = Packet::Whole(packet);
+        }
     }
 
     /// Notes that no more bytes will come.
@@ -109,18 +150,30 @@ impl Pump {
         let Some(connection) = table.get(token) else { return };
         let session = connection.session;
         let mut rest = std::mem::take(&mut connection.rest);
-        let progress = self.decode(table, session, &rest.bytes[rest.start..]);
+        let progress = self.decode(table, session, &rest.bytes[rest.start..], None);
         rest.start += progress.used;
         rest.needed = progress.needed;
+        if rest.needed >= Rest::LARGE {
+            expect_large(table, token, rest.needed, &rest.bytes[rest.start..]);
+            table.spares.give(rest.bytes);
+            return;
+        }
         match table.get(token) {
             Some(connection) if connection.phase == Phase::Open && !rest.is_empty() => connection.rest = rest,
             _ => table.spares.give(rest.bytes),
         }
     }
 
-    /// Gives the engine one packet after the other, as long as it wants them and they are whole.
+    /// Gives the engine one packet after the other, as long as it wants them and they are whole. `packet` is a large
+    /// one, of which the bytes are all.
     #[inline]
-    fn decode(&mut self, table: &mut Table, session: SessionId, bytes: &[u8]) -> Progress {
+    fn decode(
+        &mut self,
+        table: &mut Table,
+        session: SessionId,
+        bytes: &[u8],
+        packet: Option<&Bytes>,
+    ) -> Progress {
         let mut used = 0;
         while used < bytes.len() {
             match self.frontend.decode(&bytes[used..]) {
@@ -148,7 +201,7 @@ impl Pump {
                     if matches!(item, Incoming::Query(Query::Counters)) {
                         self.count_lost_lines(table);
                     }
-                    self.feed(table, input(session, item));
+                    self.feed(table, input(session, item, packet));
                 }
                 Decoded::TooLarge => {
                     if let Some((connection, _)) = table.of(session) {
@@ -201,6 +254,10 @@ fn keep(table: &mut Table, token: Token, bytes: &[u8], needed: usize) {
     if bytes.is_empty() {
         return;
     }
+    if needed >= Rest::LARGE {
+        expect_large(table, token, needed, bytes);
+        return;
+    }
     let mut fresh = None;
     if table.get(token).is_some_and(|connection| connection.rest.bytes.capacity() == 0) {
         fresh = Some(table.spares.take());
@@ -214,10 +271,25 @@ fn keep(table: &mut Table, token: Token, bytes: &[u8], needed: usize) {
     }
 }
 
+/// A large packet has begun: it gets an allocation of its own, into which the rest of it is received.
+#[cold]
+fn expect_large(table: &mut Table, token: Token, length: usize, beginning: &[u8]) {
+    if let Some(connection) = table.get(token)
+        && connection.phase == Phase::Open
+    {
+        connection.rest = Rest::of_packet(length, beginning);
+        connection.expects_large = EXPECT_LARGE;
+        table.unarmed.push(token);
+    }
+}
+
 #[inline]
-fn input(session: SessionId, item: Incoming<'_>) -> Input<'_> {
+fn input<'a>(session: SessionId, item: Incoming<'a>, packet: Option<&'a Bytes>) -> Input<'a> {
     match item {
-        Incoming::Request(request) => Input::Request(session, request),
+        Incoming::Request(request) => match packet {
+            None => Input::Request(session, request),
+            Some(packet) => Input::Large(session, request, packet),
+        },
         Incoming::Query(query) => Input::Query(session, query),
         Incoming::Answer(reply) => Input::Answer(session, reply),
     }

@@ -35,6 +35,8 @@ const COMPLETIONS: u32 = 8192;
 /// Bytes of shared payloads that are ordered to be sent in one call of the kernel, so that a result for a hundred
 /// clients keeps nobody else waiting.
 const SHARED_AT_ONCE: usize = 2 << 20;
+/// The most bytes of one receive into a packet's own bytes: others want to be served, too.
+const DIRECT_PIECE: usize = 256 << 10;
 /// The group of the receive buffers: there is one.
 const GROUP: u16 = 0;
 
@@ -44,6 +46,8 @@ pub(crate) struct Ring {
     buffers: Buffers,
     /// By index of the token.
     flights: Vec<Flight>,
+    /// What is received into by [`Ring::receive_direct`], by index of the token.
+    direct: Vec<Vec<u8>>,
     /// Whose next piece waits for its turn, oldest first, and how many bytes of shared payloads may still be ordered
     /// before the kernel is called.
     turns: VecDeque<Token>,
@@ -85,6 +89,7 @@ impl Ring {
             io,
             buffers,
             flights: Vec::new(),
+            direct: Vec::new(),
             turns: VecDeque::new(),
             allowance: SHARED_AT_ONCE,
             backlog: VecDeque::new(),
@@ -118,6 +123,56 @@ impl Ring {
     pub(crate) fn receive(&mut self, token: Token, socket: BorrowedFd<'_>) {
         let entry = opcode::RecvMulti::new(types::Fd(socket.as_raw_fd()), GROUP).build();
         self.order(entry.user_data(number(Kind::Receive, token)));
+    }
+
+    /// Receives once, as much as a receive buffer holds. The socket stays open until the completion.
+    pub(crate) fn receive_once(&mut self, token: Token, socket: BorrowedFd<'_>) {
+        let entry = opcode::Recv::new(types::Fd(socket.as_raw_fd()), std::ptr::null_mut(), 0)
+            .buf_group(GROUP)
+            .build()
+            .flags(squeue::Flags::BUFFER_SELECT);
+        self.order(entry.user_data(number(Kind::Receive, token)));
+    }
+
+    /// Receives so many bytes behind those that are in the buffer, which has room for them. All of them, unless the
+    /// peer's end or [`Ring::stop_direct`] comes before; at most [`DIRECT_PIECE`]. The socket stays open, and nothing
+    /// else is received, until a completion gives the buffer back.
+    pub(crate) fn receive_direct(
+        &mut self,
+        token: Token,
+        socket: BorrowedFd<'_>,
+        mut buffer: Vec<u8>,
+        bytes: usize,
+    ) {
+        let index = token.index as usize;
+        if self.direct.len() <= index {
+            self.direct.resize_with(index + 1, Vec::new);
+        }
+        let bytes = bytes.min(DIRECT_PIECE);
+        let room = buffer.spare_capacity_mut();
+        assert!((1..=room.len()).contains(&bytes), "there is room");
+        let start = room.as_mut_ptr().cast::<u8>();
+        // The length fits: it is at most DIRECT_PIECE.
+        let entry = opcode::Recv::new(types::Fd(socket.as_raw_fd()), start, bytes as u32)
+            .flags(libc::MSG_WAITALL)
+            .build();
+        assert!(self.direct[index].capacity() == 0, "one at a time");
+        self.direct[index] = buffer;
+        self.order(entry.user_data(number(Kind::Direct, token)));
+    }
+
+    /// Stops such a receive: its completion follows, with what has come.
+    pub(crate) fn stop_direct(&mut self, token: Token) {
+        self.cancel(number(Kind::Direct, token));
+    }
+
+    fn received_direct(&mut self, token: Token, result: Result<usize, Errno>) -> Completion {
+        let mut buffer = std::mem::take(&mut self.direct[token.index as usize]);
+        let length = buffer.len() + result.unwrap_or(0);
+        assert!(length <= buffer.capacity() && buffer.capacity() > 0, "the kernel fills what it was lent");
+        // SAFETY: the kernel has written so many bytes behind those that were there, and is done with them.
+        unsafe { buffer.set_len(length) };
+        Completion::Received { token, what: Received::Direct(buffer, result), more: false }
     }
 
     /// Stops receiving: a completion without more follows.
@@ -208,7 +263,8 @@ impl Ring {
     #[inline]
     fn order(&mut self, entry: squeue::Entry) {
         // SAFETY: what the entry points to lives until its completion. Sends point into the parcels of `flights`,
-        // or at a list of slices of such a parcel, boxed in the flight; neither is touched nor dropped before; the alarm's time is boxed and lives as long as the ring, and the
+        // or at a list of slices of such a parcel, boxed in the flight; neither is touched nor dropped before; direct receives point
+        // into the spare room of vectors in `direct`, for which the same holds; the alarm's time is boxed and lives as long as the ring, and the
         // kernel only reads it within `enter`, on this thread; receive buffers are in `buffers`, which lives as
         // long as the ring. Nothing else points anywhere.
         let pushed = self.backlog.is_empty() && unsafe { self.io.submission().push(&entry) }.is_ok();
@@ -321,6 +377,7 @@ impl Ring {
         };
         const ACCEPT: u8 = Kind::Accept as u8;
         const RECEIVE: u8 = Kind::Receive as u8;
+        const DIRECT: u8 = Kind::Direct as u8;
         const SEND: u8 = Kind::Send as u8;
         match (order >> 56) as u8 {
             ACCEPT => {
@@ -341,6 +398,7 @@ impl Ring {
                 Some(Completion::Received { token, what, more })
             }
             SEND => self.sent(token, result),
+            DIRECT => Some(self.received_direct(token, result)),
             kind if kind == Kind::Alarm as u8 => {
                 self.alarm = None;
                 Some(Completion::Alarm)
@@ -381,6 +439,7 @@ impl Drop for Ring {
         for flight in self.flights.drain(..).filter(|flight| !flight.parcel.is_empty()) {
             std::mem::forget(flight);
         }
+        self.direct.drain(..).for_each(std::mem::forget);
     }
 }
 

@@ -19,6 +19,9 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Batches taken from one other shard in one round.
 const BATCHES_PER_ROUND: usize = 16;
 
+/// Receives into large packets that are ordered in one round.
+const DIRECT_AT_ONCE: usize = 8;
+
 impl Shard {
     /// Does what is ready. False if there was nothing.
     pub(super) fn round(&mut self) -> Result<bool, ShardError> {
@@ -142,8 +145,15 @@ impl Shard {
                     && connection.receiving == Receiving::Armed
                     && !connection.wants_bytes()
                 {
-                    connection.receiving = Receiving::Stopping;
-                    self.ring.stop_receiving(token);
+                    connection.stop_receiving(&mut self.ring);
+                }
+            }
+            Received::Direct(buffer, result) => {
+                self.pump.take_back(&mut self.table, token, buffer);
+                match result {
+                    Ok(1..) | Err(Errno::CANCELED | Errno::INTR | Errno::AGAIN) => {}
+                    Ok(0) => self.pump.end(&mut self.table, token),
+                    Err(_) => self.pump.fail(&mut self.table, token),
                 }
             }
             Received::End => self.pump.end(&mut self.table, token),
@@ -388,19 +398,26 @@ impl Shard {
         if self.pump.congested() || !self.held.is_empty() {
             return;
         }
+        let (mut direct, mut later) = (0, 0);
         for at in 0..self.table.unarmed.len() {
             let token = self.table.unarmed[at];
             let Some(connection) = self.table.get(token) else { continue };
             if connection.receiving == Receiving::Not && connection.wants_bytes() {
-                connection.receiving = Receiving::Armed;
-                self.ring.receive(token, connection.socket());
+                if direct == DIRECT_AT_ONCE {
+                    self.table.unarmed[later] = token;
+                    later += 1;
+                } else {
+                    direct += usize::from(connection.receive(&mut self.ring));
+                }
+            } else if connection.receiving == Receiving::Armed && connection.rest.wants_direct() {
+                connection.stop_receiving(&mut self.ring);
             } else if connection.phase == Phase::Dying {
                 self.bury(token);
             } else if connection.moving_to.is_some() {
                 self.see_off(token);
             }
         }
-        self.table.unarmed.clear();
+        self.table.unarmed.truncate(later);
     }
 
     fn take_down_broken(&mut self) {
@@ -411,10 +428,7 @@ impl Shard {
             if connection.is_in_ring() {
                 connection.shut();
             }
-            if connection.receiving == Receiving::Armed {
-                connection.receiving = Receiving::Stopping;
-                self.ring.stop_receiving(token);
-            }
+            connection.stop_receiving(&mut self.ring);
             if connection.outlet.is_sending() {
                 self.ring.stop_sending(token);
             }

@@ -6,8 +6,9 @@
 //! socket and the bytes that were not used yet to the other shard, which goes on where this one stopped.
 use super::Shard;
 use super::commons::Commons;
-use super::connection::{Connection, Phase, Receiving};
+use super::connection::{Connection, Phase};
 use super::parcel::Parcel;
+use super::rest::Rest;
 use super::ring::Token;
 use crate::engine::slot::Slot;
 use crate::engine::{CloseReason, Input, Introduction, Peer, ShardId, Topology};
@@ -23,7 +24,7 @@ pub(crate) struct Settler {
     peer: Peer,
     introduction: Introduction,
     /// Bytes that arrived and were not used, the request that made it move the first of them.
-    unread: Vec<u8>,
+    unread: Rest,
     /// Replies that were not sent.
     unsent: Parcel,
     /// See [`Connection::ended`] and [`Connection::lost`].
@@ -104,10 +105,7 @@ impl Shard {
     pub(super) fn see_off(&mut self, token: Token) {
         let Some(connection) = self.table.get(token) else { return };
         let Some(to) = connection.moving_to else { return };
-        if connection.receiving == Receiving::Armed {
-            connection.receiving = Receiving::Stopping;
-            self.ring.stop_receiving(token);
-        }
+        connection.stop_receiving(&mut self.ring);
         if connection.is_in_ring() || connection.phase != Phase::Open {
             return;
         }
@@ -115,8 +113,8 @@ impl Shard {
         let Some(introduction) = self.pump.engine.let_go(session) else {
             return self.keep(token, to);
         };
-        let Some(connection) = self.table.remove(token) else { return };
-        let unread = connection.rest.bytes[connection.rest.start..].to_vec();
+        let Some(mut connection) = self.table.remove(token) else { return };
+        let unread = std::mem::take(&mut connection.rest);
         let (ended, lost) = (connection.ended, connection.lost);
         let (socket, unsent) = connection.into_parts();
         let settler = Settler { socket, peer, introduction, unread, unsent, ended, lost };
@@ -142,6 +140,7 @@ impl Shard {
             return self.commons.dismiss(self.id);
         };
         (connection.settled, connection.lost) = (true, lost);
+        connection.rest = unread;
         let (token, session) = (connection.token, connection.session);
         if !unsent.is_empty() {
             connection.outlet.put_waiting(unsent);
@@ -149,7 +148,7 @@ impl Shard {
             self.table.listed.push(token);
         }
         self.pump.feed(&mut self.table, Input::Adopted(session, peer, introduction));
-        self.pump.read(&mut self.table, token, &unread);
+        self.pump.resume(&mut self.table, token);
         if ended {
             self.pump.end(&mut self.table, token);
         }

@@ -8,6 +8,7 @@ mod bytes;
 mod connections;
 mod events;
 mod functions;
+mod payloads;
 mod readers;
 mod strangers;
 #[path = "../support/mod.rs"]

@@ -6,7 +6,7 @@ use ringgear_engine::{
     CloseReason, Engine, Epoch, Input, Instant, JobId, Message, NotRestored, Note, Now, Output, Peer, Policy,
     Query, Reply, SessionId, ShardId, StoreOp, StoreSeq, Topology,
 };
-use ringgear_protocol::{Decoder, Request};
+use ringgear_protocol::{Frame, Request, frame};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -434,11 +434,12 @@ impl Cluster {
     fn hand_in(&mut self, session: SessionId, what: Held) {
         match what {
             Held::Request(bytes) => {
-                let mut decoder = Decoder::new(u32::MAX);
-                decoder.push(&bytes);
-                let (header, data) = decoder.next().expect("we encoded it").expect("all of it");
+                let Ok(Frame::Packet { header, data, .. }) = frame(&bytes, u32::MAX) else {
+                    unreachable!("we encoded it")
+                };
                 let request = Request::decode(&header, data).expect("it was a request before");
-                self.handle(session.shard(), Input::Request(session, request));
+                // Whatever waited comes as large packets do: what the engine keeps of it is part of these bytes.
+                self.handle(session.shard(), Input::Large(session, request, &bytes));
             }
             Held::Query(query) => self.handle(session.shard(), Input::Query(session, query)),
             Held::Answer(reply) => self.handle(session.shard(), Input::Answer(session, reply)),
@@ -548,6 +549,7 @@ fn channels(shards: usize) -> Vec<Vec<Channel>> {
 fn sender(input: &Input<'_>) -> Option<SessionId> {
     match *input {
         Input::Request(session, _)
+        | Input::Large(session, ..)
         | Input::Query(session, _)
         | Input::Answer(session, _)
         | Input::Finish(session, _) => Some(session),

@@ -211,7 +211,7 @@ impl Functions {
             kind,
             function_len: self.function_len(job.function) as u16,
             unique_len: job.unique_len,
-            body: Bytes::copy_from_slice(&job.body),
+            body: job.body.share(),
             reducer: job.extra.as_ref().and_then(|extra| extra.reducer.clone()),
         }
     }

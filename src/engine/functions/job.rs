@@ -1,5 +1,6 @@
 //! One job: what it is, where it stands, and the only moves it may make. Tables of jobs are in `jobs.rs`.
 use super::party::PartyIx;
+use crate::body::Body;
 use crate::persist::{DeathReason, StoreSeq};
 use crate::slot::JobId;
 use crate::time::{Epoch, Instant};
@@ -36,7 +37,7 @@ pub(crate) enum JobState {
 #[derive(Debug)]
 pub(crate) struct Job {
     /// Function, NUL, unique, NUL, workload.
-    pub(crate) body: Box<[u8]>,
+    pub(crate) body: Body,
     pub(crate) id: JobId,
     /// What few jobs have.
     pub(crate) extra: Option<Box<Extra>>,
@@ -135,7 +136,7 @@ impl Job {
         priority: Priority,
         background: bool,
         unique_len: u8,
-        body: Box<[u8]>,
+        body: Body,
         accepted: Instant,
     ) -> Job {
         Job {
@@ -383,7 +384,8 @@ mod tests {
     #[test]
     fn leaving_clients_leave_it_ignored_only_without_background() {
         let id = JobId::new(1, Slot::of(b"f"));
-        let mut job = Job::new(id, FunctionIx(0), Priority::Normal, false, 0, (*b"f\0\0").into(), Instant(0));
+        let mut job =
+            Job::new(id, FunctionIx(0), Priority::Normal, false, 0, b"f\0\0".to_vec().into(), Instant(0));
         job.attach(PartyIx(1));
         job.attach(PartyIx(2));
         job.attach(PartyIx(1));
@@ -403,7 +405,8 @@ mod tests {
     #[should_panic(expected = "cannot go")]
     fn a_running_job_cannot_run_again() {
         let id = JobId::new(1, Slot::of(b"f"));
-        let mut job = Job::new(id, FunctionIx(0), Priority::Normal, false, 0, (*b"f\0\0").into(), Instant(0));
+        let mut job =
+            Job::new(id, FunctionIx(0), Priority::Normal, false, 0, b"f\0\0".to_vec().into(), Instant(0));
         job.go(JobState::Running, Some(PartyIx(1)));
         job.go(JobState::Running, Some(PartyIx(2)));
     }

@@ -218,7 +218,7 @@ mod tests {
 
     fn job(sequence: u64) -> Job {
         let id = JobId::new(sequence, Slot::of(b"f"));
-        Job::new(id, FunctionIx(0), Priority::Normal, true, 0, (*b"f\0\0").into(), Instant(0))
+        Job::new(id, FunctionIx(0), Priority::Normal, true, 0, b"f\0\0".to_vec().into(), Instant(0))
     }
 
     /// Shards count apart, so two jobs of a server with two shards may have one sequence; then there is one shard.

@@ -305,8 +305,8 @@ impl Functions {
         let body = [stored.function, b"\0", stored.unique, b"\0", stored.workload].concat();
         let unique_len = stored.unique.len() as u8;
         let now = self.now;
-        let body = body.into_boxed_slice();
-        let mut job = Job::new(stored.id, function, stored.priority, true, unique_len, body, now.instant);
+        let mut job =
+            Job::new(stored.id, function, stored.priority, true, unique_len, body.into(), now.instant);
         job.retries = stored.attempts;
         if let Some(reducer) = stored.reducer {
             job.extra().reducer = Some(Box::from(reducer));

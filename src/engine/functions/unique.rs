@@ -371,7 +371,15 @@ mod tests {
             let id = JobId::new(self.sequence, Slot::of(function));
             let body = [function, b"\0", unique, b"\0w"].concat().into_boxed_slice();
             let len = unique.len() as u8;
-            let ix = self.jobs.insert(Job::new(id, ix, Priority::Normal, true, len, body, Instant(0)));
+            let ix = self.jobs.insert(Job::new(
+                id,
+                ix,
+                Priority::Normal,
+                true,
+                len,
+                body.into_vec().into(),
+                Instant(0),
+            ));
             let filed = Filed { jobs: &self.jobs, functions: &self.functions, keys: &self.keys };
             self.uniques.insert(filed, filed.key(ix).unwrap(), ix);
             ix

@@ -1,5 +1,6 @@
 //! Requests of clients and workers: checks what can be checked here, and tells the owners of functions.
 use super::Sessions;
+use crate::body::Body;
 use crate::event::{CloseReason, Note, Output, Reply};
 use crate::message::{Message, Submission, ToFunctions, Work};
 use crate::number::sign_and_digits;
@@ -11,7 +12,9 @@ use crate::time::Epoch;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use ringgear_protocol::{CLIENT_ID_MAX, HANDLE_MAX, REDUCER_MAX, Refusal, Request, Submit, UNIQUE_MAX};
+use ringgear_protocol::{
+    CLIENT_ID_MAX, HANDLE_MAX, HEADER_LEN, REDUCER_MAX, Refusal, Request, Submit, UNIQUE_MAX,
+};
 
 /// The longest text of a number in CAN_DO_TIMEOUT (gearmand 1.1.20).
 const NUMBER_MAX: usize = 20;
@@ -22,13 +25,20 @@ const TIMEOUT_MIN: u64 = 1000;
 struct Hopeless;
 
 impl Sessions {
-    pub(crate) fn request(&mut self, id: SessionId, request: Request<'_>, out: &mut Outbox) {
+    /// With a `packet`, payloads are parts of it; without, they are copied.
+    pub(crate) fn request(
+        &mut self,
+        id: SessionId,
+        request: Request<'_>,
+        packet: Option<&Bytes>,
+        out: &mut Outbox,
+    ) {
         if !self.welcome(id) {
             return;
         }
         let answered = is_answered(&request) || self.policy.plants(Planted::NapsPileUp);
         let sound = match request {
-            Request::Submit(submit) => self.submit(id, &submit, out),
+            Request::Submit(submit) => self.submit(id, &submit, packet, out),
             Request::PreSleep => {
                 if !self.pre_sleep(id, out) {
                     return;
@@ -48,7 +58,7 @@ impl Sessions {
             Request::GetStatus { handle } => self.get_status(id, handle, out),
             Request::GetStatusUnique { unique } => self.get_status_unique(id, unique, out),
             other => {
-                self.always_sound(id, other, out);
+                self.always_sound(id, other, packet, out);
                 Ok(())
             }
         };
@@ -62,8 +72,17 @@ impl Sessions {
     }
 
     /// Requests that nobody can get so wrong that the connection is closed.
-    fn always_sound(&mut self, id: SessionId, request: Request<'_>, out: &mut Outbox) {
-        let copy = Bytes::copy_from_slice;
+    fn always_sound(
+        &mut self,
+        id: SessionId,
+        request: Request<'_>,
+        packet: Option<&Bytes>,
+        out: &mut Outbox,
+    ) {
+        let copy = |payload: &[u8]| match packet {
+            Some(packet) => packet.slice_ref(payload),
+            None => Bytes::copy_from_slice(payload),
+        };
         match request {
             Request::Grab(kind) => self.grab(id, kind, out),
             Request::WorkComplete { handle, result } => {
@@ -125,7 +144,13 @@ impl Sessions {
         }
     }
 
-    fn submit(&mut self, id: SessionId, submit: &Submit<'_>, out: &mut Outbox) -> Result<(), Hopeless> {
+    fn submit(
+        &mut self,
+        id: SessionId,
+        submit: &Submit<'_>,
+        packet: Option<&Bytes>,
+        out: &mut Outbox,
+    ) -> Result<(), Hopeless> {
         let too_long = submit.unique.len() > UNIQUE_MAX
             || submit.reducer.is_some_and(|reducer| reducer.len() > REDUCER_MAX);
         if too_long {
@@ -150,7 +175,7 @@ impl Sessions {
             background: submit.background,
             epoch,
             reducer: submit.reducer.map(Box::from),
-            body: body(submit),
+            body: body(submit, packet),
         };
         out.send(owner, Message::ToFunctions(ToFunctions::Submit(submission)));
         Ok(())
@@ -276,16 +301,22 @@ fn is_answered(request: &Request<'_>) -> bool {
     )
 }
 
-/// Function, NUL, unique, NUL, workload: the one copy that is made of a submission.
-fn body(submit: &Submit<'_>) -> Box<[u8]> {
+/// Function, NUL, unique, NUL, workload: the end of a large packet, or the one copy that is made of a submission.
+fn body(submit: &Submit<'_>, packet: Option<&Bytes>) -> Body {
     let len = submit.function.len() + submit.unique.len() + submit.workload.len() + 2;
+    // SUBMIT_JOB_EPOCH and the reduce forms have something else between unique and workload.
+    if let Some(packet) = packet
+        && packet.len() == HEADER_LEN + len
+    {
+        return Body::shared(packet.slice(HEADER_LEN..));
+    }
     let mut body = Vec::with_capacity(len);
     body.extend_from_slice(submit.function);
     body.push(0);
     body.extend_from_slice(submit.unique);
     body.push(0);
     body.extend_from_slice(submit.workload);
-    body.into_boxed_slice()
+    Body::from(body)
 }
 
 fn until_nul(text: &[u8]) -> &[u8] {

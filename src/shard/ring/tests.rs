@@ -220,3 +220,53 @@ fn many_large_sends_take_turns_and_can_be_stopped_while_they_wait() {
         wait(&mut ring);
     }
 }
+
+#[test]
+fn a_large_packet_is_received_into_its_own_bytes() {
+    let mut ring = Ring::new(16).unwrap();
+    let (near, far) = pair();
+    let all: Vec<u8> = (0..2 * DIRECT_PIECE + 100).map(|at| (at % 251) as u8).collect();
+    let sender = {
+        let all = all.clone();
+        std::thread::spawn(move || std::io::Write::write_all(&mut &near, &all).map(|()| near))
+    };
+    // The beginning comes into a buffer of the ring, once.
+    ring.receive_once(TOKEN, far.as_fd());
+    let Completion::Received { token: TOKEN, what: Received::Bytes(beginning), more: false } =
+        wait(&mut ring)
+    else {
+        panic!()
+    };
+    let mut bytes = Vec::with_capacity(all.len());
+    bytes.extend_from_slice(ring.bytes(&beginning));
+    ring.recycle(beginning);
+    let place = bytes.as_ptr();
+    while bytes.len() < all.len() {
+        let missing = all.len() - bytes.len();
+        ring.receive_direct(TOKEN, far.as_fd(), std::mem::take(&mut bytes), missing);
+        let Completion::Received { token: TOKEN, what: Received::Direct(back, Ok(count)), more: false } =
+            wait(&mut ring)
+        else {
+            panic!()
+        };
+        assert_eq!(count, missing.min(DIRECT_PIECE));
+        bytes = back;
+    }
+    assert!(bytes == all && bytes.as_ptr() == place);
+    // What has come of a piece when it is stopped, or when the peer ends, is there.
+    let near = sender.join().unwrap().unwrap();
+    for stop in [true, false] {
+        std::io::Write::write_all(&mut &near, b"some").unwrap();
+        ring.receive_direct(TOKEN, far.as_fd(), Vec::with_capacity(100), 100);
+        ring.enter().unwrap();
+        if stop {
+            ring.stop_direct(TOKEN);
+        } else {
+            near.shutdown(std::net::Shutdown::Write).unwrap();
+        }
+        let Completion::Received { what: Received::Direct(back, result), .. } = wait(&mut ring) else {
+            panic!()
+        };
+        assert_eq!((&back[..], result), (&b"some"[..], Ok(4)));
+    }
+}

@@ -56,6 +56,8 @@ pub(crate) enum Completion {
 pub(crate) enum Received {
     /// Bytes.
     Bytes(Buffer),
+    /// Bytes behind those that were in a buffer already: how many, 0 if the peer will send no more.
+    Direct(Vec<u8>, Result<usize, Errno>),
     /// The peer will send no more.
     End,
     /// Nothing: there was no buffer (ENOBUFS), receiving was stopped (ECANCELED), or the connection is broken.
@@ -69,6 +71,7 @@ pub(super) enum Kind {
     Nothing,
     Accept,
     Receive,
+    Direct,
     Send,
     Alarm,
     Bell,

@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Large workloads and results on Ringgear and on gearmand in turn: foreground jobs of one size there and back, 4 clients, 4 workers,
+# the server on one core, the load on another.
+#
+#   benches/payload.sh OUT [ROUNDS [BYTES ...]]      sizes: 10000 65536 1048576 16777216, 5 rounds
+#
+# Writes OUT/<bytes>/ (compare.md, plot.svg, and a folder for each run), OUT/<bytes>.txt, OUT/machine.txt and OUT/payload.tsv: for each size
+# the median jobs a second of both, and the server's CPU milliseconds per MB that passed through it (workload and result, each
+# counted once). The aim: more jobs at every size, and from 65536 bytes on at most 0.7 of the CPU per MB. Nothing else should run on
+# the machine. With RINGGEAR and RINGGEAR_LOAD set, these binaries are measured and nothing is built.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+out=${1:?where to write to}
+rounds=${2:-5}
+shift $(($# > 2 ? 2 : $#))
+sizes=("$@")
+if [ ${#sizes[@]} -eq 0 ]; then
+    sizes=(10000 65536 1048576 16777216)
+fi
+
+if [ -z "${RINGGEAR:-}" ] || [ -z "${RINGGEAR_LOAD:-}" ]; then
+    cargo build --release --locked --workspace --quiet
+fi
+ringgear=${RINGGEAR:-target/release/ringgear}
+load=${RINGGEAR_LOAD:-target/release/ringgear-load}
+commit=$(git rev-parse --short HEAD)
+mkdir -p "$out"
+{
+    echo "date    $(date -u +%Y-%m-%dT%H:%MZ)"
+    echo "commit  $commit"
+    echo "kernel  $(uname -sr)"
+    echo "cpu     $(nproc) x $(sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -1)"
+    echo "other   $(gearmand --version 2>&1 | tr -d '\n' | cut -c1-60)"
+} >"$out/machine.txt"
+
+for bytes in "${sizes[@]}"; do
+    echo "== $bytes bytes"
+    "$load" payload --set "clients.payload=$bytes" --set "workers.result=$bytes" --rounds "$rounds" --quiet \
+        --commit "$commit" --out "$out/$bytes" \
+        --server-command "$ringgear -t 1 -L 127.0.0.1 -p {port}" --label ringgear \
+        --against-command "gearmand -t 1 -L 127.0.0.1 -p {port} -l stderr" --against-label gearmand \
+        --server-core 0 --load-core 1 >"$out/$bytes.txt" 2>&1 || echo "failed: see $out/$bytes.txt"
+    grep -E 'CPU second|jobs a second|per queued' "$out/$bytes.txt" || true
+done
+
+python3 - "$out" "${sizes[@]}" >"$out/payload.tsv" <<'PYTHON'
+"""From the result.json of every round: medians, and their ratios."""
+import json, pathlib, statistics, sys
+
+def rounds(folder):
+    for path in sorted(folder.glob("*/result.json")):
+        phase = json.loads(path.read_text())["phases"][-1]
+        yield phase
+
+def medians(folder, size):
+    rates, cpus = [], []
+    for phase in rounds(folder):
+        done, seconds = phase["jobs"]["done"], phase["seconds"]
+        rates.append(done / seconds)
+        cpus.append(phase["server"]["cpu_seconds"] * 1000 / (done * 2 * size / 1e6))
+    return statistics.median(rates), statistics.median(cpus)
+
+print("bytes", "jobs/s", "gearmand", "ratio", "CPU ms/MB", "gearmand", "ratio", sep="\t")
+for size in sys.argv[2:]:
+    folder = pathlib.Path(sys.argv[1], size)
+    try:
+        (rate, cpu), (other_rate, other_cpu) = (medians(folder / who, int(size)) for who in ("ringgear", "gearmand"))
+    except (KeyError, statistics.StatisticsError) as error:
+        print(size, f"no figures: {error!r}", sep="\t")
+        continue
+    row = [f"{rate:.0f}", f"{other_rate:.0f}", f"{rate / other_rate:.2f}", f"{cpu:.3f}", f"{other_cpu:.3f}", f"{cpu / other_cpu:.2f}"]
+    print(size, *row, sep="\t")
+PYTHON
+cat "$out/payload.tsv"

@@ -1,0 +1,88 @@
+//! Large packets: announced and not sent, in any pieces, and results for many at once.
+use crate::bystander::Bystander;
+use crate::support::server::*;
+use crate::*;
+use std::io::Write;
+use std::thread;
+
+/// Bytes that are not alike anywhere near each other.
+fn payload(length: usize) -> Vec<u8> {
+    (0..length as u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
+}
+
+/// A stream of large and small packets, cut anywhere, is read as what it is.
+#[test]
+fn packets_of_every_size_in_any_pieces() {
+    const SIZES: [usize; 14] =
+        [0, 16_371, 16_372, 5, 16_384, 100_000, 7, 7, 7, 7, 7, (1 << 20) + 1, (3 << 20) - 12, 1];
+    let server = Server::start(&["--threads", "2"]);
+    let bystander = Bystander::start(&server);
+    for chunk in [usize::MAX, 65_537, 1_999] {
+        let stream: Vec<u8> = SIZES.iter().flat_map(|&size| request(ECHO_REQ, &payload(size))).collect();
+        let mut peer = server.connect();
+        let mut writer = peer.try_clone().unwrap();
+        let writer = thread::spawn(move || {
+            stream.chunks(chunk.min(stream.len())).for_each(|piece| writer.write_all(piece).unwrap());
+        });
+        for size in SIZES {
+            let (packet, data) = read_packet(&mut peer);
+            assert!((packet, data) == (ECHO_RES, payload(size)), "{size} bytes in pieces of {chunk}");
+        }
+        writer.join().unwrap();
+    }
+    bystander.finish();
+}
+
+/// What a peer only announces takes no memory.
+#[test]
+fn packets_that_never_come() {
+    const COUNT: usize = 100;
+    let server = Server::start(&["--threads", "2"]);
+    let bystander = Bystander::start(&server);
+    let before = server.memory_peak();
+    let mut packet = request(ECHO_REQ, &[7; 30_000]);
+    packet[8..12].copy_from_slice(&(60_u32 << 20).to_be_bytes());
+    let peers: Vec<_> = (0..COUNT)
+        .map(|_| {
+            let mut peer = server.connect();
+            peer.write_all(&packet).unwrap();
+            peer
+        })
+        .collect();
+    bystander.is_served();
+    bystander.finish();
+    let grown = server.memory_peak() - before;
+    assert!(grown < 32 << 20, "{grown} bytes for {COUNT} peers");
+    drop(peers);
+}
+
+/// One result for many clients: it is there once, whoever waits for it, and everybody gets it.
+#[test]
+fn a_large_result_for_many() {
+    const COUNT: usize = 40;
+    const LENGTH: usize = 8 << 20;
+    let server = Server::start(&["--threads", "1"]);
+    let bystander = Bystander::start(&server);
+    let before = server.memory_peak();
+    let mut clients: Vec<_> = (0..COUNT).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        client.write_all(&request(SUBMIT_JOB, b"much\0one\0")).unwrap();
+        assert_eq!(read_packet(client).0, JOB_CREATED);
+    }
+    let mut worker = server.connect();
+    worker.write_all(&request(CAN_DO, b"much")).unwrap();
+    worker.write_all(&request(GRAB_JOB, b"")).unwrap();
+    let (packet, assigned) = read_packet(&mut worker);
+    assert_eq!(packet, JOB_ASSIGN);
+    let handle = assigned.split(|&byte| byte == 0).next().unwrap();
+    let result = [handle, b"\0", &payload(LENGTH)].concat();
+    worker.write_all(&request(WORK_COMPLETE, &result)).unwrap();
+    echo(&mut worker, b"still here");
+    bystander.is_served();
+    for client in &mut clients {
+        assert!(read_packet(client) == (WORK_COMPLETE, result.clone()));
+    }
+    bystander.finish();
+    let grown = server.memory_peak() - before;
+    assert!(grown < 4 * LENGTH as u64, "{grown} bytes for one result of {LENGTH}");
+}
