@@ -47,18 +47,12 @@ python3 - "$out" "${sizes[@]}" >"$out/payload.tsv" <<'PYTHON'
 """From the result.json of every round: medians, and their ratios."""
 import json, pathlib, statistics, sys
 
-def rounds(folder):
-    for path in sorted(folder.glob("*/result.json")):
-        phase = json.loads(path.read_text())["phases"][-1]
-        yield phase
-
 def medians(folder, size):
-    rates, cpus = [], []
-    for phase in rounds(folder):
-        done, seconds = phase["jobs"]["done"], phase["seconds"]
-        rates.append(done / seconds)
-        cpus.append(phase["server"]["cpu_seconds"] * 1000 / (done * 2 * size / 1e6))
-    return statistics.median(rates), statistics.median(cpus)
+    phases = [json.loads(path.read_text())["phases"][-1] for path in sorted(folder.glob("*/result.json"))]
+    rate = statistics.median(phase["rate"] for phase in phases)
+    cpu = statistics.median(phase["server"]["cpu_per_job"] for phase in phases)
+    # Microseconds of a job to milliseconds of a megabyte.
+    return rate, cpu / 1e3 / (2 * size / 1e6)
 
 print("bytes", "jobs/s", "gearmand", "ratio", "CPU ms/MB", "gearmand", "ratio", sep="\t")
 for size in sys.argv[2:]:

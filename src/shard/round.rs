@@ -153,16 +153,18 @@ impl Shard {
                 match result {
                     Ok(1..) | Err(Errno::CANCELED | Errno::INTR | Errno::AGAIN) => {}
                     Ok(0) => self.pump.end(&mut self.table, token),
-                    Err(_) => self.pump.fail(&mut self.table, token),
+                    Err(_) => self.lost(token),
                 }
             }
             Received::End => self.pump.end(&mut self.table, token),
-            Received::Failed(_) => {
-                // The kernel says so only when all that had arrived was received.
-                self.table.lose(token, CloseReason::Peer);
-                self.pump.end(&mut self.table, token);
-            }
+            Received::Failed(_) => self.lost(token),
         }
+    }
+
+    /// The connection is broken. The kernel says so only when all that had arrived was received.
+    fn lost(&mut self, token: Token) {
+        self.table.lose(token, CloseReason::Peer);
+        self.pump.end(&mut self.table, token);
     }
 
     #[inline]
