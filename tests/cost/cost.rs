@@ -9,5 +9,6 @@ mod kept;
 
 mod bytes;
 mod numbers;
+mod payloads;
 mod registrations;
 mod requests;
