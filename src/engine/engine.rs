@@ -65,6 +65,7 @@ impl Engine {
             }
             Input::Finish(session, reason) => self.sessions.finish(session, reason, out),
             Input::Closed(session, reason) => self.sessions.closed(session, reason, out),
+            Input::Room(session) => self.sessions.room(session, out),
             Input::Stored(upto) => self.functions.stored(upto, out),
             Input::StoreFailed(upto) => self.functions.store_failed(upto, out),
             Input::Count(Event::ConnectionRefused) => out.counters.connections_refused += 1,

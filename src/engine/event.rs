@@ -75,6 +75,8 @@ pub enum Input<'a> {
     Stored(StoreSeq),
     /// The store has not kept, and will not keep, what this shard wanted kept up to here and was not answered yet.
     StoreFailed(StoreSeq),
+    /// There is room for what this session is to be told, see [`Output::WantsRoom`]. Harmless if it is forgotten.
+    Room(SessionId),
     /// Something for the counters.
     Count(Event),
     /// Time has passed: whatever is due happens.
@@ -106,8 +108,10 @@ pub enum Reply {
     Error(Refusal),
     /// Text that the front end made.
     Text(Bytes),
-    /// The answer to a query, to be rendered by the front end that asked.
+    /// The answer to a query, or the last page of it, to be rendered by the front end that asked.
     Report(Box<(Query, Report)>),
+    /// A page of the answer to a query; more follow, and nothing else comes between.
+    Rows(Box<(Query, Report)>),
 }
 
 impl Reply {
@@ -199,6 +203,9 @@ pub enum Output {
     Resume(SessionId),
     /// The engine holds so many bytes for the session now. Told when it makes a difference.
     Holds(SessionId, Held),
+    /// A page of a report can be fetched for this session, which is paused meanwhile: [`Input::Room`] is wanted as soon as
+    /// not much waits to be sent to it.
+    WantsRoom(SessionId),
     /// Log this.
     Note(Note),
 }

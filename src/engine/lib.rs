@@ -12,6 +12,7 @@ mod functions;
 pub mod message;
 mod number;
 mod outbox;
+pub mod page;
 pub mod persist;
 pub mod policy;
 pub mod report;

@@ -3,7 +3,8 @@
 //! To an owner, a home shard looks like a set of clients and workers that know only the functions that this
 //! owner has. Each request-like message gets exactly one answer, which carries the `place` of the request.
 use crate::body::Body;
-use crate::report::{JobStatus, Query, Report};
+use crate::page::{Ask, Part};
+use crate::report::JobStatus;
 use crate::slot::{JobId, SessionId, ShardId};
 use crate::time::Epoch;
 use alloc::boxed::Box;
@@ -122,6 +123,8 @@ pub struct Held {
 pub struct WorkerName {
     /// Where it connected from.
     pub address: IpAddr,
+    /// And the port there.
+    pub port: u16,
     /// From SET_CLIENT_ID; empty if there was none.
     pub id: Bytes,
 }
@@ -264,10 +267,8 @@ pub enum ToFunctions {
         from: SessionId,
         /// Where the answer stands.
         place: Place,
-        /// What. With [`Query::DropFunction`], `exact` tells whether case counts.
-        query: Box<Query>,
-        /// See `query`.
-        exact: bool,
+        /// What.
+        ask: Box<Ask>,
     },
     /// What the jobs of the sending shard take now.
     Held {
@@ -383,14 +384,14 @@ pub enum ToSessions {
         /// Its state.
         status: JobStatus,
     },
-    /// One shard's part of a report.
+    /// Half a shard's part of a report, or of a page of it.
     Answer {
         /// Who asked.
         to: SessionId,
         /// Where the answer stands.
         place: Place,
         /// The part.
-        report: Box<Report>,
+        part: Box<Part>,
     },
     /// An administrator asks about sessions. Answered `Answer`.
     Ask {
@@ -399,7 +400,7 @@ pub enum ToSessions {
         /// Where the answer stands.
         place: Place,
         /// What.
-        query: Box<Query>,
+        ask: Box<Ask>,
     },
 }
 
@@ -411,6 +412,7 @@ impl Message {
             Message::ToFunctions(ToFunctions::Work { update, .. })
             | Message::ToSessions(ToSessions::Work { update, .. }) => update.len(),
             Message::ToSessions(ToSessions::Assigned { assignment, .. }) => assignment.body.len(),
+            Message::ToSessions(ToSessions::Answer { part, .. }) => part.report.weight(),
             _ => 0,
         };
         size_of::<Message>() + held

@@ -44,6 +44,11 @@ impl Outbox {
         }
     }
 
+    /// This shard.
+    pub(crate) fn shard(&self) -> ShardId {
+        self.shard
+    }
+
     /// Sends a message to a shard, which may be this one.
     #[inline]
     pub(crate) fn send(&mut self, to: ShardId, message: Message) {

@@ -49,11 +49,13 @@ pub enum Planted {
     DoneBeforePut,
     NapsPileUp,
     ForgetsBytes,
+    EndlessPages,
+    SurveyForgotten,
 }
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Planted; 16] = [
+    pub const ALL: [Planted; 18] = [
         Planted::LostWakeup,
         Planted::ReplyOutOfOrder,
         Planted::TwoHolders,
@@ -70,6 +72,8 @@ impl Planted {
         Planted::DoneBeforePut,
         Planted::NapsPileUp,
         Planted::ForgetsBytes,
+        Planted::EndlessPages,
+        Planted::SurveyForgotten,
     ];
 }
 
@@ -121,6 +125,8 @@ pub struct Policy {
     /// Names of one MASS_DO, and registrations of one session that ends, that are dealt with in one event. The rest waits
     /// for the next ones; [`crate::Engine::deadline`] is now, then.
     pub names_at_once: u32,
+    /// Rows of a page of a report, from all shards together, about.
+    pub rows_at_once: u32,
     /// Bytes of queued and running jobs on all shards together, dead ones not counted, before submissions are refused.
     pub queued_bytes: u64,
     /// How many finished jobs of a worker are remembered, so that late results for them are harmless.
@@ -160,6 +166,7 @@ impl Policy {
             waiting_bytes: 16 << 20,
             abilities: 1 << 17,
             names_at_once: 256,
+            rows_at_once: 256,
             queued_bytes: u64::MAX,
             finished_memory: 16,
             store: false,

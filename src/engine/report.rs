@@ -1,11 +1,11 @@
 //! What administrators ask and hear: queries, reports, and how reports of several shards merge.
 use crate::persist::DeathReason;
-use crate::slot::{JobId, Peer, SessionId};
+use crate::slot::{JobId, SessionId};
 use crate::time::Epoch;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 use ringgear_protocol::Refusal;
 
 /// A question or an order of an administrator.
@@ -63,15 +63,17 @@ pub enum Query {
     },
 }
 
-/// An answer to a [`Query`]. Rows are sorted when the report is complete, so that hash order is never seen.
+/// An answer to a [`Query`]. Rows are in order, so that hash order is never seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {
     /// For [`Query::Status`] and [`Query::PriorityStatus`].
     Functions(Vec<FunctionRow>),
     /// For [`Query::Workers`].
     Workers(Vec<WorkerRow>),
-    /// For [`Query::JobsWithWorkers`] and [`Query::ClientsWithJobs`].
-    Involved(Involved),
+    /// For [`Query::JobsWithWorkers`].
+    Involved(Vec<InvolvedJob>),
+    /// For [`Query::ClientsWithJobs`].
+    Waiting(Vec<WaitingRow>),
     /// For [`Query::Jobs`] and [`Query::UniqueJobs`].
     Jobs(Vec<JobRow>),
     /// For [`Query::DeadJobs`].
@@ -103,17 +105,23 @@ pub struct FunctionRow {
     pub workers: u32,
 }
 
-/// One session.
+/// One session, or a piece of one that has many registrations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerRow {
     /// The number of its socket.
     pub descriptor: u32,
+    /// Its session.
+    pub session: SessionId,
     /// The peer's address.
     pub address: IpAddr,
     /// What SET_CLIENT_ID gave, or `-`.
     pub id: Bytes,
-    /// Its registrations, newest first.
+    /// Registrations, newest first.
     pub functions: Vec<Bytes>,
+    /// Whether the row begins here; else it goes on.
+    pub begins: bool,
+    /// Where the next piece of the row ends among the registrations; 0 if the row ends here.
+    pub left: u32,
 }
 
 /// One job.
@@ -131,16 +139,6 @@ pub struct JobRow {
     pub stored: bool,
 }
 
-/// Jobs, and the sessions that have to do with them. Shards are asked one after the other: a session that a job names may be
-/// gone, and is missing here then.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Involved {
-    /// All jobs but dead ones.
-    pub jobs: Vec<InvolvedJob>,
-    /// All sessions.
-    pub sessions: Vec<(SessionId, Peer)>,
-}
-
 /// One job, and who has to do with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvolvedJob {
@@ -150,18 +148,35 @@ pub struct InvolvedJob {
     pub function: Bytes,
     /// Its unique.
     pub unique: Bytes,
-    /// Who runs it.
-    pub worker: Option<SessionId>,
-    /// Who waits for it, in the order in which they came; who submitted it twice is there twice.
-    pub clients: Vec<SessionId>,
+    /// Where the worker is that runs it.
+    pub worker: Option<SocketAddr>,
+    /// How many wait for it; who submitted it twice counts twice.
+    pub clients: u32,
 }
 
-impl Involved {
-    /// The other end of a session; sessions must be sorted.
-    pub fn peer(&self, session: SessionId) -> Option<&Peer> {
-        let at = self.sessions.binary_search_by_key(&session, |(session, _)| *session).ok()?;
-        Some(&self.sessions[at].1)
-    }
+/// A session, or one of the jobs that it waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitingRow {
+    /// The session.
+    pub session: SessionId,
+    /// Which of both.
+    pub what: Waits,
+}
+
+/// What a [`WaitingRow`] is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Waits {
+    /// The session itself, and where it is. What it waits for follows.
+    Session(SocketAddr),
+    /// A job that it waits for.
+    Job {
+        /// The job.
+        job: InvolvedJob,
+        /// How often it waits for it.
+        times: u32,
+        /// How often besides, told before.
+        told: u32,
+    },
 }
 
 /// One dead job.
@@ -341,13 +356,71 @@ counters! {
     log_lines_withheld,
 }
 
+/// Who has to be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope<'a> {
+    /// The owner of this function.
+    Function(&'a [u8]),
+    /// The owner of the job with this handle.
+    Job(&'a [u8]),
+    /// The sessions of every shard.
+    Sessions,
+    /// The functions of every shard.
+    Functions,
+    /// Both halves of every shard.
+    Both,
+}
+
 impl Query {
+    /// Who has to be asked.
+    pub fn scope(&self) -> Scope<'_> {
+        match self {
+            Query::Workers => Scope::Sessions,
+            Query::ClientsWithJobs => Scope::Both,
+            Query::Status
+            | Query::PriorityStatus
+            | Query::JobsWithWorkers
+            | Query::Jobs
+            | Query::UniqueJobs
+            | Query::DeadJobs
+            | Query::Counters
+            | Query::UniqueStatus { .. } => Scope::Functions,
+            // The function of exactly this name first: only if there is none does case not matter.
+            Query::MaxQueue { function, .. }
+            | Query::CreateFunction { function }
+            | Query::DropFunction { function } => Scope::Function(function),
+            Query::CancelJob { handle } | Query::RetryJob { handle } => Scope::Job(handle),
+        }
+    }
+
+    /// Whether the answer, or finding it, may be long: it comes in pages, and the session is paused meanwhile.
+    pub fn is_long(&self) -> bool {
+        match self {
+            Query::Status
+            | Query::PriorityStatus
+            | Query::Workers
+            | Query::JobsWithWorkers
+            | Query::ClientsWithJobs
+            | Query::Jobs
+            | Query::UniqueJobs
+            | Query::DeadJobs
+            | Query::DropFunction { .. } => true,
+            Query::Counters
+            | Query::UniqueStatus { .. }
+            | Query::MaxQueue { .. }
+            | Query::CreateFunction { .. }
+            | Query::CancelJob { .. }
+            | Query::RetryJob { .. } => false,
+        }
+    }
+
     /// The report to which those of the shards are added.
     pub fn empty_report(&self) -> Report {
         match self {
             Query::Status | Query::PriorityStatus => Report::Functions(Vec::new()),
             Query::Workers => Report::Workers(Vec::new()),
-            Query::JobsWithWorkers | Query::ClientsWithJobs => Report::Involved(Involved::default()),
+            Query::JobsWithWorkers => Report::Involved(Vec::new()),
+            Query::ClientsWithJobs => Report::Waiting(Vec::new()),
             Query::Jobs | Query::UniqueJobs => Report::Jobs(Vec::new()),
             Query::DeadJobs => Report::DeadJobs(Vec::new()),
             Query::Counters => Report::Counters(Box::default()),
@@ -365,10 +438,8 @@ impl Report {
         match (self, other) {
             (Report::Functions(rows), Report::Functions(more)) => rows.extend(more),
             (Report::Workers(rows), Report::Workers(more)) => rows.extend(more),
-            (Report::Involved(all), Report::Involved(more)) => {
-                all.jobs.extend(more.jobs);
-                all.sessions.extend(more.sessions);
-            }
+            (Report::Involved(rows), Report::Involved(more)) => rows.extend(more),
+            (Report::Waiting(rows), Report::Waiting(more)) => rows.extend(more),
             (Report::Jobs(rows), Report::Jobs(more)) => rows.extend(more),
             (Report::DeadJobs(rows), Report::DeadJobs(more)) => rows.extend(more),
             (Report::Dropped(rows), Report::Dropped(more)) => rows.extend(more),
@@ -384,19 +455,40 @@ impl Report {
         }
     }
 
-    /// Sorts the rows: functions by name, workers by descriptor, jobs by number, sessions by theirs.
-    pub fn sort(&mut self) {
+    /// How many rows it has; one, if it is no list.
+    pub fn rows(&self) -> usize {
         match self {
-            Report::Functions(rows) => rows.sort_by(|a, b| a.function.cmp(&b.function)),
-            Report::Workers(rows) => rows.sort_by_key(|row| row.descriptor),
-            Report::Jobs(rows) => rows.sort_by_key(|row| row.job.number()),
-            Report::Involved(all) => {
-                all.jobs.sort_by_key(|row| row.job.number());
-                all.sessions.sort_unstable_by_key(|(session, _)| *session);
+            Report::Functions(rows) => rows.len(),
+            Report::Workers(rows) => rows.len(),
+            Report::Involved(rows) => rows.len(),
+            Report::Waiting(rows) => rows.len(),
+            Report::Jobs(rows) => rows.len(),
+            Report::DeadJobs(rows) => rows.len(),
+            Report::Dropped(rows) => rows.len(),
+            _ => 1,
+        }
+    }
+
+    /// Whether it is a list without rows.
+    pub fn is_empty(&self) -> bool {
+        self.rows() == 0
+    }
+
+    /// Adds the next page of the same report.
+    pub fn append(&mut self, page: Report) {
+        match (self, page) {
+            (Report::Workers(rows), Report::Workers(more)) => {
+                for row in more {
+                    match rows.last_mut().filter(|_| !row.begins) {
+                        Some(last) => {
+                            last.functions.extend(row.functions);
+                            last.left = row.left;
+                        }
+                        None => rows.push(row),
+                    }
+                }
             }
-            Report::DeadJobs(rows) => rows.sort_by_key(|row| row.job.number()),
-            Report::Dropped(rows) => rows.sort_by(|a, b| a.function.cmp(&b.function)),
-            _ => {}
+            (report, page) => report.merge(page),
         }
     }
 }

@@ -79,6 +79,16 @@ impl ShardSet {
         absent
     }
 
+    /// Takes a shard out.
+    pub fn remove(&mut self, shard: ShardId) {
+        self.0[shard.index() / 64] &= !(1 << (shard.index() % 64));
+    }
+
+    /// How many there are.
+    pub fn count(self) -> u32 {
+        self.0.iter().map(|word| word.count_ones()).sum()
+    }
+
     /// Whether there is none.
     pub fn is_empty(self) -> bool {
         self.0.iter().all(|&word| word == 0)
@@ -164,6 +174,9 @@ impl JobId {
     /// What a clock says is no reason to begin with a sequence above this, nor is a stored job that has one: an eighth
     /// of all sequences remains to be counted through.
     pub const SEQUENCE_HINT_MAX: u64 = Self::SEQUENCE_MAX / 8 * 7;
+
+    /// Behind every job.
+    pub(crate) const LAST: JobId = JobId(u64::MAX);
 
     /// The job with this sequence (1 or more) and slot.
     pub fn new(sequence: u64, slot: Slot) -> JobId {

@@ -76,6 +76,7 @@ pub(super) fn encode(frontend: &Frontend, reply: &Reply, out: &mut Vec<u8>) -> O
         }
         Reply::Text(text) => out.extend_from_slice(text),
         Reply::Report(answer) => encode_report(frontend, &answer.0, &answer.1, out),
+        Reply::Rows(page) => text::render(frontend, &page.0, &page.1, false, out),
     }
     None
 }
@@ -137,7 +138,7 @@ fn encode_report(frontend: &Frontend, query: &Query, report: &Report, out: &mut 
         }
         .encode(out);
     } else {
-        text::render(frontend, query, report, out);
+        text::render(frontend, query, report, true, out);
     }
 }
 

@@ -1,13 +1,13 @@
 //! Every line of the administrators' protocol, byte for byte.
 use super::*;
 use crate::engine::report::{
-    Counters, DeadRow, DropRow, FunctionRow, Involved, InvolvedJob, JobRow, WorkerRow,
+    Counters, DeadRow, DropRow, FunctionRow, InvolvedJob, JobRow, WaitingRow, Waits, WorkerRow,
 };
 use crate::engine::slot::Slot;
-use crate::engine::{DeathReason, Epoch, JobId, Peer, Report, SessionId, ShardId};
+use crate::engine::{DeathReason, Epoch, JobId, Report, SessionId, ShardId};
 use crate::protocol::Refusal;
 use bytes::Bytes;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// What a line asks; `None` if it closes the connection.
 fn ask(line: &[u8]) -> Option<Incoming<'static>> {
@@ -239,6 +239,9 @@ fn worker_columns() {
         address: address.parse::<IpAddr>().unwrap(),
         id: text(id),
         functions: functions.iter().map(|name| text(name)).collect(),
+        session: SessionId::new(ShardId(0), 1, 1),
+        begins: true,
+        left: 0,
     };
     let rows = vec![
         row("127.0.0.1", "worker-7", &["two", "one"]),
@@ -282,36 +285,63 @@ fn job_columns() {
 #[test]
 fn jobs_with_workers_and_clients_with_jobs() {
     let session = |index| SessionId::new(ShardId(0), index, 1);
-    let peer = |address: &str, port| Peer { descriptor: 9, address: address.parse().unwrap(), port };
-    let row = |number, unique, worker, clients| InvolvedJob {
+    let place = |place: &str| place.parse::<SocketAddr>().unwrap();
+    let row = |number, unique, worker: Option<&str>, clients| InvolvedJob {
         job: job(number),
         function: text("f\t1"),
         unique: text(unique),
-        worker,
+        worker: worker.map(place),
         clients,
     };
-    // The job's third client, and the worker of the second job, have left meanwhile.
-    let all = Involved {
-        jobs: vec![
-            row(1, "u\n1", Some(session(2)), vec![session(3), session(1), session(9), session(3)]),
-            row(2, "", Some(session(8)), vec![session(3)]),
-            row(3, "u3", None, vec![]),
-        ],
-        sessions: vec![
-            (session(1), peer("::ffff:10.1.2.3", 1111)),
-            (session(2), peer("10.1.2.4", 2222)),
-            (session(3), peer("fe80::1", 3333)),
-        ],
-    };
+    let jobs =
+        [row(1, "u\n1", Some("10.1.2.4:2222"), 4), row(2, "", None, 1), row(3, "u3", Some("[::1]:5"), 0)];
     renders(
         Query::JobsWithWorkers,
-        Report::Involved(all.clone()),
-        "f_1\tu_1\t10.1.2.4:2222\t4\nf_1\t\t-\t1\nf_1\tu3\t-\t0\n.\n",
+        Report::Involved(jobs.to_vec()),
+        "f_1\tu_1\t10.1.2.4:2222\t4\nf_1\t\t-\t1\nf_1\tu3\t[::1]:5\t0\n.\n",
     );
     let one = "\tf_1\tu_1\t10.1.2.4:2222\n";
-    let text = format!("10.1.2.3:1111\n{one}10.1.2.4:2222\n[fe80::1]:3333\n{one}{one}\tf_1\t\t-\n.\n");
-    renders(Query::ClientsWithJobs, Report::Involved(all), &text);
-    renders(Query::ClientsWithJobs, Report::Involved(Involved::default()), ".\n");
+    let lines = format!("10.1.2.3:1111\n{one}10.1.2.4:2222\n[fe80::1]:3333\n{one}{one}\tf_1\t\t-\n.\n");
+    let client =
+        |index, address| WaitingRow { session: session(index), what: Waits::Session(place(address)) };
+    let waits = |index, job: usize, times| {
+        let what = Waits::Job { job: jobs[job].clone(), times, told: 0 };
+        WaitingRow { session: session(index), what }
+    };
+    let rows = vec![
+        client(1, "[::ffff:10.1.2.3]:1111"),
+        waits(1, 0, 1),
+        client(2, "10.1.2.4:2222"),
+        client(3, "[fe80::1]:3333"),
+        waits(3, 0, 2),
+        waits(3, 1, 1),
+    ];
+    renders(Query::ClientsWithJobs, Report::Waiting(rows), &lines);
+    renders(Query::ClientsWithJobs, Report::Waiting(vec![]), ".\n");
+}
+
+#[test]
+fn pages_make_one_list() {
+    let frontend = Frontend::for_tests();
+    let mut out = Vec::new();
+    let mut page = |report, last: bool| {
+        let page = Box::new((Query::Workers, report));
+        frontend.encode(&if last { Reply::Report(page) } else { Reply::Rows(page) }, &mut out);
+    };
+    let piece = |functions: &[&'static str], begins, left| WorkerRow {
+        descriptor: 20,
+        session: SessionId::new(ShardId(0), 1, 1),
+        address: "127.0.0.1".parse::<IpAddr>().unwrap(),
+        id: text("-"),
+        functions: functions.iter().map(|name| text(name)).collect(),
+        begins,
+        left,
+    };
+    page(Report::Workers(vec![piece(&["d", "c"], true, 2)]), false);
+    page(Report::Workers(vec![piece(&["b"], false, 1)]), false);
+    page(Report::Workers(vec![piece(&["a"], false, 0), piece(&[], true, 0)]), false);
+    page(Report::Workers(vec![]), true);
+    assert_eq!(std::str::from_utf8(&out).unwrap(), "20 127.0.0.1 - : d c b a\n20 127.0.0.1 - :\n.\n");
 }
 
 #[test]

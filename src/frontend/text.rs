@@ -2,9 +2,9 @@
 //! ends included: lists end their lines with LF and finish with a dot, `OK` and errors end with CR LF, `version`,
 //! `verbose` and `getpid` with LF. Where we differ on purpose a comment says so.
 use crate::engine::report::{
-    Counters, DeadRow, DropRow, FunctionRow, Involved, InvolvedJob, JobRow, WorkerRow,
+    Counters, DeadRow, DropRow, FunctionRow, InvolvedJob, JobRow, WaitingRow, Waits, WorkerRow,
 };
-use crate::engine::{Compat, DeathReason, Peer, Query, Reply, Report, SessionId};
+use crate::engine::{Compat, DeathReason, Query, Reply, Report};
 use crate::protocol::Refusal;
 use bytes::Bytes;
 use std::fmt::Arguments;
@@ -197,22 +197,19 @@ fn unknown(word: &[u8]) -> Incoming<'static> {
     answer([b"ERR UNKNOWN_COMMAND Unknown+server+command", word, b"\r\n"].concat())
 }
 
-/// Appends the answer to a query that came as a line.
-pub(super) fn render(frontend: &Frontend, query: &Query, report: &Report, out: &mut Vec<u8>) {
+/// Appends the answer to a query that came as a line, or a page of it.
+pub(super) fn render(frontend: &Frontend, query: &Query, report: &Report, last: bool, out: &mut Vec<u8>) {
     match report {
-        Report::Functions(rows) if *query == Query::PriorityStatus => list(out, rows, priority_status),
-        Report::Functions(rows) => list(out, rows, status),
-        Report::Workers(rows) => list(out, rows, worker),
-        Report::Involved(all) if *query == Query::ClientsWithJobs => clients(out, all),
-        Report::Involved(all) => list(out, &all.jobs, |out, row| {
-            job_and_worker(out, all, row);
-            put(out, format_args!("\t{}\n", row.clients.len()));
-        }),
+        Report::Functions(rows) if *query == Query::PriorityStatus => list(out, rows, last, priority_status),
+        Report::Functions(rows) => list(out, rows, last, status),
+        Report::Workers(rows) => list(out, rows, last, worker),
+        Report::Involved(rows) => list(out, rows, last, involved),
+        Report::Waiting(rows) => list(out, rows, last, waiting),
         Report::Jobs(rows) if *query == Query::UniqueJobs => {
-            list(out, rows, |out, row| unique_job(frontend, out, row));
+            list(out, rows, last, |out, row| unique_job(frontend, out, row));
         }
-        Report::Jobs(rows) => list(out, rows, |out, row| job(frontend, out, row)),
-        Report::DeadJobs(rows) => list(out, rows, |out, row| dead_job(frontend, out, row)),
+        Report::Jobs(rows) => list(out, rows, last, |out, row| job(frontend, out, row)),
+        Report::DeadJobs(rows) => list(out, rows, last, |out, row| dead_job(frontend, out, row)),
         Report::Counters(counters) => render_counters(out, counters),
         Report::Done => out.extend_from_slice(OK.as_bytes()),
         Report::Dropped(rows) => render_dropped(out, rows),
@@ -226,11 +223,14 @@ pub(super) fn render(frontend: &Frontend, query: &Query, report: &Report, out: &
     }
 }
 
-fn list<R>(out: &mut Vec<u8>, rows: &[R], mut line: impl FnMut(&mut Vec<u8>, &R)) {
+/// The rows of one page; a dot ends the last one.
+fn list<R>(out: &mut Vec<u8>, rows: &[R], last: bool, mut line: impl FnMut(&mut Vec<u8>, &R)) {
     for row in rows {
         line(out, row);
     }
-    out.extend_from_slice(b".\n");
+    if last {
+        out.extend_from_slice(b".\n");
+    }
 }
 
 /// The first column counts queued and running jobs.
@@ -249,52 +249,57 @@ fn priority_status(out: &mut Vec<u8>, row: &FunctionRow) {
 }
 
 /// The columns are separated by blanks: none may stand inside one, or readers see other columns than we meant.
+/// One with many registrations comes in pieces.
 fn worker(out: &mut Vec<u8>, row: &WorkerRow) {
-    put(out, format_args!("{} {} ", row.descriptor, row.address.to_canonical()));
-    let id = until_nul(&row.id);
-    name(out, if id.is_empty() { b"-" } else { id }, Blanks::Go);
-    out.extend_from_slice(b" :");
+    if row.begins {
+        put(out, format_args!("{} {} ", row.descriptor, row.address.to_canonical()));
+        let id = until_nul(&row.id);
+        name(out, if id.is_empty() { b"-" } else { id }, Blanks::Go);
+        out.extend_from_slice(b" :");
+    }
     for function in &row.functions {
         out.push(b' ');
         name(out, function, Blanks::Go);
     }
-    out.push(b'\n');
+    if row.left == 0 {
+        out.push(b'\n');
+    }
 }
 
-/// As the Perl server does: each connection, below it the jobs that it waits for.
-fn clients(out: &mut Vec<u8>, all: &Involved) {
-    let waits =
-        all.jobs.iter().enumerate().flat_map(|(at, row)| row.clients.iter().map(move |&client| (client, at)));
-    let mut waits: Vec<(SessionId, usize)> = waits.collect();
-    waits.sort_unstable();
-    let mut waits = &waits[..];
-    for (session, at) in &all.sessions {
-        peer(out, Some(at));
-        out.push(b'\n');
-        // Both are sorted. Who waits and is not listed has left meanwhile.
-        waits = &waits[waits.partition_point(|(client, _)| client < session)..];
-        let own = waits.partition_point(|(client, _)| client <= session);
-        for &(_, row) in &waits[..own] {
-            out.push(b'\t');
-            job_and_worker(out, all, &all.jobs[row]);
+/// As the Perl server does: a connection, or below it a job that it waits for.
+fn waiting(out: &mut Vec<u8>, row: &WaitingRow) {
+    match &row.what {
+        Waits::Session(address) => {
+            peer(out, Some(*address));
             out.push(b'\n');
         }
+        Waits::Job { job, times, .. } => {
+            for _ in 0..*times {
+                out.push(b'\t');
+                job_and_worker(out, job);
+                out.push(b'\n');
+            }
+        }
     }
-    out.extend_from_slice(b".\n");
+}
+
+fn involved(out: &mut Vec<u8>, row: &InvolvedJob) {
+    job_and_worker(out, row);
+    put(out, format_args!("\t{}\n", row.clients));
 }
 
 /// As the Perl server does: function, unique, the worker's address and port.
-fn job_and_worker(out: &mut Vec<u8>, all: &Involved, row: &InvolvedJob) {
+fn job_and_worker(out: &mut Vec<u8>, row: &InvolvedJob) {
     name(out, &row.function, Blanks::Stay);
     out.push(b'\t');
     name(out, &row.unique, Blanks::Stay);
     out.push(b'\t');
-    peer(out, row.worker.and_then(|worker| all.peer(worker)));
+    peer(out, row.worker);
 }
 
-fn peer(out: &mut Vec<u8>, peer: Option<&Peer>) {
+fn peer(out: &mut Vec<u8>, peer: Option<SocketAddr>) {
     match peer {
-        Some(peer) => put(out, format_args!("{}", SocketAddr::new(peer.address.to_canonical(), peer.port))),
+        Some(peer) => put(out, format_args!("{}", SocketAddr::new(peer.ip().to_canonical(), peer.port()))),
         None => out.push(b'-'),
     }
 }
@@ -343,6 +348,7 @@ fn render_counters(out: &mut Vec<u8>, counters: &Counters) {
 
 /// One line for each function whose name matched.
 fn render_dropped(out: &mut Vec<u8>, rows: &[DropRow]) {
+    // Only the last page can be empty, and only if it is the only one.
     if rows.is_empty() {
         out.extend_from_slice(NOT_FOUND.as_bytes());
     }

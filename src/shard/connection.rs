@@ -59,6 +59,8 @@ pub(crate) struct Connection {
     pub(crate) lost: Option<CloseReason>,
     /// Whether the engine wants no requests for now.
     pub(crate) paused: bool,
+    /// Whether a page of a report is to be fetched as soon as less waits to be sent.
+    pub(crate) wants_room: bool,
     /// Whether it is in the table's list of those that have something to send or to end.
     pub(crate) listed: bool,
     /// Whether it is among those that are watched for silence, see `watch.rs`.
@@ -91,6 +93,7 @@ impl Connection {
             ended: false,
             lost: None,
             paused: false,
+            wants_room: false,
             listed: false,
             watched: false,
             settled: false,

@@ -13,6 +13,12 @@ use crate::logging::{self, Level};
 const HOPELESS: &str = "the peer sent a number, handle or unique that cannot be one \
                         (in CAN_DO_TIMEOUT, SUBMIT_JOB_EPOCH, GET_STATUS or GET_STATUS_UNIQUE)";
 
+/// A page of a report is fetched while less than this waits to be sent to whoever asked for it.
+pub(crate) const ROOM: usize = 32 << 10;
+
+/// Pages of reports that are fetched in one round.
+const PAGES_PER_ROUND: usize = 4;
+
 /// The engine of a shard, and what it needs of the world.
 pub(crate) struct Pump {
     pub(crate) engine: Engine,
@@ -63,6 +69,12 @@ impl Pump {
                     }
                 }
                 Output::Holds(session, held) => self.holds(table, session, held),
+                Output::WantsRoom(session) => {
+                    if let Some((connection, _)) = table.of(session) {
+                        let token = connection.token;
+                        table.roomy.push_back(token);
+                    }
+                }
                 Output::Close(session) => {
                     if let Some((connection, _)) = table.of(session)
                         && connection.phase < Phase::Flushing
@@ -145,6 +157,25 @@ impl Pump {
         connection.held = held;
         if too_many && connection.phase < Phase::Flushing && connection.hears() {
             self.give_up_slow(table, session);
+        }
+    }
+
+    /// Has pages of reports fetched for those who read: so many that sockets are not kept waiting. Where much waits to be
+    /// sent, the next page waits until it was.
+    #[cold]
+    pub(crate) fn give_room(&mut self, table: &mut Table) {
+        for _ in 0..PAGES_PER_ROUND {
+            if self.engine.congested() {
+                return;
+            }
+            let Some(token) = table.roomy.pop_front() else { return };
+            let Some(connection) = table.get(token) else { continue };
+            if connection.outlet.unsent() >= ROOM {
+                connection.wants_room = true;
+                continue;
+            }
+            let session = connection.session;
+            self.feed(table, Input::Room(session));
         }
     }
 

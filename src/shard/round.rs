@@ -5,7 +5,7 @@ use super::connection::{Phase, Receiving};
 use super::door::{self, Trouble};
 use super::error::ShardError;
 use super::ring::{Completion, Received, Token};
-use super::{Shard, clock, commons, listen};
+use super::{Shard, clock, commons, listen, pump};
 use crate::engine::{CloseReason, Event, Input, JobId, NotRestored, Peer, ShardId};
 use crate::log_at;
 use crate::logging::Level;
@@ -35,6 +35,9 @@ impl Shard {
         busy |= self.hear() | self.hear_store();
         self.look_at_the_clock();
         self.read_what_waits();
+        if !self.table.roomy.is_empty() {
+            self.pump.give_room(&mut self.table);
+        }
         let left = self.commons.mesh.send_all(self.id, &mut self.pump.engine, &mut self.unrung);
         self.ring_bells();
         let gathers = self.pump.commit.as_ref().is_some_and(Commit::gathers) && self.hand_over();
@@ -183,6 +186,8 @@ impl Shard {
         }
         connection.outlet.end();
         self.watch.add(connection, self.pump.now.instant);
+        let roomy = connection.wants_room && connection.outlet.unsent() < pump::ROOM;
+        connection.wants_room &= !roomy;
         let moves = connection.moving_to.is_some();
         if connection.phase == Phase::Dying {
             self.table.broken.push(token);
@@ -198,6 +203,9 @@ impl Shard {
         }
         if moves {
             self.table.unarmed.push(token);
+        }
+        if roomy {
+            self.table.roomy.push_back(token);
         }
     }
 

@@ -4,6 +4,7 @@ use super::connection::{Connection, Phase};
 use super::ring::Token;
 use super::spares::Spares;
 use crate::engine::{CloseReason, Peer, SessionId, ShardId};
+use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 
 /// A place.
@@ -30,6 +31,8 @@ pub(crate) struct Table {
     pub(crate) waiting: Vec<Token>,
     /// Those from which the ring is to receive again. As above.
     pub(crate) unarmed: Vec<Token>,
+    /// Those for which a page of a report can be fetched. As above.
+    pub(crate) roomy: VecDeque<Token>,
     /// Those that are to be given up; the engine knows. As above.
     pub(crate) broken: Vec<Token>,
     /// Sends in flight.
@@ -49,6 +52,7 @@ impl Table {
             resumed: Vec::new(),
             waiting: Vec::new(),
             unarmed: Vec::new(),
+            roomy: VecDeque::new(),
             broken: Vec::new(),
             sends: 0,
             spares: Spares::default(),
@@ -128,7 +132,8 @@ impl Table {
     /// Whether there is nothing to do for any connection.
     #[inline]
     pub(crate) fn is_quiet(&self) -> bool {
-        self.listed.is_empty() && self.resumed.is_empty() && self.unarmed.is_empty() && self.broken.is_empty()
+        let lists = [&self.listed, &self.resumed, &self.unarmed, &self.broken];
+        lists.iter().all(|list| list.is_empty()) && self.roomy.is_empty()
     }
 }
 

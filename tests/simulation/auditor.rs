@@ -339,7 +339,7 @@ impl Auditor {
                 }
                 self.left(*session);
             }
-            Output::Pause(_) | Output::Resume(_) | Output::Holds(..) => {}
+            Output::Pause(_) | Output::Resume(_) | Output::WantsRoom(_) | Output::Holds(..) => {}
             Output::Note(Note::Accepted { .. }) => self.tally.accepted += 1,
             Output::Note(Note::TimedOut { job, .. }) => self.timed_out(*job),
             Output::Note(Note::OutOfAttempts { job, kept, .. }) => {

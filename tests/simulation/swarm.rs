@@ -25,6 +25,8 @@ pub(crate) struct Weights {
     pub(crate) commit: u32,
     pub(crate) answer: u32,
     pub(crate) restart: u32,
+    /// A peer reads what it was sent of a report.
+    pub(crate) room: u32,
 }
 
 /// How clients submit.
@@ -157,6 +159,7 @@ fn policy(random: &mut Random, planted: Option<Planted>) -> Policy {
     };
     policy.waiting_bytes = [0, 200, 16 << 20, 16 << 20][policy.hash_seed as usize / 4 % 4];
     policy.names_at_once = [1, 2, 256, 256][policy.hash_seed as usize % 4];
+    policy.rows_at_once = [1, 2, 5, 256][policy.hash_seed as usize / 4 % 4];
     policy
 }
 
@@ -189,6 +192,7 @@ fn weights(random: &mut Random, shards: u16) -> Weights {
         commit: *random.pick(&[5, 30, 200]),
         answer: *random.pick(&[5, 30, 200]),
         restart: *random.pick(&[0, 1, 1, 4]),
+        room: *random.pick(&[3, 30, 300]),
     }
 }
 

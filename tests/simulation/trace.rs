@@ -92,6 +92,7 @@ impl Trace {
             Output::Holds(session, held) => format!("{} holds {held:?}", trace.called(*session)),
             Output::Pause(session) => format!("{} is paused", trace.called(*session)),
             Output::Resume(session) => format!("{} is resumed", trace.called(*session)),
+            Output::WantsRoom(session) => format!("{} wants room", trace.called(*session)),
             Output::Note(note) => format!("log: {note:?}"),
             Output::Store(op) => format!("for the store: {op:?}"),
         });
@@ -127,7 +128,7 @@ impl fmt::Display for Shown<'_> {
             Reply::Option(option) => write!(f, "OPTION_RES {}", text(option)),
             Reply::Error(refusal) => write!(f, "ERROR {} {}", refusal.code(), refusal.text()),
             Reply::Text(said) => write!(f, "\"{}\"", text(said)),
-            Reply::Report(report) => write!(f, "{:?}", report.1),
+            Reply::Report(report) | Reply::Rows(report) => write!(f, "{:?}", report.1),
         }
     }
 }

@@ -52,7 +52,7 @@ impl World {
         let mut random = Random::new(seed);
         let mix = Mix::draw(&mut random, planted);
         let capacity = mix.capacity;
-        let cluster = Cluster::new(mix.shards, mix.policy.clone()).with_capacity(capacity).watched();
+        let cluster = Cluster::new(mix.shards, mix.policy.clone()).with_capacity(capacity).watched().stingy();
         let auditor = Auditor::new(mix.policy.clone(), mix.functions.clone(), mix.shards, cluster.now());
         let mut world = World {
             random,
@@ -137,6 +137,7 @@ impl World {
             some(commits, weights.commit),
             some(answers, weights.answer),
             some(self.mix.policy.store, weights.restart),
+            some(self.cluster.wanting_room() > 0, weights.room),
         ]);
         match choice {
             Some(0) => self.somebody_acts(),
@@ -164,6 +165,10 @@ impl World {
             Some(9) => self.store_commits(),
             Some(10) => self.store_answers(),
             Some(11) => self.restart(),
+            Some(12) => {
+                let at = self.random.below(self.cluster.wanting_room() as u64) as usize;
+                self.give_room(at);
+            }
             _ => {}
         }
         self.look_around();
@@ -203,6 +208,14 @@ impl World {
         });
         self.cluster.deliver_one(from, to);
         self.touched = to;
+        self.watch();
+    }
+
+    /// Somebody has read what it was sent of a report.
+    fn give_room(&mut self, at: usize) {
+        let Some(session) = self.cluster.give_room(at) else { return };
+        self.trace.note(8, |trace| format!("{} has room", trace.called(session)));
+        self.touched = session.shard();
         self.watch();
     }
 
@@ -320,7 +333,8 @@ impl World {
             let bounded = bytes <= most || engine.congested();
             assert!(bounded, "[a full outbox stops the reading of sockets] shard {}: {bytes} bytes", shard.0);
         }
-        if self.cluster.pairs().is_empty() && self.store.is_idle() && self.due().is_none() {
+        let rests = self.cluster.pairs().is_empty() && self.cluster.wanting_room() == 0;
+        if rests && self.store.is_idle() && self.due().is_none() {
             assert!(self.cluster.is_quiet(), "[nobody is held back for ever] nothing is under way");
             self.auditor.quiet(false);
         }
@@ -332,9 +346,11 @@ impl World {
         loop {
             let pairs = self.cluster.pairs();
             let due = self.due();
-            if pairs.is_empty() && !self.store_works() && due.is_none() {
+            let roomy = self.cluster.wanting_room() > 0;
+            if pairs.is_empty() && !self.store_works() && due.is_none() && !roomy {
                 return;
             }
+            self.give_room(0);
             due.into_iter().for_each(|shard| self.tick(shard));
             pairs.into_iter().for_each(|(from, to)| self.deliver(from, to));
         }

@@ -4,7 +4,7 @@ use super::kept::Kept;
 use bytes::Bytes;
 use ringgear_engine::{
     CloseReason, Engine, Epoch, Input, Instant, JobId, Message, NotRestored, Note, Now, Output, Peer, Policy,
-    Query, Reply, SessionId, ShardId, StoreOp, StoreSeq, Topology,
+    Query, Reply, Report, SessionId, ShardId, StoreOp, StoreSeq, Topology,
 };
 use ringgear_protocol::{Frame, Request, frame};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -41,6 +41,8 @@ struct Connection {
     replies: VecDeque<Reply>,
     /// The engine has closed it: it says no more and must be told no more.
     closed: bool,
+    /// The pages of a report whose last one has not come.
+    pages: Option<Report>,
 }
 
 /// What crossed the border of an engine, for a test that keeps books.
@@ -101,6 +103,10 @@ pub(crate) struct Cluster {
     notes: Vec<(ShardId, Note)>,
     /// In order; only if somebody watches.
     seen: Option<Vec<Seen>>,
+    /// Sessions for which a page of a report is to be fetched.
+    roomy: VecDeque<SessionId>,
+    /// Somebody calls [`Cluster::give_room`]; else there is always room at once.
+    stingy: bool,
 }
 
 impl Cluster {
@@ -126,7 +132,15 @@ impl Cluster {
             descriptor: 10,
             notes: Vec::new(),
             seen: None,
+            roomy: VecDeque::new(),
+            stingy: false,
         }
+    }
+
+    /// Peers read only when somebody says so, see [`Cluster::give_room`].
+    pub(crate) fn stingy(mut self) -> Cluster {
+        self.stingy = true;
+        self
     }
 
     /// Bounds each channel to so many messages.
@@ -156,6 +170,7 @@ impl Cluster {
         self.channels = channels(n);
         self.connections.clear();
         self.holding.clear();
+        self.roomy.clear();
         (self.vacant, self.places) = (vec![Vec::new(); n], vec![0; n]);
         self.generation += 1 << 20;
         self.to_store.clear();
@@ -278,6 +293,7 @@ impl Cluster {
     pub(crate) fn close(&mut self, session: SessionId, reason: CloseReason) {
         let Some(connection) = self.connections.remove(&session) else { return };
         self.holding.remove(&session);
+        self.roomy.retain(|&other| other != session);
         let place = u32::try_from(session.index()).expect("an index has 24 bits");
         self.vacant[session.shard().index()].push((place, session.generation()));
         if !connection.closed {
@@ -310,7 +326,19 @@ impl Cluster {
 
     /// Whether no message is under way and nothing is held back.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.holding.is_empty() && self.pairs().is_empty()
+        self.holding.is_empty() && self.roomy.is_empty() && self.pairs().is_empty()
+    }
+
+    /// Sessions for which a page of a report is to be fetched.
+    pub(crate) fn wanting_room(&self) -> usize {
+        self.roomy.len()
+    }
+
+    /// The peer of one of these has read what it was sent.
+    pub(crate) fn give_room(&mut self, at: usize) -> Option<SessionId> {
+        let session = self.roomy.remove(at)?;
+        self.event(session.shard(), Input::Room(session));
+        Some(session)
     }
 
     /// Takes what was said for the operator's log.
@@ -352,8 +380,9 @@ impl Cluster {
     /// Delivers messages, pair by pair, until none is under way.
     pub(crate) fn run_until_quiet(&mut self) {
         loop {
+            self.give_room(0);
             let pairs = self.pairs();
-            if pairs.is_empty() {
+            if pairs.is_empty() && self.roomy.is_empty() {
                 return;
             }
             for (from, to) in pairs {
@@ -465,6 +494,7 @@ impl Cluster {
     /// Drains an engine: outputs to the sessions, messages into the channels as far as there is room.
     fn collect(&mut self, shard: ShardId) {
         while let Some(output) = self.engines[shard.index()].output() {
+            let Some(output) = self.complete(output) else { continue };
             if let Some(seen) = &mut self.seen {
                 seen.push(Seen::Output(output.clone()));
             }
@@ -477,6 +507,44 @@ impl Cluster {
         }
     }
 
+    /// Whoever holds the cluster sees reports only when they are complete. A page on the way has about as many rows as were asked
+    /// for, and nothing comes between it and the next.
+    fn complete(&mut self, output: Output) -> Option<Output> {
+        let rows = self.policy.rows_at_once;
+        let most = (rows + 2 * u32::from(self.topology.shards()) * rows.min(16)) as usize;
+        match output {
+            Output::Reply(session, Reply::Rows(page)) => {
+                let (query, page) = *page;
+                assert!(
+                    page.rows() <= most && !page.is_empty(),
+                    "[a page is bounded] {query:?}: {}",
+                    page.rows()
+                );
+                let connection = self.connections.get_mut(&session).expect("a page is for somebody");
+                assert!(connection.paused, "[a session with a survey is paused] {session:?}");
+                connection.pages.get_or_insert_with(|| query.empty_report()).append(page);
+                None
+            }
+            Output::Reply(session, Reply::Report(last)) => {
+                assert!(last.1.rows() <= most, "[a page is bounded] {:?}: {}", last.0, last.1.rows());
+                let connection = self.connections.get_mut(&session);
+                let Some(mut report) = connection.and_then(|connection| connection.pages.take()) else {
+                    return Some(Output::Reply(session, Reply::Report(last)));
+                };
+                let (query, last) = *last;
+                report.append(last);
+                Some(Output::Reply(session, Reply::Report(Box::new((query, report)))))
+            }
+            Output::Reply(session, reply) => {
+                let between =
+                    self.connections.get(&session).is_some_and(|connection| connection.pages.is_some());
+                assert!(!between, "[nothing comes between the pages of a report] {session:?}: {reply:?}");
+                Some(Output::Reply(session, reply))
+            }
+            output => Some(output),
+        }
+    }
+
     fn carry_out(&mut self, shard: ShardId, output: Output) {
         let (session, known) = match &output {
             Output::Note(note) => return self.notes.push((shard, note.clone())),
@@ -485,6 +553,7 @@ impl Cluster {
             | Output::Close(session)
             | Output::Holds(session, _)
             | Output::Pause(session)
+            | Output::WantsRoom(session)
             | Output::Resume(session) => (*session, self.connections.get_mut(session)),
         };
         assert_eq!(session.shard(), shard, "a session of another shard: {output:?}");
@@ -506,6 +575,12 @@ impl Cluster {
                 connection.closed = true;
                 connection.held.clear();
                 self.holding.remove(&session);
+                self.roomy.retain(|&other| other != session);
+            }
+            Output::WantsRoom(_) => {
+                assert!(connection.paused, "[a session with a survey is paused] {session:?}");
+                assert!(!self.roomy.contains(&session), "[a session has one survey at a time] {session:?}");
+                self.roomy.push_back(session);
             }
             Output::Note(_) | Output::Store(_) => unreachable!("handled above"),
         }
@@ -523,6 +598,16 @@ impl Cluster {
 
     /// Hands in what sessions of a shard have sent and may be read now.
     fn release(&mut self, shard: ShardId) {
+        self.release_held(shard);
+        while !self.stingy
+            && let Some(session) = self.roomy.pop_front()
+        {
+            self.handle(session.shard(), Input::Room(session));
+            self.release_held(session.shard());
+        }
+    }
+
+    fn release_held(&mut self, shard: ShardId) {
         while !self.engine(shard).congested() {
             let readable =
                 |session: &&SessionId| session.shard() == shard && !self.connection(**session).paused;

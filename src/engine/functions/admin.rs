@@ -1,42 +1,38 @@
-//! Answering administrators: reports on functions and jobs, and the orders that concern them.
+//! Answering administrators: the orders that concern functions and jobs. Lists are in `lists.rs`.
 use super::Functions;
 use super::job::{JobIx, JobState};
+use super::lists::page;
 use super::party::PartyIx;
 use super::unique::Key;
 use crate::message::{Place, ToSessions, Work};
 use crate::outbox::Outbox;
-use crate::report::{
-    Counters, DropRow, FunctionRow, Involved, InvolvedJob, JobRow, Query, Report, UniqueStatus,
-};
+use crate::page::{Ask, Budget, Half, Mark, Part};
+use crate::report::{Counters, DropRow, Query, Report, UniqueStatus};
 use crate::slot::SessionId;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use bytes::Bytes;
 
 impl Functions {
-    pub(super) fn ask(
-        &mut self,
-        from: SessionId,
-        place: Place,
-        query: &Query,
-        exact: bool,
-        out: &mut Outbox,
-    ) {
-        let report = match query {
-            Query::Status | Query::PriorityStatus => self.report_functions(),
-            Query::JobsWithWorkers | Query::ClientsWithJobs => self.report_involved(),
-            Query::Jobs | Query::UniqueJobs => self.report_jobs(),
-            Query::DeadJobs => self.report_dead(),
-            Query::Counters => Report::Counters(Box::new(self.count_memory(out.counters.clone()))),
-            Query::UniqueStatus { unique } => Report::UniqueStatus(self.unique_status(unique)),
-            Query::MaxQueue { function, limits } => self.max_queue(function, *limits),
-            Query::CreateFunction { function } => self.create_function(function, out),
-            Query::DropFunction { function } => self.drop_function(function, exact),
-            Query::CancelJob { handle } => self.cancel_job(handle, out),
-            Query::RetryJob { handle } => self.retry_job(handle, out),
-            Query::Workers => unreachable!("sessions report on workers"),
+    pub(super) fn ask(&mut self, from: SessionId, place: Place, ask: &Ask, out: &mut Outbox) {
+        let (after, mut budget) = (ask.after.as_ref(), Budget::new(ask.most));
+        let (report, stop) = match &ask.query {
+            Query::Status | Query::PriorityStatus => self.list_functions(after, &mut budget),
+            Query::Jobs | Query::UniqueJobs => self.list_jobs(after, &mut budget),
+            Query::DeadJobs => self.list_dead(after, &mut budget),
+            Query::JobsWithWorkers => self.list_involved(after, &mut budget),
+            Query::ClientsWithJobs => self.list_waiting(after, &mut budget),
+            Query::DropFunction { function } if ask.exact => (self.drop_function(function), None),
+            Query::DropFunction { function } => self.drop_in_any_case(function, after, &mut budget),
+            Query::Counters => (Report::Counters(Box::new(self.count_memory(out.counters.clone()))), None),
+            Query::UniqueStatus { unique } => (Report::UniqueStatus(self.unique_status(unique)), None),
+            Query::MaxQueue { function, limits } => (self.max_queue(function, *limits), None),
+            Query::CreateFunction { function } => (self.create_function(function, out), None),
+            Query::CancelJob { handle } => (self.cancel_job(handle, out), None),
+            Query::RetryJob { handle } => (self.retry_job(handle, out), None),
+            Query::Workers => (ask.query.empty_report(), None),
         };
-        self.tell(from, ToSessions::Answer { to: from, place, report: Box::new(report) }, out);
+        let part = Box::new(Part { from: self.shard, half: Half::Functions, report, stop });
+        self.tell(from, ToSessions::Answer { to: from, place, part }, out);
     }
 
     /// The memory that is accounted for, by what it is for.
@@ -49,42 +45,6 @@ impl Functions {
             + counters.outbox_bytes
             + counters.connections_bytes;
         counters
-    }
-
-    fn report_functions(&self) -> Report {
-        let rows = self.functions.iter().map(|(_, function)| FunctionRow {
-            function: function.name.clone(),
-            queued: function.queued(),
-            running: function.running,
-            workers: function.workers,
-        });
-        Report::Functions(rows.collect())
-    }
-
-    fn report_jobs(&self) -> Report {
-        let living = self.jobs.iter().filter(|(_, job)| job.state() != JobState::Dead);
-        let rows = living.map(|(ix, job)| JobRow {
-            job: job.id,
-            unique: self.unique_of(ix),
-            retries: job.retries,
-            ignored: job.ignored(),
-            stored: job.background(),
-        });
-        Report::Jobs(rows.collect())
-    }
-
-    /// Jobs with those who have to do with them. Who these are, only their shards know.
-    fn report_involved(&self) -> Report {
-        let living = self.jobs.iter().filter(|(_, job)| job.state() != JobState::Dead);
-        let session = |party: PartyIx| self.parties.get(party).session;
-        let jobs = living.map(|(ix, job)| InvolvedJob {
-            job: job.id,
-            function: self.functions.get(job.function).name.clone(),
-            unique: self.unique_of(ix),
-            worker: job.holder().map(session),
-            clients: job.clients().map(session).collect(),
-        });
-        Report::Involved(Involved { jobs: jobs.collect(), sessions: Vec::new() })
     }
 
     /// The job with this unique that was accepted last, in any function. An empty unique is never found, and `-`
@@ -120,23 +80,37 @@ impl Functions {
         }
     }
 
-    /// With `exact`, the function of this name; else every function whose name is equal but for case.
-    fn drop_function(&mut self, name: &[u8], exact: bool) -> Report {
-        let found: Vec<_> = if exact {
-            self.functions.find(name).into_iter().collect()
-        } else {
-            let matches = self.functions.iter().filter(|(_, f)| f.name.eq_ignore_ascii_case(name));
-            matches.map(|(ix, _)| ix).collect()
-        };
-        let rows = found.into_iter().map(|ix| {
-            let function: Bytes = self.functions.get(ix).name.clone();
-            let dropped = !self.functions.get(ix).in_use();
-            if dropped {
-                self.functions.drop(ix);
-            }
-            DropRow { function, dropped }
-        });
-        Report::Dropped(rows.collect())
+    /// Drops the function of this name.
+    fn drop_function(&mut self, name: &[u8]) -> Report {
+        let Some(ix) = self.functions.find(name) else { return Report::Dropped(Vec::new()) };
+        let function = self.functions.get(ix).name.clone();
+        let dropped = !self.functions.get(ix).in_use();
+        if dropped {
+            self.functions.drop(ix);
+        }
+        Report::Dropped([DropRow { function, dropped }].into())
+    }
+
+    /// Drops every function whose name is equal but for case.
+    fn drop_in_any_case(
+        &mut self,
+        name: &[u8],
+        after: Option<&Mark>,
+        budget: &mut Budget,
+    ) -> (Report, Option<Mark>) {
+        let names = self.functions.in_order(after).map(|ix| &self.functions.get(ix).name);
+        let (found, stop) = page(
+            names,
+            budget,
+            |function| Mark::Function(function.clone()),
+            |function| {
+                let alike = function.eq_ignore_ascii_case(name);
+                alike.then(|| DropRow { function: function.clone(), dropped: false })
+            },
+        );
+        let mut report = Report::Dropped(Vec::new());
+        found.iter().for_each(|row| report.merge(self.drop_function(&row.function)));
+        (report, stop)
     }
 
     fn cancel_job(&mut self, handle: &[u8], out: &mut Outbox) -> Report {

@@ -8,10 +8,9 @@ use crate::message::{Message, ToFunctions};
 use crate::outbox::Outbox;
 use crate::persist::{DeathReason, StoreOp};
 use crate::policy::Planted;
-use crate::report::{DeadRow, Report};
+use crate::report::Report;
 use crate::time::Epoch;
 use alloc::boxed::Box;
-use bytes::Bytes;
 
 impl Functions {
     /// Whether a job that is out of attempts is kept: the limits have room for it, if for nothing else.
@@ -149,24 +148,6 @@ impl Functions {
         self.wake_for(ix, out);
         out.counters.jobs = self.count();
         Report::Done
-    }
-
-    #[cold]
-    pub(super) fn report_dead(&self) -> Report {
-        let rows = self.jobs.iter().filter_map(|(ix, job)| {
-            let death = job.death()?;
-            Some(DeadRow {
-                job: job.id,
-                function: self.functions.get(job.function).name.clone(),
-                unique: self.unique_of(ix),
-                attempts: job.retries,
-                reason: death.reason,
-                at: death.at,
-                address: death.address,
-                worker: Bytes::clone(&death.worker),
-            })
-        });
-        Report::DeadJobs(rows.collect())
     }
 
     /// Asserts that the dead are all listed, and none too many.

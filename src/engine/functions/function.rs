@@ -2,12 +2,14 @@
 use super::job::FunctionIx;
 use super::party::Sleeper;
 use super::queue::Queue;
+use crate::page::Mark;
 use crate::policy::Policy;
 use crate::slot::Slot;
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::hash::BuildHasher;
+use core::ops::Bound;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use ringgear_protocol::{Priority, Refusal};
@@ -82,6 +84,8 @@ pub(crate) struct FunctionTable {
     /// Where each of these stands in `ready_list`.
     ready_at: Vec<u32>,
     names: HashTable<u32>,
+    /// By name, for lists.
+    order: BTreeMap<Bytes, FunctionIx>,
     hasher: FixedState,
     vacant: Vec<u32>,
     most: u32,
@@ -98,6 +102,7 @@ impl FunctionTable {
             ready_list: Vec::new(),
             ready_at: Vec::new(),
             names: HashTable::new(),
+            order: BTreeMap::new(),
             hasher: FixedState::with_seed(policy.hash_seed),
             vacant: Vec::new(),
             most: policy.functions,
@@ -171,6 +176,7 @@ impl FunctionTable {
         let FunctionTable { names, functions, hasher, .. } = self;
         let name_of = |&ix: &u32| functions[ix as usize].as_ref().map_or(&[][..], |f| &f.name[..]);
         names.insert_unique(hash, ix, |ix| hasher.hash_one(name_of(ix)));
+        self.order.insert(self.get(FunctionIx(ix)).name.clone(), FunctionIx(ix));
         FunctionIx(ix)
     }
 
@@ -182,6 +188,7 @@ impl FunctionTable {
         if let Ok(entry) = self.names.find_entry(self.hasher.hash_one(&function.name[..]), |&at| at == ix.0) {
             entry.remove();
         }
+        self.order.remove(&function.name);
         self.vacant.push(ix.0);
     }
 
@@ -230,6 +237,15 @@ impl FunctionTable {
     /// Functions that have something in a queue.
     pub(crate) fn ready_list(&self) -> &[FunctionIx] {
         &self.ready_list
+    }
+
+    /// Functions by name, behind a mark.
+    pub(crate) fn in_order(&self, after: Option<&Mark>) -> impl Iterator<Item = FunctionIx> + '_ {
+        let from = match after {
+            Some(Mark::Function(name)) => Bound::Excluded(&name[..]),
+            _ => Bound::Unbounded,
+        };
+        self.order.range::<[u8], _>((from, Bound::Unbounded)).map(|(_, &ix)| ix)
     }
 
     /// Every function, in no order that may be shown.

@@ -296,6 +296,12 @@ impl Job {
         self.first_client.get().map(PartyIx).into_iter().chain(more.iter().copied())
     }
 
+    /// How many are attached.
+    pub(crate) fn count_clients(&self) -> usize {
+        let more = self.extra.as_ref().map_or(0, |extra| extra.more_clients.len());
+        more + usize::from(self.first_client != Option32::NONE)
+    }
+
     /// A client wants to hear of the job.
     pub(crate) fn attach(&mut self, client: PartyIx) {
         self.put(IGNORED, false);

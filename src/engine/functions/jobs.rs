@@ -4,6 +4,7 @@ use crate::slot::JobId;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+use core::ops::Bound;
 use hashbrown::HashMap;
 
 /// Jobs in a segment.
@@ -46,6 +47,8 @@ pub(crate) struct Jobs {
     /// Numbers of segments that were given back.
     vacant: BTreeSet<u32>,
     pages: HashMap<u64, Page, foldhash::fast::FixedState>,
+    /// The numbers of the pages, for lists.
+    order: BTreeSet<u64>,
     /// Jobs whose sequence another job has: restored ones, of a server that had another number of shards.
     doubles: BTreeMap<JobId, JobIx>,
     count: u64,
@@ -78,10 +81,11 @@ impl Jobs {
             self.open.remove(&number);
         }
         let ix = number * SEGMENT + at;
-        let page = self
-            .pages
-            .entry(sequence / PAGE)
-            .or_insert_with(|| Page { at: Box::new([ABSENT; PAGE as usize]), used: 0 });
+        let order = &mut self.order;
+        let page = self.pages.entry(sequence / PAGE).or_insert_with(|| {
+            order.insert(sequence / PAGE);
+            Page { at: Box::new([ABSENT; PAGE as usize]), used: 0 }
+        });
         let entry = &mut page.at[(sequence % PAGE) as usize];
         self.count += 1;
         if *entry == ABSENT {
@@ -190,10 +194,31 @@ impl Jobs {
         page.used -= 1;
         if page.used == 0 {
             self.pages.remove(&(sequence / PAGE));
+            self.order.remove(&(sequence / PAGE));
             if self.pages.len() < self.pages.capacity() / 8 {
                 self.pages.shrink_to(self.pages.len() * 2);
             }
         }
+    }
+
+    /// Jobs by number, behind one.
+    pub(crate) fn in_order(&self, after: Option<JobId>) -> impl Iterator<Item = (JobIx, &Job)> {
+        let (page, doubles) = match after {
+            Some(id) => (id.sequence() / PAGE, (Bound::Excluded(id), Bound::Unbounded)),
+            None => (0, (Bound::Unbounded, Bound::Unbounded)),
+        };
+        let pages = self.order.range(page..).filter_map(|number| self.pages.get(number));
+        let places = pages.flat_map(|page| page.at.iter()).filter(|&&ix| ix != ABSENT);
+        let jobs = places.map(|&ix| (JobIx(ix), self.get(JobIx(ix))));
+        let mut jobs = jobs.skip_while(move |(_, job)| Some(job.id) <= after).peekable();
+        let mut doubles = self.doubles.range(doubles).map(|(_, &ix)| (ix, self.get(ix))).peekable();
+        core::iter::from_fn(move || {
+            let double_first = match (jobs.peek(), doubles.peek()) {
+                (Some((_, job)), Some((_, double))) => double.id < job.id,
+                (job, _) => job.is_none(),
+            };
+            if double_first { doubles.next() } else { jobs.next() }
+        })
     }
 
     /// Every job, in no order that may be shown.

@@ -3,7 +3,8 @@
 //!
 //! [`submit`] takes jobs in, [`assign`] gives them to workers and wakes these, [`work`] follows them to their end,
 //! [`persist`] has background jobs stored before they are answered, [`dead`] keeps those that are out of attempts,
-//! [`timers`] says what is due, [`chores`] does in pieces what is too much for one event, [`held`] counts bytes, [`admin`] answers administrators; [`check`] asserts that all of it fits together.
+//! [`timers`] says what is due, [`chores`] does in pieces what is too much for one event, [`held`] counts bytes, [`admin`] and
+//! [`lists`] answer administrators; [`check`] asserts that all of it fits together.
 mod admin;
 mod assign;
 mod check;
@@ -13,6 +14,7 @@ mod function;
 mod held;
 mod job;
 mod jobs;
+mod lists;
 mod party;
 mod persist;
 mod queue;
@@ -121,7 +123,7 @@ impl Functions {
                 self.tell(from, ToSessions::Status { to: from, place, job, status }, out);
             }
             ToFunctions::Gone { session } => self.gone(session, out),
-            ToFunctions::Ask { from, place, query, exact } => self.ask(from, place, &query, exact, out),
+            ToFunctions::Ask { from, place, ask } => self.ask(from, place, &ask, out),
             ToFunctions::Held { shard, held } => self.held_elsewhere[shard.index()] = held,
             ToFunctions::MakeRoom { jobs, bytes } => self.chores.push(Chore::MakeRoom { jobs, bytes }),
         }

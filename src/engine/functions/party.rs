@@ -4,9 +4,10 @@ use super::job::FunctionIx;
 use crate::message::WorkerName;
 use crate::slot::{JobId, SessionId};
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::num::NonZeroU64;
+use core::ops::Bound;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
@@ -136,6 +137,8 @@ pub(crate) struct Parties {
     places: Vec<Option<Party>>,
     vacant: Vec<u32>,
     by_session: HashMap<SessionId, u32, FixedState>,
+    /// By session, for lists.
+    order: BTreeMap<SessionId, PartyIx>,
     /// The turn of each registration, by which it is found, and its time limit, which is wanted with each job.
     turns: HashMap<(PartyIx, FunctionIx), (i64, u64), FixedState>,
 }
@@ -146,6 +149,7 @@ impl Parties {
             places: Vec::new(),
             vacant: Vec::new(),
             by_session: HashMap::with_hasher(FixedState::with_seed(seed)),
+            order: BTreeMap::new(),
             turns: HashMap::with_hasher(FixedState::with_seed(seed)),
         }
     }
@@ -179,6 +183,7 @@ impl Parties {
             }
         };
         self.by_session.insert(session, ix);
+        self.order.insert(session, PartyIx(ix));
         PartyIx(ix)
     }
 
@@ -188,6 +193,7 @@ impl Parties {
         assert!(party.held.live() == 0 && party.attached.live() == 0 && party.registrations.is_empty());
         self.vacant.push(ix.0);
         self.by_session.remove(&party.session);
+        self.order.remove(&party.session);
     }
 
     pub(crate) fn get(&self, ix: PartyIx) -> &Party {
@@ -252,6 +258,15 @@ impl Parties {
         if let Some(entry) = self.turns.get_mut(&(ix, registration.function)) {
             entry.0 = turn;
         }
+    }
+
+    /// Parties by session, from this one on.
+    pub(crate) fn in_order(
+        &self,
+        from: Option<SessionId>,
+    ) -> impl Iterator<Item = (SessionId, PartyIx)> + '_ {
+        let from = from.map_or(Bound::Unbounded, Bound::Included);
+        self.order.range((from, Bound::Unbounded)).map(|(&session, &ix)| (session, ix))
     }
 
     /// Every party, in no order that may be shown.

@@ -88,6 +88,19 @@ impl<'a> Filed<'a> {
         Key::of(job.unique(function_len), job.workload(function_len))
     }
 
+    /// Whether a job is filed under this key, if it is filed.
+    #[inline(always)]
+    fn has_key(self, ix: JobIx, key: Key<'_>) -> bool {
+        let job = self.jobs.get(ix);
+        let function_len = self.functions.get(job.function).name.len();
+        match key {
+            Key::Unique(unique) => job.unique(function_len) == unique,
+            Key::Workload(workload) => {
+                job.unique(function_len) == b"-" && job.workload(function_len) == workload
+            }
+        }
+    }
+
     fn hash(self, ix: JobIx) -> u64 {
         self.keys.hash(self.key(ix).expect("a filed job has a key"))
     }
@@ -267,7 +280,7 @@ impl Uniques {
     fn entry(&self, filed: Filed<'_>, key: Key<'_>) -> Option<(&Part, u32)> {
         let hash = filed.keys.hash(key);
         let part = &self.parts[Self::part(hash)];
-        let has_key = |&entry: &u32| filed.key(any(&part.crowds, entry)) == Some(key);
+        let has_key = |&entry: &u32| filed.has_key(any(&part.crowds, entry), key);
         part.entries.find(hash, has_key).map(|&entry| (part, entry))
     }
 
@@ -295,7 +308,7 @@ impl Uniques {
     pub(crate) fn insert(&mut self, filed: Filed<'_>, key: Key<'_>, job: JobIx) {
         let hash = filed.keys.hash(key);
         let Part { entries, crowds, vacant } = &mut self.parts[Self::part(hash)];
-        let has_key = |&entry: &u32| filed.key(any(crowds, entry)) == Some(key);
+        let has_key = |&entry: &u32| filed.has_key(any(crowds, entry), key);
         match entries.entry(hash, has_key, |&entry| filed.hash(any(crowds, entry))) {
             Entry::Vacant(place) => {
                 place.insert(job.0);
@@ -316,7 +329,7 @@ impl Uniques {
         let hash = filed.keys.hash(key);
         let Part { entries, crowds, vacant } = &mut self.parts[Self::part(hash)];
         let is_it =
-            |&entry: &u32| entry == job.0 || entry & CROWD != 0 && filed.key(any(crowds, entry)) == Some(key);
+            |&entry: &u32| entry == job.0 || entry & CROWD != 0 && filed.has_key(any(crowds, entry), key);
         let Ok(mut place) = entries.find_entry(hash, is_it) else {
             panic!("job at {job:?} is not filed under its key")
         };

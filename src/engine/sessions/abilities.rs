@@ -108,6 +108,13 @@ impl Abilities {
         }
     }
 
+    /// The names, newest first, each with where it stands; of those that stand before `left`, if that is given.
+    pub(crate) fn before(&self, left: Option<u32>) -> impl Iterator<Item = (u32, NameIx)> + '_ {
+        let end = left.map_or(self.entries.len(), |left| self.entries.len().min(left as usize));
+        let entries = self.entries[..end].iter().enumerate().rev();
+        entries.filter(|(_, ability)| ability.live).map(|(at, ability)| (at as u32, ability.name))
+    }
+
     /// The names, newest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = NameIx> + '_ {
         self.entries.iter().rev().filter(|ability| ability.live).map(|ability| ability.name)

@@ -176,7 +176,12 @@ impl Sessions {
             session.noop_sent = true;
             out.counters.wakeups += 1;
             if session.replies.wake() {
-                out.reply(id, Reply::Noop);
+                if session.survey.is_some() {
+                    // Not between the pages of a report.
+                    session.tell(Reply::Noop, out);
+                } else {
+                    out.reply(id, Reply::Noop);
+                }
             }
         } else {
             let answer = ToFunctions::NotAsleep { worker: id, function, nap };

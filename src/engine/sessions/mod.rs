@@ -1,7 +1,7 @@
 //! The half of a shard that holds sessions: it turns requests into messages to the owners of functions, and their
 //! answers into replies. It knows functions only by name.
 //!
-//! [`request`] takes requests in, [`replies`] keeps their order, [`grab`] and [`survey`] speak with several owners, [`parts`]
+//! [`request`] takes requests in, [`replies`] keeps their order, [`grab`] and [`survey`] speak with several owners, [`rows`] answers surveys, [`parts`]
 //! does what is much in parts; [`abilities`] and [`names`] are what workers have registered.
 mod abilities;
 mod grab;
@@ -9,6 +9,7 @@ mod names;
 mod parts;
 mod replies;
 mod request;
+mod rows;
 mod session;
 mod survey;
 
@@ -108,6 +109,7 @@ impl Sessions {
     }
 
     pub(crate) fn handle(&mut self, message: ToSessions, out: &mut Outbox) {
+        let shard = out.shard();
         let id = match message {
             ToSessions::Created { to, place, job } => self.fill(to, place, Some(Reply::JobCreated(job)), out),
             ToSessions::Refused { to, place, refusal } => {
@@ -141,11 +143,11 @@ impl Sessions {
                 self.work_news(to, job, update, out);
                 to
             }
-            ToSessions::Answer { to, place, report } => {
-                self.answer(to, place, *report, out);
+            ToSessions::Answer { to, place, part } => {
+                self.answer(to, place, part, out);
                 to
             }
-            ToSessions::Ask { from, place, query } => return self.report(from, place, &query, out),
+            ToSessions::Ask { from, place, ask } => return self.report(from, place, &ask, shard, out),
         };
         self.settle(id, out);
     }
@@ -201,6 +203,7 @@ impl Sessions {
             self.replies_bytes += session.told.unread as u64;
             out.outputs.push_back(Output::Holds(id, session.told));
         }
+        let surveys = session.survey.is_some();
         if session.finishing {
             if waiting == 0 {
                 self.forget(id, out);
@@ -209,10 +212,11 @@ impl Sessions {
                 session.paused = true;
                 out.outputs.push_back(Output::Pause(id));
             }
-            return;
         }
         let full = waiting >= most || session.replies.bytes() > self.policy.waiting_bytes;
-        if !session.paused && (session.is_busy() || full) {
+        if session.finishing {
+            // It is paused for good.
+        } else if !session.paused && (session.is_busy() || full) {
             session.paused = true;
             out.counters.sessions_paused += u64::from(full);
             out.outputs.push_back(Output::Pause(id));
@@ -223,6 +227,9 @@ impl Sessions {
         {
             session.paused = false;
             out.outputs.push_back(Output::Resume(id));
+        }
+        if surveys {
+            self.begin_survey(id, out);
         }
     }
 

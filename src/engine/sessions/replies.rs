@@ -3,22 +3,11 @@
 //! A request that will be answered takes a place; an answer fills it; answered places leave from the front. What
 //! comes unasked lines up behind the places taken so far. A PRE_SLEEP leaves a mark, so that its NOOP overtakes no
 //! answer to an earlier request and waits for none to a later one.
+use super::survey::Survey;
 use crate::event::Reply;
 use crate::message::Place;
-use crate::report::{Query, Report};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-
-/// A query to several shards, on its way.
-#[derive(Debug)]
-pub(crate) struct Survey {
-    pub(crate) query: Query,
-    pub(crate) report: Report,
-    /// Answers that have not come.
-    pub(crate) missing: u32,
-    /// For [`Query::DropFunction`]: only the owner of the exact name was asked so far.
-    pub(crate) exact: bool,
-}
 
 #[derive(Debug)]
 enum Entry {
@@ -142,12 +131,17 @@ impl Replies {
         None
     }
 
-    /// The survey at a place.
-    pub(crate) fn survey(&mut self, place: Place) -> &mut Survey {
+    /// The survey at a place, if there is one.
+    pub(crate) fn survey(&mut self, place: Place) -> Option<&mut Survey> {
         match self.entry(place) {
-            Some(Entry::Survey(survey)) => survey,
-            other => panic!("no survey at {place}: {other:?}"),
+            Some(Entry::Survey(survey)) => Some(survey),
+            _ => None,
         }
+    }
+
+    /// Whether everything before a place has left.
+    pub(crate) fn is_next(&self, place: Place) -> bool {
+        self.front == place
     }
 
     /// The next reply that may leave.

@@ -9,8 +9,10 @@ use crate::message::{Place, ToFunctions, WorkerName};
 use crate::outbox::Outbox;
 use crate::slot::{Peer, SessionId, ShardId, ShardSet};
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::ops::Bound;
 
 /// What we know about whoever is behind a connection.
 #[derive(Debug)]
@@ -46,6 +48,8 @@ pub(crate) struct Session {
     pub(crate) walk: Option<Box<Walk>>,
     /// A MASS_DO of which not all names are registered yet. While there is one, the session is paused.
     pub(crate) mass_do: Option<Box<MassDo>>,
+    /// The place of the query under way whose answer may be long. While there is one, the session is paused.
+    pub(crate) survey: Option<Place>,
     /// The shell was told to hold back requests.
     pub(crate) paused: bool,
     /// No more requests will come; it is closed when all are answered.
@@ -72,6 +76,7 @@ impl Session {
             replies: Replies::default(),
             walk: None,
             mass_do: None,
+            survey: None,
             paused: false,
             finishing: false,
         }
@@ -119,7 +124,7 @@ impl Session {
 
     /// Whether a request of it is being carried out that must be over before the next one.
     pub(crate) fn is_busy(&self) -> bool {
-        self.walk.is_some() || self.mass_do.is_some()
+        self.walk.is_some() || self.mass_do.is_some() || self.survey.is_some()
     }
 
     /// Tells the session something, behind the places taken so far.
@@ -141,7 +146,8 @@ impl Session {
     /// Who it is, for an owner of its functions.
     #[inline(never)]
     pub(crate) fn introduction(&self) -> ToFunctions {
-        let name = WorkerName { address: self.peer.address, id: self.client_id.clone() };
+        let name =
+            WorkerName { address: self.peer.address, port: self.peer.port, id: self.client_id.clone() };
         ToFunctions::Introduce { worker: self.id, name: Box::new(name) }
     }
 
@@ -190,6 +196,8 @@ impl Session {
 #[derive(Debug, Default)]
 pub(crate) struct SessionTable {
     places: Vec<Option<Box<Session>>>,
+    /// By descriptor, for lists.
+    order: BTreeSet<(u32, SessionId)>,
     count: usize,
 }
 
@@ -199,6 +207,7 @@ impl SessionTable {
         if self.places.len() <= index {
             self.places.resize_with(index + 1, || None);
         }
+        self.order.insert((session.peer.descriptor, session.id));
         let place = &mut self.places[index];
         assert!(place.is_none(), "the shell reuses an index only after the session is gone");
         *place = Some(Box::new(session));
@@ -217,13 +226,30 @@ impl SessionTable {
     }
 
     pub(crate) fn remove(&mut self, id: SessionId) -> Option<Box<Session>> {
-        self.get(id)?;
+        let descriptor = self.get(id)?.peer.descriptor;
+        self.order.remove(&(descriptor, id));
         self.count -= 1;
         self.places[id.index()].take()
     }
 
     pub(crate) fn count(&self) -> usize {
         self.count
+    }
+
+    /// Sessions in the order of their ids, behind one.
+    pub(crate) fn in_order(&self, after: Option<SessionId>) -> impl Iterator<Item = &Session> {
+        let from = after.map_or(0, SessionId::index).min(self.places.len());
+        let sessions = self.places[from..].iter().filter_map(Option::as_deref);
+        sessions.filter(move |session| Some(session.id) > after)
+    }
+
+    /// Sessions by descriptor, behind one.
+    pub(crate) fn by_descriptor(
+        &self,
+        after: Option<(u32, SessionId)>,
+    ) -> impl Iterator<Item = (u32, SessionId)> + '_ {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.order.range((from, Bound::Unbounded)).copied()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Session> {

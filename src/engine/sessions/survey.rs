@@ -1,40 +1,182 @@
-//! A query goes to the shards that know something of it; their reports come back and merge.
+//! A query goes to the shards that know something of it; their answers come back and are joined.
+//!
+//! Long answers come in pages. One page is fetched at a time, when all earlier replies have left and the shell has said that
+//! there is room; between pages nothing is kept but how far the list has come. A session has one such survey at a
+//! time and is paused meanwhile. This shard's own rows are in `rows.rs`.
 use super::Sessions;
-use super::replies::Survey;
-use crate::event::Reply;
+use crate::event::{Output, Reply};
 use crate::message::{Message, Place, ToFunctions, ToSessions};
 use crate::outbox::Outbox;
-use crate::report::{Involved, Query, Report, WorkerRow};
-use crate::slot::{SessionId, ShardId, Slot};
+use crate::page::{Ask, Half, Joined, Mark, Part};
+use crate::policy::Planted;
+use crate::report::{Query, Report, Scope, Waits};
+use crate::slot::{SessionId, ShardId, ShardSet, Slot, Topology};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use bytes::Bytes;
+
+/// With many shards, each is asked for so many rows all the same.
+const ROWS_MIN: u32 = 16;
+
+/// Halves of shards.
+#[derive(Clone, Copy, Debug, Default)]
+struct Halves {
+    sessions: ShardSet,
+    functions: ShardSet,
+}
+
+impl Halves {
+    fn all(topology: Topology, sessions: bool, functions: bool) -> Halves {
+        let mut halves = Halves::default();
+        for shard in topology.all() {
+            if sessions {
+                halves.sessions.insert(shard);
+            }
+            if functions {
+                halves.functions.insert(shard);
+            }
+        }
+        halves
+    }
+
+    fn owner(owner: ShardId) -> Halves {
+        let mut halves = Halves::default();
+        halves.functions.insert(owner);
+        halves
+    }
+
+    fn count(self) -> u32 {
+        self.sessions.count() + self.functions.count()
+    }
+
+    fn remove(&mut self, half: Half, shard: ShardId) {
+        match half {
+            Half::Sessions => self.sessions.remove(shard),
+            Half::Functions => self.functions.remove(shard),
+        }
+    }
+}
+
+/// Where a survey stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Replies to earlier requests have not left.
+    Behind,
+    /// The shell was asked for room.
+    WantsRoom,
+    /// So many halves of shards have been asked and have not answered.
+    Asked(u32),
+}
+
+/// A query on its way.
+#[derive(Debug)]
+pub(crate) struct Survey {
+    query: Query,
+    /// For [`Query::DropFunction`]: only the owner of the exact name was asked so far.
+    exact: bool,
+    /// Who may have something to tell.
+    left: Halves,
+    step: Step,
+    /// How far the list has come.
+    after: Option<Mark>,
+    /// What has come of the next page.
+    parts: Vec<Box<Part>>,
+    /// The client whose line was told last: what others wait for is not told.
+    client: Option<SessionId>,
+    /// For [`Query::DropFunction`]: rows that are held back until it is known whether they are the last.
+    held: Option<Report>,
+}
+
+impl Survey {
+    fn new(query: Query, left: Halves) -> Survey {
+        let exact = matches!(query, Query::DropFunction { .. });
+        let (parts, step) = (Vec::new(), Step::Behind);
+        Survey { query, exact, left, step, after: None, parts, client: None, held: None }
+    }
+
+    /// Asks whoever may have something to tell.
+    fn ask(&mut self, from: SessionId, place: Place, rows: u32, out: &mut Outbox) {
+        let halves = self.left.count();
+        self.step = Step::Asked(halves);
+        let most = (rows / halves.max(1)).max(rows.min(ROWS_MIN));
+        let ask = || {
+            let (query, after) = (self.query.clone(), self.after.clone());
+            Box::new(Ask { query, exact: self.exact, after, most })
+        };
+        for to in self.left.sessions.iter() {
+            out.send(to, Message::ToSessions(ToSessions::Ask { from, place, ask: ask() }));
+        }
+        for to in self.left.functions.iter() {
+            out.send(to, Message::ToFunctions(ToFunctions::Ask { from, place, ask: ask() }));
+        }
+    }
+
+    /// A part has come. True if it was the last one of its page.
+    fn take(&mut self, part: Box<Part>) -> bool {
+        let Step::Asked(missing) = self.step else { panic!("a part of a report for which nobody was asked") };
+        self.parts.push(part);
+        self.step = Step::Asked(missing - 1);
+        missing == 1
+    }
+
+    /// Makes a page of the parts. True if it is the last one.
+    fn turn(&mut self) -> (Report, bool) {
+        let joined = Joined::of(&self.query, core::mem::take(&mut self.parts));
+        joined.done.into_iter().for_each(|(half, shard)| self.left.remove(half, shard));
+        self.after = joined.stop;
+        let mut report = joined.report;
+        if let Report::Waiting(rows) = &mut report {
+            // Who waits and is not listed has left meanwhile.
+            rows.retain(|row| {
+                if let Waits::Session(_) = row.what {
+                    self.client = Some(row.session);
+                }
+                self.client == Some(row.session)
+            });
+        }
+        (report, self.after.is_none())
+    }
+
+    /// Holds back the rows of a `drop function`, whose last page must tell whether there were any. What can be told.
+    fn hold_back(&mut self, report: Report) -> Option<Report> {
+        match report {
+            report if report.is_empty() => None,
+            Report::Dropped(_) => self.held.replace(report),
+            report => Some(report),
+        }
+    }
+
+    /// Whether no function has exactly this name, so that all others must be looked at.
+    fn is_inexact(&mut self, report: &Report, topology: Topology) -> bool {
+        let inexact = self.exact && report.is_empty();
+        if inexact {
+            self.exact = false;
+            self.left = Halves::all(topology, false, true);
+        }
+        inexact
+    }
+}
 
 impl Sessions {
     pub(super) fn query(&mut self, id: SessionId, query: Query, out: &mut Outbox) {
-        let owner = match &query {
-            Query::MaxQueue { function, .. }
-            | Query::CreateFunction { function }
-            // The function of exactly this name first: only if there is none does case not matter.
-            | Query::DropFunction { function } => Some(self.topology.owner(Slot::of(function))),
-            Query::CancelJob { handle } | Query::RetryJob { handle } => match self.policy.handle_prefix.parse(handle) {
-                Some(job) => Some(self.topology.owner(job.slot())),
+        let topology = self.topology;
+        let left = match query.scope() {
+            Scope::Function(function) => Halves::owner(topology.owner(Slot::of(function))),
+            Scope::Job(handle) => match self.policy.handle_prefix.parse(handle) {
+                Some(job) => Halves::owner(topology.owner(job.slot())),
                 None => return self.answer_at_once(id, query, out),
             },
-            _ => None,
+            Scope::Sessions => Halves::all(topology, true, false),
+            Scope::Functions => Halves::all(topology, false, true),
+            Scope::Both => Halves::all(topology, true, true),
         };
+        let rows = self.policy.rows_at_once;
         let Some(session) = self.table.get_mut(id) else { return };
-        let report = query.empty_report();
-        let exact = matches!(query, Query::DropFunction { .. });
-        let missing = match owner {
-            Some(_) => 1,
-            None => u32::from(self.topology.shards()) * answers_of_a_shard(&query),
-        };
-        let survey = Survey { query: query.clone(), report, missing, exact };
-        let place = session.replies.take_survey(survey);
-        match owner {
-            Some(owner) => ask(owner, id, place, query, exact, out),
-            None => self.topology.all().for_each(|to| ask(to, id, place, query.clone(), exact, out)),
+        let long = query.is_long();
+        let place = session.replies.take_survey(Survey::new(query, left));
+        if long {
+            session.survey = Some(place);
+        } else if let Some(survey) = session.replies.survey(place) {
+            survey.ask(id, place, rows, out);
         }
     }
 
@@ -45,77 +187,59 @@ impl Sessions {
         session.tell(Reply::Report(Box::new((query, report))), out);
     }
 
-    pub(super) fn answer(&mut self, id: SessionId, place: Place, report: Report, out: &mut Outbox) {
-        let shards = self.topology.shards();
+    /// The turn of a session's survey may have come: earlier replies have left.
+    #[cold]
+    pub(super) fn begin_survey(&mut self, id: SessionId, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(id) else { return };
-        let survey = session.replies.survey(place);
-        survey.report.merge(report);
-        survey.missing -= 1;
-        if survey.missing > 0 {
+        let Some(place) = session.survey.filter(|&place| session.replies.is_next(place)) else { return };
+        if let Some(survey) = session.replies.survey(place)
+            && survey.step == Step::Behind
+        {
+            survey.step = Step::WantsRoom;
+            out.outputs.push_back(Output::WantsRoom(id));
+        }
+    }
+
+    /// There is room for a page.
+    pub(crate) fn room(&mut self, id: SessionId, out: &mut Outbox) {
+        let rows = match self.policy.plants(Planted::EndlessPages) {
+            true => u32::MAX,
+            false => self.policy.rows_at_once,
+        };
+        let Some(session) = self.table.get_mut(id) else { return };
+        let Some(place) = session.survey else { return };
+        if let Some(survey) = session.replies.survey(place)
+            && survey.step == Step::WantsRoom
+        {
+            survey.ask(id, place, rows, out);
+        }
+    }
+
+    /// A part of a report has come.
+    pub(super) fn answer(&mut self, id: SessionId, place: Place, part: Box<Part>, out: &mut Outbox) {
+        let topology = self.topology;
+        let Some(session) = self.table.get_mut(id) else { return };
+        let survey = session.replies.survey(place).expect("an answer belongs to a survey");
+        if !survey.take(part) {
             return;
         }
-        if survey.exact && matches!(&survey.report, Report::Dropped(rows) if rows.is_empty()) {
-            survey.exact = false;
-            survey.missing = u32::from(shards);
-            let query = survey.query.clone();
-            return self.topology.all().for_each(|to| ask(to, id, place, query.clone(), false, out));
-        }
-        survey.report.sort();
-        let empty = survey.query.empty_report();
-        let report = core::mem::replace(&mut survey.report, empty);
-        let reply = Reply::Report(Box::new((survey.query.clone(), report)));
-        session.answer(place, Some(reply), out);
-    }
-
-    /// This shard's part of a report on sessions.
-    pub(super) fn report(&self, from: SessionId, place: Place, query: &Query, out: &mut Outbox) {
-        let report = match query {
-            Query::Workers => self.report_workers(),
-            Query::JobsWithWorkers | Query::ClientsWithJobs => {
-                let sessions = self.table.iter().map(|session| (session.id, session.peer)).collect();
-                Report::Involved(Involved { jobs: Vec::new(), sessions })
+        let (report, last) = survey.turn();
+        if !last || survey.is_inexact(&report, topology) {
+            survey.step = Step::WantsRoom;
+            if let Some(report) = survey.hold_back(report) {
+                out.reply(id, Reply::Rows(Box::new((survey.query.clone(), report))));
             }
-            query => panic!("functions report on {query:?}"),
-        };
-        let report = Box::new(report);
-        out.send(from.shard(), Message::ToSessions(ToSessions::Answer { to: from, place, report }));
-    }
-
-    fn report_workers(&self) -> Report {
-        let rows = self.table.iter().map(|session| WorkerRow {
-            descriptor: session.peer.descriptor,
-            address: session.peer.address,
-            id: if session.client_id.is_empty() {
-                Bytes::from_static(b"-")
-            } else {
-                session.client_id.clone()
-            },
-            functions: session.abilities.iter().map(|name| self.names.get(name).clone()).collect(),
-        });
-        Report::Workers(rows.collect())
-    }
-}
-
-/// How often each shard answers a query: its sessions, its functions, or both.
-fn answers_of_a_shard(query: &Query) -> u32 {
-    u32::from(concerns_sessions(query)) + u32::from(concerns_functions(query))
-}
-
-fn concerns_sessions(query: &Query) -> bool {
-    matches!(query, Query::Workers | Query::JobsWithWorkers | Query::ClientsWithJobs)
-}
-
-fn concerns_functions(query: &Query) -> bool {
-    !matches!(query, Query::Workers)
-}
-
-fn ask(to: ShardId, from: SessionId, place: Place, query: Query, exact: bool, out: &mut Outbox) {
-    let query = Box::new(query);
-    if concerns_sessions(&query) {
-        let query = query.clone();
-        out.send(to, Message::ToSessions(ToSessions::Ask { from, place, query }));
-    }
-    if concerns_functions(&query) {
-        out.send(to, Message::ToFunctions(ToFunctions::Ask { from, place, query, exact }));
+            if !self.policy.plants(Planted::SurveyForgotten) {
+                out.outputs.push_back(Output::WantsRoom(id));
+            }
+            return;
+        }
+        let mut all = survey.held.take().unwrap_or_else(|| survey.query.empty_report());
+        all.merge(report);
+        let reply = Reply::Report(Box::new((survey.query.clone(), all)));
+        if session.survey == Some(place) {
+            session.survey = None;
+        }
+        session.answer(place, Some(reply), out);
     }
 }
