@@ -326,7 +326,8 @@ fn pages_make_one_list() {
     let mut out = Vec::new();
     let mut page = |report, last: bool| {
         let page = Box::new((Query::Workers, report));
-        frontend.encode(&if last { Reply::Report(page) } else { Reply::Rows(page) }, &mut out);
+        let reply = if last { Reply::Report(page) } else { Reply::Rows(page) };
+        assert!(frontend.encode(&reply, &mut out).is_none());
     };
     let piece = |functions: &[&'static str], begins, left| WorkerRow {
         descriptor: 20,

@@ -34,10 +34,10 @@ impl Shard {
         }
         busy |= self.hear() | self.hear_store();
         self.look_at_the_clock();
-        self.read_what_waits();
         if !self.table.roomy.is_empty() {
             self.pump.give_room(&mut self.table);
         }
+        self.read_what_waits();
         let left = self.commons.mesh.send_all(self.id, &mut self.pump.engine, &mut self.unrung);
         self.ring_bells();
         let gathers = self.pump.commit.as_ref().is_some_and(Commit::gathers) && self.hand_over();

@@ -11,4 +11,5 @@ mod bytes;
 mod numbers;
 mod payloads;
 mod registrations;
+mod reports;
 mod requests;

@@ -1,0 +1,267 @@
+//! A report comes in pages: one event tells at most one, whatever there is to tell, and nothing of it is kept in between.
+use crate::cluster::Cluster;
+use ringgear_engine::report::{InvolvedJob, WaitingRow, Waits};
+use ringgear_engine::{
+    CloseReason, Engine, Epoch, HandlePrefix, Input, Instant, Now, Output, Peer, Policy, Query, Reply,
+    Report, SessionId, ShardId, Topology,
+};
+use ringgear_protocol::{GrabKind, Priority, Request, Submit};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+const NOW: Now = Now { instant: Instant(1), epoch: Epoch(1) };
+/// The default of `rows_at_once`.
+const ROWS: usize = 256;
+
+struct World {
+    engine: Engine,
+    sessions: u32,
+}
+
+impl World {
+    fn new(change: impl FnOnce(&mut Policy)) -> World {
+        let mut policy = Policy::new(HandlePrefix::new(b"H").unwrap());
+        change(&mut policy);
+        World { engine: Engine::new(ShardId(0), Topology::new(1), Arc::new(policy)), sessions: 0 }
+    }
+
+    fn open(&mut self) -> SessionId {
+        let session = SessionId::new(ShardId(0), self.sessions, 1);
+        self.sessions += 1;
+        let peer = Peer { descriptor: self.sessions, address: Ipv4Addr::LOCALHOST.into(), port: 1 };
+        self.engine.handle(NOW, Input::Opened(session, peer));
+        session
+    }
+
+    fn give(&mut self, input: Input<'_>) -> Vec<Output> {
+        self.engine.handle(NOW, input);
+        std::iter::from_fn(|| self.engine.output()).collect()
+    }
+
+    fn submit(&mut self, client: SessionId, function: &str, unique: &str, background: bool) {
+        let (function, unique) = (function.as_bytes(), unique.as_bytes());
+        self.give(Input::Request(client, submission(function, unique, background)));
+    }
+
+    /// The pages of a report, each of which one event has told.
+    fn pages(&mut self, query: &Query) -> Vec<Report> {
+        let admin = self.open();
+        let asked = self.give(Input::Query(admin, query.clone()));
+        assert_eq!(
+            asked,
+            [Output::Pause(admin), Output::WantsRoom(admin)],
+            "nothing is told before there is room"
+        );
+        let mut pages = Vec::new();
+        loop {
+            let mut told = self.give(Input::Room(admin)).into_iter();
+            match told.next() {
+                Some(Output::Reply(to, Reply::Rows(page))) if to == admin => {
+                    assert_eq!(page.0, *query);
+                    pages.push(page.1);
+                    assert_eq!(told.as_slice(), [Output::WantsRoom(admin)]);
+                }
+                Some(Output::WantsRoom(to)) if to == admin => pages.push(query.empty_report()),
+                Some(Output::Reply(to, Reply::Report(last))) if to == admin => {
+                    pages.push(last.1);
+                    assert_eq!(told.as_slice(), [Output::Resume(admin)]);
+                    break;
+                }
+                other => panic!("{other:?}"),
+            }
+            assert!(pages.last().is_some_and(|page| page.rows() <= ROWS));
+        }
+        assert!(self.give(Input::Room(admin)).is_empty(), "nobody wants room any more");
+        self.give(Input::Closed(admin, CloseReason::Peer));
+        self.engine.check();
+        pages
+    }
+}
+
+fn submission<'a>(function: &'a [u8], unique: &'a [u8], background: bool) -> Request<'a> {
+    let priority = Priority::Normal;
+    Request::Submit(Submit {
+        function,
+        unique,
+        workload: b"",
+        priority,
+        background,
+        epoch: None,
+        reducer: None,
+    })
+}
+
+fn whole(pages: Vec<Report>) -> Report {
+    let mut pages = pages.into_iter();
+    let mut all = pages.next().unwrap();
+    pages.for_each(|page| all.append(page));
+    all
+}
+
+#[test]
+fn lists_of_jobs_and_functions_come_in_pages() {
+    let mut world = World::new(|_| {});
+    let client = world.open();
+    for number in 0..3000 {
+        world.submit(client, &format!("f{:04}", number * 7 % 1500), &format!("u{number}"), true);
+    }
+    for query in [Query::Jobs, Query::UniqueJobs, Query::JobsWithWorkers] {
+        let pages = world.pages(&query);
+        assert!(pages.len() > 3000 / ROWS, "{query:?} in {} pages", pages.len());
+        let numbers: Vec<u64> = match whole(pages) {
+            Report::Jobs(rows) => rows.iter().map(|row| row.job.number()).collect(),
+            Report::Involved(rows) => rows.iter().map(|row| row.job.number()).collect(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(numbers.len(), 3000);
+        assert!(numbers.is_sorted_by(|one, next| one < next));
+    }
+    for query in [Query::Status, Query::PriorityStatus] {
+        let pages = world.pages(&query);
+        assert!(pages.len() > 1500 / ROWS, "{query:?} in {} pages", pages.len());
+        let Report::Functions(rows) = whole(pages) else { panic!("functions") };
+        assert_eq!(rows.len(), 1500);
+        assert!(rows.is_sorted_by(|one, next| one.function < next.function));
+        assert!(rows.iter().all(|row| row.queued == [0, 2, 0]));
+    }
+}
+
+/// What is looked at and not told counts, too.
+#[test]
+fn few_dead_among_many_living_are_found_step_by_step() {
+    let mut world = World::new(|policy| policy.attempts = std::num::NonZeroU8::new(1));
+    let (client, worker) = (world.open(), world.open());
+    world.submit(client, "dead", "d1", true);
+    for number in 0..10_000 {
+        world.submit(client, "f", &number.to_string(), true);
+    }
+    world.submit(client, "dead", "d2", true);
+    world.give(Input::Request(worker, Request::CanDo { function: b"dead" }));
+    (0..2).for_each(|_| drop(world.give(Input::Request(worker, Request::Grab(GrabKind::Job)))));
+    world.give(Input::Closed(worker, CloseReason::Peer));
+    let pages = world.pages(&Query::DeadJobs);
+    assert!(pages.len() >= 9, "10,000 jobs in {} events", pages.len());
+    assert_eq!(whole(pages).rows(), 2);
+}
+
+#[test]
+fn long_names_make_short_pages() {
+    let mut world = World::new(|_| {});
+    let admin = world.open();
+    for number in 0..300 {
+        let function = format!("{}{number:03}", "x".repeat(8000)).into();
+        world.give(Input::Query(admin, Query::CreateFunction { function }));
+    }
+    let pages = world.pages(&Query::Status);
+    assert!(pages.iter().all(|page| page.rows() <= 10), "at most 64 KiB and one row");
+    assert_eq!(whole(pages).rows(), 300);
+}
+
+#[test]
+fn a_worker_with_many_functions_comes_in_pieces() {
+    let mut world = World::new(|_| {});
+    let worker = world.open();
+    for number in 0..5000 {
+        let name = format!("f{number}");
+        world.give(Input::Request(worker, Request::CanDo { function: name.as_bytes() }));
+    }
+    let pages = world.pages(&Query::Workers);
+    assert!(pages.len() >= 5, "5,000 names in {} events", pages.len());
+    let Report::Workers(rows) = whole(pages) else { panic!("workers") };
+    assert_eq!(rows.len(), 2, "the worker, and who asks");
+    let names: Vec<String> = (0..5000).rev().map(|number| format!("f{number}")).collect();
+    assert!(rows[0].functions.iter().eq(names.iter().map(String::as_bytes)));
+}
+
+#[test]
+fn a_client_that_waits_for_one_job_many_times_comes_in_pieces() {
+    let mut world = World::new(|policy| policy.requests_in_flight = 4096);
+    let client = world.open();
+    for number in 0..1000 {
+        world.submit(client, "f", "same", false);
+        world.submit(client, "f", &format!("u{number}"), false);
+    }
+    let pages = world.pages(&Query::ClientsWithJobs);
+    let lines = |page: &Report| {
+        let Report::Waiting(rows) = page else { panic!("{page:?}") };
+        let times = |row: &WaitingRow| if let Waits::Job { times, .. } = row.what { times } else { 1 };
+        rows.iter().map(times).sum::<u32>()
+    };
+    assert!(pages.iter().all(|page| lines(page) <= 2 * ROWS as u32));
+    assert_eq!(pages.iter().map(lines).sum::<u32>(), 2000 + 2, "both sessions, and each submission");
+    let jobs = world.pages(&Query::JobsWithWorkers);
+    let Report::Involved(rows) = whole(jobs) else { panic!("jobs") };
+    assert!(matches!(&rows[0], InvolvedJob { clients: 1000, .. }) && rows.len() == 1001);
+}
+
+/// A page of a function's other spellings is a page, too.
+#[test]
+fn dropping_in_any_case_looks_at_so_many_functions_at_once() {
+    let mut world = World::new(|_| {});
+    let admin = world.open();
+    for number in 0..5000 {
+        world.give(Input::Query(admin, Query::CreateFunction { function: format!("f{number}").into() }));
+    }
+    let pages = world.pages(&Query::DropFunction { function: "F77".into() });
+    assert!(pages.len() >= 5, "5,000 functions in {} events", pages.len());
+    assert_eq!(whole(pages).rows(), 1);
+    assert_eq!(whole(world.pages(&Query::DropFunction { function: "F77".into() })).rows(), 0);
+}
+
+#[test]
+fn a_survey_ends_with_its_session() {
+    let mut world = World::new(|_| {});
+    let client = world.open();
+    (0..1000).for_each(|number| world.submit(client, "f", &number.to_string(), true));
+    for rooms in 0..4 {
+        let admin = world.open();
+        world.give(Input::Query(admin, Query::Jobs));
+        (0..rooms).for_each(|_| drop(world.give(Input::Room(admin))));
+        assert!(world.give(Input::Closed(admin, CloseReason::Peer)).is_empty());
+        assert!(world.give(Input::Room(admin)).is_empty());
+        world.engine.check();
+    }
+}
+
+/// Rows of several shards come in one order, and what waits between shards is bounded by pages.
+#[test]
+fn pages_of_several_shards_merge() {
+    for shards in [2, 3, 7] {
+        let mut cluster =
+            Cluster::new(shards, Policy::new(HandlePrefix::new(b"H").unwrap())).with_capacity(1);
+        let client = cluster.open(ShardId(1));
+        let other = cluster.open(ShardId(0));
+        for number in 0..1500 {
+            let (function, unique) = (format!("f{}", number % 100), format!("u{number}"));
+            cluster.request(client, submission(function.as_bytes(), unique.as_bytes(), false));
+            if number % 10 == 0 {
+                cluster.request(other, submission(function.as_bytes(), unique.as_bytes(), false));
+            }
+            cluster.run_until_quiet();
+        }
+        let admin = cluster.open(ShardId(1));
+        let mut ask = |query: Query| {
+            cluster.query(admin, query);
+            cluster.run_until_quiet();
+            let most = cluster.topology().all().map(|shard| cluster.engine(shard).outbox_bytes()).max();
+            assert_eq!(most, Some(0));
+            let Some(Reply::Report(report)) = cluster.replies(admin).pop() else { panic!("a report") };
+            report.1
+        };
+        let Report::Jobs(jobs) = ask(Query::Jobs) else { panic!("jobs") };
+        assert_eq!(jobs.len(), 1500);
+        assert!(jobs.is_sorted_by(|one, next| one.job.number() < next.job.number()));
+        let Report::Functions(functions) = ask(Query::Status) else { panic!("functions") };
+        assert_eq!(functions.len(), 100);
+        assert!(functions.is_sorted_by(|one, next| one.function < next.function));
+        let Report::Workers(workers) = ask(Query::Workers) else { panic!("workers") };
+        assert_eq!(workers.len(), 3);
+        let Report::Waiting(rows) = ask(Query::ClientsWithJobs) else { panic!("clients") };
+        let clients: Vec<SessionId> =
+            rows.iter().filter(|row| matches!(row.what, Waits::Session(_))).map(|row| row.session).collect();
+        assert_eq!(clients, [other, client, admin]);
+        assert_eq!(rows.len(), 3 + 1500 + 150);
+        assert!(rows.is_sorted_by(|one, next| one.session <= next.session));
+        cluster.check();
+    }
+}
