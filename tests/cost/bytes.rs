@@ -1,4 +1,5 @@
 //! What peers make the engine keep is counted, and there is a limit to it.
+use ringgear_engine::page::Ask;
 use ringgear_engine::{
     CloseReason, Engine, Epoch, HandlePrefix, Held, Input, Instant, Message, Now, Output, Peer, Policy,
     Query, Reply, Report, SessionId, ShardId, ToFunctions, ToSessions, Topology,
@@ -94,13 +95,12 @@ fn counter_of_two(engine: &mut Engine, name: &str) -> u64 {
     let ask = ToFunctions::Ask {
         from: SessionId::new(ShardId(1), 0, 1),
         place: 0,
-        query: Box::new(Query::Counters),
-        exact: false,
+        ask: Box::new(Ask { query: Query::Counters, exact: false, after: None, most: 1 }),
     };
     engine.handle(NOW, Input::Message(ShardId(1), Message::ToFunctions(ask)));
     let answer = engine.take_messages(ShardId(1), 10).pop();
-    let Some(Message::ToSessions(ToSessions::Answer { report, .. })) = answer else { panic!("{answer:?}") };
-    let Report::Counters(counters) = *report else { panic!("no counters") };
+    let Some(Message::ToSessions(ToSessions::Answer { part, .. })) = answer else { panic!("{answer:?}") };
+    let Report::Counters(counters) = part.report else { panic!("no counters") };
     counters.rows().find(|row| row.0 == name).unwrap().1
 }
 

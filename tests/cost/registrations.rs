@@ -46,11 +46,21 @@ fn go_on(engine: &mut Engine) -> (usize, Vec<Output>) {
 
 fn status(engine: &mut Engine, session: SessionId) -> Vec<(String, u32)> {
     engine.handle(NOW, Input::Query(session, Query::Status));
-    let report = outputs(engine).into_iter().find_map(|output| match output {
-        Output::Reply(_, Reply::Report(report)) => Some(report.1),
-        _ => None,
-    });
-    let Some(Report::Functions(rows)) = report else { panic!("no status") };
+    let mut all = Report::Functions(Vec::new());
+    loop {
+        engine.handle(NOW, Input::Room(session));
+        let page = outputs(engine).into_iter().find_map(|output| match output {
+            Output::Reply(_, Reply::Rows(page)) => Some((page.1, false)),
+            Output::Reply(_, Reply::Report(page)) => Some((page.1, true)),
+            _ => None,
+        });
+        let (page, last) = page.expect("a page of the status");
+        all.append(page);
+        if last {
+            break;
+        }
+    }
+    let Report::Functions(rows) = all else { panic!("no status") };
     rows.into_iter().map(|row| (String::from_utf8(row.function.to_vec()).unwrap(), row.workers)).collect()
 }
 

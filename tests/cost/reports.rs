@@ -137,7 +137,7 @@ fn few_dead_among_many_living_are_found_step_by_step() {
     }
     world.submit(client, "dead", "d2", true);
     world.give(Input::Request(worker, Request::CanDo { function: b"dead" }));
-    (0..2).for_each(|_| drop(world.give(Input::Request(worker, Request::Grab(GrabKind::Job)))));
+    (0..2).for_each(|_| drop(world.give(Input::Request(worker, Request::Grab(GrabKind::Plain)))));
     world.give(Input::Closed(worker, CloseReason::Peer));
     let pages = world.pages(&Query::DeadJobs);
     assert!(pages.len() >= 9, "10,000 jobs in {} events", pages.len());

@@ -212,11 +212,13 @@ impl Sessions {
                 session.paused = true;
                 out.outputs.push_back(Output::Pause(id));
             }
+            if surveys {
+                self.begin_survey(id, out);
+            }
+            return;
         }
         let full = waiting >= most || session.replies.bytes() > self.policy.waiting_bytes;
-        if session.finishing {
-            // It is paused for good.
-        } else if !session.paused && (session.is_busy() || full) {
+        if !session.paused && (session.is_busy() || full) {
             session.paused = true;
             out.counters.sessions_paused += u64::from(full);
             out.outputs.push_back(Output::Pause(id));
