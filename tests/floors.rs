@@ -30,6 +30,7 @@ const ENGINE: &[&[&str]] = &[
     &["policy"],
     &["persist"],
     &["report"],
+    &["page"],
     &["message"],
     &["event"],
     &["outbox"],

@@ -170,7 +170,7 @@ impl Pump {
             }
             let Some(token) = table.roomy.pop_front() else { return };
             let Some(connection) = table.get(token) else { continue };
-            if connection.outlet.unsent() >= ROOM {
+            if connection.outlet.unsent() >= ROOM && connection.lost.is_none() {
                 connection.wants_room = true;
                 continue;
             }

@@ -120,6 +120,10 @@ impl Table {
         match connection.phase {
             Phase::Open | Phase::Finishing => {
                 self.resumed.push(token);
+                if std::mem::replace(&mut connection.wants_room, false) {
+                    // What it asked for in vain must be over before what stands behind it.
+                    self.roomy.push_back(token);
+                }
                 // Its send is stopped there.
                 if !std::mem::replace(&mut connection.listed, true) {
                     self.listed.push(token);
