@@ -14,7 +14,7 @@ use crate::protocol::{Refusal, Request};
 use bytes::Bytes;
 
 /// After a large packet, so many receives are for the beginning of the next one only.
-const EXPECT_LARGE: u8 = 4;
+const EXPECT_LARGE: u8 = 16;
 
 /// How far decoding came.
 struct Progress {

@@ -35,8 +35,11 @@ pub(crate) struct Rest {
 impl Rest {
     /// Packets of this many bytes get an allocation of their own.
     pub(crate) const LARGE: usize = 16 << 10;
-    /// The room that a packet gets before so many bytes of it have arrived: what a peer announces costs nothing.
-    const ROOM: usize = 1 << 20;
+    /// Packets up to this size get all their room at once: the system gives it when it is written to.
+    const AT_ONCE: usize = 4 << 20;
+    /// The room that a larger one gets before so many bytes of it have arrived, which then move once: what a peer announces
+    /// costs nothing.
+    const ROOM: usize = 256 << 10;
     /// With so few bytes missing it is not worth while to have them received in another way.
     const FEW: usize = 16 << 10;
 
@@ -69,7 +72,8 @@ impl Rest {
 
     /// A large packet of this length begins with these bytes, which are not all of it.
     pub(crate) fn of_packet(length: usize, beginning: &[u8]) -> Rest {
-        let mut bytes = Vec::with_capacity(length.min(Self::ROOM).max(beginning.len()));
+        let room = if length <= Self::AT_ONCE { length } else { Self::ROOM };
+        let mut bytes = Vec::with_capacity(room.max(beginning.len()));
         bytes.extend_from_slice(beginning);
         Rest { packet: Packet::Coming { bytes, length }, ..Rest::default() }
     }
