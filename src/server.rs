@@ -91,8 +91,14 @@ pub fn start(options: ServerOptions, frontend: Frontend, signals: Signals) -> Re
     ask_for_room(shards, options.endpoints.len(), options.descriptors)?;
     shard::check()?;
     let store = options.store.as_ref().map(StoreOptions::open).transpose()?;
-    let listeners = listen::listen(&options.endpoints, options.backlog, shards, listen::PATIENCE)
-        .map_err(|(endpoint, error)| ServerError::of_endpoint(endpoint, error))?;
+    let listeners = listen::listen(
+        &options.endpoints,
+        options.backlog,
+        shards,
+        listen::PATIENCE,
+        &options.shard.keepalive,
+    )
+    .map_err(|(endpoint, error)| ServerError::of_endpoint(endpoint, error))?;
     let commons = Commons::new(topology, options.shard.mesh_capacity)
         .map_err(|e| ShardError::of_system("make event descriptors", e))?;
 

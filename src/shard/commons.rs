@@ -27,6 +27,11 @@ struct Board {
     connections: AtomicUsize,
 }
 
+/// A number that all write, on a cache line of its own: beside it stands what every shard reads in every round.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Alone(AtomicUsize);
+
 /// What all shards have published, added up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sums {
@@ -44,7 +49,7 @@ pub(crate) struct Commons {
     /// Between the shards.
     pub(crate) mesh: Mesh,
     /// Connections of all shards.
-    connections: AtomicUsize,
+    connections: Alone,
     /// Shards that do not have all jobs yet that were kept for them.
     unrestored: AtomicUsize,
     /// Shards that may still accept somebody.
@@ -61,7 +66,7 @@ impl Commons {
     pub(crate) fn new(topology: Topology, mesh_capacity: usize) -> io::Result<Commons> {
         Ok(Commons {
             mesh: Mesh::new(topology, mesh_capacity)?,
-            connections: AtomicUsize::new(0),
+            connections: Alone::default(),
             unrestored: AtomicUsize::new(usize::from(topology.shards())),
             open_doors: AtomicUsize::new(usize::from(topology.shards())),
             phase: AtomicU8::new(Phase::Serving as u8),
@@ -72,7 +77,7 @@ impl Commons {
     /// Counts one more connection of a shard, unless there are `most`.
     pub(crate) fn admit(&self, shard: ShardId, most: usize) -> bool {
         self.boards[shard.index()].connections.fetch_add(1, Ordering::Relaxed);
-        let admitted = self.connections.fetch_add(1, Ordering::Relaxed) < most;
+        let admitted = self.connections.0.fetch_add(1, Ordering::Relaxed) < most;
         if !admitted {
             self.dismiss(shard);
         }
@@ -81,14 +86,14 @@ impl Commons {
 
     /// Counts one connection of a shard less.
     pub(crate) fn dismiss(&self, shard: ShardId) {
-        self.connections.fetch_sub(1, Ordering::Relaxed);
+        self.connections.0.fetch_sub(1, Ordering::Relaxed);
         self.boards[shard.index()].connections.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Counts a connection of one shard as one of another, unless that has more than `percent` of what each would
     /// have if all had as many, and more than [`Commons::FEW`] besides.
     pub(crate) fn move_over(&self, from: ShardId, to: ShardId, percent: u64) -> bool {
-        let all = self.connections.load(Ordering::Relaxed) as u64;
+        let all = self.connections.0.load(Ordering::Relaxed) as u64;
         let most = Self::FEW + (all * percent).div_ceil(100 * self.boards.len() as u64);
         let there = &self.boards[to.index()].connections;
         if there.fetch_add(1, Ordering::Relaxed) as u64 >= most {
@@ -181,6 +186,6 @@ mod tests {
         (0..91).for_each(|_| commons.dismiss(there));
         (0..9).for_each(|_| commons.dismiss(here));
         let left = commons.boards.iter().map(|board| board.connections.load(Ordering::Relaxed));
-        assert_eq!(left.sum::<usize>() + commons.connections.load(Ordering::Relaxed), 0);
+        assert_eq!(left.sum::<usize>() + commons.connections.0.load(Ordering::Relaxed), 0);
     }
 }

@@ -74,12 +74,20 @@ pub(crate) struct Connection {
     pub(crate) rest: Rest,
     /// How many times more to receive once only, because a large packet came lately.
     pub(crate) expects_large: u8,
+    /// What arrived of it and was not read: buffers that are kept, see `rations.rs`.
+    pub(crate) kept: u32,
+    /// The last round in which something arrived, and how many bytes that were.
+    pub(crate) round: u32,
+    pub(crate) taken: usize,
     pub(crate) outlet: Outlet,
 }
 
 impl Connection {
     /// Bytes that a paused session may hold before its socket is left unread.
     const HELD_MAX: usize = 64 * 1024;
+
+    /// Buffers of it that may wait to be read before its socket is left alone.
+    const KEPT_MAX: u32 = 8;
 
     /// A connection that was just accepted.
     pub(crate) fn new(token: Token, session: SessionId, peer: Peer, socket: OwnedFd) -> Connection {
@@ -101,6 +109,9 @@ impl Connection {
             held: Held::default(),
             rest: Rest::default(),
             expects_large: 0,
+            kept: 0,
+            round: 0,
+            taken: 0,
             outlet: Outlet::default(),
         }
     }
@@ -141,7 +152,11 @@ impl Connection {
     #[inline]
     pub(crate) fn wants_bytes(&self) -> bool {
         let full = self.paused && self.rest.len() > Self::HELD_MAX;
-        !self.ended && !full && self.phase != Phase::Dying && self.moving_to.is_none()
+        !self.ended
+            && !full
+            && self.kept < Self::KEPT_MAX
+            && self.phase != Phase::Dying
+            && self.moving_to.is_none()
     }
 
     /// Has the ring receive what is to come next. True if that is part of a large packet, and goes into it directly.

@@ -1,4 +1,4 @@
-//! Makes the listening sockets, and gives accepted ones their options. Accepting itself is in `door.rs`; the files of unix
+//! Makes the listening sockets, and gives them the options that accepted ones inherit. Accepting itself is in `door.rs`; the files of unix
 //! sockets are in `listen/local.rs`.
 mod local;
 
@@ -43,6 +43,7 @@ pub(crate) fn listen(
     backlog: u32,
     shards: u16,
     patience: Duration,
+    keepalive: &Keepalive,
 ) -> Result<Listeners, (Endpoint, io::Error)> {
     let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
     let mut made = Listeners {
@@ -52,13 +53,19 @@ pub(crate) fn listen(
     };
     let wait = Wait { until: Instant::now() + patience, patience };
     for endpoint in endpoints {
-        made.add(endpoint, backlog, &wait).map_err(|error| (endpoint.clone(), error))?;
+        made.add(endpoint, backlog, &wait, keepalive).map_err(|error| (endpoint.clone(), error))?;
     }
     Ok(made)
 }
 
 impl Listeners {
-    fn add(&mut self, endpoint: &Endpoint, backlog: i32, wait: &Wait) -> io::Result<()> {
+    fn add(
+        &mut self,
+        endpoint: &Endpoint,
+        backlog: i32,
+        wait: &Wait,
+        keepalive: &Keepalive,
+    ) -> io::Result<()> {
         match endpoint {
             Endpoint::Tcp(address) => {
                 let mut address = *address;
@@ -71,7 +78,7 @@ impl Listeners {
                 }
                 let address = wait.on(endpoint, || probe(address))?;
                 for sockets in &mut self.of_shards {
-                    sockets.push(share(address, backlog)?.into());
+                    sockets.push(share(address, backlog, keepalive)?.into());
                 }
                 self.endpoints.push(Endpoint::Tcp(address));
             }
@@ -124,9 +131,10 @@ fn probe(address: SocketAddr) -> io::Result<SocketAddr> {
     socket.local_addr()?.as_socket().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
 }
 
-fn share(address: SocketAddr, backlog: i32) -> io::Result<Socket> {
+fn share(address: SocketAddr, backlog: i32, keepalive: &Keepalive) -> io::Result<Socket> {
     let socket = new_socket(address)?;
     socket.set_reuse_port(true)?;
+    prepare(&socket, keepalive);
     socket.bind(&address.into())?;
     socket.listen(backlog)?;
     Ok(socket)
@@ -193,13 +201,9 @@ pub(crate) fn caller(socket: BorrowedFd<'_>) -> Caller {
     address.map_or(Caller::Gone, Caller::Tcp)
 }
 
-/// Gives an accepted socket its options. None of them can fail on a socket that is a TCP connection; if one does,
-/// the connection is of use without it. A unix socket needs none.
-pub(crate) fn prepare(socket: BorrowedFd<'_>, caller: Caller, keepalive: &Keepalive) {
-    if caller == Caller::Local {
-        return;
-    }
-    let socket = socket2::SockRef::from(&socket);
+/// Gives a listener the options of the connections that it accepts: they inherit them. None of these can fail on a TCP
+/// socket; if one does, connections are of use without it.
+fn prepare(socket: &Socket, keepalive: &Keepalive) {
     let _ = socket.set_tcp_nodelay(true);
     let _ = socket.set_keepalive(true);
     let mut options = TcpKeepalive::new();
@@ -227,47 +231,50 @@ mod tests {
 
     #[test]
     fn shards_share_a_port_but_servers_do_not() {
-        let first = listen(&[tcp("127.0.0.1:0")], 8, 2, SHORT).unwrap();
+        let first = listen(&[tcp("127.0.0.1:0")], 8, 2, SHORT, &Keepalive::default()).unwrap();
         assert_eq!(first.of_shards.len(), 2);
-        let (_, error) = listen(&first.endpoints, 8, 2, SHORT).unwrap_err();
+        let (_, error) = listen(&first.endpoints, 8, 2, SHORT, &Keepalive::default()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     }
 
     #[test]
     fn a_foreign_address_is_refused() {
         // From the block for documentation.
-        let (endpoint, error) = listen(&[tcp("192.0.2.1:0")], 8, 1, PATIENCE).unwrap_err();
+        let (endpoint, error) =
+            listen(&[tcp("192.0.2.1:0")], 8, 1, PATIENCE, &Keepalive::default()).unwrap_err();
         assert_eq!(endpoint.to_string(), "192.0.2.1:0");
         assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable);
     }
 
     #[test]
     fn a_free_port_is_one_for_all_addresses() {
-        let made = listen(&[tcp("127.0.0.1:0"), tcp("127.0.0.2:0")], 8, 1, SHORT).unwrap();
+        let made =
+            listen(&[tcp("127.0.0.1:0"), tcp("127.0.0.2:0")], 8, 1, SHORT, &Keepalive::default()).unwrap();
         let [Endpoint::Tcp(first), Endpoint::Tcp(second)] = made.endpoints[..] else { panic!("{made:?}") };
         assert_eq!(first.port(), second.port());
         assert_ne!(first.ip(), second.ip());
     }
 
     #[test]
-    fn accepted_sockets_get_their_options() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    fn accepted_sockets_inherit_their_options() {
         let second = Duration::from_secs(1);
-        let connect = |keepalive: &Keepalive| {
-            let socket = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-            let descriptor = std::os::fd::AsFd::as_fd(&socket);
-            let caller = caller(descriptor);
-            assert!(caller.address().is_loopback());
-            prepare(descriptor, caller, keepalive);
-            Socket::from(socket)
+        let accept = |address: &str, keepalive: &Keepalive| {
+            let made = listen(&[tcp(address)], 8, 1, SHORT, keepalive).unwrap();
+            let Endpoint::Tcp(address) = made.endpoints[0] else { panic!("{made:?}") };
+            let _peer = std::net::TcpStream::connect(address).unwrap();
+            let listener = std::net::TcpListener::from(made.of_shards[0][0].try_clone().unwrap());
+            Socket::from(listener.accept().unwrap().0)
         };
-        let socket = connect(&Keepalive::default());
-        assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
-        assert_eq!(socket.tcp_keepalive_time().unwrap(), 30 * second);
-        assert_eq!(socket.tcp_keepalive_interval().unwrap(), 10 * second);
-        assert_eq!(socket.tcp_keepalive_retries().unwrap(), 3);
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let socket = accept(address, &Keepalive::default());
+            assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
+            assert_eq!(socket.tcp_keepalive_time().unwrap(), 30 * second);
+            assert_eq!(socket.tcp_keepalive_interval().unwrap(), 10 * second);
+            assert_eq!(socket.tcp_keepalive_retries().unwrap(), 3);
+        }
         let system = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        let socket = connect(&Keepalive { idle: Some(7 * second), interval: None, count: Some(4) });
+        let keepalive = Keepalive { idle: Some(7 * second), interval: None, count: Some(4) };
+        let socket = accept("127.0.0.1:0", &keepalive);
         assert_eq!(socket.tcp_keepalive_time().unwrap(), 7 * second);
         assert_eq!(socket.tcp_keepalive_interval().unwrap(), system.tcp_keepalive_interval().unwrap());
         assert_eq!(socket.tcp_keepalive_retries().unwrap(), 4);

@@ -10,7 +10,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Messages in one batch: enough for a round under load, few enough to be handled in one go.
-const BATCH: usize = 1024;
+const BATCH: usize = 256;
 
 /// Connections that may be on their way to one shard; one more stays where it is.
 const SETTLERS: usize = 256;

@@ -14,6 +14,7 @@ mod commit;
 pub(crate) mod commons;
 mod connection;
 mod door;
+mod intake;
 pub(crate) mod listen;
 #[cfg(feature = "measure")]
 pub mod measure;
@@ -22,6 +23,7 @@ mod outlet;
 mod parcel;
 mod patience;
 mod pump;
+mod rations;
 mod reader;
 mod rest;
 mod ring;
@@ -46,7 +48,8 @@ use glommio::{GlommioError, LocalExecutorBuilder, Placement, ReactorErrorKind};
 use options::ShardOptions;
 use patience::Patience;
 use pump::Pump;
-use ring::{Received, Ring, Token};
+use rations::Rations;
+use ring::{Ring, Token};
 use settle::Settling;
 use std::collections::VecDeque;
 use std::io;
@@ -143,9 +146,14 @@ struct Shard {
     /// Shards to which something was sent that may be asleep, and since when there are any.
     unrung: ShardSet,
     unrung_since: Option<Instant>,
-    /// What arrived while too many messages waited for other shards, in order. The receive buffers in it are not
-    /// given back to the kernel, which soon has none; then peers must wait.
-    held: VecDeque<(Token, Received)>,
+    /// What arrived and was not read yet: for want of room in the round, or because too many messages wait for other
+    /// shards. The receive buffers in it are not given back to the kernel, which soon has none; then peers must wait.
+    rations: Rations,
+    /// Who was accepted and is not let in yet, and how many were in this round.
+    arrivals: VecDeque<OwnedFd>,
+    let_in: usize,
+    /// The shard that was heard last.
+    heard_last: u16,
     /// Rounds begun since the door was closed, up to [`ROUNDS_CLOSING`].
     rounds_closed: u8,
     /// Connections in [`connection::Phase::Lingering`], and until when. In order of time.
@@ -167,6 +175,8 @@ impl Shard {
             unread_max: options.unread_max,
             restoring: setup.desk.is_some(),
             commit: setup.desk.map(|desk| Commit::new(id, desk, options.store_bytes_max)),
+            fed: 0,
+            fed_max: 0,
             settling: Settling::new(id, topology, commons.clone(), options.settle),
         };
         Ok(Shard {
@@ -185,7 +195,10 @@ impl Shard {
             crowded: setup.crowded,
             unrung: ShardSet::default(),
             unrung_since: None,
-            held: VecDeque::new(),
+            rations: Rations::default(),
+            arrivals: VecDeque::new(),
+            let_in: 0,
+            heard_last: 0,
             rounds_closed: 0,
             lingering: VecDeque::new(),
             _abort: AbortOnPanic,
@@ -215,7 +228,7 @@ impl Shard {
     /// Accepts nobody any more, and says so when what the last had sent is read.
     fn close_door(&mut self) {
         self.door.close(&mut self.ring);
-        if self.door.is_closed() && self.rounds_closed < ROUNDS_CLOSING {
+        if self.door.is_closed() && self.arrivals.is_empty() && self.rounds_closed < ROUNDS_CLOSING {
             self.rounds_closed += 1;
             if self.rounds_closed == ROUNDS_CLOSING {
                 self.commons.door_closed();

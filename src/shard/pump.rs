@@ -33,6 +33,9 @@ pub(crate) struct Pump {
     pub(crate) commit: Option<Commit>,
     /// Whether jobs that were kept are still being read: requests that concern jobs wait until that is done.
     pub(crate) restoring: bool,
+    /// Inputs of this round so far, and after how many nothing more is read.
+    pub(crate) fed: u32,
+    pub(crate) fed_max: u32,
     /// Which connections move to other shards.
     pub(crate) settling: Settling,
 }
@@ -41,8 +44,15 @@ impl Pump {
     /// Tells the engine that something happened and does what it wants done.
     #[inline]
     pub(crate) fn feed(&mut self, table: &mut Table, input: Input<'_>) {
+        self.fed += 1;
         self.engine.handle(self.now, input);
         self.drain(table);
+    }
+
+    /// Whether the round has room for more requests.
+    #[inline]
+    pub(crate) fn has_room(&self) -> bool {
+        self.fed < self.fed_max
     }
 
     /// Whether no more should be read from sockets for now: too much waits for other shards, or for the store.

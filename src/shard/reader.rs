@@ -22,6 +22,8 @@ struct Progress {
     used: usize,
     /// How many of the others there must be before it makes sense to look at them again.
     needed: usize,
+    /// Whether it stopped because the round has had enough.
+    stopped: bool,
 }
 
 impl Pump {
@@ -45,6 +47,9 @@ impl Pump {
                 let session = connection.session;
                 let progress = self.decode(table, session, bytes, None);
                 keep(table, token, &bytes[progress.used..], progress.needed);
+                if progress.stopped {
+                    table.resumed.push(token);
+                }
                 return;
             }
             // A packet gets just what it lacks, so that those behind it are decoded in place. Of a line one
@@ -75,11 +80,12 @@ impl Pump {
             && connection.takes_requests()
             && matches!(connection.rest.packet, Packet::None)
             && !connection.rest.is_empty()
+            && self.read_rest(table, token)
         {
-            self.read_rest(table, token);
+            return;
         }
         let Some(connection) = table.get(token) else { return };
-        if connection.takes_requests() && connection.ended {
+        if connection.takes_requests() && connection.ended && connection.kept == 0 {
             match connection.lost {
                 None => self.finish(table, token, CloseReason::Peer),
                 Some(reason) => self.part(table, token, reason),
@@ -145,9 +151,9 @@ impl Pump {
         self.feed(table, Input::Finish(session, reason));
     }
 
-    /// Decodes what an earlier arrival left.
-    fn read_rest(&mut self, table: &mut Table, token: Token) {
-        let Some(connection) = table.get(token) else { return };
+    /// Decodes what an earlier arrival left. True if it stopped because the round has had enough: it goes on in the next.
+    fn read_rest(&mut self, table: &mut Table, token: Token) -> bool {
+        let Some(connection) = table.get(token) else { return false };
         let session = connection.session;
         let mut rest = std::mem::take(&mut connection.rest);
         let progress = self.decode(table, session, &rest.bytes[rest.start..], None);
@@ -156,12 +162,16 @@ impl Pump {
         if rest.needed >= Rest::LARGE {
             expect_large(table, token, rest.needed, &rest.bytes[rest.start..]);
             table.spares.give(rest.bytes);
-            return;
+            return false;
         }
         match table.get(token) {
             Some(connection) if connection.phase == Phase::Open && !rest.is_empty() => connection.rest = rest,
             _ => table.spares.give(rest.bytes),
         }
+        if progress.stopped {
+            table.resumed.push(token);
+        }
+        progress.stopped
     }
 
     /// Gives the engine one packet after the other, as long as it wants them and they are whole. `packet` is a large
@@ -176,8 +186,11 @@ impl Pump {
     ) -> Progress {
         let mut used = 0;
         while used < bytes.len() {
+            if packet.is_none() && !self.has_room() {
+                return Progress { used, needed: 0, stopped: true };
+            }
             match self.frontend.decode(&bytes[used..]) {
-                Decoded::Incomplete { needed } => return Progress { used, needed },
+                Decoded::Incomplete { needed } => return Progress { used, needed, stopped: false },
                 Decoded::One { item, consumed } => {
                     let Some((connection, _)) = table.of(session) else { break };
                     let token = connection.token;
@@ -229,7 +242,7 @@ impl Pump {
                 break;
             }
         }
-        Progress { used, needed: 0 }
+        Progress { used, needed: 0, stopped: false }
     }
 
     /// Lines of the log that were never written are counted for the first who asks.

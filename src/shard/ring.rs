@@ -365,6 +365,12 @@ impl Ring {
         self.buffers.lend_more();
     }
 
+    /// To be called once a round: lends fewer after a calm time, and few while many buffers wait to be read.
+    #[inline]
+    pub(crate) fn tend_buffers(&mut self, short: bool) {
+        self.buffers.tend(short);
+    }
+
     #[inline]
     fn read(&mut self, entry: &cqueue::Entry) -> Option<Completion> {
         let order = entry.user_data();

@@ -4,6 +4,7 @@ use super::commit::Commit;
 use super::connection::{Phase, Receiving};
 use super::door::{self, Trouble};
 use super::error::ShardError;
+use super::rations::Rations;
 use super::ring::{Completion, Received, Token};
 use super::{Shard, clock, commons, listen, pump};
 use crate::engine::{CloseReason, Event, Input, JobId, NotRestored, Peer, ShardId};
@@ -16,8 +17,10 @@ use std::time::Duration;
 
 /// How long a connection that we closed may stay until its peer closes it too.
 const LINGER: Duration = Duration::from_secs(2);
-/// Batches taken from one other shard in one round.
-const BATCHES_PER_ROUND: usize = 16;
+/// Batches taken from all other shards in one round.
+const BATCHES_PER_ROUND: usize = 8;
+/// Connections accepted in one round: each costs some calls of the kernel.
+pub(super) const ACCEPTED_PER_ROUND: usize = 64;
 
 /// Receives into large packets that are ordered in one round.
 const DIRECT_AT_ONCE: usize = 8;
@@ -27,7 +30,8 @@ impl Shard {
     pub(super) fn round(&mut self) -> Result<bool, ShardError> {
         self.ring.enter().map_err(|error| ShardError::of_system("use an io_uring", error))?;
         self.pump.now = clock::now();
-        let mut busy = false;
+        self.begin();
+        let mut busy = self.let_in_who_waits();
         while let Some(completion) = self.ring.next() {
             busy = true;
             self.complete(completion);
@@ -49,9 +53,10 @@ impl Shard {
         self.take_down_broken();
         self.receive_again();
         self.tidy.look(self.pump.engine.jobs(), self.pump.now.instant);
+        self.ring.tend_buffers(self.rations.are_short());
         let (engine, table) = (&self.pump.engine, &self.table);
         let storing = self.pump.commit.as_ref().is_some_and(|commit| !commit.is_idle());
-        let waiting = table.listed.len() + table.resumed.len() + self.held.len();
+        let waiting = table.listed.len() + table.resumed.len() + self.rations.len();
         let unsent = table.sends + waiting + usize::from(left || storing);
         self.commons.publish(self.id, engine.jobs(), engine.jobs_accepted(), unsent as u64);
         Ok(busy
@@ -59,7 +64,10 @@ impl Shard {
             || gathers
             || !self.unrung.is_empty()
             || !self.table.is_quiet()
-            || !self.held.is_empty())
+            || !self.rations.is_empty()
+            || !self.arrivals.is_empty()
+            // The engine has more to do at once: sockets come in between.
+            || self.pump.engine.deadline().is_some_and(|at| at <= self.pump.now.instant))
     }
 
     #[inline]
@@ -69,7 +77,8 @@ impl Shard {
             Completion::Sent { token, bytes, buffer } => self.sent(token, bytes, buffer),
             Completion::Accepted { listener, socket, more } => {
                 match socket {
-                    Ok(socket) => self.accepted(socket),
+                    Ok(socket) if self.let_in < ACCEPTED_PER_ROUND => self.accepted(socket),
+                    Ok(socket) => self.arrivals.push_back(socket),
                     Err(error) => {
                         if self.door.failed(error, self.pump.now.instant) == Trouble::OutOfDescriptors {
                             self.pump.feed(&mut self.table, Input::Count(Event::OutOfDescriptors));
@@ -81,7 +90,7 @@ impl Shard {
                     while self.commons.phase() == commons::Phase::Draining
                         && let Some(socket) = door::accept_waiting(&listener)
                     {
-                        self.accepted(socket);
+                        self.arrivals.push_back(socket);
                     }
                 }
             }
@@ -95,8 +104,9 @@ impl Shard {
         }
     }
 
-    fn accepted(&mut self, socket: OwnedFd) {
+    pub(super) fn accepted(&mut self, socket: OwnedFd) {
         self.door.accepted();
+        self.let_in += 1;
         let most = self.options.connections_max;
         let caller = listen::caller(socket.as_fd());
         if !self.commons.admit(self.id, most) {
@@ -105,7 +115,6 @@ impl Shard {
             self.pump.feed(&mut self.table, Input::Count(Event::ConnectionRefused));
             return;
         }
-        listen::prepare(socket.as_fd(), caller, &self.options.keepalive);
         // A descriptor is not negative.
         let descriptor = socket.as_raw_fd() as u32;
         let peer = Peer { descriptor, address: caller.address(), port: caller.port() };
@@ -127,19 +136,17 @@ impl Shard {
         match what {
             Received::Failed(Errno::CANCELED | Errno::INTR | Errno::AGAIN) => {}
             Received::Failed(Errno::NOBUFS) => {
-                if self.held.is_empty() {
+                // Not because a few send much: because many send something.
+                if self.rations.is_empty() {
                     self.ring.lend_more();
                 }
             }
-            what if !self.held.is_empty() || self.pump.congested() => {
-                self.held.push_back((token, what));
-            }
-            what => self.take(token, what),
+            what => self.ration(token, what),
         }
     }
 
     #[inline]
-    fn take(&mut self, token: Token, what: Received) {
+    pub(super) fn take(&mut self, token: Token, what: Received) {
         match what {
             Received::Bytes(buffer) => {
                 self.pump.read(&mut self.table, token, self.ring.bytes(&buffer));
@@ -213,13 +220,18 @@ impl Shard {
     #[inline]
     fn hear(&mut self) -> bool {
         let mut heard = false;
-        for from in (0..self.shards).map(ShardId) {
-            for _ in 0..BATCHES_PER_ROUND {
-                let Some(batch) = self.commons.mesh.receive(from, self.id) else { break };
-                heard = true;
-                for message in batch {
-                    self.pump.feed(&mut self.table, Input::Message(from, message));
-                }
+        let (mut batches, mut silent) = (0, 0);
+        // In turn, beginning behind whoever was last.
+        while batches < BATCHES_PER_ROUND && silent < self.shards {
+            self.heard_last = (self.heard_last + 1) % self.shards;
+            let from = ShardId(self.heard_last);
+            let Some(batch) = self.commons.mesh.receive(from, self.id) else {
+                silent += 1;
+                continue;
+            };
+            (batches, silent, heard) = (batches + 1, 0, true);
+            for message in batch {
+                self.pump.feed(&mut self.table, Input::Message(from, message));
             }
         }
         while let Some(settler) = self.commons.mesh.receive_settler(self.id) {
@@ -343,15 +355,20 @@ impl Shard {
 
     /// Reads what could not be read before: because of congestion, or because the session was paused.
     fn read_what_waits(&mut self) {
-        while !self.held.is_empty() && !self.pump.congested() {
-            if let Some((token, what)) = self.held.pop_front() {
-                self.take(token, what);
-            }
+        // A little for those who send much, whatever others do.
+        let mut least = 1;
+        while (least > 0 || self.pump.has_room())
+            && !self.pump.congested()
+            && let Some((token, what)) = self.rations.next_late()
+        {
+            least = 0;
+            self.take_kept(token, what);
         }
+        self.pump.fed_max = self.pump.fed.max(self.pump.fed_max) + Rations::RESUMED;
         // What resumes from now on has its turn in the next round.
         let resumed = self.table.resumed.len();
         for at in 0..resumed {
-            if self.pump.congested() {
+            if self.pump.congested() || !self.pump.has_room() {
                 self.table.resumed.drain(..at);
                 return;
             }
@@ -404,15 +421,16 @@ impl Shard {
 
     /// Lets the ring receive again where it stopped, unless too many messages wait for other shards.
     fn receive_again(&mut self) {
-        // A connection may leave the shard here: what it sent must have been read.
-        if self.pump.congested() || !self.held.is_empty() {
+        if self.pump.congested() {
             return;
         }
         let (mut direct, mut later) = (0, 0);
         for at in 0..self.table.unarmed.len() {
             let token = self.table.unarmed[at];
             let Some(connection) = self.table.get(token) else { continue };
-            if connection.receiving == Receiving::Not && connection.wants_bytes() {
+            // Behind what is kept: it may be received into a packet that this belongs to.
+            let nothing_kept = connection.kept == 0;
+            if connection.receiving == Receiving::Not && nothing_kept && connection.wants_bytes() {
                 if direct == DIRECT_AT_ONCE {
                     self.table.unarmed[later] = token;
                     later += 1;

@@ -106,7 +106,8 @@ impl Shard {
         let Some(connection) = self.table.get(token) else { return };
         let Some(to) = connection.moving_to else { return };
         connection.stop_receiving(&mut self.ring);
-        if connection.is_in_ring() || connection.phase != Phase::Open {
+        // What it sent must have been read.
+        if connection.is_in_ring() || connection.kept > 0 || connection.phase != Phase::Open {
             return;
         }
         let (session, peer) = (connection.session, connection.peer);

@@ -119,3 +119,43 @@ fn answers(mut stream: &TcpStream) -> bool {
         }
     }
 }
+
+/// Four connections submit as fast as they can, as small jobs as there are. Whoever asks for little meanwhile is answered:
+/// each gets its ration of a round, and what it sent beyond waits behind others. The time is generous; without rations it
+/// was ten times as long.
+#[test]
+fn a_flood_of_submissions_delays_nobody() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    const MOST: Duration = Duration::from_millis(500);
+    for threads in ["1", "2"] {
+        let server = Server::start(&["--threads", threads, "--max-queued-bytes", "50000000"]);
+        let stop = std::sync::Arc::new(AtomicBool::new(false));
+        let floods: Vec<_> = (0..4)
+            .map(|number| {
+                let (mut stream, stop) = (server.connect(), stop.clone());
+                let answers = stream.try_clone().unwrap();
+                thread::spawn(move || std::io::copy(&mut &answers, &mut std::io::sink()).ok());
+                let submits = request(SUBMIT_JOB_BG, format!("flood{number}\0\0x").as_bytes()).repeat(2000);
+                thread::spawn(move || {
+                    while !stop.load(Ordering::Relaxed) {
+                        stream.write_all(&submits).unwrap();
+                    }
+                    stream.shutdown(std::net::Shutdown::Both).unwrap();
+                })
+            })
+            .collect();
+        let mut other = server.connect();
+        wait_until("there is a flood", || counter(&mut other, "jobs_accepted") > 50_000);
+        let mut waits: Vec<_> = (0..100)
+            .map(|_| {
+                let since = Instant::now();
+                echo(&mut other, b"meanwhile");
+                since.elapsed()
+            })
+            .collect();
+        waits.sort();
+        stop.store(true, Ordering::Relaxed);
+        floods.into_iter().for_each(|flood| flood.join().unwrap());
+        assert!(waits[90] < MOST, "{waits:?}");
+    }
+}

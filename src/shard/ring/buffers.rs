@@ -12,6 +12,10 @@ use std::sync::atomic::{AtomicU16, Ordering};
 const SIZE: usize = ShardOptions::RECEIVE_BUFFER;
 /// Buffers that the kernel has at first. It uses them in turn, so a few stay in the processor's cache.
 const LENT_AT_FIRST: u16 = 64;
+/// Buffers that it has at most while many wait to be read.
+const LENT_WHEN_SHORT: u16 = 16;
+/// Rounds in a row with enough buffers after which fewer are lent.
+const CALM: u32 = 1024;
 
 /// A filled buffer. It is read with [`super::Ring::bytes`] and given back with [`super::Ring::recycle`].
 #[derive(Debug)]
@@ -19,6 +23,14 @@ pub(crate) struct Buffer {
     id: u16,
     /// At most `SIZE`.
     length: u16,
+}
+
+impl Buffer {
+    /// How many bytes are in it.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        usize::from(self.length)
+    }
 }
 
 /// All buffers of a ring. Their memory is never given back: it lives as long as the process.
@@ -35,6 +47,9 @@ pub(super) struct Buffers {
     /// How many the kernel has, and how many it may have.
     lent: u16,
     lend: u16,
+    /// Rounds since they were too few, and whether many wait to be read.
+    calm: u32,
+    short: bool,
     /// Buffers that nobody has; the last is the warmest.
     spare: Vec<u16>,
     /// For each buffer whether it is filled: a [`Buffer`] of this ring names it.
@@ -56,6 +71,8 @@ impl Buffers {
             published: 0,
             lent: 0,
             lend: count.min(LENT_AT_FIRST),
+            calm: 0,
+            short: false,
             spare: (0..count).rev().collect(),
             filled: vec![false; usize::from(count)],
         };
@@ -96,12 +113,33 @@ impl Buffers {
     /// Lends twice as many as before.
     pub(super) fn lend_more(&mut self) {
         self.lend = self.lend.saturating_mul(2).min(self.count);
+        self.calm = 0;
+    }
+
+    /// To be called once a round. After many in which those that were lent were enough, half as many are; few, as long as
+    /// many wait to be read.
+    #[inline]
+    pub(super) fn tend(&mut self, short: bool) {
+        self.short = short;
+        if self.lend > LENT_AT_FIRST {
+            self.calm += 1;
+            if self.calm >= CALM {
+                (self.lend, self.calm) = ((self.lend / 2).max(LENT_AT_FIRST), 0);
+            }
+        }
+    }
+
+    /// How many the kernel may have now.
+    #[inline]
+    pub(super) fn lending(&self) -> u16 {
+        if self.short { self.lend.min(LENT_WHEN_SHORT) } else { self.lend }
     }
 
     /// Lends the kernel what it may have.
     #[inline]
     pub(super) fn publish(&mut self) {
-        while self.lent < self.lend {
+        let most = self.lending();
+        while self.lent < most {
             let Some(id) = self.spare.pop() else { break };
             self.lent += 1;
             let at = self.tail & (self.count - 1);

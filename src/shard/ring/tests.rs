@@ -270,3 +270,16 @@ fn a_large_packet_is_received_into_its_own_bytes() {
         assert_eq!((&back[..], result), (&b"some"[..], Ok(4)));
     }
 }
+
+#[test]
+fn what_is_lent_grows_in_need_and_shrinks_in_calm() {
+    let mut ring = Ring::new(1024).unwrap();
+    let first = ring.buffers.lending();
+    (0..10).for_each(|_| ring.lend_more());
+    assert_eq!(ring.buffers.lending(), 1024);
+    // While many wait to be read, few are lent, whatever it was.
+    ring.tend_buffers(true);
+    assert!(ring.buffers.lending() < first);
+    (0..10_000).for_each(|_| ring.tend_buffers(false));
+    assert_eq!(ring.buffers.lending(), first);
+}

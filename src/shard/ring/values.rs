@@ -51,6 +51,18 @@ pub(crate) enum Completion {
     },
 }
 
+impl Received {
+    /// How many bytes.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Received::Bytes(buffer) => buffer.len(),
+            Received::Direct(_, result) => result.unwrap_or(0),
+            Received::End | Received::Failed(_) => 0,
+        }
+    }
+}
+
 /// What came from a socket.
 #[derive(Debug)]
 pub(crate) enum Received {

@@ -1,0 +1,64 @@
+//! What a shard takes in during a round: who is let in, what is read at once and what later. How much that may be is said in
+//! `rations.rs`, the order of a round in `round.rs`.
+use super::Shard;
+use super::connection::Receiving;
+use super::rations::Rations;
+use super::ring::{Received, Token};
+use super::round::ACCEPTED_PER_ROUND;
+
+impl Shard {
+    /// A round has not read anything yet. What found no room in the last one comes first.
+    pub(super) fn begin(&mut self) {
+        self.rations.begin();
+        (self.pump.fed, self.pump.fed_max) = (0, Rations::ROUND);
+        while self.pump.has_room()
+            && !self.pump.congested()
+            && let Some((token, what)) = self.rations.next_soon()
+        {
+            self.take_kept(token, what);
+        }
+    }
+
+    /// Lets in some of those who were accepted when enough had been. True if there were any.
+    pub(super) fn let_in_who_waits(&mut self) -> bool {
+        self.let_in = 0;
+        let some = !self.arrivals.is_empty();
+        while self.let_in < ACCEPTED_PER_ROUND
+            && let Some(socket) = self.arrivals.pop_front()
+        {
+            self.accepted(socket);
+        }
+        some
+    }
+
+    /// Reads what arrived, or keeps it for later.
+    #[inline]
+    pub(super) fn ration(&mut self, token: Token, what: Received) {
+        let bytes = what.len();
+        let room = self.pump.has_room() && !self.pump.congested();
+        let Some(connection) = self.table.get(token) else { return self.take(token, what) };
+        if self.rations.admits(connection, bytes, room) {
+            return self.take(token, what);
+        }
+        self.rations.keep(connection, what, bytes);
+        if connection.receiving == Receiving::Armed && !connection.wants_bytes() {
+            connection.stop_receiving(&mut self.ring);
+        }
+    }
+
+    /// Reads what was kept.
+    pub(super) fn take_kept(&mut self, token: Token, what: Received) {
+        if let Some(connection) = self.table.get(token) {
+            connection.kept -= 1;
+            if connection.kept == 0 {
+                let ended = connection.ended;
+                // It may be received from again, or leave the shard.
+                self.table.unarmed.push(token);
+                if ended {
+                    self.table.resumed.push(token);
+                }
+            }
+        }
+        self.take(token, what);
+    }
+}
