@@ -185,8 +185,8 @@ pub(super) struct Limits {
     #[arg(long, value_name = "N", default_value_t = 1 << 17, value_parser = number(1..=u32::MAX.into()))]
     pub(super) max_abilities: i64,
 
-    /// Finished jobs of each worker to remember, up to 255: what it still says about them is ignored, about others it
-    /// is answered ERROR
+    /// Jobs of each worker to remember that it finished or that its time limit took away, up to 255: what it still says
+    /// about them is ignored, or taken if its time was up and nobody has had the job since; about others it is answered ERROR
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = number(0..=255))]
     pub(super) finished_memory: i64,
 

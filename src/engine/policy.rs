@@ -51,11 +51,14 @@ pub enum Planted {
     ForgetsBytes,
     EndlessPages,
     SurveyForgotten,
+    ForgetsWhoWasWoken,
+    LateWordOfAnybody,
+    DropsDeadWithRoom,
 }
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Planted; 18] = [
+    pub const ALL: [Planted; 21] = [
         Planted::LostWakeup,
         Planted::ReplyOutOfOrder,
         Planted::TwoHolders,
@@ -74,6 +77,9 @@ impl Planted {
         Planted::ForgetsBytes,
         Planted::EndlessPages,
         Planted::SurveyForgotten,
+        Planted::ForgetsWhoWasWoken,
+        Planted::LateWordOfAnybody,
+        Planted::DropsDeadWithRoom,
     ];
 }
 

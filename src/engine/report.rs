@@ -330,8 +330,10 @@ counters! {
     store_refusals,
     /// Results of running jobs that no client was there to hear, though one had asked.
     results_discarded,
-    /// Late results of a worker for a job that it had finished, swallowed.
+    /// Late words of a worker on a job that it had finished, or that its time limit had taken away, swallowed.
     results_late,
+    /// Late words of a worker on a job that its time limit had taken away, taken because nobody had had the job since.
+    results_late_taken,
     /// Results for jobs that the session did not hold, refused.
     results_unknown,
     /// NOOPs sent.

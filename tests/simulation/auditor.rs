@@ -288,7 +288,7 @@ impl Auditor {
             }
             Act::SetClientId(id) => peer.client_id = id,
             Act::PreSleep => {
-                peer.nap = Some(at);
+                (peer.nap, peer.coming) = (Some(at), 0);
                 peer.naps.push_back(at);
             }
             Act::Grab(kind) => self.grab(session, kind),

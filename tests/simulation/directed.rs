@@ -116,7 +116,7 @@ fn learning_a_function_again_while_asleep_wakes_for_later_jobs() {
 }
 
 /// A function of a job server with some shards whose owner is this one.
-fn function_of(shards: u16, owner: u16) -> String {
+pub(crate) fn function_of(shards: u16, owner: u16) -> String {
     let owned = |name: &String| Topology::new(shards).owner(Slot::of(name.as_bytes())) == ShardId(owner);
     (0..).map(|number| format!("f{number}")).find(owned).expect("every shard owns some")
 }

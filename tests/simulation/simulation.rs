@@ -15,6 +15,7 @@ mod act;
 mod auditor;
 mod dead;
 mod directed;
+mod late;
 mod planted;
 mod random;
 mod store;

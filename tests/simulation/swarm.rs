@@ -133,7 +133,7 @@ fn policy(random: &mut Random, planted: Option<Planted>) -> Policy {
     let most = NonZeroU8::new(random.between(1, 3) as u8).expect("not zero");
     let wakeup = match random.below(5) {
         0 => Wakeup::All,
-        1 => Wakeup::AtMost(most),
+        1 | 2 => Wakeup::AtMost(most),
         _ => Wakeup::Paced,
     };
     let mut policy = Policy {

@@ -80,8 +80,13 @@ impl Functions {
 
     pub(super) fn peek(&mut self, worker: SessionId, place: Place, out: &mut Outbox) {
         let best = self.parties.find(worker).and_then(|ix| {
-            self.rouse(ix);
-            let Best { turn, job } = self.best(ix, out)?;
+            // Whoever was woken and finds something is not yet known to take it: its home tells if it does not.
+            let best = self.best(ix, out);
+            let woken = matches!(self.parties.get(ix).sleep, Sleep::Woken(_));
+            if best.is_none() || !woken || self.policy.plants(Planted::ForgetsWhoWasWoken) {
+                self.rouse(ix);
+            }
+            let Best { turn, job } = best?;
             Some(Candidate { priority: self.jobs.get(job).priority(), turn })
         });
         self.tell(worker, ToSessions::Best { to: worker, place, from: self.shard, best }, out);
@@ -193,6 +198,9 @@ impl Functions {
         running.go(JobState::Running, Some(ix));
         let (id, function) = (running.id, running.function);
         let timeout_ms = self.parties.timeout_ms(ix, function);
+        if let Some(extra) = running.extra.as_mut() {
+            extra.late = None;
+        }
         if timeout_ms > 0 {
             self.timers.arm(running, self.now.instant.after(Duration::from_millis(timeout_ms)));
             self.charge(job, out);
@@ -217,7 +225,7 @@ impl Functions {
     }
 
     /// The worker grabs: it is awake. Returns the function that it was woken for.
-    fn rouse(&mut self, ix: PartyIx) -> Option<FunctionIx> {
+    pub(super) fn rouse(&mut self, ix: PartyIx) -> Option<FunctionIx> {
         let party = self.parties.get_mut(ix);
         match core::mem::replace(&mut party.sleep, Sleep::Awake) {
             Sleep::Woken(function) => Some(function),
@@ -228,8 +236,14 @@ impl Functions {
     pub(super) fn sleep(&mut self, worker: SessionId, nap: u32, out: &mut Outbox) {
         let Some(ix) = self.parties.find(worker) else { return };
         self.parties.get_mut(ix).nap = nap;
+        let woken_for = self.rouse(ix);
         if let Some(Best { job, .. }) = self.best(ix, out) {
-            self.wake(ix, self.jobs.get(job).function, out);
+            let function = self.jobs.get(job).function;
+            self.wake(ix, function, out);
+            if let Some(other) = woken_for.filter(|&other| other != function) {
+                // It went to sleep again without a look at what it was woken for, and is now woken for something else.
+                self.wake_another(other, out);
+            }
         } else {
             self.parties.get_mut(ix).sleep = Sleep::Asleep;
             self.list_as_sleeper(ix);

@@ -61,6 +61,11 @@ impl Functions {
     fn have_room_made(&mut self, ix: JobIx, out: &mut Outbox) {
         let (jobs, bytes) = self.dead_beyond();
         let (jobs, bytes) = (jobs.min(1), bytes.min(self.jobs.get(ix).bytes()));
+        if self.policy.plants(Planted::DropsDeadWithRoom)
+            && let Some(oldest) = self.dead.head()
+        {
+            return self.drop_dead(oldest, out);
+        }
         if jobs == 0 && bytes == 0 {
             return;
         }

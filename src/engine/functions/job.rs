@@ -2,7 +2,7 @@
 use super::party::PartyIx;
 use crate::body::Body;
 use crate::persist::{DeathReason, StoreSeq};
-use crate::slot::JobId;
+use crate::slot::{JobId, SessionId};
 use crate::time::{Epoch, Instant};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -71,6 +71,8 @@ pub(crate) struct Extra {
     pub(crate) deadline: Option<Instant>,
     /// The put that submissions wait for which joined a job that was not stored; see [`Job::pending`].
     pub(crate) pending: Option<StoreSeq>,
+    /// Who held it last, if its time limit took it away and nobody has had it since.
+    pub(crate) late: Option<SessionId>,
     /// `Dead` jobs have it, and no others.
     pub(crate) death: Option<Box<Death>>,
     /// From the last WORK_STATUS of this attempt.

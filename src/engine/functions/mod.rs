@@ -37,7 +37,7 @@ use core::num::NonZeroU64;
 use function::FunctionTable;
 use job::{FunctionIx, JobIx, JobState};
 use jobs::Jobs;
-use party::{Parties, PartyIx, Sleep};
+use party::{Parties, PartyIx};
 use persist::Puts;
 use queue::Queue;
 use ringgear_protocol::Priority;
@@ -173,12 +173,11 @@ impl Functions {
                 self.functions.get_mut(function).workers -= registration.count;
             }
         }
-        let woken = matches!(self.parties.get(ix).sleep, Sleep::Woken(_));
-        self.parties.get_mut(ix).sleep = Sleep::Awake;
+        let woken_for = self.rouse(ix);
         self.give_back(ix, None, reason, out);
-        if woken {
+        if let Some(function) = woken_for {
             // It may have been the only one that was woken for a job.
-            functions.into_iter().for_each(|function| self.wake_another(function, out));
+            self.wake_another(function, out);
         }
     }
 

@@ -105,12 +105,17 @@ pub(crate) struct Party {
     pub(crate) nap: u32,
     /// Who it is, if it has ever been a worker.
     pub(crate) name: Option<Box<WorkerName>>,
-    /// Jobs that it finished lately, the last one at the back.
+    /// Jobs that it finished lately, or lost to their time limit; the last one at the back.
     finished: VecDeque<JobId>,
 }
 
 impl Party {
-    /// Remembers that it finished a job; the memory holds `most`.
+    /// Forgets that a job was taken from it.
+    pub(crate) fn forget(&mut self, id: JobId) {
+        self.finished.retain(|&other| other != id);
+    }
+
+    /// Remembers that it finished a job, or that its time for it was up; the memory holds `most`.
     pub(crate) fn finish(&mut self, id: JobId, most: u8) {
         if usize::from(most) <= self.finished.len() {
             self.finished.pop_front();
@@ -120,7 +125,7 @@ impl Party {
         }
     }
 
-    /// Whether it finished this job lately.
+    /// Whether it finished this job lately, or lost it to its time limit.
     pub(crate) fn has_finished(&self, id: JobId) -> bool {
         self.finished.contains(&id)
     }

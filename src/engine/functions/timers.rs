@@ -2,9 +2,11 @@
 //! other files do it.
 use super::Functions;
 use super::job::{Job, JobIx, JobState};
+use super::party::PartyIx;
 use crate::event::{Note, Output};
 use crate::outbox::Outbox;
 use crate::persist::DeathReason;
+use crate::policy::Planted;
 use crate::slot::JobId;
 use crate::time::{Epoch, Instant, Now};
 use alloc::collections::{BTreeSet, VecDeque};
@@ -135,8 +137,27 @@ impl Functions {
         let name = self.parties.get(holder).name.as_ref();
         let name = name.expect("a worker was introduced before it could do anything");
         let (address, worker) = (name.address, name.id.clone());
-        out.outputs.push_back(Output::Note(Note::TimedOut { job: job.id, unique, address, worker }));
+        let id = job.id;
+        out.outputs.push_back(Output::Note(Note::TimedOut { job: id, unique, address, worker }));
         self.requeue(ix, DeathReason::TimedOut, out);
+        if !self.policy.plants(Planted::LateResultRefused) {
+            self.remember_late(holder, id);
+        }
+    }
+
+    /// What a worker still says of a job that its time limit took away is taken if nobody has had the job since, and
+    /// ignored otherwise.
+    fn remember_late(&mut self, holder: PartyIx, id: JobId) {
+        let party = self.parties.get_mut(holder);
+        party.finish(id, self.policy.finished_memory);
+        let session = party.session;
+        let Some(ix) = self.jobs.find(id) else { return };
+        let job = self.jobs.get_mut(ix);
+        if job.state() == JobState::Queued
+            && let Some(extra) = job.extra.as_mut()
+        {
+            extra.late = Some(session);
+        }
     }
 
     /// The time of a scheduled job has come: it goes to the tail of its queue, and workers hear of it.

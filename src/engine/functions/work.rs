@@ -32,7 +32,7 @@ impl Functions {
             }
             (None, Some(party)) if self.parties.get(party).has_finished(job) => {
                 // Some workers send WORK_FAIL after WORK_EXCEPTION, or a result twice, and end at any ERROR.
-                out.counters.results_late += 1;
+                self.late_word(party, worker, job, update, out);
                 ToSessions::Heard { to: worker, place }
             }
             _ => {
@@ -43,8 +43,34 @@ impl Functions {
         self.tell(worker, answer, out);
     }
 
+    /// A worker says something of a job that it had until its time was up, or until it finished it. If nobody has had the
+    /// job since, the work is as good as in time; if somebody has, or it has ended, there is no harm in it.
+    #[cold]
+    fn late_word(&mut self, party: PartyIx, worker: SessionId, job: JobId, update: Work, out: &mut Outbox) {
+        let queued = self.jobs.find(job).filter(|&ix| {
+            let job = self.jobs.get(ix);
+            let late = job.extra.as_ref().and_then(|extra| extra.late);
+            let anybodys = self.policy.plants(Planted::LateWordOfAnybody);
+            job.state() == JobState::Queued && late == Some(worker)
+                || anybodys && job.state() == JobState::Running
+        });
+        let Some(ix) = queued else {
+            out.counters.results_late += 1;
+            return;
+        };
+        out.counters.results_late_taken += 1;
+        if update.is_final() {
+            // It is remembered anew.
+            self.parties.get_mut(party).forget(job);
+        }
+        self.update(ix, party, update, out);
+    }
+
     fn update(&mut self, ix: JobIx, holder: PartyIx, update: Work, out: &mut Outbox) {
-        if let Work::Status(text) = &update {
+        // The numbers are those of whoever has the job.
+        if let Work::Status(text) = &update
+            && self.jobs.get(ix).state() == JobState::Running
+        {
             self.keep_status(ix, text, out);
         }
         let last = update.is_final();

@@ -40,6 +40,16 @@ impl Sessions {
     pub(super) fn grab(&mut self, id: SessionId, kind: GrabKind, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(id) else { return };
         (session.asleep, session.noop_sent) = (false, false);
+        if session.woken_by.is_some() && self.looks_at_fewer(id, out) {
+            self.grab_job(id, kind, out);
+            // The other half has heard something that it does not answer, so that nobody else would.
+            return self.settle(id, out);
+        }
+        self.grab_job(id, kind, out);
+    }
+
+    fn grab_job(&mut self, id: SessionId, kind: GrabKind, out: &mut Outbox) {
+        let Some(session) = self.table.get_mut(id) else { return };
         match session.owners[..] {
             [] => session.tell(Reply::NoJob, out),
             [(owner, _)] => {
@@ -55,6 +65,22 @@ impl Sessions {
                 self.peek(id, out);
             }
         }
+    }
+
+    /// Whoever woke a session that grabs now hears of it by that, if it is the only owner, and if it is none any more it
+    /// is told, which is true then. One of several learns at the end of the grab what became of it.
+    #[cold]
+    fn looks_at_fewer(&mut self, id: SessionId, out: &mut Outbox) -> bool {
+        let Some(session) = self.table.get_mut(id) else { return false };
+        let Some((owner, _)) = session.woken_by else { return false };
+        if !session.owners.iter().any(|&(shard, _)| shard == owner) {
+            session.takes_something_else(out);
+            return true;
+        }
+        if session.owners.len() == 1 {
+            session.woken_by = None;
+        }
+        false
     }
 
     /// Asks all owners for their best job.
@@ -84,6 +110,8 @@ impl Sessions {
         let rank = |c: &Candidate| {
             if priority_first { (c.priority as i64, c.turn) } else { (c.turn, c.priority as i64) }
         };
+        // Who has nothing takes it that nobody is needed.
+        session.woken_by = session.woken_by.filter(|&(owner, _)| owner != from || found.is_some());
         let beats = |c: &Candidate| best.as_ref().is_none_or(|(other, _)| rank(c) < rank(other));
         if let Some(candidate) = found.filter(beats) {
             *best = Some((candidate, from));
@@ -104,6 +132,8 @@ impl Sessions {
     fn take(&mut self, id: SessionId, owner: ShardId, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(id) else { return };
         let turn = session.back_turn();
+        // Who woke it sees what it takes.
+        session.woken_by = session.woken_by.filter(|&(woke, _)| woke != owner);
         let Some(walk) = session.walk.as_ref() else { return };
         let take = ToFunctions::Take { worker: id, place: walk.place, kind: walk.kind, turn };
         out.send(owner, Message::ToFunctions(take));
@@ -148,6 +178,7 @@ impl Sessions {
     fn finish_grab(&mut self, id: SessionId, reply: Reply, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(id) else { return };
         if let Some(walk) = session.walk.take() {
+            session.takes_something_else(out);
             session.answer(walk.place, Some(reply), out);
         }
     }
@@ -155,7 +186,7 @@ impl Sessions {
     /// True if it leaves something among the replies.
     pub(super) fn pre_sleep(&mut self, id: SessionId, out: &mut Outbox) -> bool {
         let Some(session) = self.table.get_mut(id) else { return false };
-        (session.asleep, session.noop_sent) = (true, false);
+        (session.asleep, session.noop_sent, session.woken_by) = (true, false, None);
         session.nap = session.nap.wrapping_add(1);
         if self.policy.plants(Planted::NapsPileUp) {
             session.replies.mark_nap_always();
@@ -174,6 +205,7 @@ impl Sessions {
         let Some(session) = self.table.get_mut(id) else { return };
         if session.asleep && !session.noop_sent && session.nap == nap {
             session.noop_sent = true;
+            session.woken_by = Some((from, function));
             out.counters.wakeups += 1;
             if session.replies.wake() {
                 if session.survey.is_some() {

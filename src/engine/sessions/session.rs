@@ -5,7 +5,7 @@ use super::names::Names;
 use super::parts::MassDo;
 use super::replies::Replies;
 use crate::event::{Held, Reply};
-use crate::message::{Place, ToFunctions, WorkerName};
+use crate::message::{Message, Place, ToFunctions, WorkerName};
 use crate::outbox::Outbox;
 use crate::slot::{Peer, SessionId, ShardId, ShardSet};
 use alloc::boxed::Box;
@@ -39,6 +39,8 @@ pub(crate) struct Session {
     pub(crate) asleep: bool,
     /// Whether it was sent NOOP since its last PRE_SLEEP.
     pub(crate) noop_sent: bool,
+    /// Who woke it since its last PRE_SLEEP, for which function, if it has not yet looked there for jobs.
+    pub(crate) woken_by: Option<(ShardId, u32)>,
     /// Counts PRE_SLEEPs.
     pub(crate) nap: u32,
     pub(crate) replies: Replies,
@@ -72,6 +74,7 @@ impl Session {
             last_turn: 0,
             asleep: false,
             noop_sent: false,
+            woken_by: None,
             nap: 0,
             replies: Replies::default(),
             walk: None,
@@ -125,6 +128,14 @@ impl Session {
     /// Whether a request of it is being carried out that must be over before the next one.
     pub(crate) fn is_busy(&self) -> bool {
         self.walk.is_some() || self.mass_do.is_some() || self.survey.is_some()
+    }
+
+    /// It takes something else than what it was woken for, if it was woken: somebody else is to be.
+    pub(crate) fn takes_something_else(&mut self, out: &mut Outbox) {
+        if let Some((owner, function)) = self.woken_by.take() {
+            let answer = ToFunctions::NotAsleep { worker: self.id, function, nap: self.nap };
+            out.send(owner, Message::ToFunctions(answer));
+        }
     }
 
     /// Tells the session something, behind the places taken so far.

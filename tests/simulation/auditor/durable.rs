@@ -168,7 +168,7 @@ impl Auditor {
         let most = self.policy.dead_jobs;
         let dead = self.jobs.values().filter(|job| job.dead_maybe).count() as u32;
         let early = self.early_notes.len() as u32;
-        let full = dead + early >= most || self.policy.dead_bytes < u64::from(u32::MAX);
+        let full = dead + early >= most || self.policy.dead_bytes < 1 << 30;
         audit!(self, "dead jobs are dropped when there are too many", full, "{id:?}: {dead} of {most}");
         self.no_longer_dead(id);
     }

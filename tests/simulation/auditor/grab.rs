@@ -14,7 +14,7 @@ impl Auditor {
         let alone = calm && self.grabs.is_empty() && self.ghosts.is_empty();
         self.grabbed = at;
         let peer = self.peers.get_mut(&session).expect("whoever grabs is there");
-        peer.nap = None;
+        (peer.nap, peer.coming) = (None, 0);
         let limit = |function| peer.ability(function).map_or(0, |ability| ability.timeout);
         let order: Vec<_> = peer.order.iter().map(|&function| (function, limit(function))).collect();
         let limited = order.iter().filter(|(_, limit)| *limit > 0);
@@ -56,6 +56,11 @@ impl Auditor {
         self.is_due(job);
         if grab.timed_out == Some(id) || self.peers[&session].unlearned_since(function, at) {
             // It had it, and lost it before it knew.
+            let job = self.jobs.get_mut(&id).expect("just recognised");
+            if grab.timed_out == Some(id) {
+                job.limited.insert(session, job.runs.len());
+                job.runs.push(Run::default());
+            }
             self.turn_to_back(session, function, at);
             return;
         }
@@ -71,6 +76,9 @@ impl Auditor {
         (job.waiting, job.ends) = (None, 0);
         let limit = (limit > 0).then_some(Duration::from_millis(limit));
         let limit = limit.map(|limit| (grab.instant.after(limit), instant.after(limit)));
+        if limit.is_some() {
+            job.limited.insert(session, job.runs.len());
+        }
         job.held = Some(Hold { worker: session, got: now, run: job.runs.len(), limit });
         job.runs.push(Run::default());
         self.turn_to_back(session, function, at);

@@ -167,6 +167,8 @@ pub(crate) struct Job {
     /// Another job with its unique may be there: it came back when that was possible.
     pub(crate) twin: bool,
     pub(crate) passed_over: Option<PassedOver>,
+    /// Sessions that had it with a time limit, each with its last attempt: what they say late may be taken.
+    pub(crate) limited: BTreeMap<SessionId, usize>,
     /// An update was sent since all was last quiet.
     pub(crate) fresh: bool,
 }

@@ -132,6 +132,8 @@ pub(crate) struct Peer {
     pub(crate) nap: Option<Moment>,
     /// PRE_SLEEPs that may be answered NOOP.
     pub(crate) naps: VecDeque<Moment>,
+    /// The functions that it knew when it was sent NOOP, if it has not come since, without those that it gave up.
+    pub(crate) coming: u32,
     /// Jobs that it finished, the last one at the back.
     pub(crate) finished: Vec<JobId>,
     /// It has sent everything.
@@ -153,6 +155,7 @@ impl Peer {
             client_id: Bytes::from_static(b"-"),
             nap: None,
             naps: VecDeque::new(),
+            coming: 0,
             finished: Vec::new(),
             finishing: false,
         }
@@ -182,6 +185,7 @@ impl Peer {
         self.order.retain(|&function| set & bit(function) == 0);
         self.abilities.retain(|ability| set & bit(ability.function) == 0);
         self.repeated &= !set;
+        self.coming &= !set;
     }
 
     /// Whether it has given up the function since.

@@ -2,7 +2,7 @@
 //! answered is answered.
 use super::job::{Due, Job, OUT_OF_ATTEMPTS};
 use super::{Auditor, audit};
-use ringgear_engine::{JobId, Wakeup};
+use ringgear_engine::JobId;
 
 impl Auditor {
     /// Every message has been delivered. If `settled`, also nothing is due on any shard.
@@ -122,14 +122,11 @@ impl Auditor {
         leaving + self.grabs.iter().chain(&self.ghosts).filter(|grab| grab.limited != 0).count()
     }
 
-    /// Nothing is due and everybody sleeps: where sleepers beside a job are all woken in the end, nobody waits for
-    /// the jobs that are left.
+    /// Nothing is due and everybody sleeps: nobody waits for the jobs that are left.
     pub(crate) fn all_may_sleep(&self) {
-        if !matches!(self.policy.wakeup, Wakeup::AtMost(_)) {
-            for id in &self.alive {
-                let job = &self.jobs[id];
-                audit!(self, "no wake-up is ever lost", !job.surely_wanted() || job.ends != 0, "{job:?}");
-            }
+        for id in &self.alive {
+            let job = &self.jobs[id];
+            audit!(self, "no wake-up is ever lost", !job.surely_wanted() || job.ends != 0, "{job:?}");
         }
     }
 

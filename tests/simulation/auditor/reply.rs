@@ -1,6 +1,6 @@
 //! Which reply answers which request, and that they come in order.
 use super::job::Moment;
-use super::peer::{Asked, Exceptions, Pending, is_exceptions};
+use super::peer::{Asked, Exceptions, Pending, Verdict, is_exceptions};
 use super::{Auditor, audit};
 use ringgear_engine::{Reply, SessionId};
 
@@ -69,7 +69,10 @@ impl Auditor {
     }
 
     pub(super) fn met_with_silence(&mut self, asked: Asked) {
-        if let Asked::Work { job: Some(job), update: Some(update), .. } = asked {
+        // What may have come too late is met with silence, too, whether it was taken or not.
+        if let Asked::Work { job: Some(job), update: Some(update), verdict, .. } = asked
+            && (verdict == Verdict::Taken || self.policy.finished_memory == 0)
+        {
             self.work_taken(job, update);
         }
     }

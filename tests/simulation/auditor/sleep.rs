@@ -9,7 +9,7 @@ impl Auditor {
         let peer = self.peers.get_mut(&session).expect("whoever is woken is there");
         let asked = peer.naps.pop_front().is_some();
         audit!(self, "NOOP only for PRE_SLEEP, and once", asked, "{session:?} is woken");
-        peer.nap = None;
+        (peer.nap, peer.coming) = (None, peer.functions());
         self.tally.noops += 1;
         self.woken.push(peer.functions());
     }
@@ -59,7 +59,10 @@ impl Auditor {
                 let patient_until = from.after(self.policy.wake_patience);
                 settled && early && patient_until <= self.now.instant
             }
-            Wakeup::AtMost(_) => false,
+            // Whoever was woken and takes something else is replaced.
+            Wakeup::AtMost(_) => {
+                early && !self.peers.values().any(|peer| peer.coming & bit(job.function) != 0)
+            }
         };
         audit!(self, "nobody sleeps beside a job", !woken, "{session:?} sleeps since {nap}: {job:?}");
     }

@@ -206,6 +206,7 @@ impl Auditor {
             noted: false,
             dead_surely: false,
             dead_maybe: false,
+            limited: Default::default(),
             twin: false,
             passed_over: None,
             fresh: false,

@@ -14,7 +14,10 @@ impl Auditor {
     pub(super) fn work(&mut self, session: SessionId, handle: &[u8], update: Work) {
         let id = self.policy.handle_prefix.parse(handle).filter(|id| self.jobs.contains_key(id));
         let verdict = id.map_or(Verdict::Refused, |id| self.verdict(session, id));
-        let mut at = None;
+        let (mut at, mut late) = (None, None);
+        if let Some(id) = id.filter(|_| verdict == Verdict::Open) {
+            late = self.late_says(session, id, &update);
+        }
         if let Some(id) = id.filter(|_| verdict == Verdict::Taken) {
             at = Some(self.hold_says(id, &update));
             if update.is_final() {
@@ -22,7 +25,8 @@ impl Auditor {
             }
         }
         if let Some(payload) = payload(&update) {
-            self.payloads.insert(payload.clone(), id.zip(at).map(|(id, (run, number))| (id, run, number)));
+            self.payloads
+                .insert(payload.clone(), id.zip(at.or(late)).map(|(id, (run, number))| (id, run, number)));
         }
         let refusal = match &update {
             Work::Data(_) | Work::Warning(_) => Refusal::UpdateForUnknownJob,
@@ -38,14 +42,40 @@ impl Auditor {
             return Verdict::Taken;
         }
         let memory = usize::from(self.policy.finished_memory);
+        if memory > 0 && job.limited.contains_key(&session) && !peer.finished.contains(&id) {
+            // Its time may have been up: then the word is taken or ignored, as long as that is remembered.
+            return Verdict::Open;
+        }
         match peer.finished.iter().rev().position(|&finished| finished == id) {
-            Some(age) if age < memory => Verdict::Swallowed,
+            // What its time limits took away is remembered in the same place.
+            Some(age) if age + self.taken_away(session) < memory => Verdict::Swallowed,
             // Each shard remembers so many of its jobs.
             Some(_) if memory > 0 => Verdict::Open,
             // It may have grabbed it again and not know yet.
             _ if self.grabs.iter().any(|grab| grab.session == session) => Verdict::Open,
             _ => Verdict::Refused,
         }
+    }
+
+    /// Jobs that a session may have lost to a time limit.
+    fn taken_away(&self, session: SessionId) -> usize {
+        self.jobs.values().filter(|job| job.limited.contains_key(&session)).count()
+    }
+
+    /// News of somebody who had the job until its time was up is noted, if the job may still wait; returns its place.
+    fn late_says(&mut self, session: SessionId, id: JobId, update: &Work) -> Option<(usize, usize)> {
+        let now = self.moment;
+        let job = self.jobs.get_mut(&id).expect("a known job");
+        let run = *job.limited.get(&session)?;
+        // If it was put back from the dead meanwhile, it is another life.
+        let updates = &mut job.runs.get_mut(run)?.updates;
+        updates.push(Update { at: now, work: update.clone(), taken: None, settled: 0 });
+        let number = updates.len() - 1;
+        if update.is_final() && job.gone.is_none() && job.only_held().is_none() {
+            job.ends |= FINAL;
+            job.passed_over = None;
+        }
+        Some((run, number))
     }
 
     /// The holder's news is noted; returns its place.
@@ -134,7 +164,8 @@ impl Auditor {
             // It was already given up for lost.
             let up = hold.limit.is_some_and(|(earliest, _)| earliest <= now);
             audit!(self, "no time-out before its time", up, "{hold:?} at {now:?}");
-            return self.doubt(id, &hold);
+            self.doubt(id, &hold);
+            return self.may_be_taken_late(id, &hold);
         }
         let job = self.jobs.get_mut(&id).expect("just seen");
         let Some(hold) = job.held.take().or(job.ending.take()) else {
@@ -146,6 +177,17 @@ impl Auditor {
         job.ends &= !FINAL;
         self.doubt(id, &hold);
         self.lose(id, stamp.0, Some(stamp));
+        self.may_be_taken_late(id, &hold);
+    }
+
+    /// A result that came when the time was up may have been taken all the same.
+    fn may_be_taken_late(&mut self, id: JobId, hold: &Hold) {
+        let remembered = self.policy.finished_memory > 0;
+        let job = self.jobs.get_mut(&id).expect("a known job");
+        let said = job.runs[hold.run].updates.last().is_some_and(|last| last.work.is_final());
+        if remembered && said && job.gone.is_none() {
+            job.ends |= FINAL;
+        }
     }
 
     /// What the holder has sent and was not answered may have come too late.
@@ -226,7 +268,9 @@ impl Auditor {
             audit!(self, "each submission hears an update once", *times <= most, "{id:?}: {update:?}");
             self.work_taken(id, place);
             if update.is_final() {
-                self.jobs.get_mut(&id).expect("a known job").end(now);
+                let job = self.jobs.get_mut(&id).expect("a known job");
+                job.ends |= FINAL;
+                job.end(now);
             }
         }
     }
