@@ -41,6 +41,10 @@ pub enum Event {
     Commit,
     /// A job of the store was not restored, and stays there.
     SetAside,
+    /// The store has made itself whole again, or given up a piece of itself.
+    StoreRepaired,
+    /// The store has lost a job that is not in memory either.
+    StoredJobLost,
     /// So many lines of the log were dropped for want of room.
     LogLinesDropped(u64),
     /// So many lines of the log were withheld because they repeat others.
@@ -77,6 +81,9 @@ pub enum Input<'a> {
     StoreFailed(StoreSeq),
     /// There is room for what this session is to be told, see [`Output::WantsRoom`]. Harmless if it is forgotten.
     Room(SessionId),
+    /// The store cannot read these jobs any more, of which this shard owns the slots: they are to be put again. Those that
+    /// are not there are answered [`crate::StoreOp::Unknown`]. Work by the job: the caller asks for few at a time.
+    PutAgain(&'a [JobId]),
     /// Something for the counters.
     Count(Event),
     /// Time has passed: whatever is due happens.

@@ -26,6 +26,12 @@ pub enum StoreOp {
         /// The job.
         id: JobId,
     },
+    /// There is no such background job, of those that were to be put again; if it has ended, that was said before. Not
+    /// answered.
+    Unknown {
+        /// The job.
+        id: JobId,
+    },
 }
 
 /// A background job as a store keeps it.

@@ -47,6 +47,7 @@ pub enum Planted {
     ForgetsEpoch,
     DropsAtRetryLimit,
     DoneBeforePut,
+    ForgetsPutAgain,
     NapsPileUp,
     ForgetsBytes,
     EndlessPages,
@@ -58,7 +59,7 @@ pub enum Planted {
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Planted; 21] = [
+    pub const ALL: [Planted; 22] = [
         Planted::LostWakeup,
         Planted::ReplyOutOfOrder,
         Planted::TwoHolders,
@@ -73,6 +74,7 @@ impl Planted {
         Planted::ForgetsEpoch,
         Planted::DropsAtRetryLimit,
         Planted::DoneBeforePut,
+        Planted::ForgetsPutAgain,
         Planted::NapsPileUp,
         Planted::ForgetsBytes,
         Planted::EndlessPages,

@@ -324,6 +324,10 @@ counters! {
     jobs_restored,
     /// Jobs found in the store at the start that cannot be ones of this job server: they stay there.
     jobs_set_aside,
+    /// Pieces of the store that could not be read any more and were put right from memory, or given up.
+    store_repairs,
+    /// Jobs that the store could not read any more and that were not in memory.
+    store_jobs_lost,
     /// Jobs given up because the store failed to keep them and nobody else waited for them.
     jobs_unstored,
     /// Submissions refused because the store failed.

@@ -1,6 +1,6 @@
 //! What this shard wants stored, on its way to the thread of the store, and the answers. Group commit: while one batch
 //! is under way, the next gathers here. How records look is `store/record.rs`.
-use crate::engine::{Engine, Instant, ShardId, StoreOp, StoreSeq};
+use crate::engine::{Engine, Instant, JobId, ShardId, StoreOp, StoreSeq};
 use crate::store::keeper::{Answer, Batch, Desk};
 use crate::store::record;
 use std::sync::Arc;
@@ -13,6 +13,8 @@ pub(crate) struct Commit {
     /// What gathers.
     records: Vec<u8>,
     upto: StoreSeq,
+    /// Jobs that were to be put again and are not there.
+    unknown: Vec<JobId>,
     /// Since when something gathers; a put whose job is gone already is a number without a record.
     since: Option<Instant>,
     /// Bytes handed over and not answered.
@@ -35,6 +37,7 @@ impl Commit {
             desk,
             records: Vec::new(),
             upto: StoreSeq::default(),
+            unknown: Vec::new(),
             since: None,
             under_way: 0,
             batches: 0,
@@ -56,6 +59,7 @@ impl Commit {
                 }
             }
             StoreOp::Done { id } => record::done(id, &mut self.records),
+            StoreOp::Unknown { id } => self.unknown.push(id),
         }
     }
 
@@ -75,8 +79,10 @@ impl Commit {
             return true;
         }
         self.since = None;
+        let mut unknown = std::mem::take(&mut self.unknown);
         let records = match self.desk.take_back(self.shard) {
-            Some(Batch { mut records, .. }) => {
+            Some(Batch { mut records, unknown: before, .. }) => {
+                unknown.extend(before);
                 self.under_way -= records.len();
                 self.batches -= 1;
                 records.append(&mut self.records);
@@ -86,7 +92,7 @@ impl Commit {
         };
         self.under_way += records.len();
         self.batches += 1;
-        self.desk.hand_over(self.shard, Batch { records, upto: self.upto });
+        self.desk.hand_over(self.shard, Batch { records, upto: self.upto, unknown });
         false
     }
 
@@ -128,7 +134,7 @@ impl Commit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{HandlePrefix, JobId, Policy, Topology};
+    use crate::engine::{HandlePrefix, Policy, Topology};
 
     const LIMIT: u64 = 500;
 

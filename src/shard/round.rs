@@ -10,7 +10,7 @@ use super::{Shard, clock, commons, listen, pump};
 use crate::engine::{CloseReason, Event, Input, JobId, NotRestored, Peer, ShardId};
 use crate::log_at;
 use crate::logging::Level;
-use crate::store::keeper::{self, Piece};
+use crate::store::keeper::{self, Errand, Piece};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
@@ -256,7 +256,29 @@ impl Shard {
             let input = if kept { Input::Stored(upto) } else { Input::StoreFailed(upto) };
             self.pump.feed(&mut self.table, input);
         }
+        while let Some(errand) = self.pump.commit.as_ref().and_then(|commit| commit.desk().errand(self.id)) {
+            heard = true;
+            self.do_errand(errand);
+        }
         heard
+    }
+
+    #[cold]
+    fn do_errand(&mut self, errand: Errand) {
+        let input = match &errand {
+            Errand::PutAgain(jobs) => Input::PutAgain(jobs),
+            Errand::Repaired => Input::Count(Event::StoreRepaired),
+            Errand::Lost(job) => {
+                let handle = self.handle(*job);
+                log_at!(Level::Alert, "a stored job is lost, which the store cannot read any more: {handle}");
+                Input::Count(Event::StoredJobLost)
+            }
+        };
+        self.pump.feed(&mut self.table, input);
+    }
+
+    fn handle(&self, job: JobId) -> String {
+        String::from_utf8_lossy(&self.pump.handle_prefix.handle(job)).into_owned()
     }
 
     /// Takes one piece of the jobs that were kept. Once every shard has all of its own, requests are welcome.
@@ -300,8 +322,7 @@ impl Shard {
     /// A job of the store cannot be one of ours. It stays there, for somebody to look at, and is no reason not to start.
     #[cold]
     fn set_aside(&mut self, id: JobId, why: NotRestored) {
-        let handle = self.pump.handle_prefix.handle(id);
-        let handle = String::from_utf8_lossy(&handle).into_owned();
+        let handle = self.handle(id);
         log_at!(Level::Alert, "a stored job is set aside, kept and not run: {handle}: {why}");
         self.pump.feed(&mut self.table, Input::Count(Event::SetAside));
     }

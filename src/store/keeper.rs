@@ -3,11 +3,12 @@
 //!
 //! Nobody waits for room: a shard whose last batch was not taken yet takes it back and adds to it (`shard/commit.rs`).
 use super::record::{self, Record};
-use super::{Store, StoreError, progress};
+use super::{Repaired, Store, StoreError, progress};
 use crate::engine::{JobId, NotRestored, ShardId, StoreSeq, StoredJob, Topology};
 use crate::log_at;
 use crate::logging::Level;
 use crossbeam_queue::ArrayQueue;
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -18,6 +19,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const PIECE: usize = 64 << 10;
 /// Pieces of a replay that may wait for one shard.
 const PIECES: usize = 32;
+/// Errands that may wait for one shard.
+const ERRANDS: usize = 4;
 /// How long the thread waits for a shard that has no room for more pieces.
 const PAUSE: Duration = Duration::from_micros(200);
 /// Without commits for so long, the thread sleeps until there is one, unless the store owes something. Until then it
@@ -36,6 +39,19 @@ pub(crate) struct Batch {
     pub(crate) records: Vec<u8>,
     /// All puts up to here are in this batch or in earlier ones.
     pub(crate) upto: StoreSeq,
+    /// Jobs that were to be put again and that the shard does not have.
+    pub(crate) unknown: Vec<JobId>,
+}
+
+/// What the thread wants of a shard, or tells it, besides answers.
+#[derive(Debug)]
+pub(crate) enum Errand {
+    /// These jobs cannot be read any more: they are to be put again.
+    PutAgain(Vec<JobId>),
+    /// The store has made itself whole again.
+    Repaired,
+    /// This job cannot be read any more, and is not in memory.
+    Lost(JobId),
 }
 
 /// What became of a batch.
@@ -75,6 +91,7 @@ struct Port {
     /// One is under way, one waits to be committed, one is being handed over: there is always room.
     answers: ArrayQueue<Answer>,
     pieces: ArrayQueue<Piece>,
+    errands: ArrayQueue<Errand>,
 }
 
 /// What shards and the thread share.
@@ -97,6 +114,7 @@ impl Desk {
             batches: ArrayQueue::new(1),
             answers: ArrayQueue::new(4),
             pieces: ArrayQueue::new(PIECES),
+            errands: ArrayQueue::new(ERRANDS),
         };
         Desk {
             ports: topology.all().map(port).collect(),
@@ -128,11 +146,16 @@ impl Desk {
         self.ports[shard.index()].pieces.pop()
     }
 
+    /// The next errand for a shard.
+    pub(crate) fn errand(&self, shard: ShardId) -> Option<Errand> {
+        self.ports[shard.index()].errands.pop()
+    }
+
     /// Whether something waits for a shard.
     #[inline]
     pub(crate) fn waits_for(&self, shard: ShardId) -> bool {
         let port = &self.ports[shard.index()];
-        !port.answers.is_empty() || !port.pieces.is_empty()
+        !port.answers.is_empty() || !port.pieces.is_empty() || !port.errands.is_empty()
     }
 
     /// Asks the thread to end when everything that was handed over is answered.
@@ -166,6 +189,8 @@ struct Keeper {
     desk: Arc<Desk>,
     topology: Topology,
     wake: Wake,
+    /// Errands for which there was no room yet. Few: a store wants little at a time.
+    errands: VecDeque<(ShardId, Errand)>,
 }
 
 /// Replays and then keeps, on this thread, until [`Desk::stop`]. `tell` hears how far the replay is; after an
@@ -179,7 +204,7 @@ pub(crate) fn run(
 ) -> Result<(), StoreError> {
     // Nobody else runs a keeper of this desk.
     let _ = desk.thread.set(thread::current());
-    let mut keeper = Keeper { store, desk, topology, wake };
+    let mut keeper = Keeper { store, desk, topology, wake, errands: VecDeque::new() };
     let jobs = keeper.replay(tell);
     let failed = jobs.is_err();
     tell(Replay::Over(jobs));
@@ -241,7 +266,7 @@ impl Keeper {
             } else if stopping {
                 return self.store.close();
             } else if !self.tidy() {
-                match rest(last.elapsed(), self.store.owes()) {
+                match rest(last.elapsed(), self.store.owes() || !self.errands.is_empty()) {
                     Some(time) => thread::park_timeout(time),
                     None => thread::park(),
                 }
@@ -261,7 +286,10 @@ impl Keeper {
         for error in [committed.puts, committed.dones].into_iter().filter_map(Result::err) {
             complain(&error);
         }
-        for (at, (shard, Batch { records: mut buffer, upto })) in batches.into_iter().enumerate() {
+        for (at, (shard, Batch { records: mut buffer, upto, unknown })) in batches.into_iter().enumerate() {
+            if !unknown.is_empty() {
+                self.store.unknown(&unknown);
+            }
             let bytes = buffer.len();
             buffer.clear();
             let answer = Answer { upto, kept, first: at == 0, bytes, buffer };
@@ -271,8 +299,37 @@ impl Keeper {
         }
     }
 
+    /// Has the shards put again what the store cannot read any more, and tells them what came of it.
+    fn repair(&mut self) {
+        let mut wanted: Vec<Vec<JobId>> = Vec::new();
+        for job in self.store.wanted() {
+            wanted.resize_with(usize::from(self.topology.shards()), Vec::new);
+            wanted[self.topology.owner(job.slot()).index()].push(job);
+        }
+        for (shard, jobs) in self.topology.all().zip(wanted).filter(|(_, jobs)| !jobs.is_empty()) {
+            self.errands.push_back((shard, Errand::PutAgain(jobs)));
+        }
+        let Repaired { pieces, lost } = self.store.repaired();
+        let lost = lost.into_iter().map(|job| (self.topology.owner(job.slot()), Errand::Lost(job)));
+        self.errands.extend(lost);
+        self.errands.extend((0..pieces).map(|_| (ShardId(0), Errand::Repaired)));
+        while let Some((shard, errand)) = self.errands.pop_front() {
+            if let Err(errand) = self.desk.ports[shard.index()].errands.push(errand) {
+                self.errands.push_front((shard, errand));
+                return;
+            }
+            (self.wake)(shard);
+        }
+    }
+
     /// True if there is more to do at once.
     fn tidy(&mut self) -> bool {
+        let more = self.tidy_store();
+        self.repair();
+        more
+    }
+
+    fn tidy_store(&mut self) -> bool {
         self.store.tidy().unwrap_or_else(|error| {
             complain(&error);
             false

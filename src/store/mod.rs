@@ -21,7 +21,7 @@ pub(crate) mod scratch;
 pub use open::StoreOptions;
 pub use progress::Progress;
 
-use crate::engine::StoredJob;
+use crate::engine::{JobId, StoredJob};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -52,8 +52,32 @@ pub trait Store: Send {
     /// then it is to be called now and then even if nothing is committed any more.
     fn owes(&self) -> bool;
 
+    /// Jobs whose records are to be put again, because they cannot be read any more. Their shards do so from memory, or
+    /// say that they do not know them ([`Store::unknown`]). A small piece at a time; nothing while a piece is under way.
+    fn wanted(&mut self) -> Vec<JobId> {
+        Vec::new()
+    }
+
+    /// No shard knows these jobs, of those that were wanted; what was committed before this is taken into account. What is
+    /// still kept of them is lost.
+    fn unknown(&mut self, _jobs: &[JobId]) {}
+
+    /// What was repaired since this was last called.
+    fn repaired(&mut self) -> Repaired {
+        Repaired::default()
+    }
+
     /// An orderly end: everything is durable when it returns.
     fn close(&mut self) -> Result<(), StoreError>;
+}
+
+/// What a store has repaired of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Repaired {
+    /// Pieces that are whole again, or given up.
+    pub pieces: u64,
+    /// Jobs that could not be read, and that nobody knew.
+    pub lost: Vec<JobId>,
 }
 
 /// What became of the batches of one [`Store::commit`].

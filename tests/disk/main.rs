@@ -6,6 +6,7 @@ mod faults;
 mod histories;
 mod model;
 mod planted;
+mod repair;
 mod runner;
 mod sim;
 mod tools;

@@ -46,7 +46,7 @@ impl Op {
     }
 }
 
-fn id(job: u64) -> JobId {
+pub(crate) fn id(job: u64) -> JobId {
     JobId::new(job, Slot::of(b"f"))
 }
 

@@ -137,7 +137,8 @@ impl Runner {
                 {
                     self.model.latest();
                 }
-                if self.open(audit).is_err() {
+                if let Err(error) = self.open(audit) {
+                    println!("it does not start: {error}");
                     self.refused += 1;
                 }
             }

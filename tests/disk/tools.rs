@@ -113,7 +113,7 @@ fn what_stands_around_an_unreadable_sector_is_saved() {
 }
 
 /// A job with a number of 19 digits, which none of ours has.
-pub(crate) fn unsound() -> StoredJob<'static> {
+fn unsound() -> StoredJob<'static> {
     StoredJob {
         id: JobId::from_number(5_000_000_000_000_000_000).unwrap(),
         priority: Priority::Normal,

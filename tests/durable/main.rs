@@ -12,6 +12,7 @@ mod killed;
 mod ledger;
 mod mount;
 mod room;
+mod rot;
 mod start;
 
 use std::path::Path;

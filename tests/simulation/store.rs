@@ -21,6 +21,8 @@ pub(crate) struct Store {
     undone: BTreeSet<JobId>,
     /// Jobs of which something later than what is kept could not be kept.
     outdated: BTreeSet<JobId>,
+    /// Jobs that are kept and cannot be read any more, until they are put again.
+    unread: BTreeSet<JobId>,
     /// The largest sequence of a job that was ever to be kept.
     sequence: u64,
 }
@@ -77,12 +79,16 @@ impl Store {
             let lost = match asked {
                 ToStore::Put(..) => failed && random.chance(700),
                 ToStore::Done(_) => dones_too,
+                ToStore::Unknown(_) => false,
             };
             match asked {
                 ToStore::Put(_, Some(job)) if failed && lost => {
+                    // The real one asks again.
+                    self.unread.remove(&job.id);
                     self.outdated.insert(job.id);
                 }
                 ToStore::Done(id) if lost => {
+                    self.unread.remove(&id);
                     self.undone.insert(id);
                 }
                 ToStore::Put(_, Some(job)) => {
@@ -91,6 +97,7 @@ impl Store {
                 }
                 ToStore::Put(_, None) => {}
                 ToStore::Done(id) => self.apply_done(id),
+                ToStore::Unknown(id) => self.apply_unknown(id),
             }
         }
         self.answers.extend(told.into_iter().map(|(shard, seq)| (shard, seq, !failed)));
@@ -113,15 +120,18 @@ impl Store {
                 ToStore::Put(_, Some(job)) => self.apply_put(job),
                 ToStore::Put(_, None) => {}
                 ToStore::Done(id) => self.apply_done(id),
+                ToStore::Unknown(id) => self.apply_unknown(id),
             }
         }
         let lost = self.waiting.drain(..).filter_map(|(_, asked)| match asked {
             ToStore::Done(id) => Some(id),
-            ToStore::Put(..) => None,
+            ToStore::Put(..) | ToStore::Unknown(_) => None,
         });
         self.undone.extend(lost);
         self.answers.clear();
         self.outdated.clear();
+        // It was read just before the power went.
+        self.unread.clear();
         Remains { jobs: self.kept.values().cloned().collect(), undone: std::mem::take(&mut self.undone) }
     }
 
@@ -131,7 +141,29 @@ impl Store {
         living.map(|job| (job, !self.outdated.contains(&job.id)))
     }
 
+    /// A piece of what is kept cannot be read any more: these jobs.
+    pub(crate) fn rot(&mut self, random: &mut Random) -> Vec<JobId> {
+        let all: Vec<JobId> = self.kept.values().map(|job| job.id).collect();
+        let first = random.below(all.len() as u64 + 1) as usize;
+        let rotten: Vec<JobId> = all[first..].iter().take(1 + random.below(4) as usize).copied().collect();
+        self.unread.extend(&rotten);
+        rotten
+    }
+
+    /// What cannot be read, and was neither put again nor has ended.
+    pub(crate) fn unread(&self) -> &BTreeSet<JobId> {
+        &self.unread
+    }
+
+    fn apply_unknown(&mut self, id: JobId) {
+        // Its end was said before, whether or not it could be kept.
+        let ended = !self.places.contains_key(&id) || self.undone.contains(&id);
+        assert!(ended, "[whoever has a job puts it again] {id:?}");
+        self.unread.remove(&id);
+    }
+
     fn apply_put(&mut self, job: Kept) {
+        self.unread.remove(&job.id);
         // A job that could not be kept may be wanted again later.
         self.undone.remove(&job.id);
         self.outdated.remove(&job.id);
@@ -143,6 +175,7 @@ impl Store {
     }
 
     fn apply_done(&mut self, id: JobId) {
+        self.unread.remove(&id);
         self.undone.remove(&id);
         self.outdated.remove(&id);
         if let Some(place) = self.places.remove(&id) {

@@ -24,6 +24,7 @@ fn asked(story: &mut Story) -> Vec<(char, JobId)> {
     let asked = story.0.take_asked().into_iter().map(|(_, asked)| match asked {
         ToStore::Put(_, job) => ('+', job.expect("it lives").id),
         ToStore::Done(id) => ('-', id),
+        ToStore::Unknown(id) => ('?', id),
     });
     asked.collect()
 }

@@ -60,6 +60,8 @@ pub(crate) enum ToStore {
     /// The job as it was when this was asked; none if it had ended by then.
     Put(StoreSeq, Option<Kept>),
     Done(JobId),
+    /// There is no such job, of those that were to be put again.
+    Unknown(JobId),
 }
 
 impl ToStore {
@@ -203,6 +205,11 @@ impl Cluster {
     pub(crate) fn store_answers(&mut self, shard: ShardId, upto: StoreSeq, kept: bool) {
         let input = if kept { Input::Stored(upto) } else { Input::StoreFailed(upto) };
         self.event(shard, input);
+    }
+
+    /// The store cannot read these jobs of a shard any more.
+    pub(crate) fn put_again(&mut self, shard: ShardId, jobs: &[JobId]) {
+        self.event(shard, Input::PutAgain(jobs));
     }
 
     pub(crate) fn topology(&self) -> Topology {
@@ -592,6 +599,7 @@ impl Cluster {
                 ToStore::Put(seq, self.engines[shard.index()].stored_job(id).map(|job| Kept::of(&job)))
             }
             StoreOp::Done { id } => ToStore::Done(id),
+            StoreOp::Unknown { id } => ToStore::Unknown(id),
         };
         self.to_store.push((shard, asked));
     }

@@ -104,6 +104,18 @@ impl Functions {
         seq
     }
 
+    /// Has the store keep jobs again that it cannot read any more. Nobody waits for that.
+    #[inline(never)]
+    pub(crate) fn put_again(&mut self, jobs: &[JobId], out: &mut Outbox) {
+        for &id in jobs {
+            match self.jobs.find(id).filter(|&ix| self.jobs.get(ix).background()) {
+                Some(ix) if !self.policy.plants(Planted::ForgetsPutAgain) => drop(self.put(ix, out)),
+                Some(_) => {}
+                None => out.outputs.push_back(Output::Store(StoreOp::Unknown { id })),
+            }
+        }
+    }
+
     /// The store need not keep a job any more, if it did: exactly the background jobs are kept.
     #[inline(always)]
     pub(super) fn unstore(&mut self, ix: JobIx, out: &mut Outbox) {

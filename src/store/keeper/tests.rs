@@ -59,7 +59,7 @@ fn what_is_owed_is_tried_without_another_commit() {
     let store = Box::new(Owing { seen: seen.clone(), left: 0 });
     thread::scope(|scope| {
         let keeper = scope.spawn(|| run(store, desk.clone(), topology, Box::new(|_| {}), &|_| {}));
-        desk.hand_over(shard, Batch { records: Vec::new(), upto: StoreSeq::default() });
+        desk.hand_over(shard, Batch { records: Vec::new(), upto: StoreSeq::default(), unknown: Vec::new() });
         let wanted = (ACTIVE.as_millis() / LOOK.as_millis()) as u32 + 3;
         let begin = Instant::now();
         while seen.tries.load(Ordering::SeqCst) < wanted {

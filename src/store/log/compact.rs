@@ -3,13 +3,16 @@
 use super::block::{self, Body, Head, ORDER};
 use super::disk::Disk;
 use super::planted::Planted;
-use super::recover::{self, RecordsError};
+use super::recover::{self, RecordsError, Segment};
 use super::sector::{Home, PAGE, SECTOR};
 use super::segments::{BLOCK_MAX, Segments};
 use super::window::{Window, corrupt, segment_name};
 use crate::engine::StoredJob;
 use crate::store::StoreError;
 use crate::store::record::{self, Record};
+
+/// How often a block is read that cannot be read, before it is given up.
+const TRIES: u32 = 3;
 
 /// How far copying has come.
 #[derive(Debug, Default)]
@@ -22,8 +25,14 @@ pub(super) struct Copying {
     /// Records to be copied: jobs, order numbers, bytes in `bytes`.
     picked: Vec<(u64, u64, usize)>,
     bytes: Vec<u8>,
-    /// The segment that cannot be read.
-    damaged: Option<u32>,
+    /// How often the block at `offset` could not be read.
+    tries: u32,
+    /// Where the next block begins is not known: it is looked for.
+    seeking: bool,
+    /// Order numbers: of the first record of the block where copying is, and of the last one that was read in this
+    /// segment, if they are known.
+    first_order: Option<u64>,
+    last_order: Option<u64>,
     /// Emptying segments freed nothing when jobs took so many bytes.
     futile: Option<u64>,
     /// For want of room: the newest segment when it began.
@@ -40,6 +49,7 @@ impl<D: Disk> Segments<D> {
             return Ok(false);
         }
         self.sync_if_due()?;
+        self.end_repair();
         if self.release_oldest()? || self.pass_dead()? {
             return Ok(true);
         }
@@ -70,7 +80,11 @@ impl<D: Disk> Segments<D> {
         assert!(oldest.live == 0, "a segment that goes has no jobs");
         self.segments.pop_front();
         self.copying.freed += oldest.end - PAGE as u64;
-        self.take_back(&segment_name(oldest.number), oldest.size)?;
+        if self.repair.is_damaged(oldest.number) {
+            self.move_aside(oldest.number)?;
+        } else {
+            self.take_back(&segment_name(oldest.number), oldest.size)?;
+        }
         Ok(true)
     }
 
@@ -111,7 +125,7 @@ impl<D: Disk> Segments<D> {
 
     fn wants_copying(&mut self) -> bool {
         let Some(&oldest) = self.segments.front() else { return false };
-        if self.segments.len() < 2 || oldest.live == 0 || self.copying.damaged == Some(oldest.number) {
+        if self.segments.len() < 2 || oldest.live == 0 || self.repairs() {
             return false;
         }
         let segment = self.options.segment_bytes;
@@ -148,7 +162,8 @@ impl<D: Disk> Segments<D> {
     pub(super) fn empty_oldest(&mut self, newest: u32) -> Result<bool, StoreError> {
         let oldest = self.segments.front().map_or(u32::MAX, |segment| segment.number);
         let gain = self.used() >= self.dense() + self.options.segment_bytes / 4;
-        if oldest > newest || self.segments.len() < 2 || self.copying.damaged == Some(oldest) || !gain {
+        self.end_repair();
+        if oldest > newest || self.segments.len() < 2 || self.repairs() || !gain {
             return Ok(false);
         }
         if self.release_oldest()? || self.pass_dead()? {
@@ -165,78 +180,123 @@ impl<D: Disk> Segments<D> {
         }
     }
 
-    /// Copies some jobs of the oldest segment.
+    /// Copies some jobs of the oldest segment. What cannot be read is left, and repaired when the rest is copied.
     fn copy_piece(&mut self) -> Result<(), StoreError> {
         let Some(&oldest) = self.segments.front() else { return Ok(()) };
-        if self.copying.segment != oldest.number || self.copying.window.is_none() {
+        if self.copying.segment != oldest.number {
             self.copying.segment = oldest.number;
             self.copying.offset = PAGE as u64;
-            self.copying.window = Some(Window::new(segment_name(oldest.number), oldest.size));
+            self.copying.window = None;
+            self.copying.last_order = None;
+            (self.copying.tries, self.copying.seeking) = (0, false);
         }
-        let picked = self.pick(oldest.end);
-        if let Err(error) = picked {
-            self.copying.damaged = Some(oldest.number);
-            return Err(error);
-        }
+        self.pick(oldest);
         let copied = self.write_picked();
         if self.copying.offset >= oldest.end && copied.is_ok() {
+            self.copying.segment = 0;
             self.copying.window = None;
             let left = self.segments.front().map_or(0, |segment| segment.live);
-            assert!(left == 0, "every job of a segment was copied");
+            if left > 0 {
+                self.begin_repair(oldest.number);
+            }
         }
         copied
     }
 
     /// Reads blocks, until there is enough to write or the segment ends, and picks what is kept there.
-    fn pick(&mut self, end: u64) -> Result<(), StoreError> {
-        let Copying { segment, offset, window, contents, picked, bytes, .. } = &mut self.copying;
-        let Some(window) = window else { return Ok(()) };
-        let home = Home { log: self.log_number, segment: *segment };
-        let begin = *offset;
-        picked.clear();
-        bytes.clear();
-        while *offset < end && *offset - begin < BLOCK_MAX && (bytes.len() as u64) < BLOCK_MAX / 2 {
-            let at = *offset;
-            let sector = window.get(&mut self.disk, at, SECTOR)?;
-            let Head::Block { header, copies } = block::head(sector, at, end, home, None) else {
-                return Err(corrupt(&self.disk, window.name(), at, "a block cannot be read any more"));
+    fn pick(&mut self, oldest: Segment) {
+        self.copying.picked.clear();
+        self.copying.bytes.clear();
+        let begin = self.copying.offset;
+        while self.copying.offset < oldest.end
+            && self.copying.offset - begin < BLOCK_MAX
+            && (self.copying.bytes.len() as u64) < BLOCK_MAX / 2
+        {
+            let at = self.copying.offset;
+            let picked = self.copying.picked.len();
+            let length = match self.pick_block(oldest) {
+                Ok(length) => {
+                    (self.copying.tries, self.copying.seeking) = (0, false);
+                    self.repair.passed(self.copying.first_order);
+                    length
+                }
+                Err(_) if self.copying.seeking => PAGE as u64,
+                // It may be read the next time.
+                Err(_) if self.copying.tries + 1 < TRIES => {
+                    self.copying.tries += 1;
+                    self.copying.window = None;
+                    0
+                }
+                Err((error, length)) => {
+                    self.copying.tries = 0;
+                    self.copying.seeking = length.is_none();
+                    let order = self.copying.first_order.or(self.copying.last_order);
+                    self.found_damage(oldest.number, at, order, &error);
+                    length.unwrap_or(PAGE as u64)
+                }
             };
-            let whole = window.get(&mut self.disk, at, header.on_disk() as usize)?;
-            if block::body(whole, at, home, None) != Body::Whole {
-                return Err(corrupt(&self.disk, window.name(), at, "a block cannot be read any more"));
+            if length == 0 {
+                // What was picked of it is picked again.
+                let kept: usize = self.copying.picked[..picked].iter().map(|&(.., length)| length).sum();
+                self.copying.picked.truncate(picked);
+                self.copying.bytes.truncate(kept);
             }
-            block::contents(whole, &header, contents);
-            let live = &self.live;
-            let mut order = header.order;
-            let read = recover::records(contents, copies, |record, whole, copied, distance| {
-                let this = copied.unwrap_or(order);
-                order += 1;
-                if let Record::Put(job) = record {
-                    let id = job.id.number();
-                    let here = |place: super::live::Place| {
-                        place.segment == *segment as u16 && u64::from(place.at) == at + distance
-                    };
-                    if live.get(id).is_some_and(here) {
-                        let from = bytes.len();
-                        if self.options.planted == Some(Planted::LoseEpoch) {
-                            record::put(&StoredJob { epoch: None, ..job }, bytes);
-                        } else {
-                            bytes.extend_from_slice(whole);
-                        }
-                        picked.push((id, this, bytes.len() - from));
-                    }
-                }
-                Ok::<(), ()>(())
-            });
-            match read {
-                Ok(_) | Err(RecordsError::Each(())) => {}
-                Err(RecordsError::Record(distance, error)) => {
-                    return Err(corrupt(&self.disk, window.name(), at + distance, error.to_string()));
-                }
-            }
-            *offset += header.on_disk();
+            self.copying.offset += length;
         }
-        Ok(())
+    }
+
+    /// Picks what is kept of the block where copying is; returns how long the block is. An error comes with that length
+    /// if the block's beginning is whole.
+    fn pick_block(&mut self, oldest: Segment) -> Result<u64, (StoreError, Option<u64>)> {
+        let Segment { number, size, end, .. } = oldest;
+        let Copying { offset, window, contents, picked, bytes, first_order, last_order, .. } =
+            &mut self.copying;
+        *first_order = None;
+        let window = window.get_or_insert_with(|| Window::new(segment_name(number), size));
+        let (at, home) = (*offset, Home { log: self.log_number, segment: number });
+        let unreadable =
+            |disk: &D, name: &str, at| corrupt(disk, name, at, "a block cannot be read any more");
+        let sector = window.get(&mut self.disk, at, SECTOR).map_err(|error| (error, None))?;
+        let Head::Block { header, copies } = block::head(sector, at, end, home, None) else {
+            return Err((unreadable(&self.disk, window.name(), at), None));
+        };
+        *first_order = (!copies).then_some(header.order);
+        let length = header.on_disk();
+        let whole = window.get(&mut self.disk, at, length as usize).map_err(|error| (error, Some(length)))?;
+        if block::body(whole, at, home, None) != Body::Whole {
+            return Err((unreadable(&self.disk, window.name(), at), Some(length)));
+        }
+        block::contents(whole, &header, contents);
+        let live = &self.live;
+        let mut order = header.order;
+        let read = recover::records(contents, copies, |record, whole, copied, distance| {
+            let this = copied.unwrap_or(order);
+            order += 1;
+            *last_order = Some(this);
+            first_order.get_or_insert(this);
+            if let Record::Put(job) = record {
+                let id = job.id.number();
+                let here = |place: super::live::Place| {
+                    place.segment == number as u16 && u64::from(place.at) == at + distance
+                };
+                if live.get(id).is_some_and(here) {
+                    let from = bytes.len();
+                    if self.options.planted == Some(Planted::LoseEpoch) {
+                        record::put(&StoredJob { epoch: None, ..job }, bytes);
+                    } else {
+                        bytes.extend_from_slice(whole);
+                    }
+                    picked.push((id, this, bytes.len() - from));
+                }
+            }
+            Ok::<(), ()>(())
+        });
+        match read {
+            Ok(_) | Err(RecordsError::Each(())) => Ok(length),
+            Err(RecordsError::Record(distance, error)) => {
+                Err((corrupt(&self.disk, window.name(), at + distance, error.to_string()), Some(length)))
+            }
+        }
     }
 
     /// Writes what was picked.
@@ -248,14 +308,18 @@ impl<D: Disk> Segments<D> {
         self.copying.bytes = bytes;
         if written.is_err() {
             // From the beginning, if it is tried again: some of it may have been copied.
-            self.copying.window = None;
+            self.copying.segment = 0;
         }
         self.copying.bytes.shrink_to(2 * BLOCK_MAX as usize);
         self.copying.contents.shrink_to(2 * BLOCK_MAX as usize);
         written
     }
 
-    fn write_copies(&mut self, picked: &[(u64, u64, usize)], mut bytes: &[u8]) -> Result<(), StoreError> {
+    pub(super) fn write_copies(
+        &mut self,
+        picked: &[(u64, u64, usize)],
+        mut bytes: &[u8],
+    ) -> Result<(), StoreError> {
         self.block.clear(2 * BLOCK_MAX as usize);
         let mut added: Vec<(u64, u64, usize)> = Vec::with_capacity(picked.len());
         for &(id, order, length) in picked {

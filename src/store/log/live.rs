@@ -3,7 +3,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 /// Tables for the jobs: growing one of them is short, growing one for all jobs would be a pause.
-const TABLES: usize = 256;
+pub(super) const TABLES: usize = 256;
 
 /// Where the record of a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +85,13 @@ impl Live {
             table.shrink_to(table.len() * 2);
         }
         was
+    }
+
+    /// Adds the jobs of a table, below [`TABLES`], that stand in a segment, in no order. Returns how many it looked at.
+    pub(super) fn in_segment(&self, table: usize, segment: u16, jobs: &mut Vec<(u64, Place)>) -> usize {
+        let all = self.tables[table].iter().map(|(&id, &packed)| (id, Place::unpacked(packed)));
+        jobs.extend(all.filter(|(_, place)| place.segment == segment));
+        self.tables[table].len()
     }
 
     /// How many there are.

@@ -9,6 +9,7 @@ mod files;
 mod live;
 mod planted;
 mod recover;
+mod repair;
 mod sector;
 mod segments;
 mod single;
@@ -24,8 +25,8 @@ pub use files::Files;
 #[doc(hidden)]
 pub use planted::Planted;
 
-use super::{Committed, Progress, Store, StoreError};
-use crate::engine::StoredJob;
+use super::{Committed, Progress, Repaired, Store, StoreError};
+use crate::engine::{JobId, StoredJob};
 use crate::log_at;
 use crate::logging::Level;
 use files::Access;
@@ -196,9 +197,23 @@ impl<D: Disk> Store for LogStore<D> {
         self.segments()?.tidy()
     }
 
-    /// With [`Durability::Written`], the sync of what was written.
+    /// With [`Durability::Written`], the sync of what was written; and jobs that are to be put again.
     fn owes(&self) -> bool {
-        matches!(&self.stage, Stage::Open(segments) if segments.owes_sync())
+        matches!(&self.stage, Stage::Open(segments) if segments.owes_sync() || segments.repairs())
+    }
+
+    fn wanted(&mut self) -> Vec<JobId> {
+        self.segments().map_or_else(|_| Vec::new(), Segments::wanted)
+    }
+
+    fn unknown(&mut self, jobs: &[JobId]) {
+        if let Ok(segments) = self.segments() {
+            segments.unknown(jobs);
+        }
+    }
+
+    fn repaired(&mut self) -> Repaired {
+        self.segments().map_or_else(|_| Repaired::default(), Segments::repaired)
     }
 
     fn close(&mut self) -> Result<(), StoreError> {

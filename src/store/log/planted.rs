@@ -22,11 +22,15 @@ pub enum Planted {
     ReorderBatch,
     /// A write that wrote less than it should is taken for a whole one.
     IgnoreShortWrite,
+    /// Jobs that cannot be read any more are forgotten.
+    ForgetUnread,
+    /// Jobs that are put again come behind all others.
+    RepairAtEnd,
 }
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Planted; 9] = [
+    pub const ALL: [Planted; 11] = [
         Planted::AnswerBeforeSync,
         Planted::SkipChecksum,
         Planted::RetrySync,
@@ -36,5 +40,7 @@ impl Planted {
         Planted::DeleteEarly,
         Planted::ReorderBatch,
         Planted::IgnoreShortWrite,
+        Planted::ForgetUnread,
+        Planted::RepairAtEnd,
     ];
 }

@@ -405,8 +405,10 @@ impl Reading {
         }
         let live = &self.live;
         self.puts.retain(|put| live.get(put.id) == Some(put.place));
-        if !self.puts.is_sorted_by_key(|put| put.order) {
-            self.puts.sort_unstable_by_key(|put| put.order);
+        // Jobs that were put again from memory may have one order number: see `repair.rs`.
+        let place = |put: &Kept| (put.order, put.id);
+        if !self.puts.is_sorted_by_key(place) {
+            self.puts.sort_unstable_by_key(place);
         }
         Ok(Recovered {
             segments: self.segments,

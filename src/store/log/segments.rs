@@ -7,6 +7,7 @@ use super::disk::Disk;
 use super::live::{Live, Place, Size};
 use super::planted::Planted;
 use super::recover::{self, Recovered, Segment};
+use super::repair::Repair;
 use super::sector::{Home, PAGE};
 use super::state::{self, State};
 use super::supply::Supply;
@@ -56,15 +57,16 @@ pub(super) struct Segments<D> {
     pub(super) sealed: bool,
     pub(super) block: Block,
     pub(super) copying: Copying,
+    pub(super) repair: Repair,
     items: Vec<Item>,
 }
 
 /// A record of the commit at work.
 #[derive(Clone, Copy, Debug)]
-struct Item {
-    batch: usize,
-    from: usize,
-    head: Head,
+pub(super) struct Item {
+    pub(super) batch: usize,
+    pub(super) from: usize,
+    pub(super) head: Head,
 }
 
 /// A record of the block at work, and its distance from the block's beginning.
@@ -101,6 +103,7 @@ impl<D: Disk> Segments<D> {
             sealed: false,
             block: Block::new(),
             copying: Copying::default(),
+            repair: Repair::default(),
             items: Vec::new(),
         };
         match found {
@@ -173,6 +176,13 @@ impl<D: Disk> Segments<D> {
         if self.options.planted == Some(Planted::ReorderBatch) {
             items.reverse();
         }
+        if puts && self.repairs() {
+            self.put_again(batches, &mut items);
+            if self.sealed {
+                return Committed { puts: Err(StoreError::Sealed), dones: Err(StoreError::Sealed) };
+            }
+        }
+        let puts = items.iter().any(|item| item.head.put);
         let refused = if puts { self.keep(batches, &items).err() } else { None };
         let dones = match refused {
             Some(_) if self.sealed => Err(StoreError::Sealed),
@@ -205,7 +215,7 @@ impl<D: Disk> Segments<D> {
     }
 
     /// What the records need on disk, at the most.
-    fn cost(&self, items: &[Item]) -> u64 {
+    pub(super) fn cost(&self, items: &[Item]) -> u64 {
         let bytes: u64 = items.iter().map(|item| item.head.length as u64).sum();
         let longest = items.iter().map(|item| item.head.length as u64).max().unwrap_or(0);
         // A record that does not fit at the end of a segment leaves room there. One that is longer than a segment gets

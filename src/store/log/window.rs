@@ -19,6 +19,17 @@ pub(super) fn segment_number(name: &str) -> Option<u32> {
     (segment_name(number) == name).then_some(number)
 }
 
+/// The file of a segment that was damaged, and is not part of the log any more.
+pub(super) fn aside_name(segment: u32) -> String {
+    format!("damaged-{segment:010}")
+}
+
+/// The number in the name of such a file.
+pub(super) fn aside_number(name: &str) -> Option<u32> {
+    let number = name.strip_prefix("damaged-")?.parse().ok()?;
+    (aside_name(number) == name).then_some(number)
+}
+
 /// A file that waits to become a segment.
 pub(super) fn spare_name(spare: u32) -> String {
     format!("spare-{spare:010}")

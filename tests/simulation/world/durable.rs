@@ -11,6 +11,21 @@ impl World {
         let said = if batch.failed { "fails, and keeps" } else { "keeps" };
         self.trace.note(8, |_| format!("the store {said} {:?}", batch.kept));
         self.auditor.kept(&batch.kept);
+        if self.random.chance(50) {
+            self.store_rots();
+        }
+    }
+
+    /// Some of what the store has cannot be read any more, and is to be put again.
+    fn store_rots(&mut self) {
+        let rotten = self.store.rot(&mut self.random);
+        self.trace.note(8, |_| format!("the store cannot read {rotten:?}"));
+        for job in rotten {
+            let owner = self.cluster.topology().owner(job.slot());
+            self.cluster.put_again(owner, &[job]);
+            self.touched = owner;
+            self.watch();
+        }
     }
 
     /// A shard hears what became of a batch.
@@ -78,6 +93,11 @@ impl World {
             let known: BTreeSet<JobId> = stored.chain(dead.iter().copied()).collect();
             let kept: BTreeSet<JobId> = self.store.living().map(|(job, _)| job.id).collect();
             assert_eq!(known, kept, "[the store has exactly what is to be kept]");
+            assert!(
+                self.store.unread().is_empty(),
+                "[what cannot be read is put again] {:?}",
+                self.store.unread()
+            );
             self.compare_contents();
         }
         if retry && !dead.is_empty() {
