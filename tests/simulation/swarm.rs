@@ -109,6 +109,17 @@ pub(crate) struct Mix {
 impl Mix {
     pub(crate) fn draw(random: &mut Random, planted: Option<Planted>) -> Mix {
         let shards = if random.chance(250) { 1 } else { random.between(2, 7) as u16 };
+        let mut mix = Mix::of_shards(shards, random, planted);
+        if planted == Some(Planted::ForgetsWhoWasWoken) {
+            // It shows only among sleepers of whom each job wakes one, and who know functions of several shards.
+            mix.shards = shards.max(2);
+            mix.policy.wakeup = Wakeup::AtMost(NonZeroU8::MIN);
+            (mix.workers, mix.habits.versatile, mix.habits.poll) = (8, 500, 0);
+        }
+        mix
+    }
+
+    fn of_shards(shards: u16, random: &mut Random, planted: Option<Planted>) -> Mix {
         Mix {
             shards,
             policy: policy(random, planted),

@@ -83,7 +83,7 @@ impl Functions {
             // Whoever was woken and finds something is not yet known to take it: its home tells if it does not.
             let best = self.best(ix, out);
             let woken = matches!(self.parties.get(ix).sleep, Sleep::Woken(_));
-            if best.is_none() || !woken || self.policy.plants(Planted::ForgetsWhoWasWoken) {
+            if best.is_none() || !woken {
                 self.rouse(ix);
             }
             let Best { turn, job } = best?;

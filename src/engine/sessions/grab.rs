@@ -178,7 +178,9 @@ impl Sessions {
     fn finish_grab(&mut self, id: SessionId, reply: Reply, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(id) else { return };
         if let Some(walk) = session.walk.take() {
-            session.takes_something_else(out);
+            if !self.policy.plants(Planted::ForgetsWhoWasWoken) {
+                session.takes_something_else(out);
+            }
             session.answer(walk.place, Some(reply), out);
         }
     }
