@@ -8,7 +8,6 @@ use crate::report::{
     DeadRow, DropRow, FunctionRow, InvolvedJob, JobRow, Query, Report, WaitingRow, Waits, WorkerRow,
 };
 use crate::slot::{JobId, SessionId, ShardId};
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::cmp::Reverse;
@@ -281,7 +280,7 @@ pub(crate) struct Joined {
 
 impl Joined {
     /// Joins the parts of a page: what is behind the place up to which everybody has looked is for a later page.
-    pub(crate) fn of(query: &Query, parts: Vec<Box<Part>>) -> Joined {
+    pub(crate) fn of(query: &Query, parts: Vec<Part>) -> Joined {
         let stop = parts.iter().filter_map(|part| part.stop.clone()).min();
         let told = |part: &Part| stop.is_none() || part.report.last() <= stop;
         let done = parts.iter().filter(|part| part.stop.is_none() && told(part));

@@ -85,6 +85,8 @@ impl Mesh {
     }
 
     /// Sends a connection to a shard; it comes back if too many are on their way.
+    // It is given back as it came, and that is rare.
+    #[allow(clippy::result_large_err)]
     pub(crate) fn send_settler(&self, to: ShardId, settler: Settler) -> Result<(), Settler> {
         self.seats[to.index()].settlers.push(settler)?;
         self.nudge(to);

@@ -113,11 +113,10 @@ fn named(shard: u16) -> &'static [u8] {
 }
 
 fn held(out: &[Output]) -> Option<Held> {
-    let held = out.iter().rev().find_map(|output| match output {
+    out.iter().rev().find_map(|output| match output {
         Output::Holds(_, held) => Some(*held),
         _ => None,
-    });
-    held
+    })
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What events cost the engine: how much it puts out, keeps and does for one input, in counts and never in time. One file
 //! for each mechanism; `tests/simulation` audits the same in random lives.
+#![allow(clippy::unwrap_used)]
 #[allow(dead_code)]
 #[path = "../support/cluster.rs"]
 mod cluster;

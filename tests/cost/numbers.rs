@@ -92,7 +92,7 @@ fn a_stored_number_does_not_use_up_the_others() {
     ] {
         let (mut engine, session) = engine();
         assert_eq!(engine.restore(NOW, &stored(number)), restored, "{number}");
-        assert_eq!(engine.restore(NOW, &stored(number)).is_err(), true, "{number} twice");
+        assert!(engine.restore(NOW, &stored(number)).is_err(), "{number} twice");
         let Reply::JobCreated(job) = submit(&mut engine, session) else { panic!("no room beside {number}") };
         assert_eq!(job.sequence(), next, "{number}");
         engine.check();

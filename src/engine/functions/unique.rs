@@ -426,7 +426,7 @@ mod tests {
         while let Some(last) = living.pop() {
             assert_eq!(world.latest(b"u"), Some(last));
             world.end(last);
-            if living.len() % 3 == 0 && !living.is_empty() {
+            if living.len().is_multiple_of(3) && !living.is_empty() {
                 world.end(living.remove(living.len() / 2));
             }
         }

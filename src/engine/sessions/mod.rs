@@ -144,7 +144,7 @@ impl Sessions {
                 to
             }
             ToSessions::Answer { to, place, part } => {
-                self.answer(to, place, part, out);
+                self.answer(to, place, *part, out);
                 to
             }
             ToSessions::Ask { from, place, ask } => return self.report(from, place, &ask, shard, out),

@@ -79,7 +79,7 @@ pub(crate) struct Survey {
     /// How far the list has come.
     after: Option<Mark>,
     /// What has come of the next page.
-    parts: Vec<Box<Part>>,
+    parts: Vec<Part>,
     /// The client whose line was told last: what others wait for is not told.
     client: Option<SessionId>,
     /// For [`Query::DropFunction`]: rows that are held back until it is known whether they are the last.
@@ -111,7 +111,7 @@ impl Survey {
     }
 
     /// A part has come. True if it was the last one of its page.
-    fn take(&mut self, part: Box<Part>) -> bool {
+    fn take(&mut self, part: Part) -> bool {
         let Step::Asked(missing) = self.step else { panic!("a part of a report for which nobody was asked") };
         self.parts.push(part);
         self.step = Step::Asked(missing - 1);
@@ -216,7 +216,7 @@ impl Sessions {
     }
 
     /// A part of a report has come.
-    pub(super) fn answer(&mut self, id: SessionId, place: Place, part: Box<Part>, out: &mut Outbox) {
+    pub(super) fn answer(&mut self, id: SessionId, place: Place, part: Part, out: &mut Outbox) {
         let topology = self.topology;
         let Some(session) = self.table.get_mut(id) else { return };
         let survey = session.replies.survey(place).expect("an answer belongs to a survey");
