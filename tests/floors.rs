@@ -18,7 +18,11 @@ const MODULES: &[(&str, &str, &[&str])] = &[
     ("shard", "src/shard/", &["engine", "protocol", "frontend", "logging", "memory", "store"]),
     ("server", "src/server", &["engine", "protocol", "frontend", "logging", "shard", "store"]),
     ("process", "src/process", &["logging", "server"]),
-    ("config", "src/config", &["engine", "frontend", "logging", "process", "server", "shard", "store"]),
+    (
+        "config",
+        "src/config",
+        &["engine", "protocol", "frontend", "logging", "process", "server", "shard", "store"],
+    ),
     ("maintenance", "src/maintenance", &["engine", "protocol", "config", "store"]),
     ("main", "src/main.rs", &["config", "frontend", "logging", "process", "server", "maintenance"]),
 ];

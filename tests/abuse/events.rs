@@ -114,7 +114,6 @@ fn more_threads_drop_no_dead_jobs() {
 
 /// A3. Whoever was woken and takes something else is replaced, also with several owners and `-w 1`.
 #[test]
-#[ignore = "A3 is not mended yet"]
 fn a_woken_worker_that_takes_something_else_is_replaced() {
     let server = Server::start(&["--threads", "2", "-w", "1", "--settle", "0"]);
     let (first, second) = (name_on(0, 2), name_on(1, 2));
