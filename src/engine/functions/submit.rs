@@ -40,7 +40,13 @@ impl Functions {
         let parts = Parts::of(&submission);
         let function = self.functions.find_or_create(parts.function);
         let function = function.inspect_err(|_| out.counters.refused_functions += 1)?;
-        if let Some(ix) = self.find_joinable(function, &parts) {
+        let joins = self.find_joinable(function, &parts);
+        if self.is_too_much(submission.background, joins) {
+            out.counters.store_refusals += 1;
+            out.counters.store_full_refusals += 1;
+            return Err(Refusal::StoreFailed);
+        }
+        if let Some(ix) = joins {
             if !submission.background && !self.has_room(Job::ATTACHMENT as u64) {
                 out.counters.refused_queued_bytes += 1;
                 return Err(Refusal::QueuedBytesFull);
