@@ -110,7 +110,14 @@ impl Server {
 
     /// A connection by a unix socket.
     pub(crate) fn connect_by(path: &Path) -> UnixStream {
-        let stream = UnixStream::connect(path).unwrap();
+        // A server that takes over a path may serve its other addresses a moment earlier.
+        let begin = std::time::Instant::now();
+        let stream = loop {
+            match UnixStream::connect(path) {
+                Err(_) if begin.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(10)),
+                connected => break connected.unwrap(),
+            }
+        };
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream
