@@ -60,12 +60,10 @@ impl Shard {
         let (mark, limit) = (self.ledger.mark(), self.ledger.limit);
         let mut all = self.commons.owed();
         if all <= mark - mark / 8 {
-            for token in std::mem::take(&mut self.ledger.unread) {
-                if let Some(connection) = self.table.get(token) {
-                    connection.debtor = false;
-                    self.table.unarmed.push(token);
-                }
-            }
+            while self.read_smallest_again() {}
+        } else if all <= mark {
+            // There is little room: one may go on, or nobody ever would.
+            self.read_smallest_again();
         }
         // Elsewhere there are larger debtors.
         if all <= mark || self.table.owed.all <= mark / u64::from(self.shards) {
@@ -87,6 +85,20 @@ impl Shard {
         if all > mark {
             self.leave_largest_unread();
         }
+    }
+
+    /// Reads again from the smallest debtor of those that are left unread. False if there is none.
+    fn read_smallest_again(&mut self) -> bool {
+        let Ledger { unread, .. } = &mut self.ledger;
+        let table = &self.table;
+        let owes = |&token: &Token| table.peek(token).map_or(0, |connection| connection.owes());
+        let Some(at) = (0..unread.len()).min_by_key(|&at| owes(&unread[at])) else { return false };
+        let token = unread.swap_remove(at);
+        if let Some(connection) = self.table.get(token) {
+            connection.debtor = false;
+            self.table.unarmed.push(token);
+        }
+        true
     }
 
     /// Reads no more from the largest debtor from which it still reads.

@@ -102,6 +102,12 @@ impl Table {
         self.owed.all = self.owed.all - before.all + now.all;
     }
 
+    /// The connection with this token, unless it is gone; only to look at.
+    pub(crate) fn peek(&self, token: Token) -> Option<&Connection> {
+        let place = self.places.get(token.index as usize)?;
+        place.connection.as_deref().filter(|_| place.generation == token.generation)
+    }
+
     /// Every connection.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Connection> {
         self.places.iter().filter_map(|place| place.connection.as_deref())
