@@ -143,9 +143,12 @@ impl Connection {
         self.outlet.unsent() + self.held.unread
     }
 
-    /// What the connection is to be charged with.
+    /// What the connection is to be charged with: nothing once it is given up, and what it holds is about to go.
     #[inline]
     pub(crate) fn bytes_held(&self) -> Owed {
+        if self.lost.is_some() {
+            return Owed::default();
+        }
         let here = (self.rest.bytes.capacity() + self.outlet.unsent()) as u64;
         Owed { here, all: here + (self.held.unread + self.held.other) as u64 }
     }

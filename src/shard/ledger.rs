@@ -3,6 +3,7 @@
 use super::Shard;
 use super::connection::{Phase, Receiving};
 use super::ring::Token;
+use super::tell;
 use crate::engine::{CloseReason, Event, Input, Instant};
 use crate::log_at;
 use crate::logging::Level;
@@ -123,25 +124,21 @@ impl Shard {
 
     /// Closes the largest debtor. Returns how many bytes that frees.
     fn close_largest(&mut self) -> u64 {
-        let open = self
-            .table
-            .iter()
-            .filter(|connection| connection.phase != Phase::Dying && connection.owes() >= DEBTOR_MIN);
+        let open =
+            self.table.iter().filter(|connection| connection.hears() && connection.owes() >= DEBTOR_MIN);
         let Some(connection) = open.max_by_key(|connection| connection.owes()) else { return 0 };
-        let (token, session, owes) = (connection.token, connection.session, connection.owes());
-        let known = connection.phase < Phase::Flushing;
-        let Some(connection) = self.table.get(token) else { return 0 };
-        let peer = super::pump::caller(connection);
+        let (token, owes) = (connection.token, connection.owes());
+        let peer = tell::who(&self.pump.engine, connection);
         log_at!(
             Level::Warning,
             "closing connection of {peer}: connections hold too much, and it holds most: {owes} bytes"
         );
-        connection.phase = Phase::Dying;
+        let Some(connection) = self.table.get(token) else { return 0 };
+        // The requests that it has sent are carried out, as with one who does not read.
+        connection.ended = true;
         connection.forget_unsent();
-        self.table.broken.push(token);
-        if known {
-            self.pump.feed(&mut self.table, Input::Closed(session, CloseReason::Debtor));
-        }
+        self.table.lose(token, CloseReason::Debtor);
+        self.table.charge(token);
         owes as u64
     }
 }
