@@ -149,7 +149,7 @@ impl Connection {
         if self.lost.is_some() {
             return Owed::default();
         }
-        let here = (self.rest.bytes.capacity() + self.outlet.unsent()) as u64;
+        let here = (self.rest.held() + self.outlet.unsent()) as u64;
         Owed { here, all: here + (self.held.unread + self.held.other) as u64 }
     }
 

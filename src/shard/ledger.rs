@@ -1,7 +1,7 @@
 //! What connections have this shard and the others keep, in bytes, and what follows when it is too much: the largest
 //! debtors are left unread for a while, or closed. Who is charged with what is in `connection.rs` and `table.rs`.
 use super::Shard;
-use super::connection::{Phase, Receiving};
+use super::connection::Phase;
 use super::ring::Token;
 use super::tell;
 use crate::engine::{CloseReason, Event, Input, Instant};
@@ -114,10 +114,7 @@ impl Shard {
         };
         let Some(connection) = self.table.get(token) else { return };
         connection.debtor = true;
-        if connection.receiving == Receiving::Armed {
-            connection.receiving = Receiving::Stopping;
-            self.ring.stop_receiving(token);
-        }
+        connection.stop_receiving(&mut self.ring);
         self.ledger.unread.push(token);
         self.pump.feed(&mut self.table, Input::Count(Event::DebtorUnread));
     }
