@@ -1,7 +1,7 @@
 //! What connections have this shard and the others keep, in bytes, and what follows when it is too much: the largest
 //! debtors are left unread for a while, or closed. Who is charged with what is in `connection.rs` and `table.rs`.
 use super::Shard;
-use super::connection::Phase;
+use super::connection::{Connection, Phase};
 use super::ring::Token;
 use super::tell;
 use crate::engine::{CloseReason, Event, Input, Instant};
@@ -92,6 +92,8 @@ impl Shard {
     fn read_smallest_again(&mut self) -> bool {
         let Ledger { unread, .. } = &mut self.ledger;
         let table = &self.table;
+        // Those that are gone make room for nobody.
+        unread.retain(|&token| table.peek(token).is_some_and(Connection::hears));
         let owes = |&token: &Token| table.peek(token).map_or(0, |connection| connection.owes());
         let Some(at) = (0..unread.len()).min_by_key(|&at| owes(&unread[at])) else { return false };
         let token = unread.swap_remove(at);
