@@ -4,6 +4,7 @@ mod flags;
 mod later;
 mod line;
 mod machine;
+mod memory;
 mod mistake;
 pub mod offline;
 mod process;
@@ -17,7 +18,7 @@ use crate::logging::{self, Level, LogOptions, Target};
 use crate::process::ProcessOptions;
 use crate::server::{Descriptors, ServerOptions};
 use crate::shard::options::{Endpoint, Keepalive, ShardOptions};
-use flags::{DEFAULT_PORT, Flags};
+use flags::{DEFAULT_PORT, Flags, Limits};
 use line::read;
 use mistake::Mistake;
 use std::ffi::{OsStr, OsString};
@@ -253,19 +254,36 @@ fn policy(flags: &Flags, handle_prefix: HandlePrefix, log: &LogOptions) -> Resul
     policy.requests_in_flight = fit(limits.max_requests_in_flight);
     policy.outbox_bytes = fit(limits.max_outbox_bytes);
     policy.functions = fit(limits.max_functions);
-    policy.function_bytes = fit(limits.max_function_bytes);
+    policy.function_bytes = match limits.max_function_bytes {
+        Some(bytes) => fit(bytes),
+        None => part(max_memory(limits), 8).min(policy.function_bytes),
+    };
     policy.abilities = fit(limits.max_abilities);
     let unread: usize = fit(limits.max_unread_bytes);
     policy.waiting_bytes = unread / 4;
     policy.queued_bytes = match limits.max_queued_bytes {
         Some(0) => u64::MAX,
         Some(bytes) => fit(bytes),
-        None => machine::memory() / 2,
+        None => part(max_memory(limits), 2),
     };
     policy.finished_memory = fit(limits.finished_memory);
     policy.dead_jobs = fit(flags.storing.dead_jobs);
     policy.dead_bytes = fit(flags.storing.max_dead_bytes);
     Ok(policy)
+}
+
+/// Bytes that the server may take in all.
+fn max_memory(limits: &Limits) -> u64 {
+    match limits.max_memory {
+        Some(0) => u64::MAX,
+        Some(bytes) => fit(bytes),
+        None => memory::allowed() / 4 * 3,
+    }
+}
+
+/// A part of the memory, if there is a limit to it.
+fn part(memory: u64, parts: u64) -> u64 {
+    if memory == u64::MAX { u64::MAX } else { memory / parts }
 }
 
 /// What `--job-retries` means changed upstream with 2.1.
@@ -313,6 +331,11 @@ fn shard_options(flags: &Flags) -> ShardOptions {
     ShardOptions {
         packet_max: fit(limits.max_packet_size),
         unread_max: fit(limits.max_unread_bytes),
+        connection_bytes_max: match limits.max_connection_bytes {
+            Some(0) => u64::MAX,
+            Some(bytes) => fit(bytes),
+            None => part(max_memory(limits), 4),
+        },
         connections_max: match limits.max_connections {
             0 => unset.connections_max,
             number => fit(number),

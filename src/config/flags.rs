@@ -168,8 +168,13 @@ pub(super) struct Limits {
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = number(0..=u32::MAX.into()))]
     pub(super) max_connections: i64,
 
+    /// Bytes that this server may take in all. The limits on jobs, connections and functions are parts of it, where they are
+    /// not given. 0: no limit [default: three quarters of the memory that this process may have]
+    #[arg(long, value_name = "BYTES", value_parser = number(0..=i64::MAX))]
+    pub(super) max_memory: Option<i64>,
+
     /// Bytes of all jobs, queued and running. With more, submissions are answered ERROR, while everything that empties
-    /// queues goes on. 0: no limit [default: half of the memory]
+    /// queues goes on. 0: no limit [default: half of --max-memory]
     #[arg(long, value_name = "BYTES", value_parser = number(0..=i64::MAX))]
     pub(super) max_queued_bytes: Option<i64>,
 
@@ -177,9 +182,16 @@ pub(super) struct Limits {
     #[arg(long, value_name = "N", default_value_t = 1 << 20, value_parser = number(1..=u32::MAX.into()))]
     pub(super) max_functions: i64,
 
-    /// Bytes that the functions of each thread may take, names included. What would take more is answered ERROR
-    #[arg(long, value_name = "BYTES", default_value_t = 512 << 20, value_parser = number(1..=i64::MAX))]
-    pub(super) max_function_bytes: i64,
+    /// Bytes that all connections together may hold: unfinished packets, replies that were not read, registrations. From
+    /// three quarters of it on those that hold most are not read for a while, above it they are closed. 0: no limit
+    /// [default: a quarter of --max-memory]
+    #[arg(long, value_name = "BYTES", value_parser = number(0..=i64::MAX))]
+    pub(super) max_connection_bytes: Option<i64>,
+
+    /// Bytes that the functions of each thread may take, names included. What would take more is answered ERROR [default:
+    /// 512 MiB, or an eighth of --max-memory if that is less]
+    #[arg(long, value_name = "BYTES", value_parser = number(1..=i64::MAX))]
+    pub(super) max_function_bytes: Option<i64>,
 
     /// Functions that one worker may register. One more is answered ERROR, as is a MASS_DO of more as a whole
     #[arg(long, value_name = "N", default_value_t = 1 << 17, value_parser = number(1..=u32::MAX.into()))]

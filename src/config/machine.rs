@@ -1,4 +1,4 @@
-//! What the machine says: its name, its memory, the numbers of services, the addresses of names. Asked once, at boot.
+//! What the machine says: its name, the numbers of services, the addresses of names. Asked once, at boot.
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
@@ -6,15 +6,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket}
 /// The host name as `uname` gives it, without any domain added.
 pub(super) fn host_name() -> Vec<u8> {
     rustix::system::uname().nodename().to_bytes().to_vec()
-}
-
-/// Bytes of memory that this process may hope for: the machine's, or its container's if that is less.
-pub(super) fn memory() -> u64 {
-    let system = rustix::system::sysinfo();
-    let physical = system.totalram.saturating_mul(system.mem_unit.into());
-    let container = fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
-    let container = container.and_then(|text| text.trim().parse::<u64>().ok());
-    container.map_or(physical, |limit| limit.min(physical))
 }
 
 /// The TCP port of a service, from the system's list.
@@ -112,8 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_has_a_name_and_memory() {
+    fn a_machine_has_a_name() {
         assert!(!host_name().is_empty());
-        assert!(memory() > 1 << 20);
     }
 }

@@ -70,9 +70,27 @@ fn the_defaults() {
     assert_eq!(policy.outbox_bytes, unset.outbox_bytes);
     assert_eq!((policy.functions, policy.abilities), (unset.functions, unset.abilities));
     assert_eq!(policy.finished_memory, unset.finished_memory);
-    let shard = ShardOptions { packet_max: 256 << 20, ..ShardOptions::default() };
+    let connection_bytes_max = server.shard.connection_bytes_max;
+    assert!(
+        connection_bytes_max.abs_diff(policy.queued_bytes / 2) <= 1 && policy.function_bytes <= 512 << 20
+    );
+    let shard = ShardOptions { packet_max: 256 << 20, connection_bytes_max, ..ShardOptions::default() };
     assert_eq!(server.shard, shard);
     assert!(notices.len() <= 1);
+}
+
+#[test]
+fn the_limits_are_parts_of_the_memory() {
+    let of = |line: &[&str]| {
+        let server = config_of(line).server;
+        (server.policy.queued_bytes, server.shard.connection_bytes_max, server.policy.function_bytes)
+    };
+    assert_eq!(of(&["--max-memory", "800"]), (400, 200, 100));
+    assert_eq!(of(&["--max-memory", "0"]), (u64::MAX, u64::MAX, 512 << 20));
+    let given =
+        ["--max-memory=800", "--max-queued-bytes=7", "--max-connection-bytes=8", "--max-function-bytes=9"];
+    assert_eq!(of(&given), (7, 8, 9));
+    assert_eq!(of(&["--max-memory=800", "--max-connection-bytes=0"]).1, u64::MAX);
 }
 
 #[test]

@@ -76,6 +76,7 @@ impl Engine {
             Input::Count(Event::StoreRepaired) => out.counters.store_repairs += 1,
             Input::Count(Event::StoredJobLost) => out.counters.store_jobs_lost += 1,
             Input::Count(Event::SetAside) => out.counters.jobs_set_aside += 1,
+            Input::Count(Event::DebtorUnread) => out.counters.debtors_unread += 1,
             Input::Count(Event::OutOfDescriptors) => out.counters.accept_out_of_descriptors += 1,
             Input::Count(Event::PacketTooLarge) => out.counters.packets_too_large += 1,
             Input::Tick => {}

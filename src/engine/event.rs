@@ -26,6 +26,8 @@ pub enum CloseReason {
     Malformed,
     /// The peer did not read what it had asked for.
     SlowReader,
+    /// Connections hold too many bytes, and it held the most.
+    Debtor,
 }
 
 /// Something that the shell counts but that only the engine reports.
@@ -33,6 +35,8 @@ pub enum CloseReason {
 pub enum Event {
     /// A connection was refused because there are too many.
     ConnectionRefused,
+    /// A connection is left unread for a while, because connections hold too much and it holds the most.
+    DebtorUnread,
     /// Accepting stopped for want of descriptors.
     OutOfDescriptors,
     /// A packet was refused for its size.

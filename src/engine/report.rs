@@ -264,6 +264,10 @@ counters! {
     sessions_malformed,
     /// Sessions closed because the peer did not read.
     sessions_slow_reader,
+    /// Times that a connection was left unread because connections held too much, and it the most.
+    debtors_unread,
+    /// Connections closed because connections held too much, and they the most.
+    debtors_closed,
     /// Connections refused because `--max-connections` was reached.
     connections_refused,
     /// Times that accepting stopped for want of descriptors.

@@ -23,6 +23,8 @@ struct Board {
     jobs: AtomicU64,
     accepted: AtomicU64,
     unsent: AtomicU64,
+    /// Bytes that its connections are charged with.
+    owed: AtomicU64,
     /// Connections that are there or on their way there.
     connections: AtomicUsize,
 }
@@ -155,6 +157,17 @@ impl Commons {
         board.jobs.store(jobs, Ordering::Relaxed);
         board.accepted.store(accepted, Ordering::Relaxed);
         board.unsent.store(unsent, Ordering::Release);
+    }
+
+    /// For a shard, once a round: what its connections are charged with.
+    #[inline]
+    pub(crate) fn publish_owed(&self, shard: ShardId, bytes: u64) {
+        self.boards[shard.index()].owed.store(bytes, Ordering::Relaxed);
+    }
+
+    /// What the connections of all shards are charged with.
+    pub(crate) fn owed(&self) -> u64 {
+        self.boards.iter().map(|board| board.owed.load(Ordering::Relaxed)).sum()
     }
 
     /// What the shards have published, and what waits between them.

@@ -40,6 +40,15 @@ pub(crate) enum Receiving {
     Stopping,
 }
 
+/// Bytes that are charged to connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Owed {
+    /// Here: what was received and not used yet, and what was not sent.
+    pub(crate) here: u64,
+    /// With what the engine holds.
+    pub(crate) all: u64,
+}
+
 /// One socket.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -71,6 +80,10 @@ pub(crate) struct Connection {
     pub(crate) moving_to: Option<ShardId>,
     /// What the engine holds for it.
     pub(crate) held: Held,
+    /// What it was last charged with. Kept by the table.
+    pub(super) charged: Owed,
+    /// Whether it is left unread because it holds more than others do. Kept by the ledger.
+    pub(crate) debtor: bool,
     pub(crate) rest: Rest,
     /// How many times more to receive once only, because a large packet came lately.
     pub(crate) expects_large: u8,
@@ -107,6 +120,8 @@ impl Connection {
             settled: false,
             moving_to: None,
             held: Held::default(),
+            charged: Owed::default(),
+            debtor: false,
             rest: Rest::default(),
             expects_large: 0,
             kept: 0,
@@ -126,6 +141,21 @@ impl Connection {
     #[inline]
     pub(crate) fn unread(&self) -> usize {
         self.outlet.unsent() + self.held.unread
+    }
+
+    /// What the connection is to be charged with: nothing once it is given up, and what it holds is about to go.
+    #[inline]
+    pub(crate) fn bytes_held(&self) -> Owed {
+        if self.lost.is_some() {
+            return Owed::default();
+        }
+        let here = (self.rest.held() + self.outlet.unsent()) as u64;
+        Owed { here, all: here + (self.held.unread + self.held.other) as u64 }
+    }
+
+    /// Bytes that it was charged with.
+    pub(crate) fn owes(&self) -> usize {
+        self.charged.all as usize
     }
 
     /// Whether requests may be read from it and given to the engine.
@@ -154,6 +184,7 @@ impl Connection {
         let full = self.paused && self.rest.len() > Self::HELD_MAX;
         !self.ended
             && !full
+            && !self.debtor
             && self.kept < Self::KEPT_MAX
             && self.phase != Phase::Dying
             && self.moving_to.is_none()

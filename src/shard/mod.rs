@@ -15,6 +15,7 @@ pub(crate) mod commons;
 mod connection;
 mod door;
 mod intake;
+mod ledger;
 pub(crate) mod listen;
 #[cfg(feature = "measure")]
 pub mod measure;
@@ -45,6 +46,7 @@ use commons::{Commons, Phase};
 use door::Door;
 use error::ShardError;
 use glommio::{GlommioError, LocalExecutorBuilder, Placement, ReactorErrorKind};
+use ledger::Ledger;
 use options::ShardOptions;
 use patience::Patience;
 use pump::Pump;
@@ -158,12 +160,14 @@ struct Shard {
     rounds_closed: u8,
     /// Connections in [`connection::Phase::Lingering`], and until when. In order of time.
     lingering: VecDeque<(Instant, Token)>,
+    ledger: Ledger,
     _abort: AbortOnPanic,
 }
 
 impl Shard {
     fn new(setup: Setup) -> Result<Shard, ShardError> {
         let Setup { id, topology, options, commons, .. } = setup;
+        let ledger = Ledger::new(options.connection_bytes_max);
         let mut ring = Ring::new(options.receive_buffers).map_err(ShardError::of_ring)?;
         ring.listen(commons.mesh.clapper(id));
         let door = Door::open(setup.listeners, &mut ring);
@@ -201,6 +205,7 @@ impl Shard {
             heard_last: 0,
             rounds_closed: 0,
             lingering: VecDeque::new(),
+            ledger,
             _abort: AbortOnPanic,
         })
     }
@@ -287,7 +292,7 @@ impl Shard {
     fn deadline(&self) -> Option<Instant> {
         let lingering = self.lingering.front().map(|&(at, _)| at);
         let (door, watch) = (self.door.deadline(), self.watch.deadline());
-        [self.pump.engine.deadline(), door, watch, self.tidy.deadline(), lingering]
+        [self.pump.engine.deadline(), door, watch, self.tidy.deadline(), lingering, self.ledger.deadline()]
             .into_iter()
             .flatten()
             .min()

@@ -83,6 +83,10 @@ pub struct ShardOptions {
     /// Bytes that may wait for one peer that does not read. With more than this unsent, the next reply disconnects
     /// it; one reply alone may be longer. Default: 64 MiB.
     pub unread_max: usize,
+    /// Bytes that the connections of all shards together may hold: unfinished packets, replies that were not sent or wait
+    /// for others, registrations. With three quarters of it the largest debtors are left unread, above it they are closed.
+    /// Default: no limit.
+    pub connection_bytes_max: u64,
     /// Connections of all shards together; those beyond are accepted and closed at once. 1 or more; never more than
     /// descriptors allow. Default: 1,048,576.
     pub connections_max: usize,
@@ -117,6 +121,7 @@ impl Default for ShardOptions {
         ShardOptions {
             packet_max: 256 << 20,
             unread_max: 64 << 20,
+            connection_bytes_max: u64::MAX,
             connections_max: 1 << 20,
             keepalive: Keepalive::default(),
             spin: Spin::default(),

@@ -165,9 +165,11 @@ impl Pump {
         let Some((connection, _)) = table.of(session) else { return };
         let too_many = connection.unread() > self.unread_max && held.unread > connection.held.unread;
         connection.held = held;
+        let token = connection.token;
         if too_many && connection.phase < Phase::Flushing && connection.hears() {
             self.give_up_slow(table, session);
         }
+        table.charge(token);
     }
 
     /// Has pages of reports fetched for those who read: so many that sockets are not kept waiting. Where much waits to be

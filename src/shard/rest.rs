@@ -30,6 +30,8 @@ pub(crate) struct Rest {
     pub(crate) start: usize,
     /// How many there must be, `start` not counted, before it makes sense to look at them.
     pub(crate) needed: usize,
+    /// Bytes of a large packet that the ring has.
+    pub(super) lent: usize,
 }
 
 impl Rest {
@@ -52,6 +54,17 @@ impl Rest {
             Packet::Whole(bytes) => bytes.len(),
         };
         packet + self.bytes.len() - self.start
+    }
+
+    /// Bytes of memory that it takes. Room for what is announced and has not come does not count: nobody has touched it.
+    #[inline]
+    pub(crate) fn held(&self) -> usize {
+        let packet = match &self.packet {
+            Packet::None => 0,
+            Packet::Coming { bytes, .. } => bytes.len() + self.lent,
+            Packet::Whole(bytes) => bytes.len(),
+        };
+        packet + self.bytes.capacity()
     }
 
     /// Whether there are none.
@@ -100,11 +113,13 @@ impl Rest {
         let Packet::Coming { bytes, length } = &mut self.packet else { return None };
         make_room(bytes, 1, *length);
         let room = bytes.capacity().min(*length) - bytes.len();
+        self.lent = bytes.len();
         Some((std::mem::take(bytes), room))
     }
 
     /// Takes back what was lent, unless nobody wants it any more.
     pub(crate) fn take_back(&mut self, lent: Vec<u8>) {
+        self.lent = 0;
         if let Packet::Coming { bytes, .. } = &mut self.packet {
             *bytes = lent;
             self.look_whether_whole();

@@ -50,6 +50,7 @@ impl Shard {
             std::thread::yield_now();
         }
         self.flush();
+        self.keep_the_books();
         self.take_down_broken();
         self.receive_again();
         self.tidy.look(self.pump.engine.jobs(), self.pump.now.instant);
@@ -74,7 +75,10 @@ impl Shard {
     fn complete(&mut self, completion: Completion) {
         match completion {
             Completion::Received { token, what, more } => self.received(token, what, more),
-            Completion::Sent { token, bytes, buffer } => self.sent(token, bytes, buffer),
+            Completion::Sent { token, bytes, buffer } => {
+                self.sent(token, bytes, buffer);
+                self.table.charge(token);
+            }
             Completion::Accepted { listener, socket, more } => {
                 match socket {
                     Ok(socket) if self.let_in < ACCEPTED_PER_ROUND => self.accepted(socket),
@@ -169,6 +173,7 @@ impl Shard {
             Received::End => self.pump.end(&mut self.table, token),
             Received::Failed(_) => self.lost(token),
         }
+        self.table.charge(token);
     }
 
     /// The connection is broken. The kernel says so only when all that had arrived was received.
@@ -395,6 +400,7 @@ impl Shard {
             }
             let token = self.table.resumed[at];
             self.pump.resume(&mut self.table, token);
+            self.table.charge(token);
         }
         self.table.resumed.drain(..resumed);
     }
@@ -406,6 +412,7 @@ impl Shard {
         let mut held = 0;
         for at in 0..self.table.listed.len() {
             let token = self.table.listed[at];
+            self.table.charge(token);
             let Some(connection) = self.table.get(token) else { continue };
             if connection.phase < Phase::Flushing && connection.outlet.holds_back(now, limit) {
                 self.table.listed[held] = token;

@@ -1,6 +1,6 @@
 //! All connections of a shard, by the place that is in their tokens and sessions, and lists of those with which
 //! something is to be done at the end of the round.
-use super::connection::{Connection, Phase};
+use super::connection::{Connection, Owed, Phase};
 use super::ring::Token;
 use super::spares::Spares;
 use crate::engine::{CloseReason, Peer, SessionId, ShardId};
@@ -35,6 +35,8 @@ pub(crate) struct Table {
     pub(crate) roomy: VecDeque<Token>,
     /// Those that are to be given up; the engine knows. As above.
     pub(crate) broken: Vec<Token>,
+    /// What all connections are charged with.
+    pub(super) owed: Owed,
     /// Sends in flight.
     pub(crate) sends: usize,
     /// Buffers that no connection uses now.
@@ -54,6 +56,7 @@ impl Table {
             unarmed: Vec::new(),
             roomy: VecDeque::new(),
             broken: Vec::new(),
+            owed: Owed::default(),
             sends: 0,
             spares: Spares::default(),
         }
@@ -84,7 +87,30 @@ impl Table {
         let connection = place.connection.take()?;
         place.generation = place.generation.checked_add(1).unwrap_or(1);
         self.free.push(token.index);
+        self.owed.here -= connection.charged.here;
+        self.owed.all -= connection.charged.all;
         Some(connection)
+    }
+
+    /// Charges a connection with what it holds now. To be called after whatever may have changed that.
+    #[inline]
+    pub(crate) fn charge(&mut self, token: Token) {
+        let Some(connection) = self.get(token) else { return };
+        let (before, now) = (connection.charged, connection.bytes_held());
+        connection.charged = now;
+        self.owed.here = self.owed.here - before.here + now.here;
+        self.owed.all = self.owed.all - before.all + now.all;
+    }
+
+    /// The connection with this token, unless it is gone; only to look at.
+    pub(crate) fn peek(&self, token: Token) -> Option<&Connection> {
+        let place = self.places.get(token.index as usize)?;
+        place.connection.as_deref().filter(|_| place.generation == token.generation)
+    }
+
+    /// Every connection.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Connection> {
+        self.places.iter().filter_map(|place| place.connection.as_deref())
     }
 
     /// The connection with this token, unless it is gone.

@@ -271,5 +271,6 @@ fn count_reason(reason: CloseReason, out: &mut Outbox) {
         CloseReason::Peer => {}
         CloseReason::Malformed => out.counters.sessions_malformed += 1,
         CloseReason::SlowReader => out.counters.sessions_slow_reader += 1,
+        CloseReason::Debtor => out.counters.debtors_closed += 1,
     }
 }

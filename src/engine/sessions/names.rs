@@ -27,8 +27,6 @@ pub(crate) struct Names {
     vacant: Vec<u32>,
     index: HashTable<u32>,
     hasher: FixedState,
-    /// Bytes of the names and of what is kept beside each.
-    bytes: usize,
     /// Registrations that have a name, all together.
     users: usize,
 }
@@ -45,7 +43,6 @@ impl Names {
             vacant: Vec::new(),
             index: HashTable::new(),
             hasher: FixedState::with_seed(seed),
-            bytes: 0,
             users: 0,
         }
     }
@@ -65,7 +62,6 @@ impl Names {
         }
         let owner = self.topology.owner(Slot::of(name));
         let entry = Entry { name: Bytes::copy_from_slice(name), owner, users: 1 };
-        self.bytes += name.len() + Self::EACH;
         let ix = match self.vacant.pop() {
             Some(ix) => {
                 self.entries[ix as usize] = entry;
@@ -91,7 +87,6 @@ impl Names {
             return;
         }
         let name = core::mem::take(&mut entry.name);
-        self.bytes -= name.len() + Self::EACH;
         if let Ok(found) = self.index.find_entry(self.hasher.hash_one(&name[..]), |&at| at == ix.0) {
             found.remove();
         }
@@ -111,9 +106,9 @@ impl Names {
         self.entries[ix.0 as usize].owner
     }
 
-    /// Bytes that the names take, each counted once.
+    /// Bytes that the names take, without themselves: each is that of a function, which is counted where it is.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+        self.index.len() * Self::EACH
     }
 
     /// Registrations that have a name, all together.
