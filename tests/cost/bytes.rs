@@ -1,38 +1,11 @@
 //! What peers make the engine keep is counted, and there is a limit to it.
+use crate::alone::{NOW, ask, engine, open, outputs};
 use ringgear_engine::page::Ask;
 use ringgear_engine::{
-    CloseReason, Engine, Epoch, HandlePrefix, Held, Input, Instant, Message, Now, Output, Peer, Policy,
-    Query, Reply, Report, SessionId, ShardId, ToFunctions, ToSessions, Topology,
+    CloseReason, Engine, Held, Input, Message, Output, Query, Reply, Report, SessionId, ShardId, ToFunctions,
+    ToSessions, Topology,
 };
 use ringgear_protocol::{Priority, Refusal, Request, Submit};
-use std::net::Ipv4Addr;
-use std::sync::Arc;
-
-const NOW: Now = Now { instant: Instant(1), epoch: Epoch(1) };
-
-fn engine(shards: u16, change: impl FnOnce(&mut Policy)) -> (Engine, SessionId) {
-    let mut policy = Policy::new(HandlePrefix::new(b"H").unwrap());
-    change(&mut policy);
-    let mut engine = Engine::new(ShardId(0), Topology::new(shards), Arc::new(policy));
-    let session = open(&mut engine, 0);
-    (engine, session)
-}
-
-fn open(engine: &mut Engine, index: u32) -> SessionId {
-    let session = SessionId::new(ShardId(0), index, 1);
-    let peer = Peer { descriptor: index, address: Ipv4Addr::LOCALHOST.into(), port: 0 };
-    engine.handle(NOW, Input::Opened(session, peer));
-    session
-}
-
-fn ask(engine: &mut Engine, session: SessionId, request: Request<'_>) -> Vec<Output> {
-    engine.handle(NOW, Input::Request(session, request));
-    outputs(engine)
-}
-
-fn outputs(engine: &mut Engine) -> Vec<Output> {
-    std::iter::from_fn(|| engine.output()).collect()
-}
 
 fn counter(engine: &mut Engine, name: &str) -> u64 {
     let session = open(engine, 1_000_000);

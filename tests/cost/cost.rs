@@ -8,6 +8,8 @@ mod cluster;
 #[path = "../support/kept.rs"]
 mod kept;
 
+mod alone;
+
 mod bytes;
 mod numbers;
 mod payloads;

@@ -1,37 +1,7 @@
 //! What workers register costs by the name, is done in parts where it is much, and leaves nothing behind.
-use ringgear_engine::{
-    Engine, Epoch, HandlePrefix, Input, Instant, Now, Output, Peer, Policy, Query, Reply, Report, SessionId,
-    ShardId, Topology,
-};
+use crate::alone::{NOW, ask, engine, open, outputs};
+use ringgear_engine::{Engine, Input, Output, Query, Reply, Report, SessionId};
 use ringgear_protocol::{GrabKind, Refusal, Request};
-use std::net::Ipv4Addr;
-use std::sync::Arc;
-
-const NOW: Now = Now { instant: Instant(1), epoch: Epoch(1) };
-
-fn engine(change: impl FnOnce(&mut Policy)) -> (Engine, SessionId) {
-    let mut policy = Policy::new(HandlePrefix::new(b"H").unwrap());
-    change(&mut policy);
-    let mut engine = Engine::new(ShardId(0), Topology::new(1), Arc::new(policy));
-    let session = open(&mut engine, 0);
-    (engine, session)
-}
-
-fn open(engine: &mut Engine, index: u32) -> SessionId {
-    let session = SessionId::new(ShardId(0), index, 1);
-    let peer = Peer { descriptor: index, address: Ipv4Addr::LOCALHOST.into(), port: 0 };
-    engine.handle(NOW, Input::Opened(session, peer));
-    session
-}
-
-fn ask(engine: &mut Engine, session: SessionId, request: Request<'_>) -> Vec<Output> {
-    engine.handle(NOW, Input::Request(session, request));
-    outputs(engine)
-}
-
-fn outputs(engine: &mut Engine) -> Vec<Output> {
-    std::iter::from_fn(|| engine.output()).collect()
-}
 
 /// Goes on until the engine has nothing more to do; how many events that took.
 fn go_on(engine: &mut Engine) -> (usize, Vec<Output>) {
@@ -66,7 +36,7 @@ fn status(engine: &mut Engine, session: SessionId) -> Vec<(String, u32)> {
 
 #[test]
 fn a_worker_that_only_sleeps_costs_nothing() {
-    let (mut engine, worker) = engine(|policy| policy.requests_in_flight = 8);
+    let (mut engine, worker) = engine(1, |policy| policy.requests_in_flight = 8);
     ask(&mut engine, worker, Request::CanDo { function: b"f" });
     for _ in 0..1000 {
         assert_eq!(ask(&mut engine, worker, Request::PreSleep), []);
@@ -80,7 +50,7 @@ fn a_worker_that_only_sleeps_costs_nothing() {
 
 #[test]
 fn too_many_names_are_one_error_and_change_nothing() {
-    let (mut engine, worker) = engine(|policy| policy.abilities = 4);
+    let (mut engine, worker) = engine(1, |policy| policy.abilities = 4);
     ask(&mut engine, worker, Request::MassDo { functions: b"a\0b\0c\0d\0" });
     let error = Output::Reply(worker, Reply::Error(Refusal::TooManyAbilities));
     let many = b"a\0".repeat(100_000);
@@ -92,7 +62,7 @@ fn too_many_names_are_one_error_and_change_nothing() {
 
 #[test]
 fn many_names_are_registered_in_parts() {
-    let (mut engine, worker) = engine(|policy| policy.names_at_once = 100);
+    let (mut engine, worker) = engine(1, |policy| policy.names_at_once = 100);
     let other = open(&mut engine, 1);
     let names: Vec<u8> = (0..1234).flat_map(|n| format!("f{n}\0").into_bytes()).collect();
     let out = ask(&mut engine, worker, Request::MassDo { functions: &names });
@@ -112,7 +82,7 @@ fn many_names_are_registered_in_parts() {
 
 #[test]
 fn one_who_goes_in_the_middle_of_it_leaves_nothing() {
-    let (mut engine, worker) = engine(|policy| policy.names_at_once = 10);
+    let (mut engine, worker) = engine(1, |policy| policy.names_at_once = 10);
     let names = b"a\0b\0".repeat(100);
     ask(&mut engine, worker, Request::MassDo { functions: &names });
     engine.handle(NOW, Input::Finish(worker, ringgear_engine::CloseReason::Peer));
