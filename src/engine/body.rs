@@ -24,6 +24,11 @@ impl Body {
         Body(Held::Shared(Box::new(bytes)))
     }
 
+    #[cold]
+    fn share_all(bytes: Vec<u8>) -> Body {
+        Body::shared(Bytes::from(bytes))
+    }
+
     /// The bytes for somebody else: a copy of few, a share of many.
     #[inline]
     pub fn share(&self) -> Bytes {
@@ -43,10 +48,10 @@ impl Default for Body {
 impl From<Vec<u8>> for Body {
     #[inline]
     fn from(bytes: Vec<u8>) -> Body {
-        if bytes.len() < SHARED_MIN {
-            return Body(Held::Own(bytes.into_boxed_slice()));
+        if bytes.len() >= SHARED_MIN {
+            return Body::share_all(bytes);
         }
-        Body::shared(Bytes::from(bytes))
+        Body(Held::Own(bytes.into_boxed_slice()))
     }
 }
 

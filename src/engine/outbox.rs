@@ -54,8 +54,13 @@ impl Outbox {
     pub(crate) fn send(&mut self, to: ShardId, message: Message) {
         if to == self.shard {
             self.local.push_back(message);
-            return;
+        } else {
+            self.send_away(to, message);
         }
+    }
+
+    #[inline(never)]
+    fn send_away(&mut self, to: ShardId, message: Message) {
         let weight = message.weight();
         let lane = &mut self.lanes[to.index()];
         lane.bytes += weight;
@@ -75,6 +80,7 @@ impl Outbox {
     }
 
     /// Bytes that wait for other shards.
+    #[inline]
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }

@@ -27,7 +27,7 @@ struct Segment {
     used: u32,
 }
 
-/// Where the jobs of 64 successive sequences stand; given back when the last of them ends.
+/// Where the jobs of 64 successive sequences stand; given back when the last of them ends and there is a newer one.
 #[derive(Debug)]
 struct Page {
     /// Apart from `used`, so that it fills a size class of the allocator.
@@ -37,9 +37,11 @@ struct Page {
 
 /// A page's entry for a sequence that is not in the table.
 const ABSENT: u32 = u32::MAX;
+/// No page has this number.
+const NO_PAGE: u64 = u64::MAX;
 
 /// All jobs of a shard.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Jobs {
     segments: Vec<Option<Box<Segment>>>,
     /// Segments with a free place; the first is filled first, so that the last ones empty.
@@ -47,11 +49,29 @@ pub(crate) struct Jobs {
     /// Numbers of segments that were given back.
     vacant: BTreeSet<u32>,
     pages: HashMap<u64, Page, foldhash::fast::FixedState>,
+    /// The number of the page that was made last. It stays though it may be empty, so that jobs that end before the next
+    /// one comes do not make a page each. [`NO_PAGE`] if there has been none.
+    newest: u64,
     /// The numbers of the pages, for lists.
     order: BTreeSet<u64>,
     /// Jobs whose sequence another job has: restored ones, of a server that had another number of shards.
     doubles: BTreeMap<JobId, JobIx>,
     count: u64,
+}
+
+impl Default for Jobs {
+    fn default() -> Jobs {
+        Jobs {
+            segments: Vec::new(),
+            open: BTreeSet::new(),
+            vacant: BTreeSet::new(),
+            pages: HashMap::default(),
+            newest: NO_PAGE,
+            order: BTreeSet::new(),
+            doubles: BTreeMap::new(),
+            count: 0,
+        }
+    }
 }
 
 impl Jobs {
@@ -81,11 +101,10 @@ impl Jobs {
             self.open.remove(&number);
         }
         let ix = number * SEGMENT + at;
-        let order = &mut self.order;
-        let page = self.pages.entry(sequence / PAGE).or_insert_with(|| {
-            order.insert(sequence / PAGE);
-            Page { at: Box::new([ABSENT; PAGE as usize]), used: 0 }
-        });
+        if sequence / PAGE != self.newest {
+            self.open_page(sequence / PAGE);
+        }
+        let page = self.pages.get_mut(&(sequence / PAGE)).expect("an opened page exists");
         let entry = &mut page.at[(sequence % PAGE) as usize];
         self.count += 1;
         if *entry == ABSENT {
@@ -96,6 +115,32 @@ impl Jobs {
             self.add_double(id, JobIx(ix), first);
         }
         JobIx(ix)
+    }
+
+    /// Makes a page, if there is none with this number.
+    #[inline(never)]
+    fn open_page(&mut self, number: u64) {
+        if self.pages.contains_key(&number) {
+            return;
+        }
+        let page = Page { at: Box::new([ABSENT; PAGE as usize]), used: 0 };
+        self.pages.insert(number, page);
+        self.order.insert(number);
+        let last = core::mem::replace(&mut self.newest, number);
+        self.close_page(last);
+    }
+
+    /// Gives a page back if it is empty and need not stay.
+    #[inline(never)]
+    fn close_page(&mut self, number: u64) {
+        if number == self.newest || self.pages.get(&number).is_none_or(|page| page.used > 0) {
+            return;
+        }
+        self.pages.remove(&number);
+        self.order.remove(&number);
+        if self.pages.len() < self.pages.capacity() / 8 {
+            self.pages.shrink_to(self.pages.len() * 2);
+        }
     }
 
     /// The sequence of a job is that of another one.
@@ -192,12 +237,8 @@ impl Jobs {
         let page = self.pages.get_mut(&(sequence / PAGE)).expect("a job's page exists");
         page.at[(sequence % PAGE) as usize] = ABSENT;
         page.used -= 1;
-        if page.used == 0 {
-            self.pages.remove(&(sequence / PAGE));
-            self.order.remove(&(sequence / PAGE));
-            if self.pages.len() < self.pages.capacity() / 8 {
-                self.pages.shrink_to(self.pages.len() * 2);
-            }
+        if page.used == 0 && sequence / PAGE != self.newest {
+            self.close_page(sequence / PAGE);
         }
     }
 
@@ -262,7 +303,7 @@ mod tests {
         assert_eq!(ids.map(|id| jobs.find(id)), [None, Some(places[1]), None]);
         jobs.remove(places[1]);
         assert_eq!(jobs.count(), 0);
-        assert!(jobs.pages.is_empty() && jobs.doubles.is_empty());
+        assert!(jobs.pages.len() == 1 && jobs.doubles.is_empty());
     }
 
     #[test]
@@ -279,9 +320,11 @@ mod tests {
             jobs.remove(ix);
         }
         assert_eq!(jobs.count(), 0);
-        assert!(jobs.pages.is_empty());
+        assert_eq!(jobs.pages.keys().collect::<Vec<_>>(), [&(5000 / PAGE)]);
+        assert_eq!(jobs.order.len(), 1);
         assert_eq!(jobs.segments.iter().flatten().count(), 1);
         let again = jobs.insert(job(6000));
         assert_eq!(jobs.iter().map(|(ix, _)| ix).collect::<Vec<_>>(), [again]);
+        assert_eq!(jobs.pages.keys().collect::<Vec<_>>(), [&(6000 / PAGE)]);
     }
 }

@@ -21,6 +21,7 @@ use crate::slot::{Peer, SessionId, Topology};
 use alloc::sync::Arc;
 use names::Names;
 use parts::Parts;
+use replies::Replies;
 use ringgear_protocol::Refusal;
 use session::{Session, SessionTable};
 
@@ -34,11 +35,15 @@ pub(crate) struct Sessions {
     parts: Parts,
     /// Bytes of replies that wait for earlier ones, of all sessions, as far as told.
     replies_bytes: u64,
+    /// As long as no more places of a session wait, and nothing else does, it need not be paused.
+    places: u32,
 }
 
 impl Sessions {
     pub(crate) fn new(topology: Topology, policy: Arc<Policy>) -> Sessions {
         let names = Names::new(topology, policy.hash_seed);
+        let places = Replies::places_in(policy.waiting_bytes);
+        let places = places.min((policy.requests_in_flight as usize).saturating_sub(1)) as u32;
         Sessions {
             topology,
             policy,
@@ -46,6 +51,7 @@ impl Sessions {
             names,
             parts: Parts::default(),
             replies_bytes: 0,
+            places,
         }
     }
 
@@ -111,13 +117,15 @@ impl Sessions {
     pub(crate) fn handle(&mut self, message: ToSessions, out: &mut Outbox) {
         let shard = out.shard();
         let id = match message {
-            ToSessions::Created { to, place, job } => self.fill(to, place, Some(Reply::JobCreated(job)), out),
-            ToSessions::Refused { to, place, refusal } => {
-                self.fill(to, place, Some(Reply::Error(refusal)), out)
+            ToSessions::Created { to, place, job } => {
+                return self.fill(to, place, Some(Reply::JobCreated(job)), out);
             }
-            ToSessions::Heard { to, place } => self.fill(to, place, None, out),
+            ToSessions::Refused { to, place, refusal } => {
+                return self.fill(to, place, Some(Reply::Error(refusal)), out);
+            }
+            ToSessions::Heard { to, place } => return self.fill(to, place, None, out),
             ToSessions::Status { to, place, job, status } => {
-                self.fill(to, place, Some(Reply::Status(job, status)), out)
+                return self.fill(to, place, Some(Reply::Status(job, status)), out);
             }
             ToSessions::Best { to, place, from, best } => {
                 self.best(to, place, from, best, out);
@@ -152,19 +160,21 @@ impl Sessions {
         self.settle(id, out);
     }
 
-    /// Fills a place of a session, unless it is gone.
-    fn fill(&mut self, to: SessionId, place: u32, reply: Option<Reply>, out: &mut Outbox) -> SessionId {
+    /// Fills a place of a session, unless it is gone, and lets leave what may.
+    #[inline]
+    fn fill(&mut self, to: SessionId, place: u32, reply: Option<Reply>, out: &mut Outbox) {
         let bug = self.policy.plants(Planted::ReplyOutOfOrder);
-        if let Some(session) = self.table.get_mut(to) {
-            match reply {
-                Some(reply) if bug => {
-                    session.answer(place, None, out);
-                    out.reply(to, reply);
-                }
-                reply => session.answer(place, reply, out),
+        let Some(session) = self.table.get_mut(to) else { return };
+        match reply {
+            Some(reply) if bug => {
+                session.answer(place, None, out);
+                out.reply(to, reply);
             }
+            reply => session.answer(place, reply, out),
         }
-        to
+        if !session.is_at_rest(self.places) {
+            self.settle_closely(to, out);
+        }
     }
 
     /// News of a job that the session waits for.
@@ -184,7 +194,16 @@ impl Sessions {
     }
 
     /// Lets replies leave whose turn has come; pauses, resumes or closes the session.
+    #[inline]
     fn settle(&mut self, id: SessionId, out: &mut Outbox) {
+        let at_rest = self.table.get(id).is_some_and(|session| session.is_at_rest(self.places));
+        if !at_rest {
+            self.settle_closely(id, out);
+        }
+    }
+
+    #[inline(never)]
+    fn settle_closely(&mut self, id: SessionId, out: &mut Outbox) {
         let most = self.policy.requests_in_flight as usize;
         let Some(session) = self.table.get_mut(id) else { return };
         if session.told.unread > 0 && !session.replies.is_settled() {

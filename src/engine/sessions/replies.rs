@@ -3,6 +3,8 @@
 //! A request that will be answered takes a place; an answer fills it; answered places leave from the front. What
 //! comes unasked lines up behind the places taken so far. A PRE_SLEEP leaves a mark, so that its NOOP overtakes no
 //! answer to an earlier request and waits for none to a later one.
+//!
+//! Places that were taken last and only wait are just counted: most answers come in order, and need no entry.
 use super::survey::Survey;
 use crate::event::Reply;
 use crate::message::Place;
@@ -11,6 +13,7 @@ use alloc::collections::VecDeque;
 
 #[derive(Debug)]
 enum Entry {
+    /// Waits before a place that has an entry.
     Waiting,
     Survey(Box<Survey>),
     Answered(Reply),
@@ -27,8 +30,11 @@ fn weight(entry: &Entry) -> usize {
 /// The replies of one session that have not left.
 #[derive(Debug, Default)]
 pub(crate) struct Replies {
+    /// The first places, up to the last one of which there is something to know.
     entries: VecDeque<Entry>,
-    /// Bytes that the entries take, with what the answers among them hold.
+    /// Places behind these; all of them wait.
+    waiting: u32,
+    /// Bytes that the entries take, with what the answers among them hold; a place that waits counts as an entry.
     bytes: usize,
     /// The place of the front entry.
     front: Place,
@@ -38,8 +44,20 @@ pub(crate) struct Replies {
 
 impl Replies {
     /// How many places are taken.
+    #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+        self.entries.len() + self.waiting as usize
+    }
+
+    /// Whether nothing may leave, and no more than so many places wait.
+    #[inline]
+    pub(crate) fn just_waits(&self, most: u32) -> bool {
+        self.entries.is_empty() && self.waiting <= most
+    }
+
+    /// So many places that only wait hold no more than these bytes.
+    pub(crate) fn places_in(bytes: usize) -> usize {
+        bytes / size_of::<Entry>()
     }
 
     /// Bytes that what waits takes.
@@ -50,23 +68,43 @@ impl Replies {
 
     /// Panics unless the bytes are counted right.
     pub(crate) fn check_bytes(&self) {
-        assert_eq!(self.bytes, self.entries.iter().map(weight).sum::<usize>());
+        let waiting = self.waiting as usize * size_of::<Entry>();
+        assert_eq!(self.bytes, self.entries.iter().map(weight).sum::<usize>() + waiting);
     }
 
+    /// Behind all places.
+    #[inline]
+    fn back(&self) -> Place {
+        self.front.wrapping_add(self.len() as Place)
+    }
+
+    /// Gives entries to so many of the places that wait.
+    fn enter(&mut self, places: u32) {
+        self.waiting -= places;
+        self.entries.extend((0..places).map(|_| Entry::Waiting));
+    }
+
+    #[inline(never)]
     fn push(&mut self, entry: Entry) -> Place {
-        let place = self.front.wrapping_add(self.entries.len() as Place);
+        let place = self.back();
+        self.enter(self.waiting);
         self.bytes += weight(&entry);
         self.entries.push_back(entry);
         place
     }
 
+    /// What is known of a place.
     fn entry(&mut self, place: Place) -> Option<&mut Entry> {
         self.entries.get_mut(place.wrapping_sub(self.front) as usize)
     }
 
     /// A place for a request that will be answered.
+    #[inline]
     pub(crate) fn take_place(&mut self) -> Place {
-        self.push(Entry::Waiting)
+        let place = self.back();
+        self.waiting += 1;
+        self.bytes += size_of::<Entry>();
+        place
     }
 
     /// A place for a query to several shards.
@@ -79,7 +117,7 @@ impl Replies {
     #[must_use]
     #[inline]
     pub(crate) fn line_up(&mut self, reply: Reply) -> Option<Reply> {
-        if self.entries.is_empty() {
+        if self.len() == 0 {
             return Some(reply);
         }
         self.push(Entry::Answered(reply));
@@ -88,7 +126,7 @@ impl Replies {
 
     /// A PRE_SLEEP stands here. It leaves a mark only behind answers that its NOOP must not overtake.
     pub(crate) fn mark_nap(&mut self) {
-        self.nap = if self.entries.is_empty() { None } else { Some(self.push(Entry::Silent)) };
+        self.nap = if self.len() == 0 { None } else { Some(self.push(Entry::Silent)) };
     }
 
     /// A planted bug: a PRE_SLEEP leaves a mark wherever it stands.
@@ -112,23 +150,36 @@ impl Replies {
         }
     }
 
-    /// Fills a place that waits; `None` says nothing. Gives the reply back if it may leave at once.
-    #[must_use]
+    /// The first place, which waits, is answered now: what is to be said there may leave at once.
     #[inline]
-    pub(crate) fn fill(&mut self, place: Place, reply: Option<Reply>) -> Option<Reply> {
-        if place == self.front {
-            let waited = self.entries.pop_front();
-            assert!(matches!(waited, Some(Entry::Waiting | Entry::Survey(_))), "a place is answered once");
-            self.front = self.front.wrapping_add(1);
-            self.bytes -= size_of::<Entry>();
-            return reply;
+    pub(crate) fn pass(&mut self) {
+        if self.entries.is_empty() {
+            assert!(self.waiting > 0, "an answer has a place");
+            self.waiting -= 1;
+        } else {
+            self.pass_entry();
         }
-        let entry = self.entry(place).expect("an answer has a place");
+        self.front = self.front.wrapping_add(1);
+        self.bytes -= size_of::<Entry>();
+    }
+
+    #[inline(never)]
+    fn pass_entry(&mut self) {
+        let waited = self.entries.pop_front();
+        assert!(matches!(waited, Some(Entry::Waiting | Entry::Survey(_))), "a place is answered once");
+    }
+
+    /// Fills a place that waits behind others; `None` says nothing.
+    #[inline(never)]
+    pub(crate) fn keep(&mut self, place: Place, reply: Option<Reply>) {
+        let ahead = place.wrapping_sub(self.front);
+        assert!((ahead as usize) < self.len(), "an answer has a place");
+        self.enter((ahead + 1).saturating_sub(self.entries.len() as u32));
+        let entry = &mut self.entries[ahead as usize];
         assert!(matches!(entry, Entry::Waiting | Entry::Survey(_)), "a place is answered once");
         *entry = reply.map_or(Entry::Silent, Entry::Answered);
         let more = weight(entry) - size_of::<Entry>();
         self.bytes += more;
-        None
     }
 
     /// The survey at a place, if there is one.
@@ -140,6 +191,7 @@ impl Replies {
     }
 
     /// Whether everything before a place has left.
+    #[inline]
     pub(crate) fn is_next(&self, place: Place) -> bool {
         self.front == place
     }
@@ -164,15 +216,25 @@ impl Replies {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
+
+    fn fill(replies: &mut Replies, place: Place, reply: Option<Reply>) -> Option<Reply> {
+        if replies.is_next(place) {
+            replies.pass();
+            return reply;
+        }
+        replies.keep(place, reply);
+        None
+    }
 
     #[test]
     fn answers_leave_in_request_order() {
         let mut replies = Replies::default();
         let (first, second) = (replies.take_place(), replies.take_place());
         assert_eq!(replies.line_up(Reply::NoJob), None);
-        assert_eq!(replies.fill(second, None), None);
+        assert_eq!(fill(&mut replies, second, None), None);
         assert_eq!(replies.next(), None);
-        assert_eq!(replies.fill(first, Some(Reply::Noop)), Some(Reply::Noop));
+        assert_eq!(fill(&mut replies, first, Some(Reply::Noop)), Some(Reply::Noop));
         assert_eq!(replies.next(), Some(Reply::NoJob));
         assert_eq!(replies.next(), None);
         assert_eq!(replies.len(), 0);
@@ -186,11 +248,44 @@ mod tests {
         replies.mark_nap();
         let submit = replies.take_place();
         assert!(!replies.wake(), "the grab before it is not answered");
-        assert_eq!(replies.fill(grab, Some(Reply::NoJob)), Some(Reply::NoJob));
+        assert_eq!(fill(&mut replies, grab, Some(Reply::NoJob)), Some(Reply::NoJob));
         assert_eq!(replies.next(), Some(Reply::Noop));
         assert_eq!(replies.next(), None);
         assert!(replies.wake(), "only later ones wait");
-        assert_eq!(replies.fill(submit, None), None);
+        assert_eq!(fill(&mut replies, submit, None), None);
         assert_eq!(replies.next(), None);
+    }
+
+    /// Most places never have an entry; whatever is done to those between, the others keep theirs.
+    #[test]
+    fn places_that_only_wait_have_no_entries() {
+        let mut replies = Replies::default();
+        let places: Vec<Place> = (0..100).map(|_| replies.take_place()).collect();
+        assert_eq!((replies.len(), replies.entries.len()), (100, 0));
+        assert!(replies.just_waits(100) && !replies.just_waits(99));
+        assert_eq!(fill(&mut replies, places[0], Some(Reply::NoJob)), Some(Reply::NoJob));
+        assert_eq!(fill(&mut replies, places[10], Some(Reply::Noop)), None);
+        assert_eq!((replies.len(), replies.entries.len()), (99, 10));
+        replies.check_bytes();
+        for &place in &places[1..10] {
+            assert_eq!(fill(&mut replies, place, None), None);
+            replies.check_bytes();
+        }
+        assert_eq!((replies.next(), replies.next()), (Some(Reply::Noop), None));
+        assert!(replies.just_waits(89));
+        assert_eq!(replies.line_up(Reply::NoJob), None);
+        assert_eq!(replies.entries.len(), 90);
+        for &place in &places[11..] {
+            assert_eq!(fill(&mut replies, place, None), None);
+        }
+        assert_eq!((replies.next(), replies.len(), replies.bytes()), (Some(Reply::NoJob), 0, 0));
+    }
+
+    #[test]
+    #[should_panic(expected = "an answer has a place")]
+    fn a_place_that_was_not_taken_is_not_filled() {
+        let mut replies = Replies::default();
+        let place = replies.take_place();
+        let _ = fill(&mut replies, place + 1, None);
     }
 }

@@ -99,6 +99,7 @@ impl Session {
     const NEWS: usize = 4096;
 
     /// What the session holds, in bytes.
+    #[inline]
     pub(crate) fn holds(&self) -> Held {
         let mass_do = self.mass_do.as_ref().map_or(0, |mass_do| mass_do.len());
         Held { unread: self.replies.bytes(), other: self.registered + mass_do }
@@ -126,6 +127,7 @@ impl Session {
     }
 
     /// Whether a request of it is being carried out that must be over before the next one.
+    #[inline]
     pub(crate) fn is_busy(&self) -> bool {
         self.walk.is_some() || self.mass_do.is_some() || self.survey.is_some()
     }
@@ -149,9 +151,23 @@ impl Session {
     /// Answers the request at a place; `None` says nothing.
     #[inline]
     pub(crate) fn answer(&mut self, place: Place, reply: Option<Reply>, out: &mut Outbox) {
-        if let Some(reply) = self.replies.fill(place, reply) {
+        if !self.replies.is_next(place) {
+            return self.replies.keep(place, reply);
+        }
+        self.replies.pass();
+        if let Some(reply) = reply {
             out.reply(self.id, reply);
         }
+    }
+
+    /// Whether nothing is to leave and the shell need not be told anything, which is how most events leave a session;
+    /// if not, that is to be looked at closely. No more than `most` places may wait.
+    #[inline]
+    pub(crate) fn is_at_rest(&self, most: u32) -> bool {
+        !(self.paused | self.finishing)
+            && self.replies.just_waits(most)
+            && !self.is_busy()
+            && !self.holds_news()
     }
 
     /// Who it is, for an owner of its functions.
