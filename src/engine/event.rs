@@ -217,6 +217,19 @@ pub enum Output {
     /// A page of a report can be fetched for this session, which is paused meanwhile: [`Input::Room`] is wanted as soon as
     /// not much waits to be sent to it.
     WantsRoom(SessionId),
-    /// Log this.
-    Note(Note),
+    /// Log this. Apart, since it is rare and larger than all others.
+    Note(Box<Note>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each is moved several times on its way.
+    #[test]
+    fn what_each_event_moves_is_small() {
+        assert_eq!(size_of::<Reply>(), 48);
+        assert_eq!(size_of::<Output>(), 56);
+        assert_eq!(size_of::<Message>(), 80);
+    }
 }

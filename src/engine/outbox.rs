@@ -1,9 +1,10 @@
 //! Where both halves put what they want done: outputs for the shell, messages for shards. Decides nothing.
-use crate::event::{Output, Reply};
+use crate::event::{Note, Output, Reply};
 use crate::message::Message;
 use crate::policy::{Planted, Policy};
 use crate::report::Counters;
 use crate::slot::{SessionId, ShardId};
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -77,6 +78,12 @@ impl Outbox {
     #[inline]
     pub(crate) fn reply(&mut self, to: SessionId, reply: Reply) {
         self.outputs.push_back(Output::Reply(to, reply));
+    }
+
+    /// Says something for the log.
+    #[cold]
+    pub(crate) fn note(&mut self, note: Note) {
+        self.outputs.push_back(Output::Note(Box::new(note)));
     }
 
     /// Bytes that wait for other shards.

@@ -340,14 +340,16 @@ impl Auditor {
                 self.left(*session);
             }
             Output::Pause(_) | Output::Resume(_) | Output::WantsRoom(_) | Output::Holds(..) => {}
-            Output::Note(Note::Accepted { .. }) => self.tally.accepted += 1,
-            Output::Note(Note::TimedOut { job, .. }) => self.timed_out(*job),
-            Output::Note(Note::OutOfAttempts { job, kept, .. }) => {
-                self.tally.out_of_attempts += 1;
-                self.out_of_attempts(*job, *kept);
-            }
-            Output::Note(Note::DeadJobDropped { job, .. }) => self.dead_dropped(*job),
-            Output::Note(Note::ShortTimeout { .. }) => {}
+            Output::Note(note) => match &**note {
+                Note::Accepted { .. } => self.tally.accepted += 1,
+                Note::TimedOut { job, .. } => self.timed_out(*job),
+                Note::OutOfAttempts { job, kept, .. } => {
+                    self.tally.out_of_attempts += 1;
+                    self.out_of_attempts(*job, *kept);
+                }
+                Note::DeadJobDropped { job, .. } => self.dead_dropped(*job),
+                Note::ShortTimeout { .. } => {}
+            },
             Output::Store(_) => {}
         }
     }

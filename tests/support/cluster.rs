@@ -554,7 +554,7 @@ impl Cluster {
 
     fn carry_out(&mut self, shard: ShardId, output: Output) {
         let (session, known) = match &output {
-            Output::Note(note) => return self.notes.push((shard, note.clone())),
+            Output::Note(note) => return self.notes.push((shard, Note::clone(note))),
             Output::Store(op) => return self.store(shard, *op),
             Output::Reply(session, _)
             | Output::Close(session)

@@ -116,7 +116,7 @@ impl Functions {
     fn drop_dead(&mut self, ix: JobIx, out: &mut Outbox) {
         out.counters.dead_jobs_dropped += 1;
         let (job, unique) = (self.jobs.get(ix).id, self.unique_of(ix));
-        out.outputs.push_back(Output::Note(Note::DeadJobDropped { job, unique }));
+        out.note(Note::DeadJobDropped { job, unique });
         self.end(ix, out);
     }
 

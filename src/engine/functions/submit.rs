@@ -2,7 +2,7 @@
 use super::Functions;
 use super::job::{FunctionIx, Job, JobIx, JobState};
 use super::unique::Key;
-use crate::event::{Note, Output};
+use crate::event::Note;
 use crate::message::{Submission, ToSessions};
 use crate::outbox::Outbox;
 use crate::slot::JobId;
@@ -167,11 +167,11 @@ impl Functions {
     fn note_accepted(&self, submission: &Submission, out: &mut Outbox) {
         if self.policy.note_accepted {
             let parts = Parts::of(submission);
-            out.outputs.push_back(Output::Note(Note::Accepted {
+            out.note(Note::Accepted {
                 function: Bytes::copy_from_slice(parts.function),
                 unique: Bytes::copy_from_slice(parts.unique),
                 epoch: submission.epoch.map_or(0, |epoch| epoch.0 / 1000),
-            }));
+            });
         }
     }
 }

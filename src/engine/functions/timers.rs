@@ -3,7 +3,7 @@
 use super::Functions;
 use super::job::{Job, JobIx, JobState};
 use super::party::PartyIx;
-use crate::event::{Note, Output};
+use crate::event::Note;
 use crate::outbox::Outbox;
 use crate::persist::DeathReason;
 use crate::policy::Planted;
@@ -138,7 +138,7 @@ impl Functions {
         let name = name.expect("a worker was introduced before it could do anything");
         let (address, worker) = (name.address, name.id.clone());
         let id = job.id;
-        out.outputs.push_back(Output::Note(Note::TimedOut { job: id, unique, address, worker }));
+        out.note(Note::TimedOut { job: id, unique, address, worker });
         self.requeue(ix, DeathReason::TimedOut, out);
         if !self.policy.plants(Planted::LateResultRefused) {
             self.remember_late(holder, id);

@@ -2,7 +2,7 @@
 use super::Functions;
 use super::job::{JobIx, JobState};
 use super::party::PartyIx;
-use crate::event::{Note, Output};
+use crate::event::Note;
 use crate::message::{Place, ToSessions, Work};
 use crate::number::sign_and_digits;
 use crate::outbox::Outbox;
@@ -161,7 +161,7 @@ impl Functions {
         let kept = self.jobs.get(ix).background()
             && self.may_be_kept(ix)
             && !self.policy.plants(Planted::DropsAtRetryLimit);
-        out.outputs.push_back(Output::Note(Note::OutOfAttempts { job, unique, kept }));
+        out.note(Note::OutOfAttempts { job, unique, kept });
         self.tell_clients(ix, Work::Fail, out);
         if kept {
             self.bury(ix, reason, out);

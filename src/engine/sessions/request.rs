@@ -1,7 +1,7 @@
 //! Requests of clients and workers: checks what can be checked here, and tells the owners of functions.
 use super::Sessions;
 use crate::body::Body;
-use crate::event::{CloseReason, Note, Output, Reply};
+use crate::event::{CloseReason, Note, Reply};
 use crate::message::{Message, Submission, ToFunctions, Work};
 use crate::number::sign_and_digits;
 use crate::outbox::Outbox;
@@ -26,6 +26,7 @@ struct Hopeless;
 
 impl Sessions {
     /// With a `packet`, payloads are parts of it; without, they are copied.
+    #[inline(never)]
     pub(crate) fn request(
         &mut self,
         id: SessionId,
@@ -49,8 +50,7 @@ impl Sessions {
                 asked_ms(timeout, self.policy.timeout_unit).map(|asked| {
                     if (1..TIMEOUT_MIN).contains(&asked) {
                         let function = Bytes::copy_from_slice(function);
-                        let note = Note::ShortTimeout { session: id, function, milliseconds: asked };
-                        out.outputs.push_back(Output::Note(note));
+                        out.note(Note::ShortTimeout { session: id, function, milliseconds: asked });
                     }
                     self.can_do(id, function, if asked == 0 { 0 } else { asked.max(TIMEOUT_MIN) }, out);
                 })
