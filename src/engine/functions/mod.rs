@@ -42,7 +42,7 @@ use persist::Puts;
 use queue::Queue;
 use ringgear_protocol::Priority;
 use timers::Timers;
-use unique::{Filed, KeyHasher, Uniques};
+use unique::{Filed, KeyHash, KeyHasher, Uniques};
 
 /// The functions that one shard owns.
 #[derive(Debug)]
@@ -246,12 +246,13 @@ impl Functions {
         Filed { jobs: &self.jobs, functions: &self.functions, keys: &self.keys }
     }
 
+    /// Files a job, whose key has this hash.
     #[inline(always)]
-    fn file(&mut self, ix: JobIx) {
+    fn file(&mut self, ix: JobIx, hash: KeyHash) {
         let Functions { jobs, functions, keys, uniques, .. } = self;
         let filed = Filed { jobs, functions, keys };
         let Some(key) = filed.key(ix).filter(|_| Uniques::holds(ix)) else { return };
-        uniques.insert(filed, key, ix);
+        uniques.insert(filed, key, hash, ix);
         jobs.get_mut(ix).set_filed(true);
     }
 

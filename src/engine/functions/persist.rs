@@ -2,6 +2,7 @@
 //! jobs that were found in the store at the start. How jobs are kept, and on what, is the store's affair.
 use super::Functions;
 use super::job::{Death, FunctionIx, Job, JobIx, JobState};
+use super::unique::Key;
 use crate::event::Output;
 use crate::message::{Place, Submission, ToSessions};
 use crate::outbox::Outbox;
@@ -343,8 +344,10 @@ impl Functions {
         let job = self.jobs.get(ix);
         let function_len = self.function_len(job.function);
         let (unique, workload) = (job.unique(function_len), job.workload(function_len));
-        if self.find_alike(job.function, unique, workload).is_none() {
-            self.file(ix);
+        let Some(key) = Key::of(unique, workload) else { return };
+        let hash = self.keys.hash(key);
+        if self.find_alike(job.function, key, hash, workload).is_none() {
+            self.file(ix, hash);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Taking jobs in: accept, coalesce, refuse.
 use super::Functions;
 use super::job::{FunctionIx, Job, JobIx, JobState};
-use super::unique::Key;
+use super::unique::{Key, KeyHash};
 use crate::event::Note;
 use crate::message::{Submission, ToSessions};
 use crate::outbox::Outbox;
@@ -40,7 +40,11 @@ impl Functions {
         let parts = Parts::of(&submission);
         let function = self.functions.find_or_create(parts.function);
         let function = function.inspect_err(|_| out.counters.refused_functions += 1)?;
-        if let Some(ix) = self.find_joinable(function, &parts) {
+        let key = Key::of(parts.unique, parts.workload).map(|key| (key, self.keys.hash(key)));
+        let hash = key.map(|(_, hash)| hash);
+        // A running job can be joined, too.
+        let joins = key.and_then(|(key, hash)| self.find_alike(function, key, hash, parts.workload));
+        if let Some(ix) = joins {
             if !submission.background && !self.has_room(Job::ATTACHMENT as u64) {
                 out.counters.refused_queued_bytes += 1;
                 return Err(Refusal::QueuedBytesFull);
@@ -63,20 +67,20 @@ impl Functions {
             return Err(Refusal::QueuedBytesFull);
         }
         self.note_accepted(&submission, out);
-        Ok(self.create(function, submission, out))
+        Ok(self.create(function, submission, hash, out))
     }
 
-    /// The job that a submission joins. A running job can be joined, too.
-    fn find_joinable(&self, function: FunctionIx, parts: &Parts<'_>) -> Option<JobIx> {
-        self.find_alike(function, parts.unique, parts.workload)
-    }
-
-    /// The job in the index that a submission with this unique and workload joins.
+    /// The job in the index that a submission with this key and workload joins.
     #[inline(always)]
-    pub(super) fn find_alike(&self, function: FunctionIx, unique: &[u8], workload: &[u8]) -> Option<JobIx> {
+    pub(super) fn find_alike(
+        &self,
+        function: FunctionIx,
+        key: Key<'_>,
+        hash: KeyHash,
+        workload: &[u8],
+    ) -> Option<JobIx> {
         let filed = self.filed();
-        let key = Key::of(unique, workload)?;
-        let alike = self.uniques.find(filed, function, key);
+        let alike = self.uniques.find_hashed(filed, function, key, hash);
         // `-` joins whatever has this workload, also what was filed by a unique that equals it; any other unique joins the
         // equal unique only (gearmand 1.1.20).
         if alike.is_some() || matches!(key, Key::Unique(_)) || workload.len() > UNIQUE_MAX {
@@ -119,6 +123,7 @@ impl Functions {
         &mut self,
         function: FunctionIx,
         mut submission: Submission,
+        key: Option<KeyHash>,
         out: &mut Outbox,
     ) -> Option<JobId> {
         let id = JobId::new(self.sequence, self.functions.get(function).slot);
@@ -139,7 +144,9 @@ impl Functions {
         let ix = self.jobs.insert(job);
         out.counters.jobs_accepted += 1;
         self.count_bytes(bytes as i64, out);
-        self.file(ix);
+        if let Some(hash) = key {
+            self.file(ix, hash);
+        }
         if !background {
             self.attach(ix, &submission);
         } else if self.policy.store {

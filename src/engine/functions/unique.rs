@@ -43,6 +43,10 @@ impl<'a> Key<'a> {
     }
 }
 
+/// What a key hashes to: it is wanted twice if a job is looked for, not found, and made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeyHash(u64);
+
 /// Hashes keys, with the seed of the policy.
 #[derive(Debug)]
 pub(crate) struct KeyHasher {
@@ -59,7 +63,7 @@ impl KeyHasher {
         }
     }
 
-    fn hash(&self, key: Key<'_>) -> u64 {
+    pub(crate) fn hash(&self, key: Key<'_>) -> KeyHash {
         let (kind, bytes) = match key {
             Key::Unique(bytes) => (0, bytes),
             Key::Workload(bytes) => (1, bytes),
@@ -67,7 +71,7 @@ impl KeyHasher {
         let mut hasher = self.hasher.build_hasher();
         hasher.write_u32(kind);
         hasher.write(bytes);
-        hasher.finish()
+        KeyHash(hasher.finish())
     }
 }
 
@@ -102,7 +106,7 @@ impl<'a> Filed<'a> {
     }
 
     fn hash(self, ix: JobIx) -> u64 {
-        self.keys.hash(self.key(ix).expect("a filed job has a key"))
+        self.keys.hash(self.key(ix).expect("a filed job has a key")).0
     }
 
     fn function(self, ix: JobIx) -> FunctionIx {
@@ -277,17 +281,27 @@ impl Uniques {
     }
 
     #[inline(always)]
-    fn entry(&self, filed: Filed<'_>, key: Key<'_>) -> Option<(&Part, u32)> {
-        let hash = filed.keys.hash(key);
+    fn entry(&self, filed: Filed<'_>, key: Key<'_>, KeyHash(hash): KeyHash) -> Option<(&Part, u32)> {
         let part = &self.parts[Self::part(hash)];
         let has_key = |&entry: &u32| filed.has_key(any(&part.crowds, entry), key);
         part.entries.find(hash, has_key).map(|&entry| (part, entry))
     }
 
     /// The job of a function that is filed under this key.
-    #[inline(always)]
     pub(crate) fn find(&self, filed: Filed<'_>, function: FunctionIx, key: Key<'_>) -> Option<JobIx> {
-        let (part, entry) = self.entry(filed, key)?;
+        self.find_hashed(filed, function, key, filed.keys.hash(key))
+    }
+
+    /// The same, for a key that is hashed already.
+    #[inline(always)]
+    pub(crate) fn find_hashed(
+        &self,
+        filed: Filed<'_>,
+        function: FunctionIx,
+        key: Key<'_>,
+        hash: KeyHash,
+    ) -> Option<JobIx> {
+        let (part, entry) = self.entry(filed, key, hash)?;
         match part.crowd(entry) {
             Some(crowd) => crowd.of_function(filed, function),
             None => {
@@ -299,14 +313,13 @@ impl Uniques {
 
     /// The job, of any function, that is filed under this key and was accepted last.
     pub(crate) fn latest(&self, filed: Filed<'_>, key: Key<'_>) -> Option<JobIx> {
-        let (part, entry) = self.entry(filed, key)?;
+        let (part, entry) = self.entry(filed, key, filed.keys.hash(key))?;
         Some(part.crowd(entry).map_or(JobIx(entry), |crowd| crowd.latest(filed)))
     }
 
     /// Files a job; none of its function has this key.
     #[inline(always)]
-    pub(crate) fn insert(&mut self, filed: Filed<'_>, key: Key<'_>, job: JobIx) {
-        let hash = filed.keys.hash(key);
+    pub(crate) fn insert(&mut self, filed: Filed<'_>, key: Key<'_>, KeyHash(hash): KeyHash, job: JobIx) {
         let Part { entries, crowds, vacant } = &mut self.parts[Self::part(hash)];
         let has_key = |&entry: &u32| filed.has_key(any(crowds, entry), key);
         match entries.entry(hash, has_key, |&entry| filed.hash(any(crowds, entry))) {
@@ -326,7 +339,7 @@ impl Uniques {
 
     /// Takes a filed job out. A part that has become sparse is shrunk.
     pub(crate) fn remove(&mut self, filed: Filed<'_>, key: Key<'_>, job: JobIx) {
-        let hash = filed.keys.hash(key);
+        let KeyHash(hash) = filed.keys.hash(key);
         let Part { entries, crowds, vacant } = &mut self.parts[Self::part(hash)];
         let is_it =
             |&entry: &u32| entry == job.0 || entry & CROWD != 0 && filed.has_key(any(crowds, entry), key);
@@ -394,7 +407,8 @@ mod tests {
                 Instant(0),
             ));
             let filed = Filed { jobs: &self.jobs, functions: &self.functions, keys: &self.keys };
-            self.uniques.insert(filed, filed.key(ix).unwrap(), ix);
+            let key = filed.key(ix).unwrap();
+            self.uniques.insert(filed, key, filed.keys.hash(key), ix);
             ix
         }
 
