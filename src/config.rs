@@ -269,6 +269,7 @@ fn policy(flags: &Flags, handle_prefix: HandlePrefix, log: &LogOptions) -> Resul
     policy.finished_memory = fit(limits.finished_memory);
     policy.dead_jobs = fit(flags.storing.dead_jobs);
     policy.dead_bytes = fit(flags.storing.max_dead_bytes);
+    policy.store_timeout = Duration::from_secs(fit(flags.storing.store_timeout));
     Ok(policy)
 }
 

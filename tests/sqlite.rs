@@ -515,6 +515,7 @@ impl Store for Memory {
                 match record {
                     record::Record::Put(job) => self.0.insert(job.id, rest[..length].to_vec()),
                     record::Record::Done(id) => self.0.remove(&id),
+                    record::Record::Attempts(..) => None,
                 };
                 rest = &rest[length..];
             }

@@ -51,7 +51,11 @@ pub(super) struct Storing {
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 30, value_parser = number(0..=i64::MAX))]
     pub(super) max_dead_bytes: i64,
 
-    /// Bytes of one thread that may wait for the store. With more it reads no sockets for a while
+    /// How long a background submission waits for the store; then it is answered ERROR, and everything else goes on
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = number(1..=86_400))]
+    pub(super) store_timeout: i64,
+
+    /// Bytes of one thread that may wait for the store. With more, background jobs are answered ERROR
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, value_parser = number(1..=i64::MAX))]
     pub(super) max_storing_bytes: i64,
 }

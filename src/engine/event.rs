@@ -81,13 +81,17 @@ pub enum Input<'a> {
     Message(ShardId, Message),
     /// The store has kept everything that this shard wanted kept up to here, as durably as it was asked to.
     Stored(StoreSeq),
-    /// The store has not kept, and will not keep, what this shard wanted kept up to here and was not answered yet.
+    /// The store has not kept, and will not keep, what this shard wanted kept up to here and was not answered yet. Behind
+    /// a `Stored` of the number before, it refuses a single put.
     StoreFailed(StoreSeq),
     /// There is room for what this session is to be told, see [`Output::WantsRoom`]. Harmless if it is forgotten.
     Room(SessionId),
     /// The store cannot read these jobs any more, of which this shard owns the slots: they are to be put again. Those that
     /// are not there are answered [`crate::StoreOp::Unknown`]. Work by the job: the caller asks for few at a time.
     PutAgain(&'a [JobId]),
+    /// Whether so much waits for the store that nothing more should be put there: background submissions that would need
+    /// it are refused, everything else goes on. Before the first such input there is room.
+    StoreFull(bool),
     /// Something for the counters.
     Count(Event),
     /// Time has passed: whatever is due happens.

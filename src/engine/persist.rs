@@ -21,6 +21,14 @@ pub enum StoreOp {
         /// The job.
         id: JobId,
     },
+    /// So many attempts of the job are lost. Rides along with what is kept next, and may be lost with it: not answered,
+    /// and nothing waits for it. Of what is behind the last put of this job, the last one counts.
+    Attempts {
+        /// The job.
+        id: JobId,
+        /// Lost attempts.
+        attempts: u8,
+    },
     /// The job has ended: it need not be kept. Not answered, and nothing waits for it.
     Done {
         /// The job.

@@ -55,11 +55,15 @@ pub enum Planted {
     ForgetsWhoWasWoken,
     LateWordOfAnybody,
     DropsDeadWithRoom,
+    ForgetsLateAnswer,
+    RefusesTheBatch,
+    FullStopsGrabs,
+    ForgetsAttempts,
 }
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Planted; 22] = [
+    pub const ALL: [Planted; 26] = [
         Planted::LostWakeup,
         Planted::ReplyOutOfOrder,
         Planted::TwoHolders,
@@ -82,6 +86,10 @@ impl Planted {
         Planted::ForgetsWhoWasWoken,
         Planted::LateWordOfAnybody,
         Planted::DropsDeadWithRoom,
+        Planted::ForgetsLateAnswer,
+        Planted::RefusesTheBatch,
+        Planted::FullStopsGrabs,
+        Planted::ForgetsAttempts,
     ];
 }
 
@@ -141,6 +149,8 @@ pub struct Policy {
     pub finished_memory: u8,
     /// Whether background jobs are kept in a store: they are answered once it has them.
     pub store: bool,
+    /// How long a background submission waits for the store before it is refused.
+    pub store_timeout: Duration,
     /// Background jobs out of attempts that are kept on all shards together, the latest.
     pub dead_jobs: u32,
     /// Bytes of these, which do not count among `queued_bytes`.
@@ -178,6 +188,7 @@ impl Policy {
             queued_bytes: u64::MAX,
             finished_memory: 16,
             store: false,
+            store_timeout: Duration::from_secs(5),
             dead_jobs: 10_000,
             dead_bytes: 1 << 30,
             work_at_once: 1024,

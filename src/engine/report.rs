@@ -334,8 +334,14 @@ counters! {
     store_jobs_lost,
     /// Jobs given up because the store failed to keep them and nobody else waited for them.
     jobs_unstored,
-    /// Submissions refused because the store failed.
+    /// Submissions refused because the store failed, took too long, or had too much to do.
     store_refusals,
+    /// Those among them that had waited for as long as they may (`--store-timeout`).
+    store_timeouts,
+    /// Those among them for which there was no room (`--max-storing-bytes`).
+    store_full_refusals,
+    /// Jobs that the store has kept after all those who wanted it had been refused; they ended then.
+    store_kept_late,
     /// Results of running jobs that no client was there to hear, though one had asked.
     results_discarded,
     /// Late words of a worker on a job that it had finished, or that its time limit had taken away, swallowed.

@@ -12,16 +12,22 @@ pub(crate) struct Commit {
     desk: Arc<Desk>,
     /// What gathers.
     records: Vec<u8>,
+    /// What was handed over goes up to here, and what gathers up to there.
+    from: StoreSeq,
     upto: StoreSeq,
     /// Jobs that were to be put again and are not there.
     unknown: Vec<JobId>,
+    /// Puts among what gathers that have no record.
+    gaps: Vec<StoreSeq>,
     /// Since when something gathers; a put whose job is gone already is a number without a record.
     since: Option<Instant>,
     /// Bytes handed over and not answered.
     under_way: usize,
     batches: u32,
-    /// With so many bytes waiting for the store, sockets are not read.
+    /// With more bytes waiting for the store, no more is to be put there.
     bytes_max: usize,
+    /// What the engine was told of that.
+    full_told: bool,
     spare: Vec<u8>,
 }
 
@@ -36,12 +42,15 @@ impl Commit {
             shard,
             desk,
             records: Vec::new(),
+            from: StoreSeq::default(),
             upto: StoreSeq::default(),
             unknown: Vec::new(),
+            gaps: Vec::new(),
             since: None,
             under_way: 0,
             batches: 0,
             bytes_max,
+            full_told: false,
             spare: Vec::new(),
         }
     }
@@ -54,10 +63,12 @@ impl Commit {
             StoreOp::Put { seq, id } => {
                 self.upto = seq;
                 // A job that is gone already has a done record behind this, which does no harm alone.
-                if let Some(job) = engine.stored_job(id) {
-                    record::put(&job, &mut self.records);
+                match engine.stored_job(id) {
+                    Some(job) => record::put(&job, &mut self.records),
+                    None => self.gaps.push(seq),
                 }
             }
+            StoreOp::Attempts { id, attempts } => record::attempts(id, attempts, &mut self.records),
             StoreOp::Done { id } => record::done(id, &mut self.records),
             StoreOp::Unknown { id } => self.unknown.push(id),
         }
@@ -79,33 +90,40 @@ impl Commit {
             return true;
         }
         self.since = None;
+        let upto = self.upto;
         let mut unknown = std::mem::take(&mut self.unknown);
-        let records = match self.desk.take_back(self.shard) {
-            Some(Batch { mut records, unknown: before, .. }) => {
-                unknown.extend(before);
-                self.under_way -= records.len();
+        let batch = match self.desk.take_back(self.shard) {
+            Some(mut batch) => {
+                batch.unknown.append(&mut unknown);
+                self.under_way -= batch.records.len();
                 self.batches -= 1;
-                records.append(&mut self.records);
-                records
+                batch.records.append(&mut self.records);
+                batch.gaps.append(&mut self.gaps);
+                Batch { upto, ..batch }
             }
-            None => std::mem::replace(&mut self.records, std::mem::take(&mut self.spare)),
+            None => {
+                let records = std::mem::replace(&mut self.records, std::mem::take(&mut self.spare));
+                let gaps = std::mem::take(&mut self.gaps);
+                Batch { records, from: self.from, upto, gaps, unknown }
+            }
         };
-        self.under_way += records.len();
+        self.from = upto;
+        self.under_way += batch.records.len();
         self.batches += 1;
-        self.desk.hand_over(self.shard, Batch { records, upto: self.upto, unknown });
+        self.desk.hand_over(self.shard, batch);
         false
     }
 
-    /// The next answer: up to where, whether it is kept, and whether it is the first of its commit.
+    /// The next answer: up to where, what of it is not kept, and whether it is the first of its commit.
     #[inline]
-    pub(crate) fn answer(&mut self) -> Option<(StoreSeq, bool, bool)> {
-        let Answer { upto, kept, first, bytes, buffer } = self.desk.answer(self.shard)?;
+    pub(crate) fn answer(&mut self) -> Option<(StoreSeq, Vec<(StoreSeq, StoreSeq)>, bool)> {
+        let Answer { upto, refused, first, bytes, buffer } = self.desk.answer(self.shard)?;
         self.under_way -= bytes;
         self.batches -= 1;
         if buffer.capacity() > self.spare.capacity() && buffer.capacity() <= Self::SPARE_MAX {
             self.spare = buffer;
         }
-        Some((upto, kept, first))
+        Some((upto, refused, first))
     }
 
     /// Whether an answer or a piece of a replay is there.
@@ -114,10 +132,13 @@ impl Commit {
         self.desk.waits_for(self.shard)
     }
 
-    /// Whether so much waits for the store that no more should be read from sockets.
+    /// Whether so much waits for the store that no more should be put there; if that is not what the engine was told last.
     #[inline]
-    pub(crate) fn is_full(&self) -> bool {
-        self.records.len() + self.under_way > self.bytes_max
+    pub(crate) fn fullness(&mut self) -> Option<bool> {
+        let full = self.records.len() + self.under_way > self.bytes_max;
+        let changed = full != self.full_told;
+        self.full_told = full;
+        changed.then_some(full)
     }
 
     /// Whether nothing gathers and nothing is under way.

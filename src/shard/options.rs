@@ -101,7 +101,7 @@ pub struct ShardOptions {
     /// How many connections a shard may have for more to come from other shards because of the functions that it
     /// owns: percent of what each would have if all had as many, besides the first 16. 0: none moves. Default: 150.
     pub settle: u32,
-    /// Bytes of one shard that may wait for the store; with more it reads no sockets for a while. Default: 64 MiB.
+    /// Bytes of one shard that may wait for the store; with more, background submissions are refused. Default: 64 MiB.
     pub store_bytes_max: usize,
     /// Receive buffers of 8 KiB that serve all connections of a shard: a power of two, 16..=32768. Memory that was
     /// never needed is never touched. Default: 1024.

@@ -47,6 +47,10 @@ impl Pump {
         self.fed += 1;
         self.engine.handle(self.now, input);
         self.drain(table);
+        if let Some(full) = self.commit.as_mut().and_then(Commit::fullness) {
+            self.engine.handle(self.now, Input::StoreFull(full));
+            self.drain(table);
+        }
     }
 
     /// Whether the round has room for more requests.
@@ -55,10 +59,11 @@ impl Pump {
         self.fed < self.fed_max
     }
 
-    /// Whether no more should be read from sockets for now: too much waits for other shards, or for the store.
+    /// Whether no more should be read from sockets for now: too much waits for other shards. Whatever waits for the
+    /// store holds up nobody else.
     #[inline]
     pub(crate) fn congested(&self) -> bool {
-        self.engine.congested() || self.commit.as_ref().is_some_and(Commit::is_full)
+        self.engine.congested()
     }
 
     #[inline]

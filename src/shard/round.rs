@@ -7,7 +7,7 @@ use super::error::ShardError;
 use super::rations::Rations;
 use super::ring::{Completion, Received, Token};
 use super::{Shard, clock, commons, listen, pump};
-use crate::engine::{CloseReason, Event, Input, JobId, NotRestored, Peer, ShardId};
+use crate::engine::{CloseReason, Event, Input, JobId, NotRestored, Peer, ShardId, StoreSeq};
 use crate::log_at;
 use crate::logging::Level;
 use crate::store::keeper::{self, Errand, Piece};
@@ -253,13 +253,16 @@ impl Shard {
             return true;
         }
         let mut heard = false;
-        while let Some((upto, kept, first)) = self.pump.commit.as_mut().and_then(Commit::answer) {
+        while let Some((upto, refused, first)) = self.pump.commit.as_mut().and_then(Commit::answer) {
             heard = true;
             if first {
                 self.pump.feed(&mut self.table, Input::Count(Event::Commit));
             }
-            let input = if kept { Input::Stored(upto) } else { Input::StoreFailed(upto) };
-            self.pump.feed(&mut self.table, input);
+            for (from, to) in refused {
+                self.pump.feed(&mut self.table, Input::Stored(StoreSeq(from.0 - 1)));
+                self.pump.feed(&mut self.table, Input::StoreFailed(to));
+            }
+            self.pump.feed(&mut self.table, Input::Stored(upto));
         }
         while let Some(errand) = self.pump.commit.as_ref().and_then(|commit| commit.desk().errand(self.id)) {
             heard = true;

@@ -2,8 +2,9 @@
 //! thread makes one commit of all that has come while the last commit was under way, and answers each shard.
 //!
 //! Nobody waits for room: a shard whose last batch was not taken yet takes it back and adds to it (`shard/commit.rs`).
+use super::dues::Dues;
 use super::record::{self, Record};
-use super::{Repaired, Store, StoreError, progress};
+use super::{Repaired, Store, StoreError, parts, progress};
 use crate::engine::{JobId, NotRestored, ShardId, StoreSeq, StoredJob, Topology};
 use crate::log_at;
 use crate::logging::Level;
@@ -37,10 +38,28 @@ const COMMITS_PER_TIDY: u32 = 16;
 pub(crate) struct Batch {
     /// Whole records, one behind the other.
     pub(crate) records: Vec<u8>,
+    /// All puts up to here were in earlier batches, or had no record.
+    pub(crate) from: StoreSeq,
     /// All puts up to here are in this batch or in earlier ones.
     pub(crate) upto: StoreSeq,
+    /// Those between the two that have no record, because their jobs had ended; in order.
+    pub(crate) gaps: Vec<StoreSeq>,
     /// Jobs that were to be put again and that the shard does not have.
     pub(crate) unknown: Vec<JobId>,
+}
+
+impl Batch {
+    /// Which put it is whose record is this one of the batch's put records, counted from 0.
+    fn seq(&self, put: u32) -> StoreSeq {
+        let mut seq = self.from.0 + 1 + u64::from(put);
+        for gap in &self.gaps {
+            if gap.0 > seq {
+                break;
+            }
+            seq += 1;
+        }
+        StoreSeq(seq)
+    }
 }
 
 /// What the thread wants of a shard, or tells it, besides answers.
@@ -59,8 +78,8 @@ pub(crate) enum Errand {
 pub(crate) struct Answer {
     /// As in the batch.
     pub(crate) upto: StoreSeq,
-    /// Whether its puts are kept.
-    pub(crate) kept: bool,
+    /// Its puts that are not kept, in order: the first and the last of each row of them.
+    pub(crate) refused: Vec<(StoreSeq, StoreSeq)>,
     /// Whether this is the first answer of its commit.
     pub(crate) first: bool,
     /// How many bytes the batch had.
@@ -185,7 +204,7 @@ pub(crate) type Wake = Box<dyn Fn(ShardId) + Send>;
 
 /// The store, as its thread sees it.
 struct Keeper {
-    store: Box<dyn Store>,
+    store: Dues,
     desk: Arc<Desk>,
     topology: Topology,
     wake: Wake,
@@ -204,7 +223,7 @@ pub(crate) fn run(
 ) -> Result<(), StoreError> {
     // Nobody else runs a keeper of this desk.
     let _ = desk.thread.set(thread::current());
-    let mut keeper = Keeper { store, desk, topology, wake, errands: VecDeque::new() };
+    let mut keeper = Keeper { store: Dues::of(store), desk, topology, wake, errands: VecDeque::new() };
     let jobs = keeper.replay(tell);
     let failed = jobs.is_err();
     tell(Replay::Over(jobs));
@@ -237,7 +256,7 @@ impl Keeper {
             log_at!(Level::Notice, "{line}");
             tell(Replay::Progress(line));
         };
-        let jobs = progress::replay(&mut **store, &Instant::now, &mut say, &mut each)?;
+        let jobs = progress::replay(store, &Instant::now, &mut say, &mut each)?;
         let sequence = floor().max(sequence + 1);
         for (owner, piece) in topology.all().zip(pieces) {
             if !piece.is_empty() {
@@ -281,18 +300,21 @@ impl Keeper {
 
     fn commit(&mut self, batches: Vec<(ShardId, Batch)>) {
         let records: Vec<&[u8]> = batches.iter().map(|(_, batch)| &batch.records[..]).collect();
-        let committed = self.store.commit(&records);
-        let kept = committed.puts.is_ok();
-        for error in [committed.puts, committed.dones].into_iter().filter_map(Result::err) {
-            complain(&error);
-        }
-        for (at, (shard, Batch { records: mut buffer, upto, unknown })) in batches.into_iter().enumerate() {
-            if !unknown.is_empty() {
-                self.store.unknown(&unknown);
+        let parts::Outcome { refused, errors } = parts::commit(&mut self.store, &records);
+        errors.iter().for_each(complain);
+        let mut refused = refused.into_iter().peekable();
+        for (at, (shard, mut batch)) in batches.into_iter().enumerate() {
+            if !batch.unknown.is_empty() {
+                self.store.unknown(&batch.unknown);
             }
-            let bytes = buffer.len();
-            buffer.clear();
-            let answer = Answer { upto, kept, first: at == 0, bytes, buffer };
+            let mut here = Vec::new();
+            while let Some((_, put)) = refused.next_if(|&(batch, _)| batch == at) {
+                add_to_rows(&mut here, batch.seq(put));
+            }
+            let bytes = batch.records.len();
+            batch.records.clear();
+            let (upto, buffer) = (batch.upto, batch.records);
+            let answer = Answer { upto, refused: here, first: at == 0, bytes, buffer };
             let answered = self.desk.ports[shard.index()].answers.push(answer);
             assert!(answered.is_ok(), "a shard has no more than three batches under way");
             (self.wake)(shard);
@@ -334,6 +356,14 @@ impl Keeper {
             complain(&error);
             false
         })
+    }
+}
+
+/// Adds a put that comes behind those that are there.
+fn add_to_rows(rows: &mut Vec<(StoreSeq, StoreSeq)>, seq: StoreSeq) {
+    match rows.last_mut() {
+        Some((_, last)) if last.0 + 1 == seq.0 => *last = seq,
+        _ => rows.push((seq, seq)),
     }
 }
 
@@ -386,7 +416,7 @@ pub(crate) fn jobs_in(mut records: &[u8]) -> impl Iterator<Item = StoredJob<'_>>
         records = &records[length..];
         match record {
             Record::Put(job) => Some(job),
-            Record::Done(_) => None,
+            Record::Done(_) | Record::Attempts(..) => None,
         }
     })
 }

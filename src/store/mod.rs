@@ -3,11 +3,13 @@
 //!
 //! Every store implements [`Store`], which blocks on purpose, and runs on a thread of its own (`keeper.rs`), so a slow
 //! disk stalls nothing but the background submissions that wait for it. What shards hand over are records (`record.rs`).
+pub(crate) mod dues;
 #[cfg(feature = "sqlite")]
 pub mod exchange;
 pub(crate) mod keeper;
 pub mod log;
 mod open;
+mod parts;
 mod progress;
 pub mod record;
 #[cfg(feature = "sqlite")]
@@ -42,14 +44,21 @@ pub trait Store: Send {
 
     /// Keeps these records. Each batch holds whole records (`record.rs`), one behind the other; they are to be kept in
     /// this order. When it returns, what succeeded is as durable as the store was asked to be.
+    ///
+    /// Puts are kept all or none, unless something breaks. For want of room nothing at all is written of them.
     fn commit(&mut self, batches: &[&[u8]]) -> Committed;
+
+    /// Records of more bytes than this are to be committed alone, because of what they need or cost.
+    fn alone(&self) -> usize {
+        usize::MAX
+    }
 
     /// Does a piece of what makes room, 10 ms at the most. Called when nothing waits to be committed, and now and then
     /// when something does. Returns whether there is more to do.
     fn tidy(&mut self) -> Result<bool, StoreError>;
 
-    /// Whether something is left that [`Store::tidy`] tries again later, such as ends of jobs that could not be written:
-    /// then it is to be called now and then even if nothing is committed any more.
+    /// Whether something is left for [`Store::tidy`], such as a sync: then it is to be called now and then even if nothing
+    /// is committed any more.
     fn owes(&self) -> bool;
 
     /// Jobs whose records are to be put again, because they cannot be read any more. Their shards do so from memory, or
@@ -85,7 +94,8 @@ pub struct Repaired {
 pub struct Committed {
     /// Whether the puts are kept. If not, none of them may be acknowledged; at the next start some may be there.
     pub puts: Result<(), StoreError>,
-    /// Whether the dones are kept. If not, jobs that have ended may run again after the next start.
+    /// Whether the dones are kept, and attempts that came without puts. If not, jobs that have ended may run again after
+    /// the next start, unless it is tried again (`dues.rs`).
     pub dones: Result<(), StoreError>,
 }
 

@@ -7,10 +7,11 @@
 //! |---|---|---|
 //! | 0 | 4 | `length` of what follows the checksum: 9 and more, at most [`LENGTH_MAX`] |
 //! | 4 | 4 | CRC-32C of these `length` bytes |
-//! | 8 | 1 | kind: 1 is put, 2 is done |
+//! | 8 | 1 | kind: 1 is put, 2 is done, 3 is attempts |
 //! | 9 | 8 | the job's number; not 0 |
 //!
-//! A done record ends here. A put goes on:
+//! A done record ends here. An attempts record ends with one more byte: the attempts that the job has lost, which counts
+//! until the job's next put. A put goes on:
 //!
 //! | offset | bytes | what |
 //! |---|---|---|
@@ -39,6 +40,9 @@ pub const LENGTH_MAX: u32 = PACKET_MAX + 1024;
 
 const PUT_KIND: u8 = 1;
 const DONE_KIND: u8 = 2;
+const ATTEMPTS_KIND: u8 = 3;
+/// Where a put says how many attempts are lost.
+const ATTEMPTS_AT: usize = HEADER + 10;
 const FIXED: usize = 24;
 /// Bytes of a death before the worker's id.
 const DEATH: usize = 25;
@@ -56,6 +60,8 @@ pub enum Record<'a> {
     Put(StoredJob<'a>),
     /// The job is not kept any more.
     Done(JobId),
+    /// The job, if it is kept, has lost so many attempts.
+    Attempts(JobId, u8),
 }
 
 /// Why bytes are not a record.
@@ -122,6 +128,22 @@ pub fn done(id: JobId, out: &mut Vec<u8>) {
     seal(begin, out);
 }
 
+/// Appends an attempts record.
+pub fn attempts(id: JobId, lost: u8, out: &mut Vec<u8>) {
+    let begin = out.len();
+    out.extend_from_slice(&[0; HEADER]);
+    out.push(ATTEMPTS_KIND);
+    out.extend_from_slice(&id.number().to_le_bytes());
+    out.push(lost);
+    seal(begin, out);
+}
+
+/// Changes a put record, which is whole: the job has lost so many attempts.
+pub fn set_attempts(put: &mut [u8], lost: u8) {
+    put[ATTEMPTS_AT] = lost;
+    seal(0, put);
+}
+
 fn seal(begin: usize, out: &mut [u8]) {
     let (header, body) = out[begin..].split_at_mut(HEADER);
     // It fits: see LENGTH_MAX.
@@ -138,11 +160,22 @@ pub fn length(bytes: &[u8]) -> Result<usize, RecordError> {
     Ok(HEADER + length as usize)
 }
 
+/// What a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A job is kept.
+    Put,
+    /// A job is not kept any more.
+    Done,
+    /// A job has lost attempts.
+    Attempts,
+}
+
 /// What a store needs to know of a record that one of our own parts made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// Whether it is a put. Else it is a done.
-    pub put: bool,
+    /// What it is.
+    pub kind: Kind,
     /// The job's number.
     pub id: u64,
     /// Bytes of the whole record.
@@ -154,7 +187,25 @@ pub fn head(bytes: &[u8]) -> Option<Head> {
     let length = length(bytes).ok()?;
     let whole = bytes.get(..length)?;
     let id = u64::from_le_bytes(*whole[HEADER + 1..].first_chunk()?);
-    Some(Head { put: whole[HEADER] == PUT_KIND, id, length })
+    let kind = match whole[HEADER] {
+        PUT_KIND => Kind::Put,
+        ATTEMPTS_KIND => Kind::Attempts,
+        _ => Kind::Done,
+    };
+    Some(Head { kind, id, length })
+}
+
+/// The records of a batch that one of our own parts made.
+pub fn heads(batch: &[u8]) -> impl Iterator<Item = (usize, Head)> {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let Some(head) = head(&batch[from..]) else {
+            assert!(from == batch.len(), "a batch consists of whole records");
+            return None;
+        };
+        from += head.length;
+        Some((from - head.length, head))
+    })
 }
 
 /// Reads the record at the beginning of `bytes`, and says how long it was.
@@ -175,6 +226,7 @@ fn contents(body: &[u8]) -> Option<Record<'_>> {
     let id = JobId::from_number(u64::from_le_bytes(*id))?;
     match kind {
         DONE_KIND if rest.is_empty() => Some(Record::Done(id)),
+        ATTEMPTS_KIND if rest.len() == 1 => Some(Record::Attempts(id, rest[0])),
         PUT_KIND if body.len() >= FIXED => Some(Record::Put(put_contents(id, rest)?)),
         _ => None,
     }
@@ -257,6 +309,13 @@ mod tests {
         let (record, second) = read(&bytes[first..]).unwrap();
         assert_eq!(record, Record::Put(plain));
         assert_eq!(read(&bytes[first + second..]), Ok((Record::Done(job().id), DONE)));
+        set_attempts(&mut bytes[..first], 200);
+        attempts(job().id, 7, &mut bytes);
+        assert_eq!(read(&bytes), Ok((Record::Put(StoredJob { attempts: 200, ..job() }), first)));
+        let seven = &bytes[first + second + DONE..];
+        assert_eq!(read(seven), Ok((Record::Attempts(job().id, 7), seven.len())));
+        let kinds: Vec<Kind> = heads(&bytes).map(|(_, head)| head.kind).collect();
+        assert_eq!(kinds, [Kind::Put, Kind::Put, Kind::Done, Kind::Attempts]);
     }
 
     #[test]

@@ -17,7 +17,7 @@
 //!
 //! **Durability**: write-ahead log and `synchronous=FULL`; what was committed survives a power failure, if the disk
 //! keeps what it has acknowledged. The file never shrinks by itself; free pages are used again. SQLite keeps at most
-//! 1 GB in one row: a longer workload is refused, and what is committed together with it.
+//! 1 GB in one row: a longer workload is refused.
 //!
 //! **A full disk**: even a delete needs room in the write-ahead log, and what is in the log needs as much room again in
 //! the database before the log can be emptied. So that jobs can end, `FILE.ringgear-reserve` holds an eighth of the file
@@ -40,7 +40,7 @@ use super::{Committed, Progress, Store, StoreError};
 use crate::engine::{JobId, StoredJob};
 use fault::Fault;
 use reserve::Reserve;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
 use std::iter;
@@ -54,7 +54,10 @@ pub const TABLE: &str = "gearman_queue";
 /// Ends of jobs in one transaction, when they are written alone.
 const PIECE: usize = 1024;
 
-/// Between two tries when nothing could be written, and between two looks for more room.
+/// Records of more bytes are committed alone: SQLite refuses the largest, and a transaction with them.
+const ALONE: usize = 4 << 20;
+
+/// Between two looks for more room.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Which database, and how it is used.
@@ -86,12 +89,9 @@ pub struct SqliteStore {
     table: Option<Table>,
     /// Whoever has it has the file; `None` when closed.
     lock: Option<File>,
-    /// Jobs that have ended and are still in the file, because a commit failed.
-    owed: BTreeSet<JobId>,
     /// Room for ends of jobs; while it is not held, the database does not grow.
     reserve: Reserve,
-    /// Not to be tried before: to write what is owed after there was no room at all, and to hold the reserve again.
-    next_try: Option<Instant>,
+    /// When to hold the reserve again, at the earliest.
     next_look: Instant,
     /// The log could not be emptied when the reserve was given up.
     log_stays: bool,
@@ -125,9 +125,7 @@ impl SqliteStore {
             path,
             table: Some(table),
             lock: Some(lock),
-            owed: BTreeSet::new(),
             reserve,
-            next_try: None,
             next_look: Instant::now(),
             log_stays: false,
             sealed: false,
@@ -197,40 +195,18 @@ impl SqliteStore {
         self.reserve.bytes() > 0
     }
 
-    /// Writes the ends of jobs that are owed. What could not be written stays owed.
-    fn write_owed(&mut self) -> Result<(), StoreError> {
-        while !self.owed.is_empty() {
-            self.write_piece()?;
+    /// Writes ends of jobs and lost attempts, without puts, in pieces.
+    fn write_others<'r>(&mut self, records: impl Iterator<Item = Record<'r>>) -> Result<(), StoreError> {
+        let records: Vec<Record<'r>> = records.filter(|record| !matches!(record, Record::Put(_))).collect();
+        for piece in records.chunks(PIECE) {
+            let mut written = self.write(piece.iter().copied());
+            if written.as_ref().is_err_and(Fault::is_full) {
+                self.make_room();
+                written = self.write(piece.iter().copied());
+            }
+            written.map_err(|fault| fault.of(&self.path))?;
         }
         Ok(())
-    }
-
-    /// The same, for so many as one transaction takes.
-    fn write_piece(&mut self) -> Result<(), StoreError> {
-        if self.next_try.is_some_and(|time| Instant::now() < time) {
-            return Err(StoreError::Full { path: self.path.clone() });
-        }
-        let piece: Vec<JobId> = self.owed.iter().copied().take(PIECE).collect();
-        let dones = || piece.iter().map(|&id| Record::Done(id));
-        let mut written = self.write(dones());
-        if written.as_ref().is_err_and(Fault::is_full) {
-            self.make_room();
-            written = self.write(dones());
-        }
-        let full = written.as_ref().is_err_and(Fault::is_full);
-        self.next_try = full.then(|| Instant::now() + PAUSE);
-        written.map_err(|fault| fault.of(&self.path))?;
-        piece.iter().for_each(|id| _ = self.owed.remove(id));
-        Ok(())
-    }
-
-    /// Writes the ends of jobs alone.
-    fn write_dones(&mut self, batches: &[&[u8]]) -> Result<(), StoreError> {
-        self.owed.extend(records(batches).filter_map(|record| match record {
-            Record::Put(_) => None,
-            Record::Done(id) => Some(id),
-        }));
-        self.write_owed()
     }
 
     fn commit_now(&mut self, batches: &[&[u8]]) -> Committed {
@@ -238,14 +214,14 @@ impl SqliteStore {
         let refusal = if self.sealed {
             StoreError::Sealed
         } else {
-            match self.write_owed().and_then(|()| self.write_all(batches)) {
+            match self.write_all(batches) {
                 Ok(()) => return Committed::all(),
                 Err(refusal) => refusal,
             }
         };
         let puts = if puts() { Err(refusal) } else { Ok(()) };
         // There may be room for this, or it may have been the puts that were refused.
-        Committed { puts, dones: self.write_dones(batches) }
+        Committed { puts, dones: self.write_others(records(batches)) }
     }
 }
 
@@ -283,6 +259,7 @@ impl Store for SqliteStore {
 
     fn commit(&mut self, batches: &[&[u8]]) -> Committed {
         let Some(until) = &mut self.until_shutdown else { return self.commit_now(batches) };
+        let mut ended = Vec::new();
         for record in records(batches) {
             match record {
                 Record::Put(job) => {
@@ -290,33 +267,40 @@ impl Store for SqliteStore {
                     record::put(&job, &mut bytes);
                     until.puts.insert(job.id, bytes.into());
                 }
+                Record::Attempts(id, lost) => {
+                    until.puts.get_mut(&id).into_iter().for_each(|put| record::set_attempts(put, lost));
+                }
                 Record::Done(id) => {
                     until.puts.remove(&id);
-                    if until.in_file.remove(&id) {
-                        self.owed.insert(id);
+                    if until.in_file.contains(&id) {
+                        ended.push(id);
                     }
                 }
             }
         }
-        Committed { puts: Ok(()), dones: self.write_dones(&[]) }
+        let dones = self.write_others(ended.iter().map(|&id| Record::Done(id)));
+        if let (Ok(()), Some(until)) = (&dones, &mut self.until_shutdown) {
+            ended.iter().for_each(|id| _ = until.in_file.remove(id));
+        }
+        Committed { puts: Ok(()), dones }
     }
 
-    /// SQLite makes room when it commits. What there was no room for is tried again here, with pauses.
+    /// Whoever has a large job waits for it alone.
+    fn alone(&self) -> usize {
+        ALONE
+    }
+
+    /// SQLite makes room when it commits. What was given up for it is looked for again here.
     fn tidy(&mut self) -> Result<bool, StoreError> {
         let now = Instant::now();
         if self.reserve.bytes() == 0 && now >= self.next_look && !self.hold_reserve() && self.log_stays {
             self.make_room();
         }
-        if self.owed.is_empty() || self.next_try.is_some_and(|time| now < time) {
-            return Ok(false);
-        }
-        self.write_piece()?;
-        Ok(!self.owed.is_empty())
+        Ok(false)
     }
 
-    /// Ends of jobs that could not be written.
     fn owes(&self) -> bool {
-        !self.owed.is_empty()
+        false
     }
 
     /// Leaves a file that gearmand can open. If this fails, everything that was acknowledged is in the file all the
@@ -327,15 +311,11 @@ impl Store for SqliteStore {
         }
         if let Some(until) = self.until_shutdown.take() {
             let puts: Vec<&[u8]> = until.puts.values().map(|bytes| &**bytes).collect();
-            self.next_try = None;
-            let written = self.write_owed().and_then(|()| self.write_all(&puts));
+            let written = self.write_all(&puts);
             if written.is_err() {
                 self.until_shutdown = Some(until);
                 return written;
             }
-        } else {
-            self.next_try = None;
-            self.write_owed()?;
         }
         self.reserve.give_up();
         let Some(table) = self.table.take() else { return Ok(()) };

@@ -8,6 +8,7 @@ mod support;
 mod aside;
 mod commands;
 mod fallen;
+mod frozen;
 mod killed;
 mod ledger;
 mod mount;

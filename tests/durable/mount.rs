@@ -12,6 +12,9 @@ use std::process::Command;
 const SHUTDOWN: libc::Ioctl = 0x8004_587d_u32 as libc::Ioctl;
 /// What is in the journal's memory is not written any more.
 const NO_FLUSH: u32 = 2;
+/// Makes every write to a file system wait, and lets them go on. `_IOWR('X', 119, int)`, `_IOWR('X', 120, int)`.
+const FREEZE: libc::Ioctl = 0xc004_5877_u32 as libc::Ioctl;
+const THAW: libc::Ioctl = 0xc004_5878_u32 as libc::Ioctl;
 /// Bytes of the image: XFS takes no less than 300 MiB. It is sparse.
 const LENGTH: u64 = 320 << 20;
 
@@ -79,6 +82,17 @@ impl Image {
         Server::start_by(&self.wrapper().each_ref().map(String::as_str), options)
     }
 
+    /// Has every write to the file system of a server wait until what is returned is dropped.
+    pub(crate) fn freeze(&self, server: &Server) -> Frozen {
+        let root = format!("/proc/{}/root{}", server.pid(), self.mount());
+        let root = File::open(Path::new(&root)).unwrap();
+        // SAFETY: this request takes no argument.
+        #[allow(unsafe_code)]
+        let status = unsafe { libc::ioctl(root.as_raw_fd(), FREEZE, 0) };
+        assert_eq!(status, 0, "{}", io::Error::last_os_error());
+        Frozen(root)
+    }
+
     /// Shuts the file system of a server down.
     pub(crate) fn shut_down(&self, server: &Server) {
         // The mount is only in the server's namespace.
@@ -96,5 +110,17 @@ impl Image {
         wait_until("the loop device is detached", || {
             self.run(&["losetup", "-j", &self.file()], "mount").is_empty()
         });
+    }
+}
+
+/// A file system to which nothing is written.
+pub(crate) struct Frozen(File);
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        // SAFETY: this request takes no argument.
+        #[allow(unsafe_code)]
+        let status = unsafe { libc::ioctl(self.0.as_raw_fd(), THAW, 0) };
+        assert_eq!(status, 0, "{}", io::Error::last_os_error());
     }
 }

@@ -172,6 +172,13 @@ pub(crate) struct Auditor {
     ever_kept: BTreeSet<JobId>,
     /// When a shard was told last that a batch has failed.
     failed_at: Moment,
+    /// Whether there is room for more at the store, on all shards, and when there was not.
+    full: bool,
+    full_at: Moment,
+    /// Submissions that waited for a store that hangs, and since when at the latest.
+    storing: BTreeMap<SubId, Instant>,
+    /// Functions and uniques of single puts that were refused, and when.
+    refused: Vec<(Moment, Function, Bytes)>,
     /// Submissions refused because of that, and when they were told. Their jobs may have had other friends.
     unstored: BTreeMap<SubId, Moment>,
     /// Dead jobs that were dropped.
@@ -212,6 +219,10 @@ impl Auditor {
             shards,
             ever_kept: BTreeSet::new(),
             failed_at: 0,
+            full: false,
+            full_at: 0,
+            storing: BTreeMap::new(),
+            refused: Vec::new(),
             unstored: BTreeMap::new(),
             dropped: BTreeSet::new(),
             jobs_before: 0,

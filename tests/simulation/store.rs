@@ -1,5 +1,6 @@
 //! A pretend store: what shards want kept becomes durable in batches, some time later; batches fail, wholly or in part;
-//! and at any moment the power goes. It keeps promises and nothing else: which is what the shards rely on.
+//! single puts are refused; it hangs, and comes back late; and at any moment the power goes. It keeps promises and
+//! nothing else: which is what the shards rely on.
 use crate::cluster::ToStore;
 use crate::kept::Kept;
 use crate::random::Random;
@@ -11,8 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub(crate) struct Store {
     /// Not begun, in the order in which shards asked.
     waiting: VecDeque<(ShardId, ToStore)>,
-    /// Shards that are to be told of a batch: up to where, and whether it was kept.
-    answers: VecDeque<(ShardId, StoreSeq, bool)>,
+    answers: VecDeque<Answer>,
     /// By the place that each job got when it was first kept.
     kept: BTreeMap<u64, Kept>,
     places: BTreeMap<JobId, u64>,
@@ -25,6 +25,19 @@ pub(crate) struct Store {
     unread: BTreeSet<JobId>,
     /// The largest sequence of a job that was ever to be kept.
     sequence: u64,
+    /// It does nothing at all.
+    hung: bool,
+}
+
+/// What a shard is to be told of a batch.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) shard: ShardId,
+    /// Up to where.
+    pub(crate) upto: StoreSeq,
+    pub(crate) kept: bool,
+    /// The job, if its put alone was refused.
+    pub(crate) alone: Option<Kept>,
 }
 
 /// What became of a batch.
@@ -54,38 +67,64 @@ impl Store {
 
     /// Whether a batch could be committed, and whether an answer could be given.
     pub(crate) fn has_work(&self) -> (bool, bool) {
-        (!self.waiting.is_empty(), !self.answers.is_empty())
+        (!self.hung && !self.waiting.is_empty(), !self.hung && !self.answers.is_empty())
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.has_work() == (false, false)
+        self.waiting.is_empty() && self.answers.is_empty()
+    }
+
+    pub(crate) fn is_hung(&self) -> bool {
+        self.hung
+    }
+
+    pub(crate) fn hang(&mut self, hung: bool) {
+        self.hung = hung;
+    }
+
+    /// How much of a shard waits.
+    pub(crate) fn load(&self, of: ShardId) -> usize {
+        self.waiting.iter().filter(|&&(shard, _)| shard == of).count()
     }
 
     pub(crate) fn sequence(&self) -> u64 {
         self.sequence
     }
 
-    /// Commits some of what waits. It fails so many times in a thousand: then some of it may be kept all the same.
-    pub(crate) fn commit(&mut self, random: &mut Random, fails: u32) -> Batch {
+    /// Commits some of what waits. It fails so many times in a thousand: then some of it may be kept all the same. Of the
+    /// puts of a batch that does not fail, so many in a thousand are refused.
+    pub(crate) fn commit(&mut self, random: &mut Random, fails: u32, refuses: u32) -> Batch {
         let count = random.between(1, self.waiting.len() as u64) as usize;
         let failed = random.chance(fails);
         let dones_too = failed && random.chance(500);
         let mut batch = Batch { kept: Vec::new(), failed };
         let mut told: BTreeMap<ShardId, StoreSeq> = BTreeMap::new();
         for (shard, asked) in self.waiting.drain(..count).collect::<Vec<_>>() {
-            if let ToStore::Put(seq, _) = asked {
-                told.insert(shard, seq);
+            let refused = !failed && matches!(asked, ToStore::Put(_, Some(_))) && random.chance(refuses);
+            if let ToStore::Put(seq, job) = &asked {
+                if refused {
+                    let before = StoreSeq(seq.0 - 1);
+                    self.answers.push_back(Answer { shard, upto: before, kept: true, alone: None });
+                    self.answers.push_back(Answer { shard, upto: *seq, kept: false, alone: job.clone() });
+                }
+                told.insert(shard, *seq);
             }
             let lost = match asked {
-                ToStore::Put(..) => failed && random.chance(700),
+                ToStore::Put(..) => (failed || refused) && random.chance(700),
+                ToStore::Attempts(..) => failed,
                 ToStore::Done(_) => dones_too,
                 ToStore::Unknown(_) => false,
             };
             match asked {
-                ToStore::Put(_, Some(job)) if failed && lost => {
-                    // The real one asks again.
-                    self.unread.remove(&job.id);
+                ToStore::Put(_, Some(job)) if lost => {
+                    if failed {
+                        // The real one asks again.
+                        self.unread.remove(&job.id);
+                    }
                     self.outdated.insert(job.id);
+                }
+                ToStore::Attempts(id, _) if lost => {
+                    self.outdated.insert(id);
                 }
                 ToStore::Done(id) if lost => {
                     self.unread.remove(&id);
@@ -96,16 +135,19 @@ impl Store {
                     self.apply_put(job);
                 }
                 ToStore::Put(_, None) => {}
+                ToStore::Attempts(id, lost) => self.apply_attempts(id, lost),
                 ToStore::Done(id) => self.apply_done(id),
                 ToStore::Unknown(id) => self.apply_unknown(id),
             }
         }
-        self.answers.extend(told.into_iter().map(|(shard, seq)| (shard, seq, !failed)));
+        let kept = !failed;
+        let answers = told.into_iter().map(|(shard, upto)| Answer { shard, upto, kept, alone: None });
+        self.answers.extend(answers);
         batch
     }
 
     /// The next answer for a shard.
-    pub(crate) fn answer(&mut self) -> Option<(ShardId, StoreSeq, bool)> {
+    pub(crate) fn answer(&mut self) -> Option<Answer> {
         self.answers.pop_front()
     }
 
@@ -119,19 +161,21 @@ impl Store {
             match asked {
                 ToStore::Put(_, Some(job)) => self.apply_put(job),
                 ToStore::Put(_, None) => {}
+                ToStore::Attempts(id, lost) => self.apply_attempts(id, lost),
                 ToStore::Done(id) => self.apply_done(id),
                 ToStore::Unknown(id) => self.apply_unknown(id),
             }
         }
         let lost = self.waiting.drain(..).filter_map(|(_, asked)| match asked {
             ToStore::Done(id) => Some(id),
-            ToStore::Put(..) | ToStore::Unknown(_) => None,
+            ToStore::Put(..) | ToStore::Attempts(..) | ToStore::Unknown(_) => None,
         });
         self.undone.extend(lost);
         self.answers.clear();
         self.outdated.clear();
         // It was read just before the power went.
         self.unread.clear();
+        self.hung = false;
         Remains { jobs: self.kept.values().cloned().collect(), undone: std::mem::take(&mut self.undone) }
     }
 
@@ -172,6 +216,12 @@ impl Store {
             self.next
         });
         self.kept.insert(place, job);
+    }
+
+    fn apply_attempts(&mut self, id: JobId, lost: u8) {
+        if let Some(job) = self.places.get(&id).and_then(|place| self.kept.get_mut(place)) {
+            job.attempts = lost;
+        }
     }
 
     fn apply_done(&mut self, id: JobId) {

@@ -23,6 +23,7 @@ pub(crate) fn background<'a>(function: &'a [u8], unique: &'a [u8]) -> Request<'a
 fn asked(story: &mut Story) -> Vec<(char, JobId)> {
     let asked = story.0.take_asked().into_iter().map(|(_, asked)| match asked {
         ToStore::Put(_, job) => ('+', job.expect("it lives").id),
+        ToStore::Attempts(id, _) => ('#', id),
         ToStore::Done(id) => ('-', id),
         ToStore::Unknown(id) => ('?', id),
     });
@@ -274,4 +275,221 @@ fn a_restart_forgets_no_time() {
     story.0.advance(std::time::Duration::from_secs(5));
     assert_eq!(story.told(worker), [Reply::Noop]);
     assert_eq!(story.assigned(worker).job, kept(1, "f").id);
+}
+
+fn counters(story: &mut Story, session: SessionId) -> ringgear_engine::report::Counters {
+    let Report::Counters(counters) = report(story, session, Query::Counters) else { panic!("counters") };
+    *counters
+}
+
+/// Time for a submission to be refused.
+fn wait(story: &mut Story) {
+    story.0.advance(policy().store_timeout);
+    story.0.check();
+}
+
+/// The store takes its time: it answers when it is told to, up to this number.
+fn late(story: &mut Story, upto: u64, kept: bool) {
+    story.0.store_answers(ShardId(0), StoreSeq(upto), kept);
+    story.0.run_until_quiet();
+    story.0.check();
+}
+
+const REFUSED: [Reply; 1] = [Reply::Error(Refusal::StoreFailed)];
+
+/// Whoever was refused for the time that the store took is not surprised later.
+#[test]
+fn a_submission_waits_so_long_for_the_store() {
+    for kept in [true, false] {
+        let mut story = story(1);
+        let [client, worker, admin] = [0; 3].map(|shard| story.open(shard));
+        story.ask(worker, Request::CanDo { function: b"f" });
+        assert_eq!(story.ask(client, background(b"f", b"u")), []);
+        story.0.advance(policy().store_timeout - std::time::Duration::from_millis(1));
+        assert_eq!(story.told(client), []);
+        wait(&mut story);
+        assert_eq!(story.told(client), REFUSED);
+        let job = story.submit(client, b"f", b"other");
+        assert_eq!(story.assigned(worker).job, job, "what needs no store goes on");
+        story.ask(worker, Request::WorkComplete { handle: &handle(job), result: b"r" });
+        assert_eq!(story.told(client), [Reply::Work(job, Work::Complete("r".into()))]);
+        let [('+', stored)] = asked(&mut story)[..] else { panic!("one put") };
+
+        late(&mut story, 1, kept);
+        assert_eq!(asked(&mut story), [('-', stored)], "it ends there, too");
+        assert_eq!(report(&mut story, admin, Query::Jobs), Report::Jobs(vec![]));
+        assert_eq!(story.ask(worker, Request::Grab(GrabKind::Plain)), [Reply::NoJob]);
+        assert_eq!(story.told(client), []);
+        let counters = counters(&mut story, admin);
+        assert_eq!((counters.store_timeouts, counters.store_kept_late), (1, u64::from(kept)));
+        assert_eq!((counters.jobs_unstored, counters.jobs, counters.jobs_bytes), (1, 0, 0));
+    }
+}
+
+#[test]
+fn submitted_again_it_waits_for_the_put_that_is_under_way() {
+    let mut story = story(1);
+    let [client, other, worker] = [0; 3].map(|shard| story.open(shard));
+    story.ask(worker, Request::CanDo { function: b"f" });
+    story.ask(client, background(b"f", b"u"));
+    for _ in 0..3 {
+        wait(&mut story);
+        assert_eq!(story.told(client), REFUSED);
+        assert_eq!(story.ask(client, background(b"f", b"u")), []);
+    }
+    let [('+', job)] = asked(&mut story)[..] else { panic!("one put, and no more") };
+    assert_eq!(story.ask(other, background(b"f", b"u")), []);
+    assert_eq!(story.ask(worker, Request::Grab(GrabKind::Plain)), [Reply::NoJob], "it is not stored");
+    late(&mut story, 1, true);
+    assert_eq!([story.told(client), story.told(other)], [[Reply::JobCreated(job)], [Reply::JobCreated(job)]]);
+    assert_eq!(story.assigned(worker).job, job, "kept after all, and wanted");
+    assert_eq!(asked(&mut story), []);
+}
+
+/// Who joined later waits as long as everybody.
+#[test]
+fn each_submission_has_its_own_time() {
+    let mut story = story(1);
+    let [client, other] = [0; 2].map(|shard| story.open(shard));
+    story.ask(client, background(b"f", b"u"));
+    story.0.advance(policy().store_timeout / 2);
+    story.ask(other, background(b"f", b"u"));
+    story.0.advance(policy().store_timeout / 2);
+    assert_eq!((story.told(client), story.told(other)), (REFUSED.to_vec(), vec![]));
+    story.0.advance(policy().store_timeout / 2);
+    assert_eq!(story.told(other), REFUSED);
+    story.0.check();
+    assert_eq!(story.0.next_deadline(), None, "nobody waits for anything");
+}
+
+#[test]
+fn whoever_waits_for_the_result_does_not_wait_for_the_store() {
+    for before in [true, false] {
+        let mut story = story(1);
+        let [client, other, worker] = [0; 3].map(|shard| story.open(shard));
+        story.ask(worker, Request::CanDo { function: b"f" });
+        story.ask(worker, Request::PreSleep);
+        story.ask(client, background(b"f", b"u"));
+        if before {
+            assert_eq!(story.ask(other, submission(b"f", b"u")), []);
+        }
+        wait(&mut story);
+        let told = if before { story.told(other) } else { story.ask(other, submission(b"f", b"u")) };
+        let [Reply::JobCreated(job)] = told[..] else { panic!("told {told:?}") };
+        assert_eq!(story.told(client), REFUSED);
+        assert_eq!(story.told(worker), [Reply::Noop]);
+        assert_eq!(story.assigned(worker).job, job);
+        story.ask(worker, Request::WorkComplete { handle: &handle(job), result: b"r" });
+        assert_eq!(story.told(other), [Reply::Work(job, Work::Complete("r".into()))]);
+        assert_eq!(asked(&mut story), [('+', job), ('-', job)], "its end comes behind its put");
+        late(&mut story, 1, true);
+        assert_eq!(asked(&mut story), []);
+    }
+}
+
+#[test]
+fn what_is_kept_after_all_while_it_runs_is_not_kept_for_nobody() {
+    let mut story = story(1);
+    let [client, other, worker] = [0; 3].map(|shard| story.open(shard));
+    story.ask(worker, Request::CanDo { function: b"f" });
+    let job = story.submit(other, b"f", b"u");
+    assert_eq!(story.assigned(worker).job, job);
+    story.ask(client, background(b"f", b"u"));
+    wait(&mut story);
+    assert_eq!(story.told(client), REFUSED);
+    late(&mut story, 1, true);
+    assert_eq!(asked(&mut story), [('+', job), ('-', job)]);
+    // Asked for once more, it is put once more.
+    story.ask(client, background(b"f", b"u"));
+    assert_eq!(answer(&mut story, true).len(), 1);
+    assert_eq!(story.told(client), [Reply::JobCreated(job)]);
+    story.ask(worker, Request::WorkFail { handle: &handle(job) });
+    assert_eq!(asked(&mut story), [('-', job)]);
+}
+
+#[test]
+fn a_late_job_can_be_cancelled() {
+    let mut story = story(1);
+    let [client, admin] = [0; 2].map(|shard| story.open(shard));
+    story.ask(client, background(b"f", b"u"));
+    wait(&mut story);
+    let [('+', job)] = asked(&mut story)[..] else { panic!("one put") };
+    assert_eq!(report(&mut story, admin, Query::CancelJob { handle: handle(job) }), Report::Done);
+    assert_eq!(asked(&mut story), [('-', job)]);
+    late(&mut story, 1, true);
+    assert_eq!(asked(&mut story), []);
+    assert_eq!(counters(&mut story, admin).jobs, 0);
+}
+
+#[test]
+fn a_refusal_is_of_the_puts_that_it_names() {
+    let mut story = story(1);
+    let clients = [0; 3].map(|shard| story.open(shard));
+    clients.iter().for_each(|&client| assert_eq!(story.ask(client, background(b"f", b"")), []));
+    late(&mut story, 1, true);
+    late(&mut story, 2, false);
+    late(&mut story, 3, true);
+    let told = clients.map(|client| story.told(client));
+    assert!(matches!(told[0][..], [Reply::JobCreated(_)]), "{told:?}");
+    assert_eq!(told[1], REFUSED);
+    assert!(matches!(told[2][..], [Reply::JobCreated(_)]), "{told:?}");
+}
+
+#[test]
+fn a_full_store_refuses_what_would_need_it_and_nothing_else() {
+    let mut story = story(1);
+    let [client, worker, admin] = [0; 3].map(|shard| story.open(shard));
+    story.ask(worker, Request::CanDo { function: b"f" });
+    story.ask(client, background(b"f", b"stored"));
+    let stored = answer(&mut story, true)[0].id;
+    story.ask(client, background(b"f", b"storing"));
+    let foreground = story.submit(admin, b"f", b"foreground");
+    story.told(client);
+    story.0.store_full(ShardId(0), true);
+    for unique in [&b"new"[..], b"", b"foreground"] {
+        assert_eq!(story.ask(admin, background(b"f", unique)), REFUSED, "{unique:?}");
+    }
+    assert_eq!(story.ask(admin, background(b"f", b"stored")), [Reply::JobCreated(stored)]);
+    assert_eq!(story.assigned(worker).job, stored);
+    assert_eq!(story.assigned(worker).job, foreground);
+    story.ask(worker, Request::WorkComplete { handle: &handle(stored), result: b"" });
+    story.ask(worker, Request::WorkComplete { handle: &handle(foreground), result: b"r" });
+    assert_eq!(story.told(admin), [Reply::Work(foreground, Work::Complete("r".into()))]);
+    assert!(matches!(asked(&mut story)[..], [('+', _), ('-', done)] if done == stored));
+    let counters = counters(&mut story, admin);
+    assert_eq!((counters.store_refusals, counters.store_full_refusals), (3, 3));
+    story.0.store_full(ShardId(0), false);
+    assert_eq!(story.ask(admin, background(b"f", b"new")), []);
+    story.0.check();
+}
+
+#[test]
+fn lost_attempts_are_told_where_they_count() {
+    for (attempts, told) in [(2, 1), (0, 0)] {
+        let mut story = Story::new(1, Policy { store: true, attempts: NonZeroU8::new(attempts), ..policy() });
+        let [client, worker] = [0; 2].map(|shard| story.open(shard));
+        story.ask(client, background(b"f", b"u"));
+        let job = answer(&mut story, true)[0].id;
+        story.ask(worker, Request::CanDo { function: b"f" });
+        assert_eq!(story.assigned(worker).job, job);
+        story.ask(worker, Request::CantDo { function: b"f" });
+        assert_eq!(asked(&mut story), vec![('#', job); told]);
+    }
+}
+
+/// Many puts are overdue at one moment: what is done of that in one event has a bound.
+#[test]
+fn many_are_refused_in_pieces() {
+    let mut story = story(1);
+    let clients: Vec<SessionId> = (0..1000).map(|_| story.open(0)).collect();
+    clients.iter().for_each(|&client| assert_eq!(story.ask(client, background(b"f", b"")), []));
+    story.0.pass(policy().store_timeout);
+    let mut before = 0;
+    while let Some((shard, _)) = story.0.next_deadline().filter(|&(_, at)| at <= story.0.now().instant) {
+        story.0.tick(shard);
+        let told = story.0.with_news().len();
+        assert!(told > before && told - before <= 256, "{told} after {before}");
+        before = told;
+    }
+    assert_eq!(before, clients.len());
 }

@@ -27,6 +27,9 @@ pub(crate) struct Weights {
     pub(crate) restart: u32,
     /// A peer reads what it was sent of a report.
     pub(crate) room: u32,
+    /// It hangs, and goes on.
+    pub(crate) hang: u32,
+    pub(crate) go_on: u32,
 }
 
 /// How clients submit.
@@ -100,8 +103,11 @@ pub(crate) struct Mix {
     pub(crate) habits: Habits,
     /// Per mille of an admin's acts: orders that change something.
     pub(crate) orders: u32,
-    /// Per mille of the store's batches.
+    /// Per mille of the store's batches, and of the puts in the others.
     pub(crate) store_fails: u32,
+    pub(crate) store_refuses: u32,
+    /// With more than so much waiting for the store, a shard is told that it is full.
+    pub(crate) storing_max: usize,
     /// Per mille of the steps in which the store was asked for something: the power goes right then.
     pub(crate) crashes: u32,
 }
@@ -133,6 +139,8 @@ impl Mix {
             habits: habits(random),
             orders: *random.pick(&[0, 50, 300]),
             store_fails: *random.pick(&[0, 0, 0, 50, 400]),
+            store_refuses: *random.pick(&[0, 0, 0, 100, 400]),
+            storing_max: *random.pick(&[1, 4, usize::MAX, usize::MAX]),
             crashes: *random.pick(&[0, 5, 20, 100]),
         }
     }
@@ -162,6 +170,7 @@ fn policy(random: &mut Random, planted: Option<Planted>) -> Policy {
         finished_memory: *random.pick(&[0, 1, 2, 16, 16, 16]),
         note_accepted: random.chance(200),
         store: random.chance(400),
+        store_timeout: Duration::from_millis(*random.pick(&[1, 200, 5000, 5000])),
         dead_jobs: *random.pick(&[0, 1, 4, 10_000, 10_000]),
         work_at_once: *random.pick(&[1, 2, 1024, 1024]),
         dead_bytes: *random.pick(&[500, 3000, 1 << 30, 1 << 30]),
@@ -204,6 +213,8 @@ fn weights(random: &mut Random, shards: u16) -> Weights {
         answer: *random.pick(&[5, 30, 200]),
         restart: *random.pick(&[0, 1, 1, 4]),
         room: *random.pick(&[3, 30, 300]),
+        hang: *random.pick(&[0, 0, 2, 10]),
+        go_on: *random.pick(&[1, 5, 20]),
     }
 }
 

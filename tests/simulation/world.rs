@@ -12,6 +12,7 @@ use crate::swarm::Mix;
 use crate::trace::Trace;
 use crate::workload::{Actor, Common};
 use ringgear_engine::{CloseReason, Epoch, Planted, Query, Reply, SessionId, ShardId};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ pub(crate) struct World {
     mix: Mix,
     cluster: Cluster,
     store: Store,
+    /// Shards of which too much waits for the store.
+    full: BTreeSet<ShardId>,
     auditor: Auditor,
     trace: Trace,
     actors: Vec<Actor>,
@@ -59,6 +62,7 @@ impl World {
             mix,
             cluster,
             store: Store::default(),
+            full: BTreeSet::new(),
             auditor,
             trace: Trace::new(readable),
             actors: Vec::new(),
@@ -138,6 +142,9 @@ impl World {
             some(answers, weights.answer),
             some(self.mix.policy.store, weights.restart),
             some(self.cluster.wanting_room() > 0, weights.room),
+            some(self.mix.policy.store && !self.store.is_hung(), weights.hang),
+            some(self.store.is_hung(), weights.go_on),
+            some(self.store.is_hung(), weights.settle.max(2)),
         ]);
         match choice {
             Some(0) => self.somebody_acts(),
@@ -169,6 +176,9 @@ impl World {
                 let at = self.random.below(self.cluster.wanting_room() as u64) as usize;
                 self.give_room(at);
             }
+            Some(13) => self.store_hangs(true),
+            Some(14) => self.store_hangs(false),
+            Some(15) => self.wait_while_it_hangs(),
             _ => {}
         }
         self.look_around();
@@ -212,7 +222,7 @@ impl World {
     }
 
     /// Somebody has read what it was sent of a report.
-    fn give_room(&mut self, at: usize) {
+    pub(super) fn give_room(&mut self, at: usize) {
         let Some(session) = self.cluster.give_room(at) else { return };
         self.trace.note(8, |trace| format!("{} has room", trace.called(session)));
         self.touched = session.shard();
@@ -316,6 +326,7 @@ impl World {
             self.tension = self.tension.max(if asked.is_rare() { 8 } else { 1 });
             self.store.ask(shard, asked);
         }
+        self.tell_how_full();
         let closed = |actor: &&Actor| self.cluster.is_closed(actor.session);
         let closed: Vec<SessionId> = self.actors.iter().filter(closed).map(|actor| actor.session).collect();
         for session in closed {
@@ -343,6 +354,7 @@ impl World {
     // Coming to rest.
 
     fn run_until_quiet(&mut self) {
+        self.store_hangs(false);
         loop {
             let pairs = self.cluster.pairs();
             let due = self.due();

@@ -59,6 +59,7 @@ pub(crate) enum Seen {
 pub(crate) enum ToStore {
     /// The job as it was when this was asked; none if it had ended by then.
     Put(StoreSeq, Option<Kept>),
+    Attempts(JobId, u8),
     Done(JobId),
     /// There is no such job, of those that were to be put again.
     Unknown(JobId),
@@ -210,6 +211,11 @@ impl Cluster {
     /// The store cannot read these jobs of a shard any more.
     pub(crate) fn put_again(&mut self, shard: ShardId, jobs: &[JobId]) {
         self.event(shard, Input::PutAgain(jobs));
+    }
+
+    /// A shard is told whether too much waits for the store.
+    pub(crate) fn store_full(&mut self, shard: ShardId, full: bool) {
+        self.event(shard, Input::StoreFull(full));
     }
 
     pub(crate) fn topology(&self) -> Topology {
@@ -598,6 +604,7 @@ impl Cluster {
             StoreOp::Put { seq, id } => {
                 ToStore::Put(seq, self.engines[shard.index()].stored_job(id).map(|job| Kept::of(&job)))
             }
+            StoreOp::Attempts { id, attempts } => ToStore::Attempts(id, attempts),
             StoreOp::Done { id } => ToStore::Done(id),
             StoreOp::Unknown { id } => ToStore::Unknown(id),
         };

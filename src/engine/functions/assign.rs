@@ -81,6 +81,10 @@ impl Functions {
     pub(super) fn peek(&mut self, worker: SessionId, place: Place, out: &mut Outbox) {
         let best = self.parties.find(worker).and_then(|ix| {
             // Whoever was woken and finds something is not yet known to take it: its home tells if it does not.
+            if self.policy.plants(Planted::FullStopsGrabs) && self.is_too_much(true, None) {
+                self.rouse(ix);
+                return None;
+            }
             let best = self.best(ix, out);
             let woken = matches!(self.parties.get(ix).sleep, Sleep::Woken(_));
             if best.is_none() || !woken {
@@ -102,6 +106,9 @@ impl Functions {
     ) {
         let taken = self.parties.find(worker).and_then(|ix| {
             let woken_for = self.rouse(ix);
+            if self.policy.plants(Planted::FullStopsGrabs) && self.is_too_much(true, None) {
+                return None;
+            }
             let Best { turn: old, job } = self.best(ix, out)?;
             let assignment = self.assign(ix, job, kind, out);
             if self.policy.turns() {

@@ -38,7 +38,12 @@ impl Functions {
             assert_eq!(job.death().is_some(), job.state() == JobState::Dead, "exactly the dead have a death");
             let dead = job.state() == JobState::Dead;
             assert!(!dead || job.background() && !job.filed() && job.clients().next().is_none());
-            assert!(job.state() != JobState::Storing || job.background() && self.policy.store);
+            let storing = job.state() == JobState::Storing;
+            assert!(!storing || job.may_be_stored() && self.policy.store);
+            assert!(
+                !job.late() || !storing || job.clients().next().is_none(),
+                "whoever waits for a result waits for no store"
+            );
             if job.filed() {
                 let filed = self.filed();
                 let key = filed.key(ix).expect("a filed job has a key");

@@ -130,6 +130,8 @@ const IGNORED: u8 = 1 << 3;
 const CANCELLED: u8 = 1 << 4;
 /// It is in the index of uniques.
 const FILED: u8 = 1 << 5;
+/// The store has not answered its put in time: see `persist.rs`.
+const LATE: u8 = 1 << 6;
 
 impl Job {
     pub(crate) fn new(
@@ -270,6 +272,20 @@ impl Job {
         self.has(IGNORED)
     }
 
+    /// Whether its put is overdue, and not answered.
+    pub(crate) fn late(&self) -> bool {
+        self.has(LATE)
+    }
+
+    pub(crate) fn set_late(&mut self, on: bool) {
+        self.put(LATE, on);
+    }
+
+    /// Whether the store may have it: it is a background job, or nobody knows yet what became of its put.
+    pub(crate) fn may_be_stored(&self) -> bool {
+        self.has(BACKGROUND | LATE)
+    }
+
     pub(crate) fn cancelled(&self) -> bool {
         self.has(CANCELLED)
     }
@@ -277,7 +293,7 @@ impl Job {
     /// An administrator wants it no more.
     pub(crate) fn cancel(&mut self) {
         self.put(CANCELLED | IGNORED, true);
-        self.put(BACKGROUND, false);
+        self.put(BACKGROUND | LATE, false);
     }
 
     pub(crate) fn filed(&self) -> bool {

@@ -1,5 +1,22 @@
 //! Background jobs are answered once the store has them: who waits for which put, what follows when it is answered, and
 //! jobs that were found in the store at the start. How jobs are kept, and on what, is the store's affair.
+//!
+//! **A store that does not answer in time** ([`crate::Policy::store_timeout`]). Each background submission waits so long
+//! and is refused then. To its client that means what no JOB_CREATED always means: unknown, submit it again. The put
+//! stays asked for, since it cannot be taken back, and the job stays with it, *late*: filed under its unique and in no
+//! queue. What follows is the same whether the store answers after a minute or never:
+//!
+//! * A submission with the same unique joins the late job and waits for the put that is under way, with a time of its own:
+//!   nothing is put twice, and a store that takes six seconds for each commit gets somewhere with clients that try again.
+//! * If somebody waits in the background when the store says that it has kept the job after all, it is a job like any
+//!   other. If nobody does, it ends there and then, in the store too: whoever was refused either submits it again, which
+//!   makes a new job, or does not, and then it must not run. The other choice, to let it live, would run every job
+//!   without a unique twice whose client does what it was told.
+//! * Foreground clients wait for no store: they are answered when the put is overdue, at once if it is already, and the job
+//!   goes to its queue for them. If it ends before the store has answered, the store is told so behind its put.
+//!
+//! A late job takes the memory of a job and of its record on the way to the store. The shell bounds the records, and says
+//! when there is no room for more ([`crate::Input::StoreFull`]): whatever would need another put is refused then.
 use super::Functions;
 use super::job::{Death, FunctionIx, Job, JobIx, JobState};
 use super::unique::Key;
@@ -9,6 +26,7 @@ use crate::outbox::Outbox;
 use crate::persist::{self, NotRestored, StoreOp, StoreSeq, StoredJob};
 use crate::policy::Planted;
 use crate::slot::{JobId, SessionId};
+use crate::time::Instant;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -17,6 +35,8 @@ use ringgear_protocol::Refusal;
 
 /// With room for so many puts and none to wait for, the room is given back.
 const ROOM_KEPT: usize = 1024;
+/// Puts whose time is over that are looked at in one event; the rest waits for the next one.
+const OVERDUE_MOST: usize = 256;
 
 /// A submission that is answered when the store has answered.
 #[derive(Clone, Copy, Debug)]
@@ -24,12 +44,8 @@ struct Waiting {
     from: SessionId,
     place: Place,
     background: bool,
-}
-
-impl Waiting {
-    fn of(submission: &Submission) -> Waiting {
-        Waiting { from: submission.from, place: submission.place, background: submission.background }
-    }
+    /// For how long, if it is one in the background.
+    until: Instant,
 }
 
 /// A put that submissions wait for.
@@ -37,18 +53,45 @@ impl Waiting {
 struct Asked {
     seq: StoreSeq,
     id: JobId,
-    first: Waiting,
+    /// When it is overdue.
+    until: Instant,
+    /// The submission that it was asked for, as long as it waits.
+    first: Option<Waiting>,
     /// Those that joined meanwhile.
     more: Vec<Waiting>,
 }
 
-/// Puts. Those that nobody waits for (a job died, or was put back) are not remembered. What is remembered is bounded by
-/// the requests in flight and by the bytes that may be queued.
+impl Asked {
+    fn waiting(self) -> impl Iterator<Item = Waiting> {
+        self.first.into_iter().chain(self.more)
+    }
+
+    /// Takes out who waits no longer: foreground submissions, and those in the background whose time is over.
+    fn impatient(&mut self, now: Instant) -> Vec<Waiting> {
+        let over = |waiting: &Waiting| !waiting.background || waiting.until <= now;
+        let mut told: Vec<Waiting> = self.first.take_if(|waiting| over(waiting)).into_iter().collect();
+        told.extend(self.more.extract_if(.., |waiting| over(waiting)));
+        told
+    }
+
+    fn is_awaited(&self) -> bool {
+        self.first.is_some() || !self.more.is_empty()
+    }
+}
+
+/// Puts. Those that nobody ever waited for (a job died, or was put back) are not remembered. What is remembered is bounded
+/// by the requests in flight and by the bytes that may wait for the store.
 #[derive(Debug, Default)]
 pub(crate) struct Puts {
     last: StoreSeq,
     /// In order.
     asked: VecDeque<Asked>,
+    /// How many of them are overdue: the first ones.
+    overdue: usize,
+    /// When those who joined have waited long enough, and for what. In order, since all have the same patience.
+    joined: VecDeque<(Instant, StoreSeq)>,
+    /// There is no room for more, as the shell has told.
+    pub(super) full: bool,
 }
 
 impl Puts {
@@ -64,9 +107,30 @@ impl Puts {
             if self.asked.is_empty() && self.asked.capacity() > ROOM_KEPT {
                 self.asked = VecDeque::new();
             }
+            let first = self.asked.front().map(|asked| asked.seq);
+            while self.joined.front().is_some_and(|&(_, seq)| first.is_none_or(|first| seq < first)) {
+                self.joined.pop_front();
+            }
             return None;
         }
+        self.overdue = self.overdue.saturating_sub(1);
         self.asked.pop_front()
+    }
+
+    /// When somebody has waited long enough.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let first = self.asked.get(self.overdue).map(|asked| asked.until);
+        let joined = self.joined.front().map(|&(until, _)| until);
+        first.into_iter().chain(joined).min()
+    }
+
+    /// The next put that somebody has waited for long enough.
+    fn next_overdue(&mut self, now: Instant) -> Option<StoreSeq> {
+        if let Some(asked) = self.asked.get(self.overdue).filter(|asked| asked.until <= now) {
+            self.overdue += 1;
+            return Some(asked.seq);
+        }
+        self.joined.pop_front_if(|(until, _)| *until <= now).map(|(_, seq)| seq)
     }
 }
 
@@ -85,15 +149,21 @@ impl Functions {
     #[inline(never)]
     fn put_for(&mut self, ix: JobIx, submission: &Submission, out: &mut Outbox) {
         let seq = self.put(ix, out);
+        let first = self.waiting(submission);
         let job = self.jobs.get_mut(ix);
         job.set_pending(Some(seq));
         let id = job.id;
         self.charge(ix, out);
-        let asked = Asked { seq, id, first: Waiting::of(submission), more: Vec::new() };
+        let asked = Asked { seq, id, until: first.until, first: Some(first), more: Vec::new() };
         self.puts.asked.push_back(asked);
         if self.policy.plants(Planted::AnswersBeforeStored) {
             self.stored(seq, out);
         }
+    }
+
+    fn waiting(&self, submission: &Submission) -> Waiting {
+        let &Submission { from, place, background, .. } = submission;
+        Waiting { from, place, background, until: self.now.instant.after(self.policy.store_timeout) }
     }
 
     /// Has the store keep a job as it is now.
@@ -117,6 +187,23 @@ impl Functions {
         }
     }
 
+    /// Has the store remember how many attempts a job has lost, with what it keeps next. While there is no room for
+    /// more it does not.
+    #[cold]
+    pub(super) fn put_attempts(&mut self, ix: JobIx, out: &mut Outbox) {
+        let job = self.jobs.get(ix);
+        let wanted = self.policy.store && self.policy.attempts.is_some() && job.may_be_stored();
+        if wanted && !self.puts.full && !self.policy.plants(Planted::ForgetsAttempts) {
+            out.outputs.push_back(Output::Store(StoreOp::Attempts { id: job.id, attempts: job.retries }));
+        }
+    }
+
+    /// Whether a submission needs a put for which there is no room. `joins` is the job that it joins.
+    #[inline]
+    pub(super) fn is_too_much(&self, background: bool, joins: Option<JobIx>) -> bool {
+        background && self.puts.full && joins.is_none_or(|ix| !self.jobs.get(ix).may_be_stored())
+    }
+
     /// The store need not keep a job any more, if it did: exactly the background jobs are kept.
     #[inline(always)]
     pub(super) fn unstore(&mut self, ix: JobIx, out: &mut Outbox) {
@@ -124,7 +211,7 @@ impl Functions {
             return;
         }
         let job = self.jobs.get(ix);
-        if job.background() {
+        if job.may_be_stored() {
             out.outputs.push_back(Output::Store(StoreOp::Done { id: job.id }));
         }
     }
@@ -142,9 +229,17 @@ impl Functions {
         let job = self.jobs.get(ix);
         let storing = job.state() == JobState::Storing;
         match job.pending() {
+            Some(seq) if storing && job.late() && !submission.background => {
+                self.go_ahead(ix, seq, out);
+                false
+            }
             Some(seq) if storing || submission.background => {
+                let waiting = self.waiting(submission);
                 let asked = self.puts.find(seq).expect("a pending put is remembered");
-                asked.more.push(Waiting::of(submission));
+                asked.more.push(waiting);
+                if waiting.background {
+                    self.puts.joined.push_back((waiting.until, seq));
+                }
                 true
             }
             None if submission.background && !was_background => {
@@ -160,11 +255,14 @@ impl Functions {
     pub(crate) fn stored(&mut self, upto: StoreSeq, out: &mut Outbox) {
         while let Some(asked) = self.puts.answered(upto) {
             out.counters.jobs_stored += 1;
-            for waiting in core::iter::once(asked.first).chain(asked.more) {
-                self.answer(waiting, Ok(asked.id), out);
+            let id = asked.id;
+            for waiting in asked.waiting() {
+                self.answer(waiting, Ok(id), out);
             }
-            if let Some(ix) = self.jobs.find(asked.id) {
-                self.admit(ix, out);
+            match self.jobs.find(id) {
+                Some(ix) if self.jobs.get(ix).late() => self.kept_after_all(ix, out),
+                Some(ix) => self.admit(ix, out),
+                None => {}
             }
         }
     }
@@ -172,16 +270,95 @@ impl Functions {
     /// The store has not kept what was not answered up to here.
     #[inline(never)]
     pub(crate) fn store_failed(&mut self, upto: StoreSeq, out: &mut Outbox) {
+        let upto = if self.policy.plants(Planted::RefusesTheBatch) { self.puts.last } else { upto };
         while let Some(asked) = self.puts.answered(upto) {
-            for waiting in core::iter::once(asked.first).chain(asked.more) {
-                // Whoever waits for the result was promised nothing that the store must keep.
-                let answer = if waiting.background { Err(Refusal::StoreFailed) } else { Ok(asked.id) };
-                self.answer(waiting, answer, out);
+            let id = asked.id;
+            for waiting in asked.waiting() {
+                self.turn_away(waiting, id, out);
             }
-            if let Some(ix) = self.jobs.find(asked.id) {
+            if let Some(ix) = self.jobs.find(id) {
                 self.not_kept(ix, out);
             }
         }
+    }
+
+    /// Whether there is no room for more puts.
+    pub(crate) fn store_full(&mut self, full: bool) {
+        self.puts.full = full;
+    }
+
+    /// Whoever has waited for the store long enough waits no longer.
+    pub(super) fn look_at_overdue(&mut self, out: &mut Outbox) {
+        let now = self.now.instant;
+        for _ in 0..OVERDUE_MOST {
+            let Some(seq) = self.puts.next_overdue(now) else { return };
+            self.overdue(seq, out);
+        }
+    }
+
+    /// A put is overdue, or somebody who joined has waited for it long enough.
+    #[cold]
+    fn overdue(&mut self, seq: StoreSeq, out: &mut Outbox) {
+        let now = self.now.instant;
+        let Some(asked) = self.puts.find(seq) else { return };
+        let (id, impatient, awaited) = (asked.id, asked.impatient(now), asked.is_awaited());
+        for waiting in impatient {
+            out.counters.store_timeouts += u64::from(waiting.background);
+            self.turn_away(waiting, id, out);
+        }
+        let Some(ix) = self.jobs.find(id) else { return };
+        let job = self.jobs.get_mut(ix);
+        // One that died is kept as what it is if the store keeps it, and one that was cancelled has ended for it.
+        if job.state() == JobState::Dead || job.cancelled() {
+            return;
+        }
+        job.set_late(true);
+        if !awaited {
+            job.leave_background();
+        }
+        if job.state() == JobState::Storing && job.clients().next().is_some() {
+            self.go_ahead(ix, seq, out);
+        }
+    }
+
+    /// Somebody waits for the result of a late job: it goes where it belongs, whatever the store says some day.
+    #[cold]
+    fn go_ahead(&mut self, ix: JobIx, seq: StoreSeq, out: &mut Outbox) {
+        self.leave_storing(ix, out);
+        self.jobs.get_mut(ix).set_pending(Some(seq));
+        self.charge(ix, out);
+    }
+
+    /// The store has kept a late job after all. Those who wait for it have been told.
+    #[cold]
+    fn kept_after_all(&mut self, ix: JobIx, out: &mut Outbox) {
+        if self.jobs.get(ix).background() {
+            return self.admit(ix, out);
+        }
+        out.counters.store_kept_late += 1;
+        if !self.policy.plants(Planted::ForgetsLateAnswer) {
+            self.unstore(ix, out);
+        }
+        self.jobs.get_mut(ix).set_late(false);
+        self.nobody_in_background(ix, out);
+    }
+
+    /// Whoever wanted a job in the background was refused: it ends, or goes on for those who wait for its result.
+    fn nobody_in_background(&mut self, ix: JobIx, out: &mut Outbox) {
+        let job = self.jobs.get(ix);
+        if job.state() == JobState::Storing && job.ignored() {
+            out.counters.jobs_unstored += 1;
+            self.end(ix, out);
+        } else {
+            self.admit(ix, out);
+        }
+    }
+
+    /// The store has not kept a job, or not in time. Whoever waits for the result was promised nothing that the store
+    /// must keep.
+    fn turn_away(&self, waiting: Waiting, job: JobId, out: &mut Outbox) {
+        let answer = if waiting.background { Err(Refusal::StoreFailed) } else { Ok(job) };
+        self.answer(waiting, answer, out);
     }
 
     fn answer(&self, waiting: Waiting, answer: Result<JobId, Refusal>, out: &mut Outbox) {
@@ -199,12 +376,18 @@ impl Functions {
     /// Nobody waits any more for a job to be stored: it goes where it belongs.
     #[inline(never)]
     fn admit(&mut self, ix: JobIx, out: &mut Outbox) {
-        let now = self.now.epoch;
         let job = self.jobs.get_mut(ix);
         job.set_pending(None);
-        if job.state() != JobState::Storing {
-            return;
+        job.set_late(false);
+        if job.state() == JobState::Storing {
+            self.leave_storing(ix, out);
         }
+    }
+
+    /// A job that was to be stored goes to its queue, or waits for its time.
+    fn leave_storing(&mut self, ix: JobIx, out: &mut Outbox) {
+        let now = self.now.epoch;
+        let job = self.jobs.get_mut(ix);
         let (function, priority) = (job.function, job.priority());
         let scheduled = job.epoch().is_some_and(|epoch| epoch > now);
         job.go(JobState::Queued, None);
@@ -224,15 +407,9 @@ impl Functions {
         self.unstore(ix, out);
         let job = self.jobs.get_mut(ix);
         job.leave_background();
-        match job.state() {
-            JobState::Storing if job.ignored() => {
-                out.counters.jobs_unstored += 1;
-                self.end(ix, out);
-            }
-            // It died meanwhile, and whoever was attached knows.
-            JobState::Dead => self.end(ix, out),
-            _ => self.admit(ix, out),
-        }
+        job.set_late(false);
+        // If it died meanwhile, whoever was attached knows.
+        if job.state() == JobState::Dead { self.end(ix, out) } else { self.nobody_in_background(ix, out) }
     }
 
     /// A job as a store is to keep it; `None` if it has ended, or is not a background job.
@@ -360,10 +537,16 @@ impl Functions {
             if let Some(ix) = self.jobs.find(asked.id) {
                 assert_eq!(self.jobs.get(ix).pending(), Some(asked.seq), "a job waits for its put");
             }
-            assert!(asked.more.iter().chain([&asked.first]).any(|waiting| waiting.background));
         }
+        let soon = self.puts.asked.iter().skip(self.puts.overdue);
+        assert!(soon.clone().map(|asked| asked.until).is_sorted(), "what was asked first is overdue first");
+        assert!(soon.clone().all(|asked| asked.first.is_some_and(|first| first.background)));
+        assert!(self.puts.joined.iter().is_sorted_by_key(|&(until, _)| until));
         for (_, job) in self.jobs.iter() {
-            let Some(seq) = job.pending() else { continue };
+            let Some(seq) = job.pending() else {
+                assert!(!job.late(), "what is late is awaited");
+                continue;
+            };
             let at = self.puts.asked.binary_search_by_key(&seq, |asked| asked.seq);
             assert!(at.is_ok_and(|at| self.puts.asked[at].id == job.id), "what is pending was asked for");
         }

@@ -44,6 +44,11 @@ impl Functions {
         let hash = key.map(|(_, hash)| hash);
         // A running job can be joined, too.
         let joins = key.and_then(|(key, hash)| self.find_alike(function, key, hash, parts.workload));
+        if self.is_too_much(submission.background, joins) {
+            out.counters.store_refusals += 1;
+            out.counters.store_full_refusals += 1;
+            return Err(Refusal::StoreFailed);
+        }
         if let Some(ix) = joins {
             if !submission.background && !self.has_room(Job::ATTACHMENT as u64) {
                 out.counters.refused_queued_bytes += 1;

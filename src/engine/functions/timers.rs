@@ -85,12 +85,13 @@ impl Functions {
 
     /// When [`Functions::advance`] has something to do at the latest.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.timers.deadline(self.now)
+        self.timers.deadline(self.now).into_iter().chain(self.puts.deadline()).min()
     }
 
     /// It is now this late: does whatever is due.
     pub(crate) fn advance(&mut self, now: Now, out: &mut Outbox) {
         self.now = now;
+        self.look_at_overdue(out);
         while let Some(&(instant, id)) = self.timers.armed.first() {
             if instant > now.instant {
                 break;

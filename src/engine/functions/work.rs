@@ -147,6 +147,7 @@ impl Functions {
         }
         let wanted = !job.ignored();
         out.counters.jobs_requeued += 1;
+        self.put_attempts(ix, out);
         self.enqueue(ix);
         if wanted {
             self.wake_for(ix, out);

@@ -1,5 +1,6 @@
 //! The thread at rest: on a pretended store.
 use super::*;
+use crate::engine::JobId;
 use crate::store::{Committed, Progress};
 use std::sync::atomic::AtomicU32;
 
@@ -59,7 +60,10 @@ fn what_is_owed_is_tried_without_another_commit() {
     let store = Box::new(Owing { seen: seen.clone(), left: 0 });
     thread::scope(|scope| {
         let keeper = scope.spawn(|| run(store, desk.clone(), topology, Box::new(|_| {}), &|_| {}));
-        desk.hand_over(shard, Batch { records: Vec::new(), upto: StoreSeq::default(), unknown: Vec::new() });
+        let mut records = Vec::new();
+        record::done(JobId::from_number(1 << 40).unwrap(), &mut records);
+        let (from, upto) = (StoreSeq::default(), StoreSeq::default());
+        desk.hand_over(shard, Batch { records, from, upto, gaps: Vec::new(), unknown: Vec::new() });
         let wanted = (ACTIVE.as_millis() / LOOK.as_millis()) as u32 + 3;
         let begin = Instant::now();
         while seen.tries.load(Ordering::SeqCst) < wanted {
@@ -85,4 +89,17 @@ fn a_clock_that_cannot_be_right_does_not_use_up_the_numbers() {
     // January 2026, 2052, 2060, and as late as a clock can say.
     let floors = [1_767_225_600, 2_580_000_000, 2_840_140_800, u64::MAX].map(floor_at);
     assert_eq!(floors, [Some(31_536_000_000_000), Some(844_310_400_000_000), None, None]);
+}
+
+#[test]
+fn puts_are_named_by_their_numbers() {
+    let seqs = |numbers: &[u64]| numbers.iter().map(|&number| StoreSeq(number)).collect::<Vec<_>>();
+    let gaps = seqs(&[11, 14, 15]);
+    let batch =
+        Batch { records: Vec::new(), from: StoreSeq(10), upto: StoreSeq(17), gaps, unknown: Vec::new() };
+    assert_eq!((0..4).map(|put| batch.seq(put)).collect::<Vec<_>>(), seqs(&[12, 13, 16, 17]));
+    let mut rows = Vec::new();
+    seqs(&[3, 4, 5, 7, 9, 10]).into_iter().for_each(|seq| add_to_rows(&mut rows, seq));
+    let rows: Vec<(u64, u64)> = rows.into_iter().map(|(from, to)| (from.0, to.0)).collect();
+    assert_eq!(rows, [(3, 5), (7, 7), (9, 10)]);
 }

@@ -267,7 +267,7 @@ impl<D: Disk> Segments<D> {
             return Err((unreadable(&self.disk, window.name(), at), Some(length)));
         }
         block::contents(whole, &header, contents);
-        let live = &self.live;
+        let (live, attempts) = (&self.live, &self.attempts);
         let mut order = header.order;
         let read = recover::records(contents, copies, |record, whole, copied, distance| {
             let this = copied.unwrap_or(order);
@@ -285,6 +285,10 @@ impl<D: Disk> Segments<D> {
                         record::put(&StoredJob { epoch: None, ..job }, bytes);
                     } else {
                         bytes.extend_from_slice(whole);
+                    }
+                    if let Some(&lost) = attempts.get(&id) {
+                        // What says so may go before the copy does.
+                        record::set_attempts(&mut bytes[from..], lost);
                     }
                     picked.push((id, this, bytes.len() - from));
                 }

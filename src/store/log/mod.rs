@@ -193,6 +193,13 @@ impl<D: Disk> Store for LogStore<D> {
         }
     }
 
+    fn alone(&self) -> usize {
+        match &self.stage {
+            Stage::Open(segments) => segments.alone(),
+            _ => usize::MAX,
+        }
+    }
+
     fn tidy(&mut self) -> Result<bool, StoreError> {
         self.segments()?.tidy()
     }

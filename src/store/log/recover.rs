@@ -9,7 +9,7 @@ use super::state::{self, State};
 use super::window::{Window, corrupt, segment_name, segment_number, spare_number};
 use crate::store::record::{self, Record};
 use crate::store::{Progress, StoreError};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 /// A segment of the log.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +43,8 @@ pub(super) struct Recovered {
     pub(super) live: Live,
     /// The jobs in the order in which they were accepted.
     pub(super) kept: Vec<Kept>,
+    /// Attempts that jobs have lost since their last put.
+    pub(super) attempts: HashMap<u64, u8>,
     /// The number of the next block.
     pub(super) next_block: u64,
     /// The order number of the next record.
@@ -198,6 +200,8 @@ struct Reading {
     segments: VecDeque<Segment>,
     live: Live,
     puts: Vec<Kept>,
+    /// By job: the order number of the last attempts record, and what it says.
+    attempts: HashMap<u64, (u64, u8)>,
     /// The last block, and what it said.
     last: Option<Header>,
     next_order: u64,
@@ -215,6 +219,7 @@ impl Reading {
             segments: VecDeque::new(),
             live: Live::new(),
             puts: Vec::new(),
+            attempts: HashMap::new(),
             last: None,
             next_order: 1,
             uncertain: VecDeque::new(),
@@ -331,6 +336,10 @@ impl Reading {
                 self.live.insert(id, place)
             }
             Record::Done(id) => self.live.remove(id.number()),
+            Record::Attempts(id, lost) => {
+                self.attempts.insert(id.number(), (order, *lost));
+                None
+            }
         };
         if let Some(was) = was {
             release(&mut self.segments, was);
@@ -410,9 +419,14 @@ impl Reading {
         if !self.puts.is_sorted_by_key(place) {
             self.puts.sort_unstable_by_key(place);
         }
+        let counts = |put: &Kept| {
+            let (order, lost) = self.attempts.get(&put.id)?;
+            (*order > put.order).then_some((put.id, *lost))
+        };
         Ok(Recovered {
             segments: self.segments,
             leftovers,
+            attempts: self.puts.iter().filter_map(counts).collect(),
             live: self.live,
             kept: self.puts,
             next_block: last + 1,

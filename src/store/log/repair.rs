@@ -11,6 +11,7 @@ use super::window::{aside_name, aside_number, failed, segment_name};
 use crate::engine::JobId;
 use crate::log_at;
 use crate::logging::Level;
+use crate::store::record::Kind;
 use crate::store::{Repaired, StoreError};
 use std::time::Duration;
 
@@ -149,7 +150,7 @@ impl<D: Disk> Segments<D> {
     pub(super) fn put_again(&mut self, batches: &[&[u8]], items: &mut Vec<Item>) {
         let (mut picked, mut bytes) = (Vec::new(), Vec::new());
         let mut costs = Vec::new();
-        for item in items.iter().filter(|item| item.head.put) {
+        for item in items.iter().filter(|item| item.head.kind == Kind::Put) {
             let Some(place) = self.stands_in_damage(item.head.id) else { continue };
             let known = self.repair.places.iter().rev().find(|&&(at, _)| at <= place.at.into());
             let order = known.and_then(|&(_, order)| order).unwrap_or(0);
@@ -168,7 +169,9 @@ impl<D: Disk> Segments<D> {
         }
         picked.truncate(written);
         self.repair.again += written as u64;
-        items.retain(|item| !(item.head.put && picked.iter().any(|&(id, ..)| id == item.head.id)));
+        items.retain(|item| {
+            !(item.head.kind == Kind::Put && picked.iter().any(|&(id, ..)| id == item.head.id))
+        });
     }
 
     /// See [`crate::store::Store::unknown`].

@@ -13,9 +13,9 @@ use super::state::{self, State};
 use super::supply::Supply;
 use super::window::{Window, failed, segment_name};
 use super::{Durability, LogOptions, Usage};
-use crate::store::record::{self, Head};
+use crate::store::record::{self, Head, Kind};
 use crate::store::{Committed, StoreError};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 /// The most that one write puts on disk, unless a single record is longer: what is copied or answered at a time.
@@ -42,6 +42,8 @@ pub(super) struct Segments<D> {
     pub(super) live: Live,
     /// Bytes of the records of all jobs.
     pub(super) live_bytes: u64,
+    /// Attempts that jobs have lost since their last put.
+    pub(super) attempts: HashMap<u64, u8>,
     next_block: u64,
     next_order: u64,
     /// The last block that is durable.
@@ -74,6 +76,8 @@ pub(super) struct Item {
 struct Added {
     head: Head,
     at: u64,
+    /// The last byte of the record: what an attempts record says.
+    last: u8,
 }
 
 impl<D: Disk> Segments<D> {
@@ -92,6 +96,7 @@ impl<D: Disk> Segments<D> {
             supply,
             live: Live::new(),
             live_bytes: 0,
+            attempts: HashMap::new(),
             next_block: 1,
             next_order: 1,
             durable: 0,
@@ -123,6 +128,7 @@ impl<D: Disk> Segments<D> {
         self.turn = found.state.turn;
         self.segments = found.segments.clone();
         self.live = std::mem::replace(&mut found.live, Live::new());
+        self.attempts = std::mem::take(&mut found.attempts);
         self.live_bytes = self.segments.iter().map(|segment| segment.live).sum();
         self.next_block = found.next_block;
         self.next_order = found.next_order;
@@ -165,13 +171,10 @@ impl<D: Disk> Segments<D> {
         items.clear();
         let mut puts = false;
         for (batch, bytes) in batches.iter().enumerate() {
-            let mut from = 0;
-            while let Some(head) = record::head(&bytes[from..]) {
-                puts |= head.put;
+            for (from, head) in record::heads(bytes) {
+                puts |= head.kind == Kind::Put;
                 items.push(Item { batch, from, head });
-                from += head.length;
             }
-            assert!(from == bytes.len(), "a batch consists of whole records");
         }
         if self.options.planted == Some(Planted::ReorderBatch) {
             items.reverse();
@@ -182,14 +185,14 @@ impl<D: Disk> Segments<D> {
                 return Committed { puts: Err(StoreError::Sealed), dones: Err(StoreError::Sealed) };
             }
         }
-        let puts = items.iter().any(|item| item.head.put);
+        let puts = items.iter().any(|item| item.head.kind == Kind::Put);
         let refused = if puts { self.keep(batches, &items).err() } else { None };
         let dones = match refused {
             Some(_) if self.sealed => Err(StoreError::Sealed),
             None if puts => Ok(()),
             _ => {
                 // Whatever is not kept needs no end.
-                items.retain(|item| !item.head.put && self.live.get(item.head.id).is_some());
+                items.retain(|item| item.head.kind != Kind::Put && self.live.get(item.head.id).is_some());
                 self.end(batches, &items)
             }
         };
@@ -199,10 +202,31 @@ impl<D: Disk> Segments<D> {
         Committed { puts: refused.map_or(Ok(()), Err), dones }
     }
 
-    /// Writes everything, if there is room for it beyond what ends of jobs may need.
+    /// Writes everything, if there is room for it beyond what ends of jobs may need. What needs a file of its own takes
+    /// nothing from the others but what is left of the newest segment; whether there can be such a file is asked first.
     fn keep(&mut self, batches: &[&[u8]], items: &[Item]) -> Result<(), StoreError> {
-        self.room_for_puts(self.cost(items))?;
+        let most = self.alone();
+        let own = |item: &&Item| item.head.length > most;
+        let files: u64 = items.iter().filter(own).map(|item| self.own_segment(item.head.length)).sum();
+        if files == 0 {
+            self.room_for_puts(self.cost(items))?;
+        } else {
+            self.may_make(files)?;
+            let others: Vec<Item> = items.iter().filter(|item| !own(item)).copied().collect();
+            self.room_for_puts(self.left() + self.cost(&others))?;
+        }
         self.write_items(batches, items)
+    }
+
+    /// Records of more bytes than this need a file of their own.
+    pub(super) fn alone(&self) -> usize {
+        (block::room(self.room_of_segment()) as usize).saturating_sub(block::HEADER)
+    }
+
+    /// How long the file of such a record is.
+    fn own_segment(&self, record: usize) -> u64 {
+        let block = block::framed((block::HEADER + record) as u64);
+        (block + PAGE as u64).max(self.options.segment_bytes)
     }
 
     /// Writes ends of jobs.
@@ -218,10 +242,8 @@ impl<D: Disk> Segments<D> {
     pub(super) fn cost(&self, items: &[Item]) -> u64 {
         let bytes: u64 = items.iter().map(|item| item.head.length as u64).sum();
         let longest = items.iter().map(|item| item.head.length as u64).max().unwrap_or(0);
-        // A record that does not fit at the end of a segment leaves room there. One that is longer than a segment gets
-        // a file of its own.
-        let left = if longest > block::room(self.room_of_segment()) { 0 } else { longest };
-        block::framed(bytes + left + block::HEADER as u64) + (2 + bytes / BLOCK_MAX) * PAGE as u64
+        // A record that does not fit at the end of a segment leaves room there.
+        block::framed(bytes + longest + block::HEADER as u64) + (2 + bytes / BLOCK_MAX) * PAGE as u64
     }
 
     fn write_items(&mut self, batches: &[&[u8]], items: &[Item]) -> Result<(), StoreError> {
@@ -235,7 +257,8 @@ impl<D: Disk> Segments<D> {
             if !self.fits(item.head.length, u64::MAX) {
                 self.begin_segment(block::framed((block::HEADER + item.head.length) as u64))?;
             }
-            added.push(Added { head: item.head, at: self.block.add(None, record) });
+            let last = record.last().copied().unwrap_or_default();
+            added.push(Added { head: item.head, at: self.block.add(None, record), last });
         }
         self.write_added(&mut added)
     }
@@ -252,11 +275,23 @@ impl<D: Disk> Segments<D> {
         }
         let offset = self.write_block(false)?;
         for added in added.drain(..) {
-            if added.head.put {
-                self.place(added.head.id, offset + added.at, added.head.length);
-            } else if let Some(was) = self.live.remove(added.head.id) {
-                self.live_bytes -= was.size.bytes();
-                recover::release(&mut self.segments, was);
+            let id = added.head.id;
+            match added.head.kind {
+                Kind::Put => {
+                    self.attempts.remove(&id);
+                    self.place(id, offset + added.at, added.head.length);
+                }
+                Kind::Attempts if self.live.get(id).is_some() => {
+                    self.attempts.insert(id, added.last);
+                }
+                Kind::Attempts => {}
+                Kind::Done => {
+                    self.attempts.remove(&id);
+                    if let Some(was) = self.live.remove(id) {
+                        self.live_bytes -= was.size.bytes();
+                        recover::release(&mut self.segments, was);
+                    }
+                }
             }
         }
         Ok(())

@@ -69,7 +69,10 @@ pub(super) fn tell<D: Disk>(
         let name = || segment_name(number);
         let bytes = singles.get(disk, number, || (name(), size), at.into())?;
         match record::read(bytes) {
-            Ok((Record::Put(job), _)) => each(job),
+            Ok((Record::Put(job), _)) => {
+                let attempts = recovered.attempts.get(&kept.id).copied().unwrap_or(job.attempts);
+                each(StoredJob { attempts, ..job });
+            }
             Ok(_) => return Err(corrupt(disk, &name(), at.into(), "a put has become a done")),
             Err(error) => return Err(corrupt(disk, &name(), at.into(), error.to_string())),
         }

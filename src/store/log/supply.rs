@@ -89,8 +89,6 @@ impl<D: Disk> Segments<D> {
 
     /// Makes sure that puts leave the reserve as it is.
     pub(super) fn room_for_puts(&mut self, cost: u64) -> Result<(), StoreError> {
-        // What needs a file of its own takes nothing from the others.
-        let cost = if cost > self.room_of_segment() { 0 } else { cost };
         while self.free() < cost + self.reserve() {
             self.make_spare()?;
         }
@@ -147,7 +145,7 @@ impl<D: Disk> Segments<D> {
     }
 
     /// Whether the limits allow for another file of this size.
-    fn may_make(&mut self, size: u64) -> Result<(), StoreError> {
+    pub(super) fn may_make(&mut self, size: u64) -> Result<(), StoreError> {
         let most = self.options.max_bytes;
         let now = self.disk.now();
         let files = self.segments.len() + self.supply.spares.len();

@@ -144,19 +144,24 @@ pub fn salvage(from: &Path, to: &Path) -> Result<SalvageReport, StoreError> {
 #[doc(hidden)]
 pub fn salvage_on<D: Disk>(disk: &mut D, to: &mut dyn Store) -> Result<SalvageReport, StoreError> {
     let mut jobs: HashMap<u64, Spot> = HashMap::new();
+    let mut attempts: HashMap<u64, (u64, u8)> = HashMap::new();
     let mut scan = Scan::new(disk)?;
     scan.run(&mut |spot, record, _| match record {
         Record::Put(job) => drop(jobs.insert(job.id.number(), spot)),
         Record::Done(id) => drop(jobs.remove(&id.number())),
+        Record::Attempts(id, lost) => drop(attempts.insert(id.number(), (spot.order, lost))),
     })?;
     let Scan { files, records, problems, .. } = scan;
     let mut report = SalvageReport { records, problems, jobs: 0 };
-    let mut jobs: Vec<Spot> = jobs.into_values().collect();
+    let lost =
+        |id, spot: &Spot| attempts.get(&id).filter(|(since, _)| *since > spot.order).map(|&(_, lost)| lost);
+    let mut jobs: Vec<(Spot, Option<u8>)> =
+        jobs.into_iter().map(|(id, spot)| (spot, lost(id, &spot))).collect();
     jobs.sort_unstable();
     to.replay(&mut |_| {})?;
     let mut singles = Singles::default();
-    let (mut batch, mut gathered) = (Vec::new(), 0);
-    for Spot { file, at, .. } in jobs {
+    let (mut batch, mut changed, mut gathered) = (Vec::new(), Vec::new(), 0);
+    for (Spot { file, at, .. }, lost) in jobs {
         let (_, name, size) = &files[file as usize];
         let bytes = match singles.get(disk, file, || (name.clone(), *size), at) {
             Ok(bytes) if record::read(bytes).is_ok() => bytes,
@@ -166,6 +171,15 @@ pub fn salvage_on<D: Disk>(disk: &mut D, to: &mut dyn Store) -> Result<SalvageRe
                 report.problems.push(Problem { path: disk.path(name), offset: at, what });
                 continue;
             }
+        };
+        let bytes = match lost {
+            Some(lost) => {
+                changed.clear();
+                changed.extend_from_slice(bytes);
+                record::set_attempts(&mut changed, lost);
+                &changed[..]
+            }
+            None => bytes,
         };
         if gathered > 0 && batch.len() + bytes.len() > BATCH {
             to.commit(&[&batch]).puts?;

@@ -280,6 +280,7 @@ impl Table {
                         writer.put(&job)?;
                     }
                     Record::Done(id) => writer.done(id)?,
+                    Record::Attempts(id, lost) => writer.attempts(id, lost)?,
                 }
             }
             std::mem::take(&mut writer.ended)

@@ -415,7 +415,7 @@ fn a_refused_put_leaves_the_ends_of_jobs() {
 }
 
 #[test]
-fn ends_that_could_not_be_written_are_written_later() {
+fn ends_that_could_not_be_written_are_told_and_may_be_tried_again() {
     let folder = Folder::new();
     let mut store = folder.store();
     let job = Job::new(1, "f", b"a");
@@ -430,32 +430,36 @@ fn ends_that_could_not_be_written_are_written_later() {
     committed.puts.unwrap();
     let said = committed.dones.unwrap_err().to_string();
     assert!(said.contains("no exit"), "{said}");
-    assert!(store.owes());
     store.table.as_ref().unwrap().run("DROP TRIGGER no_exit");
     let next = Job::new(2, "f", b"b");
-    commit(&mut store, &puts(std::slice::from_ref(&next)));
-    assert!(!store.owes());
+    let all = [dones(std::slice::from_ref(&job)), puts(std::slice::from_ref(&next))].concat();
+    commit(&mut store, &all);
     store.close().unwrap();
     assert_eq!(replayed(&mut folder.store()), [next]);
 }
 
 #[test]
-fn ends_that_could_not_be_written_need_no_commit() {
+fn lost_attempts_are_noted_beside_rows_of_every_kind() {
     let folder = Folder::new();
     let mut store = folder.store();
-    let job = Job::new(1, "f", b"a");
-    commit(&mut store, &puts(std::slice::from_ref(&job)));
-    store.table.as_ref().unwrap().run(
-        "CREATE TRIGGER no_exit BEFORE DELETE ON gearman_queue BEGIN SELECT RAISE(ABORT, 'no exit'); END",
-    );
-    store.commit(&[&dones(std::slice::from_ref(&job))]).dones.unwrap_err();
-    store.tidy().unwrap_err();
-    assert!(store.owes());
-    store.table.as_ref().unwrap().run("DROP TRIGGER no_exit");
-    assert!(!store.tidy().unwrap());
-    assert!(!store.owes());
-    drop(store);
-    assert_eq!(replayed(&mut folder.store()), []);
+    let mut jobs = every_kind();
+    jobs.retain(|job| job.stored().death.is_none());
+    commit(&mut store, &puts(&jobs));
+    for lost in [1, 2] {
+        let mut records = Vec::new();
+        jobs.iter().for_each(|job| record::attempts(job.stored().id, lost, &mut records));
+        commit(&mut store, &records);
+    }
+    store.close().unwrap();
+    let told = replayed(&mut folder.store());
+    assert_eq!(told.len(), jobs.len());
+    for (told, job) in told.iter().zip(&jobs) {
+        assert_eq!(told.stored(), StoredJob { attempts: 2, ..job.stored() });
+    }
+    // A number that is not there is no reason to fail.
+    let mut records = Vec::new();
+    record::attempts(JobId::new(999, Slot::of(b"f")), 1, &mut records);
+    commit(&mut folder.store(), &records);
 }
 
 #[test]

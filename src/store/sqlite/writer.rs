@@ -6,7 +6,7 @@ use super::row::Columns;
 use crate::engine::{JobId, StoredJob};
 use crate::store::record;
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{CachedStatement, Transaction, params};
+use rusqlite::{CachedStatement, OptionalExtension, Transaction, params};
 use std::collections::{HashMap, HashSet};
 
 /// What the tables are called, quoted.
@@ -22,6 +22,8 @@ pub(super) struct Names {
 
 /// Changes both tables within a transaction.
 pub(super) struct Writer<'t> {
+    transaction: &'t Transaction<'t>,
+    names: &'t Names,
     insert: CachedStatement<'t>,
     delete: CachedStatement<'t>,
     insert_ours: CachedStatement<'t>,
@@ -35,12 +37,15 @@ pub(super) struct Writer<'t> {
 impl<'t> Writer<'t> {
     /// Prepares for one transaction; `rows` and `beside` are as in [`super::table::Table`].
     pub(super) fn new(
-        transaction: &'t Transaction<'_>,
-        Names { theirs, ours, .. }: &Names,
+        transaction: &'t Transaction<'t>,
+        names: &'t Names,
         rows: &'t HashMap<JobId, i64>,
         beside: &'t mut HashSet<JobId>,
     ) -> Result<Writer<'t>, Fault> {
+        let Names { theirs, ours, .. } = names;
         Ok(Writer {
+            transaction,
+            names,
             insert: transaction.prepare_cached(&format!(
                 "INSERT OR IGNORE INTO {theirs} (rowid, unique_key, function_name, priority, data, when_to_run) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
@@ -116,6 +121,35 @@ impl<'t> Writer<'t> {
         ])?;
         self.beside.insert(job.id);
         Ok(())
+    }
+
+    /// Notes how many attempts a living job has lost: beside its row, where this is the first that its row does not tell.
+    pub(super) fn attempts(&mut self, id: JobId, lost: u8) -> Result<(), Fault> {
+        let Names { theirs, ours, .. } = self.names;
+        let number = row_id(id.number())?;
+        if self.beside.contains(&id) {
+            let sql = format!("SELECT record FROM {ours} WHERE number = ?1");
+            let known =
+                self.transaction.prepare_cached(&sql)?.query_row([number], |row| row.get(0)).optional()?;
+            if let Some(mut record) = known.filter(|record: &Vec<u8>| record::length(record).is_ok()) {
+                record::set_attempts(&mut record, lost);
+                let sql = format!("UPDATE {ours} SET record = ?2 WHERE number = ?1");
+                self.transaction.prepare_cached(&sql)?.execute(params![number, record])?;
+                return Ok(());
+            }
+        }
+        let sql = format!(
+            "SELECT rowid, unique_key, function_name, priority, data, when_to_run FROM {theirs} WHERE rowid = ?1"
+        );
+        let mut statement = self.transaction.prepare_cached(&sql)?;
+        let mut rows = statement.query([self.row_of(id)?])?;
+        let Some(row) = rows.next()? else { return Ok(()) };
+        let columns = Columns::read(row)?;
+        let origin = key::read_generated(&columns.key, &columns.function).map(|(_, origin)| origin);
+        match columns.job(id, origin) {
+            Some(job) => self.put_ours(&StoredJob { attempts: lost, ..job }, Some(&columns)),
+            None => Ok(()),
+        }
     }
 
     /// Drops all that is kept of a job.

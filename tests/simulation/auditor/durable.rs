@@ -1,9 +1,11 @@
 //! The chapter on stores: what is promised of background jobs when the power goes, when the store fails, and when all
 //! attempts are used up.
 use super::job::{ABANDONED, CANCELLED, Due, Entry, FINAL, Job, Moment, OUT_OF_ATTEMPTS};
+use super::peer::Asked;
 use super::{Auditor, FunctionModel, Tally, audit};
 use crate::kept::Kept;
 use crate::store::Remains;
+use bytes::Bytes;
 use ringgear_engine::JobId;
 use ringgear_engine::report::DeadRow;
 use std::collections::BTreeSet;
@@ -17,11 +19,46 @@ impl Auditor {
         self.ever_kept.extend(jobs);
     }
 
-    /// A shard is told what became of a batch.
-    pub(crate) fn store_answers(&mut self, kept: bool) {
+    /// A shard is told what became of a batch, or that a put alone was refused.
+    pub(crate) fn store_answers(&mut self, kept: bool, alone: Option<&Kept>) {
         self.step(None);
-        if !kept {
-            self.failed_at = self.moment;
+        match alone {
+            Some(job) => {
+                let function = self.function(&job.function).expect("one of ours");
+                self.refused.push((self.moment, function, Bytes::copy_from_slice(&job.unique)));
+            }
+            None if !kept => self.failed_at = self.moment,
+            None => {}
+        }
+    }
+
+    /// Whether too much waits for the store, on some shard.
+    pub(crate) fn store_full(&mut self, full: bool) {
+        self.step(None);
+        self.full_at = self.moment;
+        self.full = full;
+    }
+
+    /// What the observer asks next need not be told exactly.
+    pub(crate) fn not_exactly(&mut self) {
+        self.step(None);
+    }
+
+    /// The store hangs, every message has been delivered and every shard knows the time.
+    pub(crate) fn only_the_store_is_awaited(&mut self) {
+        let now = self.now.instant;
+        for (session, peer) in &self.peers {
+            let first = peer.pending.iter().find(|pending| !pending.asked.may_be_silent());
+            let Some(first) = first else { continue };
+            let waits = match first.asked {
+                // Since it has surely arrived.
+                Asked::Submit(sub) => {
+                    let since = *self.storing.entry(sub).or_insert(now);
+                    since.after(self.policy.store_timeout) > now
+                }
+                _ => false,
+            };
+            audit!(self, "while the store hangs, everything else goes on", waits, "{session:?}: {first:?}");
         }
     }
 

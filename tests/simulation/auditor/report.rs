@@ -188,8 +188,10 @@ impl Auditor {
             let what = &self.subs[sub].what;
             what.unique == *unique && Slot::of(&self.names[what.function]) == id.slot()
         };
-        let makers: Vec<usize> = self.orphans.iter().filter(fits).copied().collect();
+        let mut makers: Vec<usize> = self.orphans.iter().filter(fits).copied().collect();
         audit!(self, "every job was submitted", !makers.is_empty(), "{row:?}");
+        // They may have joined what somebody made who was refused.
+        makers.extend(self.unstored.keys().filter(fits));
         self.first_sight(id, self.subs[makers[0]].what.function, unique.clone(), makers);
     }
 
@@ -283,10 +285,15 @@ impl Auditor {
             && about(told.refused_abilities, seen.abilities, seen.orphans)
             && about(told.results_unknown, seen.unknown, seen.orphans)
             && about(told.store_refusals, seen.unstored, seen.orphans)
-            && about(told.jobs_accepted + told.jobs_coalesced, seen.created + seen.unstored, seen.orphans);
+            && about(
+                told.jobs_accepted + told.jobs_coalesced + told.store_full_refusals,
+                seen.created + seen.unstored,
+                seen.orphans,
+            );
         audit!(self, "counters count what is told", close, "{told:?}, but {seen:?}");
         if self.policy.note_accepted {
-            let noted = about(seen.accepted, seen.created + seen.unstored, seen.orphans);
+            let noted =
+                about(seen.accepted + told.store_full_refusals, seen.created + seen.unstored, seen.orphans);
             audit!(self, "accepted submissions are noted", noted, "{seen:?}");
         }
     }

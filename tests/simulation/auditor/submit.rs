@@ -99,8 +99,17 @@ impl Auditor {
             }
             Refusal::StoreFailed => {
                 self.tally.unstored += 1;
-                self.unstored.insert(sub, self.moment);
-                let failed = self.subs[sub].what.background && self.failed_at >= at;
+                let what = &self.subs[sub].what;
+                let alone = self.refused.iter().rev().take_while(|&&(moment, ..)| moment >= at);
+                let mut alone =
+                    alone.filter(|(_, of, unique)| *of == what.function && *unique == what.unique);
+                let refused = self.failed_at >= at || alone.next().is_some();
+                let waited = self.now.instant.0 - self.subs[sub].instant.0;
+                let late = u128::from(waited) >= self.policy.store_timeout.as_nanos();
+                let full = self.full || self.full_at >= at;
+                // A late job stays until the store has answered.
+                self.unstored.insert(sub, if late { Moment::MAX } else { self.moment });
+                let failed = self.subs[sub].what.background && (refused || late || full);
                 audit!(self, "refused only when the store has failed", failed, "{:?}", self.subs[sub]);
             }
             _ => {

@@ -1,5 +1,7 @@
 //! What happens to a world that has a store: batches, failures, crashes and starts with another number of shards.
 use super::World;
+use crate::act::Act;
+use crate::store::Answer;
 use crate::workload::handle;
 use ringgear_engine::{JobId, Query, Reply, Report, SessionId, ShardId};
 use std::collections::BTreeSet;
@@ -7,13 +9,14 @@ use std::collections::BTreeSet;
 impl World {
     /// The store commits a batch; nobody is told yet.
     pub(super) fn store_commits(&mut self) {
-        let batch = self.store.commit(&mut self.random, self.mix.store_fails);
+        let batch = self.store.commit(&mut self.random, self.mix.store_fails, self.mix.store_refuses);
         let said = if batch.failed { "fails, and keeps" } else { "keeps" };
         self.trace.note(8, |_| format!("the store {said} {:?}", batch.kept));
         self.auditor.kept(&batch.kept);
         if self.random.chance(50) {
             self.store_rots();
         }
+        self.tell_how_full();
     }
 
     /// Some of what the store has cannot be read any more, and is to be put again.
@@ -28,12 +31,70 @@ impl World {
         }
     }
 
+    /// Each shard hears when what it has at the store becomes too much, and when it is not too much any more.
+    pub(super) fn tell_how_full(&mut self) {
+        for shard in self.cluster.topology().all() {
+            let full = self.store.load(shard) > self.mix.storing_max;
+            if self.full.contains(&shard) != full {
+                self.trace.note(12, |_| format!("too much of shard {} waits for the store: {full}", shard.0));
+                if full {
+                    self.full.insert(shard)
+                } else {
+                    self.full.remove(&shard)
+                };
+                self.auditor.store_full(!self.full.is_empty());
+                self.cluster.store_full(shard, full);
+            }
+        }
+    }
+
+    /// The store hangs from now on, or goes on.
+    pub(super) fn store_hangs(&mut self, hangs: bool) {
+        if self.store.is_hung() != hangs {
+            self.trace.note(11, |_| format!("the store hangs: {hangs}"));
+            self.store.hang(hangs);
+        }
+    }
+
+    /// While the store hangs: whatever does not need it goes on, and who has waited long enough is answered.
+    pub(super) fn ask_while_it_hangs(&mut self) {
+        self.auditor.not_exactly();
+        self.perform(self.observer, Act::Query(Query::Status));
+        for _ in 0..2 {
+            for shard in self.cluster.topology().all() {
+                self.tick(shard);
+            }
+            loop {
+                let pairs = self.cluster.pairs();
+                if pairs.is_empty() && self.cluster.wanting_room() == 0 {
+                    break;
+                }
+                pairs.into_iter().for_each(|(from, to)| self.deliver(from, to));
+                if self.cluster.wanting_room() > 0 {
+                    self.give_room(0);
+                }
+            }
+        }
+        self.cluster.check();
+        self.auditor.only_the_store_is_awaited();
+        self.cluster.replies(self.observer);
+    }
+
+    /// The same, and the whole time passes that a submission may wait.
+    pub(super) fn wait_while_it_hangs(&mut self) {
+        self.ask_while_it_hangs();
+        self.pass(self.mix.policy.store_timeout);
+        if self.store.is_hung() {
+            self.ask_while_it_hangs();
+        }
+    }
+
     /// A shard hears what became of a batch.
     pub(super) fn store_answers(&mut self) {
-        let Some((shard, upto, kept)) = self.store.answer() else { return };
+        let Some(Answer { shard, upto, kept, alone }) = self.store.answer() else { return };
         let said = if kept { "has kept" } else { "has not kept" };
         self.trace.note(9, |_| format!("the store {said} what shard {} asked up to {}", shard.0, upto.0));
-        self.auditor.store_answers(kept);
+        self.auditor.store_answers(kept, alone.as_ref());
         self.cluster.store_answers(shard, upto, kept);
         self.touched = shard;
         self.watch();
@@ -58,6 +119,8 @@ impl World {
         self.trace.note(10, |_| format!("a crash; then {shards} shards, with {remains:?}"));
         let sequence = self.store.sequence().max(self.auditor.sequence());
         self.cluster.restart(shards);
+        self.full.clear();
+        self.auditor.store_full(false);
         self.auditor.restarted(shards, &remains);
         for job in &remains.jobs {
             let restored = self.cluster.restore(job);
@@ -112,7 +175,10 @@ impl World {
             let now = self.cluster.engine(owner).stored_job(kept.id);
             let now = now.expect("it was listed");
             let mut then = kept.stored();
-            then.attempts = now.attempts;
+            if !up_to_date || self.mix.policy.attempts.is_none() || self.mix.storing_max < usize::MAX {
+                // They are not worth a try of their own, and nobody needs them where attempts have no limit.
+                then.attempts = now.attempts;
+            }
             // A time that was past at the start is not needed any more.
             then.epoch = then.epoch.filter(|_| now.epoch.is_some());
             if !up_to_date {
