@@ -117,10 +117,8 @@ impl Store {
             };
             match asked {
                 ToStore::Put(_, Some(job)) if lost => {
-                    if failed {
-                        // The real one asks again.
-                        self.unread.remove(&job.id);
-                    }
+                    // The real one asks again.
+                    self.unread.remove(&job.id);
                     self.outdated.insert(job.id);
                 }
                 ToStore::Attempts(id, _) if lost => {

@@ -179,7 +179,9 @@ impl Functions {
     #[inline(never)]
     pub(crate) fn put_again(&mut self, jobs: &[JobId], out: &mut Outbox) {
         for &id in jobs {
-            match self.jobs.find(id).filter(|&ix| self.jobs.get(ix).background()) {
+            match self.jobs.find(id).filter(|&ix| self.jobs.get(ix).may_be_stored()) {
+                // Its put is late and nobody waits for it: its end follows as soon as the store answers.
+                Some(ix) if !self.jobs.get(ix).background() => {}
                 Some(ix) if !self.policy.plants(Planted::ForgetsPutAgain) => drop(self.put(ix, out)),
                 Some(_) => {}
                 None => out.outputs.push_back(Output::Store(StoreOp::Unknown { id })),
