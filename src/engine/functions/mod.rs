@@ -18,6 +18,7 @@ mod lists;
 mod party;
 mod persist;
 mod queue;
+mod restore;
 mod submit;
 mod timers;
 mod unique;

@@ -1,5 +1,5 @@
-//! Background jobs are answered once the store has them: who waits for which put, what follows when it is answered, and
-//! jobs that were found in the store at the start. How jobs are kept, and on what, is the store's affair.
+//! Background jobs are answered once the store has them: who waits for which put, and what follows when it is answered.
+//! What a stored job is, and jobs found in the store at the start: `restore.rs`. How jobs are kept is the store's affair.
 //!
 //! **A store that does not answer in time** ([`crate::Policy::store_timeout`]). Each background submission waits so long
 //! and is refused then. To its client that means what no JOB_CREATED always means: unknown, submit it again. The put
@@ -18,19 +18,16 @@
 //! A late job takes the memory of a job and of its record on the way to the store. The shell bounds the records, and says
 //! when there is no room for more ([`crate::Input::StoreFull`]): whatever would need another put is refused then.
 use super::Functions;
-use super::job::{Death, FunctionIx, Job, JobIx, JobState};
-use super::unique::Key;
+use super::job::{JobIx, JobState};
 use crate::event::Output;
 use crate::message::{Place, Submission, ToSessions};
 use crate::outbox::Outbox;
-use crate::persist::{self, NotRestored, StoreOp, StoreSeq, StoredJob};
+use crate::persist::{StoreOp, StoreSeq};
 use crate::policy::Planted;
 use crate::slot::{JobId, SessionId};
 use crate::time::Instant;
-use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use bytes::Bytes;
 use ringgear_protocol::Refusal;
 
 /// With room for so many puts and none to wait for, the room is given back.
@@ -412,122 +409,6 @@ impl Functions {
         job.set_late(false);
         // If it died meanwhile, whoever was attached knows.
         if job.state() == JobState::Dead { self.end(ix, out) } else { self.nobody_in_background(ix, out) }
-    }
-
-    /// A job as a store is to keep it; `None` if it has ended, or is not a background job.
-    pub(crate) fn stored_job(&self, id: JobId) -> Option<StoredJob<'_>> {
-        let job = self.jobs.find(id).map(|ix| self.jobs.get(ix)).filter(|job| job.background())?;
-        let function = &self.functions.get(job.function).name;
-        let death = job.death().map(|death| persist::Death {
-            reason: death.reason,
-            at: death.at,
-            address: death.address,
-            worker: &death.worker,
-        });
-        Some(StoredJob {
-            id,
-            priority: job.priority(),
-            epoch: job.epoch(),
-            attempts: job.retries,
-            function,
-            unique: job.unique(function.len()),
-            workload: job.workload(function.len()),
-            reducer: job.reducer(),
-            death,
-        })
-    }
-
-    /// The next job gets this sequence, or a later one.
-    pub(crate) fn sequence_at_least(&mut self, sequence: u64) {
-        self.sequence = self.sequence.max(sequence);
-    }
-
-    /// No job that is accepted from now on has this number. One that is far beyond all others does not set where
-    /// counting goes on, but where it ends.
-    pub(crate) fn keep_clear_of(&mut self, id: JobId) {
-        let sequence = id.sequence();
-        if sequence <= JobId::SEQUENCE_HINT_MAX {
-            self.sequence_at_least(sequence + 1);
-        } else {
-            self.sequence_end = self.sequence_end.min(sequence);
-        }
-    }
-
-    /// A job that was in the store at the start. Limits do not apply to it.
-    ///
-    /// Two such jobs may have the same unique: one was cancelled while it ran, or was put back from the dead, or its
-    /// end was not stored before the last stop. Both are run, since neither may get lost; submissions join the first.
-    #[inline(never)]
-    pub(crate) fn restore(&mut self, stored: &StoredJob<'_>, out: &mut Outbox) -> Result<(), NotRestored> {
-        assert!(self.topology.owner(stored.id.slot()) == self.shard, "a job is restored by its owner");
-        self.keep_clear_of(stored.id);
-        stored.sound()?;
-        if self.jobs.find(stored.id).is_some() {
-            return Err(NotRestored::Twice);
-        }
-        let function = self.functions.find(stored.function);
-        let function =
-            function.unwrap_or_else(|| self.functions.create(Bytes::copy_from_slice(stored.function)));
-        let mut restored = self.job_of(stored, function);
-        restored.charge();
-        let ix = self.jobs.insert(restored);
-        let job = self.jobs.get_mut(ix);
-        let bytes = job.bytes();
-        let scheduled = job.epoch().is_some();
-        if job.death().is_some() {
-            job.go(JobState::Storing, None);
-            job.go(JobState::Dead, None);
-            self.count_bytes(bytes as i64, out);
-            self.keep_dead(ix, out);
-            return Ok(());
-        }
-        out.counters.jobs_restored += 1;
-        self.count_bytes(bytes as i64, out);
-        self.file_if_alone(ix);
-        if scheduled {
-            self.schedule(ix);
-        } else {
-            self.enqueue(ix);
-            self.wake_for(ix, out);
-        }
-        Ok(())
-    }
-
-    fn job_of(&self, stored: &StoredJob<'_>, function: FunctionIx) -> Job {
-        let body = [stored.function, b"\0", stored.unique, b"\0", stored.workload].concat();
-        let unique_len = stored.unique.len() as u8;
-        let now = self.now;
-        let mut job =
-            Job::new(stored.id, function, stored.priority, true, unique_len, body.into(), now.instant);
-        job.retries = stored.attempts;
-        if let Some(reducer) = stored.reducer {
-            job.extra().reducer = Some(Box::from(reducer));
-        }
-        let forgets = self.policy.plants(Planted::ForgetsEpoch);
-        if let Some(epoch) = stored.epoch.filter(|&epoch| epoch > now.epoch && !forgets) {
-            job.extra().epoch = Some(epoch);
-        }
-        if let Some(death) = stored.death {
-            job.extra().death = Some(Box::new(Death {
-                reason: death.reason,
-                at: death.at,
-                address: death.address,
-                worker: Bytes::copy_from_slice(death.worker),
-            }));
-        }
-        job
-    }
-
-    /// Files a job, unless submissions with its unique already join another one.
-    pub(super) fn file_if_alone(&mut self, ix: JobIx) {
-        let job = self.jobs.get(ix);
-        let function_len = self.function_len(job.function);
-        let (unique, workload) = (job.unique(function_len), job.workload(function_len));
-        let Some(key) = Key::of(unique, workload) else { return };
-        let hash = self.keys.hash(key);
-        if self.find_alike(job.function, key, hash, workload).is_none() {
-            self.file(ix, hash);
-        }
     }
 
     /// Asserts that whoever waits for the store waits for something.

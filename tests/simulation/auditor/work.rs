@@ -74,6 +74,8 @@ impl Auditor {
         if update.is_final() && job.gone.is_none() && job.only_held().is_none() {
             job.ends |= FINAL;
             job.passed_over = None;
+            // It may leave its queue between a look and a take.
+            self.disturbed = now;
         }
         Some((run, number))
     }
