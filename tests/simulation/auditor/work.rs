@@ -303,11 +303,16 @@ impl Auditor {
             panic!("[WORK_FAIL has a reason] nobody has heard of {id:?}");
         };
         for (run, attempt) in job.runs.iter().enumerate().rev() {
-            let failed = |update: &&Update| update.taken != Some(false) && update.work.is_final();
-            let Some(last) = attempt.updates.last().filter(failed) else { continue };
-            let hidden = matches!(last.work, Work::Exception(_)) && exceptions != Exceptions::On;
-            if matches!(last.work, Work::Fail) || hidden {
-                return Some((run, attempt.updates.len() - 1));
+            // One that was taken was the end: whatever its sender said behind it is heard by nobody.
+            let finals = attempt.updates.iter().enumerate().filter(|(_, update)| update.work.is_final());
+            let taken = finals.clone().find(|(_, update)| update.taken == Some(true));
+            let fails = |update: &Update| {
+                let hidden = matches!(update.work, Work::Exception(_)) && exceptions != Exceptions::On;
+                matches!(update.work, Work::Fail) || hidden
+            };
+            let unknown = finals.clone().find(|(_, update)| update.taken.is_none() && fails(update));
+            if let Some((number, _)) = taken.or(unknown).filter(|(_, update)| fails(update)) {
+                return Some((run, number));
             }
         }
         let given_up = job.cancel_sent.is_some() || job.ends & OUT_OF_ATTEMPTS != 0;
