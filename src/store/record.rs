@@ -11,7 +11,8 @@
 //! | 9 | 8 | the job's number; not 0 |
 //!
 //! A done record ends here. An attempts record ends with one more byte: the attempts that the job has lost, which counts
-//! until the job's next put. A put goes on:
+//! until the job's next put, unless the job is kept as dead: then it was put back and run, and the put of that was
+//! refused. A put goes on:
 //!
 //! | offset | bytes | what |
 //! |---|---|---|
@@ -43,6 +44,8 @@ const DONE_KIND: u8 = 2;
 const ATTEMPTS_KIND: u8 = 3;
 /// Where a put says how many attempts are lost.
 const ATTEMPTS_AT: usize = HEADER + 10;
+/// Where it says of what the job has died.
+const CAUSE_AT: usize = HEADER + 15;
 const FIXED: usize = 24;
 /// Bytes of a death before the worker's id.
 const DEATH: usize = 25;
@@ -138,10 +141,12 @@ pub fn attempts(id: JobId, lost: u8, out: &mut Vec<u8>) {
     seal(begin, out);
 }
 
-/// Changes a put record, which is whole: the job has lost so many attempts.
+/// Changes a put record, which is whole: the job has lost so many attempts, if it lives.
 pub fn set_attempts(put: &mut [u8], lost: u8) {
-    put[ATTEMPTS_AT] = lost;
-    seal(0, put);
+    if put[CAUSE_AT] == 0 {
+        put[ATTEMPTS_AT] = lost;
+        seal(0, put);
+    }
 }
 
 fn seal(begin: usize, out: &mut [u8]) {
@@ -310,8 +315,11 @@ mod tests {
         assert_eq!(record, Record::Put(plain));
         assert_eq!(read(&bytes[first + second..]), Ok((Record::Done(job().id), DONE)));
         set_attempts(&mut bytes[..first], 200);
+        set_attempts(&mut bytes[first..first + second], 200);
         attempts(job().id, 7, &mut bytes);
-        assert_eq!(read(&bytes), Ok((Record::Put(StoredJob { attempts: 200, ..job() }), first)));
+        assert_eq!(read(&bytes), Ok((Record::Put(job()), first)), "the dead stay as they are");
+        let changed = Record::Put(StoredJob { attempts: 200, ..plain });
+        assert_eq!(read(&bytes[first..]), Ok((changed, second)));
         let seven = &bytes[first + second + DONE..];
         assert_eq!(read(seven), Ok((Record::Attempts(job().id, 7), seven.len())));
         let kinds: Vec<Kind> = heads(&bytes).map(|(_, head)| head.kind).collect();

@@ -217,7 +217,9 @@ impl Store {
     }
 
     fn apply_attempts(&mut self, id: JobId, lost: u8) {
-        if let Some(job) = self.places.get(&id).and_then(|place| self.kept.get_mut(place)) {
+        // Those of a dead job are in its put: this one was put back and run, and the put of that was refused.
+        let kept = self.places.get(&id).and_then(|place| self.kept.get_mut(place));
+        if let Some(job) = kept.filter(|job| job.death.is_none()) {
             job.attempts = lost;
         }
     }

@@ -313,6 +313,20 @@ impl World {
 
     /// Tells the auditor what was seen, and lets go of those whom the engine has closed.
     fn watch(&mut self) {
+        self.see();
+        while self.tell_how_full() {
+            self.see();
+        }
+        let closed = |actor: &&Actor| self.cluster.is_closed(actor.session);
+        let closed: Vec<SessionId> = self.actors.iter().filter(closed).map(|actor| actor.session).collect();
+        for session in closed {
+            self.actors.retain(|actor| actor.session != session);
+            self.cluster.close(session, CloseReason::Peer);
+        }
+    }
+
+    /// What went in and came out since the last look.
+    fn see(&mut self) {
         for seen in self.cluster.seen() {
             match seen {
                 Seen::HandedIn(session) => self.auditor.handed_in(session),
@@ -325,13 +339,6 @@ impl World {
         for (shard, asked) in self.cluster.take_asked() {
             self.tension = self.tension.max(if asked.is_rare() { 8 } else { 1 });
             self.store.ask(shard, asked);
-        }
-        self.tell_how_full();
-        let closed = |actor: &&Actor| self.cluster.is_closed(actor.session);
-        let closed: Vec<SessionId> = self.actors.iter().filter(closed).map(|actor| actor.session).collect();
-        for session in closed {
-            self.actors.retain(|actor| actor.session != session);
-            self.cluster.close(session, CloseReason::Peer);
         }
     }
 

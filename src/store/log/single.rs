@@ -70,8 +70,9 @@ pub(super) fn tell<D: Disk>(
         let bytes = singles.get(disk, number, || (name(), size), at.into())?;
         match record::read(bytes) {
             Ok((Record::Put(job), _)) => {
-                let attempts = recovered.attempts.get(&kept.id).copied().unwrap_or(job.attempts);
-                each(StoredJob { attempts, ..job });
+                // Those of a dead job are in its put.
+                let lost = recovered.attempts.get(&kept.id).filter(|_| job.death.is_none());
+                each(StoredJob { attempts: lost.copied().unwrap_or(job.attempts), ..job });
             }
             Ok(_) => return Err(corrupt(disk, &name(), at.into(), "a put has become a done")),
             Err(error) => return Err(corrupt(disk, &name(), at.into(), error.to_string())),

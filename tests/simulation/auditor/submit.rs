@@ -110,7 +110,11 @@ impl Auditor {
                 // A late job stays until the store has answered.
                 self.unstored.insert(sub, if late { Moment::MAX } else { self.moment });
                 let failed = self.subs[sub].what.background && (refused || late || full);
-                audit!(self, "refused only when the store has failed", failed, "{:?}", self.subs[sub]);
+                let why = format_args!(
+                    "it waited {waited} ns, failed at {}, full at {}",
+                    self.failed_at, self.full_at
+                );
+                audit!(self, "refused only when the store has failed", failed, "{:?}: {why}", self.subs[sub]);
             }
             _ => {
                 self.tally.queued_bytes += 1;

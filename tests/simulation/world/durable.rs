@@ -16,7 +16,7 @@ impl World {
         if self.random.chance(50) {
             self.store_rots();
         }
-        self.tell_how_full();
+        self.watch();
     }
 
     /// Some of what the store has cannot be read any more, and is to be put again.
@@ -32,7 +32,9 @@ impl World {
     }
 
     /// Each shard hears when what it has at the store becomes too much, and when it is not too much any more.
-    pub(super) fn tell_how_full(&mut self) {
+    /// Whether one was told something, which is to be looked at.
+    pub(super) fn tell_how_full(&mut self) -> bool {
+        let mut told = false;
         for shard in self.cluster.topology().all() {
             let full = self.store.load(shard) > self.mix.storing_max;
             if self.full.contains(&shard) != full {
@@ -44,8 +46,10 @@ impl World {
                 };
                 self.auditor.store_full(!self.full.is_empty());
                 self.cluster.store_full(shard, full);
+                told = true;
             }
         }
+        told
     }
 
     /// The store hangs from now on, or goes on.
