@@ -132,6 +132,9 @@ pub(crate) struct Peer {
     pub(crate) nap: Option<Moment>,
     /// PRE_SLEEPs that may be answered NOOP.
     pub(crate) naps: VecDeque<Moment>,
+    /// It said PRE_SLEEP several times, and NOOP came while it had no answer to something: whether that was for the last of
+    /// them cannot be told.
+    pub(crate) drowsy: bool,
     /// The functions that it knew when it was sent NOOP, if it has not come since, without those that it gave up.
     pub(crate) coming: u32,
     /// Jobs that it finished, the last one at the back.
@@ -155,6 +158,7 @@ impl Peer {
             client_id: Bytes::from_static(b"-"),
             nap: None,
             naps: VecDeque::new(),
+            drowsy: false,
             coming: 0,
             finished: Vec::new(),
             finishing: false,

@@ -10,6 +10,7 @@ impl Auditor {
         let asked = peer.naps.pop_front().is_some();
         audit!(self, "NOOP only for PRE_SLEEP, and once", asked, "{session:?} is woken");
         (peer.nap, peer.coming) = (None, peer.functions());
+        peer.drowsy = !peer.naps.is_empty() && !peer.pending.is_empty();
         self.tally.noops += 1;
         self.woken.push(peer.functions());
     }
@@ -28,7 +29,7 @@ impl Auditor {
         }
         self.audit_wakes(&ready);
         // Who has been woken and has not said PRE_SLEEP again is not woken again.
-        for peer in self.peers.values_mut().filter(|peer| peer.nap.is_none()) {
+        for peer in self.peers.values_mut().filter(|peer| peer.nap.is_none() && !peer.drowsy) {
             peer.naps.clear();
         }
         self.woken.clear();
