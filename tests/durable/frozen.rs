@@ -51,7 +51,7 @@ fn goes_on(server: &Server, worker: &mut TcpStream, stored: &[u8]) {
     complete(&mut quick, &handle);
     assert_eq!(read_packet(&mut client).0, WORK_COMPLETE);
     let mut admin = server.connect();
-    assert!(ask(&mut admin, "status").contains("kept\t"));
+    assert!(ask(&mut admin, "status\n").contains("kept\t"));
 }
 
 #[test]
