@@ -1,7 +1,7 @@
 //! What this shard wants stored, on its way to the thread of the store, and the answers. Group commit: while one batch
 //! is under way, the next gathers here. How records look is `store/record.rs`.
 use crate::engine::{Engine, Instant, JobId, ShardId, StoreOp, StoreSeq};
-use crate::store::keeper::{Answer, Batch, Desk};
+use crate::store::keeper::{Answer, Batch, Desk, Rows};
 use crate::store::record;
 use std::sync::Arc;
 
@@ -116,7 +116,7 @@ impl Commit {
 
     /// The next answer: up to where, what of it is not kept, and whether it is the first of its commit.
     #[inline]
-    pub(crate) fn answer(&mut self) -> Option<(StoreSeq, Vec<(StoreSeq, StoreSeq)>, bool)> {
+    pub(crate) fn answer(&mut self) -> Option<(StoreSeq, Rows, bool)> {
         let Answer { upto, refused, first, bytes, buffer } = self.desk.answer(self.shard)?;
         self.under_way -= bytes;
         self.batches -= 1;

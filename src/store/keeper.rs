@@ -73,13 +73,16 @@ pub(crate) enum Errand {
     Lost(JobId),
 }
 
+/// Puts in order: the first and the last of each row of them.
+pub(crate) type Rows = Vec<(StoreSeq, StoreSeq)>;
+
 /// What became of a batch.
 #[derive(Debug)]
 pub(crate) struct Answer {
     /// As in the batch.
     pub(crate) upto: StoreSeq,
-    /// Its puts that are not kept, in order: the first and the last of each row of them.
-    pub(crate) refused: Vec<(StoreSeq, StoreSeq)>,
+    /// Its puts that are not kept.
+    pub(crate) refused: Rows,
     /// Whether this is the first answer of its commit.
     pub(crate) first: bool,
     /// How many bytes the batch had.
@@ -360,7 +363,7 @@ impl Keeper {
 }
 
 /// Adds a put that comes behind those that are there.
-fn add_to_rows(rows: &mut Vec<(StoreSeq, StoreSeq)>, seq: StoreSeq) {
+fn add_to_rows(rows: &mut Rows, seq: StoreSeq) {
     match rows.last_mut() {
         Some((_, last)) if last.0 + 1 == seq.0 => *last = seq,
         _ => rows.push((seq, seq)),
