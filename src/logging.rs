@@ -288,6 +288,14 @@ pub fn note(note: &Note, prefix: &HandlePrefix, who: &mut dyn FnMut(SessionId) -
                 "Dead job dropped for want of room (--dead-jobs, --max-dead-bytes): {handle} {unique}"
             );
         }
+        Note::FunctionDropped { function, queued, scheduled, dead } => {
+            let function = Visible(function);
+            log_at!(
+                @from place,
+                Level::Notice,
+                "Function dropped: {function} (jobs that ended with it: {queued} queued, {scheduled} scheduled, {dead} dead)"
+            );
+        }
         Note::TimedOut { job, unique, address, worker } => {
             let handle = prefix.handle(*job);
             let (handle, unique) = (Visible(&handle), Visible(unique));

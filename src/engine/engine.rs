@@ -46,13 +46,20 @@ impl Engine {
 
     /// Takes an event. When it returns, the engine is quiet.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
-        self.functions.begin();
-        self.functions.advance(now, &mut self.outbox);
-        self.settle();
-        self.go_on();
+        self.functions.begin(now);
+        // Whoever has left is told of nothing any more that is due.
+        let has_left = matches!(input, Input::Closed(..));
+        if !has_left {
+            self.functions.advance(&mut self.outbox);
+            self.settle();
+        }
         self.take(input);
         self.sessions.go_on(&mut self.outbox);
         self.settle();
+        if has_left {
+            self.functions.advance(&mut self.outbox);
+            self.settle();
+        }
         self.go_on();
         self.functions.calm_down();
         self.watch_outbox();
@@ -109,7 +116,8 @@ impl Engine {
     /// submissions would join both live on: at least once is promised, and which one is right cannot be seen. After an
     /// error nothing has changed, and no job will get this number.
     pub fn restore(&mut self, now: Now, job: &StoredJob<'_>) -> Result<(), NotRestored> {
-        self.functions.advance(now, &mut self.outbox);
+        self.functions.begin(now);
+        self.functions.advance(&mut self.outbox);
         let restored = self.functions.restore(job, &mut self.outbox);
         self.settle();
         self.functions.calm_down();

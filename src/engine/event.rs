@@ -180,6 +180,17 @@ pub enum Note {
         /// Its unique.
         unique: Bytes,
     },
+    /// All jobs of a function that was dropped (`drop function`) have ended. Not told of a function without jobs.
+    FunctionDropped {
+        /// The function's name.
+        function: Bytes,
+        /// Jobs that stood in its queues, or waited for the store.
+        queued: u64,
+        /// Jobs that waited for their time.
+        scheduled: u64,
+        /// Dead jobs.
+        dead: u64,
+    },
     /// A job went back to its queue because its worker took too long.
     TimedOut {
         /// The job.

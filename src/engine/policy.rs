@@ -59,11 +59,15 @@ pub enum Planted {
     RefusesTheBatch,
     FullStopsGrabs,
     ForgetsAttempts,
+    ForgetsLastHeld,
+    WakesFirstPiece,
+    ForgetsScheduled,
+    LosesWantedAgain,
 }
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Planted; 26] = [
+    pub const ALL: [Planted; 30] = [
         Planted::LostWakeup,
         Planted::ReplyOutOfOrder,
         Planted::TwoHolders,
@@ -90,6 +94,10 @@ impl Planted {
         Planted::RefusesTheBatch,
         Planted::FullStopsGrabs,
         Planted::ForgetsAttempts,
+        Planted::ForgetsLastHeld,
+        Planted::WakesFirstPiece,
+        Planted::ForgetsScheduled,
+        Planted::LosesWantedAgain,
     ];
 }
 

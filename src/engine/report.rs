@@ -205,7 +205,7 @@ pub struct DeadRow {
 pub struct DropRow {
     /// Its exact name.
     pub function: Bytes,
-    /// False if workers or jobs keep it.
+    /// False if workers know it, or jobs of it run.
     pub dropped: bool,
 }
 
@@ -320,6 +320,8 @@ counters! {
     jobs_cancelled,
     /// Queued jobs dropped because all their clients had left.
     jobs_abandoned,
+    /// Jobs that ended because their function was dropped. Dead ones are not counted.
+    jobs_dropped,
     /// Commits of the store.
     store_commits,
     /// Jobs that the store has been given and has kept.

@@ -1,6 +1,7 @@
 //! One engine without others beside it, and sessions that speak to it. For tests that look at single events.
 use ringgear_engine::{
-    Engine, Epoch, HandlePrefix, Input, Instant, Now, Output, Peer, Policy, SessionId, ShardId, Topology,
+    Engine, Epoch, HandlePrefix, Input, Instant, Now, Output, Peer, Policy, Query, Reply, Report, SessionId,
+    ShardId, Topology,
 };
 use ringgear_protocol::Request;
 use std::net::Ipv4Addr;
@@ -35,4 +36,52 @@ pub(crate) fn ask(engine: &mut Engine, session: SessionId, request: Request<'_>)
 /// What waits to be done.
 pub(crate) fn outputs(engine: &mut Engine) -> Vec<Output> {
     std::iter::from_fn(|| engine.output()).collect()
+}
+
+/// Goes on until the engine has nothing more to do; how many events that took.
+pub(crate) fn go_on(engine: &mut Engine) -> (usize, Vec<Output>) {
+    let (mut events, mut out) = (0, Vec::new());
+    while engine.deadline().is_some_and(|at| at <= NOW.instant) {
+        engine.handle(NOW, Input::Tick);
+        out.extend(outputs(engine));
+        events += 1;
+    }
+    (events, out)
+}
+
+/// A function, as `status` tells of it.
+pub(crate) struct Row {
+    pub(crate) function: String,
+    pub(crate) queued: [u32; 3],
+    pub(crate) running: u32,
+    pub(crate) workers: u32,
+}
+
+/// All functions.
+pub(crate) fn status(engine: &mut Engine, session: SessionId) -> Vec<Row> {
+    engine.handle(NOW, Input::Query(session, Query::Status));
+    let mut all = Report::Functions(Vec::new());
+    loop {
+        engine.handle(NOW, Input::Room(session));
+        let page = outputs(engine).into_iter().find_map(|output| match output {
+            Output::Reply(_, Reply::Rows(page)) => Some((page.1, false)),
+            Output::Reply(_, Reply::Report(page)) => Some((page.1, true)),
+            _ => None,
+        });
+        let (page, last) = page.expect("a page of the status");
+        all.append(page);
+        if last {
+            break;
+        }
+    }
+    let Report::Functions(rows) = all else { panic!("no status") };
+    let name = |name: &[u8]| String::from_utf8(name.to_vec()).unwrap();
+    rows.into_iter()
+        .map(|row| Row {
+            function: name(&row.function),
+            queued: row.queued,
+            running: row.running,
+            workers: row.workers,
+        })
+        .collect()
 }

@@ -11,6 +11,7 @@ mod kept;
 mod alone;
 
 mod bytes;
+mod chores;
 mod numbers;
 mod payloads;
 mod registrations;

@@ -1,37 +1,11 @@
 //! What workers register costs by the name, is done in parts where it is much, and leaves nothing behind.
-use crate::alone::{NOW, ask, engine, open, outputs};
-use ringgear_engine::{Engine, Input, Output, Query, Reply, Report, SessionId};
+use crate::alone::{NOW, ask, engine, go_on, open, outputs};
+use ringgear_engine::{Engine, Input, Output, Reply, SessionId};
 use ringgear_protocol::{GrabKind, Refusal, Request};
 
-/// Goes on until the engine has nothing more to do; how many events that took.
-fn go_on(engine: &mut Engine) -> (usize, Vec<Output>) {
-    let (mut events, mut out) = (0, Vec::new());
-    while engine.deadline().is_some_and(|at| at <= NOW.instant) {
-        engine.handle(NOW, Input::Tick);
-        out.extend(outputs(engine));
-        events += 1;
-    }
-    (events, out)
-}
-
+/// Functions and their registrations.
 fn status(engine: &mut Engine, session: SessionId) -> Vec<(String, u32)> {
-    engine.handle(NOW, Input::Query(session, Query::Status));
-    let mut all = Report::Functions(Vec::new());
-    loop {
-        engine.handle(NOW, Input::Room(session));
-        let page = outputs(engine).into_iter().find_map(|output| match output {
-            Output::Reply(_, Reply::Rows(page)) => Some((page.1, false)),
-            Output::Reply(_, Reply::Report(page)) => Some((page.1, true)),
-            _ => None,
-        });
-        let (page, last) = page.expect("a page of the status");
-        all.append(page);
-        if last {
-            break;
-        }
-    }
-    let Report::Functions(rows) = all else { panic!("no status") };
-    rows.into_iter().map(|row| (String::from_utf8(row.function.to_vec()).unwrap(), row.workers)).collect()
+    crate::alone::status(engine, session).into_iter().map(|row| (row.function, row.workers)).collect()
 }
 
 #[test]

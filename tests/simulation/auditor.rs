@@ -86,6 +86,8 @@ struct FunctionModel {
     /// somebody left before the answer.
     orders: u32,
     confused: Moment,
+    /// Orders to drop it that may yet be carried out.
+    drops: u32,
 }
 
 impl FunctionModel {
@@ -98,6 +100,7 @@ impl FunctionModel {
             limits_ever: Vec::new(),
             orders: 0,
             confused: at,
+            drops: 0,
         }
     }
 }
@@ -116,6 +119,8 @@ struct Tally {
     /// Notes of time-outs and of attempts used up.
     timed_out: u64,
     out_of_attempts: u64,
+    /// Jobs that ended with their function, as the log says.
+    dropped: u64,
     /// ERRORs of a failing store.
     unstored: u64,
     /// ERRORs for full queues, too many bytes, too many registrations, results of no job.
@@ -359,6 +364,9 @@ impl Auditor {
                     self.out_of_attempts(*job, *kept);
                 }
                 Note::DeadJobDropped { job, .. } => self.dead_dropped(*job),
+                Note::FunctionDropped { function, queued, scheduled, dead } => {
+                    self.function_dropped(function, [*queued, *scheduled, *dead]);
+                }
                 Note::ShortTimeout { .. } => {}
             },
             Output::Store(_) => {}

@@ -300,8 +300,6 @@ impl World {
     }
 
     fn close(&mut self, session: SessionId, reason: CloseReason) {
-        // Whatever is due happens before, so that nobody is told anything while the engine hears that it has left.
-        self.tick(session.shard());
         self.trace.note(7, |trace| format!("{} closes ({reason:?})", trace.called(session)));
         if !self.cluster.is_closed(session) {
             self.auditor.closed(session);

@@ -2,7 +2,6 @@
 use super::Functions;
 use super::job::{JobIx, JobState};
 use super::lists::page;
-use super::party::PartyIx;
 use super::unique::Key;
 use crate::message::{Place, ToSessions, Work};
 use crate::outbox::Outbox;
@@ -54,10 +53,10 @@ impl Functions {
             return UniqueStatus::default();
         }
         // Here the sequence tells which came last; between shards only the clock does.
-        let latest = self.uniques.latest(self.filed(), Key::Unique(unique));
+        let latest = self.uniques.latest(self.filed(), Key::Unique(unique), |ix| !self.is_hidden(ix));
         latest.map_or_else(UniqueStatus::default, |ix| UniqueStatus {
             status: self.status_at(ix),
-            clients: self.jobs.get(ix).clients().count() as u32,
+            clients: self.jobs.get(ix).count_clients() as u32,
             accepted_ms: self.jobs.get(ix).accepted_ms,
         })
     }
@@ -78,17 +77,6 @@ impl Functions {
                 Report::NotCreated(refusal)
             }
         }
-    }
-
-    /// Drops the function of this name.
-    fn drop_function(&mut self, name: &[u8]) -> Report {
-        let Some(ix) = self.functions.find(name) else { return Report::Dropped(Vec::new()) };
-        let function = self.functions.get(ix).name.clone();
-        let dropped = !self.functions.get(ix).in_use();
-        if dropped {
-            self.functions.drop(ix);
-        }
-        Report::Dropped([DropRow { function, dropped }].into())
     }
 
     /// Drops every function whose name is equal but for case.
@@ -115,7 +103,7 @@ impl Functions {
 
     fn cancel_job(&mut self, handle: &[u8], out: &mut Outbox) -> Report {
         let found = self.policy.handle_prefix.parse(handle).and_then(|id| self.jobs.find(id));
-        let Some(ix) = found else { return Report::UnknownJob };
+        let Some(ix) = found.filter(|&ix| !self.is_hidden(ix)) else { return Report::UnknownJob };
         out.counters.jobs_cancelled += 1;
         self.tell_clients(ix, Work::Fail, out);
         if self.jobs.get(ix).state() == JobState::Running {
@@ -134,10 +122,16 @@ impl Functions {
 
     /// The clients of a job have heard the last of it.
     pub(super) fn forget_clients(&mut self, ix: JobIx) {
-        let clients: Vec<PartyIx> = self.jobs.get(ix).clients().collect();
-        self.jobs.get_mut(ix).detach_all();
-        for client in clients {
-            self.parties.get_mut(client).attached.leave();
+        let Functions { jobs, parties, attachments, .. } = self;
+        let job = jobs.get_mut(ix);
+        if let Some(first) = job.first_client() {
+            parties.get_mut(first).attached.leave();
+            job.detach_first();
         }
+        job.detach_joined(|joined| {
+            while let Some((at, client)) = attachments.first(*joined) {
+                attachments.remove(at, joined, &mut parties.get_mut(client).joins);
+            }
+        });
     }
 }

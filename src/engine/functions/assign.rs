@@ -1,10 +1,10 @@
-//! Giving jobs to workers: registrations, peek, take, sleep, wake.
+//! Giving jobs to workers: registrations, peek, take, sleep, and whom to wake. How sleepers are found is in `sleepers.rs`.
 //!
 //! A worker that sleeps was told of no job that it could have. Each job that enters a queue wakes one sleeper (or as
 //! many as the policy says); whatever may go wrong with that one is made good: it leaves, it takes something else, it
 //! was awake already, or it does not come within [`crate::Policy::wake_patience`].
-use super::job::{FunctionIx, JobIx, JobState};
-use super::party::{PartyIx, Registration, Sleep, Sleeper};
+use super::job::{FunctionIx, JobIx};
+use super::party::{PartyIx, Sleep};
 use super::{Functions, priorities};
 use crate::message::{Assignment, Candidate, Place, ToSessions, WorkerName};
 use crate::outbox::Outbox;
@@ -42,7 +42,10 @@ impl Functions {
         };
         let ix = self.parties.find_or_create(worker);
         self.functions.get_mut(function).workers += 1;
-        self.parties.register(ix, function, timeout_ms, turn);
+        if let Some(old) = self.parties.register(ix, function, timeout_ms, turn) {
+            self.put_away(function, old, DeathReason::AbilityDropped);
+        }
+        self.look_again(function);
         if let Some(nap) = nap {
             let party = self.parties.get_mut(ix);
             // What is known of an earlier nap is over, though this shard was not told: it had no function then.
@@ -61,31 +64,15 @@ impl Functions {
         self.parties.get_mut(ix).name = Some(name);
     }
 
-    pub(super) fn cant_do(&mut self, worker: SessionId, name: &[u8], out: &mut Outbox) {
-        let found = self.parties.find(worker).zip(self.functions.find(name));
-        let Some((ix, function)) = found else { return };
-        let Some(registration) = self.parties.deregister(ix, function) else { return };
-        self.functions.get_mut(function).workers -= registration.count;
-        self.give_back(ix, Some(function), DeathReason::AbilityDropped, out);
-        if matches!(self.parties.get(ix).sleep, Sleep::Woken(_)) {
-            self.wake_another(function, out);
-        }
-    }
-
-    pub(super) fn reset_abilities(&mut self, worker: SessionId, out: &mut Outbox) {
-        if let Some(ix) = self.parties.find(worker) {
-            self.drop_registrations(ix, DeathReason::AbilityDropped, out);
-        }
-    }
-
     pub(super) fn peek(&mut self, worker: SessionId, place: Place, out: &mut Outbox) {
         let best = self.parties.find(worker).and_then(|ix| {
+            self.look_for_abandoned(ix);
             // Whoever was woken and finds something is not yet known to take it: its home tells if it does not.
             if self.policy.plants(Planted::FullStopsGrabs) && self.is_too_much(true, None) {
                 self.rouse(ix);
                 return None;
             }
-            let best = self.best(ix, out);
+            let best = self.best(ix);
             let woken = matches!(self.parties.get(ix).sleep, Sleep::Woken(_));
             if best.is_none() || !woken {
                 self.rouse(ix);
@@ -106,13 +93,14 @@ impl Functions {
     ) {
         let taken = self.parties.find(worker).and_then(|ix| {
             let woken_for = self.rouse(ix);
+            self.look_for_abandoned(ix);
             if self.policy.plants(Planted::FullStopsGrabs) && self.is_too_much(true, None) {
                 return None;
             }
-            let Best { turn: old, job } = self.best(ix, out)?;
+            let Best { job, .. } = self.best(ix)?;
             let assignment = self.assign(ix, job, kind, out);
             if self.policy.turns() {
-                self.parties.turn_to_back(ix, old, turn);
+                self.parties.turn_to_back(ix, self.jobs.get(job).function, turn);
             }
             if let Some(function) = woken_for.filter(|&function| function != self.jobs.get(job).function) {
                 // It was woken for another job, which is now for somebody else.
@@ -127,72 +115,50 @@ impl Functions {
         self.tell(worker, answer, out);
     }
 
-    /// The job that a worker would be given. Abandoned jobs that stand before it are discarded.
-    fn best(&mut self, ix: PartyIx, out: &mut Outbox) -> Option<Best> {
+    /// The job that a worker would be given.
+    fn best(&self, ix: PartyIx) -> Option<Best> {
         // One look costs about eight times as much from the side of the functions, which are in no order.
-        let (ready, registered) =
-            (self.functions.ready_list().len(), self.parties.get(ix).registrations.len());
+        let (ready, registered) = (self.functions.ready_list().len(), self.parties.get(ix).order().len());
         if 8 * ready < registered {
-            return self.best_of_few(ix, out);
+            return self.best_of_few(ix);
         }
         if self.policy.priority_first() {
-            Priority::ALL.into_iter().find_map(|priority| self.best_of(ix, 1 << priority as u8, out))
+            Priority::ALL.into_iter().find_map(|priority| self.best_of(ix, 1 << priority as u8))
         } else {
-            self.best_of(ix, 0b111, out)
+            self.best_of(ix, 0b111)
         }
     }
 
     /// The same, from the side of the functions: for a worker that knows many of which few have something to do.
-    fn best_of_few(&mut self, ix: PartyIx, out: &mut Outbox) -> Option<Best> {
+    fn best_of_few(&self, ix: PartyIx) -> Option<Best> {
         let priority_first = self.policy.priority_first();
-        loop {
-            let known = self.functions.ready_list().iter().filter_map(|&function| {
-                let turn = self.parties.turn(ix, function)?;
-                let priority = priorities(self.functions.ready(function)).next()? as i64;
-                let rank = if priority_first { (priority, turn) } else { (turn, priority) };
-                Some((rank, function, turn))
-            });
-            let (_, function, turn) = known.min_by_key(|&(rank, ..)| rank)?;
-            // It may turn out that nobody wants what is there; then the function is not in the list any more, or
-            // not with this priority.
-            let ready = self.functions.ready(function);
-            let mask = if priority_first { 1 << ready.trailing_zeros() } else { ready };
-            if let Some(job) = self.first_wanted(function, mask, out) {
-                return Some(Best { turn, job });
-            }
-        }
+        let known = self.functions.ready_list().iter().filter_map(|&function| {
+            let turn = self.parties.turn(ix, function)?;
+            let priority = priorities(self.functions.ready(function)).next()? as i64;
+            let rank = if priority_first { (priority, turn) } else { (turn, priority) };
+            Some((rank, function, turn))
+        });
+        let (_, function, turn) = known.min_by_key(|&(rank, ..)| rank)?;
+        self.first(function, self.functions.ready(function)).map(|job| Best { turn, job })
     }
 
     /// The same among the priorities of `mask`: the first registration that has a job, in it the highest priority.
-    fn best_of(&mut self, ix: PartyIx, mask: u8, out: &mut Outbox) -> Option<Best> {
-        let count = self.parties.get(ix).registrations.len();
-        (0..count).find_map(|at| {
-            let Registration { function, turn, .. } = self.parties.get(ix).registrations[at];
+    fn best_of(&self, ix: PartyIx, mask: u8) -> Option<Best> {
+        self.parties.get(ix).order().iter().find_map(|&(turn, function)| {
             let ready = self.functions.ready(function) & mask;
             if ready == 0 {
                 return None;
             }
-            self.first_wanted(function, ready, out).map(|job| Best { turn, job })
+            self.first(function, ready).map(|job| Best { turn, job })
         })
     }
 
-    /// The first job of a function that somebody wants, by priority; those before it that nobody wants are
-    /// discarded.
-    fn first_wanted(&mut self, function: FunctionIx, ready: u8, out: &mut Outbox) -> Option<JobIx> {
-        if self.policy.plants(Planted::PriorityInversion) {
-            let last = priorities(ready).last()?;
-            return self.functions.get(function).queues[last as usize].head();
-        }
-        for priority in priorities(ready) {
-            while let Some(job) = self.functions.get(function).queues[priority as usize].head() {
-                if !self.jobs.get(job).ignored() {
-                    return Some(job);
-                }
-                out.counters.jobs_abandoned += 1;
-                self.end(job, out);
-            }
-        }
-        None
+    /// The first job of a function, by priority.
+    fn first(&self, function: FunctionIx, ready: u8) -> Option<JobIx> {
+        let mut priorities = priorities(ready);
+        let inverted = self.policy.plants(Planted::PriorityInversion);
+        let priority = if inverted { priorities.last() } else { priorities.next() }?;
+        self.functions.get(function).queues[priority as usize].head()
     }
 
     /// Makes the worker the holder of a queued job.
@@ -201,10 +167,13 @@ impl Functions {
             return self.assignment(job, kind);
         }
         self.unqueue(job);
+        let function = self.jobs.get(job).function;
+        let registration = self.parties.registration_mut(ix, function).expect("a worker gets what it knows");
+        let list = *registration.holds.get_or_insert_with(|| self.holds.create(ix, registration.era));
+        let timeout_ms = registration.timeout_ms;
+        let at = self.holds.add(list, job);
         let running = self.jobs.get_mut(job);
-        running.go(JobState::Running, Some(ix));
-        let (id, function) = (running.id, running.function);
-        let timeout_ms = self.parties.timeout_ms(ix, function);
+        running.run(list, at);
         if let Some(extra) = running.extra.as_mut() {
             extra.late = None;
         }
@@ -213,9 +182,6 @@ impl Functions {
             self.charge(job, out);
         }
         self.functions.get_mut(function).running += 1;
-        let jobs = &self.jobs;
-        let held = &mut self.parties.get_mut(ix).held;
-        held.add(id, |id| jobs.find(id).is_some_and(|job| jobs.get(job).holder() == Some(ix)));
         self.assignment(job, kind)
     }
 
@@ -244,7 +210,8 @@ impl Functions {
         let Some(ix) = self.parties.find(worker) else { return };
         self.parties.get_mut(ix).nap = nap;
         let woken_for = self.rouse(ix);
-        if let Some(Best { job, .. }) = self.best(ix, out) {
+        self.look_for_abandoned(ix);
+        if let Some(Best { job, .. }) = self.best(ix) {
             let function = self.jobs.get(job).function;
             self.wake(ix, function, out);
             if let Some(other) = woken_for.filter(|&other| other != function) {
@@ -257,60 +224,6 @@ impl Functions {
         }
     }
 
-    /// Enters a sleeping worker with each of its functions, where it is not entered still.
-    fn list_as_sleeper(&mut self, ix: PartyIx) {
-        for at in 0..self.parties.get(ix).registrations.len() {
-            let registration = &mut self.parties.get_mut(ix).registrations[at];
-            if registration.listed.is_some() {
-                continue;
-            }
-            let stamp = self.stamp;
-            self.stamp = stamp.saturating_add(1);
-            registration.listed = Some(stamp);
-            let function = registration.function;
-            self.sweep_sleepers(function);
-            self.functions.get_mut(function).sleepers.push_back(Sleeper { party: ix, stamp });
-        }
-    }
-
-    /// Workers that left stay in the list of sleepers until it is twice as long as it need be.
-    fn sweep_sleepers(&mut self, ix: FunctionIx) {
-        let function = self.functions.get_mut(ix);
-        if function.sleepers.len() > 2 * function.workers as usize + 16 {
-            let parties = &mut self.parties;
-            function.sleepers.retain(|sleeper| {
-                parties.registration(sleeper.party, ix).is_some_and(|r| r.listed == Some(sleeper.stamp))
-            });
-        }
-    }
-
-    fn wake(&mut self, ix: PartyIx, function: FunctionIx, out: &mut Outbox) {
-        let party = self.parties.get_mut(ix);
-        party.sleep = Sleep::Woken(function);
-        let (to, nap) = (party.session, party.nap);
-        self.tell(to, ToSessions::Wake { to, from: self.shard, function: function.0, nap }, out);
-    }
-
-    /// Wakes the sleeper that has waited longest. False if nobody sleeps beside the function.
-    fn wake_one(&mut self, function: FunctionIx, out: &mut Outbox) -> bool {
-        while let Some(sleeper) = self.functions.get_mut(function).sleepers.pop_front() {
-            let registration = self.parties.registration(sleeper.party, function);
-            let Some(registration) = registration.filter(|r| r.listed == Some(sleeper.stamp)) else {
-                continue;
-            };
-            registration.listed = None;
-            if self.parties.get(sleeper.party).sleep == Sleep::Asleep {
-                self.wake(sleeper.party, function, out);
-                return true;
-            }
-        }
-        false
-    }
-
-    fn wake_all(&mut self, function: FunctionIx, out: &mut Outbox) {
-        while self.wake_one(function, out) {}
-    }
-
     /// A job has entered its queue: wakes whom the policy says.
     pub(super) fn wake_for(&mut self, ix: JobIx, out: &mut Outbox) {
         let (function, id) = (self.jobs.get(ix).function, self.jobs.get(ix).id);
@@ -318,7 +231,7 @@ impl Functions {
             return;
         }
         match self.policy.wakeup {
-            Wakeup::All => self.wake_all(function, out),
+            Wakeup::All => self.wake_all(function),
             Wakeup::AtMost(most) => {
                 let _ = (0..most.get()).all(|_| self.wake_one(function, out));
             }
@@ -359,7 +272,7 @@ impl Functions {
         let function = self.jobs.get(job).function;
         if !self.functions.get(function).sleepers.is_empty() {
             out.counters.wakeups_escalated += 1;
-            self.wake_all(function, out);
+            self.wake_all(function);
         }
     }
 }

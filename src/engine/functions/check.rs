@@ -1,8 +1,10 @@
 //! Asserts that all parts of a shard's functions fit together. Walks everything: for tests.
 use super::Functions;
-use super::job::{JobIx, JobState};
-use super::party::Sleep;
-use alloc::collections::BTreeMap;
+use super::job::{FunctionIx, Job, JobIx, JobState};
+use super::party::{PartyIx, Sleep};
+use super::queue::Queue;
+use super::registrations;
+use alloc::collections::{BTreeMap, BTreeSet};
 use ringgear_protocol::Priority;
 
 impl Functions {
@@ -13,6 +15,7 @@ impl Functions {
         self.check_parties();
         self.check_puts();
         self.check_dead();
+        self.check_abandoned();
     }
 
     fn check_jobs(&self) {
@@ -26,29 +29,29 @@ impl Functions {
             assert_eq!(self.jobs.find(job.id), Some(ix), "a job is found by its number");
             assert_eq!(job.id.slot(), self.functions.get(job.function).slot);
             assert_eq!(self.topology.owner(job.id.slot()), self.shard, "a job is with its owner");
-            assert_eq!(job.holder().is_some(), job.state() == JobState::Running);
             let deadline = job.extra.as_ref().and_then(|extra| extra.deadline);
             assert!(deadline.is_none() || job.state() == JobState::Running);
             armed += usize::from(deadline.is_some());
             scheduled += usize::from(job.state() == JobState::Scheduled);
             filed += u64::from(job.filed());
-            let wanted = job.background() || job.clients().next().is_some();
+            let clients = job.clients(&self.attachments).count();
+            assert_eq!(clients, job.count_clients());
+            let wanted = job.background() || clients > 0;
             assert_eq!(job.ignored(), !wanted, "exactly a job that nobody wants is ignored: {:?}", job.id);
+            assert!(job.state() != JobState::Queued || wanted, "what stands in a queue is wanted");
+            assert!(job.state() != JobState::Abandoned || !wanted, "what is wanted is not abandoned");
             assert!(!job.cancelled() || job.state() == JobState::Running && !job.filed());
             assert_eq!(job.death().is_some(), job.state() == JobState::Dead, "exactly the dead have a death");
             let dead = job.state() == JobState::Dead;
-            assert!(!dead || job.background() && !job.filed() && job.clients().next().is_none());
+            assert!(!dead || job.background() && !job.filed() && clients == 0);
             let storing = job.state() == JobState::Storing;
             assert!(!storing || job.may_be_stored() && self.policy.store);
-            assert!(
-                !job.late() || !storing || job.clients().next().is_none(),
-                "whoever waits for a result waits for no store"
-            );
+            assert!(!job.late() || !storing || clients == 0, "whoever waits for a result waits for no store");
             if job.filed() {
                 let filed = self.filed();
                 let key = filed.key(ix).expect("a filed job has a key");
                 assert_eq!(self.uniques.find(filed, job.function, key), Some(ix), "a filed job is found");
-                let latest = self.uniques.latest(filed, key).expect("there is one, at least");
+                let latest = self.uniques.latest(filed, key, |_| true).expect("there is one, at least");
                 assert!(self.jobs.get(latest).id.sequence() >= job.id.sequence(), "the latest is known");
             }
         }
@@ -69,10 +72,8 @@ impl Functions {
             }
         }
         let mut registrations = BTreeMap::new();
-        for (_, party) in self.parties.iter() {
-            for registration in &party.registrations {
-                *registrations.entry(registration.function).or_insert(0) += registration.count;
-            }
+        for (&(_, function), registration) in &self.parties.registrations {
+            *registrations.entry(function).or_insert(0) += registration.count;
         }
         let ready = self.functions.iter().filter(|&(ix, _)| self.functions.ready(ix) != 0).count();
         assert_eq!(self.functions.ready_list().len(), ready);
@@ -85,40 +86,75 @@ impl Functions {
                 let queue = &function.queues[priority as usize];
                 let bit = self.functions.ready(ix) >> priority as u8 & 1 == 1;
                 assert_eq!(bit, queue.len() > 0);
-                self.check_queue(queue.head(), queue.len(), priority);
+                self.check_queue(queue, JobState::Queued, Some(priority));
             }
+            self.check_queue(&function.abandoned, JobState::Abandoned, None);
+            self.check_queue(&function.scheduled, JobState::Scheduled, None);
         }
         assert!(running.is_empty() && queued.is_empty() && registrations.is_empty());
     }
 
-    fn check_queue(&self, mut at: Option<JobIx>, len: u32, priority: Priority) {
-        let mut count = 0;
+    fn check_queue(&self, queue: &Queue, state: JobState, priority: Option<Priority>) {
+        let (mut at, mut count) = (queue.head(), 0);
         while let Some(ix) = at {
             let job = self.jobs.get(ix);
-            assert_eq!(job.state(), JobState::Queued);
-            assert_eq!(job.priority(), priority);
+            assert_eq!(job.state(), state);
+            assert!(priority.is_none_or(|priority| job.priority() == priority));
             count += 1;
             at = job.next.get().map(JobIx);
         }
-        assert_eq!(count, len);
+        assert_eq!(count, queue.len());
     }
 
     fn check_parties(&self) {
-        let (mut attachments, mut holds, mut registrations) = (0, 0, 0);
+        let (mut first, mut joined, mut registered) = (0, 0, 0);
         for (ix, party) in self.parties.iter() {
-            assert_eq!(self.parties.find(party.session), Some(ix));
-            attachments += party.attached.live();
-            holds += party.held.live();
-            registrations += party.registrations.len();
-            let turns = party.registrations.iter().map(|r| r.turn);
+            assert_eq!(self.parties.find(party.session), Some(ix).filter(|_| !party.gone));
+            assert!(!party.gone || party.chores > 0, "nobody stays who is gone");
+            first += party.attached.live();
+            joined += self.attachments.jobs(party.joins).count();
+            let order = party.order().iter().filter(|&&(_, function)| function != FunctionIx::NONE);
+            assert_eq!(order.clone().count(), party.registered() as usize);
+            assert!(party.order().len() <= 2 * party.registered() as usize + 17, "not many holes stay");
+            let turn = |function| self.parties.turn(ix, function);
+            assert!(order.clone().all(|&(turn_of, function)| turn(function) == Some(turn_of)));
+            let turns = party.order().iter().map(|&(turn, _)| turn);
             assert!(turns.is_sorted_by(|a, b| a < b), "registrations are in order of their turns");
-            if party.sleep == Sleep::Asleep {
-                assert!(party.registrations.iter().all(|r| r.listed.is_some()), "a sleeper can be found");
-            }
+            registered += party.registered() as usize;
+            assert!(party.unlisted.len() <= party.registered() as usize);
+            let all = party.unlisted.is_empty() || party.is_listing;
+            assert!(party.sleep != Sleep::Asleep || all, "a sleeper can be found");
         }
-        let attached: usize = self.jobs.iter().map(|(_, job)| job.clients().count()).sum();
-        let running = self.jobs.iter().filter(|(_, job)| job.state() == JobState::Running).count();
-        assert_eq!((attachments, holds), (attached, running));
-        assert_eq!(registrations, self.parties.registrations());
+        let now =
+            |(&(ix, _), r): (&(PartyIx, _), &registrations::Registration)| r.era == self.parties.get(ix).era;
+        assert_eq!(self.parties.registrations.iter().filter(|&entry| now(entry)).count(), registered);
+        let attached = |(_, job): (JobIx, &Job)| usize::from(job.first_client().is_some());
+        assert_eq!(self.jobs.iter().map(attached).sum::<usize>(), first);
+        let clients: usize = self.jobs.iter().map(|(_, job)| job.count_clients()).sum();
+        assert_eq!((clients, joined), (first + joined, self.attachments.count()));
+        self.check_sleepers(registrations::check(&self.parties, &self.functions));
+        self.check_holds();
+    }
+
+    /// Running jobs are those that somebody holds, or lost and will give back.
+    fn check_holds(&self) {
+        let mut lists = BTreeSet::new();
+        let mut held = 0;
+        for (ix, job) in self.jobs.iter() {
+            let Some((list, _)) = job.hold() else { continue };
+            held += 1;
+            let listed = self.holds.iter(list).filter(|&other| other == ix).count();
+            assert_eq!(listed, 1, "a running job is in one list");
+            assert!(lists.insert(list.0) || self.holds.count(list) > 1);
+            let party = self.holds.party(list);
+            let registration = self.parties.registrations.get(&(party, job.function));
+            let is_its = registration.is_some_and(|registration| registration.holds == Some(list));
+            assert!(is_its || self.parties.get(party).chores > 0, "what was lost will go back");
+        }
+        for registration in self.parties.registrations.values() {
+            lists.extend(registration.holds.map(|list| list.0));
+        }
+        let (count, jobs) = self.holds.counts();
+        assert_eq!((jobs, count >= lists.len()), (held, true));
     }
 }

@@ -1,16 +1,41 @@
-//! What is too much for one event is done in pieces: chores stand in a queue, first come, first served, and each call of
-//! the engine does so many units of work. Says when; what one step of a chore is, the other files say.
+//! What is too much for one event is done in pieces: chores take turns, and each call of the engine does so many units of
+//! work. Says when; what one step of a chore is, the other files say.
 //!
-//! A chore does a unit of work in each step, and holds nothing that may go away between two steps: it finds things anew.
+//! A chore does a unit of work in each step, and holds nothing that may go away between two steps: it finds things anew. A
+//! party keeps its place as long as there is a chore of it.
 use super::Functions;
+use super::drop::Ending;
+use super::job::FunctionIx;
+use super::leave::{Lost, Over};
+use super::party::PartyIx;
 use crate::outbox::Outbox;
+use crate::time::Now;
 use alloc::collections::VecDeque;
+
+/// With room for so many chores and none to do, the room is kept.
+const ROOM_KEPT: usize = 64;
 
 /// Something that takes many steps.
 #[derive(Debug)]
 pub(super) enum Chore {
     /// Those that have been dead longest go, for a job that has died: so many jobs and so many bytes. See `dead.rs`.
     MakeRoom { jobs: u64, bytes: u64 },
+    /// What a worker had registered is put away. See `leave.rs`.
+    Forget(Over),
+    /// Jobs that a worker held go back.
+    GiveBack(Lost),
+    /// A client that is gone waits for nothing any more.
+    Detach(PartyIx),
+    /// A worker that fell asleep is listed beside each of its functions. See `sleepers.rs`.
+    List(PartyIx),
+    /// Sleepers beside a function are woken.
+    Wake(FunctionIx),
+    /// A worker looks for abandoned jobs. See `abandoned.rs`.
+    Look(PartyIx),
+    /// The abandoned jobs of a function are discarded.
+    Discard(FunctionIx),
+    /// The jobs of a function that was dropped end. See `drop.rs`.
+    EndFunction(Ending),
 }
 
 /// Chores that are not done, and what this call of the engine may still do.
@@ -46,9 +71,10 @@ impl Chores {
 }
 
 impl Functions {
-    /// A call of the engine begins.
+    /// A call of the engine begins. It is now this late.
     #[inline]
-    pub(crate) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self, now: Now) {
+        self.now = now;
         self.chores.left = self.policy.work_at_once;
     }
 
@@ -73,8 +99,11 @@ impl Functions {
         while self.has_chores() && self.chores.spend() {
             let Some(chore) = self.chores.queue.pop_front() else { return };
             if let Some(rest) = self.step(chore, out) {
-                self.chores.queue.push_front(rest);
+                self.chores.queue.push_back(rest);
             }
+        }
+        if self.chores.queue.is_empty() && self.chores.queue.capacity() > ROOM_KEPT {
+            self.chores.queue = VecDeque::new();
         }
     }
 
@@ -82,6 +111,14 @@ impl Functions {
     fn step(&mut self, chore: Chore, out: &mut Outbox) -> Option<Chore> {
         match chore {
             Chore::MakeRoom { jobs, bytes } => self.make_room(jobs, bytes, out),
+            Chore::Forget(over) => self.forget_one(over),
+            Chore::GiveBack(lost) => self.give_back_one(lost, out),
+            Chore::Detach(client) => self.detach_one(client, out),
+            Chore::List(worker) => self.list_one(worker, out),
+            Chore::Wake(function) => self.wake_next(function, out),
+            Chore::Look(worker) => self.look_at_one(worker),
+            Chore::Discard(function) => self.discard_one(function, out),
+            Chore::EndFunction(ending) => self.end_one(ending, out),
         }
     }
 }

@@ -24,16 +24,15 @@ impl Functions {
         let holder = self.stop(ix);
         self.forget_clients(ix);
         self.unfile(ix);
-        let party = self.parties.get_mut(holder);
+        let party = self.parties.get(holder);
         let name = party.name.as_ref().expect("a worker was introduced before it could do anything");
         let death = Death { reason, at: self.now.epoch, address: name.address, worker: name.id.clone() };
         let job = self.jobs.get_mut(ix);
-        party.held.take_back(job.id);
         let extra = job.extra();
         (extra.numerator, extra.denominator) = (0, 0);
         extra.death = Some(Box::new(death));
         self.charge(ix, out);
-        self.jobs.get_mut(ix).go(JobState::Dead, None);
+        self.jobs.get_mut(ix).go(JobState::Dead);
         if self.policy.store {
             if self.policy.plants(Planted::DoneBeforePut) {
                 out.outputs.push_back(Output::Store(StoreOp::Done { id: self.jobs.get(ix).id }));
@@ -48,8 +47,8 @@ impl Functions {
     #[cold]
     pub(super) fn keep_dead(&mut self, ix: JobIx, out: &mut Outbox) {
         let job = self.jobs.get(ix);
-        let (function, bytes) = (job.function, job.bytes() as i64);
-        self.functions.get_mut(function).dead += 1;
+        let (id, function, bytes) = (job.id, job.function, job.bytes() as i64);
+        self.functions.get_mut(function).dead.insert(id);
         self.dead.push(&mut self.jobs, ix);
         self.count_bytes(-bytes, out);
         self.count_dead(1, bytes, out);
@@ -124,8 +123,8 @@ impl Functions {
     #[cold]
     pub(super) fn exhume(&mut self, ix: JobIx, out: &mut Outbox) {
         let job = self.jobs.get(ix);
-        let (function, bytes) = (job.function, job.bytes() as i64);
-        self.functions.get_mut(function).dead -= 1;
+        let (id, function, bytes) = (job.id, job.function, job.bytes() as i64);
+        self.functions.get_mut(function).dead.remove(&id);
         self.dead.remove(&mut self.jobs, ix);
         self.count_dead(-1, -bytes, out);
         self.count_bytes(bytes, out);
@@ -135,12 +134,13 @@ impl Functions {
     #[cold]
     pub(super) fn retry_job(&mut self, handle: &[u8], out: &mut Outbox) -> Report {
         let found = self.policy.handle_prefix.parse(handle).and_then(|id| self.jobs.find(id));
-        let Some(ix) = found.filter(|&ix| self.jobs.get(ix).state() == JobState::Dead) else {
+        let dead = |&ix: &JobIx| self.jobs.get(ix).state() == JobState::Dead && !self.is_hidden(ix);
+        let Some(ix) = found.filter(dead) else {
             return Report::UnknownJob;
         };
         self.exhume(ix, out);
         let job = self.jobs.get_mut(ix);
-        job.go(JobState::Queued, None);
+        job.go(JobState::Queued);
         job.retries = 0;
         job.extra().death = None;
         self.charge(ix, out);
@@ -166,7 +166,7 @@ impl Functions {
         }
         assert_eq!(self.dead.len(), count);
         assert_eq!(self.held.dead, u64::from(count));
-        let by_function: u32 = self.functions.iter().map(|(_, function)| function.dead).sum();
+        let by_function: u32 = self.functions.iter().map(|(_, function)| function.dead.len() as u32).sum();
         let dead = self.jobs.iter().filter(|(_, job)| job.state() == JobState::Dead);
         assert_eq!((by_function, dead.count() as u32), (count, count));
     }

@@ -1,11 +1,12 @@
 //! One function: its queues, counts and limits, and the workers that may sleep beside it.
 use super::job::FunctionIx;
-use super::party::Sleeper;
 use super::queue::Queue;
+use super::slab::Line;
+use super::sleepers::Waking;
 use crate::page::Mark;
 use crate::policy::Policy;
-use crate::slot::Slot;
-use alloc::collections::{BTreeMap, VecDeque};
+use crate::slot::{JobId, Slot};
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::hash::BuildHasher;
@@ -21,18 +22,26 @@ pub(crate) struct Function {
     pub(crate) slot: Slot,
     /// By priority.
     pub(crate) queues: [Queue; 3],
-    /// Jobs that wait outside the queues, for their time or for the store, by priority.
+    /// Jobs that wait outside the queues, for their time, for the store or for somebody who wants them, by priority.
     pub(crate) aside: [u32; 3],
+    /// Those of them that wait for their time.
+    pub(crate) scheduled: Queue,
+    /// Those that nobody wants, and the number by which workers find them, or 0; whether they are being discarded.
+    pub(crate) abandoned: Queue,
+    pub(crate) stale: u64,
+    pub(crate) is_discarding: bool,
     pub(crate) running: u32,
-    /// Dead jobs: they keep the function, and count for nothing else.
-    pub(crate) dead: u32,
+    /// Dead jobs: they count for nothing else.
+    pub(crate) dead: BTreeSet<JobId>,
     /// `maxqueue` by priority; 0 is none.
     pub(crate) limits: [u32; 3],
     /// Registrations.
     pub(crate) workers: u32,
-    /// Workers to wake, the one that has slept longest first. Lazily kept: an entry may be of a worker that is
-    /// awake or gone, and is passed over; a registration is never here twice (`Registration::listed`).
-    pub(crate) sleepers: VecDeque<Sleeper>,
+    /// Workers to wake, the one that has slept longest first; see `sleepers.rs`.
+    pub(crate) sleepers: Line,
+    pub(crate) waking: Waking,
+    /// It was dropped, and only waits for the end of its jobs.
+    pub(crate) dropped: bool,
 }
 
 impl Function {
@@ -42,11 +51,17 @@ impl Function {
             name,
             queues: [Queue::default(); 3],
             aside: [0; 3],
+            scheduled: Queue::default(),
+            abandoned: Queue::default(),
+            stale: 0,
+            is_discarding: false,
             running: 0,
-            dead: 0,
+            dead: BTreeSet::new(),
             limits: [0; 3],
             workers: 0,
-            sleepers: VecDeque::new(),
+            sleepers: Line::default(),
+            waking: Waking::default(),
+            dropped: false,
         }
     }
 
@@ -69,7 +84,7 @@ impl Function {
 
     /// Whether `drop function` must leave it.
     pub(crate) fn in_use(&self) -> bool {
-        self.workers > 0 || self.total() > 0 || self.dead > 0
+        self.workers > 0 || self.running > 0
     }
 }
 
@@ -180,15 +195,26 @@ impl FunctionTable {
         FunctionIx(ix)
     }
 
-    /// Forgets a function that is not in use.
-    pub(crate) fn drop(&mut self, ix: FunctionIx) {
-        let function = self.functions[ix.0 as usize].take().expect("the function exists");
-        assert!(!function.in_use() && self.ready[ix.0 as usize] == 0, "a function in use is not dropped");
-        self.bytes -= (function.name.len() + Self::EACH) as u64;
+    /// Takes a function that is not in use out of what can be found and listed. It keeps its place until it is forgotten.
+    pub(crate) fn hide(&mut self, ix: FunctionIx) {
+        let function = self.functions[ix.0 as usize].as_mut().expect("the function exists");
+        assert!(!function.in_use() && !function.dropped, "a function in use is not dropped");
+        function.dropped = true;
         if let Ok(entry) = self.names.find_entry(self.hasher.hash_one(&function.name[..]), |&at| at == ix.0) {
             entry.remove();
         }
         self.order.remove(&function.name);
+    }
+
+    /// Forgets a function that is hidden, and of which no jobs are left.
+    pub(crate) fn drop(&mut self, ix: FunctionIx) {
+        let function = self.functions[ix.0 as usize].take().expect("the function exists");
+        let is_empty = function.total() == 0 && function.dead.is_empty() && function.sleepers.is_empty();
+        assert!(
+            function.dropped && is_empty && self.ready[ix.0 as usize] == 0,
+            "a function in use is not dropped"
+        );
+        self.bytes -= (function.name.len() + Self::EACH) as u64;
         self.vacant.push(ix.0);
     }
 
@@ -207,7 +233,8 @@ impl FunctionTable {
     /// A bit per priority (bit 0 is high) whose queue holds something.
     #[inline]
     pub(crate) fn ready(&self, ix: FunctionIx) -> u8 {
-        self.ready[ix.0 as usize]
+        // Of no function nothing is ready.
+        self.ready.get(ix.0 as usize).copied().unwrap_or(0)
     }
 
     /// To be called after each change of a queue.

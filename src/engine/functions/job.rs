@@ -1,11 +1,12 @@
 //! One job: what it is, where it stands, and the only moves it may make. Tables of jobs are in `jobs.rs`.
+use super::attachments::{Attachments, Joined};
+use super::holds::HoldsIx;
 use super::party::PartyIx;
 use crate::body::Body;
 use crate::persist::{DeathReason, StoreSeq};
 use crate::slot::{JobId, SessionId};
 use crate::time::{Epoch, Instant};
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::IpAddr;
 use ringgear_protocol::Priority;
@@ -18,6 +19,11 @@ pub(crate) struct JobIx(pub(crate) u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct FunctionIx(pub(crate) u32);
 
+impl FunctionIx {
+    /// No function.
+    pub(crate) const NONE: FunctionIx = FunctionIx(u32::MAX);
+}
+
 /// Where a job stands. A job that ends leaves the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum JobState {
@@ -27,6 +33,8 @@ pub(crate) enum JobState {
     Scheduled,
     /// Stands in the queue of its priority.
     Queued,
+    /// Would stand in the queue, but nobody wants it: stands apart until somebody does or it is discarded. See `abandoned.rs`.
+    Abandoned,
     /// Is held by a worker.
     Running,
     /// Has run out of attempts; is kept to be looked at and put back. See `dead.rs`.
@@ -42,11 +50,11 @@ pub(crate) struct Job {
     /// What few jobs have.
     pub(crate) extra: Option<Box<Extra>>,
     pub(crate) function: FunctionIx,
-    /// While `Queued` or `Dead`: the job behind it in the queue. Kept by `queue.rs`. While `Storing`: half of what it
-    /// waits for.
+    /// While it stands in a queue: the job behind it. Kept by `queue.rs`. While `Running`: its place among what is held.
+    /// While `Storing`: half of what it waits for.
     pub(crate) next: Option32,
-    /// While `Queued` or `Dead`: the job before it in the queue. While `Running`: the worker that holds it. While
-    /// `Storing`: the other half of what it waits for.
+    /// While it stands in a queue: the job before it. While `Running`: the list of those that its holder was given.
+    /// While `Storing`: the other half of what it waits for.
     link: Option32,
     /// When it was accepted, in milliseconds of the engine's clock; wraps after 49 days.
     pub(crate) accepted_ms: u32,
@@ -62,8 +70,8 @@ pub(crate) struct Job {
 /// What few jobs have.
 #[derive(Debug, Default)]
 pub(crate) struct Extra {
-    /// Attached clients after the first, in the order in which they came.
-    pub(crate) more_clients: Vec<PartyIx>,
+    /// Clients that attached when the first was there, in the order in which they came.
+    pub(crate) joined: Joined,
     /// Not before this time; `Scheduled` jobs have it.
     pub(crate) epoch: Option<Epoch>,
     pub(crate) reducer: Option<Box<[u8]>>,
@@ -88,8 +96,8 @@ impl Extra {
 
     fn bytes(&self) -> usize {
         let reducer = self.reducer.as_ref().map_or(0, |reducer| reducer.len() + 16);
-        let death = self.death.as_ref().map_or(0, |death| size_of::<Death>() + 16 + death.worker.len());
-        Self::EACH + Job::ATTACHMENT * self.more_clients.len() + reducer + death
+        let death = self.death.as_ref().map_or(0, |death| Death::EACH + death.worker.len());
+        Self::EACH + Job::ATTACHMENT * self.joined.count as usize + reducer + death
     }
 }
 
@@ -102,6 +110,11 @@ pub(crate) struct Death {
     pub(crate) address: IpAddr,
     /// What the last worker called itself; empty if nothing.
     pub(crate) worker: Bytes,
+}
+
+impl Death {
+    /// Bytes that one takes, with the place of the job among the dead of its function.
+    const EACH: usize = size_of::<Death>() + 16 + 16;
 }
 
 /// `Option<u32>` in four bytes; the largest number is not used.
@@ -163,27 +176,32 @@ impl Job {
         self.state
     }
 
-    /// Makes a move; every other one is a bug of ours. `holder` is the worker that gets the job.
-    pub(crate) fn go(&mut self, to: JobState, holder: Option<PartyIx>) {
+    /// Makes a move; every other one is a bug of ours.
+    pub(crate) fn go(&mut self, to: JobState) {
         use JobState::*;
         let legal = matches!(
             (self.state, to),
-            (Queued, Scheduled | Running | Storing)
-                | (Scheduled | Running | Dead, Queued)
+            (Queued, Scheduled | Storing | Abandoned)
+                | (Scheduled | Running | Dead | Abandoned, Queued)
                 | (Storing, Queued | Scheduled | Dead)
                 | (Running, Dead)
         );
         assert!(legal, "job {:?} cannot go from {:?} to {to:?}", self.id, self.state);
-        assert!(holder.is_some() == (to == Running), "a job has a holder exactly while it runs");
-        if self.state == Storing {
-            self.next = Option32::NONE;
-        }
         self.state = to;
-        self.link = holder.map_or(Option32::NONE, |party| Option32::some(party.0));
+        (self.next, self.link) = (Option32::NONE, Option32::NONE);
     }
 
-    pub(crate) fn holder(&self) -> Option<PartyIx> {
-        if self.state == JobState::Running { self.link.get().map(PartyIx) } else { None }
+    /// A worker gets the job: it stands in this list of what it was given, at this place.
+    pub(crate) fn run(&mut self, list: HoldsIx, at: u32) {
+        assert!(self.state == JobState::Queued, "job {:?} cannot run from {:?}", self.id, self.state);
+        self.state = JobState::Running;
+        (self.link, self.next) = (Option32::some(list.0), Option32::some(at));
+    }
+
+    /// Where a running job stands among those that are held.
+    #[inline]
+    pub(crate) fn hold(&self) -> Option<(HoldsIx, u32)> {
+        if self.state == JobState::Running { self.link.get().map(HoldsIx).zip(self.next.get()) } else { None }
     }
 
     /// The put that submissions of this job wait for.
@@ -224,7 +242,7 @@ impl Job {
 
     /// Whether it stands in a queue of jobs.
     fn listed(&self) -> bool {
-        matches!(self.state, JobState::Queued | JobState::Dead)
+        matches!(self.state, JobState::Queued | JobState::Dead | JobState::Scheduled | JobState::Abandoned)
     }
 
     /// The job before this one in their queue.
@@ -263,7 +281,12 @@ impl Job {
     /// The store could not keep it, so nobody wants it but attached clients.
     pub(crate) fn leave_background(&mut self) {
         self.put(BACKGROUND, false);
-        if self.first_client == Option32::NONE {
+        self.note_wanted();
+    }
+
+    /// Somebody left: without anybody else it is ignored from now on.
+    fn note_wanted(&mut self) {
+        if !self.has_clients() && !self.background() {
             self.put(IGNORED, true);
         }
     }
@@ -308,49 +331,54 @@ impl Job {
         self.extra.get_or_insert_default()
     }
 
+    fn joined(&self) -> Joined {
+        self.extra.as_ref().map_or_else(Joined::default, |extra| extra.joined)
+    }
+
     /// The attached clients, in the order in which they came; one that attached twice is there twice.
-    pub(crate) fn clients(&self) -> impl Iterator<Item = PartyIx> + '_ {
-        let more = self.extra.as_ref().map_or(&[][..], |extra| &extra.more_clients[..]);
-        self.first_client.get().map(PartyIx).into_iter().chain(more.iter().copied())
+    pub(crate) fn clients<'a>(&self, attachments: &'a Attachments) -> impl Iterator<Item = PartyIx> + 'a {
+        self.first_client().into_iter().chain(attachments.clients(self.joined()))
+    }
+
+    /// Whether anybody is attached.
+    #[inline]
+    pub(crate) fn has_clients(&self) -> bool {
+        self.first_client != Option32::NONE || self.extra.as_ref().is_some_and(|extra| extra.joined.count > 0)
     }
 
     /// How many are attached.
     pub(crate) fn count_clients(&self) -> usize {
-        let more = self.extra.as_ref().map_or(0, |extra| extra.more_clients.len());
-        more + usize::from(self.first_client != Option32::NONE)
+        self.joined().count as usize + usize::from(self.first_client != Option32::NONE)
     }
 
-    /// A client wants to hear of the job.
-    pub(crate) fn attach(&mut self, client: PartyIx) {
+    /// The client that attached when nobody else was there, if it still is. The others are in `extra`.
+    #[inline]
+    pub(crate) fn first_client(&self) -> Option<PartyIx> {
+        self.first_client.get().map(PartyIx)
+    }
+
+    /// A client wants to hear of the job. False if others are there: then it is to be added to these.
+    pub(crate) fn attach(&mut self, client: PartyIx) -> bool {
         self.put(IGNORED, false);
-        if self.first_client == Option32::NONE {
+        let alone = !self.has_clients();
+        if alone {
             self.first_client = Option32::some(client.0);
-        } else {
-            self.extra().more_clients.push(client);
         }
+        alone
     }
 
-    /// A client left; all its attachments end. If nobody else wants the job, it is ignored from now on.
-    pub(crate) fn detach(&mut self, client: PartyIx) {
-        let mut rest: Vec<PartyIx> = self.clients().filter(|&other| other != client).collect();
+    /// The first client is not attached any more.
+    pub(crate) fn detach_first(&mut self) {
         self.first_client = Option32::NONE;
-        if !rest.is_empty() {
-            self.first_client = Option32::some(rest.remove(0).0);
-        }
-        if let Some(extra) = self.extra.as_mut() {
-            extra.more_clients = rest;
-        }
-        if self.first_client == Option32::NONE && !self.background() {
-            self.put(IGNORED, true);
-        }
+        self.note_wanted();
     }
 
-    /// Nobody is attached from now on.
-    pub(crate) fn detach_all(&mut self) {
-        self.first_client = Option32::NONE;
+    /// One of the others is not attached any more. Returns those that are, to be changed.
+    pub(crate) fn detach_joined(&mut self, change: impl FnOnce(&mut Joined)) {
         if let Some(extra) = self.extra.as_mut() {
-            extra.more_clients = Vec::new();
+            change(&mut extra.joined);
         }
+        self.note_wanted();
     }
 
     /// The unique; `function_len` is the length of the function's name.
@@ -366,8 +394,8 @@ impl Job {
     /// first client's entry, what the allocator adds. Measured in `tests/memory.rs`.
     const BESIDE: usize = 48;
 
-    /// Bytes that each client after the first takes: an entry here, and one among what the client waits for.
-    pub(crate) const ATTACHMENT: usize = 24;
+    /// Bytes that each client after the first takes.
+    pub(crate) const ATTACHMENT: usize = Attachments::BYTES;
 
     /// What a new job with a body of so many bytes counts against `--max-queued-bytes`.
     pub(crate) fn bytes_of(body: usize) -> u64 {
@@ -397,8 +425,10 @@ impl Job {
 
 #[cfg(test)]
 mod tests {
+    use super::super::attachments::Joins;
     use super::*;
     use crate::slot::Slot;
+    use alloc::vec::Vec;
 
     #[test]
     fn a_job_stays_small() {
@@ -410,28 +440,41 @@ mod tests {
         let id = JobId::new(1, Slot::of(b"f"));
         let mut job =
             Job::new(id, FunctionIx(0), Priority::Normal, false, 0, b"f\0\0".to_vec().into(), Instant(0));
-        job.attach(PartyIx(1));
-        job.attach(PartyIx(2));
-        job.attach(PartyIx(1));
-        job.detach(PartyIx(1));
-        assert_eq!(job.clients().collect::<Vec<_>>(), [PartyIx(2)]);
-        assert!(!job.ignored());
-        job.detach(PartyIx(2));
-        assert!(job.ignored());
+        let mut attachments = Attachments::default();
+        let mut joins = [Joins::default(); 4];
+        let mut join = |job: &mut Job, client: u32| {
+            if !job.attach(PartyIx(client)) {
+                let joins = (PartyIx(client), &mut joins[client as usize]);
+                attachments.add((JobIx(0), &mut job.extra().joined), joins);
+            }
+        };
+        join(&mut job, 1);
+        join(&mut job, 2);
+        join(&mut job, 1);
+        assert_eq!((job.first_client(), job.count_clients()), (Some(PartyIx(1)), 3));
+        job.detach_first();
+        assert_eq!(job.clients(&attachments).collect::<Vec<_>>(), [PartyIx(2), PartyIx(1)]);
+        for client in [1, 2] {
+            assert!(!job.ignored());
+            let joins = &mut joins[client];
+            let (at, _) = attachments.newest(*joins).unwrap();
+            job.detach_joined(|joined| attachments.remove(at, joined, joins));
+        }
+        assert!(job.ignored() && attachments.count() == 0);
         job.join_background();
         assert!(!job.ignored());
         job.attach(PartyIx(3));
-        job.detach(PartyIx(3));
+        job.detach_first();
         assert!(!job.ignored());
     }
 
     #[test]
-    #[should_panic(expected = "cannot go")]
+    #[should_panic(expected = "cannot run")]
     fn a_running_job_cannot_run_again() {
         let id = JobId::new(1, Slot::of(b"f"));
         let mut job =
             Job::new(id, FunctionIx(0), Priority::Normal, false, 0, b"f\0\0".to_vec().into(), Instant(0));
-        job.go(JobState::Running, Some(PartyIx(1)));
-        job.go(JobState::Running, Some(PartyIx(2)));
+        job.run(HoldsIx(0), 0);
+        job.run(HoldsIx(0), 1);
     }
 }

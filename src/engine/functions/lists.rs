@@ -2,7 +2,7 @@
 //! each client waits for. Orders are in `admin.rs`.
 use super::Functions;
 use super::job::{Job, JobIx, JobState};
-use super::party::{Party, PartyIx};
+use super::party::PartyIx;
 use crate::page::{Budget, Mark, Row};
 use crate::report::{DeadRow, FunctionRow, InvolvedJob, JobRow, Report, WaitingRow, Waits};
 use crate::slot::{JobId, SessionId};
@@ -72,7 +72,14 @@ impl Functions {
             _ => None,
         };
         let mark = |(_, job): (JobIx, &Job)| Mark::Job(job.id);
-        page(self.jobs.in_order(after), budget, mark, |(ix, job)| row(ix, job))
+        page(
+            self.jobs.in_order(after),
+            budget,
+            mark,
+            |(ix, job)| {
+                if self.is_hidden(ix) { None } else { row(ix, job) }
+            },
+        )
     }
 
     pub(super) fn list_jobs(&self, after: Option<&Mark>, budget: &mut Budget) -> (Report, Option<Mark>) {
@@ -116,7 +123,7 @@ impl Functions {
     /// A job with those who have to do with it.
     fn involved(&self, ix: JobIx, clients: usize) -> InvolvedJob {
         let job = self.jobs.get(ix);
-        let place = |party: PartyIx| {
+        let place = |party| {
             let name = self.parties.get(party).name.as_ref()?;
             Some(SocketAddr::new(name.address, name.port))
         };
@@ -124,7 +131,7 @@ impl Functions {
             job: job.id,
             function: self.functions.get(job.function).name.clone(),
             unique: self.unique_of(ix),
-            worker: job.holder().and_then(place),
+            worker: self.holder(ix).and_then(place),
             clients: u32::try_from(clients).unwrap_or(u32::MAX),
         }
     }
@@ -142,7 +149,8 @@ impl Functions {
             }
             budget.look(1);
             let mut stop = None;
-            if self.parties.get(ix).attached.live() > 0 {
+            let party = self.parties.get(ix);
+            if party.attached.live() > 0 || party.joins.count > 0 {
                 stop = self.list_attached(ix, from, budget, &mut rows);
             }
             if stop.is_none() && budget.is_spent() {
@@ -166,8 +174,8 @@ impl Functions {
         let party = self.parties.get(ix);
         loop {
             let most = budget.rows().max(1) as usize;
-            budget.look(party.attached.ids().len() / SMALL);
-            let jobs = next_attached(party, from.job, most + 1);
+            budget.look((party.attached.ids().len() + party.joins.count as usize) / SMALL);
+            let jobs = self.next_attached(ix, from.job, most + 1);
             for &job in &jobs {
                 let told = if Some(job) == from.job { from.told } else { 0 };
                 let times = self.times_attached(ix, job, budget).saturating_sub(told);
@@ -189,29 +197,34 @@ impl Functions {
 
     /// How often a party waits for a job.
     fn times_attached(&self, ix: PartyIx, job: JobId, budget: &mut Budget) -> u32 {
-        let Some(job) = self.jobs.find(job).map(|ix| self.jobs.get(ix)) else {
+        let Some(job) = self.jobs.find(job).filter(|&job| !self.is_hidden(job)) else {
             budget.look(1);
             return 0;
         };
+        let job = self.jobs.get(job);
         budget.look(1 + job.count_clients() / SMALL);
-        u32::try_from(job.clients().filter(|&client| client == ix).count()).unwrap_or(u32::MAX)
+        let clients = job.clients(&self.attachments);
+        u32::try_from(clients.filter(|&client| client == ix).count()).unwrap_or(u32::MAX)
     }
 
     fn waiting_row(&self, session: SessionId, job: JobId, times: u32, told: u32) -> Option<WaitingRow> {
         let job = self.involved(self.jobs.find(job)?, 0);
         Some(WaitingRow { session, what: Waits::Job { job, times, told } })
     }
-}
 
-/// The first so many of the jobs that a party waits for or has waited for, by number, `from` included.
-fn next_attached(party: &Party, from: Option<JobId>, most: usize) -> Vec<JobId> {
-    let mut first = BTreeSet::new();
-    for &id in party.attached.ids().iter().filter(|&&id| Some(id) >= from) {
-        if first.len() < most {
-            first.insert(id);
-        } else if first.last().is_some_and(|&last| id < last) && first.insert(id) {
-            first.pop_last();
+    /// The first so many of the jobs that a party waits for or has waited for, by number, `from` included.
+    fn next_attached(&self, ix: PartyIx, from: Option<JobId>, most: usize) -> Vec<JobId> {
+        let party = self.parties.get(ix);
+        let joined = self.attachments.jobs(party.joins).map(|job| self.jobs.get(job).id);
+        let all = party.attached.ids().iter().copied().chain(joined);
+        let mut first = BTreeSet::new();
+        for id in all.filter(|&id| Some(id) >= from) {
+            if first.len() < most {
+                first.insert(id);
+            } else if first.last().is_some_and(|&last| id < last) && first.insert(id) {
+                first.pop_last();
+            }
         }
+        first.into_iter().collect()
     }
-    first.into_iter().collect()
 }

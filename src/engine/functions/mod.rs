@@ -1,47 +1,59 @@
 //! The half of a shard that owns functions: their queues, their jobs, and the parties that care for them.
 //! It turns a message into changes and answers; it knows sessions only by their ids.
 //!
-//! [`submit`] takes jobs in, [`assign`] gives them to workers and wakes these, [`work`] follows them to their end,
-//! [`persist`] has background jobs stored before they are answered, [`dead`] keeps those that are out of attempts,
-//! [`timers`] says what is due, [`chores`] does in pieces what is too much for one event, [`held`] counts bytes, [`admin`] and
-//! [`lists`] answer administrators; [`check`] asserts that all of it fits together.
+//! [`submit`] takes jobs in, [`assign`] gives them to workers, [`sleepers`] wakes these, [`work`] follows jobs to their end,
+//! [`leave`] says what follows when somebody leaves, [`abandoned`] keeps what nobody wants out of the way, [`persist`] has
+//! background jobs stored before they are answered, [`dead`] keeps those that are out of attempts, [`timers`] says what is due,
+//! [`chores`] does in pieces what is too much for one event, [`held`] counts bytes, [`admin`], [`drop`] and [`lists`] answer
+//! administrators; [`check`] asserts that all of it fits together.
+mod abandoned;
 mod admin;
 mod assign;
+mod attachments;
 mod check;
 mod chores;
 mod dead;
+mod drop;
 mod function;
 mod held;
+mod holds;
 mod job;
 mod jobs;
+mod leave;
 mod lists;
 mod party;
 mod persist;
 mod queue;
+mod registrations;
 mod restore;
+mod slab;
+mod sleepers;
 mod submit;
+mod tally;
 mod timers;
 mod unique;
 mod work;
 
 use crate::message::{Held, Message, ToFunctions, ToSessions};
 use crate::outbox::Outbox;
-use crate::persist::DeathReason;
 use crate::policy::Policy;
 use crate::slot::{JobId, SessionId, ShardId, Topology};
 use crate::time::{Epoch, Instant, Now};
+use abandoned::Stale;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+use attachments::Attachments;
 use chores::{Chore, Chores};
-use core::num::NonZeroU64;
 use function::FunctionTable;
+use holds::Holds;
 use job::{FunctionIx, JobIx, JobState};
 use jobs::Jobs;
 use party::{Parties, PartyIx};
 use persist::Puts;
 use queue::Queue;
 use ringgear_protocol::Priority;
+use sleepers::Sleepers;
 use timers::Timers;
 use unique::{Filed, KeyHash, KeyHasher, Uniques};
 
@@ -55,6 +67,10 @@ pub(crate) struct Functions {
     jobs: Jobs,
     functions: FunctionTable,
     parties: Parties,
+    holds: Holds,
+    attachments: Attachments,
+    sleepers: Sleepers,
+    stale: Stale,
     uniques: Uniques,
     keys: KeyHasher,
     timers: Timers,
@@ -66,8 +82,6 @@ pub(crate) struct Functions {
     sequence: u64,
     /// The first sequence that no job gets.
     sequence_end: u64,
-    /// The stamp of the next entry in a list of sleepers.
-    stamp: NonZeroU64,
     /// What all jobs here take.
     held: Held,
     /// What the other shards were last told of that.
@@ -87,6 +101,10 @@ impl Functions {
             jobs: Jobs::default(),
             functions: FunctionTable::new(&policy),
             parties: Parties::new(policy.hash_seed),
+            holds: Holds::default(),
+            attachments: Attachments::default(),
+            sleepers: Sleepers::default(),
+            stale: Stale::default(),
             uniques: Uniques::new(),
             keys: KeyHasher::new(&policy),
             timers: Timers::default(),
@@ -94,7 +112,6 @@ impl Functions {
             dead: Queue::default(),
             sequence: 1,
             sequence_end: JobId::SEQUENCE_MAX + 1,
-            stamp: NonZeroU64::MIN,
             held: Held::default(),
             held_told: Held::default(),
             held_elsewhere: vec![Held::default(); usize::from(topology.shards())],
@@ -145,57 +162,11 @@ impl Functions {
         self.functions.get(function).name.len()
     }
 
-    /// The session is gone: its jobs go back, the newest first; its attachments end.
-    fn gone(&mut self, session: SessionId, out: &mut Outbox) {
-        let Some(ix) = self.parties.find(session) else { return };
-        self.drop_registrations(ix, DeathReason::WorkerGone, out);
-        if self.policy.plants(crate::Planted::LeakedAttachment) && self.parties.get(ix).attached.live() > 0 {
-            return;
-        }
-        let attached: Vec<_> = self.parties.get(ix).attached.ids().to_vec();
-        for id in attached {
-            let Some(job) = self.jobs.find(id) else { continue };
-            let times = self.jobs.get(job).clients().filter(|&client| client == ix).count();
-            if times > 0 {
-                self.jobs.get_mut(job).detach(ix);
-                self.charge(job, out);
-                (0..times).for_each(|_| self.parties.get_mut(ix).attached.leave());
-            }
-        }
-        self.parties.remove(ix);
-    }
-
-    /// All registrations of a party end; its jobs go back, the newest first.
-    fn drop_registrations(&mut self, ix: PartyIx, reason: DeathReason, out: &mut Outbox) {
-        let functions: Vec<FunctionIx> =
-            self.parties.get(ix).registrations.iter().map(|r| r.function).collect();
-        for &function in &functions {
-            if let Some(registration) = self.parties.deregister(ix, function) {
-                self.functions.get_mut(function).workers -= registration.count;
-            }
-        }
-        let woken_for = self.rouse(ix);
-        self.give_back(ix, None, reason, out);
-        if let Some(function) = woken_for {
-            // It may have been the only one that was woken for a job.
-            self.wake_another(function, out);
-        }
-    }
-
-    /// The jobs that a party holds go back, of one function or of all, the newest first.
-    fn give_back(&mut self, ix: PartyIx, of: Option<FunctionIx>, reason: DeathReason, out: &mut Outbox) {
-        let held: Vec<_> = self.parties.get(ix).held.ids().iter().rev().copied().collect();
-        for id in held {
-            let Some(job) = self.jobs.find(id) else { continue };
-            let here = self.jobs.get(job);
-            if here.holder() == Some(ix) && of.is_none_or(|function| function == here.function) {
-                self.requeue(job, reason, out);
-            }
-        }
-    }
-
-    /// Puts a job into its queue.
+    /// Puts a job into its queue; one that nobody wants stands apart.
     fn enqueue(&mut self, ix: JobIx) {
+        if self.jobs.get(ix).ignored() {
+            return self.abandon(ix);
+        }
         let (function, priority) = (self.jobs.get(ix).function, self.jobs.get(ix).priority());
         self.functions.get_mut(function).queues[priority as usize].push(&mut self.jobs, ix);
         self.functions.note_ready(function, priority);
@@ -214,32 +185,28 @@ impl Functions {
         match self.jobs.get(ix).state() {
             JobState::Queued => self.unqueue(ix),
             JobState::Storing => self.functions.get_mut(function).aside[priority as usize] -= 1,
-            JobState::Scheduled => {
-                self.functions.get_mut(function).aside[priority as usize] -= 1;
-                self.timers.unschedule(self.jobs.get(ix));
-            }
-            JobState::Running => {
-                let holder = self.stop(ix);
-                self.parties.get_mut(holder).held.leave();
-            }
+            JobState::Scheduled => self.unschedule(ix),
+            JobState::Abandoned => self.leave_abandoned(ix),
+            JobState::Running => drop(self.stop(ix)),
             JobState::Dead => self.exhume(ix, out),
         }
         self.unfile(ix);
         self.unstore(ix, out);
-        let job = self.jobs.remove(ix);
-        for client in job.clients() {
-            self.parties.get_mut(client).attached.leave();
+        if self.jobs.get(ix).has_clients() {
+            self.forget_clients(ix);
         }
+        let job = self.jobs.remove(ix);
         self.count_bytes(-(job.bytes() as i64), out);
     }
 
-    /// A running job runs no longer, as far as timers and counts go. Returns who held it.
+    /// A running job runs no longer, as far as its holder, timers and counts go. Returns who held it.
     fn stop(&mut self, ix: JobIx) -> PartyIx {
         let job = self.jobs.get_mut(ix);
-        let (function, holder) = (job.function, job.holder().expect("a running job is held"));
+        let (function, (list, at)) = (job.function, job.hold().expect("a running job is held"));
         self.timers.disarm(job);
         self.functions.get_mut(function).running -= 1;
-        holder
+        self.holds.remove(list, at);
+        self.holds.party(list)
     }
 
     /// What the index of uniques must know of the jobs in it.

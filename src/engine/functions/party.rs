@@ -1,25 +1,35 @@
 //! Sessions as the functions of a shard see them: clients that are attached, workers that know functions, sleep and
-//! hold jobs. A party may be both.
+//! hold jobs. A party may be both. What they have registered is in `registrations.rs`.
+use super::attachments::Joins;
 use super::job::FunctionIx;
+use super::registrations::Registrations;
+use super::tally::Tally;
 use crate::message::WorkerName;
 use crate::slot::{JobId, SessionId};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
-use core::num::NonZeroU64;
 use core::ops::Bound;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-/// A place in the table of parties. Valid from the first message of a session until it is gone.
+/// A place in the table of parties. Valid from the first message of a session until it is gone and nothing of it is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct PartyIx(pub(crate) u32);
 
-/// An entry in a function's list of sleepers. It counts only while the worker's registration carries its stamp.
+/// A worker's time between two moments at which it has given up all that it had registered. What it did in an earlier one
+/// is over, though not all of that may have been put away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Sleeper {
-    pub(crate) party: PartyIx,
-    pub(crate) stamp: NonZeroU64,
+pub(crate) struct Era(u32);
+
+impl Era {
+    const FIRST: Era = Era(1);
+    /// Of no worker.
+    pub(crate) const NONE: Era = Era(0);
+
+    fn next(self) -> Era {
+        Era(self.0.wrapping_add(1).max(1))
+    }
 }
 
 /// What the functions of this shard know of a worker's sleep.
@@ -32,74 +42,21 @@ pub(crate) enum Sleep {
     Woken(FunctionIx),
 }
 
-/// A function that a worker knows.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Registration {
-    pub(crate) function: FunctionIx,
-    /// The least comes first.
-    pub(crate) turn: i64,
-    /// How often the worker has said CAN_DO.
-    pub(crate) count: u32,
-    /// The stamp of its entry in the function's list of sleepers, if there is one.
-    pub(crate) listed: Option<NonZeroU64>,
-}
-
-/// Jobs that belong to a party, in order. Entries of jobs that no longer do are left behind and swept up when they
-/// are more than half, so that adding and leaving cost little however many there are.
-#[derive(Debug, Default)]
-pub(crate) struct Tally {
-    ids: Vec<JobId>,
-    live: usize,
-}
-
-impl Tally {
-    /// Adds a job; `belongs` tells whether an entry still counts, if it is time to sweep.
-    pub(crate) fn add(&mut self, id: JobId, belongs: impl Fn(JobId) -> bool) {
-        if self.ids.len() >= 32 && self.ids.len() >= 2 * self.live {
-            self.ids.retain(|&id| belongs(id));
-        }
-        self.ids.push(id);
-        self.live += 1;
-    }
-
-    /// A job no longer belongs (once for each time that it was added).
-    pub(crate) fn leave(&mut self) {
-        self.live -= 1;
-        if self.live == 0 {
-            // Nothing in it counts any more; a busy worker keeps its room, a once huge one does not.
-            self.ids.clear();
-            self.ids.shrink_to(64);
-        }
-    }
-
-    /// A job no longer belongs but may come back: its entry goes at once. Late entries go fast.
-    pub(crate) fn take_back(&mut self, id: JobId) {
-        if let Some(at) = self.ids.iter().rposition(|&other| other == id) {
-            self.ids.remove(at);
-        }
-        self.leave();
-    }
-
-    pub(crate) fn live(&self) -> usize {
-        self.live
-    }
-
-    /// All entries, old ones included, in order.
-    pub(crate) fn ids(&self) -> &[JobId] {
-        &self.ids
-    }
-}
-
 /// A session, as the functions of this shard see it.
 #[derive(Debug)]
 pub(crate) struct Party {
     pub(crate) session: SessionId,
-    /// Jobs that it waits for; one entry for each attachment.
+    /// Jobs of which it is the first client.
     pub(crate) attached: Tally,
-    /// Jobs that it holds, in the order in which it grabbed them.
-    pub(crate) held: Tally,
-    /// Sorted by turn.
-    pub(crate) registrations: VecDeque<Registration>,
+    /// Jobs of others that it waits for, too.
+    pub(crate) joins: Joins,
+    pub(crate) era: Era,
+    /// Its registrations by turn; each that was taken away leaves a hole, until there are more holes than registrations.
+    order: VecDeque<(i64, FunctionIx)>,
+    /// Registrations.
+    registered: u32,
+    /// Functions beside which it is not listed as a sleeper.
+    pub(crate) unlisted: Vec<FunctionIx>,
     pub(crate) sleep: Sleep,
     /// Of the last `Sleep`.
     pub(crate) nap: u32,
@@ -107,9 +64,38 @@ pub(crate) struct Party {
     pub(crate) name: Option<Box<WorkerName>>,
     /// Jobs that it finished lately, or lost to their time limit; the last one at the back.
     finished: VecDeque<JobId>,
+    /// How far it has looked for abandoned jobs; see `abandoned.rs`.
+    pub(crate) looked: u64,
+    /// Chores that concern it, and which of those that there is only one of.
+    pub(crate) chores: u32,
+    pub(crate) is_listing: bool,
+    pub(crate) is_looking: bool,
+    /// The session is gone, and nobody finds it any more.
+    pub(crate) gone: bool,
 }
 
 impl Party {
+    fn new(session: SessionId) -> Party {
+        Party {
+            session,
+            attached: Tally::default(),
+            joins: Joins::default(),
+            era: Era::FIRST,
+            order: VecDeque::new(),
+            registered: 0,
+            unlisted: Vec::new(),
+            sleep: Sleep::Awake,
+            nap: 0,
+            name: None,
+            finished: VecDeque::new(),
+            looked: 0,
+            chores: 0,
+            is_listing: false,
+            is_looking: false,
+            gone: false,
+        }
+    }
+
     /// Forgets that a job was taken from it.
     pub(crate) fn forget(&mut self, id: JobId) {
         self.finished.retain(|&other| other != id);
@@ -130,9 +116,56 @@ impl Party {
         self.finished.contains(&id)
     }
 
-    /// Where the registration with this turn stands.
-    pub(crate) fn position(&self, turn: i64) -> Option<usize> {
-        self.registrations.binary_search_by_key(&turn, |r| r.turn).ok()
+    /// Registrations.
+    pub(crate) fn registered(&self) -> u32 {
+        self.registered
+    }
+
+    /// Its registrations, with their turns, the least first; [`FunctionIx::NONE`] stands for what was taken away.
+    pub(crate) fn order(&self) -> &VecDeque<(i64, FunctionIx)> {
+        &self.order
+    }
+
+    /// A registration stands in front of all others.
+    pub(super) fn add_first(&mut self, turn: i64, function: FunctionIx) {
+        assert!(self.order.front().is_none_or(|&(first, _)| turn < first), "new ones come first");
+        self.order.push_front((turn, function));
+        self.registered += 1;
+    }
+
+    /// A registration stands behind all others.
+    pub(super) fn add_last(&mut self, turn: i64, function: FunctionIx) {
+        assert!(self.order.back().is_none_or(|&(last, _)| last < turn), "the last turn is the largest");
+        self.order.push_back((turn, function));
+        self.registered += 1;
+    }
+
+    /// The registration with this turn is taken away.
+    pub(super) fn take_out(&mut self, turn: i64) {
+        let Ok(at) = self.order.binary_search_by_key(&turn, |&(turn, _)| turn) else {
+            panic!("a registration stands at its turn")
+        };
+        self.registered -= 1;
+        if at == 0 {
+            self.order.pop_front();
+            while self.order.front().is_some_and(|&(_, function)| function == FunctionIx::NONE) {
+                self.order.pop_front();
+            }
+        } else {
+            self.order[at].1 = FunctionIx::NONE;
+            if self.order.len() > 2 * self.registered as usize + 16 {
+                self.order.retain(|&(_, function)| function != FunctionIx::NONE);
+            }
+        }
+    }
+
+    /// All registrations are over. What there was, with the era in which it was.
+    pub(super) fn begin_era(&mut self) -> (Era, VecDeque<(i64, FunctionIx)>) {
+        self.registered = 0;
+        self.unlisted = Vec::new();
+        let era = self.era;
+        self.era = era.next();
+        (era, core::mem::take(&mut self.order))
     }
 }
 
@@ -144,8 +177,7 @@ pub(crate) struct Parties {
     by_session: HashMap<SessionId, u32, FixedState>,
     /// By session, for lists.
     order: BTreeMap<SessionId, PartyIx>,
-    /// The turn of each registration, by which it is found, and its time limit, which is wanted with each job.
-    turns: HashMap<(PartyIx, FunctionIx), (i64, u64), FixedState>,
+    pub(super) registrations: Registrations,
 }
 
 impl Parties {
@@ -155,7 +187,7 @@ impl Parties {
             vacant: Vec::new(),
             by_session: HashMap::with_hasher(FixedState::with_seed(seed)),
             order: BTreeMap::new(),
-            turns: HashMap::with_hasher(FixedState::with_seed(seed)),
+            registrations: Registrations::with_hasher(FixedState::with_seed(seed)),
         }
     }
 
@@ -167,16 +199,7 @@ impl Parties {
         if let Some(ix) = self.find(session) {
             return ix;
         }
-        let party = Party {
-            session,
-            attached: Tally::default(),
-            held: Tally::default(),
-            registrations: VecDeque::new(),
-            sleep: Sleep::Awake,
-            nap: 0,
-            name: None,
-            finished: VecDeque::new(),
-        };
+        let party = Party::new(session);
         let ix = match self.vacant.pop() {
             Some(ix) => {
                 self.places[ix as usize] = Some(party);
@@ -192,13 +215,21 @@ impl Parties {
         PartyIx(ix)
     }
 
-    /// Forgets a party, which holds nothing any more.
+    /// The session of a party is gone: nobody finds it any more, but it keeps its place.
+    pub(crate) fn leave(&mut self, ix: PartyIx) {
+        let party = self.get_mut(ix);
+        party.gone = true;
+        let session = party.session;
+        self.by_session.remove(&session);
+        self.order.remove(&session);
+    }
+
+    /// Forgets a party that is gone, and of which nothing is left.
     pub(crate) fn remove(&mut self, ix: PartyIx) {
         let party = self.places[ix.0 as usize].take().expect("the party exists");
-        assert!(party.held.live() == 0 && party.attached.live() == 0 && party.registrations.is_empty());
+        assert!(party.gone && party.chores == 0 && party.registered == 0);
+        assert!(party.attached.live() == 0 && party.joins.count == 0);
         self.vacant.push(ix.0);
-        self.by_session.remove(&party.session);
-        self.order.remove(&party.session);
     }
 
     pub(crate) fn get(&self, ix: PartyIx) -> &Party {
@@ -207,62 +238,6 @@ impl Parties {
 
     pub(crate) fn get_mut(&mut self, ix: PartyIx) -> &mut Party {
         self.places[ix.0 as usize].as_mut().expect("a party in use exists")
-    }
-
-    /// Adds a registration in front of all others, or repeats one.
-    pub(crate) fn register(&mut self, ix: PartyIx, function: FunctionIx, timeout_ms: u64, turn: i64) {
-        let old = self.turns.insert((ix, function), (turn, timeout_ms));
-        let party = self.get_mut(ix);
-        let repeated =
-            old.and_then(|(turn, _)| party.position(turn)).and_then(|at| party.registrations.remove(at));
-        let registration = match repeated {
-            Some(old) => Registration { turn, count: old.count + 1, ..old },
-            None => Registration { function, turn, count: 1, listed: None },
-        };
-        assert!(party.registrations.front().is_none_or(|first| turn < first.turn), "new ones come first");
-        party.registrations.push_front(registration);
-    }
-
-    /// Takes a registration away.
-    pub(crate) fn deregister(&mut self, ix: PartyIx, function: FunctionIx) -> Option<Registration> {
-        let (turn, _) = self.turns.remove(&(ix, function))?;
-        let party = self.get_mut(ix);
-        party.position(turn).and_then(|at| party.registrations.remove(at))
-    }
-
-    /// The turn of a party's registration for a function.
-    pub(crate) fn turn(&self, ix: PartyIx, function: FunctionIx) -> Option<i64> {
-        self.turns.get(&(ix, function)).map(|&(turn, _)| turn)
-    }
-
-    /// How many milliseconds a party may take for a job of a function; 0 is no limit, as is no registration.
-    pub(crate) fn timeout_ms(&self, ix: PartyIx, function: FunctionIx) -> u64 {
-        self.turns.get(&(ix, function)).map_or(0, |&(_, timeout_ms)| timeout_ms)
-    }
-
-    /// The registration of a party for a function.
-    pub(crate) fn registration(&mut self, ix: PartyIx, function: FunctionIx) -> Option<&mut Registration> {
-        let (turn, _) = *self.turns.get(&(ix, function))?;
-        let party = self.get_mut(ix);
-        let at = party.position(turn)?;
-        party.registrations.get_mut(at)
-    }
-
-    /// Puts the registration with turn `old` behind all others: it had its turn.
-    pub(crate) fn turn_to_back(&mut self, ix: PartyIx, old: i64, turn: i64) {
-        let party = self.get_mut(ix);
-        let Some(mut registration) = party.position(old).and_then(|at| party.registrations.remove(at)) else {
-            return;
-        };
-        assert!(
-            party.registrations.back().is_none_or(|last| last.turn < turn),
-            "the last turn is the largest"
-        );
-        registration.turn = turn;
-        party.registrations.push_back(registration);
-        if let Some(entry) = self.turns.get_mut(&(ix, registration.function)) {
-            entry.0 = turn;
-        }
     }
 
     /// Parties by session, from this one on.
@@ -274,14 +249,9 @@ impl Parties {
         self.order.range((from, Bound::Unbounded)).map(|(&session, &ix)| (session, ix))
     }
 
-    /// Every party, in no order that may be shown.
+    /// Every party, those that are gone included, in no order that may be shown.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (PartyIx, &Party)> {
         let numbered = self.places.iter().enumerate();
         numbered.filter_map(|(ix, place)| Some((PartyIx(ix as u32), place.as_ref()?)))
-    }
-
-    /// Registrations of all parties.
-    pub(crate) fn registrations(&self) -> usize {
-        self.turns.len()
     }
 }

@@ -121,6 +121,12 @@ impl Puts {
         first.into_iter().chain(joined).min()
     }
 
+    /// The next put from this one on that somebody ever waited for, and its job.
+    pub(super) fn next_asked(&self, from: StoreSeq) -> Option<(StoreSeq, JobId)> {
+        let at = self.asked.partition_point(|asked| asked.seq < from);
+        self.asked.get(at).map(|asked| (asked.seq, asked.id))
+    }
+
     /// The next put that somebody has waited for long enough.
     fn next_overdue(&mut self, now: Instant) -> Option<StoreSeq> {
         if let Some(asked) = self.asked.get(self.overdue).filter(|asked| asked.until <= now) {
@@ -136,7 +142,7 @@ impl Functions {
     #[inline(never)]
     pub(super) fn store(&mut self, ix: JobIx, submission: &Submission, out: &mut Outbox) {
         let job = self.jobs.get_mut(ix);
-        job.go(JobState::Storing, None);
+        job.go(JobState::Storing);
         let (function, priority) = (job.function, job.priority());
         self.functions.get_mut(function).aside[priority as usize] += 1;
         self.put_for(ix, submission, out);
@@ -315,9 +321,10 @@ impl Functions {
         if !awaited {
             job.leave_background();
         }
-        if job.state() == JobState::Storing && job.clients().next().is_some() {
+        if job.state() == JobState::Storing && job.has_clients() {
             self.go_ahead(ix, seq, out);
         }
+        self.look_whether_wanted(ix);
     }
 
     /// Somebody waits for the result of a late job: it goes where it belongs, whatever the store says some day.
@@ -389,7 +396,7 @@ impl Functions {
         let job = self.jobs.get_mut(ix);
         let (function, priority) = (job.function, job.priority());
         let scheduled = job.epoch().is_some_and(|epoch| epoch > now);
-        job.go(JobState::Queued, None);
+        job.go(JobState::Queued);
         self.functions.get_mut(function).aside[priority as usize] -= 1;
         if scheduled {
             self.schedule(ix);
@@ -408,7 +415,11 @@ impl Functions {
         job.leave_background();
         job.set_late(false);
         // If it died meanwhile, whoever was attached knows.
-        if job.state() == JobState::Dead { self.end(ix, out) } else { self.nobody_in_background(ix, out) }
+        if job.state() == JobState::Dead {
+            return self.end(ix, out);
+        }
+        self.look_whether_wanted(ix);
+        self.nobody_in_background(ix, out);
     }
 
     /// Asserts that whoever waits for the store waits for something.

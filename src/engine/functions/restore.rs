@@ -72,8 +72,8 @@ impl Functions {
         let bytes = job.bytes();
         let scheduled = job.epoch().is_some();
         if job.death().is_some() {
-            job.go(JobState::Storing, None);
-            job.go(JobState::Dead, None);
+            job.go(JobState::Storing);
+            job.go(JobState::Dead);
             self.count_bytes(bytes as i64, out);
             self.keep_dead(ix, out);
             return Ok(());

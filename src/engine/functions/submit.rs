@@ -107,9 +107,11 @@ impl Functions {
                 self.charge(ix, out);
             }
         }
-        if was_ignored && self.jobs.get(ix).state() == JobState::Queued {
-            // It may have entered its queue when nobody wanted it, and nobody was woken.
-            self.wake_for(ix, out);
+        if was_ignored {
+            self.look_whether_wanted(ix);
+            if self.jobs.get(ix).state() == JobState::Queued {
+                self.wake_for(ix, out);
+            }
         }
         let at_once = !self.policy.store || !self.joiner_waits(ix, was_background, submission, out);
         at_once.then(|| self.jobs.get(ix).id)
@@ -117,11 +119,15 @@ impl Functions {
 
     fn attach(&mut self, ix: JobIx, submission: &Submission) {
         let client = self.parties.find_or_create(submission.from);
-        self.jobs.get_mut(ix).attach(client);
-        let id = self.jobs.get(ix).id;
-        let jobs = &self.jobs;
-        let attached = &mut self.parties.get_mut(client).attached;
-        attached.add(id, |id| jobs.find(id).is_some_and(|ix| jobs.get(ix).clients().any(|c| c == client)));
+        let job = self.jobs.get_mut(ix);
+        let party = self.parties.get_mut(client);
+        if job.attach(client) {
+            let (id, jobs) = (job.id, &self.jobs);
+            let first = |ix: JobIx| jobs.get(ix).first_client() == Some(client);
+            party.attached.add(id, |id| jobs.find(id).is_some_and(first));
+        } else {
+            self.attachments.add((ix, &mut job.extra().joined), (client, &mut party.joins));
+        }
     }
 
     fn create(
@@ -170,10 +176,22 @@ impl Functions {
 
     pub(super) fn schedule(&mut self, ix: JobIx) {
         let job = self.jobs.get_mut(ix);
-        job.go(JobState::Scheduled, None);
+        job.go(JobState::Scheduled);
         self.timers.schedule(job);
-        let (function, priority) = (job.function, job.priority());
-        self.functions.get_mut(function).aside[priority as usize] += 1;
+        let priority = job.priority();
+        let function = self.functions.get_mut(job.function);
+        function.aside[priority as usize] += 1;
+        function.scheduled.push(&mut self.jobs, ix);
+    }
+
+    /// A scheduled job waits no longer for its time.
+    pub(super) fn unschedule(&mut self, ix: JobIx) {
+        let job = self.jobs.get(ix);
+        self.timers.unschedule(job);
+        let priority = job.priority();
+        let function = self.functions.get_mut(job.function);
+        function.aside[priority as usize] -= 1;
+        function.scheduled.remove(&mut self.jobs, ix);
     }
 
     fn note_accepted(&self, submission: &Submission, out: &mut Outbox) {

@@ -16,6 +16,9 @@ use core::time::Duration;
 /// The wall clock may be set: epoch jobs are looked at this often at the least.
 const CLOCK_CHECK: Duration = Duration::from_secs(10);
 
+/// Jobs that are no longer queued are looked for only so often in one event.
+const CALMED_AT_ONCE: usize = 64;
+
 /// What is due and when.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
@@ -88,13 +91,16 @@ impl Functions {
         self.timers.deadline(self.now).into_iter().chain(self.puts.deadline()).min()
     }
 
-    /// It is now this late: does whatever is due.
-    pub(crate) fn advance(&mut self, now: Now, out: &mut Outbox) {
-        self.now = now;
+    /// Does what is due, as much as this call may. What is left is due still.
+    pub(crate) fn advance(&mut self, out: &mut Outbox) {
+        let now = self.now;
         self.look_at_overdue(out);
         while let Some(&(instant, id)) = self.timers.armed.first() {
             if instant > now.instant {
                 break;
+            }
+            if !self.chores.spend() {
+                return;
             }
             let ix = self.jobs.find(id).expect("a job with a timer exists");
             self.time_out(ix, out);
@@ -103,6 +109,9 @@ impl Functions {
             if epoch > now.epoch {
                 break;
             }
+            if !self.chores.spend() {
+                return;
+            }
             let ix = self.jobs.find(id).expect("a job with a timer exists");
             self.fall_due(ix, out);
         }
@@ -110,6 +119,9 @@ impl Functions {
             let queued = self.jobs.find(id).filter(|&ix| self.jobs.get(ix).state() == JobState::Queued);
             if queued.is_some() && instant > now.instant {
                 break;
+            }
+            if !self.chores.spend() {
+                return;
             }
             self.timers.patience.pop_front();
             if let Some(ix) = queued {
@@ -120,10 +132,11 @@ impl Functions {
 
     /// Nobody need be patient for the sake of jobs that are no longer queued: no timer is kept for them.
     pub(crate) fn calm_down(&mut self) {
-        while let Some(&(_, id)) = self.timers.patience.front() {
+        for _ in 0..CALMED_AT_ONCE {
+            let Some(&(_, id)) = self.timers.patience.front() else { return };
             let queued = self.jobs.find(id).is_some_and(|ix| self.jobs.get(ix).state() == JobState::Queued);
             if queued {
-                break;
+                return;
             }
             self.timers.patience.pop_front();
         }
@@ -134,7 +147,7 @@ impl Functions {
         out.counters.jobs_timed_out += 1;
         let unique = self.unique_of(ix);
         let job = self.jobs.get(ix);
-        let holder = job.holder().expect("a job that takes too long is running");
+        let holder = self.holder(ix).expect("a job that takes too long is running");
         let name = self.parties.get(holder).name.as_ref();
         let name = name.expect("a worker was introduced before it could do anything");
         let (address, worker) = (name.address, name.id.clone());
@@ -154,7 +167,7 @@ impl Functions {
         let session = party.session;
         let Some(ix) = self.jobs.find(id) else { return };
         let job = self.jobs.get_mut(ix);
-        if job.state() == JobState::Queued
+        if matches!(job.state(), JobState::Queued | JobState::Abandoned)
             && let Some(extra) = job.extra.as_mut()
         {
             extra.late = Some(session);
@@ -163,11 +176,8 @@ impl Functions {
 
     /// The time of a scheduled job has come: it goes to the tail of its queue, and workers hear of it.
     fn fall_due(&mut self, ix: JobIx, out: &mut Outbox) {
-        let job = self.jobs.get_mut(ix);
-        self.timers.unschedule(job);
-        job.go(JobState::Queued, None);
-        let (function, priority) = (job.function, job.priority());
-        self.functions.get_mut(function).aside[priority as usize] -= 1;
+        self.unschedule(ix);
+        self.jobs.get_mut(ix).go(JobState::Queued);
         self.enqueue(ix);
         if !self.jobs.get(ix).ignored() {
             self.wake_for(ix, out);

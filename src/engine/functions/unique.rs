@@ -23,6 +23,8 @@ const CROWD: u32 = 1 << 31;
 
 /// The most jobs of a crowd that are looked through one by one.
 const FEW: usize = 8;
+/// Of a larger crowd so many of the latest are looked at to find one that counts.
+const LOOKS: usize = 64;
 
 /// What a job is filed under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,12 +155,15 @@ impl Crowd {
         }
     }
 
-    fn latest(&self, filed: Filed<'_>) -> JobIx {
-        let latest = match self {
-            Crowd::Few(jobs) => jobs.iter().copied().max_by_key(|&ix| filed.sequence(ix)),
-            Crowd::Many { by_sequence, .. } => by_sequence.last().map(|&(_, ix)| ix),
-        };
-        latest.expect("a crowd has members")
+    fn latest(&self, filed: Filed<'_>, counts: impl Fn(JobIx) -> bool) -> Option<JobIx> {
+        match self {
+            Crowd::Few(jobs) => {
+                jobs.iter().copied().filter(|&ix| counts(ix)).max_by_key(|&ix| filed.sequence(ix))
+            }
+            Crowd::Many { by_sequence, .. } => {
+                by_sequence.iter().rev().take(LOOKS).map(|&(_, ix)| ix).find(|&ix| counts(ix))
+            }
+        }
     }
 
     fn add(&mut self, filed: Filed<'_>, job: JobIx) {
@@ -311,10 +316,18 @@ impl Uniques {
         }
     }
 
-    /// The job, of any function, that is filed under this key and was accepted last.
-    pub(crate) fn latest(&self, filed: Filed<'_>, key: Key<'_>) -> Option<JobIx> {
+    /// The job, of any function, that is filed under this key, counts, and was accepted last.
+    pub(crate) fn latest(
+        &self,
+        filed: Filed<'_>,
+        key: Key<'_>,
+        counts: impl Fn(JobIx) -> bool,
+    ) -> Option<JobIx> {
         let (part, entry) = self.entry(filed, key, filed.keys.hash(key))?;
-        Some(part.crowd(entry).map_or(JobIx(entry), |crowd| crowd.latest(filed)))
+        match part.crowd(entry) {
+            Some(crowd) => crowd.latest(filed, counts),
+            None => Some(JobIx(entry)).filter(|&ix| counts(ix)),
+        }
     }
 
     /// Files a job; none of its function has this key.
@@ -419,7 +432,7 @@ mod tests {
         }
 
         fn latest(&self, unique: &[u8]) -> Option<JobIx> {
-            self.uniques.latest(self.filed(), Key::Unique(unique))
+            self.uniques.latest(self.filed(), Key::Unique(unique), |_| true)
         }
     }
 

@@ -21,10 +21,7 @@ impl Functions {
         out: &mut Outbox,
     ) {
         let party = self.parties.find(worker);
-        let held = self.jobs.find(job).filter(|&ix| {
-            let holder = self.jobs.get(ix).holder();
-            holder.is_some() && holder == party
-        });
+        let held = self.jobs.find(job).filter(|&ix| party.is_some_and(|party| self.is_held_by(ix, party)));
         let answer = match (held, party) {
             (Some(ix), Some(party)) => {
                 self.update(ix, party, update, out);
@@ -51,7 +48,8 @@ impl Functions {
             let job = self.jobs.get(ix);
             let late = job.extra.as_ref().and_then(|extra| extra.late);
             let anybodys = self.policy.plants(Planted::LateWordOfAnybody);
-            job.state() == JobState::Queued && late == Some(worker)
+            let waits = matches!(job.state(), JobState::Queued | JobState::Abandoned);
+            waits && late == Some(worker) && !self.is_hidden(ix)
                 || anybodys && job.state() == JobState::Running
         });
         let Some(ix) = queued else {
@@ -101,7 +99,7 @@ impl Functions {
     /// Each attached client hears, in the order in which they came.
     pub(super) fn tell_clients(&self, ix: JobIx, update: Work, out: &mut Outbox) {
         let job = self.jobs.get(ix);
-        let mut clients = job.clients().peekable();
+        let mut clients = job.clients(&self.attachments).peekable();
         let mut update = Some(update);
         while let Some(client) = clients.next() {
             // The last one gets the original; cloning makes the bytes shared.
@@ -138,10 +136,9 @@ impl Functions {
         if self.policy.attempts.is_some_and(|most| job.retries >= most.get()) {
             return self.give_up(ix, reason, out);
         }
-        let holder = self.stop(ix);
+        self.stop(ix);
         let job = self.jobs.get_mut(ix);
-        self.parties.get_mut(holder).held.take_back(job.id);
-        job.go(JobState::Queued, None);
+        job.go(JobState::Queued);
         if let Some(extra) = job.extra.as_mut() {
             (extra.numerator, extra.denominator) = (0, 0);
         }
@@ -173,7 +170,8 @@ impl Functions {
 
     /// The state of a job. To whoever waits for its end, a dead one has ended.
     pub(super) fn status(&self, id: JobId) -> JobStatus {
-        let found = self.jobs.find(id).filter(|&ix| self.jobs.get(ix).state() != JobState::Dead);
+        let found = self.jobs.find(id);
+        let found = found.filter(|&ix| self.jobs.get(ix).state() != JobState::Dead && !self.is_hidden(ix));
         found.map_or_else(JobStatus::default, |ix| self.status_at(ix))
     }
 

@@ -1,6 +1,6 @@
 //! The chapter on stores: what is promised of background jobs when the power goes, when the store fails, and when all
 //! attempts are used up.
-use super::job::{ABANDONED, CANCELLED, Due, Entry, FINAL, Job, Moment, OUT_OF_ATTEMPTS};
+use super::job::{ABANDONED, CANCELLED, DROPPED, Due, Entry, FINAL, Job, Moment, OUT_OF_ATTEMPTS};
 use super::peer::Asked;
 use super::{Auditor, FunctionModel, Tally, audit};
 use crate::kept::Kept;
@@ -82,7 +82,9 @@ impl Auditor {
         }
         for (id, job) in self.jobs.iter().filter(|(id, _)| kept.contains(id)) {
             let over = job.gone.is_some() && !job.dead_maybe;
-            let excused = !over || remains.undone.contains(id);
+            // Jobs end one by one, and the answer that their function is dropped does not wait for them.
+            let dropped = job.ends & DROPPED != 0;
+            let excused = !over || dropped || remains.undone.contains(id);
             audit!(self, "only what had just ended runs again", excused, "{job:?}");
         }
         let sessions: Vec<_> = self.peers.keys().copied().collect();
@@ -281,7 +283,7 @@ impl Auditor {
 impl Job {
     /// Somebody was told that the job is kept, and it cannot have ended.
     fn must_be_kept(&self) -> bool {
-        let over = self.ends & (FINAL | CANCELLED | ABANDONED) != 0 || self.cancel_sent.is_some();
+        let over = self.ends & (FINAL | CANCELLED | ABANDONED | DROPPED) != 0 || self.cancel_sent.is_some();
         let lives = self.gone.is_none() && self.background && !over;
         lives || self.dead_surely
     }

@@ -45,6 +45,8 @@ pub(crate) const FINAL: u8 = 1;
 pub(crate) const CANCELLED: u8 = 2;
 pub(crate) const OUT_OF_ATTEMPTS: u8 = 4;
 pub(crate) const ABANDONED: u8 = 8;
+/// Its function was dropped.
+pub(crate) const DROPPED: u8 = 16;
 
 /// A stay in the queue.
 #[derive(Clone, Debug)]

@@ -1,10 +1,11 @@
 //! The chapter on orders: what administrators may change, and what becomes of an order whose giver has left.
-use super::job::{CANCELLED, Moment};
+use super::job::{CANCELLED, DROPPED, Moment};
 use super::peer::{Asked, bit};
 use super::{Auditor, audit};
 use crate::act::Function;
+use bytes::Bytes;
 use ringgear_engine::report::DropRow;
-use ringgear_engine::{Query, SessionId};
+use ringgear_engine::{JobId, Query, SessionId};
 
 impl Auditor {
     pub(super) fn query(&mut self, session: SessionId, query: Query) {
@@ -24,6 +25,8 @@ impl Auditor {
                 for function in self.in_any_case(function) {
                     self.order(function);
                     self.functions[function].exists = None;
+                    self.functions[function].drops += 1;
+                    self.may_be_dropped(function);
                 }
             }
             Query::CancelJob { handle } => self.cancel(handle),
@@ -120,18 +123,51 @@ impl Auditor {
             let Some(function) = self.function(&row.function) else {
                 panic!("[functions are those that were used] {row:?}");
             };
-            let jobs = self.alive.iter().map(|id| &self.jobs[id]).filter(|job| job.function == function);
-            let in_use =
-                jobs.clone().any(|job| job.surely_alive() && job.known <= at) || self.is_known(at, function);
+            let mut jobs = self.alive.iter().map(|id| &self.jobs[id]).filter(|job| job.function == function);
+            let runs = jobs.clone().any(|job| job.only_held().is_some_and(|hold| hold.got <= at));
+            let in_use = runs || self.is_known(at, function);
             audit!(self, "what is used is not dropped", !(row.dropped && in_use), "{row:?}");
             if exact {
-                let used = jobs.count() > 0
-                    || self.jobs.values().any(|job| job.dead_maybe && job.function == function)
+                let used = jobs.any(|job| job.held.is_some())
                     || self.peers.values().any(|p| p.functions() & bit(function) != 0);
                 audit!(self, "what is not used is dropped", row.dropped || used, "{row:?}");
                 self.functions[function].exists = Some(!row.dropped);
             }
+            if row.dropped {
+                self.jobs_dropped(at, function, exact);
+            }
         }
+    }
+
+    /// A function was dropped, not before a moment: what was there then has ended.
+    fn jobs_dropped(&mut self, at: Moment, function: Function, exact: bool) {
+        let now = self.moment;
+        for (_, job) in self.jobs.iter_mut().filter(|(_, job)| job.function == function) {
+            if job.gone.is_none() && job.waiting.is_some() && job.known <= at {
+                job.ends |= DROPPED;
+                job.end(now);
+            }
+            if exact && job.dead_maybe {
+                (job.dead_surely, job.dead_maybe, job.gone) = (false, false, Some(now));
+            }
+        }
+    }
+
+    /// A function may be dropped, and what waits with it.
+    fn may_be_dropped(&mut self, function: Function) {
+        for (_, job) in self.jobs.iter_mut().filter(|(_, job)| job.function == function) {
+            job.dead_surely = false;
+        }
+        let its = |id: &&JobId| self.jobs[*id].function == function;
+        let alive: Vec<JobId> = self.alive.iter().filter(its).copied().collect();
+        alive.into_iter().for_each(|id| self.may_be_abandoned(id));
+    }
+
+    /// The log says that all jobs of a function have ended that was dropped.
+    pub(super) fn function_dropped(&mut self, name: &Bytes, [queued, scheduled, dead]: [u64; 3]) {
+        let known = self.function(name).is_some() && queued + scheduled + dead > 0;
+        audit!(self, "functions are those that were used", known, "{name:?} was dropped");
+        self.tally.dropped += queued + scheduled;
     }
 
     /// Some worker was registered for sure before a moment, and is still.

@@ -1,6 +1,6 @@
 //! The chapter on asking: what administrators and GET_STATUS are told. A report tells of some moment since it was
 //! asked for; if nothing else happened since all was quiet, it must be exact, and then it settles what was open.
-use super::job::{ABANDONED, CANCELLED, FINAL, Job, Moment, OUT_OF_ATTEMPTS};
+use super::job::{ABANDONED, CANCELLED, DROPPED, FINAL, Job, Moment, OUT_OF_ATTEMPTS};
 use super::{Auditor, audit};
 use bytes::Bytes;
 use ringgear_engine::report::{Counters, FunctionRow, JobRow, JobStatus, UniqueStatus, WorkerRow};
@@ -177,7 +177,8 @@ impl Auditor {
 
     fn settle_end(&mut self, id: JobId) {
         let job = &self.jobs[&id];
-        let silent = job.ends & !(ABANDONED | FINAL | CANCELLED | OUT_OF_ATTEMPTS) == 0 && job.ends != 0;
+        let silent =
+            job.ends & !(ABANDONED | FINAL | CANCELLED | OUT_OF_ATTEMPTS | DROPPED) == 0 && job.ends != 0;
         audit!(self, "no accepted job is lost", silent, "{job:?}");
         self.alive.remove(&id);
     }
@@ -200,11 +201,19 @@ impl Auditor {
         if !self.jobs.contains_key(&id) {
             self.first_sight_of_orphan(id, &row.unique, row);
         }
+        let stamp = self.stamp();
         let job = self.jobs.get_mut(&id).expect("just seen");
         audit!(self, "a job keeps its unique", job.unique == row.unique, "{row:?}, but {job:?}");
         let (least, most) = job.lost;
         let retries = u32::from(row.retries);
         audit!(self, "lost attempts are counted", (least..=most).contains(&retries), "{row:?}, but {job:?}");
+        if job.ends & ABANDONED != 0 && !row.ignored {
+            // Somebody who is gone wanted it again, and it went to the tail of its queue.
+            job.wanted_again = Some(stamp);
+            if let Some(entry) = job.waiting.as_mut() {
+                (entry.from, entry.hi) = (stamp.0, Some(stamp));
+            }
+        }
         (job.lost, job.ends) = ((retries, retries), 0);
         if job.cancel_sent.is_some() && !job.cancel_done && row.ignored && job.surely_wanted() {
             // Whoever ordered it did not stay for the answer.
@@ -277,6 +286,7 @@ impl Auditor {
         let (told, seen) = (counters, &self.tally);
         let exact = told.sessions_opened == seen.opened
             && told.jobs_timed_out == seen.timed_out
+            && told.jobs_dropped == seen.dropped
             && told.jobs_out_of_attempts == seen.out_of_attempts;
         audit!(self, "counters count what happens", exact, "{told:?}, but {seen:?}");
         let close = about(told.wakeups, seen.noops, seen.left)
@@ -324,6 +334,7 @@ impl Auditor {
             + counters.jobs_out_of_attempts
             + counters.jobs_cancelled
             + counters.jobs_abandoned
+            + counters.jobs_dropped
             + counters.jobs_unstored;
         self.counters_of_edges(counters);
         let came = counters.jobs_accepted + counters.jobs_restored + counters.dead_jobs_retried;

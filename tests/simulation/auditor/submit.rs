@@ -1,6 +1,6 @@
 //! The chapter on submitting and registering: who makes a job, who joins it, who is refused, and what it means that
 //! a session leaves.
-use super::job::{ABANDONED, CANCELLED, Due, Entry, Job, Key, Moment, OUT_OF_ATTEMPTS, Open, SubId};
+use super::job::{ABANDONED, CANCELLED, DROPPED, Due, Entry, Job, Key, Moment, OUT_OF_ATTEMPTS, Open, SubId};
 use super::peer::{Asked, Verdict, bit};
 use super::{Auditor, OpenGrab, Sub, audit};
 use crate::act::{Function, Submission};
@@ -67,12 +67,17 @@ impl Auditor {
         if job.ends & ABANDONED != 0 {
             job.ends &= !ABANDONED;
             job.wanted_again = Some(stamp);
+            // What was abandoned stands where a new job would.
+            if let Some(entry) = job.waiting.as_mut() {
+                (entry.from, entry.hi) = (now, Some(stamp).filter(|_| !entry.fuzzy));
+            }
         }
         if what.background {
             // A cancel order that came later has been answered already.
             job.background = !job.cancel_done;
             // It joined before the job died.
-            job.dead_surely |= job.dead_maybe && job.background && job.cancel_sent.is_none();
+            let kept = job.cancel_sent.is_none() && self.functions[job.function].drops == 0;
+            job.dead_surely |= job.dead_maybe && job.background && kept;
             let kept = !self.policy.store || self.ever_kept.contains(&id);
             audit!(self, "answered only when it is stored", kept, "{what:?}: {job:?}");
         } else {
@@ -383,9 +388,13 @@ impl Auditor {
         }
     }
 
-    /// A job that waits and that nobody may want can be discarded at any time.
+    /// A job that waits and that nobody may want can be discarded at any time; and there may be an order to end it.
     pub(super) fn may_be_abandoned(&mut self, id: JobId) {
         let job = self.jobs.get_mut(&id).expect("a known job");
+        if job.waiting.is_some() && self.functions[job.function].drops > 0 {
+            job.ends |= DROPPED;
+            job.passed_over = None;
+        }
         if job.waiting.is_some() && !job.surely_wanted() {
             job.ends |= ABANDONED;
             job.passed_over = None;

@@ -1,5 +1,5 @@
 //! The chapter on running jobs: what holders say, what clients hear of it, and how attempts are lost.
-use super::job::{CANCELLED, Entry, FINAL, Hold, Moment, OUT_OF_ATTEMPTS, Stamp, Update};
+use super::job::{CANCELLED, DROPPED, Entry, FINAL, Hold, Moment, OUT_OF_ATTEMPTS, Stamp, Update};
 use super::peer::{Asked, Exceptions, Verdict, bit};
 use super::{Auditor, EarlyNote, audit};
 use bytes::Bytes;
@@ -233,7 +233,7 @@ impl Auditor {
         audit!(self, "a job fails only when its attempts are used up", used, "{job:?}");
         (job.ends, job.noted) = (OUT_OF_ATTEMPTS, true);
         job.end(now);
-        let surely = job.background && job.cancel_sent.is_none();
+        let surely = job.background && job.cancel_sent.is_none() && self.functions[job.function].drops == 0;
         let room = self.policy.dead_jobs > 0 && self.policy.dead_bytes > DEAD_BYTES_ENOUGH;
         audit!(self, "a job out of attempts is kept if there is room", kept || !surely || !room, "{id:?}");
         let job = self.jobs.get_mut(&id).expect("just seen");
@@ -247,7 +247,7 @@ impl Auditor {
 
     pub(super) fn heard(&mut self, session: SessionId, id: JobId, update: &Work) {
         let exceptions = self.peers[&session].exceptions;
-        let place = self.place(id, update, exceptions);
+        let place = self.place(session, id, update, exceptions);
         let now = self.moment;
         let job = self.jobs.get_mut(&id);
         let stream = job.and_then(|job| job.streams.get_mut(&session));
@@ -278,8 +278,14 @@ impl Auditor {
     }
 
     /// Which of the holder's updates a client hears; none if the job server itself gave up the job.
-    fn place(&self, id: JobId, update: &Work, exceptions: Exceptions) -> Option<(usize, usize)> {
-        let Some(payload) = payload(update) else { return self.place_of_fail(id, exceptions) };
+    fn place(
+        &self,
+        session: SessionId,
+        id: JobId,
+        update: &Work,
+        exceptions: Exceptions,
+    ) -> Option<(usize, usize)> {
+        let Some(payload) = payload(update) else { return self.place_of_fail(session, id, exceptions) };
         let said = self.payloads.get(payload).copied().flatten();
         audit!(self, "only the holder is heard", said.is_some(), "nobody who holds {id:?} said {update:?}");
         let (job, run, number) = said.expect("just asserted");
@@ -298,10 +304,12 @@ impl Auditor {
         Some((run, number))
     }
 
-    fn place_of_fail(&self, id: JobId, exceptions: Exceptions) -> Option<(usize, usize)> {
+    fn place_of_fail(&self, session: SessionId, id: JobId, exceptions: Exceptions) -> Option<(usize, usize)> {
         let Some(job) = self.jobs.get(&id) else {
             panic!("[WORK_FAIL has a reason] nobody has heard of {id:?}");
         };
+        let given_up = job.cancel_sent.is_some() || job.ends & (OUT_OF_ATTEMPTS | DROPPED) != 0;
+        let last = job.streams.get(&session).and_then(|stream| stream.heard.last_key_value());
         for (run, attempt) in job.runs.iter().enumerate().rev() {
             // One that was taken was the end: whatever its sender said behind it is heard by nobody.
             let finals = attempt.updates.iter().enumerate().filter(|(_, update)| update.work.is_final());
@@ -311,11 +319,13 @@ impl Auditor {
                 matches!(update.work, Work::Fail) || hidden
             };
             let unknown = finals.clone().find(|(_, update)| update.taken.is_none() && fails(update));
-            if let Some((number, _)) = taken.or(unknown).filter(|(_, update)| fails(update)) {
-                return Some((run, number));
+            let place =
+                taken.or(unknown).filter(|(_, update)| fails(update)).map(|(number, _)| (run, number));
+            // It may have been refused, and this be something else.
+            if place.is_some_and(|place| !given_up || last.is_none_or(|(&last, _)| last <= place)) {
+                return place;
             }
         }
-        let given_up = job.cancel_sent.is_some() || job.ends & OUT_OF_ATTEMPTS != 0;
         audit!(self, "WORK_FAIL has a reason", given_up, "{job:?}");
         None
     }

@@ -1,0 +1,140 @@
+//! Who waits for which job, beside the first client of each: one entry for each submission that joined, in a list of its job
+//! and in one of its client, so that either can let go of it in one step.
+use super::job::{JobIx, Option32};
+use super::party::PartyIx;
+use super::slab::Slab;
+
+/// A submission that joined a job.
+#[derive(Clone, Copy, Debug)]
+struct Attachment {
+    job: JobIx,
+    client: PartyIx,
+    /// Of the same job: who joined before and after.
+    earlier: Option32,
+    later: Option32,
+    /// Of the same client: what it joined before and after.
+    older: Option32,
+    newer: Option32,
+}
+
+/// The submissions that joined one job.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Joined {
+    first: Option32,
+    last: Option32,
+    pub(crate) count: u32,
+}
+
+impl Default for Joined {
+    fn default() -> Joined {
+        Joined { first: Option32::NONE, last: Option32::NONE, count: 0 }
+    }
+}
+
+/// What one client joined.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Joins {
+    newest: Option32,
+    pub(crate) count: u32,
+}
+
+impl Default for Joins {
+    fn default() -> Joins {
+        Joins { newest: Option32::NONE, count: 0 }
+    }
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(crate) struct Attachments {
+    slab: Slab<Attachment>,
+}
+
+impl Attachments {
+    pub(crate) const BYTES: usize = size_of::<Attachment>();
+
+    /// Attachments now.
+    pub(crate) fn count(&self) -> usize {
+        self.slab.count()
+    }
+
+    /// A client waits for a job once more.
+    pub(crate) fn add(
+        &mut self,
+        (job, joined): (JobIx, &mut Joined),
+        (client, joins): (PartyIx, &mut Joins),
+    ) {
+        let none = Option32::NONE;
+        let (earlier, older) = (joined.last, joins.newest);
+        let at = Option32::some(self.slab.add(Attachment {
+            job,
+            client,
+            earlier,
+            later: none,
+            older,
+            newer: none,
+        }));
+        match earlier.get() {
+            Some(earlier) => self.slab.get_mut(earlier).later = at,
+            None => joined.first = at,
+        }
+        if let Some(older) = older.get() {
+            self.slab.get_mut(older).newer = at;
+        }
+        (joined.last, joins.newest) = (at, at);
+        joined.count += 1;
+        joins.count += 1;
+    }
+
+    /// The first that joined a job.
+    pub(crate) fn first(&self, joined: Joined) -> Option<(u32, PartyIx)> {
+        joined.first.get().map(|at| (at, self.slab.get(at).client))
+    }
+
+    /// What a client joined last.
+    pub(crate) fn newest(&self, joins: Joins) -> Option<(u32, JobIx)> {
+        joins.newest.get().map(|at| (at, self.slab.get(at).job))
+    }
+
+    /// Ends an attachment of this job and this client.
+    pub(crate) fn remove(&mut self, at: u32, joined: &mut Joined, joins: &mut Joins) {
+        let Attachment { earlier, later, older, newer, .. } = self.slab.remove(at);
+        match earlier.get() {
+            Some(earlier) => self.slab.get_mut(earlier).later = later,
+            None => joined.first = later,
+        }
+        match later.get() {
+            Some(later) => self.slab.get_mut(later).earlier = earlier,
+            None => joined.last = earlier,
+        }
+        match newer.get() {
+            Some(newer) => self.slab.get_mut(newer).older = older,
+            None => joins.newest = older,
+        }
+        if let Some(older) = older.get() {
+            self.slab.get_mut(older).newer = newer;
+        }
+        joined.count -= 1;
+        joins.count -= 1;
+    }
+
+    /// Who joined a job, in that order.
+    pub(crate) fn clients(&self, joined: Joined) -> impl Iterator<Item = PartyIx> + '_ {
+        let mut next = joined.first;
+        core::iter::from_fn(move || {
+            let attachment = self.slab.get(next.get()?);
+            next = attachment.later;
+            Some(attachment.client)
+        })
+    }
+
+    /// What a client joined, the last first.
+    pub(crate) fn jobs(&self, joins: Joins) -> impl Iterator<Item = JobIx> + '_ {
+        let mut next = joins.newest;
+        core::iter::from_fn(move || {
+            let attachment = self.slab.get(next.get()?);
+            next = attachment.older;
+            Some(attachment.job)
+        })
+    }
+}

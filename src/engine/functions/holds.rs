@@ -1,0 +1,110 @@
+//! Who holds which running job: for each worker and function a list of the jobs that it was given, newest last. A worker that
+//! gives up a function loses the whole list at once, however long it is; the jobs are put back one by one (`leave.rs`).
+use super::job::{JobIx, Option32};
+use super::party::{Era, PartyIx};
+use super::slab::{Line, Linked, Links, Slab};
+
+/// A place in the table of lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HoldsIx(pub(crate) u32);
+
+/// The jobs of one function that one worker was given.
+#[derive(Clone, Copy, Debug)]
+struct List {
+    party: PartyIx,
+    /// The worker holds the jobs as long as this is its era.
+    era: Era,
+    line: Line,
+}
+
+/// One of these jobs.
+#[derive(Clone, Copy, Debug)]
+struct Hold {
+    job: JobIx,
+    links: Links,
+}
+
+impl Linked for Hold {
+    #[inline]
+    fn links(&mut self) -> &mut Links {
+        &mut self.links
+    }
+
+    fn behind(&self) -> Option32 {
+        self.links.behind
+    }
+}
+
+/// All running jobs of a shard by who holds them.
+#[derive(Debug, Default)]
+pub(crate) struct Holds {
+    lists: Slab<List>,
+    holds: Slab<Hold>,
+}
+
+impl Holds {
+    /// An empty list.
+    pub(crate) fn create(&mut self, party: PartyIx, era: Era) -> HoldsIx {
+        HoldsIx(self.lists.add(List { party, era, line: Line::default() }))
+    }
+
+    /// Forgets a list, which is empty.
+    pub(crate) fn forget(&mut self, list: HoldsIx) {
+        let list = self.lists.remove(list.0);
+        assert!(list.line.is_empty(), "a running job is held");
+    }
+
+    /// Adds a job; returns its place.
+    #[inline]
+    pub(crate) fn add(&mut self, list: HoldsIx, job: JobIx) -> u32 {
+        let at = self.holds.add(Hold { job, links: Links::NONE });
+        self.lists.get_mut(list.0).line.push(&mut self.holds, at);
+        at
+    }
+
+    /// Takes the job at a place out of its list.
+    #[inline]
+    pub(crate) fn remove(&mut self, list: HoldsIx, at: u32) {
+        self.lists.get_mut(list.0).line.remove(&mut self.holds, at);
+        self.holds.remove(at);
+    }
+
+    /// Whoever was given the jobs does not hold them any more.
+    pub(crate) fn lose(&mut self, list: HoldsIx) {
+        self.lists.get_mut(list.0).era = Era::NONE;
+    }
+
+    /// Who was given the jobs of a list.
+    pub(crate) fn party(&self, list: HoldsIx) -> PartyIx {
+        self.lists.get(list.0).party
+    }
+
+    /// Since when these jobs were given to it.
+    pub(crate) fn era(&self, list: HoldsIx) -> Era {
+        self.lists.get(list.0).era
+    }
+
+    /// The job of a list that was given last.
+    pub(crate) fn newest(&self, list: HoldsIx) -> Option<JobIx> {
+        self.lists.get(list.0).line.last().map(|at| self.holds.get(at).job)
+    }
+
+    pub(crate) fn is_empty(&self, list: HoldsIx) -> bool {
+        self.lists.get(list.0).line.is_empty()
+    }
+
+    /// Jobs of a list.
+    pub(crate) fn count(&self, list: HoldsIx) -> u32 {
+        self.lists.get(list.0).line.len()
+    }
+
+    /// Lists and jobs now.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.lists.count(), self.holds.count())
+    }
+
+    /// The jobs of a list, in the order in which they were given.
+    pub(crate) fn iter(&self, list: HoldsIx) -> impl Iterator<Item = JobIx> + '_ {
+        self.lists.get(list.0).line.iter(&self.holds).map(|at| self.holds.get(at).job)
+    }
+}
