@@ -175,6 +175,11 @@ impl Engine {
         self.outbox.has(to)
     }
 
+    /// What waits for other shards. For tests.
+    pub fn waiting(&self) -> impl Iterator<Item = &Message> {
+        self.outbox.waiting()
+    }
+
     /// Takes at most `most` messages for another shard, to be delivered in this order and after all taken before.
     pub fn take_messages(&mut self, to: ShardId, most: usize) -> Vec<Message> {
         let taken = self.outbox.take(to, most);

@@ -97,6 +97,11 @@ impl Outbox {
         !self.lanes[to.index()].messages.is_empty()
     }
 
+    /// What waits for other shards.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &Message> {
+        self.lanes.iter().flat_map(|lane| &lane.messages)
+    }
+
     /// Takes at most `most` messages for a shard, in order.
     pub(crate) fn take(&mut self, to: ShardId, most: usize) -> Vec<Message> {
         let lane = &mut self.lanes[to.index()];

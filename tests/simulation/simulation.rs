@@ -4,6 +4,8 @@
 //! `SIM_SEED=7 SIM_STEPS=1000 cargo test -p ringgear-engine --features planted --test simulation replay` runs one seed again; `SIM_LINES` says how many of the
 //! last events are printed. `cargo test -p ringgear-engine --features planted --test simulation seeds -- --nocapture` also prints how often each rule was put
 //! to the test. See tests/README.md.
+#[path = "../support/bounds.rs"]
+mod bounds;
 #[allow(dead_code)]
 #[path = "../support/cluster.rs"]
 mod cluster;

@@ -122,6 +122,11 @@ impl Mix {
             mix.policy.wakeup = Wakeup::AtMost(NonZeroU8::MIN);
             (mix.workers, mix.habits.versatile, mix.habits.poll) = (8, 500, 0);
         }
+        if planted == Some(Planted::DoneBeforePut) {
+            // It shows only if the power goes between the two, and jobs die seldom.
+            (mix.policy.store, mix.policy.attempts, mix.policy.dead_jobs) = (true, NonZeroU8::new(1), 10_000);
+            (mix.crashes, mix.submitting.background, mix.orders) = (100, 500, 0);
+        }
         mix
     }
 

@@ -1,5 +1,6 @@
 //! Several engines in one process and in pretend time: a job server without sockets, threads and clocks.
 //! Only carries things: what is sent, and in which order messages arrive, is decided by whoever holds the cluster.
+use super::bounds::{self, Given, Puts};
 use super::kept::Kept;
 use bytes::Bytes;
 use ringgear_engine::{
@@ -110,6 +111,8 @@ pub(crate) struct Cluster {
     roomy: VecDeque<SessionId>,
     /// Somebody calls [`Cluster::give_room`]; else there is always room at once.
     stingy: bool,
+    /// Per shard.
+    puts: Vec<Puts>,
 }
 
 impl Cluster {
@@ -137,6 +140,7 @@ impl Cluster {
             seen: None,
             roomy: VecDeque::new(),
             stingy: false,
+            puts: vec![Puts::default(); n],
         }
     }
 
@@ -177,6 +181,7 @@ impl Cluster {
         (self.vacant, self.places) = (vec![Vec::new(); n], vec![0; n]);
         self.generation += 1 << 20;
         self.to_store.clear();
+        self.puts = vec![Puts::default(); n];
         self.notes.clear();
         if let Some(seen) = &mut self.seen {
             seen.clear();
@@ -500,13 +505,23 @@ impl Cluster {
         if let (Some(seen), Some(session)) = (&mut self.seen, sender(&input)) {
             seen.push(Seen::HandedIn(session));
         }
-        self.engines[shard.index()].handle(now, input);
-        self.collect(shard);
+        let given = Given::of(&input, &mut self.puts[shard.index()]);
+        let engine = &mut self.engines[shard.index()];
+        let waiting = |engine: &Engine| engine.waiting().map(bounds::message).sum::<u64>();
+        let (before, work) = (waiting(engine), engine.work_done());
+        engine.handle(now, input);
+        let (sent, work) = (waiting(engine) - before, engine.work_done() - work);
+        let made = sent + self.collect(shard);
+        bounds::check(&self.policy, self.topology.shards(), given, made, work);
     }
 
-    /// Drains an engine: outputs to the sessions, messages into the channels as far as there is room.
-    fn collect(&mut self, shard: ShardId) {
+    /// Drains an engine: outputs to the sessions, messages into the channels as far as there is room. How much the
+    /// outputs count.
+    fn collect(&mut self, shard: ShardId) -> u64 {
+        let mut made = 0;
         while let Some(output) = self.engines[shard.index()].output() {
+            made += bounds::output(&output);
+            self.puts[shard.index()].see(&output);
             let Some(output) = self.complete(output) else { continue };
             if let Some(seen) = &mut self.seen {
                 seen.push(Seen::Output(output.clone()));
@@ -518,6 +533,7 @@ impl Cluster {
             let room = self.capacity - channel.len();
             channel.extend(self.engines[shard.index()].take_messages(to, room));
         }
+        made
     }
 
     /// Whoever holds the cluster sees reports only when they are complete. A page on the way has about as many rows as were asked

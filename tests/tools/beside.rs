@@ -183,6 +183,9 @@ fn gearadmin_prints_what_it_prints_of_gearmand() {
     assert_eq!(unknown.stderr, "Error: UNKNOWN_JOB\r\n");
     // Several at once go over one connection.
     pair.prints(&["--status", "--getpid"], "PID\nqueued\t3\t0\t0\nworked\t0\t0\t0\n.\n");
+    // Its jobs do not keep a function.
+    pair.does(&["--drop-function", "queued"], "OK\n");
+    pair.prints(&["--status"], "worked\t0\t0\t0\n.\n");
 }
 
 #[test]

@@ -95,7 +95,7 @@ impl Functions {
     }
 
     /// A worker looks for jobs: abandoned ones of its functions will be discarded.
-    #[inline]
+    #[inline(always)]
     pub(super) fn look_for_abandoned(&mut self, ix: PartyIx) {
         if self.stale.last > self.parties.get(ix).looked {
             self.begin_to_look(ix);

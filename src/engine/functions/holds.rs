@@ -25,7 +25,7 @@ struct Hold {
 }
 
 impl Linked for Hold {
-    #[inline]
+    #[inline(always)]
     fn links(&mut self) -> &mut Links {
         &mut self.links
     }
@@ -55,7 +55,7 @@ impl Holds {
     }
 
     /// Adds a job; returns its place.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn add(&mut self, list: HoldsIx, job: JobIx) -> u32 {
         let at = self.holds.add(Hold { job, links: Links::NONE });
         self.lists.get_mut(list.0).line.push(&mut self.holds, at);
@@ -63,7 +63,7 @@ impl Holds {
     }
 
     /// Takes the job at a place out of its list.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(&mut self, list: HoldsIx, at: u32) {
         self.lists.get_mut(list.0).line.remove(&mut self.holds, at);
         self.holds.remove(at);
@@ -75,11 +75,13 @@ impl Holds {
     }
 
     /// Who was given the jobs of a list.
+    #[inline(always)]
     pub(crate) fn party(&self, list: HoldsIx) -> PartyIx {
         self.lists.get(list.0).party
     }
 
     /// Since when these jobs were given to it.
+    #[inline(always)]
     pub(crate) fn era(&self, list: HoldsIx) -> Era {
         self.lists.get(list.0).era
     }

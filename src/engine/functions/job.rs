@@ -343,7 +343,13 @@ impl Job {
     /// Whether anybody is attached.
     #[inline]
     pub(crate) fn has_clients(&self) -> bool {
-        self.first_client != Option32::NONE || self.extra.as_ref().is_some_and(|extra| extra.joined.count > 0)
+        self.first_client != Option32::NONE || self.is_joined()
+    }
+
+    /// Whether others are attached than the first.
+    #[inline]
+    pub(crate) fn is_joined(&self) -> bool {
+        self.extra.as_ref().is_some_and(|extra| extra.joined.count > 0)
     }
 
     /// How many are attached.

@@ -153,7 +153,7 @@ impl Functions {
     }
 
     /// Whether a worker holds a job.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_held_by(&self, ix: JobIx, party: PartyIx) -> bool {
         self.jobs.get(ix).hold().is_some_and(|(list, _)| {
             self.holds.party(list) == party && self.holds.era(list) == self.parties.get(party).era

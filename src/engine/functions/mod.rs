@@ -192,10 +192,13 @@ impl Functions {
         }
         self.unfile(ix);
         self.unstore(ix, out);
-        if self.jobs.get(ix).has_clients() {
+        if self.jobs.get(ix).is_joined() {
             self.forget_clients(ix);
         }
         let job = self.jobs.remove(ix);
+        if let Some(client) = job.first_client() {
+            self.parties.get_mut(client).attached.leave();
+        }
         self.count_bytes(-(job.bytes() as i64), out);
     }
 

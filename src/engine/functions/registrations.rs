@@ -88,13 +88,13 @@ impl Parties {
     }
 
     /// The registration of a party for a function.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn registration(&self, ix: PartyIx, function: FunctionIx) -> Option<&Registration> {
         self.registrations.get(&(ix, function)).filter(|registration| registration.era == self.get(ix).era)
     }
 
     /// The same, to be changed.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn registration_mut(
         &mut self,
         ix: PartyIx,
@@ -105,7 +105,7 @@ impl Parties {
     }
 
     /// The turn of a party's registration for a function.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn turn(&self, ix: PartyIx, function: FunctionIx) -> Option<i64> {
         self.registration(ix, function).map(|registration| registration.turn)
     }
@@ -121,7 +121,7 @@ impl Parties {
 
     /// A worker does not stand in a list of sleepers any more: its entry was used up. False if it is not a worker of the
     /// function any more, or is not to be woken there.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn unlist(&mut self, ix: PartyIx, function: FunctionIx) -> bool {
         let party = self.get(ix);
         let (era, at) = (party.era, party.unlisted.len() as u32);

@@ -24,7 +24,7 @@ impl<T: Copy> Slab<T> {
         self.places.len() - self.free.len()
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn add(&mut self, thing: T) -> u32 {
         match self.free.pop() {
             Some(at) => {
@@ -39,22 +39,28 @@ impl<T: Copy> Slab<T> {
     }
 
     /// Takes away what stands at a place in use.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(&mut self, at: u32) -> T {
         let thing = self.places[at as usize];
         self.free.push(at);
-        if self.free.len() == self.places.len() && self.places.len() > ROOM_KEPT {
-            (self.places, self.free) = (Vec::new(), Vec::new());
+        if self.places.len() > ROOM_KEPT && self.free.len() == self.places.len() {
+            self.give_room_back();
         }
         thing
     }
 
-    #[inline]
+    #[cold]
+    #[inline(never)]
+    fn give_room_back(&mut self) {
+        (self.places, self.free) = (Vec::new(), Vec::new());
+    }
+
+    #[inline(always)]
     pub(crate) fn get(&self, at: u32) -> &T {
         &self.places[at as usize]
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get_mut(&mut self, at: u32) -> &mut T {
         &mut self.places[at as usize]
     }
@@ -97,11 +103,12 @@ impl Line {
         self.len
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
+    #[inline(always)]
     pub(crate) fn first(&self) -> Option<u32> {
         self.first.get()
     }
@@ -111,7 +118,7 @@ impl Line {
     }
 
     /// Adds a thing, which is in the slab and in no line, at the end.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push<T: Linked>(&mut self, slab: &mut Slab<T>, at: u32) {
         *slab.get_mut(at).links() = Links { before: self.last, behind: Option32::NONE };
         match self.last.get() {
@@ -123,7 +130,7 @@ impl Line {
     }
 
     /// Takes a thing out of the line, wherever it stands. It stays in the slab.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove<T: Linked>(&mut self, slab: &mut Slab<T>, at: u32) {
         let Links { before, behind } = *slab.get_mut(at).links();
         match before.get() {

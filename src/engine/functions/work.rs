@@ -99,6 +99,13 @@ impl Functions {
     /// Each attached client hears, in the order in which they came.
     pub(super) fn tell_clients(&self, ix: JobIx, update: Work, out: &mut Outbox) {
         let job = self.jobs.get(ix);
+        if !job.is_joined() {
+            if let Some(client) = job.first_client() {
+                let to = self.parties.get(client).session;
+                self.tell(to, ToSessions::Work { to, job: job.id, update }, out);
+            }
+            return;
+        }
         let mut clients = job.clients(&self.attachments).peekable();
         let mut update = Some(update);
         while let Some(client) = clients.next() {

@@ -299,7 +299,7 @@ const cases = {
   async 'drop-function-with-jobs' () {
     const { client } = await submitted('drop', '', { background: true })
     const answer = await new Promise(resolve => client.adminDropFunction(name('drop'), resolve))
-    expect(answer && answer.message.trim(), 'there are still connected workers or executing clients', 'answer')
+    expect(answer, null, 'answer to drop function')
     client.close()
   }
 }
