@@ -1,6 +1,9 @@
 //! What several integration tests share. Each of them uses its part, hence the `allow`s.
 
 #[allow(dead_code)]
+pub(crate) mod bounds;
+
+#[allow(dead_code)]
 pub(crate) mod cluster;
 
 #[allow(dead_code)]
