@@ -1,5 +1,6 @@
 //! One socket: what is known about it, and its life from accept to close. Bytes are read in `reader.rs`, all
 //! connections of a shard are in `table.rs`.
+use super::debtors::Seat;
 use super::outlet::Outlet;
 use super::parcel::Parcel;
 use super::rest::Rest;
@@ -84,6 +85,8 @@ pub(crate) struct Connection {
     pub(super) charged: Owed,
     /// Whether it is left unread because it holds more than others do. Kept by the ledger.
     pub(crate) debtor: bool,
+    /// Its place among those that hold much. Kept by the table.
+    pub(super) seat: Option<Seat>,
     pub(crate) rest: Rest,
     /// How many times more to receive once only, because a large packet came lately.
     pub(crate) expects_large: u8,
@@ -122,6 +125,7 @@ impl Connection {
             held: Held::default(),
             charged: Owed::default(),
             debtor: false,
+            seat: None,
             rest: Rest::default(),
             expects_large: 0,
             kept: 0,

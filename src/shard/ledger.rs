@@ -1,7 +1,9 @@
 //! What connections have this shard and the others keep, in bytes, and what follows when it is too much: the largest
-//! debtors are left unread for a while, or closed. Who is charged with what is in `connection.rs` and `table.rs`.
+//! debtors are left unread for a while, or closed. "Largest" is to within a factor of two (`debtors.rs`). Who is charged
+//! with what is in `connection.rs` and `table.rs`.
 use super::Shard;
-use super::connection::{Connection, Phase};
+use super::connection::Phase;
+use super::debtors::class_of;
 use super::ring::Token;
 use super::tell;
 use crate::engine::{CloseReason, Event, Input, Instant};
@@ -9,8 +11,8 @@ use crate::log_at;
 use crate::logging::Level;
 use std::time::Duration;
 
-/// With less than this a connection is no debtor.
-const DEBTOR_MIN: usize = 64 << 10;
+/// Debtors that are read again or closed in one round; the rest follows in the next.
+const AT_ONCE: usize = 16;
 /// How long debtors are left unread before the largest is closed: they may all wait for the rest of a packet.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -19,16 +21,16 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) struct Ledger {
     /// Bytes that the connections of all shards may hold.
     limit: u64,
-    /// Those that are left unread. They may be gone.
-    unread: Vec<Token>,
     /// Since when there has been too much without a change for the better.
     since: Option<Instant>,
+    /// There is more to do at once.
+    again: bool,
 }
 
 impl Ledger {
     /// Nobody is held back.
     pub(crate) fn new(limit: u64) -> Ledger {
-        Ledger { limit, unread: Vec::new(), since: None }
+        Ledger { limit, since: None, again: false }
     }
 
     /// With more than this the largest debtors are left unread.
@@ -38,7 +40,7 @@ impl Ledger {
 
     /// When to look again, though nothing happens.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.since.map(|since| since.after(PATIENCE))
+        if self.again { Some(Instant::default()) } else { self.since.map(|since| since.after(PATIENCE)) }
     }
 }
 
@@ -51,7 +53,8 @@ impl Shard {
         self.commons.publish_owed(self.id, owed.all);
         // As long as each shard has less than its share of the mark, there is room.
         let share = self.ledger.mark() / u64::from(self.shards);
-        if owed.all > share || !self.ledger.unread.is_empty() || self.ledger.since.is_some() {
+        let held_back = self.table.debtors.smallest_unread().is_some();
+        if owed.all > share || held_back || self.ledger.since.is_some() {
             self.press();
         }
     }
@@ -60,8 +63,9 @@ impl Shard {
     fn press(&mut self) {
         let (mark, limit) = (self.ledger.mark(), self.ledger.limit);
         let mut all = self.commons.owed();
+        self.ledger.again = false;
         if all <= mark - mark / 8 {
-            while self.read_smallest_again() {}
+            self.ledger.again = (0..AT_ONCE).all(|_| self.read_smallest_again());
         } else if all <= mark {
             // There is little room: one may go on, or nobody ever would.
             self.read_smallest_again();
@@ -77,60 +81,59 @@ impl Shard {
             self.ledger.since = Some(now);
             all = all.saturating_sub(self.close_largest());
         }
-        while all > limit {
-            match self.close_largest() {
+        for _ in 0..AT_ONCE {
+            self.ledger.again = false;
+            match if all > limit { self.close_largest() } else { 0 } {
                 0 => break,
                 bytes => all = all.saturating_sub(bytes),
             }
+            self.ledger.again = all > limit;
         }
         if all > mark {
             self.leave_largest_unread();
         }
     }
 
-    /// Reads again from the smallest debtor of those that are left unread. False if there is none.
+    /// Reads again from one of the smallest debtors that are left unread. False if there is none.
     fn read_smallest_again(&mut self) -> bool {
-        let Ledger { unread, .. } = &mut self.ledger;
-        let table = &self.table;
-        // Those that are gone make room for nobody.
-        unread.retain(|&token| table.peek(token).is_some_and(Connection::hears));
-        let owes = |&token: &Token| table.peek(token).map_or(0, |connection| connection.owes());
-        let Some(at) = (0..unread.len()).min_by_key(|&at| owes(&unread[at])) else { return false };
-        let token = unread.swap_remove(at);
-        if let Some(connection) = self.table.get(token) {
-            connection.debtor = false;
-            self.table.unarmed.push(token);
-        }
+        let Some(token) = self.table.debtors.smallest_unread() else { return false };
+        self.read_again(token);
         true
     }
 
-    /// Reads no more from the largest debtor from which it still reads.
+    fn read_again(&mut self, token: Token) {
+        if let Some(connection) = self.table.get(token)
+            && std::mem::replace(&mut connection.debtor, false)
+        {
+            self.table.unarmed.push(token);
+            self.table.seat(token);
+        }
+    }
+
+    /// Reads no more from one of the largest debtors from which it still reads.
     fn leave_largest_unread(&mut self) {
-        let largest = self.table.iter().filter(|connection| {
-            connection.owes() >= DEBTOR_MIN && !connection.debtor && connection.phase == Phase::Open
-        });
-        let Some(token) =
-            largest.max_by_key(|connection| connection.owes()).map(|connection| connection.token)
-        else {
-            return;
-        };
+        let open = |token: &Token| self.table.peek(*token).is_some_and(|debtor| debtor.phase == Phase::Open);
+        let Some(token) = self.table.debtors.largest_read().find(open) else { return };
         let Some(connection) = self.table.get(token) else { return };
         connection.debtor = true;
         connection.stop_receiving(&mut self.ring);
-        self.ledger.unread.push(token);
+        self.table.seat(token);
         self.pump.feed(&mut self.table, Input::Count(Event::DebtorUnread));
     }
 
-    /// Closes the largest debtor. Returns how many bytes that frees.
+    /// Closes one of the largest debtors. Returns how many bytes that frees.
     fn close_largest(&mut self) -> u64 {
-        let open =
-            self.table.iter().filter(|connection| connection.hears() && connection.owes() >= DEBTOR_MIN);
-        let Some(connection) = open.max_by_key(|connection| connection.owes()) else { return 0 };
+        let open = |token: &Token| {
+            let debtor = self.table.peek(*token);
+            debtor.is_some_and(|debtor| debtor.hears() && class_of(debtor.owes() as u64) > 0)
+        };
+        let found = self.table.debtors.largest().find(open);
+        let Some(connection) = found.and_then(|token| self.table.peek(token)) else { return 0 };
         let (token, owes) = (connection.token, connection.owes());
         let peer = tell::who(&self.pump.engine, connection);
         log_at!(
             Level::Warning,
-            "closing connection of {peer}: connections hold too much, and it holds most: {owes} bytes"
+            "closing connection of {peer}: connections hold too much, and it is one of those that hold most: {owes} bytes"
         );
         let Some(connection) = self.table.get(token) else { return 0 };
         // The requests that it has sent are carried out, as with one who does not read.
@@ -138,6 +141,8 @@ impl Shard {
         connection.forget_unsent();
         self.table.lose(token, CloseReason::Debtor);
         self.table.charge(token);
+        // What it has sent before is carried out.
+        self.read_again(token);
         owes as u64
     }
 }

@@ -13,6 +13,7 @@ mod clock;
 mod commit;
 pub(crate) mod commons;
 mod connection;
+mod debtors;
 mod door;
 mod intake;
 mod ledger;

@@ -1,6 +1,7 @@
 //! All connections of a shard, by the place that is in their tokens and sessions, and lists of those with which
 //! something is to be done at the end of the round.
 use super::connection::{Connection, Owed, Phase};
+use super::debtors::{Debtors, Seat, class_of};
 use super::ring::Token;
 use super::spares::Spares;
 use crate::engine::{CloseReason, Peer, SessionId, ShardId};
@@ -37,6 +38,8 @@ pub(crate) struct Table {
     pub(crate) broken: Vec<Token>,
     /// What all connections are charged with.
     pub(super) owed: Owed,
+    /// Those that hold much.
+    pub(super) debtors: Debtors,
     /// Sends in flight.
     pub(crate) sends: usize,
     /// Buffers that no connection uses now.
@@ -57,6 +60,7 @@ impl Table {
             roomy: VecDeque::new(),
             broken: Vec::new(),
             owed: Owed::default(),
+            debtors: Debtors::default(),
             sends: 0,
             spares: Spares::default(),
         }
@@ -84,11 +88,14 @@ impl Table {
         if place.generation != token.generation {
             return None;
         }
-        let connection = place.connection.take()?;
+        let mut connection = place.connection.take()?;
         place.generation = place.generation.checked_add(1).unwrap_or(1);
         self.free.push(token.index);
         self.owed.here -= connection.charged.here;
         self.owed.all -= connection.charged.all;
+        if let Some(seat) = connection.seat.take() {
+            self.rise(seat);
+        }
         Some(connection)
     }
 
@@ -98,19 +105,41 @@ impl Table {
         let Some(connection) = self.get(token) else { return };
         let (before, now) = (connection.charged, connection.bytes_held());
         connection.charged = now;
+        let moves = connection.seat.map_or(0, |seat| seat.class) != class_of(now.all);
         self.owed.here = self.owed.here - before.here + now.here;
         self.owed.all = self.owed.all - before.all + now.all;
+        if moves {
+            self.seat(token);
+        }
+    }
+
+    /// Gives a connection its place among those that hold much, or takes it. To be called, too, when it is left unread or
+    /// read again.
+    #[cold]
+    pub(super) fn seat(&mut self, token: Token) {
+        let Some(connection) = self.get(token) else { return };
+        let (class, unread) = (class_of(connection.charged.all), connection.debtor);
+        if let Some(seat) = connection.seat.take() {
+            self.rise(seat);
+        }
+        if class > 0 || unread {
+            let seat = self.debtors.sit(token, class, unread);
+            let connection = self.get(token).expect("just seen");
+            connection.seat = Some(seat);
+        }
+    }
+
+    fn rise(&mut self, seat: Seat) {
+        let moved = self.debtors.rise(seat).and_then(|token| self.get(token));
+        if let Some(connection) = moved {
+            connection.seat = Some(seat);
+        }
     }
 
     /// The connection with this token, unless it is gone; only to look at.
     pub(crate) fn peek(&self, token: Token) -> Option<&Connection> {
         let place = self.places.get(token.index as usize)?;
         place.connection.as_deref().filter(|_| place.generation == token.generation)
-    }
-
-    /// Every connection.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Connection> {
-        self.places.iter().filter_map(|place| place.connection.as_deref())
     }
 
     /// The connection with this token, unless it is gone.
