@@ -151,6 +151,34 @@ fn a_woken_worker_that_takes_something_else_is_replaced() {
     assert_eq!(read_packet(&mut specialist).0, NOOP, "somebody is told of the job that is left");
 }
 
+/// B1. Reports that nobody reads are not made: neither their bytes nor their rows wait anywhere.
+#[test]
+fn a_thousand_reports_on_many_jobs_that_nobody_reads() {
+    const JOBS: usize = 20_000;
+    let server = Server::start(&["--threads", "2"]);
+    let mut client = server.connect();
+    let jobs = many(JOBS, |number| {
+        let function = format!("f{}", number % 64);
+        request(SUBMIT_JOB_BG, &arguments(&[function.as_bytes(), format!("u{number}").as_bytes(), b"x"]))
+    });
+    exchange(&mut client, &jobs, JOBS);
+    let before = server.memory_peak();
+    let bystander = Bystander::start(&server);
+    let mut admins: Vec<TcpStream> = (0..4).map(|_| server.connect()).collect();
+    for admin in &mut admins {
+        admin.write_all("show jobs\nstatus\nshow unique jobs\njobs\n".repeat(250).as_bytes()).unwrap();
+    }
+    // Each thousand of them would be hundreds of megabytes.
+    thread::sleep(Duration::from_secs(2));
+    assert!(bystander.worst() < WORST, "{:?}", bystander.worst());
+    bystander.finish();
+    let grown = server.memory_peak() - before;
+    assert!(grown < 16 << 20, "{grown} bytes");
+    // Whoever reads gets them, whole.
+    let mut reader = server.connect();
+    assert_eq!(ask(&mut reader, "show jobs\n").lines().count(), JOBS + 1);
+}
+
 /// B2. A MASS_DO of four million names is answered once, and costs little.
 #[test]
 fn a_mass_do_of_millions_of_names() {
