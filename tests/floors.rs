@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 /// The modules of the server: where each lives (as a prefix of paths), and which others it may name. From the bottom
 /// up; a module never names one above it.
@@ -113,6 +114,23 @@ fn no_module_is_missing_from_the_tables() {
             let known = module == "lib" || ENGINE.iter().any(|floor| floor.contains(&module));
             assert!(known, "{path} belongs to no floor of the engine");
         }
+    }
+}
+
+/// Deliberate bugs are behind features that only tests switch on.
+#[test]
+fn nothing_that_is_built_for_use_has_planted_bugs() {
+    let features = |edges: &str| {
+        let mut tree = Command::new(env!("CARGO"));
+        tree.args(["tree", "--workspace", "--locked", "--offline", "--edges", edges]);
+        let told = tree.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+        assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+        String::from_utf8(told.stdout).unwrap()
+    };
+    for krate in ["ringgear", "ringgear-engine"] {
+        let planted = format!("{krate} feature \"planted\"");
+        assert!(features("normal,build,dev,features").contains(&planted), "tests have them");
+        assert!(!features("normal,build,features").contains(&planted), "{krate} has them");
     }
 }
 

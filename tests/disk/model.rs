@@ -46,8 +46,11 @@ impl Op {
     }
 }
 
+/// A job whose number of 19 digits none of ours has, nor one of its function: stores keep it, shards do not take it.
+pub(crate) const UNSOUND: u64 = 5_000_000_000_000_000_000 >> 10;
+
 pub(crate) fn id(job: u64) -> JobId {
-    JobId::new(job, Slot::of(b"f"))
+    if job == UNSOUND { JobId::from_number(job << 10).unwrap() } else { JobId::new(job, Slot::of(b"f")) }
 }
 
 /// Looks a little like sectors of the log, with zeros and repetitions.

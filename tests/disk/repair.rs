@@ -1,6 +1,6 @@
 //! A log that rots while it is used: a sector that is damaged or cannot be read, in the oldest segment or further on, is put
 //! right by those who have the jobs in memory.
-use super::model::{Audit, Model, Op, Version};
+use super::model::{Audit, Model, Op, UNSOUND, Version};
 use super::runner::{Runner, Step, options};
 use super::sim::World;
 use ringgear::store::log::{Durability, LogOptions, Planted};
@@ -173,11 +173,33 @@ fn what_nobody_has_is_lost_and_named() {
     assert!(audit.is_clean() && life.runner.refused == 0, "{audit:?}");
 }
 
+/// A life with a job that is not in memory because it cannot be ours, and that is copied like others.
+fn life_with_unsound(planted: Option<Planted>, audit: &mut Audit) -> Life {
+    let mut life = Life::new(planted);
+    let job = Op::Put(UNSOUND, Version { stamp: LONG + 1, attempts: 0, length: 500 });
+    life.runner.commit(&[vec![job]]);
+    let begin = life.segments();
+    life.go_on(300);
+    assert!(begin.iter().all(|name| !life.segments().contains(name)), "everything was copied or has ended");
+    life.restart(audit);
+    life
+}
+
+#[test]
+fn what_cannot_be_ours_is_copied_like_others() {
+    let mut audit = Audit::default();
+    let life = life_with_unsound(None, &mut audit);
+    assert!(audit.is_clean() && life.runner.refused == 0, "{audit:?}");
+    assert_eq!((life.repaired, life.again), (Repaired::default(), 0));
+    assert!(life.runner.model.present().contains(&UNSOUND));
+}
+
 /// What finds bugs in this; whether it did.
 pub(crate) fn finds(planted: Planted) -> bool {
     let mut audit = Audit::default();
     for page in 1..4 {
         life(Some(planted), 0, page, Rot::Flipped, &mut audit);
     }
+    life_with_unsound(Some(planted), &mut audit);
     !audit.is_clean()
 }

@@ -1,7 +1,7 @@
 //! Blocks: what one write puts on disk, records under one header, cut into sectors. Bytes in memory only; where blocks
 //! stand is `segments.rs`, reading them from disk is `window.rs` and `recover.rs`.
 use super::aligned::Aligned;
-use super::planted::Planted;
+use super::planted::Bug;
 use super::sector::{self, Found, Home, PAGE, ROOM, Role, SECTOR};
 
 /// Bytes of a header, in the first sector of a block.
@@ -172,8 +172,8 @@ pub(super) enum Head {
 }
 
 /// Looks at the sector at `offset` of a segment of `size` bytes.
-pub(super) fn head(sector: &[u8], offset: u64, size: u64, home: Home, planted: Option<Planted>) -> Head {
-    match sector::find(sector, offset / SECTOR as u64, home, planted) {
+pub(super) fn head(sector: &[u8], offset: u64, size: u64, home: Home, bug: Bug) -> Head {
+    match sector::find(sector, offset / SECTOR as u64, home, bug) {
         Found::Nothing => Head::Nothing,
         Found::Damaged(what) => Head::Damaged(what),
         Found::Ours { role, .. } if !role.begins() => Head::Damaged("a block should begin here"),
@@ -199,11 +199,11 @@ pub(super) enum Body {
 }
 
 /// Looks at all sectors of the block `bytes` at `offset`.
-pub(super) fn body(bytes: &[u8], offset: u64, home: Home, planted: Option<Planted>) -> Body {
+pub(super) fn body(bytes: &[u8], offset: u64, home: Home, bug: Bug) -> Body {
     let mut whole = Body::Whole;
     let mut role = None;
     for (at, sector) in bytes.chunks_exact(SECTOR).enumerate() {
-        match sector::find(sector, offset / SECTOR as u64 + at as u64, home, planted) {
+        match sector::find(sector, offset / SECTOR as u64 + at as u64, home, bug) {
             Found::Ours { role: found, .. } if role.is_none_or(|role| role == found) => {
                 role = Some(found.next())
             }
@@ -244,13 +244,14 @@ mod tests {
             let at = records.iter().map(|record| block.add(None, record)).collect::<Vec<_>>();
             let bytes = block.seal(HEAD, HOME, 8192, false);
             assert_eq!(bytes.len() % PAGE, 0);
-            let Head::Block { header, copies: false } = head(&bytes[..SECTOR], 8192, 1 << 20, HOME, None)
+            let Head::Block { header, copies: false } =
+                head(&bytes[..SECTOR], 8192, 1 << 20, HOME, Bug::NONE)
             else {
                 panic!("no block");
             };
             assert_eq!(header, Header { length: 2 * length as u32 + 17, count: 3, ..HEAD });
             assert_eq!(header.on_disk(), bytes.len() as u64);
-            assert_eq!(body(bytes, 8192, HOME, None), Body::Whole);
+            assert_eq!(body(bytes, 8192, HOME, Bug::NONE), Body::Whole);
             let mut found = Vec::new();
             contents(bytes, &header, &mut found);
             assert_eq!(found, records.concat());
@@ -277,9 +278,9 @@ mod tests {
         let bytes = block.seal(HEAD, HOME, 4096, false).to_vec();
         let mut torn = bytes.clone();
         torn[1024..1536].fill(0);
-        assert_eq!(body(&torn, 4096, HOME, None), Body::Torn);
+        assert_eq!(body(&torn, 4096, HOME, Bug::NONE), Body::Torn);
         let mut damaged = bytes.clone();
         damaged[1024..1536].fill(1);
-        assert!(matches!(body(&damaged, 4096, HOME, None), Body::Damaged(2, _)));
+        assert!(matches!(body(&damaged, 4096, HOME, Bug::NONE), Body::Damaged(2, _)));
     }
 }

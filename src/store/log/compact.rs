@@ -2,7 +2,7 @@
 //! the oldest first, so that the end of a job never goes before its beginning. In pieces of a few milliseconds.
 use super::block::{self, Body, Head, ORDER};
 use super::disk::Disk;
-use super::planted::Planted;
+use super::planted::{Bug, Planted};
 use super::recover::{self, RecordsError, Segment};
 use super::sector::{Home, PAGE, SECTOR};
 use super::segments::{BLOCK_MAX, Segments};
@@ -72,7 +72,8 @@ impl<D: Disk> Segments<D> {
 
     /// Takes back the file of the oldest segment, if a durable block says that it is not needed.
     fn release_oldest(&mut self) -> Result<bool, StoreError> {
-        let early = matches!(self.options.planted, Some(Planted::ReuseEarly | Planted::DeleteEarly));
+        let bug = self.options.bug();
+        let early = bug.is(Planted::ReuseEarly) || bug.is(Planted::DeleteEarly);
         let needed = if early { self.needed } else { self.needed_durable };
         let Some(&oldest) = self.segments.front().filter(|oldest| oldest.number < needed) else {
             return Ok(false);
@@ -104,9 +105,9 @@ impl<D: Disk> Segments<D> {
             }
         }
         self.needed = self.segments[dead].number;
-        if self.options.planted != Some(Planted::ReuseEarly) {
+        if !self.options.bug().is(Planted::ReuseEarly) {
             self.write_block(false)?;
-            if self.options.planted != Some(Planted::DeleteEarly) {
+            if !self.options.bug().is(Planted::DeleteEarly) {
                 self.sync()?;
             }
         }
@@ -257,13 +258,13 @@ impl<D: Disk> Segments<D> {
         let unreadable =
             |disk: &D, name: &str, at| corrupt(disk, name, at, "a block cannot be read any more");
         let sector = window.get(&mut self.disk, at, SECTOR).map_err(|error| (error, None))?;
-        let Head::Block { header, copies } = block::head(sector, at, end, home, None) else {
+        let Head::Block { header, copies } = block::head(sector, at, end, home, Bug::NONE) else {
             return Err((unreadable(&self.disk, window.name(), at), None));
         };
         *first_order = (!copies).then_some(header.order);
         let length = header.on_disk();
         let whole = window.get(&mut self.disk, at, length as usize).map_err(|error| (error, Some(length)))?;
-        if block::body(whole, at, home, None) != Body::Whole {
+        if block::body(whole, at, home, Bug::NONE) != Body::Whole {
             return Err((unreadable(&self.disk, window.name(), at), Some(length)));
         }
         block::contents(whole, &header, contents);
@@ -279,9 +280,10 @@ impl<D: Disk> Segments<D> {
                 let here = |place: super::live::Place| {
                     place.segment == number as u16 && u64::from(place.at) == at + distance
                 };
-                if live.get(id).is_some_and(here) {
+                let dropped = self.options.bug().is(Planted::DropUnsound) && job.sound().is_err();
+                if live.get(id).is_some_and(here) && !dropped {
                     let from = bytes.len();
-                    if self.options.planted == Some(Planted::LoseEpoch) {
+                    if self.options.bug().is(Planted::LoseEpoch) {
                         record::put(&StoredJob { epoch: None, ..job }, bytes);
                     } else {
                         bytes.extend_from_slice(whole);

@@ -22,6 +22,7 @@ mod window;
 
 pub use disk::Disk;
 pub use files::Files;
+#[cfg(feature = "planted")]
 #[doc(hidden)]
 pub use planted::Planted;
 
@@ -30,6 +31,7 @@ use crate::engine::{JobId, StoredJob};
 use crate::log_at;
 use crate::logging::Level;
 use files::Access;
+use planted::Bug;
 use sector::PAGE;
 use segments::Segments;
 use std::path::PathBuf;
@@ -63,6 +65,7 @@ pub struct LogOptions {
     /// one segment, if the log is as long as that already.
     pub max_bytes: u64,
     /// A bug to be found by tests.
+    #[cfg(feature = "planted")]
     #[doc(hidden)]
     pub planted: Option<Planted>,
 }
@@ -71,7 +74,22 @@ impl LogOptions {
     /// A log in this directory: synced, segments of 64 MiB, no limit.
     pub fn new(dir: impl Into<PathBuf>) -> LogOptions {
         let (durability, segment_bytes) = (Durability::Synced, 64 << 20);
-        LogOptions { dir: dir.into(), durability, segment_bytes, max_bytes: 0, planted: None }
+        LogOptions {
+            dir: dir.into(),
+            durability,
+            segment_bytes,
+            max_bytes: 0,
+            #[cfg(feature = "planted")]
+            planted: None,
+        }
+    }
+
+    /// The bug that was planted; without the feature `planted` there is none.
+    fn bug(&self) -> Bug {
+        #[cfg(feature = "planted")]
+        return Bug::of(self.planted);
+        #[cfg(not(feature = "planted"))]
+        Bug::NONE
     }
 
     fn sensible(mut self) -> LogOptions {
@@ -169,7 +187,7 @@ impl<D: Disk> Store for LogStore<D> {
         let Stage::Shut(mut disk) = std::mem::replace(&mut self.stage, Stage::Unusable) else {
             return Err(StoreError::Sealed);
         };
-        let mut found = recover::read(&mut disk, self.options.planted, progress)?;
+        let mut found = recover::read(&mut disk, self.options.bug(), progress)?;
         if let Some(found) = &found {
             if let (Some((offset, _)), Some(newest)) = (found.torn.first(), found.segments.back()) {
                 let path = disk.path(&window::segment_name(newest.number));

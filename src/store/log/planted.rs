@@ -1,7 +1,9 @@
-//! Bugs that tests plant, to see that they would be found. Nothing else names them.
+//! Bugs that tests plant, to see that they would be found. They can be planted only where the crate is built with its feature
+//! `planted`, which no release has.
 
 /// A bug.
 #[doc(hidden)]
+#[cfg_attr(not(feature = "planted"), allow(unreachable_pub))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Planted {
     /// What was written is acknowledged before it is synced.
@@ -26,11 +28,14 @@ pub enum Planted {
     ForgetUnread,
     /// Jobs that are put again come behind all others.
     RepairAtEnd,
+    /// Jobs that cannot be ones of this job server are not copied.
+    DropUnsound,
 }
 
+#[cfg(feature = "planted")]
 impl Planted {
     /// All of them.
-    pub const ALL: [Planted; 11] = [
+    pub const ALL: [Planted; 12] = [
         Planted::AnswerBeforeSync,
         Planted::SkipChecksum,
         Planted::RetrySync,
@@ -42,5 +47,39 @@ impl Planted {
         Planted::IgnoreShortWrite,
         Planted::ForgetUnread,
         Planted::RepairAtEnd,
+        Planted::DropUnsound,
     ];
+}
+
+/// The bug that was planted, if any. Nothing, and optimised away, without the feature `planted`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bug {
+    #[cfg(feature = "planted")]
+    planted: Option<Planted>,
+}
+
+impl Bug {
+    /// None.
+    pub(super) const NONE: Bug = Bug {
+        #[cfg(feature = "planted")]
+        planted: None,
+    };
+
+    /// This one.
+    #[cfg(feature = "planted")]
+    pub(super) fn of(planted: Option<Planted>) -> Bug {
+        Bug { planted }
+    }
+
+    /// Whether it is this one.
+    #[inline]
+    pub(super) fn is(self, bug: Planted) -> bool {
+        #[cfg(feature = "planted")]
+        return self.planted == Some(bug);
+        #[cfg(not(feature = "planted"))]
+        {
+            let _ = bug;
+            false
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use super::block::{self, Body, Head, Header};
 use super::disk::Disk;
 use super::live::{Live, Place, Size};
-use super::planted::Planted;
+use super::planted::Bug;
 use super::sector::{self, Found, Home, PAGE, Role, SECTOR};
 use super::state::{self, State};
 use super::window::{Window, corrupt, segment_name, segment_number, spare_number};
@@ -65,7 +65,7 @@ pub(super) fn spares(files: &[(String, u64)]) -> Vec<(u32, u64)> {
 /// Reads a log; `None` if there is none yet.
 pub(super) fn read<D: Disk>(
     disk: &mut D,
-    planted: Option<Planted>,
+    bug: Bug,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Option<Recovered>, StoreError> {
     let files = disk.list().map_err(|error| super::window::failed(disk, "list", "", error))?;
@@ -87,7 +87,7 @@ pub(super) fn read<D: Disk>(
     if let Some((number, _)) = (first..).zip(&found).find(|(number, segment)| segment.0 != *number) {
         return Err(corrupt(disk, &segment_name(number), 0, "it is missing"));
     }
-    let mut reading = Reading::new(state, planted);
+    let mut reading = Reading::new(state, bug);
     let of = found.iter().map(|&(_, size)| size).sum();
     let mut before = 0;
     for (at, &(number, size)) in found.iter().enumerate() {
@@ -124,7 +124,7 @@ pub(super) fn check_header<D: Disk>(
     disk: &mut D,
     window: &mut Window,
     home: Home,
-    planted: Option<Planted>,
+    bug: Bug,
 ) -> Result<(), StoreError> {
     let (name, size) = (window.name().to_owned(), window.size());
     if size < 2 * PAGE as u64 || !size.is_multiple_of(PAGE as u64) || size > u64::from(u32::MAX) {
@@ -133,7 +133,7 @@ pub(super) fn check_header<D: Disk>(
     let bytes = window.get(disk, 0, PAGE)?.to_vec();
     for (at, sector) in bytes.chunks_exact(SECTOR).enumerate() {
         let offset = (at * SECTOR) as u64;
-        let what = match sector::find(sector, at as u64, home, planted) {
+        let what = match sector::find(sector, at as u64, home, bug) {
             Found::Ours { role: Role::Segment, .. } if at == 0 => {
                 state::version(disk, &name, 0, sector)?;
                 let stated: [u8; 8] = std::array::from_fn(|byte| sector[24 + byte]);
@@ -196,7 +196,7 @@ pub(super) enum RecordsError<E> {
 
 struct Reading {
     state: State,
-    planted: Option<Planted>,
+    bug: Bug,
     segments: VecDeque<Segment>,
     live: Live,
     puts: Vec<Kept>,
@@ -212,10 +212,10 @@ struct Reading {
 }
 
 impl Reading {
-    fn new(state: State, planted: Option<Planted>) -> Reading {
+    fn new(state: State, bug: Bug) -> Reading {
         Reading {
             state,
-            planted,
+            bug,
             segments: VecDeque::new(),
             live: Live::new(),
             puts: Vec::new(),
@@ -239,19 +239,19 @@ impl Reading {
     ) -> Result<(), StoreError> {
         let home = Home { log: self.state.log, segment: number };
         let mut window = Window::new(segment_name(number), size);
-        check_header(disk, &mut window, home, self.planted)?;
+        check_header(disk, &mut window, home, self.bug)?;
         self.segments.push_back(Segment { number, size, end: PAGE as u64, live: 0 });
         self.uncertain.clear();
         let mut offset = PAGE as u64;
         while offset < size {
             let sector = window.get(disk, offset, SECTOR)?;
-            let header = match block::head(sector, offset, size, home, self.planted) {
+            let header = match block::head(sector, offset, size, home, self.bug) {
                 Head::Nothing => break,
                 Head::Damaged(what) => return Err(corrupt(disk, window.name(), offset, what)),
                 Head::Block { header, copies } => {
                     let length = header.on_disk() as usize;
                     let bytes = window.get(disk, offset, length)?;
-                    match block::body(bytes, offset, home, self.planted) {
+                    match block::body(bytes, offset, home, self.bug) {
                         Body::Torn => break,
                         Body::Damaged(at, what) => {
                             let at = offset + (at * SECTOR) as u64;
@@ -361,7 +361,7 @@ impl Reading {
             let mut ours = false;
             for (at, sector) in page.chunks_exact(SECTOR).enumerate() {
                 let here = offset + (at * SECTOR) as u64;
-                match sector::find(sector, here / SECTOR as u64, home, self.planted) {
+                match sector::find(sector, here / SECTOR as u64, home, self.bug) {
                     Found::Nothing => continue,
                     Found::Damaged(what) => return Err(corrupt(disk, window.name(), here, what)),
                     Found::Ours { role, .. } => {

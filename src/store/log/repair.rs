@@ -84,7 +84,7 @@ impl<D: Disk> Segments<D> {
         let places = if damaged == Some(segment) { places } else { Vec::new() };
         self.repair =
             Repair { segment: Some(segment), damaged: Some(segment), places, done, ..Repair::default() };
-        if self.options.planted == Some(Planted::ForgetUnread) {
+        if self.options.bug().is(Planted::ForgetUnread) {
             for table in 0..TABLES {
                 self.live.in_segment(table, segment as u16, &mut self.repair.left);
             }
@@ -158,7 +158,7 @@ impl<D: Disk> Segments<D> {
             bytes.extend_from_slice(&batches[item.batch][item.from..item.from + item.head.length]);
             costs.push(*item);
         }
-        let planted = self.options.planted == Some(Planted::RepairAtEnd);
+        let planted = self.options.bug().is(Planted::RepairAtEnd);
         if picked.is_empty() || planted || self.room_for_dones(self.cost(&costs)).is_err() {
             return;
         }

@@ -1,6 +1,6 @@
 //! Sectors: the smallest piece that a disk writes whole. Each says where it belongs and carries a checksum, so that what
 //! was never written, what an earlier use of the file left, and what is damaged are told apart. No blocks, no records.
-use super::planted::Planted;
+use super::planted::{Bug, Planted};
 
 /// Bytes of a sector.
 pub(super) const SECTOR: usize = 512;
@@ -104,13 +104,13 @@ pub(super) fn home(sector: &[u8], index: u64) -> Option<Home> {
 }
 
 /// Says what a sector is.
-pub(super) fn find(sector: &[u8], index: u64, ours: Home, planted: Option<Planted>) -> Found {
+pub(super) fn find(sector: &[u8], index: u64, ours: Home, bug: Bug) -> Found {
     if *sector == [0; SECTOR] {
         return Found::Nothing;
     }
     let home = match home(sector, index) {
         Some(home) => home,
-        None if planted == Some(Planted::SkipChecksum) => ours,
+        None if bug.is(Planted::SkipChecksum) => ours,
         None => return Found::Damaged("the checksum of a sector is wrong"),
     };
     if home.log != ours.log {
@@ -146,11 +146,11 @@ mod tests {
     #[test]
     fn a_sector_is_known_only_in_its_place() {
         let sector = sealed();
-        assert_eq!(find(&sector, 5, HOME, None), Found::Ours { role: Role::Begins, first: Some(60) });
-        assert_eq!(find(&sector, 5, Home { segment: 4, ..HOME }, None), Found::Nothing);
-        assert_eq!(find(&[0; SECTOR], 5, HOME, None), Found::Nothing);
+        assert_eq!(find(&sector, 5, HOME, Bug::NONE), Found::Ours { role: Role::Begins, first: Some(60) });
+        assert_eq!(find(&sector, 5, Home { segment: 4, ..HOME }, Bug::NONE), Found::Nothing);
+        assert_eq!(find(&[0; SECTOR], 5, HOME, Bug::NONE), Found::Nothing);
         for (index, home) in [(6, HOME), (5, Home { segment: 2, ..HOME }), (5, Home { log: 8, ..HOME })] {
-            assert!(matches!(find(&sector, index, home, None), Found::Damaged(_)), "{index} {home:?}");
+            assert!(matches!(find(&sector, index, home, Bug::NONE), Found::Damaged(_)), "{index} {home:?}");
         }
     }
 
@@ -160,7 +160,7 @@ mod tests {
             for bit in 0..SECTOR * 8 {
                 let mut flipped = sector;
                 flipped[bit / 8] ^= 1 << (bit % 8);
-                assert!(matches!(find(&flipped, 5, HOME, None), Found::Damaged(_)), "{what} {bit}");
+                assert!(matches!(find(&flipped, 5, HOME, Bug::NONE), Found::Damaged(_)), "{what} {bit}");
             }
         }
     }

@@ -176,7 +176,7 @@ impl<D: Disk> Segments<D> {
                 items.push(Item { batch, from, head });
             }
         }
-        if self.options.planted == Some(Planted::ReorderBatch) {
+        if self.options.bug().is(Planted::ReorderBatch) {
             items.reverse();
         }
         if puts && self.repairs() {
@@ -328,9 +328,11 @@ impl<D: Disk> Segments<D> {
         let bytes =
             self.block.seal(header, Home { log: self.log_number, segment: segment.number }, offset, copies);
         assert!(offset + bytes.len() as u64 <= segment.size, "a block fits into its segment");
-        let written = match self.options.planted {
-            Some(Planted::IgnoreShortWrite) => self.disk.write_at(&name, offset, bytes).map(drop),
-            _ => state::write_whole(&mut self.disk, &name, offset, bytes),
+        let bug = self.options.bug();
+        let written = if bug.is(Planted::IgnoreShortWrite) {
+            self.disk.write_at(&name, offset, bytes).map(drop)
+        } else {
+            state::write_whole(&mut self.disk, &name, offset, bytes)
         };
         if let Err(error) = written {
             self.sealed = true;
@@ -343,11 +345,8 @@ impl<D: Disk> Segments<D> {
         self.needed_written = self.needed;
         let now = self.disk.now();
         let since = *self.unsynced_since.get_or_insert(now);
-        let later = match self.options.planted {
-            Some(Planted::AnswerBeforeSync) => true,
-            Some(Planted::DeleteEarly) => copies || count == 0,
-            _ => false,
-        };
+        let later =
+            bug.is(Planted::AnswerBeforeSync) || bug.is(Planted::DeleteEarly) && (copies || count == 0);
         let at_once = self.options.durability == Durability::Synced && !later;
         if at_once || now.saturating_sub(since) >= UNSYNCED_MAX {
             self.sync()?;
@@ -364,7 +363,7 @@ impl<D: Disk> Segments<D> {
         let Some(segment) = self.segments.back() else { return Ok(()) };
         let name = segment_name(segment.number);
         let mut synced = self.disk.sync(&name);
-        if synced.is_err() && self.options.planted == Some(Planted::RetrySync) {
+        if synced.is_err() && self.options.bug().is(Planted::RetrySync) {
             synced = self.disk.sync(&name);
         }
         if let Err(error) = synced {
@@ -415,7 +414,7 @@ impl<D: Disk> Segments<D> {
             self.sealed = true;
             failed(&self.disk, "rename", &spare, error)
         })?;
-        if self.options.planted != Some(Planted::ForgetDirSync) {
+        if !self.options.bug().is(Planted::ForgetDirSync) {
             self.sync_dir(&name)?;
         }
         self.segments.push_back(Segment { number, size, end: PAGE as u64, live: 0 });

@@ -3,6 +3,7 @@
 use super::block::{self, Head, ORDER};
 use super::disk::Disk;
 use super::files::{Access, Files};
+use super::planted::Bug;
 use super::recover;
 use super::sector::{self, Found, Home, PAGE, ROOM, Role, SECTOR};
 use super::single::{self, Singles};
@@ -88,7 +89,7 @@ pub fn check_on<D: Disk>(disk: &mut D) -> Result<CheckReport, StoreError> {
     report.blocks = scan.blocks;
     report.records = scan.records;
     report.problems = scan.problems;
-    match recover::read(disk, None, &mut |_| {}) {
+    match recover::read(disk, Bug::NONE, &mut |_| {}) {
         Ok(Some(found)) => {
             report.starts = true;
             report.jobs = found.live.len() as u64;
@@ -118,7 +119,7 @@ pub fn check_on<D: Disk>(disk: &mut D) -> Result<CheckReport, StoreError> {
 /// Tells every job of a directory without changing anything. As strict as a start. Returns how many.
 pub fn dump(dir: &Path, each: &mut dyn FnMut(StoredJob<'_>)) -> Result<u64, StoreError> {
     let mut disk = reading(dir)?;
-    let Some(found) = recover::read(&mut disk, None, &mut |_| {})? else { return Ok(0) };
+    let Some(found) = recover::read(&mut disk, Bug::NONE, &mut |_| {})? else { return Ok(0) };
     single::tell(&mut disk, &found, each)?;
     Ok(found.live.len() as u64)
 }
@@ -355,7 +356,7 @@ impl<'a, D: Disk> Scan<'a, D> {
         self.begun = None;
         self.course = None;
         self.block_end = 0;
-        match recover::check_header(self.disk, &mut window, home, None) {
+        match recover::check_header(self.disk, &mut window, home, Bug::NONE) {
             Ok(()) => {}
             Err(StoreError::Corrupt { path, offset, what }) => {
                 self.problems.push(Problem { path, offset, what });
@@ -367,7 +368,7 @@ impl<'a, D: Disk> Scan<'a, D> {
             // A piece that cannot be read is as good as damaged.
             let bytes = window.get(self.disk, offset, SECTOR);
             let found = match &bytes {
-                Ok(bytes) => sector::find(bytes, offset / SECTOR as u64, home, None),
+                Ok(bytes) => sector::find(bytes, offset / SECTOR as u64, home, Bug::NONE),
                 Err(_) => Found::Damaged("it cannot be read"),
             };
             let bytes = bytes.unwrap_or_default();
@@ -409,7 +410,7 @@ impl<'a, D: Disk> Scan<'a, D> {
         if offset < self.block_end {
             self.problem(name, offset, "a block begins within another");
         }
-        match block::head(sector, offset, size, home, None) {
+        match block::head(sector, offset, size, home, Bug::NONE) {
             Head::Block { header, copies } => {
                 self.block_end = offset + header.on_disk();
                 let role = if copies { Role::CopiesGo } else { Role::Goes };
