@@ -1,7 +1,11 @@
-//! The allocator, and giving memory back to the system when much of it has become free. What is kept in memory is not
-//! decided here.
+//! The allocator, and giving memory back to the system: when much of it has become free, and what was one large piece. What
+//! is kept in memory is not decided here.
 #![allow(unsafe_code)]
 use crate::engine::Instant;
+use std::ops::{Deref, DerefMut};
+use std::sync::OnceLock;
+use std::sync::mpsc::{self, Sender};
+use std::thread;
 use std::time::Duration;
 
 /// Jobs are many small allocations, made on one thread and freed on another.
@@ -12,6 +16,96 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn give_back() {
     // SAFETY: any thread may call this at any time; it only touches memory that nobody has.
     unsafe { libmimalloc_sys::mi_collect(true) }
+}
+
+/// Bytes that may be very many. Giving a quarter of a gigabyte back to the system takes tens of milliseconds, and the allocator
+/// does it some time later, on whichever thread then needs memory. So a thread of its own does it, whoever lets go of them.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Large(Vec<u8>);
+
+impl Large {
+    /// Fewer bytes are no matter: they are freed where they are let go.
+    const MANY: usize = 1 << 20;
+    /// What is given back in one call.
+    const PIECE: usize = 1 << 20;
+
+    /// Has a thread free bytes from now on. Without it, they are freed where they are let go.
+    pub(crate) fn have_freed() {
+        FREER.get_or_init(|| {
+            let (sender, freed) = mpsc::channel::<Vec<u8>>();
+            let run = move || freed.into_iter().for_each(give_back_all);
+            thread::Builder::new().name("memory".to_owned()).spawn(run).ok().map(|_| sender)
+        });
+    }
+
+    /// The bytes, to be shared.
+    pub(crate) fn into_shared(mut self) -> bytes::Bytes {
+        if self.0.capacity() < Self::MANY {
+            return bytes::Bytes::from(std::mem::take(&mut self.0));
+        }
+        bytes::Bytes::from_owner(self)
+    }
+}
+
+/// The way to the thread that frees, if there is one. What waits there is bounded by what it takes to fill so many bytes again,
+/// which takes longer than freeing them.
+static FREER: OnceLock<Option<Sender<Vec<u8>>>> = OnceLock::new();
+
+/// Gives the pages of these bytes back in pieces, so that little is left to do when the allocator gets to it.
+fn give_back_all(mut bytes: Vec<u8>) {
+    let page = rustix::param::page_size();
+    bytes.clear();
+    let room = bytes.spare_capacity_mut();
+    let skip = room.as_ptr().addr().next_multiple_of(page) - room.as_ptr().addr();
+    let whole = room.get_mut(skip..).unwrap_or_default();
+    let length = whole.len() / page * page;
+    for piece in whole[..length].chunks_mut(Large::PIECE) {
+        // SAFETY: whole pages of memory that is ours and holds nothing any more; they read as zeros afterwards.
+        let given = unsafe {
+            rustix::mm::madvise(piece.as_mut_ptr().cast(), piece.len(), rustix::mm::Advice::LinuxDontNeed)
+        };
+        if given.is_err() {
+            // Then the allocator does what it can.
+            return;
+        }
+    }
+}
+
+impl Drop for Large {
+    fn drop(&mut self) {
+        if self.0.capacity() >= Self::MANY
+            && let Some(Some(freer)) = FREER.get()
+        {
+            // If nobody takes them, they are freed here.
+            let _ = freer.send(std::mem::take(&mut self.0));
+        }
+    }
+}
+
+impl From<Vec<u8>> for Large {
+    fn from(bytes: Vec<u8>) -> Large {
+        Large(bytes)
+    }
+}
+
+impl AsRef<[u8]> for Large {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Deref for Large {
+    type Target = Vec<u8>;
+
+    fn deref(&self) -> &Vec<u8> {
+        &self.0
+    }
+}
+
+impl DerefMut for Large {
+    fn deref_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.0
+    }
 }
 
 /// When to give memory back: the allocator does so while it works, and an idle shard does not work.
@@ -61,6 +155,34 @@ impl Tidy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Bytes of memory that this process has.
+    fn resident() -> u64 {
+        let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+        pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * rustix::param::page_size() as u64
+    }
+
+    #[test]
+    fn what_is_large_is_given_back_by_another_thread() {
+        const LENGTH: usize = 512 << 20;
+        Large::have_freed();
+        let shared = Large::from(vec![7; LENGTH]).into_shared();
+        let other = shared.slice(5..);
+        drop(shared);
+        let before = resident();
+        assert!(other.iter().all(|&byte| byte == 7) && before > LENGTH as u64);
+        drop(other);
+        let begin = std::time::Instant::now();
+        while resident() > before - LENGTH as u64 / 2 {
+            assert!(begin.elapsed() < Duration::from_secs(30), "{} of {before} bytes", resident());
+            thread::sleep(Duration::from_millis(5));
+        }
+        // Whatever its beginning, end and length.
+        for length in [Large::MANY, Large::MANY + 1, 3 * Large::MANY + 5000] {
+            give_back_all(vec![1; length]);
+            drop(Large::from(vec![1; length]));
+        }
+    }
 
     #[test]
     fn memory_is_given_back_a_second_after_half_of_the_jobs_have_gone() {

@@ -37,6 +37,14 @@ impl Body {
             Held::Shared(bytes) => Bytes::clone(bytes),
         }
     }
+
+    /// A part of the bytes for somebody else, unless that takes a copy.
+    pub fn share_of(&self, part: &[u8]) -> Option<Bytes> {
+        match &self.0 {
+            Held::Own(_) => None,
+            Held::Shared(bytes) => Some(bytes.slice_ref(part)),
+        }
+    }
 }
 
 impl Default for Body {
@@ -83,7 +91,9 @@ mod tests {
         assert_eq!(size_of::<Body>(), size_of::<Box<[u8]>>());
         let small = Body::from(vec![7; SHARED_MIN - 1]);
         assert_ne!(small.share().as_ptr(), small.as_ptr());
+        assert_eq!(small.share_of(&small[1..]), None);
         let large = Body::from(vec![7; SHARED_MIN]);
+        assert_eq!(large.share_of(&large[3..]).unwrap().as_ptr(), large[3..].as_ptr());
         assert_eq!((large.share().as_ptr(), large.len()), (large.as_ptr(), SHARED_MIN));
     }
 }

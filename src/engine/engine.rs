@@ -10,6 +10,7 @@ use crate::slot::{JobId, SessionId, ShardId, Topology};
 use crate::time::{Instant, Now};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use bytes::Bytes;
 
 /// One shard of the job server.
 ///
@@ -109,6 +110,11 @@ impl Engine {
     /// `None` if the job ended during the same event; then there is nothing to keep, but an answer is due all the same.
     pub fn stored_job(&self, id: JobId) -> Option<StoredJob<'_>> {
         self.functions.stored_job(id)
+    }
+
+    /// The workload of [`Engine::stored_job`] as a share, if it is in memory that can be shared: nothing is copied.
+    pub fn shared_workload(&self, id: JobId) -> Option<Bytes> {
+        self.functions.shared_workload(id)
     }
 
     /// Takes a job that was found in the store at the start; this shard owns its slot. In the order in which the jobs

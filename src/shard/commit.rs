@@ -1,8 +1,8 @@
 //! What this shard wants stored, on its way to the thread of the store, and the answers. Group commit: while one batch
 //! is under way, the next gathers here. How records look is `store/record.rs`.
-use crate::engine::{Engine, Instant, JobId, ShardId, StoreOp, StoreSeq};
+use crate::engine::{Engine, Instant, JobId, SHARED_MIN, ShardId, StoreOp, StoreSeq};
+use crate::store::gathered::Gathered;
 use crate::store::keeper::{Answer, Batch, Desk, Rows};
-use crate::store::record;
 use std::sync::Arc;
 
 /// The store, as one shard sees it.
@@ -11,7 +11,7 @@ pub(crate) struct Commit {
     shard: ShardId,
     desk: Arc<Desk>,
     /// What gathers.
-    records: Vec<u8>,
+    records: Gathered,
     /// What was handed over goes up to here, and what gathers up to there.
     from: StoreSeq,
     upto: StoreSeq,
@@ -21,7 +21,8 @@ pub(crate) struct Commit {
     gaps: Vec<StoreSeq>,
     /// Since when something gathers; a put whose job is gone already is a number without a record.
     since: Option<Instant>,
-    /// Bytes handed over and not answered.
+    /// Bytes handed over and not answered, those included that are shared with jobs: they stay until the store has written
+    /// them, also if their jobs end.
     under_way: usize,
     batches: u32,
     /// With more bytes waiting for the store, no more is to be put there.
@@ -41,7 +42,7 @@ impl Commit {
         Commit {
             shard,
             desk,
-            records: Vec::new(),
+            records: Gathered::default(),
             from: StoreSeq::default(),
             upto: StoreSeq::default(),
             unknown: Vec::new(),
@@ -64,12 +65,16 @@ impl Commit {
                 self.upto = seq;
                 // A job that is gone already has a done record behind this, which does no harm alone.
                 match engine.stored_job(id) {
-                    Some(job) => record::put(&job, &mut self.records),
+                    Some(job) => {
+                        let large = job.workload.len() >= SHARED_MIN;
+                        let shared = if large { engine.shared_workload(id) } else { None };
+                        self.records.put(&job, shared);
+                    }
                     None => self.gaps.push(seq),
                 }
             }
-            StoreOp::Attempts { id, attempts } => record::attempts(id, attempts, &mut self.records),
-            StoreOp::Done { id } => record::done(id, &mut self.records),
+            StoreOp::Attempts { id, attempts } => self.records.attempts(id, attempts),
+            StoreOp::Done { id } => self.records.done(id),
             StoreOp::Unknown { id } => self.unknown.push(id),
         }
     }
@@ -102,7 +107,8 @@ impl Commit {
                 Batch { upto, ..batch }
             }
             None => {
-                let records = std::mem::replace(&mut self.records, std::mem::take(&mut self.spare));
+                let next = Gathered::within(std::mem::take(&mut self.spare));
+                let records = std::mem::replace(&mut self.records, next);
                 let gaps = std::mem::take(&mut self.gaps);
                 Batch { records, from: self.from, upto, gaps, unknown }
             }
@@ -156,6 +162,7 @@ impl Commit {
 mod tests {
     use super::*;
     use crate::engine::{HandlePrefix, Policy, Topology};
+    use crate::store::record;
 
     const LIMIT: u64 = 500;
 
@@ -177,6 +184,10 @@ mod tests {
         bytes
     }
 
+    fn taken(desk: &Desk) -> Vec<u8> {
+        desk.take_back(ShardId(0)).unwrap().records.slices().concat()
+    }
+
     #[test]
     fn gathers_while_there_is_hope_for_more_and_no_longer() {
         let (mut commit, desk, engine) = of_one_shard();
@@ -187,11 +198,11 @@ mod tests {
         assert!(commit.hand_over(Instant(1499), LIMIT));
         assert!(desk.take_back(ShardId(0)).is_none() && !commit.is_idle());
         assert!(!commit.hand_over(Instant(1500), LIMIT));
-        assert_eq!(desk.take_back(ShardId(0)).unwrap().records, [record(1), record(2)].concat());
+        assert_eq!(taken(&desk), [record(1), record(2)].concat());
 
         commit.add(done(3), &engine, Instant(1600));
         assert!(!commit.hand_over(Instant(1600), 0), "the shard has nothing else to do");
-        assert_eq!(desk.take_back(ShardId(0)).unwrap().records, record(3));
+        assert_eq!(taken(&desk), record(3));
     }
 
     #[test]
@@ -211,12 +222,12 @@ mod tests {
         commit.add(done(2), &engine, Instant(1000));
         commit.hand_over(Instant(1000), 0);
         assert_eq!((commit.batches, commit.under_way), (1, 2 * record(1).len()));
-        assert_eq!(desk.take_back(ShardId(0)).unwrap().records, [record(1), record(2)].concat());
+        assert_eq!(taken(&desk), [record(1), record(2)].concat());
 
         // One that was taken is out of reach.
         commit.add(done(3), &engine, Instant(1000));
         commit.hand_over(Instant(1000), 0);
         assert_eq!((commit.batches, commit.under_way), (2, 3 * record(1).len()));
-        assert_eq!(desk.take_back(ShardId(0)).unwrap().records, record(3));
+        assert_eq!(taken(&desk), record(3));
     }
 }

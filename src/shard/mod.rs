@@ -40,7 +40,7 @@ mod watch;
 use crate::engine::slot::ShardSet;
 use crate::engine::{Engine, Instant, Policy, ShardId, Topology};
 use crate::frontend::Frontend;
-use crate::memory::Tidy;
+use crate::memory::{Large, Tidy};
 use crate::store::keeper::Desk;
 use commit::Commit;
 use commons::{Commons, Phase};
@@ -96,6 +96,8 @@ pub(crate) fn check() -> Result<(), ShardError> {
 
 /// Runs a shard on this thread until [`Phase::Stopping`]; calls `started` when it serves.
 pub(crate) fn run(setup: Setup, started: impl FnOnce()) -> Result<(), ShardError> {
+    // Before this thread has a core of its own, which others are not to be bound to.
+    Large::have_freed();
     let executor = LocalExecutorBuilder::new(Placement::Fixed(setup.core))
         .io_memory(RUNTIME_MEMORY)
         .make()

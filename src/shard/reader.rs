@@ -10,6 +10,7 @@ use super::tell;
 use crate::engine::{CloseReason, Event, Input, Query, Reply, SessionId};
 use crate::frontend::{Decoded, Incoming};
 use crate::logging;
+use crate::memory::Large;
 use crate::protocol::{Refusal, Request};
 use bytes::Bytes;
 
@@ -105,7 +106,7 @@ impl Pump {
     }
 
     /// Takes back a large packet of which the ring has received more.
-    pub(crate) fn take_back(&mut self, table: &mut Table, token: Token, bytes: Vec<u8>) {
+    pub(crate) fn take_back(&mut self, table: &mut Table, token: Token, bytes: Large) {
         let Some(connection) = table.get(token) else { return };
         if connection.phase == Phase::Open {
             connection.rest.take_back(bytes);

@@ -1,5 +1,6 @@
 //! What arrived on a connection and could not be used yet: the beginning of a packet, or requests of a paused session.
 //! A large packet grows in the very allocation that its job or result will have.
+use crate::memory::Large;
 use bytes::Bytes;
 
 /// A large packet at the front of a rest.
@@ -11,7 +12,7 @@ pub(crate) enum Packet {
     /// A part of it is there, or with the ring, which receives more of it.
     Coming {
         /// What is there; without capacity while the ring has it.
-        bytes: Vec<u8>,
+        bytes: Large,
         /// How many bytes the whole packet has.
         length: usize,
     },
@@ -88,7 +89,7 @@ impl Rest {
         let room = if length <= Self::AT_ONCE { length } else { Self::ROOM };
         let mut bytes = Vec::with_capacity(room.max(beginning.len()));
         bytes.extend_from_slice(beginning);
-        Rest { packet: Packet::Coming { bytes, length }, ..Rest::default() }
+        Rest { packet: Packet::Coming { bytes: bytes.into(), length }, ..Rest::default() }
     }
 
     /// Gives the large packet that is coming what it lacks, if there is one that is here; the rest is given back.
@@ -109,7 +110,7 @@ impl Rest {
 
     /// A large packet that is coming, for the ring to go on with, and how many bytes are missing for which there is
     /// room.
-    pub(crate) fn lend(&mut self) -> Option<(Vec<u8>, usize)> {
+    pub(crate) fn lend(&mut self) -> Option<(Large, usize)> {
         let Packet::Coming { bytes, length } = &mut self.packet else { return None };
         make_room(bytes, 1, *length);
         let room = bytes.capacity().min(*length) - bytes.len();
@@ -118,7 +119,7 @@ impl Rest {
     }
 
     /// Takes back what was lent, unless nobody wants it any more.
-    pub(crate) fn take_back(&mut self, lent: Vec<u8>) {
+    pub(crate) fn take_back(&mut self, lent: Large) {
         self.lent = 0;
         if let Packet::Coming { bytes, .. } = &mut self.packet {
             *bytes = lent;
@@ -130,7 +131,7 @@ impl Rest {
         if let Packet::Coming { bytes, length } = &mut self.packet
             && bytes.len() == *length
         {
-            self.packet = Packet::Whole(Bytes::from(std::mem::take(bytes)));
+            self.packet = Packet::Whole(std::mem::take(bytes).into_shared());
         }
     }
 }

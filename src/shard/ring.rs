@@ -15,6 +15,7 @@ mod values;
 
 use super::parcel::Parcel;
 use crate::engine::Instant;
+use crate::memory::Large;
 pub(crate) use buffers::Buffer;
 use buffers::Buffers;
 pub(crate) use debt::debt;
@@ -47,7 +48,7 @@ pub(crate) struct Ring {
     /// By index of the token.
     flights: Vec<Flight>,
     /// What is received into by [`Ring::receive_direct`], by index of the token.
-    direct: Vec<Vec<u8>>,
+    direct: Vec<Large>,
     /// Whose next piece waits for its turn, oldest first, and how many bytes of shared payloads may still be ordered
     /// before the kernel is called.
     turns: VecDeque<Token>,
@@ -141,12 +142,12 @@ impl Ring {
         &mut self,
         token: Token,
         socket: BorrowedFd<'_>,
-        mut buffer: Vec<u8>,
+        mut buffer: Large,
         bytes: usize,
     ) {
         let index = token.index as usize;
         if self.direct.len() <= index {
-            self.direct.resize_with(index + 1, Vec::new);
+            self.direct.resize_with(index + 1, Large::default);
         }
         let bytes = bytes.min(DIRECT_PIECE);
         let room = buffer.spare_capacity_mut();

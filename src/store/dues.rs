@@ -64,15 +64,13 @@ impl Dues {
         self.attempts_since = None;
     }
 
-    /// Takes lost attempts in; true if the batches hold nothing else.
-    fn only_attempts(&mut self, batches: &[&[u8]]) -> bool {
-        let mut heads = batches.iter().flat_map(|batch| record::heads(batch));
-        if heads.any(|(_, head)| head.kind != Kind::Attempts) {
+    /// Takes lost attempts in; true if there is nothing else.
+    fn only_attempts(&mut self, slices: &[&[u8]]) -> bool {
+        if record::spans(slices).any(|span| span.head.kind != Kind::Attempts) {
             return false;
         }
-        let records = batches.iter().flat_map(|batch| record::heads(batch).map(|(from, _)| &batch[from..]));
-        for record in records {
-            if let Ok((record::Record::Attempts(id, lost), _)) = record::read(record) {
+        for span in record::spans(slices) {
+            if let Ok(record::Record::Attempts(id, lost)) = span.read(slices) {
                 self.attempts.insert(id, lost);
             }
         }
@@ -83,11 +81,11 @@ impl Dues {
     }
 
     /// What is put again is not owed an end any more, and whatever is known of a job now is newer than what waited.
-    fn forget_what_is_newer(&mut self, batches: &[&[u8]]) {
+    fn forget_what_is_newer(&mut self, slices: &[&[u8]]) {
         if self.owed.is_empty() && self.attempts.is_empty() {
             return;
         }
-        for (_, head) in batches.iter().flat_map(|batch| record::heads(batch)) {
+        for head in record::spans(slices).map(|span| span.head) {
             let Some(id) = JobId::from_number(head.id) else { continue };
             self.attempts.remove(&id);
             if head.kind == Kind::Put {
@@ -121,25 +119,24 @@ impl Store for Dues {
     }
 
     /// What is owed goes first: it makes room.
-    fn commit(&mut self, batches: &[&[u8]]) -> Committed {
-        if self.only_attempts(batches) {
+    fn commit(&mut self, slices: &[&[u8]]) -> Committed {
+        if self.only_attempts(slices) {
             return Committed::all();
         }
-        self.forget_what_is_newer(batches);
+        self.forget_what_is_newer(slices);
         while self.is_due() {
             // Whoever looks at the outcome hears of it if it concerns what is committed.
             let _ = self.pay(PIECE);
         }
         let waited = self.attempts_records();
-        let all: Vec<&[u8]> = [&waited[..]].into_iter().chain(batches.iter().copied()).collect();
+        let all: Vec<&[u8]> = [&waited[..]].into_iter().chain(slices.iter().copied()).collect();
         let committed = self.store.commit(&all);
         if committed.puts.is_ok() && committed.dones.is_ok() {
             self.forget_attempts();
         }
         if let Err(error) = &committed.dones {
-            let heads = batches.iter().flat_map(|batch| record::heads(batch));
-            let dones = heads.filter(|(_, head)| head.kind == Kind::Done);
-            self.owed.extend(dones.filter_map(|(_, head)| JobId::from_number(head.id)));
+            let dones = record::spans(slices).map(|span| span.head).filter(|head| head.kind == Kind::Done);
+            self.owed.extend(dones.filter_map(|head| JobId::from_number(head.id)));
             self.put_off(error);
         }
         committed

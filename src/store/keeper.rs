@@ -3,6 +3,7 @@
 //!
 //! Nobody waits for room: a shard whose last batch was not taken yet takes it back and adds to it (`shard/commit.rs`).
 use super::dues::Dues;
+use super::gathered::Gathered;
 use super::record::{self, Record};
 use super::{Repaired, Store, StoreError, parts, progress};
 use crate::engine::{JobId, NotRestored, ShardId, StoreSeq, StoredJob, Topology};
@@ -36,8 +37,8 @@ const COMMITS_PER_TIDY: u32 = 16;
 /// Records of one shard.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    /// Whole records, one behind the other.
-    pub(crate) records: Vec<u8>,
+    /// Its records.
+    pub(crate) records: Gathered,
     /// All puts up to here were in earlier batches, or had no record.
     pub(crate) from: StoreSeq,
     /// All puts up to here are in this batch or in earlier ones.
@@ -85,7 +86,7 @@ pub(crate) struct Answer {
     pub(crate) refused: Rows,
     /// Whether this is the first answer of its commit.
     pub(crate) first: bool,
-    /// How many bytes the batch had.
+    /// How many bytes the batch had, those included that were shared with jobs.
     pub(crate) bytes: usize,
     /// Its buffer, empty, to be used again.
     pub(crate) buffer: Vec<u8>,
@@ -301,12 +302,13 @@ impl Keeper {
         ports.filter_map(|(shard, port)| Some((shard, port.batches.pop()?))).collect()
     }
 
-    fn commit(&mut self, batches: Vec<(ShardId, Batch)>) {
-        let records: Vec<&[u8]> = batches.iter().map(|(_, batch)| &batch.records[..]).collect();
+    fn commit(&mut self, mut batches: Vec<(ShardId, Batch)>) {
+        batches.iter_mut().for_each(|(_, batch)| batch.records.seal());
+        let records: Vec<Vec<&[u8]>> = batches.iter().map(|(_, batch)| batch.records.slices()).collect();
         let parts::Outcome { refused, errors } = parts::commit(&mut self.store, &records);
         errors.iter().for_each(complain);
         let mut refused = refused.into_iter().peekable();
-        for (at, (shard, mut batch)) in batches.into_iter().enumerate() {
+        for (at, (shard, batch)) in batches.into_iter().enumerate() {
             if !batch.unknown.is_empty() {
                 self.store.unknown(&batch.unknown);
             }
@@ -315,8 +317,8 @@ impl Keeper {
                 add_to_rows(&mut here, batch.seq(put));
             }
             let bytes = batch.records.len();
-            batch.records.clear();
-            let (upto, buffer) = (batch.upto, batch.records);
+            // What jobs that have ended meanwhile have left is freed here.
+            let (upto, buffer) = (batch.upto, batch.records.into_buffer());
             let answer = Answer { upto, refused: here, first: at == 0, bytes, buffer };
             let answered = self.desk.ports[shard.index()].answers.push(answer);
             assert!(answered.is_ok(), "a shard has no more than three batches under way");

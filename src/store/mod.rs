@@ -6,6 +6,7 @@
 pub(crate) mod dues;
 #[cfg(feature = "sqlite")]
 pub mod exchange;
+pub(crate) mod gathered;
 pub(crate) mod keeper;
 pub mod log;
 mod open;
@@ -42,11 +43,12 @@ pub trait Store: Send {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), StoreError>;
 
-    /// Keeps these records. Each batch holds whole records (`record.rs`), one behind the other; they are to be kept in
-    /// this order. When it returns, what succeeded is as durable as the store was asked to be.
+    /// Keeps these records, which are to be kept in this order. Each slice holds whole records (`record.rs`), one behind
+    /// the other, but for large workloads, which may have slices of their own: see [`record::spans`]. When it returns, what
+    /// succeeded is as durable as the store was asked to be.
     ///
     /// Puts are kept all or none, unless something breaks. For want of room nothing at all is written of them.
-    fn commit(&mut self, batches: &[&[u8]]) -> Committed;
+    fn commit(&mut self, slices: &[&[u8]]) -> Committed;
 
     /// Records of more bytes than this are to be committed alone, because of what they need or cost.
     fn alone(&self) -> usize {

@@ -1,6 +1,6 @@
 //! A commit in parts: one large job is not to have others refused. What a store wants to have alone is committed alone, in its
 //! turn; and where there is no room for all, there is a try for half of it, and so on. Says which puts are not kept.
-use super::record::{self, Kind};
+use super::record::{self, Kind, Span};
 use super::{Store, StoreError};
 use std::collections::HashSet;
 use std::ops::Range;
@@ -18,36 +18,35 @@ pub(super) struct Outcome {
 }
 
 /// A record.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Item {
+    span: Span,
     batch: usize,
-    bytes: Range<usize>,
-    id: u64,
-    kind: Kind,
     /// Which of the batch's puts it is.
     put: u32,
 }
 
-/// Commits batches, in as few parts as may be.
-pub(super) fn commit(store: &mut dyn Store, batches: &[&[u8]]) -> Outcome {
+/// Commits batches of slices ([`record::spans`]), in as few parts as may be.
+pub(super) fn commit(store: &mut dyn Store, batches: &[Vec<&[u8]>]) -> Outcome {
     let alone = store.alone();
-    let splits = batches.iter().flat_map(|batch| record::heads(batch)).any(|(_, head)| head.length > alone);
-    let mut work = Work { store, batches, outcome: Outcome::default(), puts: None, dones: None };
+    let slices = batches.concat();
+    let splits = record::spans(&slices).any(|span| span.head.length > alone);
+    let mut work = Work { store, slices: &slices, outcome: Outcome::default(), puts: None, dones: None };
     if splits {
-        let items = items(batches);
-        let is_alone = |item: &Item| item.bytes.len() > alone;
+        let items = items(batches, &slices);
+        let is_alone = |item: &Item| item.span.head.length > alone;
         for part in items.chunk_by(|one, next| !is_alone(one) && !is_alone(next)) {
             work.part(part);
         }
     } else if let Err(error) = work.whole() {
-        work.refused(items(batches), error);
+        work.refused(items(batches, &slices), error);
     }
     work.finish()
 }
 
 struct Work<'a> {
     store: &'a mut dyn Store,
-    batches: &'a [&'a [u8]],
+    slices: &'a [&'a [u8]],
     outcome: Outcome,
     puts: Option<StoreError>,
     dones: Option<StoreError>,
@@ -55,13 +54,13 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn whole(&mut self) -> Result<(), StoreError> {
-        let committed = self.store.commit(self.batches);
+        let committed = self.store.commit(self.slices);
         self.dones = committed.dones.err();
         committed.puts
     }
 
     fn part(&mut self, items: &[Item]) {
-        let committed = self.store.commit(&slices(self.batches, items));
+        let committed = self.store.commit(&pick(self.slices, items));
         self.dones = committed.dones.err().or(self.dones.take());
         if let Err(error) = committed.puts {
             self.refused(items.to_vec(), error);
@@ -72,10 +71,14 @@ impl Work<'_> {
     fn refused(&mut self, items: Vec<Item>, error: StoreError) {
         let full = matches!(error, StoreError::Full { .. });
         // Ends of jobs were committed all the same. Whatever has ended need not be tried.
-        let over: HashSet<u64> =
-            items.iter().filter(|item| item.kind == Kind::Done).map(|item| item.id).collect();
-        let puts = items.into_iter().filter(|item| item.kind == Kind::Put);
-        let (over, puts): (Vec<Item>, Vec<Item>) = puts.partition(|item| over.contains(&item.id));
+        let over: HashSet<u64> = items
+            .iter()
+            .map(|item| item.span.head)
+            .filter(|head| head.kind == Kind::Done)
+            .map(|head| head.id)
+            .collect();
+        let puts = items.into_iter().filter(|item| item.span.head.kind == Kind::Put);
+        let (over, puts): (Vec<Item>, Vec<Item>) = puts.partition(|item| over.contains(&item.span.head.id));
         self.note(&over);
         if full && puts.len() > 1 {
             self.halves(&puts, HALVINGS);
@@ -88,7 +91,7 @@ impl Work<'_> {
     fn halves(&mut self, puts: &[Item], halvings: u32) {
         let (first, second) = puts.split_at(puts.len() / 2);
         for half in [first, second] {
-            match self.store.commit(&slices(self.batches, half)).puts {
+            match self.store.commit(&pick(self.slices, half)).puts {
                 Ok(()) => {}
                 Err(StoreError::Full { .. }) if half.len() > 1 && halvings > 1 => {
                     self.halves(half, halvings - 1);
@@ -112,25 +115,41 @@ impl Work<'_> {
     }
 }
 
-fn items(batches: &[&[u8]]) -> Vec<Item> {
-    let mut items = Vec::new();
-    for (batch, bytes) in batches.iter().enumerate() {
-        let mut put = 0;
-        for (from, head) in record::heads(bytes) {
-            let bytes = from..from + head.length;
-            items.push(Item { batch, bytes, id: head.id, kind: head.kind, put });
-            put += u32::from(head.kind == Kind::Put);
+fn items(batches: &[Vec<&[u8]>], slices: &[&[u8]]) -> Vec<Item> {
+    let of_batch = |(batch, slices): (usize, &Vec<&[u8]>)| std::iter::repeat_n(batch, slices.len());
+    let batch_of: Vec<usize> = batches.iter().enumerate().flat_map(of_batch).collect();
+    let (mut here, mut put) = (0, 0);
+    let items = record::spans(slices).map(|span| {
+        let batch = batch_of[span.slice];
+        if batch != here {
+            (here, put) = (batch, 0);
         }
-    }
-    items
+        let item = Item { span, batch, put };
+        put += u32::from(span.head.kind == Kind::Put);
+        item
+    });
+    items.collect()
 }
 
 /// The bytes of records that stand in their order, in as few slices as may be.
-fn slices<'a>(batches: &[&'a [u8]], items: &[Item]) -> Vec<&'a [u8]> {
-    let joined = |one: &Item, next: &Item| one.batch == next.batch && one.bytes.end == next.bytes.start;
-    let rows = items.chunk_by(joined).filter_map(|row| {
-        let (first, last) = (row.first()?, row.last()?);
-        Some(&batches[first.batch][first.bytes.start..last.bytes.end])
-    });
-    rows.collect()
+fn pick<'a>(slices: &[&'a [u8]], items: &[Item]) -> Vec<&'a [u8]> {
+    let mut picked = Vec::new();
+    let mut row: Option<(usize, Range<usize>)> = None;
+    for Item { span, .. } in items {
+        let [first, workload] = span.parts(slices);
+        let until = span.from + first.len();
+        match &mut row {
+            Some((slice, range)) if *slice == span.slice && range.end == span.from => range.end = until,
+            _ => {
+                picked.extend(row.take().map(|(slice, range)| &slices[slice][range]));
+                row = Some((span.slice, span.from..until));
+            }
+        }
+        if !workload.is_empty() {
+            picked.extend(row.take().map(|(slice, range)| &slices[slice][range]));
+            picked.push(workload);
+        }
+    }
+    picked.extend(row.map(|(slice, range)| &slices[slice][range]));
+    picked
 }

@@ -96,6 +96,15 @@ impl std::error::Error for RecordError {}
 /// Appends a put record.
 pub fn put(job: &StoredJob<'_>, out: &mut Vec<u8>) {
     let begin = out.len();
+    put_beginning(job, out);
+    out.extend_from_slice(job.workload);
+    seal(begin, out);
+}
+
+/// Appends a put record without its workload, which is to stand behind it, and without its checksum: [`seal_apart`] is
+/// to complete it.
+pub fn put_beginning(job: &StoredJob<'_>, out: &mut Vec<u8>) {
+    let begin = out.len();
     out.extend_from_slice(&[0; HEADER]);
     out.push(PUT_KIND);
     out.extend_from_slice(&job.id.number().to_le_bytes());
@@ -118,8 +127,19 @@ pub fn put(job: &StoredJob<'_>, out: &mut Vec<u8>) {
         out.push(death.worker.len() as u8);
         out.extend_from_slice(death.worker);
     }
-    out.extend_from_slice(job.workload);
-    seal(begin, out);
+    let length = out.len() - begin - HEADER + job.workload.len();
+    // It fits: see LENGTH_MAX.
+    out[begin..begin + 4].copy_from_slice(&(length as u32).to_le_bytes());
+}
+
+/// Completes a put record whose workload stands elsewhere.
+pub fn seal_apart(beginning: &mut [u8], workload: &[u8]) {
+    let checksum = checksum(&beginning[HEADER..], workload);
+    beginning[4..HEADER].copy_from_slice(&checksum);
+}
+
+fn checksum(body: &[u8], workload: &[u8]) -> [u8; 4] {
+    crc32c::crc32c_append(crc32c::crc32c(body), workload).to_le_bytes()
 }
 
 /// Appends a done record.
@@ -153,7 +173,7 @@ fn seal(begin: usize, out: &mut [u8]) {
     let (header, body) = out[begin..].split_at_mut(HEADER);
     // It fits: see LENGTH_MAX.
     header[..4].copy_from_slice(&(body.len() as u32).to_le_bytes());
-    header[4..].copy_from_slice(&crc32c::crc32c(body).to_le_bytes());
+    header[4..].copy_from_slice(&checksum(body, &[]));
 }
 
 /// How long the record at the beginning of `bytes` is, all of it.
@@ -187,12 +207,65 @@ pub struct Head {
     pub length: usize,
 }
 
-/// Looks at the record at the beginning of `bytes` without checking it; `None` if there is no whole record.
-pub fn head(bytes: &[u8]) -> Option<Head> {
+/// A record of a commit, and where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// In which slice it begins.
+    pub slice: usize,
+    /// At which byte of that slice.
+    pub from: usize,
+    /// What it is.
+    pub head: Head,
+}
+
+impl Span {
+    /// Its bytes: all of them, and nothing; or all but its workload, and its workload.
+    pub fn parts<'a>(&self, slices: &[&'a [u8]]) -> [&'a [u8]; 2] {
+        let here = &slices[self.slice][self.from..];
+        match here.get(..self.head.length) {
+            Some(whole) => [whole, &[]],
+            None => [here, slices[self.slice + 1]],
+        }
+    }
+
+    /// Reads it.
+    pub fn read<'a>(&self, slices: &[&'a [u8]]) -> Result<Record<'a>, RecordError> {
+        match self.parts(slices) {
+            [whole, []] => read(whole).map(|(record, _)| record),
+            [beginning, workload] => read_apart(beginning, workload),
+        }
+    }
+}
+
+/// The records of a commit that our own parts made. They stand in slices, one behind the other: each in one; or a put
+/// without its workload at the end of one, and its workload, alone, in the next.
+pub fn spans(slices: &[&[u8]]) -> impl Iterator<Item = Span> {
+    let (mut slice, mut from) = (0, 0);
+    std::iter::from_fn(move || {
+        while slices.get(slice)?.len() == from {
+            (slice, from) = (slice + 1, 0);
+        }
+        let here = &slices[slice][from..];
+        let head = head(here);
+        let span = head.map(|head| Span { slice, from, head });
+        let length = head.map_or(0, |head| head.length);
+        if length <= here.len() {
+            from += length;
+        } else {
+            let there = slices.get(slice + 1).map_or(0, |workload| workload.len());
+            assert!(here.len() + there == length, "a commit consists of whole records");
+            (slice, from) = (slice + 2, 0);
+        }
+        assert!(span.is_some(), "a commit consists of whole records");
+        span
+    })
+}
+
+/// Looks at the record at the beginning of `bytes` without checking it; `None` if there is none.
+fn head(bytes: &[u8]) -> Option<Head> {
     let length = length(bytes).ok()?;
-    let whole = bytes.get(..length)?;
-    let id = u64::from_le_bytes(*whole[HEADER + 1..].first_chunk()?);
-    let kind = match whole[HEADER] {
+    let id = u64::from_le_bytes(*bytes.get(HEADER + 1..)?.first_chunk()?);
+    let kind = match bytes[HEADER] {
         PUT_KIND => Kind::Put,
         ATTEMPTS_KIND => Kind::Attempts,
         _ => Kind::Done,
@@ -200,29 +273,31 @@ pub fn head(bytes: &[u8]) -> Option<Head> {
     Some(Head { kind, id, length })
 }
 
-/// The records of a batch that one of our own parts made.
-pub fn heads(batch: &[u8]) -> impl Iterator<Item = (usize, Head)> {
-    let mut from = 0;
-    std::iter::from_fn(move || {
-        let Some(head) = head(&batch[from..]) else {
-            assert!(from == batch.len(), "a batch consists of whole records");
-            return None;
-        };
-        from += head.length;
-        Some((from - head.length, head))
-    })
-}
-
 /// Reads the record at the beginning of `bytes`, and says how long it was.
 pub fn read(bytes: &[u8]) -> Result<(Record<'_>, usize), RecordError> {
     let length = length(bytes)?;
     let whole = bytes.get(..length).ok_or(RecordError::Short)?;
     let (header, body) = whole.split_at(HEADER);
-    if header[4..] != crc32c::crc32c(body).to_le_bytes() {
+    if header[4..] != checksum(body, &[]) {
         return Err(RecordError::Checksum);
     }
     let record = contents(body).ok_or(RecordError::Nonsense)?;
     Ok((record, length))
+}
+
+/// Reads a put record whose workload stands elsewhere.
+fn read_apart<'a>(beginning: &'a [u8], workload: &'a [u8]) -> Result<Record<'a>, RecordError> {
+    let (header, body) = beginning.split_at_checked(HEADER).ok_or(RecordError::Short)?;
+    if length(beginning)? != beginning.len() + workload.len() {
+        return Err(RecordError::Short);
+    }
+    if header[4..] != checksum(body, workload) {
+        return Err(RecordError::Checksum);
+    }
+    match contents(body) {
+        Some(Record::Put(job)) if job.workload.is_empty() => Ok(Record::Put(StoredJob { workload, ..job })),
+        _ => Err(RecordError::Nonsense),
+    }
 }
 
 fn contents(body: &[u8]) -> Option<Record<'_>> {
@@ -322,8 +397,29 @@ mod tests {
         assert_eq!(read(&bytes[first..]), Ok((changed, second)));
         let seven = &bytes[first + second + DONE..];
         assert_eq!(read(seven), Ok((Record::Attempts(job().id, 7), seven.len())));
-        let kinds: Vec<Kind> = heads(&bytes).map(|(_, head)| head.kind).collect();
+        let kinds: Vec<Kind> = spans(&[&bytes]).map(|span| span.head.kind).collect();
         assert_eq!(kinds, [Kind::Put, Kind::Put, Kind::Done, Kind::Attempts]);
+    }
+
+    #[test]
+    fn a_workload_may_stand_elsewhere() {
+        let (mut beginning, mut whole, mut end) = (Vec::new(), Vec::new(), Vec::new());
+        attempts(job().id, 7, &mut beginning);
+        let from = beginning.len();
+        put_beginning(&job(), &mut beginning);
+        seal_apart(&mut beginning[from..], job().workload);
+        put(&job(), &mut whole);
+        assert_eq!([&beginning[from..], job().workload].concat(), whole);
+        done(job().id, &mut end);
+        let slices = [&beginning[..], job().workload, &[], &end];
+        let spans: Vec<Span> = spans(&slices).collect();
+        let places: Vec<_> = spans.iter().map(|span| (span.slice, span.from, span.head.length)).collect();
+        assert_eq!(places, [(0, 0, from), (0, from, whole.len()), (3, 0, DONE)]);
+        assert_eq!(spans[1].parts(&slices), [&beginning[from..], job().workload]);
+        assert_eq!(spans[1].read(&slices), Ok(Record::Put(job())));
+        assert_eq!(spans[2].read(&slices), Ok(Record::Done(job().id)));
+        let changed = [&beginning[..], b"any \0 bytez", &[], &end];
+        assert_eq!(spans[1].read(&changed), Err(RecordError::Checksum));
     }
 
     #[test]

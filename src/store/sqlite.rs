@@ -35,7 +35,7 @@ mod table;
 mod tests;
 mod writer;
 
-use super::record::{self, Record};
+use super::record::{self, Record, Span};
 use super::{Committed, Progress, Store, StoreError};
 use crate::engine::{JobId, StoredJob};
 use fault::Fault;
@@ -43,7 +43,6 @@ use reserve::Reserve;
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
-use std::iter;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use table::Table;
@@ -160,12 +159,12 @@ impl SqliteStore {
     }
 
     /// The same, once more after making room if the disk has too little.
-    fn write_all(&mut self, batches: &[&[u8]]) -> Result<(), StoreError> {
-        let mut written = self.write(records(batches));
+    fn write_all(&mut self, slices: &[&[u8]]) -> Result<(), StoreError> {
+        let mut written = self.write(records(slices));
         let full = written.as_ref().is_err_and(Fault::is_full);
         if full && self.reserve.bytes() > 0 && !self.reserve.fits() {
             self.make_room();
-            written = self.write(records(batches));
+            written = self.write(records(slices));
         }
         written.map_err(|fault| fault.of(&self.path))
     }
@@ -209,19 +208,19 @@ impl SqliteStore {
         Ok(())
     }
 
-    fn commit_now(&mut self, batches: &[&[u8]]) -> Committed {
-        let puts = || records(batches).any(|record| matches!(record, Record::Put(_)));
+    fn commit_now(&mut self, slices: &[&[u8]]) -> Committed {
+        let puts = || records(slices).any(|record| matches!(record, Record::Put(_)));
         let refusal = if self.sealed {
             StoreError::Sealed
         } else {
-            match self.write_all(batches) {
+            match self.write_all(slices) {
                 Ok(()) => return Committed::all(),
                 Err(refusal) => refusal,
             }
         };
         let puts = if puts() { Err(refusal) } else { Ok(()) };
         // There may be room for this, or it may have been the puts that were refused.
-        Committed { puts, dones: self.write_others(records(batches)) }
+        Committed { puts, dones: self.write_others(records(slices)) }
     }
 }
 
@@ -257,10 +256,10 @@ impl Store for SqliteStore {
         told.map_err(|fault| fault.of(&self.path))
     }
 
-    fn commit(&mut self, batches: &[&[u8]]) -> Committed {
-        let Some(until) = &mut self.until_shutdown else { return self.commit_now(batches) };
+    fn commit(&mut self, slices: &[&[u8]]) -> Committed {
+        let Some(until) = &mut self.until_shutdown else { return self.commit_now(slices) };
         let mut ended = Vec::new();
-        for record in records(batches) {
+        for record in records(slices) {
             match record {
                 Record::Put(job) => {
                     let mut bytes = Vec::new();
@@ -325,21 +324,13 @@ impl Store for SqliteStore {
     }
 }
 
-/// The records of some batches.
-fn records<'a>(batches: &[&'a [u8]]) -> impl Iterator<Item = Record<'a>> {
-    batches.iter().flat_map(|&batch| {
-        let mut rest = batch;
-        iter::from_fn(move || {
-            if rest.is_empty() {
-                return None;
-            }
-            // Our own shards wrote them a moment ago.
-            let (record, length) =
-                record::read(rest).unwrap_or_else(|error| panic!("a batch holds whole records: {error}"));
-            rest = &rest[length..];
-            Some(record)
-        })
-    })
+/// The records of a commit.
+fn records<'a>(slices: &[&'a [u8]]) -> impl Iterator<Item = Record<'a>> {
+    // Our own shards wrote them a moment ago.
+    let read = |span: Span| {
+        span.read(slices).unwrap_or_else(|error| panic!("a commit consists of whole records: {error}"))
+    };
+    record::spans(slices).map(read)
 }
 
 /// The file under one name, however it was named, so that there is one lock.

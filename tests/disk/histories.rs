@@ -122,3 +122,24 @@ fn nothing_is_lost_at_any_crash_of_any_short_history() {
     println!("{images} crash images");
     assert!(images >= 50_000, "{images} crash images");
 }
+
+/// A job that is written in pieces is there or not, and in its order; also when it is copied.
+#[test]
+fn a_huge_job_is_whole_or_not_there_at_any_crash() {
+    let mut images = 0;
+    for durability in [Durability::Synced, Durability::Written] {
+        let options = options(durability, None);
+        let histories: [&[Step]; 3] = [
+            &[Step::Short, Step::Huge, Step::Short],
+            &[Step::Huge, Step::End, Step::End, Step::Tidy],
+            &[Step::Huge, Step::Restart, Step::Huge],
+        ];
+        for history in histories {
+            let mut audit = Audit::default();
+            run(&fresh(512), history, &options, 3, &mut audit);
+            assert!(audit.is_clean(), "{history:?}: {audit:?}");
+            images += audit.images;
+        }
+    }
+    assert!(images > 100, "{images} crash images");
+}

@@ -28,21 +28,42 @@ impl Op {
         match *self {
             Op::Put(job, version) => {
                 let workload = workload(job, version.stamp, version.length);
-                let job = StoredJob {
-                    id: id(job),
-                    priority: Priority::Normal,
-                    epoch: Some(Epoch(version.stamp)),
-                    attempts: version.attempts,
-                    function: b"f",
-                    unique: b"u",
-                    workload: &workload,
-                    reducer: None,
-                    death: None,
-                };
-                record::put(&job, out);
+                record::put(&stored(job, version, &workload), out);
             }
             Op::Done(job) => record::done(id(job), out),
         }
+    }
+
+    /// The same as shards hand it over, the last slice being the one that is added to: a long workload has its own.
+    pub(crate) fn hand_over(&self, slices: &mut Vec<Vec<u8>>) {
+        let out = slices.last_mut().unwrap();
+        match *self {
+            Op::Put(job, version) if version.length >= APART => {
+                let workload = workload(job, version.stamp, version.length);
+                let from = out.len();
+                record::put_beginning(&stored(job, version, &workload), out);
+                record::seal_apart(&mut out[from..], &workload);
+                slices.extend([workload, Vec::new()]);
+            }
+            _ => self.encode(out),
+        }
+    }
+}
+
+/// From this length on.
+const APART: usize = 600;
+
+fn stored(job: u64, version: Version, workload: &[u8]) -> StoredJob<'_> {
+    StoredJob {
+        id: id(job),
+        priority: Priority::Normal,
+        epoch: Some(Epoch(version.stamp)),
+        attempts: version.attempts,
+        function: b"f",
+        unique: b"u",
+        workload,
+        reducer: None,
+        death: None,
     }
 }
 

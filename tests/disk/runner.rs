@@ -20,6 +20,9 @@ pub(crate) fn open(sim: &Sim, options: &LogOptions) -> Result<(LogStore<Sim>, Ve
     Ok((store, found))
 }
 
+/// Bytes of a huge job: one piece and a little more.
+const HUGE: usize = (4 << 20) + 100_000;
+
 /// What is done to a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -27,6 +30,8 @@ pub(crate) enum Step {
     Short,
     /// A job that takes more than a page.
     Long,
+    /// A job that has a segment of its own and is written in pieces. Not among all.
+    Huge,
     /// Three jobs in two batches.
     Three,
     /// The oldest job is put again.
@@ -102,6 +107,7 @@ impl Runner {
         match step {
             Step::Short => vec![vec![self.put(100)]],
             Step::Long => vec![vec![self.put(5000)]],
+            Step::Huge => vec![vec![self.put(1), self.put(HUGE), self.put(2)]],
             Step::Three => vec![vec![self.put(700), self.put(1)], vec![self.put(900)]],
             Step::Again => {
                 let job = oldest.unwrap_or(1);
@@ -160,15 +166,12 @@ impl Runner {
 
     pub(crate) fn commit(&mut self, batches: &[Vec<Op>]) {
         let Some(store) = &mut self.store else { return };
-        let encoded: Vec<Vec<u8>> = batches
-            .iter()
-            .map(|batch| {
-                let mut bytes = Vec::new();
-                batch.iter().for_each(|op| op.encode(&mut bytes));
-                bytes
-            })
-            .collect();
-        let slices: Vec<&[u8]> = encoded.iter().map(Vec::as_slice).collect();
+        let mut handed = Vec::new();
+        for batch in batches {
+            handed.push(Vec::new());
+            batch.iter().for_each(|op| op.hand_over(&mut handed));
+        }
+        let slices: Vec<&[u8]> = handed.iter().map(Vec::as_slice).collect();
         let committed = store.commit(&slices);
         let ops = batches.concat();
         let synced = self.options.durability == Durability::Synced;

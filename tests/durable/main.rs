@@ -10,6 +10,7 @@ mod commands;
 mod fallen;
 mod frozen;
 mod killed;
+mod large;
 mod ledger;
 mod mount;
 mod room;

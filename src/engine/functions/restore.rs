@@ -34,6 +34,12 @@ impl Functions {
         })
     }
 
+    /// Its workload as a share, if it can be shared.
+    pub(crate) fn shared_workload(&self, id: JobId) -> Option<Bytes> {
+        let job = self.jobs.find(id).map(|ix| self.jobs.get(ix))?;
+        job.body.share_of(job.workload(self.function_len(job.function)))
+    }
+
     /// The next job gets this sequence, or a later one.
     pub(crate) fn sequence_at_least(&mut self, sequence: u64) {
         self.sequence = self.sequence.max(sequence);

@@ -1,5 +1,6 @@
 //! The ring on real sockets.
 use super::*;
+use crate::memory::Large;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
 
@@ -237,7 +238,7 @@ fn a_large_packet_is_received_into_its_own_bytes() {
     else {
         panic!()
     };
-    let mut bytes = Vec::with_capacity(all.len());
+    let mut bytes = Large::from(Vec::with_capacity(all.len()));
     bytes.extend_from_slice(ring.bytes(&beginning));
     ring.recycle(beginning);
     let place = bytes.as_ptr();
@@ -252,12 +253,12 @@ fn a_large_packet_is_received_into_its_own_bytes() {
         assert_eq!(count, missing.min(DIRECT_PIECE));
         bytes = back;
     }
-    assert!(bytes == all && bytes.as_ptr() == place);
+    assert!(*bytes == all && bytes.as_ptr() == place);
     // What has come of a piece when it is stopped, or when the peer ends, is there.
     let near = sender.join().unwrap().unwrap();
     for stop in [true, false] {
         std::io::Write::write_all(&mut &near, b"some").unwrap();
-        ring.receive_direct(TOKEN, far.as_fd(), Vec::with_capacity(100), 100);
+        ring.receive_direct(TOKEN, far.as_fd(), Vec::with_capacity(100).into(), 100);
         ring.enter().unwrap();
         if stop {
             ring.stop_direct(TOKEN);

@@ -1,5 +1,6 @@
 //! What a ring is told and tells: tokens, orders as numbers, completions. Values only.
 use super::Buffer;
+use crate::memory::Large;
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 
@@ -69,7 +70,7 @@ pub(crate) enum Received {
     /// Bytes.
     Bytes(Buffer),
     /// Bytes behind those that were in a buffer already: how many, 0 if the peer will send no more.
-    Direct(Vec<u8>, Result<usize, Errno>),
+    Direct(Large, Result<usize, Errno>),
     /// The peer will send no more.
     End,
     /// Nothing: there was no buffer (ENOBUFS), receiving was stopped (ECANCELED), or the connection is broken.

@@ -33,17 +33,15 @@ impl Store for Pretend {
         Ok(())
     }
 
-    fn commit(&mut self, batches: &[&[u8]]) -> Committed {
+    fn commit(&mut self, slices: &[&[u8]]) -> Committed {
         let mut books = self.0.lock().unwrap();
-        let heads: Vec<_> = batches.iter().flat_map(|batch| record::heads(batch)).collect();
+        let heads: Vec<_> = record::spans(slices).map(|span| span.head).collect();
         books.commits.push(heads.len());
         let full = || Err(StoreError::Full { path: PathBuf::new() });
-        let puts = heads.iter().filter(|(_, head)| head.kind == Kind::Put).count();
+        let puts = heads.iter().filter(|head| head.kind == Kind::Put).count();
         let fits = books.jobs.len() + puts <= books.room;
-        for (from, batch) in
-            batches.iter().flat_map(|batch| record::heads(batch).map(|(from, _)| (from, *batch)))
-        {
-            match record::read(&batch[from..]).unwrap().0 {
+        for span in record::spans(slices) {
+            match span.read(slices).unwrap() {
                 Record::Put(job) if fits => _ = books.jobs.insert(job.id, job.attempts),
                 Record::Done(id) if !books.stuck => _ = books.jobs.remove(&id),
                 Record::Attempts(id, lost) => {
@@ -52,7 +50,7 @@ impl Store for Pretend {
                 _ => {}
             }
         }
-        let dones = heads.iter().any(|(_, head)| head.kind == Kind::Done);
+        let dones = heads.iter().any(|head| head.kind == Kind::Done);
         Committed {
             puts: if fits || puts == 0 { Ok(()) } else { full() },
             dones: if dones && books.stuck { full() } else { Ok(()) },
@@ -208,7 +206,7 @@ fn what_is_long_is_committed_alone_and_refused_alone() {
     books.lock().unwrap().alone = 1000;
     let long = put(3, &[0; 1000]);
     let first = [put(1, b""), put(2, b""), long, put(4, b"")].concat();
-    let outcome = parts::commit(&mut dues, &[&first, &put(5, b"")]);
+    let outcome = parts::commit(&mut dues, &[vec![&first], vec![&put(5, b"")]]);
     assert!(outcome.refused.is_empty() && outcome.errors.is_empty());
     assert_eq!(books.lock().unwrap().commits, [2, 1, 2]);
     assert_eq!(kept(&books), [1, 2, 3, 4, 5]);
@@ -220,8 +218,35 @@ fn where_there_is_not_room_for_all_there_is_for_some() {
     books.lock().unwrap().room = 5;
     let first = (1..=4).flat_map(|number| put(number, b"")).collect::<Vec<u8>>();
     let second = [put(5, b""), done(5), put(6, b""), put(7, b""), put(8, b"")].concat();
-    let outcome = parts::commit(&mut dues, &[&first, &second]);
+    let outcome = parts::commit(&mut dues, &[vec![&first], vec![&second]]);
     assert_eq!(outcome.refused, [(1, 0), (1, 2), (1, 3)], "what has ended already, and what found no room");
     assert_eq!(kept(&books), [1, 2, 3, 4, 6]);
     assert_eq!(outcome.errors.len(), 1);
+}
+
+/// What a shard hands over: a short job, two large ones whose workloads stand elsewhere, and a short one.
+#[test]
+fn what_stands_elsewhere_is_committed_and_refused_like_the_rest() {
+    let large = [8; 5000];
+    let beginning = |number| {
+        let whole = put(number, &large);
+        whole[..whole.len() - large.len()].to_vec()
+    };
+    for (alone, room, commits, refused) in [
+        (usize::MAX, 9, vec![5], vec![]),
+        (1000, 9, vec![1, 1, 1, 2], vec![]),
+        // Of five there is room for three: two, then one of the others, but not the last.
+        (usize::MAX, 3, vec![5, 2, 3, 1, 2, 1, 1], vec![(1, 1), (1, 2)]),
+    ] {
+        let (mut dues, books) = pretend();
+        (books.lock().unwrap().alone, books.lock().unwrap().room) = (alone, room);
+        let (first, second) = ([put(1, b""), beginning(2)].concat(), beginning(3));
+        let (rest, other) = (put(4, b""), put(5, b""));
+        let rest = [rest, other].concat();
+        let batches = [vec![&first[..], &large], vec![&second, &large, &rest]];
+        let outcome = parts::commit(&mut dues, &batches);
+        assert_eq!(outcome.refused, refused);
+        assert_eq!(books.lock().unwrap().commits, commits);
+        assert_eq!(kept(&books).len(), 5 - refused.len());
+    }
 }

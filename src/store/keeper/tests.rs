@@ -60,8 +60,8 @@ fn what_is_owed_is_tried_without_another_commit() {
     let store = Box::new(Owing { seen: seen.clone(), left: 0 });
     thread::scope(|scope| {
         let keeper = scope.spawn(|| run(store, desk.clone(), topology, Box::new(|_| {}), &|_| {}));
-        let mut records = Vec::new();
-        record::done(JobId::from_number(1 << 40).unwrap(), &mut records);
+        let mut records = Gathered::default();
+        records.done(JobId::from_number(1 << 40).unwrap());
         let (from, upto) = (StoreSeq::default(), StoreSeq::default());
         desk.hand_over(shard, Batch { records, from, upto, gaps: Vec::new(), unknown: Vec::new() });
         let wanted = (ACTIVE.as_millis() / LOOK.as_millis()) as u32 + 3;
@@ -95,8 +95,13 @@ fn a_clock_that_cannot_be_right_does_not_use_up_the_numbers() {
 fn puts_are_named_by_their_numbers() {
     let seqs = |numbers: &[u64]| numbers.iter().map(|&number| StoreSeq(number)).collect::<Vec<_>>();
     let gaps = seqs(&[11, 14, 15]);
-    let batch =
-        Batch { records: Vec::new(), from: StoreSeq(10), upto: StoreSeq(17), gaps, unknown: Vec::new() };
+    let batch = Batch {
+        records: Gathered::default(),
+        from: StoreSeq(10),
+        upto: StoreSeq(17),
+        gaps,
+        unknown: Vec::new(),
+    };
     assert_eq!((0..4).map(|put| batch.seq(put)).collect::<Vec<_>>(), seqs(&[12, 13, 16, 17]));
     let mut rows = Vec::new();
     seqs(&[3, 4, 5, 7, 9, 10]).into_iter().for_each(|seq| add_to_rows(&mut rows, seq));

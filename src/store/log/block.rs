@@ -111,8 +111,9 @@ impl Block {
         self.count
     }
 
-    /// Adds a record, in a block of copies with its order number. Returns its distance from the beginning of the block.
-    pub(super) fn add(&mut self, order: Option<u64>, record: &[u8]) -> u64 {
+    /// Adds a record, which comes in two parts, in a block of copies with its order number. Returns its distance from the
+    /// beginning of the block.
+    pub(super) fn add(&mut self, order: Option<u64>, record: [&[u8]; 2]) -> u64 {
         let sector = self.filled / ROOM;
         self.firsts.resize((sector + 1).max(self.firsts.len()), None);
         if self.firsts[sector].is_none() {
@@ -122,7 +123,7 @@ impl Block {
             self.fill(&order.to_le_bytes());
         }
         let at = distance(self.filled) as u64;
-        self.fill(record);
+        record.iter().for_each(|part| self.fill(part));
         self.count += 1;
         at
     }
@@ -153,6 +154,71 @@ impl Block {
         }
         &self.bytes[..length]
     }
+}
+
+/// A block of one long record, which is made and written piece by piece, so that it takes little memory.
+#[derive(Debug)]
+pub(super) struct Long<'a> {
+    header: Header,
+    order: Option<[u8; ORDER]>,
+    record: [&'a [u8]; 2],
+}
+
+impl<'a> Long<'a> {
+    /// Bytes that are made at a time.
+    const PIECE: usize = 4 << 20;
+
+    /// Of this record, as in [`Block::add`]. `header` need not know length and count.
+    pub(super) fn new(header: Header, order: Option<u64>, record: [&'a [u8]; 2]) -> Long<'a> {
+        let length = order.map_or(0, |_| ORDER) + record[0].len() + record[1].len();
+        // A block fits into a segment, whose bytes are counted in 32 bits.
+        let header = Header { length: length as u32, count: 1, ..header };
+        Long { header, order: order.map(u64::to_le_bytes), record }
+    }
+
+    /// The record's distance from the beginning of the block.
+    pub(super) fn distance(&self) -> u64 {
+        distance(HEADER + self.order.map_or(0, |_| ORDER)) as u64
+    }
+
+    /// Makes it for `offset` of the segment `home`, and hands over each piece with its offset.
+    pub(super) fn seal<E>(
+        &self,
+        home: Home,
+        offset: u64,
+        mut each: impl FnMut(u64, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut header = [0; HEADER];
+        self.header.write(&mut header);
+        let order = self.order.as_ref().map_or(&[][..], |order| order);
+        let mut left = [&header, order, self.record[0], self.record[1]];
+        let mut role = if self.order.is_some() { Role::CopiesBegin } else { Role::Begins };
+        let (mut at, end) = (offset, offset + self.header.on_disk());
+        let mut bytes = Aligned::new(Self::PIECE.min((end - at) as usize));
+        while at < end {
+            let length = bytes.len().min((end - at) as usize);
+            for (index, sector) in bytes[..length].chunks_exact_mut(SECTOR).enumerate() {
+                take(&mut left, &mut sector[..ROOM]);
+                let first = role.begins().then_some(HEADER);
+                sector::seal(sector, at / SECTOR as u64 + index as u64, home, role, first);
+                role = role.next();
+            }
+            each(at, &bytes[..length])?;
+            at += length as u64;
+        }
+        Ok(())
+    }
+}
+
+/// Fills a sector with what comes next, and then with zeros.
+fn take(left: &mut [&[u8]; 4], mut room: &mut [u8]) {
+    for part in left {
+        let (now, later) = part.split_at(part.len().min(room.len()));
+        let (filled, rest) = room.split_at_mut(now.len());
+        filled.copy_from_slice(now);
+        (*part, room) = (later, rest);
+    }
+    room.fill(0);
 }
 
 /// What stands where a block might begin.
@@ -241,7 +307,10 @@ mod tests {
         for length in [1, 400, 496, 5000, 100_000] {
             block.clear(1 << 20);
             let records = [vec![1; length], vec![2; 17], vec![3; length]];
-            let at = records.iter().map(|record| block.add(None, record)).collect::<Vec<_>>();
+            let at = records
+                .iter()
+                .map(|record| block.add(None, [&record[..1], &record[1..]]))
+                .collect::<Vec<_>>();
             let bytes = block.seal(HEAD, HOME, 8192, false);
             assert_eq!(bytes.len() % PAGE, 0);
             let Head::Block { header, copies: false } =
@@ -262,6 +331,31 @@ mod tests {
     }
 
     #[test]
+    fn a_long_block_is_what_it_would_be_in_one_piece() {
+        let home = Home { log: 1, segment: 2 };
+        for (length, order) in
+            [(1, None), (496, Some(7)), (4 << 20, None), (9_000_001, Some(8)), (9_000_001, None)]
+        {
+            let record: Vec<u8> = (0..length as u32).map(|at| (at * 7 % 251) as u8).collect();
+            let parts = [&record[..length / 3], &record[length / 3..]];
+            let mut block = Block::new();
+            let at = block.add(order, parts);
+            let whole = block.seal(HEAD, home, 8192, order.is_some());
+            let long = Long::new(HEAD, order, parts);
+            assert_eq!(long.distance(), at);
+            let (mut bytes, mut next) = (Vec::new(), 8192);
+            let sealed = long.seal(home, 8192, |offset, piece| {
+                assert_eq!((offset, piece.as_ptr().addr() % PAGE, piece.len() % PAGE), (next, 0, 0));
+                assert!(piece.len() <= Long::PIECE);
+                next += piece.len() as u64;
+                bytes.extend_from_slice(piece);
+                Ok::<(), ()>(())
+            });
+            assert!(sealed.is_ok() && bytes == whole, "{length} {order:?}");
+        }
+    }
+
+    #[test]
     fn room_is_what_fits() {
         for pages in 1..40 {
             let disk = pages * PAGE as u64;
@@ -274,7 +368,7 @@ mod tests {
     #[test]
     fn missing_and_damaged_sectors_are_told_apart() {
         let mut block = Block::new();
-        block.add(None, &[1; 3000]);
+        block.add(None, [&[1; 3000], &[]]);
         let bytes = block.seal(HEAD, HOME, 4096, false).to_vec();
         let mut torn = bytes.clone();
         torn[1024..1536].fill(0);

@@ -337,7 +337,13 @@ impl<D: Disk> Segments<D> {
             if !self.fits(ORDER + length, u64::MAX) {
                 self.begin_segment(block::framed((block::HEADER + ORDER + length) as u64))?;
             }
-            let at = self.block.add(Some(order), record);
+            if (ORDER + length) as u64 > BLOCK_MAX {
+                let at = self.write_long(Some(order), [record, &[]])?;
+                self.copying.copied += block::framed((block::HEADER + ORDER + length) as u64);
+                self.place(id, at, length);
+                continue;
+            }
+            let at = self.block.add(Some(order), [record, &[]]);
             added.push((id, at, length));
         }
         self.write_copied(&mut added)

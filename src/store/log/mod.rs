@@ -204,9 +204,9 @@ impl<D: Disk> Store for LogStore<D> {
         Ok(())
     }
 
-    fn commit(&mut self, batches: &[&[u8]]) -> Committed {
+    fn commit(&mut self, slices: &[&[u8]]) -> Committed {
         match self.segments() {
-            Ok(segments) => segments.commit(batches),
+            Ok(segments) => segments.commit(slices),
             Err(_) => Committed { puts: Err(StoreError::Sealed), dones: Err(StoreError::Sealed) },
         }
     }

@@ -6,12 +6,12 @@ use super::disk::Disk;
 use super::live::{Place, TABLES};
 use super::planted::Planted;
 use super::recover;
-use super::segments::{Item, Segments};
+use super::segments::Segments;
 use super::window::{aside_name, aside_number, failed, segment_name};
 use crate::engine::JobId;
 use crate::log_at;
 use crate::logging::Level;
-use crate::store::record::Kind;
+use crate::store::record::{Kind, Span};
 use crate::store::{Repaired, StoreError};
 use std::time::Duration;
 
@@ -147,7 +147,7 @@ impl<D: Disk> Segments<D> {
 
     /// Writes the jobs of a commit that stand where the damage is as copies, which keep their place in the order of all
     /// jobs and may use what is kept free for copying, and takes them out of it. What there is no room for stays.
-    pub(super) fn put_again(&mut self, batches: &[&[u8]], items: &mut Vec<Item>) {
+    pub(super) fn put_again(&mut self, slices: &[&[u8]], items: &mut Vec<Span>) {
         let (mut picked, mut bytes) = (Vec::new(), Vec::new());
         let mut costs = Vec::new();
         for item in items.iter().filter(|item| item.head.kind == Kind::Put) {
@@ -155,7 +155,7 @@ impl<D: Disk> Segments<D> {
             let known = self.repair.places.iter().rev().find(|&&(at, _)| at <= place.at.into());
             let order = known.and_then(|&(_, order)| order).unwrap_or(0);
             picked.push((item.head.id, order, item.head.length));
-            bytes.extend_from_slice(&batches[item.batch][item.from..item.from + item.head.length]);
+            item.parts(slices).iter().for_each(|part| bytes.extend_from_slice(part));
             costs.push(*item);
         }
         let planted = self.options.bug().is(Planted::RepairAtEnd);

@@ -1,11 +1,11 @@
 //! The log as it is written: which block goes where, what is acknowledged, what a failure means. Works on a [`Disk`]; where
 //! files come from is `supply.rs`, how old segments are emptied is `compact.rs`, how a log is read is `recover.rs`.
 use super::aligned::Aligned;
-use super::block::{self, Block, Header};
+use super::block::{self, Block, Header, Long};
 use super::compact::Copying;
 use super::disk::Disk;
 use super::live::{Live, Place, Size};
-use super::planted::Planted;
+use super::planted::{Bug, Planted};
 use super::recover::{self, Recovered, Segment};
 use super::repair::Repair;
 use super::sector::{Home, PAGE};
@@ -13,7 +13,7 @@ use super::state::{self, State};
 use super::supply::Supply;
 use super::window::{Window, failed, segment_name};
 use super::{Durability, LogOptions, Usage};
-use crate::store::record::{self, Head, Kind};
+use crate::store::record::{self, Head, Kind, Span};
 use crate::store::{Committed, StoreError};
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -60,15 +60,7 @@ pub(super) struct Segments<D> {
     pub(super) block: Block,
     pub(super) copying: Copying,
     pub(super) repair: Repair,
-    items: Vec<Item>,
-}
-
-/// A record of the commit at work.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Item {
-    pub(super) batch: usize,
-    pub(super) from: usize,
-    pub(super) head: Head,
+    items: Vec<Span>,
 }
 
 /// A record of the block at work, and its distance from the block's beginning.
@@ -163,37 +155,31 @@ impl<D: Disk> Segments<D> {
     }
 
     /// See [`crate::store::Store::commit`].
-    pub(super) fn commit(&mut self, batches: &[&[u8]]) -> Committed {
+    pub(super) fn commit(&mut self, slices: &[&[u8]]) -> Committed {
         if self.sealed {
             return Committed { puts: Err(StoreError::Sealed), dones: Err(StoreError::Sealed) };
         }
         let mut items = std::mem::take(&mut self.items);
         items.clear();
-        let mut puts = false;
-        for (batch, bytes) in batches.iter().enumerate() {
-            for (from, head) in record::heads(bytes) {
-                puts |= head.kind == Kind::Put;
-                items.push(Item { batch, from, head });
-            }
-        }
+        items.extend(record::spans(slices));
         if self.options.bug().is(Planted::ReorderBatch) {
             items.reverse();
         }
-        if puts && self.repairs() {
-            self.put_again(batches, &mut items);
+        if self.repairs() {
+            self.put_again(slices, &mut items);
             if self.sealed {
                 return Committed { puts: Err(StoreError::Sealed), dones: Err(StoreError::Sealed) };
             }
         }
         let puts = items.iter().any(|item| item.head.kind == Kind::Put);
-        let refused = if puts { self.keep(batches, &items).err() } else { None };
+        let refused = if puts { self.keep(slices, &items).err() } else { None };
         let dones = match refused {
             Some(_) if self.sealed => Err(StoreError::Sealed),
             None if puts => Ok(()),
             _ => {
                 // Whatever is not kept needs no end.
                 items.retain(|item| item.head.kind != Kind::Put && self.live.get(item.head.id).is_some());
-                self.end(batches, &items)
+                self.end(slices, &items)
             }
         };
         items.clear();
@@ -204,18 +190,18 @@ impl<D: Disk> Segments<D> {
 
     /// Writes everything, if there is room for it beyond what ends of jobs may need. What needs a file of its own takes
     /// nothing from the others but what is left of the newest segment; whether there can be such a file is asked first.
-    fn keep(&mut self, batches: &[&[u8]], items: &[Item]) -> Result<(), StoreError> {
+    fn keep(&mut self, slices: &[&[u8]], items: &[Span]) -> Result<(), StoreError> {
         let most = self.alone();
-        let own = |item: &&Item| item.head.length > most;
+        let own = |item: &&Span| item.head.length > most;
         let files: u64 = items.iter().filter(own).map(|item| self.own_segment(item.head.length)).sum();
         if files == 0 {
             self.room_for_puts(self.cost(items))?;
         } else {
             self.may_make(files)?;
-            let others: Vec<Item> = items.iter().filter(|item| !own(item)).copied().collect();
+            let others: Vec<Span> = items.iter().filter(|item| !own(item)).copied().collect();
             self.room_for_puts(self.left() + self.cost(&others))?;
         }
-        self.write_items(batches, items)
+        self.write_items(slices, items)
     }
 
     /// Records of more bytes than this need a file of their own.
@@ -230,35 +216,40 @@ impl<D: Disk> Segments<D> {
     }
 
     /// Writes ends of jobs.
-    fn end(&mut self, batches: &[&[u8]], items: &[Item]) -> Result<(), StoreError> {
+    fn end(&mut self, slices: &[&[u8]], items: &[Span]) -> Result<(), StoreError> {
         if items.is_empty() {
             return Ok(());
         }
         self.room_for_dones(self.cost(items))?;
-        self.write_items(batches, items)
+        self.write_items(slices, items)
     }
 
     /// What the records need on disk, at the most.
-    pub(super) fn cost(&self, items: &[Item]) -> u64 {
+    pub(super) fn cost(&self, items: &[Span]) -> u64 {
         let bytes: u64 = items.iter().map(|item| item.head.length as u64).sum();
         let longest = items.iter().map(|item| item.head.length as u64).max().unwrap_or(0);
         // A record that does not fit at the end of a segment leaves room there.
         block::framed(bytes + longest + block::HEADER as u64) + (2 + bytes / BLOCK_MAX) * PAGE as u64
     }
 
-    fn write_items(&mut self, batches: &[&[u8]], items: &[Item]) -> Result<(), StoreError> {
+    fn write_items(&mut self, slices: &[&[u8]], items: &[Span]) -> Result<(), StoreError> {
         let mut added = Vec::with_capacity(items.len().min(1 << 12));
         self.block.clear(2 * BLOCK_MAX as usize);
         for item in items {
-            let record = &batches[item.batch][item.from..item.from + item.head.length];
+            let parts = item.parts(slices);
             if !self.fits(item.head.length, BLOCK_MAX) {
                 self.write_added(&mut added)?;
             }
             if !self.fits(item.head.length, u64::MAX) {
                 self.begin_segment(block::framed((block::HEADER + item.head.length) as u64))?;
             }
-            let last = record.last().copied().unwrap_or_default();
-            added.push(Added { head: item.head, at: self.block.add(None, record), last });
+            if item.head.length as u64 > BLOCK_MAX {
+                let at = self.write_long(None, parts)?;
+                self.take_in(Added { head: item.head, at, last: 0 }, 0);
+                continue;
+            }
+            let last = parts[0].last().copied().unwrap_or_default();
+            added.push(Added { head: item.head, at: self.block.add(None, parts), last });
         }
         self.write_added(&mut added)
     }
@@ -274,27 +265,30 @@ impl<D: Disk> Segments<D> {
             return Ok(());
         }
         let offset = self.write_block(false)?;
-        for added in added.drain(..) {
-            let id = added.head.id;
-            match added.head.kind {
-                Kind::Put => {
-                    self.attempts.remove(&id);
-                    self.place(id, offset + added.at, added.head.length);
-                }
-                Kind::Attempts if self.live.get(id).is_some() => {
-                    self.attempts.insert(id, added.last);
-                }
-                Kind::Attempts => {}
-                Kind::Done => {
-                    self.attempts.remove(&id);
-                    if let Some(was) = self.live.remove(id) {
-                        self.live_bytes -= was.size.bytes();
-                        recover::release(&mut self.segments, was);
-                    }
+        added.drain(..).for_each(|added| self.take_in(added, offset));
+        Ok(())
+    }
+
+    /// A record was written, in a block at this offset.
+    fn take_in(&mut self, added: Added, offset: u64) {
+        let id = added.head.id;
+        match added.head.kind {
+            Kind::Put => {
+                self.attempts.remove(&id);
+                self.place(id, offset + added.at, added.head.length);
+            }
+            Kind::Attempts if self.live.get(id).is_some() => {
+                self.attempts.insert(id, added.last);
+            }
+            Kind::Attempts => {}
+            Kind::Done => {
+                self.attempts.remove(&id);
+                if let Some(was) = self.live.remove(id) {
+                    self.live_bytes -= was.size.bytes();
+                    recover::release(&mut self.segments, was);
                 }
             }
         }
-        Ok(())
     }
 
     /// The job stands at this byte of the newest segment now.
@@ -312,46 +306,68 @@ impl<D: Disk> Segments<D> {
     /// Writes the block at work to the newest segment, where there is room for it, and empties it. Returns its offset.
     /// When it returns, the block is as durable as blocks are to be.
     pub(super) fn write_block(&mut self, copies: bool) -> Result<u64, StoreError> {
-        let number = self.next_block;
-        let header = Header {
-            length: 0,
-            count: 0,
-            number,
-            durable: self.durable,
-            order: self.next_order,
-            oldest: self.needed,
-        };
-        let Some(segment) = self.segments.back_mut() else { return Err(StoreError::Sealed) };
-        let name = segment_name(segment.number);
-        let offset = segment.end;
+        let header = self.header();
+        let (home, offset) = self.end_of_log()?;
         let count = u64::from(self.block.count());
-        let bytes =
-            self.block.seal(header, Home { log: self.log_number, segment: segment.number }, offset, copies);
-        assert!(offset + bytes.len() as u64 <= segment.size, "a block fits into its segment");
-        let bug = self.options.bug();
-        let written = if bug.is(Planted::IgnoreShortWrite) {
-            self.disk.write_at(&name, offset, bytes).map(drop)
-        } else {
-            state::write_whole(&mut self.disk, &name, offset, bytes)
-        };
+        let bytes = self.block.seal(header, home, offset, copies);
+        let (length, bug) = (bytes.len() as u64, self.options.bug());
+        if let Err(error) = put_on_disk(&mut self.disk, home, offset, bytes, bug) {
+            self.sealed = true;
+            return Err(error);
+        }
+        self.block.clear(2 * BLOCK_MAX as usize);
+        self.wrote(length, copies, count)?;
+        Ok(offset)
+    }
+
+    /// The same with a block of one long record, which is a copy if it has an order number. Returns the record's offset.
+    pub(super) fn write_long(&mut self, order: Option<u64>, record: [&[u8]; 2]) -> Result<u64, StoreError> {
+        let long = Long::new(self.header(), order, record);
+        let (home, offset) = self.end_of_log()?;
+        let (disk, bug) = (&mut self.disk, self.options.bug());
+        let mut length = 0;
+        let written = long.seal(home, offset, |at, bytes| {
+            length += bytes.len() as u64;
+            put_on_disk(disk, home, at, bytes, bug)
+        });
         if let Err(error) = written {
             self.sealed = true;
-            return Err(failed(&self.disk, "write to", &name, error));
+            return Err(error);
         }
-        segment.end += bytes.len() as u64;
-        self.block.clear(2 * BLOCK_MAX as usize);
+        self.wrote(length, order.is_some(), 1)?;
+        Ok(offset + long.distance())
+    }
+
+    /// The header of the next block, but for its length and count.
+    fn header(&self) -> Header {
+        let (number, durable) = (self.next_block, self.durable);
+        Header { length: 0, count: 0, number, durable, order: self.next_order, oldest: self.needed }
+    }
+
+    /// Where the next block goes.
+    fn end_of_log(&self) -> Result<(Home, u64), StoreError> {
+        let segment = self.segments.back().ok_or(StoreError::Sealed)?;
+        Ok((Home { log: self.log_number, segment: segment.number }, segment.end))
+    }
+
+    /// A block of so many bytes was written.
+    fn wrote(&mut self, length: u64, copies: bool, count: u64) -> Result<(), StoreError> {
+        let Some(segment) = self.segments.back_mut() else { return Err(StoreError::Sealed) };
+        segment.end += length;
+        assert!(segment.end <= segment.size, "a block fits into its segment");
         self.next_block += 1;
         self.next_order += if copies { 0 } else { count };
         self.needed_written = self.needed;
         let now = self.disk.now();
         let since = *self.unsynced_since.get_or_insert(now);
+        let bug = self.options.bug();
         let later =
             bug.is(Planted::AnswerBeforeSync) || bug.is(Planted::DeleteEarly) && (copies || count == 0);
         let at_once = self.options.durability == Durability::Synced && !later;
         if at_once || now.saturating_sub(since) >= UNSYNCED_MAX {
             self.sync()?;
         }
-        Ok(offset)
+        Ok(())
     }
 
     /// Makes durable what was written. If that fails nobody knows what is durable, and a second attempt may succeed
@@ -459,4 +475,21 @@ impl<D: Disk> Segments<D> {
             disk_bytes: self.disk_bytes(),
         }
     }
+}
+
+fn put_on_disk<D: Disk>(
+    disk: &mut D,
+    home: Home,
+    offset: u64,
+    bytes: &[u8],
+    bug: Bug,
+) -> Result<(), StoreError> {
+    let name = segment_name(home.segment);
+    if bug.is(Planted::IgnoreShortWrite) {
+        return disk
+            .write_at(&name, offset, bytes)
+            .map(drop)
+            .map_err(|error| failed(disk, "write to", &name, error));
+    }
+    state::write_all(disk, &name, offset, bytes)
 }
