@@ -2,8 +2,19 @@
 //! is under way, the next gathers here. How records look is `store/record.rs`.
 use crate::engine::{Engine, Instant, JobId, SHARED_MIN, ShardId, StoreOp, StoreSeq};
 use crate::store::gathered::Gathered;
-use crate::store::keeper::{Answer, Batch, Desk, Rows};
+use crate::store::keeper::{Answer, Batch, Desk};
 use std::sync::Arc;
+
+/// A piece of what the store has answered, for the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// There was a commit.
+    Commit,
+    /// What was not answered up to here is kept.
+    Kept(StoreSeq),
+    /// What was not answered up to here is not kept.
+    Refused(StoreSeq),
+}
 
 /// The store, as one shard sees it.
 #[derive(Debug)]
@@ -25,6 +36,9 @@ pub(crate) struct Commit {
     /// them, also if their jobs end.
     under_way: usize,
     batches: u32,
+    /// The engine was told of all puts up to here, and is being told of this.
+    told: StoreSeq,
+    answer: Option<Answer>,
     /// With more bytes waiting for the store, no more is to be put there.
     bytes_max: usize,
     /// What the engine was told of that.
@@ -37,6 +51,8 @@ impl Commit {
     const FULL: usize = 256 << 10;
     /// Buffers larger than this are not kept.
     const SPARE_MAX: usize = 1 << 20;
+    /// Puts of which the engine is told at a time.
+    const STEP: u64 = 256;
 
     pub(crate) fn new(shard: ShardId, desk: Arc<Desk>, bytes_max: usize) -> Commit {
         Commit {
@@ -50,6 +66,8 @@ impl Commit {
             since: None,
             under_way: 0,
             batches: 0,
+            told: StoreSeq::default(),
+            answer: None,
             bytes_max,
             full_told: false,
             spare: Vec::new(),
@@ -120,22 +138,56 @@ impl Commit {
         false
     }
 
-    /// The next answer: up to where, what of it is not kept, and whether it is the first of its commit.
+    /// The next piece of what the store has answered.
     #[inline]
-    pub(crate) fn answer(&mut self) -> Option<(StoreSeq, Rows, bool)> {
-        let Answer { upto, refused, first, bytes, buffer } = self.desk.answer(self.shard)?;
-        self.under_way -= bytes;
+    pub(crate) fn tell(&mut self) -> Option<Told> {
+        loop {
+            match &mut self.answer {
+                Some(answer) => {
+                    if let Some(told) = Self::piece(answer, self.told) {
+                        if let Told::Kept(upto) | Told::Refused(upto) = told {
+                            self.told = upto;
+                        }
+                        return Some(told);
+                    }
+                    self.answer = None;
+                }
+                None => self.answer = Some(self.next_answer()?),
+            }
+        }
+    }
+
+    fn next_answer(&mut self) -> Option<Answer> {
+        let mut answer = self.desk.answer(self.shard)?;
+        self.under_way -= answer.bytes;
         self.batches -= 1;
+        let buffer = std::mem::take(&mut answer.buffer);
         if buffer.capacity() > self.spare.capacity() && buffer.capacity() <= Self::SPARE_MAX {
             self.spare = buffer;
         }
-        Some((upto, refused, first))
+        Some(answer)
+    }
+
+    /// What follows in an answer when the engine has been told so far; `None` at its end.
+    fn piece(answer: &mut Answer, told: StoreSeq) -> Option<Told> {
+        if std::mem::take(&mut answer.first) {
+            return Some(Told::Commit);
+        }
+        // Rows that are over.
+        let over = answer.refused.iter().take_while(|(_, to)| *to <= told).count();
+        answer.refused.drain(..over);
+        let step = |until: StoreSeq| StoreSeq(until.0.min(told.0 + Self::STEP));
+        match answer.refused.first() {
+            Some(&(from, to)) if from.0 <= told.0 + 1 => Some(Told::Refused(step(to))),
+            Some(&(from, _)) => Some(Told::Kept(step(StoreSeq(from.0 - 1)))),
+            None => (told < answer.upto).then(|| Told::Kept(step(answer.upto))),
+        }
     }
 
     /// Whether an answer or a piece of a replay is there.
     #[inline]
     pub(crate) fn has_news(&self) -> bool {
-        self.desk.waits_for(self.shard)
+        self.answer.is_some() || self.desk.waits_for(self.shard)
     }
 
     /// Whether so much waits for the store that no more should be put there; if that is not what the engine was told last.
@@ -149,7 +201,7 @@ impl Commit {
 
     /// Whether nothing gathers and nothing is under way.
     pub(crate) fn is_idle(&self) -> bool {
-        !self.gathers() && self.batches == 0
+        !self.gathers() && self.batches == 0 && self.answer.is_none()
     }
 
     /// Where pieces of a replay come from.
@@ -229,5 +281,29 @@ mod tests {
         commit.hand_over(Instant(1000), 0);
         assert_eq!((commit.batches, commit.under_way), (2, 3 * record(1).len()));
         assert_eq!(taken(&desk), record(3));
+    }
+
+    #[test]
+    fn the_engine_is_told_in_pieces() {
+        let row = |from, to| (StoreSeq(from), StoreSeq(to));
+        let pieces = |first, refused, mut told, upto| {
+            let mut answer = Answer { upto: StoreSeq(upto), refused, first, bytes: 0, buffer: Vec::new() };
+            let mut pieces = Vec::new();
+            while let Some(piece) = Commit::piece(&mut answer, told) {
+                if let Told::Kept(upto) | Told::Refused(upto) = piece {
+                    told = upto;
+                }
+                pieces.push(piece);
+            }
+            pieces
+        };
+        let kept = |upto| Told::Kept(StoreSeq(upto));
+        let refused = |upto| Told::Refused(StoreSeq(upto));
+        assert_eq!(pieces(true, Vec::new(), StoreSeq(7), 7), [Told::Commit]);
+        assert_eq!(pieces(false, Vec::new(), StoreSeq(7), 600), [kept(263), kept(519), kept(600)]);
+        let rows = vec![row(8, 8), row(10, 300), row(302, 302)];
+        let all = [refused(8), kept(9), refused(265), refused(300), kept(301), refused(302)];
+        assert_eq!(pieces(false, rows.clone(), StoreSeq(7), 302), all);
+        assert_eq!(pieces(false, rows, StoreSeq(7), 303), [&all[..], &[kept(303)]].concat());
     }
 }

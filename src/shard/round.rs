@@ -1,13 +1,13 @@
 //! One round of a shard: everything that is ready is done, then everything that came of it is sent. See `mod.rs` for
 //! what happens between rounds.
-use super::commit::Commit;
+use super::commit::{Commit, Told};
 use super::connection::{Phase, Receiving};
 use super::door::{self, Trouble};
 use super::error::ShardError;
 use super::rations::Rations;
 use super::ring::{Completion, Received, Token};
 use super::{Shard, clock, commons, listen, pump};
-use crate::engine::{CloseReason, Event, Input, JobId, NotRestored, Peer, ShardId, StoreSeq};
+use crate::engine::{CloseReason, Event, Input, JobId, NotRestored, Peer, ShardId};
 use crate::log_at;
 use crate::logging::Level;
 use crate::store::keeper::{self, Errand, Piece};
@@ -21,6 +21,9 @@ const LINGER: Duration = Duration::from_secs(2);
 const BATCHES_PER_ROUND: usize = 8;
 /// Connections accepted in one round: each costs some calls of the kernel.
 pub(super) const ACCEPTED_PER_ROUND: usize = 64;
+
+/// Pieces of what the store has answered of which the engine is told in one round: a thousand or two puts.
+const TOLD_PER_ROUND: usize = 8;
 
 /// Receives into large packets that are ordered in one round.
 const DIRECT_AT_ONCE: usize = 8;
@@ -253,16 +256,15 @@ impl Shard {
             return true;
         }
         let mut heard = false;
-        while let Some((upto, refused, first)) = self.pump.commit.as_mut().and_then(Commit::answer) {
+        for _ in 0..TOLD_PER_ROUND {
+            let Some(told) = self.pump.commit.as_mut().and_then(Commit::tell) else { break };
             heard = true;
-            if first {
-                self.pump.feed(&mut self.table, Input::Count(Event::Commit));
-            }
-            for (from, to) in refused {
-                self.pump.feed(&mut self.table, Input::Stored(StoreSeq(from.0 - 1)));
-                self.pump.feed(&mut self.table, Input::StoreFailed(to));
-            }
-            self.pump.feed(&mut self.table, Input::Stored(upto));
+            let input = match told {
+                Told::Commit => Input::Count(Event::Commit),
+                Told::Kept(upto) => Input::Stored(upto),
+                Told::Refused(upto) => Input::StoreFailed(upto),
+            };
+            self.pump.feed(&mut self.table, input);
         }
         while let Some(errand) = self.pump.commit.as_ref().and_then(|commit| commit.desk().errand(self.id)) {
             heard = true;

@@ -62,7 +62,8 @@ pub struct LogOptions {
     pub segment_bytes: u64,
     /// The most that all files may take, in bytes; 0 is no limit. Segments are made shorter if fewer than eight would
     /// fit. About one segment and a quarter of it are kept free for the ends of jobs. A start may exceed the limit by
-    /// one segment, if the log is as long as that already.
+    /// one segment, if the log is as long as that already. Files of damaged segments that were moved aside do not count:
+    /// they are no part of the log, and are few.
     pub max_bytes: u64,
     /// A bug to be found by tests.
     #[cfg(feature = "planted")]
