@@ -6,6 +6,7 @@
 extern crate alloc;
 
 mod body;
+mod counters;
 mod engine;
 pub mod event;
 mod functions;

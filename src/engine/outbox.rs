@@ -1,8 +1,8 @@
 //! Where both halves put what they want done: outputs for the shell, messages for shards. Decides nothing.
+use crate::counters::Counters;
 use crate::event::{Note, Output, Reply};
 use crate::message::Message;
 use crate::policy::{Planted, Policy};
-use crate::report::Counters;
 use crate::slot::{SessionId, ShardId};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;

@@ -21,6 +21,7 @@ pub(crate) mod listen;
 #[cfg(feature = "measure")]
 pub mod measure;
 mod mesh;
+mod news;
 mod outlet;
 mod parcel;
 mod patience;
