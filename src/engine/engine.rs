@@ -149,14 +149,15 @@ impl Engine {
 
     /// Does what is done in pieces, as much as this call may.
     fn go_on(&mut self) {
-        while self.functions.has_chores() && !self.functions.is_tired() {
+        while self.functions.has_chores(&self.outbox) && !self.functions.is_tired() {
             self.functions.go_on(&mut self.outbox);
             self.settle();
         }
     }
 
     fn watch_outbox(&mut self) {
-        let full = self.outbox.bytes() > self.policy.outbox_bytes;
+        let bytes = self.outbox.bytes() + self.functions.telling_bytes();
+        let full = bytes > self.policy.outbox_bytes;
         if full && !self.congested {
             self.outbox.counters.outbox_full += 1;
         }
@@ -193,10 +194,15 @@ impl Engine {
         taken
     }
 
-    /// Whether so much waits for other shards that no more requests should be read from sockets for now. Messages
-    /// from other shards must still be handed in.
+    /// Whether so much waits for other shards, or is still to be told to clients of jobs, that no more requests should be
+    /// read from sockets for now. Messages from other shards must still be handed in.
     pub fn congested(&self) -> bool {
         self.congested && !self.policy.plants(Planted::UnboundedOutbox)
+    }
+
+    /// Whether clients are still to hear of jobs that may have ended.
+    pub fn is_telling(&self) -> bool {
+        self.functions.is_telling()
     }
 
     /// Bytes of messages that wait for other shards.
@@ -223,7 +229,7 @@ impl Engine {
 
     /// When to call [`Engine::handle`] with [`Input::Tick`] at the latest.
     pub fn deadline(&self) -> Option<Instant> {
-        if self.sessions.has_more_to_do() || self.functions.has_chores() {
+        if self.sessions.has_more_to_do() || self.functions.has_chores(&self.outbox) {
             return Some(self.functions.now());
         }
         self.functions.deadline()

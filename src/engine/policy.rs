@@ -63,11 +63,12 @@ pub enum Planted {
     WakesFirstPiece,
     ForgetsScheduled,
     LosesWantedAgain,
+    ForgetsLastOfMany,
 }
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Planted; 30] = [
+    pub const ALL: [Planted; 31] = [
         Planted::LostWakeup,
         Planted::ReplyOutOfOrder,
         Planted::TwoHolders,
@@ -98,6 +99,7 @@ impl Planted {
         Planted::WakesFirstPiece,
         Planted::ForgetsScheduled,
         Planted::LosesWantedAgain,
+        Planted::ForgetsLastOfMany,
     ];
 }
 
@@ -136,7 +138,8 @@ pub struct Policy {
     pub note_accepted: bool,
     /// Requests of one session that may wait for an answer before its socket is left unread.
     pub requests_in_flight: u32,
-    /// Bytes of messages that may wait for other shards before this shard leaves its sockets unread.
+    /// Bytes of messages that may wait for other shards, and of what many clients of jobs are still to hear, before this
+    /// shard leaves its sockets unread.
     pub outbox_bytes: usize,
     /// Functions on one shard.
     pub functions: u32,

@@ -55,7 +55,7 @@ impl Shard {
         let (engine, table) = (&self.pump.engine, &self.table);
         let storing = self.pump.commit.as_ref().is_some_and(|commit| !commit.is_idle());
         let waiting = table.listed.len() + table.resumed.len() + self.rations.len();
-        let unsent = table.sends + waiting + usize::from(left || storing);
+        let unsent = table.sends + waiting + usize::from(left || storing || engine.is_telling());
         self.commons.publish(self.id, engine.jobs(), engine.jobs_accepted(), unsent as u64);
         Ok(busy
             || left

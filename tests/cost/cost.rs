@@ -19,3 +19,4 @@ mod payloads;
 mod registrations;
 mod reports;
 mod requests;
+mod telling;

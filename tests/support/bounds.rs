@@ -1,8 +1,7 @@
 //! What one call of an engine may do: so much for what it was given, so much for each unit of work that a call may do in
 //! pieces, and so much for each put that the store answers or is late with. Whatever the state.
 //!
-//! Not counted is what is bounded elsewhere: replies to requests, which wait in their order, and what each client of a job
-//! hears of it.
+//! Not counted is what is bounded elsewhere: replies to requests, which wait in their order.
 use ringgear_engine::{Input, Message, Output, Policy, Reply, StoreOp, StoreSeq, ToSessions};
 
 /// Puts of one shard.
@@ -54,10 +53,7 @@ impl Given {
 pub(crate) fn message(message: &Message) -> u64 {
     match message {
         Message::ToSessions(
-            ToSessions::Work { .. }
-            | ToSessions::Created { .. }
-            | ToSessions::Refused { .. }
-            | ToSessions::Heard { .. },
+            ToSessions::Created { .. } | ToSessions::Refused { .. } | ToSessions::Heard { .. },
         ) => 0,
         _ => 1,
     }

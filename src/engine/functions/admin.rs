@@ -107,12 +107,11 @@ impl Functions {
         out.counters.jobs_cancelled += 1;
         self.tell_clients(ix, Work::Fail, out);
         if self.jobs.get(ix).state() == JobState::Running {
-            self.forget_clients(ix);
-            self.charge(ix, out);
-            // It is not to come back, though it runs on.
-            self.unstore(ix, out);
             // A later submission with the same unique makes a new job.
             self.unfile(ix);
+            let ix = self.part_from_clients(ix, out);
+            // It is not to come back, though it runs on.
+            self.unstore(ix, out);
             self.jobs.get_mut(ix).cancel();
         } else {
             self.end(ix, out);

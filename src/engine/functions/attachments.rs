@@ -1,8 +1,9 @@
 //! Who waits for which job, beside the first client of each: one entry for each submission that joined, in a list of its job
-//! and in one of its client, so that either can let go of it in one step.
-use super::job::{JobIx, Option32};
+//! and in one of its client, so that either can let go of it in one step. Marks
+//! may stand in the list of a job, too: see `telling.rs`.
+use super::job::JobIx;
 use super::party::PartyIx;
-use super::slab::Slab;
+use super::slab::{Option32, Slab};
 
 /// A submission that joined a job.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +45,9 @@ impl Default for Joins {
     }
 }
 
+/// The client of a mark.
+const NOBODY: PartyIx = PartyIx(u32::MAX);
+
 /// All of them.
 #[derive(Debug, Default)]
 pub(crate) struct Attachments {
@@ -53,7 +57,7 @@ pub(crate) struct Attachments {
 impl Attachments {
     pub(crate) const BYTES: usize = size_of::<Attachment>();
 
-    /// Attachments now.
+    /// Attachments and marks now.
     pub(crate) fn count(&self) -> usize {
         self.slab.count()
     }
@@ -86,6 +90,23 @@ impl Attachments {
         joins.count += 1;
     }
 
+    /// A client waits for a job that all others joined later.
+    pub(crate) fn add_first(
+        &mut self,
+        (job, joined): (JobIx, &mut Joined),
+        (client, joins): (PartyIx, &mut Joins),
+    ) {
+        let at = self.mark_first(job, joined);
+        let older = core::mem::replace(&mut joins.newest, Option32::some(at));
+        let place = self.slab.get_mut(at);
+        (place.client, place.older) = (client, older);
+        if let Some(older) = older.get() {
+            self.slab.get_mut(older).newer = Option32::some(at);
+        }
+        joined.count += 1;
+        joins.count += 1;
+    }
+
     /// The first that joined a job.
     pub(crate) fn first(&self, joined: Joined) -> Option<(u32, PartyIx)> {
         joined.first.get().map(|at| (at, self.slab.get(at).client))
@@ -98,15 +119,8 @@ impl Attachments {
 
     /// Ends an attachment of this job and this client.
     pub(crate) fn remove(&mut self, at: u32, joined: &mut Joined, joins: &mut Joins) {
-        let Attachment { earlier, later, older, newer, .. } = self.slab.remove(at);
-        match earlier.get() {
-            Some(earlier) => self.slab.get_mut(earlier).later = later,
-            None => joined.first = later,
-        }
-        match later.get() {
-            Some(later) => self.slab.get_mut(later).earlier = earlier,
-            None => joined.last = earlier,
-        }
+        self.unlink(at, joined);
+        let Attachment { older, newer, .. } = self.slab.remove(at);
         match newer.get() {
             Some(newer) => self.slab.get_mut(newer).older = older,
             None => joins.newest = older,
@@ -118,6 +132,73 @@ impl Attachments {
         joins.count -= 1;
     }
 
+    /// Takes something out of the list of a job.
+    #[inline(always)]
+    fn unlink(&mut self, at: u32, joined: &mut Joined) {
+        let &Attachment { earlier, later, .. } = self.slab.get(at);
+        match earlier.get() {
+            Some(earlier) => self.slab.get_mut(earlier).later = later,
+            None => joined.first = later,
+        }
+        match later.get() {
+            Some(later) => self.slab.get_mut(later).earlier = earlier,
+            None => joined.last = earlier,
+        }
+    }
+
+    /// Puts something into the list of a job, behind another or in front of all.
+    fn link(&mut self, at: u32, earlier: Option32, joined: &mut Joined) {
+        let later = match earlier.get() {
+            Some(earlier) => core::mem::replace(&mut self.slab.get_mut(earlier).later, Option32::some(at)),
+            None => core::mem::replace(&mut joined.first, Option32::some(at)),
+        };
+        match later.get() {
+            Some(later) => self.slab.get_mut(later).earlier = Option32::some(at),
+            None => joined.last = Option32::some(at),
+        }
+        let place = self.slab.get_mut(at);
+        (place.earlier, place.later) = (earlier, later);
+    }
+
+    fn mark(&mut self, job: JobIx, behind: Option32, joined: &mut Joined) -> u32 {
+        let none = Option32::NONE;
+        let mark = Attachment { job, client: NOBODY, earlier: none, later: none, older: none, newer: none };
+        let at = self.slab.add(mark);
+        self.link(at, behind, joined);
+        at
+    }
+
+    /// A mark in front of all who joined a job.
+    pub(crate) fn mark_first(&mut self, job: JobIx, joined: &mut Joined) -> u32 {
+        self.mark(job, Option32::NONE, joined)
+    }
+
+    /// A mark behind all who joined a job so far.
+    pub(crate) fn mark_last(&mut self, job: JobIx, joined: &mut Joined) -> u32 {
+        self.mark(job, joined.last, joined)
+    }
+
+    pub(crate) fn remove_mark(&mut self, at: u32, joined: &mut Joined) {
+        self.unlink(at, joined);
+        self.slab.remove(at);
+    }
+
+    /// A mark moves behind something of the same job.
+    pub(crate) fn go_behind(&mut self, mark: u32, other: u32, joined: &mut Joined) {
+        self.unlink(mark, joined);
+        self.link(mark, Option32::some(other), joined);
+    }
+
+    /// What stands behind something of the same job: an attachment or a mark.
+    pub(crate) fn behind(&self, at: u32) -> Option<u32> {
+        self.slab.get(at).later.get()
+    }
+
+    /// Of an attachment.
+    pub(crate) fn client(&self, at: u32) -> PartyIx {
+        self.slab.get(at).client
+    }
+
     /// Who joined a job, in that order.
     pub(crate) fn clients(&self, joined: Joined) -> impl Iterator<Item = PartyIx> + '_ {
         let mut next = joined.first;
@@ -126,6 +207,7 @@ impl Attachments {
             next = attachment.later;
             Some(attachment.client)
         })
+        .filter(|&client| client != NOBODY)
     }
 
     /// What a client joined, the last first.

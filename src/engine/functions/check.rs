@@ -22,10 +22,14 @@ impl Functions {
         let (mut count, mut bytes, mut filed, mut armed, mut scheduled) = (0, 0, 0, 0, 0);
         let mut dead_bytes = 0;
         for (ix, job) in self.jobs.iter() {
-            count += 1;
             let held = if job.state() == JobState::Dead { &mut dead_bytes } else { &mut bytes };
             *held += job.bytes();
             assert!(job.is_charged(), "every byte of a job is counted");
+            if job.state() == JobState::Over {
+                assert!(self.jobs.find(job.id) != Some(ix), "a shell is not found");
+                continue;
+            }
+            count += 1;
             assert_eq!(self.jobs.find(job.id), Some(ix), "a job is found by its number");
             assert_eq!(job.id.slot(), self.functions.get(job.function).slot);
             assert_eq!(self.topology.owner(job.id.slot()), self.shard, "a job is with its owner");
@@ -67,7 +71,7 @@ impl Functions {
         for (_, job) in self.jobs.iter() {
             match job.state() {
                 JobState::Running => *running.entry(job.function).or_insert(0) += 1,
-                JobState::Dead => {}
+                JobState::Dead | JobState::Over => {}
                 _ => *queued.entry(job.function).or_insert(0) += 1,
             }
         }
@@ -131,7 +135,7 @@ impl Functions {
         let attached = |(_, job): (JobIx, &Job)| usize::from(job.first_client().is_some());
         assert_eq!(self.jobs.iter().map(attached).sum::<usize>(), first);
         let clients: usize = self.jobs.iter().map(|(_, job)| job.count_clients()).sum();
-        assert_eq!((clients, joined), (first + joined, self.attachments.count()));
+        assert_eq!((clients, joined), (first + joined, self.attachments.count() - self.check_telling()));
         self.check_sleepers(registrations::check(&self.parties, &self.functions));
         self.check_holds();
     }

@@ -5,12 +5,13 @@
 //! party keeps its place as long as there is a chore of it.
 use super::Functions;
 use super::drop::Ending;
-use super::job::FunctionIx;
+use super::job::{FunctionIx, JobIx};
 use super::leave::{Lost, Over};
 use super::party::PartyIx;
 use crate::outbox::Outbox;
 use crate::time::Now;
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 /// With room for so many chores and none to do, the room is kept.
 const ROOM_KEPT: usize = 64;
@@ -36,12 +37,16 @@ pub(super) enum Chore {
     Discard(FunctionIx),
     /// The jobs of a function that was dropped end. See `drop.rs`.
     EndFunction(Ending),
+    /// The clients of a job hear of it. See `telling.rs`.
+    Tell(JobIx),
 }
 
 /// Chores that are not done, and what this call of the engine may still do.
 #[derive(Debug, Default)]
 pub(super) struct Chores {
     queue: VecDeque<Chore>,
+    /// Those that wait until other shards have taken messages.
+    held: Vec<Chore>,
     /// Units of work that this call may still do.
     left: u32,
     /// Units of work that were ever done.
@@ -64,9 +69,26 @@ impl Chores {
         true
     }
 
-    /// Whether all is done.
-    pub(super) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+    /// Takes so many units of work at once, if so much is left of what this call may do.
+    #[inline]
+    pub(super) fn spend_all(&mut self, units: usize) -> bool {
+        let Some(left) = u32::try_from(units).ok().and_then(|units| self.left.checked_sub(units)) else {
+            return false;
+        };
+        self.left = left;
+        self.done += units as u64;
+        true
+    }
+
+    /// Something is to be done when other shards have taken messages.
+    pub(super) fn hold(&mut self, chore: Chore) {
+        self.held.push(chore);
+    }
+
+    /// Chores of telling clients. For tests.
+    pub(super) fn tellings(&self) -> usize {
+        let all = self.queue.iter().chain(&self.held);
+        all.filter(|chore| matches!(chore, Chore::Tell(_))).count()
     }
 }
 
@@ -80,8 +102,9 @@ impl Functions {
 
     /// Whether [`Functions::go_on`] has something to do.
     #[inline]
-    pub(crate) fn has_chores(&self) -> bool {
-        !self.chores.is_empty()
+    pub(crate) fn has_chores(&self, out: &Outbox) -> bool {
+        !self.chores.queue.is_empty()
+            || !self.chores.held.is_empty() && out.bytes() <= self.policy.outbox_bytes
     }
 
     /// Whether this call has done all that it may.
@@ -96,7 +119,10 @@ impl Functions {
 
     /// Goes on with what is to be done, until all is or this call has done its share.
     pub(crate) fn go_on(&mut self, out: &mut Outbox) {
-        while self.has_chores() && self.chores.spend() {
+        if out.bytes() <= self.policy.outbox_bytes {
+            self.chores.queue.extend(core::mem::take(&mut self.chores.held));
+        }
+        while !self.chores.queue.is_empty() && self.chores.spend() {
             let Some(chore) = self.chores.queue.pop_front() else { return };
             if let Some(rest) = self.step(chore, out) {
                 self.chores.queue.push_back(rest);
@@ -119,6 +145,7 @@ impl Functions {
             Chore::Look(worker) => self.look_at_one(worker),
             Chore::Discard(function) => self.discard_one(function, out),
             Chore::EndFunction(ending) => self.end_one(ending, out),
+            Chore::Tell(job) => self.tell_one(job, out),
         }
     }
 }

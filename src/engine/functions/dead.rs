@@ -22,8 +22,8 @@ impl Functions {
     #[cold]
     pub(super) fn bury(&mut self, ix: JobIx, reason: DeathReason, out: &mut Outbox) {
         let holder = self.stop(ix);
-        self.forget_clients(ix);
         self.unfile(ix);
+        let ix = self.part_from_clients(ix, out);
         let party = self.parties.get(holder);
         let name = party.name.as_ref().expect("a worker was introduced before it could do anything");
         let death = Death { reason, at: self.now.epoch, address: name.address, worker: name.id.clone() };

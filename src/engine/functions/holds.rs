@@ -1,8 +1,8 @@
 //! Who holds which running job: for each worker and function a list of the jobs that it was given, newest last. A worker that
 //! gives up a function loses the whole list at once, however long it is; the jobs are put back one by one (`leave.rs`).
-use super::job::{JobIx, Option32};
+use super::job::JobIx;
 use super::party::{Era, PartyIx};
-use super::slab::{Line, Linked, Links, Slab};
+use super::slab::{Line, Linked, Links, Option32, Slab};
 
 /// A place in the table of lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +67,11 @@ impl Holds {
     pub(crate) fn remove(&mut self, list: HoldsIx, at: u32) {
         self.lists.get_mut(list.0).line.remove(&mut self.holds, at);
         self.holds.remove(at);
+    }
+
+    /// The job at a place stands elsewhere in the table of jobs now.
+    pub(crate) fn replace(&mut self, at: u32, job: JobIx) {
+        self.holds.get_mut(at).job = job;
     }
 
     /// Whoever was given the jobs does not hold them any more.

@@ -2,6 +2,8 @@
 use super::attachments::{Attachments, Joined};
 use super::holds::HoldsIx;
 use super::party::PartyIx;
+use super::slab::Option32;
+use super::telling::Telling;
 use crate::body::Body;
 use crate::persist::{DeathReason, StoreSeq};
 use crate::slot::{JobId, SessionId};
@@ -39,6 +41,8 @@ pub(crate) enum JobState {
     Running,
     /// Has run out of attempts; is kept to be looked at and put back. See `dead.rs`.
     Dead,
+    /// Is no job any more: its clients are told what it came to. See `telling.rs`.
+    Over,
 }
 
 /// A job. Kept small: a million of them may wait (56 bytes and the body).
@@ -72,6 +76,8 @@ pub(crate) struct Job {
 pub(crate) struct Extra {
     /// Clients that attached when the first was there, in the order in which they came.
     pub(crate) joined: Joined,
+    /// What these are still to hear.
+    pub(crate) telling: Option<Box<Telling>>,
     /// Not before this time; `Scheduled` jobs have it.
     pub(crate) epoch: Option<Epoch>,
     pub(crate) reducer: Option<Box<[u8]>>,
@@ -97,7 +103,8 @@ impl Extra {
     fn bytes(&self) -> usize {
         let reducer = self.reducer.as_ref().map_or(0, |reducer| reducer.len() + 16);
         let death = self.death.as_ref().map_or(0, |death| Death::EACH + death.worker.len());
-        Self::EACH + Job::ATTACHMENT * self.joined.count as usize + reducer + death
+        let telling = self.telling.as_ref().map_or(0, |telling| telling.bytes());
+        Self::EACH + Job::ATTACHMENT * self.joined.count as usize + reducer + death + telling
     }
 }
 
@@ -115,23 +122,6 @@ pub(crate) struct Death {
 impl Death {
     /// Bytes that one takes, with the place of the job among the dead of its function.
     const EACH: usize = size_of::<Death>() + 16 + 16;
-}
-
-/// `Option<u32>` in four bytes; the largest number is not used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Option32(u32);
-
-impl Option32 {
-    pub(crate) const NONE: Option32 = Option32(u32::MAX);
-
-    pub(crate) fn some(number: u32) -> Option32 {
-        assert!(number != u32::MAX);
-        Option32(number)
-    }
-
-    pub(crate) fn get(self) -> Option<u32> {
-        (self.0 != u32::MAX).then_some(self.0)
-    }
 }
 
 const PRIORITY: u8 = 0b11;
@@ -352,6 +342,23 @@ impl Job {
         self.extra.as_ref().is_some_and(|extra| extra.joined.count > 0)
     }
 
+    /// Whether those who joined are still to hear something.
+    #[inline]
+    pub(crate) fn is_being_told(&self) -> bool {
+        self.extra.as_ref().is_some_and(|extra| extra.telling.is_some())
+    }
+
+    /// What stays of a job whose clients are still to be told: those who joined, and what they are to hear.
+    pub(crate) fn shell(&mut self) -> Job {
+        let (id, priority, body) = (self.id, self.priority(), Body::default());
+        let mut shell = Job::new(id, FunctionIx::NONE, priority, false, 0, body, Instant(0));
+        shell.state = JobState::Over;
+        let (to, from) = (shell.extra(), self.extra());
+        (to.joined, to.telling) = (core::mem::take(&mut from.joined), from.telling.take());
+        self.note_wanted();
+        shell
+    }
+
     /// How many are attached.
     pub(crate) fn count_clients(&self) -> usize {
         self.joined().count as usize + usize::from(self.first_client != Option32::NONE)
@@ -366,7 +373,7 @@ impl Job {
     /// A client wants to hear of the job. False if others are there: then it is to be added to these.
     pub(crate) fn attach(&mut self, client: PartyIx) -> bool {
         self.put(IGNORED, false);
-        let alone = !self.has_clients();
+        let alone = !self.has_clients() && !self.is_being_told();
         if alone {
             self.first_client = Option32::some(client.0);
         }

@@ -207,8 +207,24 @@ impl Jobs {
         }
     }
 
+    /// Takes a job out of the table, and leaves a shell in its place: found by no number, and not counted.
+    pub(crate) fn replace(&mut self, ix: JobIx, shell: Job) -> Job {
+        let job = core::mem::replace(self.get_mut(ix), shell);
+        self.forget_number(job.id);
+        job
+    }
+
     /// Takes a job out of the table.
+    #[inline]
     pub(crate) fn remove(&mut self, ix: JobIx) -> Job {
+        let job = self.remove_shell(ix);
+        self.forget_number(job.id);
+        job
+    }
+
+    /// Takes out what stands at a place but is found by no number.
+    #[inline]
+    pub(crate) fn remove_shell(&mut self, ix: JobIx) -> Job {
         let (number, at) = (ix.0 / SEGMENT, ix.0 % SEGMENT);
         let segment = self.segments[number as usize].as_mut().expect("a job's segment exists");
         let free = Place::Free { next: segment.free };
@@ -226,11 +242,15 @@ impl Jobs {
             self.open.remove(&number);
             self.vacant.insert(number);
         }
-        if self.doubles.is_empty() || !self.remove_double(job.id) {
-            self.forget_sequence(job.id.sequence());
+        job
+    }
+
+    #[inline]
+    fn forget_number(&mut self, id: JobId) {
+        if self.doubles.is_empty() || !self.remove_double(id) {
+            self.forget_sequence(id.sequence());
         }
         self.count -= 1;
-        job
     }
 
     fn forget_sequence(&mut self, sequence: u64) {
@@ -262,7 +282,7 @@ impl Jobs {
         })
     }
 
-    /// Every job, in no order that may be shown.
+    /// Every job and every shell, in no order that may be shown.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (JobIx, &Job)> {
         self.segments.iter().enumerate().flat_map(|(number, segment)| {
             let places = segment.as_ref().map_or(&[][..], |s| &s.places[..]);

@@ -2,6 +2,7 @@
 //! It turns a message into changes and answers; it knows sessions only by their ids.
 //!
 //! [`submit`] takes jobs in, [`assign`] gives them to workers, [`sleepers`] wakes these, [`work`] follows jobs to their end,
+//! [`telling`] tells clients of them,
 //! [`leave`] says what follows when somebody leaves, [`abandoned`] keeps what nobody wants out of the way, [`persist`] has
 //! background jobs stored before they are answered, [`dead`] keeps those that are out of attempts, [`timers`] says what is due,
 //! [`chores`] does in pieces what is too much for one event, [`held`] counts bytes, [`admin`], [`drop`] and [`lists`] answer
@@ -30,6 +31,7 @@ mod slab;
 mod sleepers;
 mod submit;
 mod tally;
+mod telling;
 mod timers;
 mod unique;
 mod work;
@@ -90,6 +92,8 @@ pub(crate) struct Functions {
     held_elsewhere: Vec<Held>,
     /// What is done in pieces.
     chores: Chores,
+    /// What the updates take that clients of jobs are still to hear.
+    telling_bytes: usize,
 }
 
 impl Functions {
@@ -116,6 +120,7 @@ impl Functions {
             held_told: Held::default(),
             held_elsewhere: vec![Held::default(); usize::from(topology.shards())],
             chores: Chores::default(),
+            telling_bytes: 0,
             policy,
         }
     }
@@ -189,9 +194,14 @@ impl Functions {
             JobState::Abandoned => self.leave_abandoned(ix),
             JobState::Running => drop(self.stop(ix)),
             JobState::Dead => self.exhume(ix, out),
+            JobState::Over => unreachable!("a job ends once"),
         }
         self.unfile(ix);
         self.unstore(ix, out);
+        if self.jobs.get(ix).is_being_told() {
+            let job = self.leave_to_clients(ix, out);
+            return self.count_bytes(-(job.bytes() as i64), out);
+        }
         if self.jobs.get(ix).is_joined() {
             self.forget_clients(ix);
         }

@@ -1,6 +1,22 @@
 //! Things in numbered places that are reused, and lines of them: small tables that never look for anything.
-use super::job::Option32;
 use alloc::vec::Vec;
+
+/// `Option<u32>` in four bytes; the largest number is not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Option32(pub(super) u32);
+
+impl Option32 {
+    pub(crate) const NONE: Option32 = Option32(u32::MAX);
+
+    pub(crate) fn some(number: u32) -> Option32 {
+        assert!(number != u32::MAX);
+        Option32(number)
+    }
+
+    pub(crate) fn get(self) -> Option<u32> {
+        (self.0 != u32::MAX).then_some(self.0)
+    }
+}
 
 /// With so few places, the room is kept though all are free.
 const ROOM_KEPT: usize = 64;

@@ -5,10 +5,10 @@
 //! Looking through many entries, and waking many workers, is a chore: one for each function.
 use super::Functions;
 use super::chores::Chore;
-use super::job::{FunctionIx, Option32};
+use super::job::FunctionIx;
 use super::party::{PartyIx, Sleep};
 use super::registrations::Listed;
-use super::slab::{Linked, Links, Slab};
+use super::slab::{Linked, Links, Option32, Slab};
 use crate::message::ToSessions;
 use crate::outbox::Outbox;
 use crate::policy::Planted;

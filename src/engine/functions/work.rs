@@ -96,28 +96,6 @@ impl Functions {
         }
     }
 
-    /// Each attached client hears, in the order in which they came.
-    pub(super) fn tell_clients(&self, ix: JobIx, update: Work, out: &mut Outbox) {
-        let job = self.jobs.get(ix);
-        if !job.is_joined() {
-            if let Some(client) = job.first_client() {
-                let to = self.parties.get(client).session;
-                self.tell(to, ToSessions::Work { to, job: job.id, update }, out);
-            }
-            return;
-        }
-        let mut clients = job.clients(&self.attachments).peekable();
-        let mut update = Some(update);
-        while let Some(client) = clients.next() {
-            // The last one gets the original; cloning makes the bytes shared.
-            let news = if clients.peek().is_some() { update.clone() } else { update.take() };
-            let to = self.parties.get(client).session;
-            if let Some(update) = news {
-                self.tell(to, ToSessions::Work { to, job: job.id, update }, out);
-            }
-        }
-    }
-
     fn keep_status(&mut self, ix: JobIx, text: &[u8], out: &mut Outbox) {
         let mut parts = text.splitn(2, |&byte| byte == 0);
         let numerator = number(parts.next().unwrap_or_default());
