@@ -156,8 +156,7 @@ impl Engine {
     }
 
     fn watch_outbox(&mut self) {
-        let bytes = self.outbox.bytes() + self.functions.telling_bytes();
-        let full = bytes > self.policy.outbox_bytes;
+        let full = self.outbox.bytes() > self.policy.outbox_bytes;
         if full && !self.congested {
             self.outbox.counters.outbox_full += 1;
         }
@@ -194,8 +193,8 @@ impl Engine {
         taken
     }
 
-    /// Whether so much waits for other shards, or is still to be told to clients of jobs, that no more requests should be
-    /// read from sockets for now. Messages from other shards must still be handed in.
+    /// Whether so much waits for other shards that no more requests should be read from sockets for now. Messages
+    /// from other shards must still be handed in.
     pub fn congested(&self) -> bool {
         self.congested && !self.policy.plants(Planted::UnboundedOutbox)
     }

@@ -373,6 +373,14 @@ pub enum ToSessions {
         /// The news.
         update: Work,
     },
+    /// More of what workers say waits to be told to many clients than should: no more requests of this one are welcome until
+    /// its part of that was told.
+    Slow {
+        /// The worker.
+        to: SessionId,
+        /// Whether this begins, or is over. It may begin several times.
+        begins: bool,
+    },
     /// Answer to `GetStatus`.
     Status {
         /// Who asked.

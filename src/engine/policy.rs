@@ -138,8 +138,8 @@ pub struct Policy {
     pub note_accepted: bool,
     /// Requests of one session that may wait for an answer before its socket is left unread.
     pub requests_in_flight: u32,
-    /// Bytes of messages that may wait for other shards, and of what many clients of jobs are still to hear, before this
-    /// shard leaves its sockets unread.
+    /// Bytes of messages that may wait for other shards before this shard leaves its sockets unread; and bytes of what many
+    /// clients of jobs are still to hear before no more is read from workers that say more.
     pub outbox_bytes: usize,
     /// Functions on one shard.
     pub functions: u32,

@@ -232,14 +232,16 @@ fn a_job_that_lives_on_leaves_its_clients() {
 #[test]
 fn what_waits_to_be_told_is_counted_and_bounded() {
     let mut popular = Popular::new(false, |policy| policy.outbox_bytes = 10_000);
+    let worker = popular.worker;
     popular.data(&[7; 5000]);
-    assert!(!popular.engine.congested());
+    assert!(!popular.engine.paused(worker));
     popular.data(&[7; 5000]);
-    assert!(popular.engine.congested());
+    assert!(popular.engine.paused(worker), "it has said enough");
+    assert!(!popular.engine.paused(popular.clients[0]) && !popular.engine.congested(), "nobody else suffers");
+    popular.go_on();
+    assert!(!popular.engine.paused(worker));
     popular.complete();
     popular.go_on();
-    assert!(!popular.engine.congested());
-    popular.engine.check();
 }
 
 /// The clients are on another shard, which is slow to take messages: only so many wait for it.

@@ -4,27 +4,42 @@
 //! Marks stand among those who joined the job: one behind the last that is to hear an update, and one, the cursor, before the
 //! next that hears the first update. So whoever joins later hears nothing of it, and leaving needs no care.
 //!
+//! What waits is charged to the job. If it is more than should wait for other shards, workers that say more are not read until
+//! that was told.
+//!
 //! A job that ends, or dies, while many are to hear of it leaves its place to them and is gone: what stays there is a shell, found by no
 //! number and in no count but that of bytes, until the last of them was told.
 use super::Functions;
 use super::attachments::Attachments;
 use super::chores::Chore;
 use super::job::{Job, JobIx, JobState};
+use super::party::PartyIx;
 use crate::message::{Message, ToSessions, Work};
 use crate::outbox::Outbox;
 use crate::policy::Planted;
+use crate::slot::SessionId;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
 /// What those who joined a job are still to hear.
 #[derive(Debug)]
 pub(crate) struct Telling {
-    /// Updates in order, each with the mark behind the last client that hears it.
-    updates: VecDeque<(Work, u32)>,
+    /// Updates in order.
+    updates: VecDeque<Line>,
     /// The mark before the next client that hears the first one.
     cursor: u32,
     /// What the updates take.
     bytes: usize,
+}
+
+/// An update that stands in line.
+#[derive(Debug)]
+struct Line {
+    update: Work,
+    /// The mark behind the last client that hears it.
+    mark: u32,
+    /// The worker that is not read until all have heard it.
+    slowed: Option<SessionId>,
 }
 
 impl Telling {
@@ -46,7 +61,7 @@ impl Telling {
 
 /// Bytes that an update takes while it stands in line, its mark included. The line may have room for twice as many.
 fn weight(update: &Work) -> usize {
-    update.len() + 2 * size_of::<(Work, u32)>() + Attachments::BYTES
+    update.len() + 2 * size_of::<Line>() + Attachments::BYTES
 }
 
 impl Functions {
@@ -105,8 +120,21 @@ impl Functions {
         });
         telling.bytes += weight(&update);
         self.telling_bytes += weight(&update);
-        telling.updates.push_back((update, mark));
+        telling.updates.push_back(Line { update, mark, slowed: None });
         self.charge(ix, out);
+    }
+
+    /// A worker has said something of a job, and too much waits to be told: if this does, no more is read from the worker.
+    #[cold]
+    pub(super) fn slow_down(&mut self, ix: JobIx, worker: PartyIx, out: &mut Outbox) {
+        let to = self.parties.get(worker).session;
+        let extra = self.jobs.get_mut(ix).extra.as_mut();
+        let telling = extra.and_then(|extra| extra.telling.as_mut());
+        let line = telling.and_then(|telling| telling.updates.back_mut());
+        // If nobody was left to hear of it, an earlier one is there.
+        let Some(line) = line.filter(|line| line.slowed.is_none()) else { return };
+        line.slowed = Some(to);
+        self.tell(to, ToSessions::Slow { to, begins: true }, out);
     }
 
     /// One client hears of its job.
@@ -116,7 +144,7 @@ impl Functions {
         let (id, over) = (job.id, job.state() == JobState::Over);
         let extra = job.extra();
         let telling = extra.telling.as_mut().expect("a chore of telling has something to tell");
-        let (update, mark) = telling.updates.front().expect("there is an update to be told");
+        let Line { update, mark, .. } = telling.updates.front().expect("there is an update to be told");
         let next = attachments.behind(telling.cursor).expect("the mark is behind the cursor");
         if next == *mark {
             return self.have_told(ix, out);
@@ -149,10 +177,14 @@ impl Functions {
         let Functions { jobs, attachments, .. } = self;
         let extra = jobs.get_mut(ix).extra();
         let telling = extra.telling.as_mut().expect("something is told");
-        if let Some((update, mark)) = telling.updates.pop_front() {
+        if let Some(Line { update, mark, slowed }) = telling.updates.pop_front() {
             attachments.remove_mark(mark, &mut extra.joined);
             telling.bytes -= weight(&update);
             self.telling_bytes -= weight(&update);
+            if let Some(to) = slowed {
+                let go_on = ToSessions::Slow { to, begins: false };
+                out.send(to.shard(), Message::ToSessions(go_on));
+            }
         }
         attachments.remove_mark(telling.cursor, &mut extra.joined);
         if !telling.updates.is_empty() {
@@ -204,12 +236,6 @@ impl Functions {
     /// Whether clients are still to hear of jobs.
     pub(crate) fn is_telling(&self) -> bool {
         self.telling_bytes > 0
-    }
-
-    /// What the updates take that clients are still to hear.
-    #[inline]
-    pub(crate) fn telling_bytes(&self) -> usize {
-        self.telling_bytes
     }
 
     /// Asserts that shells stay only as long as somebody is to be told, and that what is told is counted. Returns all marks.

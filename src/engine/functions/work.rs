@@ -76,6 +76,9 @@ impl Functions {
             self.count_end(ix, &update, out);
         }
         self.tell_clients(ix, update, out);
+        if self.telling_bytes > self.policy.outbox_bytes {
+            self.slow_down(ix, holder, out);
+        }
         if last {
             if !self.policy.plants(Planted::LateResultRefused) {
                 let id = self.jobs.get(ix).id;

@@ -147,6 +147,7 @@ impl Sessions {
                 self.unregistered(to, &function, refusal, out);
                 to
             }
+            ToSessions::Slow { to, begins } => return self.slow(to, begins, out),
             ToSessions::Work { to, job, update } => {
                 self.work_news(to, job, update, out);
                 to
@@ -175,6 +176,14 @@ impl Sessions {
         if !session.is_at_rest(self.places) {
             self.settle_closely(to, out);
         }
+    }
+
+    /// Something that the session said waits too long, or does no more.
+    #[cold]
+    fn slow(&mut self, to: SessionId, begins: bool, out: &mut Outbox) {
+        let Some(session) = self.table.get_mut(to) else { return };
+        session.slowed = if begins { session.slowed + 1 } else { session.slowed.saturating_sub(1) };
+        self.settle_closely(to, out);
     }
 
     /// News of a job that the session waits for.
@@ -236,13 +245,15 @@ impl Sessions {
             }
             return;
         }
-        let full = waiting >= most || session.replies.bytes() > self.policy.waiting_bytes;
+        let slowed = session.slowed > 0;
+        let full = waiting >= most || session.replies.bytes() > self.policy.waiting_bytes || slowed;
         if !session.paused && (session.is_busy() || full) {
             session.paused = true;
             out.counters.sessions_paused += u64::from(full);
             out.outputs.push_back(Output::Pause(id));
         } else if session.paused
             && !session.is_busy()
+            && !slowed
             && waiting <= most / 2
             && session.replies.bytes() <= self.policy.waiting_bytes / 2
         {
@@ -273,7 +284,7 @@ impl Sessions {
             registered += session.abilities.len();
             let owned: u32 = session.owners.iter().map(|&(_, count)| count).sum();
             assert_eq!(owned as usize, session.abilities.len());
-            assert!(!session.is_busy() || session.paused || session.finishing);
+            assert!(!session.is_busy() && session.slowed == 0 || session.paused || session.finishing);
             session.check_bytes(&self.names);
             assert!(session.replies.is_settled(), "replies whose turn has come have left");
             assert!(session.paused || session.replies.len() < most, "too many wait, and more are welcome");

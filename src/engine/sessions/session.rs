@@ -52,6 +52,8 @@ pub(crate) struct Session {
     pub(crate) mass_do: Option<Box<MassDo>>,
     /// The place of the query under way whose answer may be long. While there is one, the session is paused.
     pub(crate) survey: Option<Place>,
+    /// How much of what it said waits too long for clients. While there is something, the session is paused.
+    pub(crate) slowed: u32,
     /// The shell was told to hold back requests.
     pub(crate) paused: bool,
     /// No more requests will come; it is closed when all are answered.
@@ -80,6 +82,7 @@ impl Session {
             walk: None,
             mass_do: None,
             survey: None,
+            slowed: 0,
             paused: false,
             finishing: false,
         }
