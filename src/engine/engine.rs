@@ -149,7 +149,7 @@ impl Engine {
 
     /// Does what is done in pieces, as much as this call may.
     fn go_on(&mut self) {
-        while self.functions.has_chores(&self.outbox) && !self.functions.is_tired() {
+        while self.functions.has_chores() && !self.functions.is_tired() {
             self.functions.go_on(&mut self.outbox);
             self.settle();
         }
@@ -189,6 +189,9 @@ impl Engine {
     /// Takes at most `most` messages for another shard, to be delivered in this order and after all taken before.
     pub fn take_messages(&mut self, to: ShardId, most: usize) -> Vec<Message> {
         let taken = self.outbox.take(to, most);
+        if self.outbox.bytes() <= self.policy.outbox_bytes {
+            self.functions.release();
+        }
         self.watch_outbox();
         taken
     }
@@ -228,7 +231,7 @@ impl Engine {
 
     /// When to call [`Engine::handle`] with [`Input::Tick`] at the latest.
     pub fn deadline(&self) -> Option<Instant> {
-        if self.sessions.has_more_to_do() || self.functions.has_chores(&self.outbox) {
+        if self.sessions.has_more_to_do() || self.functions.has_chores() {
             return Some(self.functions.now());
         }
         self.functions.deadline()

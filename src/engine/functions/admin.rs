@@ -105,7 +105,7 @@ impl Functions {
         let found = self.policy.handle_prefix.parse(handle).and_then(|id| self.jobs.find(id));
         let Some(ix) = found.filter(|&ix| !self.is_hidden(ix)) else { return Report::UnknownJob };
         out.counters.jobs_cancelled += 1;
-        self.tell_clients(ix, Work::Fail, out);
+        self.tell_clients(ix, Work::Fail, None, out);
         if self.jobs.get(ix).state() == JobState::Running {
             // A later submission with the same unique makes a new job.
             self.unfile(ix);

@@ -80,6 +80,11 @@ impl Chores {
         true
     }
 
+    /// Whether all is done that can be.
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     /// Something is to be done when other shards have taken messages.
     pub(super) fn hold(&mut self, chore: Chore) {
         self.held.push(chore);
@@ -102,9 +107,14 @@ impl Functions {
 
     /// Whether [`Functions::go_on`] has something to do.
     #[inline]
-    pub(crate) fn has_chores(&self, out: &Outbox) -> bool {
-        !self.chores.queue.is_empty()
-            || !self.chores.held.is_empty() && out.bytes() <= self.policy.outbox_bytes
+    pub(crate) fn has_chores(&self) -> bool {
+        !self.chores.is_empty()
+    }
+
+    /// Other shards have taken messages: there is room for more.
+    #[inline]
+    pub(crate) fn release(&mut self) {
+        self.chores.queue.extend(self.chores.held.drain(..));
     }
 
     /// Whether this call has done all that it may.
@@ -119,10 +129,7 @@ impl Functions {
 
     /// Goes on with what is to be done, until all is or this call has done its share.
     pub(crate) fn go_on(&mut self, out: &mut Outbox) {
-        if out.bytes() <= self.policy.outbox_bytes {
-            self.chores.queue.extend(core::mem::take(&mut self.chores.held));
-        }
-        while !self.chores.queue.is_empty() && self.chores.spend() {
+        while self.has_chores() && self.chores.spend() {
             let Some(chore) = self.chores.queue.pop_front() else { return };
             if let Some(rest) = self.step(chore, out) {
                 self.chores.queue.push_back(rest);

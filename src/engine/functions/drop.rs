@@ -77,7 +77,7 @@ impl Functions {
         if self.jobs.get(job).state() != JobState::Dead {
             out.counters.jobs_dropped += 1;
         }
-        self.tell_clients(job, Work::Fail, out);
+        self.tell_clients(job, Work::Fail, None, out);
         self.end(job, out);
         Some(Chore::EndFunction(ending))
     }

@@ -348,6 +348,12 @@ impl Job {
         self.extra.as_ref().is_some_and(|extra| extra.telling.is_some())
     }
 
+    /// Whether others are attached than the first, or there is something that those who were are still to hear.
+    #[inline]
+    pub(crate) fn is_joined_or_told(&self) -> bool {
+        self.extra.as_ref().is_some_and(|extra| extra.joined.count > 0 || extra.telling.is_some())
+    }
+
     /// What stays of a job whose clients are still to be told: those who joined, and what they are to hear.
     pub(crate) fn shell(&mut self) -> Job {
         let (id, priority, body) = (self.id, self.priority(), Body::default());
@@ -373,7 +379,7 @@ impl Job {
     /// A client wants to hear of the job. False if others are there: then it is to be added to these.
     pub(crate) fn attach(&mut self, client: PartyIx) -> bool {
         self.put(IGNORED, false);
-        let alone = !self.has_clients() && !self.is_being_told();
+        let alone = self.first_client == Option32::NONE && !self.is_joined_or_told();
         if alone {
             self.first_client = Option32::some(client.0);
         }

@@ -208,6 +208,7 @@ impl Jobs {
     }
 
     /// Takes a job out of the table, and leaves a shell in its place: found by no number, and not counted.
+    #[cold]
     pub(crate) fn replace(&mut self, ix: JobIx, shell: Job) -> Job {
         let job = core::mem::replace(self.get_mut(ix), shell);
         self.forget_number(job.id);
@@ -215,16 +216,20 @@ impl Jobs {
     }
 
     /// Takes a job out of the table.
-    #[inline]
     pub(crate) fn remove(&mut self, ix: JobIx) -> Job {
-        let job = self.remove_shell(ix);
+        let job = self.vacate(ix);
         self.forget_number(job.id);
         job
     }
 
     /// Takes out what stands at a place but is found by no number.
-    #[inline]
+    #[cold]
     pub(crate) fn remove_shell(&mut self, ix: JobIx) -> Job {
+        self.vacate(ix)
+    }
+
+    #[inline(always)]
+    fn vacate(&mut self, ix: JobIx) -> Job {
         let (number, at) = (ix.0 / SEGMENT, ix.0 % SEGMENT);
         let segment = self.segments[number as usize].as_mut().expect("a job's segment exists");
         let free = Place::Free { next: segment.free };
@@ -245,7 +250,7 @@ impl Jobs {
         job
     }
 
-    #[inline]
+    #[inline(always)]
     fn forget_number(&mut self, id: JobId) {
         if self.doubles.is_empty() || !self.remove_double(id) {
             self.forget_sequence(id.sequence());

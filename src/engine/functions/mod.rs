@@ -198,11 +198,11 @@ impl Functions {
         }
         self.unfile(ix);
         self.unstore(ix, out);
-        if self.jobs.get(ix).is_being_told() {
-            let job = self.leave_to_clients(ix, out);
-            return self.count_bytes(-(job.bytes() as i64), out);
-        }
-        if self.jobs.get(ix).is_joined() {
+        if self.jobs.get(ix).is_joined_or_told() {
+            if self.jobs.get(ix).is_being_told() {
+                let job = self.leave_to_clients(ix, out);
+                return self.count_bytes(-(job.bytes() as i64), out);
+            }
             self.forget_clients(ix);
         }
         let job = self.jobs.remove(ix);

@@ -65,12 +65,18 @@ fn weight(update: &Work) -> usize {
 }
 
 impl Functions {
-    /// Each attached client hears, in the order in which they came.
+    /// Each attached client hears, in the order in which they came, what a worker says of their job or nobody.
     #[inline]
-    pub(super) fn tell_clients(&mut self, ix: JobIx, update: Work, out: &mut Outbox) {
+    pub(super) fn tell_clients(
+        &mut self,
+        ix: JobIx,
+        update: Work,
+        worker: Option<PartyIx>,
+        out: &mut Outbox,
+    ) {
         let job = self.jobs.get(ix);
         if job.is_joined() {
-            return self.tell_joined(ix, update, out);
+            return self.tell_joined(ix, update, worker, out);
         }
         if let Some(client) = job.first_client() {
             let to = self.parties.get(client).session;
@@ -79,10 +85,10 @@ impl Functions {
     }
 
     #[inline(never)]
-    fn tell_joined(&mut self, ix: JobIx, update: Work, out: &mut Outbox) {
+    fn tell_joined(&mut self, ix: JobIx, update: Work, worker: Option<PartyIx>, out: &mut Outbox) {
         let job = self.jobs.get(ix);
         if job.is_being_told() || !self.chores.spend_all(job.count_clients()) {
-            return self.tell_in_pieces(ix, update, out);
+            return self.tell_in_pieces(ix, update, worker, out);
         }
         let mut clients = job.clients(&self.attachments).peekable();
         let mut update = Some(update);
@@ -96,9 +102,9 @@ impl Functions {
         }
     }
 
-    /// An update stands in line.
+    /// An update stands in line. If too much does, no more is read from the worker.
     #[cold]
-    fn tell_in_pieces(&mut self, ix: JobIx, update: Work, out: &mut Outbox) {
+    fn tell_in_pieces(&mut self, ix: JobIx, update: Work, worker: Option<PartyIx>, out: &mut Outbox) {
         let job = self.jobs.get_mut(ix);
         let first = job.first_client();
         if first.is_some() {
@@ -120,21 +126,13 @@ impl Functions {
         });
         telling.bytes += weight(&update);
         self.telling_bytes += weight(&update);
-        telling.updates.push_back(Line { update, mark, slowed: None });
+        let slowed = worker.filter(|_| self.telling_bytes > self.policy.outbox_bytes);
+        let slowed = slowed.map(|worker| self.parties.get(worker).session);
+        telling.updates.push_back(Line { update, mark, slowed });
+        if let Some(to) = slowed {
+            self.tell(to, ToSessions::Slow { to, begins: true }, out);
+        }
         self.charge(ix, out);
-    }
-
-    /// A worker has said something of a job, and too much waits to be told: if this does, no more is read from the worker.
-    #[cold]
-    pub(super) fn slow_down(&mut self, ix: JobIx, worker: PartyIx, out: &mut Outbox) {
-        let to = self.parties.get(worker).session;
-        let extra = self.jobs.get_mut(ix).extra.as_mut();
-        let telling = extra.and_then(|extra| extra.telling.as_mut());
-        let line = telling.and_then(|telling| telling.updates.back_mut());
-        // If nobody was left to hear of it, an earlier one is there.
-        let Some(line) = line.filter(|line| line.slowed.is_none()) else { return };
-        line.slowed = Some(to);
-        self.tell(to, ToSessions::Slow { to, begins: true }, out);
     }
 
     /// One client hears of its job.

@@ -75,10 +75,7 @@ impl Functions {
         if last {
             self.count_end(ix, &update, out);
         }
-        self.tell_clients(ix, update, out);
-        if self.telling_bytes > self.policy.outbox_bytes {
-            self.slow_down(ix, holder, out);
-        }
+        self.tell_clients(ix, update, Some(holder), out);
         if last {
             if !self.policy.plants(Planted::LateResultRefused) {
                 let id = self.jobs.get(ix).id;
@@ -148,7 +145,7 @@ impl Functions {
             && self.may_be_kept(ix)
             && !self.policy.plants(Planted::DropsAtRetryLimit);
         out.note(Note::OutOfAttempts { job, unique, kept });
-        self.tell_clients(ix, Work::Fail, out);
+        self.tell_clients(ix, Work::Fail, None, out);
         if kept {
             self.bury(ix, reason, out);
         } else {
