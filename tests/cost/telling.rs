@@ -296,3 +296,43 @@ fn clients_of_other_shards_are_told_as_these_take_messages() {
     assert_eq!(heard, MANY);
     assert!(!engine.is_telling() && engine.deadline().is_none());
 }
+
+/// All who were to hear something have left, and somebody comes, twice: for both it begins with what is said then.
+#[test]
+fn whoever_comes_when_all_have_left_hears_what_comes_later_in_order() {
+    let (mut engine, first) = engine(1, |policy| policy.work_at_once = 1);
+    let (second, worker, late) = (open(&mut engine, 1), open(&mut engine, 2), open(&mut engine, 3));
+    ask(&mut engine, worker, Request::CanDo { function: b"f" });
+    for client in [first, second] {
+        ask(&mut engine, client, submit(b"same", false));
+    }
+    ask(&mut engine, worker, Request::Grab(GrabKind::Plain));
+    let handle = HandlePrefix::new(b"H").unwrap().handle(JobId::new(1, Slot::of(b"f"))).to_vec();
+    for _ in 0..50 {
+        ask(&mut engine, worker, Request::WorkData { handle: &handle, data: b"old" });
+    }
+    for client in [first, second] {
+        engine.handle(NOW, Input::Closed(client, CloseReason::Peer));
+    }
+    for _ in 0..20 {
+        engine.handle(NOW, Input::Tick);
+    }
+    outputs(&mut engine);
+    assert!(engine.is_telling(), "there would be more for those who left");
+    let mut out = Vec::new();
+    for _ in 0..2 {
+        out.extend(ask(&mut engine, late, submit(b"same", false)));
+    }
+    engine.check();
+    for data in [b"one", b"two"] {
+        out.extend(ask(&mut engine, worker, Request::WorkData { handle: &handle, data }));
+    }
+    out.extend(go_on(&mut engine).1);
+    let heard = out.into_iter().filter_map(|output| match output {
+        Output::Reply(to, Reply::Work(_, update)) if to == late => Some(update),
+        _ => None,
+    });
+    let (one, two) = (|| data(b"one"), || data(b"two"));
+    assert_eq!(heard.collect::<Vec<_>>(), [one(), one(), two(), two()]);
+    engine.check();
+}
