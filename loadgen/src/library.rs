@@ -16,7 +16,7 @@ plans! {
     "verdict", "shazam", "etsy", "dealnews", "thumbnails", "logger", "batch", "functions", "sleepers", "idle",
     "drain", "uniques", "noisy",
     "flood", "flood-uniques", "foreground", "foreground-grabs8", "one-deep", "thousand", "functions-all",
-    "functions-split", "drain-uniques", "steady", "settled",
+    "functions-split", "drain-uniques", "payload", "steady", "settled",
     "durable", "durable-deep", "durable-light", "durable-beside",
 }
 
@@ -42,4 +42,21 @@ pub(crate) fn list() -> String {
         lines.push_str(&format!("{name:<18} {about}\n"));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_is_a_plan_with_a_name() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/plans");
+        let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+        let mut files: Vec<String> =
+            files.map(|file| file.file_stem().unwrap().to_string_lossy().into_owned()).collect();
+        files.sort_unstable();
+        let mut names: Vec<&str> = PLANS.iter().map(|(name, _)| *name).collect();
+        names.sort_unstable();
+        assert_eq!(files, names);
+    }
 }
