@@ -1,10 +1,14 @@
 //! The allocator, and giving memory back to the system: when much of it has become free, and what was one large piece. What
 //! is kept in memory is not decided here.
 #![allow(unsafe_code)]
+mod kept;
+
 use crate::engine::Instant;
+use kept::Kept;
 use std::ops::{Deref, DerefMut};
 use std::sync::OnceLock;
-use std::sync::mpsc::{self, Sender};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::Duration;
 
@@ -19,13 +23,16 @@ fn give_back() {
 }
 
 /// Bytes that may be very many. Giving a quarter of a gigabyte back to the system takes tens of milliseconds, and the allocator
-/// does it some time later, on whichever thread then needs memory. So a thread of its own does it, whoever lets go of them.
+/// does it some time later, on whichever thread then needs memory. So a thread of its own does it, whoever lets go of them. Some
+/// are kept for a moment and used again.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Large(Vec<u8>);
 
 impl Large {
     /// Fewer bytes are no matter: they are freed where they are let go.
     const MANY: usize = 1 << 20;
+    /// Room comes in multiples of this, if it is enough to be kept.
+    const STEP: usize = 64 << 10;
     /// What is given back in one call.
     const PIECE: usize = 1 << 20;
 
@@ -33,23 +40,71 @@ impl Large {
     pub(crate) fn have_freed() {
         FREER.get_or_init(|| {
             let (sender, freed) = mpsc::channel::<Vec<u8>>();
-            let run = move || freed.into_iter().for_each(give_back_all);
-            thread::Builder::new().name("memory".to_owned()).spawn(run).ok().map(|_| sender)
+            let run = move || free(&freed);
+            let started = thread::Builder::new().name("memory".to_owned()).spawn(run);
+            started.ok().map(|_| Freer { sender, kept: Kept::new(), looks: AtomicBool::new(false) })
         });
+    }
+
+    /// Nothing, with room for so many bytes.
+    pub(crate) fn with_room(bytes: usize) -> Large {
+        if let Some(buffer) = freer().and_then(|freer| freer.kept.take(bytes)) {
+            return Large(buffer);
+        }
+        // Packets of about the same size are to fit into the same buffers.
+        let room = if bytes >= kept::LEAST { bytes.next_multiple_of(Self::STEP) } else { bytes };
+        Large(Vec::with_capacity(room))
     }
 
     /// The bytes, to be shared.
     pub(crate) fn into_shared(mut self) -> bytes::Bytes {
-        if self.0.capacity() < Self::MANY {
+        if self.0.capacity() < kept::LEAST {
             return bytes::Bytes::from(std::mem::take(&mut self.0));
         }
         bytes::Bytes::from_owner(self)
     }
 }
 
-/// The way to the thread that frees, if there is one. What waits there is bounded by what it takes to fill so many bytes again,
-/// which takes longer than freeing them.
-static FREER: OnceLock<Option<Sender<Vec<u8>>>> = OnceLock::new();
+/// The thread that frees, as others see it.
+#[derive(Debug)]
+struct Freer {
+    /// What waits there is bounded by what it takes to fill so many bytes again, which takes longer than freeing them.
+    sender: Sender<Vec<u8>>,
+    kept: Kept,
+    /// Whether the thread looks now and then after what is kept.
+    looks: AtomicBool,
+}
+
+/// If there is one.
+static FREER: OnceLock<Option<Freer>> = OnceLock::new();
+
+fn freer() -> Option<&'static Freer> {
+    FREER.get()?.as_ref()
+}
+
+/// How often the thread looks after what is kept: it is freed between one and two such times after it was last needed.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Frees what comes, and what was kept in vain.
+fn free(freed: &Receiver<Vec<u8>>) {
+    let mut last = std::time::Instant::now();
+    loop {
+        let looks = freer().is_some_and(|freer| freer.looks.load(Ordering::SeqCst));
+        let next = if looks { freed.recv_timeout(LOOK).ok() } else { freed.recv().ok() };
+        next.into_iter().for_each(give_back_all);
+        if last.elapsed() >= LOOK
+            && let Some(Freer { kept, looks, .. }) = freer()
+        {
+            last = std::time::Instant::now();
+            kept.not_needed().into_iter().for_each(give_back_all);
+            // Whoever gives something from here on is seen, or wakes this thread.
+            looks.store(false, Ordering::SeqCst);
+            if !kept.is_empty() {
+                looks.store(true, Ordering::SeqCst);
+            }
+        }
+    }
+}
 
 /// Gives the pages of these bytes back in pieces, so that little is left to do when the allocator gets to it.
 fn give_back_all(mut bytes: Vec<u8>) {
@@ -73,11 +128,17 @@ fn give_back_all(mut bytes: Vec<u8>) {
 
 impl Drop for Large {
     fn drop(&mut self) {
-        if self.0.capacity() >= Self::MANY
-            && let Some(Some(freer)) = FREER.get()
-        {
+        if self.0.capacity() < kept::LEAST {
+            return;
+        }
+        let Some(freer) = freer() else { return };
+        match freer.kept.give(std::mem::take(&mut self.0)) {
+            Ok(()) if freer.looks.swap(true, Ordering::SeqCst) => {}
+            // It is to wake up.
+            Ok(()) => drop(freer.sender.send(Vec::new())),
             // If nobody takes them, they are freed here.
-            let _ = freer.send(std::mem::take(&mut self.0));
+            Err(bytes) if bytes.capacity() >= Self::MANY => drop(freer.sender.send(bytes)),
+            Err(_) => {}
         }
     }
 }

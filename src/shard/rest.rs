@@ -87,9 +87,9 @@ impl Rest {
     /// A large packet of this length begins with these bytes, which are not all of it.
     pub(crate) fn of_packet(length: usize, beginning: &[u8]) -> Rest {
         let room = if length <= Self::AT_ONCE { length } else { Self::ROOM };
-        let mut bytes = Vec::with_capacity(room.max(beginning.len()));
+        let mut bytes = Large::with_room(room.max(beginning.len()));
         bytes.extend_from_slice(beginning);
-        Rest { packet: Packet::Coming { bytes: bytes.into(), length }, ..Rest::default() }
+        Rest { packet: Packet::Coming { bytes, length }, ..Rest::default() }
     }
 
     /// Gives the large packet that is coming what it lacks, if there is one that is here; the rest is given back.
@@ -138,9 +138,11 @@ impl Rest {
 
 /// Sees to it that there is room behind these bytes: for all of the packet as soon as the first room is full, so that it
 /// moves once, while it is small.
-fn make_room(bytes: &mut Vec<u8>, more: usize, length: usize) {
+fn make_room(bytes: &mut Large, more: usize, length: usize) {
     if bytes.capacity() - bytes.len() < more {
-        bytes.reserve_exact(length - bytes.len());
+        let mut all = Large::with_room(length);
+        all.extend_from_slice(bytes);
+        *bytes = all;
     }
 }
 
