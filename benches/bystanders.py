@@ -6,7 +6,7 @@
 Starts the server on a free port of loopback (its command, to which `-L 127.0.0.1 -p PORT` is added), and writes OUT/bystanders.tsv:
 for each case how often a bystander's ECHO_REQ was answered meanwhile, the median, the 99th percentile and the worst time in milliseconds,
 and by how many KiB the server's memory grew at the most (its peak, which the kernel is told to forget before each case). Every time is
-from the moment at which the request was due, one each 2 ms. Needs nothing but Python and /proc.
+from the moment at which the request was due, one each 2 ms; OUT/times.tsv has all of them. Needs nothing but Python and /proc.
 """
 import os, pathlib, socket, statistics, struct, subprocess, sys, threading, time
 
@@ -149,7 +149,10 @@ def case(pid, port, name, work, out):
     begin = time.monotonic()
     said = work()
     took = time.monotonic() - begin
-    times = sorted(bystander.finish())
+    times = bystander.finish()
+    with open(pathlib.Path(out.name).with_name("times.tsv"), "a") as raw:
+        raw.writelines(f"{name}\t{time:.3f}\n" for time in times)
+    times.sort()
     grown = max(0, memory(pid, "VmHWM") - before)
     percentile = times[min(len(times) - 1, len(times) * 99 // 100)]
     row = [name, said or "", f"{took:.2f}", len(times), f"{statistics.median(times):.3f}", f"{percentile:.3f}", f"{times[-1]:.3f}", grown]
@@ -179,6 +182,7 @@ def main():
     at = sys.argv.index("--")
     command, folder = sys.argv[1:at], pathlib.Path(sys.argv[at + 1])
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "times.tsv").unlink(missing_ok=True)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     server = subprocess.Popen([*command, "-L", "127.0.0.1", "-p", str(port)], stderr=subprocess.DEVNULL)
