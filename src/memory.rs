@@ -36,13 +36,14 @@ impl Large {
     /// What is given back in one call.
     const PIECE: usize = 1 << 20;
 
-    /// Has a thread free bytes from now on. Without it, they are freed where they are let go.
-    pub(crate) fn have_freed() {
+    /// Has a thread free bytes from now on, and so many be kept to be used again. Without it, they are freed where they
+    /// are let go.
+    pub(crate) fn have_freed(kept: u64) {
         FREER.get_or_init(|| {
             let (sender, freed) = mpsc::channel::<Vec<u8>>();
             let run = move || free(&freed);
             let started = thread::Builder::new().name("memory".to_owned()).spawn(run);
-            started.ok().map(|_| Freer { sender, kept: Kept::new(), looks: AtomicBool::new(false) })
+            started.ok().map(|_| Freer { sender, kept: Kept::new(kept), looks: AtomicBool::new(false) })
         });
     }
 
@@ -226,7 +227,7 @@ mod tests {
     #[test]
     fn what_is_large_is_given_back_by_another_thread() {
         const LENGTH: usize = 512 << 20;
-        Large::have_freed();
+        Large::have_freed(u64::MAX);
         let shared = Large::from(vec![7; LENGTH]).into_shared();
         let other = shared.slice(5..);
         drop(shared);

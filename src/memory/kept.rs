@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub(super) const LEAST: usize = 256 << 10;
 /// Each class is of twice the room of the one before.
 const CLASSES: usize = 8;
-/// All of them together have no more room than this.
-pub(super) const BYTES_MAX: usize = 64 << 20;
+/// All of them together never have more room than this.
+const BYTES_MAX: usize = 64 << 20;
 /// Buffers that are looked at for one that has room enough.
 const TRIES: usize = 4;
 
@@ -18,6 +18,8 @@ pub(super) struct Kept {
     classes: [Mutex<Class>; CLASSES],
     /// Room of all.
     bytes: AtomicUsize,
+    /// How much that may be.
+    most: usize,
 }
 
 /// The last that was given is taken first: most of it is in a cache.
@@ -35,8 +37,10 @@ fn class_of(room: usize) -> Option<usize> {
 }
 
 impl Kept {
-    pub(super) fn new() -> Kept {
-        Kept { classes: Default::default(), bytes: AtomicUsize::new(0) }
+    /// Keeps nothing yet, and no more than this.
+    pub(super) fn new(most: u64) -> Kept {
+        let most = usize::try_from(most).map_or(BYTES_MAX, |most| most.min(BYTES_MAX));
+        Kept { classes: Default::default(), bytes: AtomicUsize::new(0), most }
     }
 
     /// An empty buffer with at least so much room and less than four times as much, if there is one.
@@ -61,7 +65,7 @@ impl Kept {
         let room = buffer.capacity();
         let Some(class) = class_of(room) else { return Err(buffer) };
         let Ok(mut class) = self.classes[class].try_lock() else { return Err(buffer) };
-        if self.bytes.fetch_add(room, Ordering::Relaxed) + room > BYTES_MAX {
+        if self.bytes.fetch_add(room, Ordering::Relaxed) + room > self.most {
             self.bytes.fetch_sub(room, Ordering::Relaxed);
             return Err(buffer);
         }
@@ -95,7 +99,7 @@ mod tests {
 
     #[test]
     fn buffers_are_used_again_until_nobody_needs_them() {
-        let kept = Kept::new();
+        let kept = Kept::new(u64::MAX);
         kept.give(vec![1; 5 * LEAST]).unwrap();
         assert_eq!(kept.take(6 * LEAST), None, "it has not that much room");
         let again = kept.take(4 * LEAST + 1).unwrap();
@@ -109,11 +113,11 @@ mod tests {
 
     #[test]
     fn only_so_many_and_of_such_sizes_are_kept() {
-        let kept = Kept::new();
+        let kept = Kept::new(17 * LEAST as u64);
         assert!(kept.give(Vec::with_capacity(LEAST - 1)).is_err());
         assert!(kept.give(Vec::with_capacity(LEAST << CLASSES)).is_err());
         let given = (0..).take_while(|_| kept.give(Vec::with_capacity(8 * LEAST)).is_ok()).count();
-        assert_eq!(given, BYTES_MAX / (8 * LEAST));
+        assert_eq!(given, 2);
         assert!(kept.take(3 * LEAST).is_none() && kept.take(4 * LEAST).is_some());
     }
 }

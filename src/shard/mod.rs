@@ -98,7 +98,8 @@ pub(crate) fn check() -> Result<(), ShardError> {
 /// Runs a shard on this thread until [`Phase::Stopping`]; calls `started` when it serves.
 pub(crate) fn run(setup: Setup, started: impl FnOnce()) -> Result<(), ShardError> {
     // Before this thread has a core of its own, which others are not to be bound to.
-    Large::have_freed();
+    // A small part of the memory of which connections have a quarter.
+    Large::have_freed(setup.options.connection_bytes_max / 8);
     let executor = LocalExecutorBuilder::new(Placement::Fixed(setup.core))
         .io_memory(RUNTIME_MEMORY)
         .make()
