@@ -40,7 +40,9 @@ impl Pump {
                 self.read_packet(table, token);
                 continue;
             }
-            if connection.paused || connection.moving_to.is_some() {
+            // A whole packet waits for `resume`, and what comes behind it waits, too.
+            let waits = matches!(connection.rest.packet, Packet::Whole(_));
+            if waits || connection.paused || connection.moving_to.is_some() {
                 keep(table, token, bytes, 0);
                 return;
             }
@@ -278,7 +280,8 @@ fn keep(table: &mut Table, token: Token, bytes: &[u8], needed: usize) {
     }
     if let Some(Connection { phase: Phase::Open, rest, .. }) = table.get(token) {
         if let Some(bytes) = fresh {
-            *rest = Rest { bytes, ..Rest::default() };
+            // A large packet may stand before them.
+            (rest.bytes, rest.start) = (bytes, 0);
         }
         rest.add(bytes);
         rest.needed = needed;

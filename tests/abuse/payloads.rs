@@ -36,6 +36,47 @@ fn packets_of_every_size_in_any_pieces() {
     bystander.finish();
 }
 
+/// Large packets in a row on connections that move to another thread before the first of them, and that are paused: none is lost,
+/// and they are carried out in order.
+#[test]
+fn large_packets_in_a_row_while_connections_move() {
+    const JOBS: usize = 48;
+    let server = Server::start(&["--threads", "2"]);
+    let bystander = Bystander::start(&server);
+    for function in 0..40 {
+        let function = format!("f{function}");
+        let submit = |number: usize| {
+            let unique = format!("u{number}");
+            let data = [function.as_bytes(), unique.as_bytes(), &payload(65_536)].join(&0);
+            request(SUBMIT_JOB_BG, &data)
+        };
+        let mut client = server.connect();
+        let mut writer = client.try_clone().unwrap();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                for number in 0..JOBS {
+                    // As libgearman writes them.
+                    let packet = submit(number);
+                    let (first, rest) = packet.split_at(8192);
+                    writer.write_all(first).unwrap();
+                    writer.write_all(rest).unwrap();
+                }
+            });
+            (0..JOBS).for_each(|_| assert_eq!(read_packet(&mut client).0, JOB_CREATED));
+        });
+        let mut worker = server.connect();
+        worker.write_all(&request(CAN_DO, function.as_bytes())).unwrap();
+        for number in 0..JOBS {
+            worker.write_all(&request(GRAB_JOB_UNIQ, b"")).unwrap();
+            let (_, data) = read_packet(&mut worker);
+            let unique = data.split(|&byte| byte == 0).nth(2).unwrap();
+            assert_eq!(unique, format!("u{number}").as_bytes());
+            assert!(data.ends_with(&payload(65_536)));
+        }
+    }
+    bystander.finish();
+}
+
 /// What a peer only announces takes no memory.
 #[test]
 fn packets_that_never_come() {
