@@ -106,9 +106,14 @@ fn falls(kind: &str) {
             sums.repeats
         );
         assert!(sums.answered >= 100 * FALLS as usize, "so few jobs prove nothing: {sums:?}");
+        let after = |unique: &String| {
+            let at = ledger.answered_at(unique);
+            moments.iter().filter(|&&moment| moment <= at).map(|&moment| at - moment).next_back()
+        };
         assert!(
             sums.lost.is_empty() && sums.phantoms.is_empty() && sums.altered.is_empty(),
-            "{kind}, {store}: {sums:?}"
+            "{kind}, {store}: {sums:?}; those that are lost were answered so long after a fall: {:?}",
+            sums.lost.iter().map(after).collect::<Vec<_>>()
         );
         assert!(sums.repeats <= excused, "{kind}, {store}: {} repeats, {excused} excused", sums.repeats);
     }
