@@ -1,9 +1,9 @@
 //! One engine without others beside it, and sessions that speak to it. For tests that look at single events.
 use ringgear_engine::{
-    Engine, Epoch, HandlePrefix, Input, Instant, Now, Output, Peer, Policy, Query, Reply, Report, SessionId,
-    ShardId, Topology,
+    CloseReason, Engine, Epoch, HandlePrefix, Input, Instant, JobId, Now, Output, Peer, Policy, Query, Reply,
+    Report, SessionId, ShardId, StoredJob, Topology,
 };
-use ringgear_protocol::Request;
+use ringgear_protocol::{Priority, Request, Submit};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -27,6 +27,24 @@ pub(crate) fn open(engine: &mut Engine, index: u32) -> SessionId {
     session
 }
 
+/// A submission without a workload.
+pub(crate) fn submission<'a>(function: &'a [u8], unique: &'a [u8], background: bool) -> Submit<'a> {
+    let (priority, epoch, reducer) = (Priority::Normal, None, None);
+    Submit { function, unique, workload: b"", priority, background, epoch, reducer }
+}
+
+/// The same, as a request.
+pub(crate) fn submit<'a>(function: &'a [u8], unique: &'a [u8], background: bool) -> Request<'a> {
+    Request::Submit(submission(function, unique, background))
+}
+
+/// A job of `f` that was found in the store.
+pub(crate) fn stored(id: JobId) -> StoredJob<'static> {
+    let (priority, function) = (Priority::Normal, b"f");
+    let (epoch, reducer, death) = (None, None, None);
+    StoredJob { id, priority, epoch, attempts: 0, function, unique: b"", workload: b"", reducer, death }
+}
+
 /// What comes of a request at once.
 pub(crate) fn ask(engine: &mut Engine, session: SessionId, request: Request<'_>) -> Vec<Output> {
     engine.handle(NOW, Input::Request(session, request));
@@ -47,6 +65,19 @@ pub(crate) fn go_on(engine: &mut Engine) -> (usize, Vec<Output>) {
         events += 1;
     }
     (events, out)
+}
+
+/// A number of `show counters`, asked by somebody who leaves at once.
+pub(crate) fn counter(engine: &mut Engine, name: &str) -> u64 {
+    let session = open(engine, 1_000_000);
+    engine.handle(NOW, Input::Query(session, Query::Counters));
+    let report = outputs(engine).into_iter().find_map(|output| match output {
+        Output::Reply(_, Reply::Report(report)) => Some(report.1),
+        _ => None,
+    });
+    engine.handle(NOW, Input::Closed(session, CloseReason::Peer));
+    let Some(Report::Counters(counters)) = report else { panic!("no counters") };
+    counters.rows().find(|row| row.0 == name).unwrap().1
 }
 
 /// A function, as `status` tells of it.

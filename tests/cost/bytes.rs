@@ -1,42 +1,18 @@
 //! What peers make the engine keep is counted, and there is a limit to it.
-use crate::alone::{NOW, ask, engine, open, outputs};
+use crate::alone::{NOW, ask, counter, engine, open, outputs, submission, submit};
 use ringgear_engine::page::Ask;
 use ringgear_engine::{
     CloseReason, Engine, Held, Input, Message, Output, Query, Reply, Report, SessionId, ShardId, ToFunctions,
     ToSessions, Topology,
 };
-use ringgear_protocol::{Priority, Refusal, Request, Submit};
-
-fn counter(engine: &mut Engine, name: &str) -> u64 {
-    let session = open(engine, 1_000_000);
-    engine.handle(NOW, Input::Query(session, Query::Counters));
-    let report = outputs(engine).into_iter().find_map(|output| match output {
-        Output::Reply(_, Reply::Report(report)) => Some(report.1),
-        _ => None,
-    });
-    engine.handle(NOW, Input::Closed(session, CloseReason::Peer));
-    let Some(Report::Counters(counters)) = report else { panic!("no counters") };
-    counters.rows().find(|row| row.0 == name).unwrap().1
-}
-
-fn submit(function: &'static [u8], unique: &'static [u8]) -> Submit<'static> {
-    Submit {
-        function,
-        unique,
-        workload: b"",
-        priority: Priority::Normal,
-        background: false,
-        epoch: None,
-        reducer: None,
-    }
-}
+use ringgear_protocol::{Refusal, Request, Submit};
 
 #[test]
 fn what_joins_a_job_counts_and_is_refused_when_there_is_too_much() {
     let (mut engine, client) = engine(1, |policy| policy.queued_bytes = 100_000);
     let mut refused = 0;
     for _ in 0..10_000 {
-        let out = ask(&mut engine, client, Request::Submit(submit(b"f", b"same")));
+        let out = ask(&mut engine, client, submit(b"f", b"same", false));
         refused += out.iter().filter(|output| is_refusal(output, Refusal::QueuedBytesFull)).count();
     }
     assert_eq!(counter(&mut engine, "jobs"), 1);
@@ -55,7 +31,7 @@ fn is_refusal(output: &Output, refusal: Refusal) -> bool {
 #[test]
 fn a_job_that_waits_for_its_time_counts_more() {
     let (mut engine, client) = engine(1, |_| ());
-    let plain = Submit { background: true, ..submit(b"f", b"") };
+    let plain = submission(b"f", b"", true);
     ask(&mut engine, client, Request::Submit(plain));
     let one = counter(&mut engine, "jobs_bytes");
     ask(&mut engine, client, Request::Submit(Submit { epoch: Some(b"9999999"), ..plain }));
@@ -96,7 +72,7 @@ fn held(out: &[Output]) -> Option<Held> {
 fn replies_that_wait_are_counted_and_pause_the_session() {
     let (mut engine, client) = engine(2, |policy| policy.waiting_bytes = 1 << 20);
     // Its answer is with the other shard, which says nothing.
-    assert_eq!(ask(&mut engine, client, Request::Submit(submit(named(1), b""))), []);
+    assert_eq!(ask(&mut engine, client, submit(named(1), b"", false)), []);
     let data = vec![b'x'; 300_000];
     let mut told = Held::default();
     for number in 1..=4 {
@@ -116,7 +92,7 @@ fn replies_that_wait_are_counted_and_pause_the_session() {
 #[test]
 fn replies_that_leave_are_not_counted_any_more() {
     let (mut engine, client) = engine(2, |_| ());
-    ask(&mut engine, client, Request::Submit(submit(named(1), b"")));
+    ask(&mut engine, client, submit(named(1), b"", false));
     let message = engine.take_messages(ShardId(1), 10).pop().unwrap();
     for _ in 0..10 {
         ask(&mut engine, client, Request::EchoReq { data: &[b'x'; 5000] });

@@ -1,11 +1,12 @@
 //! What follows of one event is done in pieces, however much it is: no call of the engine does more than so many units of
 //! work, and all of it together is no more than there is to do.
-use crate::alone::{NOW, ask, engine, go_on, open, outputs, status};
+use crate::alone::{NOW, ask, engine, go_on, open, outputs, status, stored, submission, submit};
+use ringgear_engine::slot::Slot;
 use ringgear_engine::{
-    CloseReason, Engine, HandlePrefix, Input, Instant, Note, Now, Output, Policy, Query, Reply, Report,
-    SessionId, Wakeup,
+    CloseReason, Engine, Epoch, HandlePrefix, Input, Instant, JobId, Note, Now, Output, Policy, Query, Reply,
+    Report, SessionId, StoredJob, Wakeup,
 };
-use ringgear_protocol::{GrabKind, Priority, Request, Submit};
+use ringgear_protocol::{GrabKind, Request, Submit};
 use std::time::Duration;
 
 /// Jobs, clients, workers: many times what one call may do.
@@ -13,11 +14,6 @@ const MANY: u32 = 5000;
 const AT_ONCE: u64 = 1024;
 /// Calls that this takes at the least.
 const CALLS: usize = 4;
-
-fn submit<'a>(function: &'a [u8], unique: &'a [u8], background: bool) -> Request<'a> {
-    let (priority, epoch, reducer) = (Priority::Normal, None, None);
-    Request::Submit(Submit { function, unique, workload: b"", priority, background, epoch, reducer })
-}
 
 fn close(engine: &mut Engine, session: SessionId) -> Vec<Output> {
     engine.handle(NOW, Input::Closed(session, CloseReason::Peer));
@@ -294,8 +290,8 @@ fn a_function_that_is_dropped_ends_its_jobs_in_pieces() {
     go_on(&mut engine);
     for number in 0..MANY {
         ask(&mut engine, client, submit(b"f", number.to_string().as_bytes(), false));
-        let Request::Submit(later) = submit(b"f", b"", true) else { unreachable!("a submission") };
-        ask(&mut engine, client, Request::Submit(Submit { epoch: Some(b"9999999"), ..later }));
+        let later = Submit { epoch: Some(b"9999999"), ..submission(b"f", b"", true) };
+        ask(&mut engine, client, Request::Submit(later));
     }
     let admin = open(&mut engine, 2);
     let mut out = Vec::new();
@@ -338,21 +334,14 @@ fn restoring_a_job_does_no_more_than_a_call_may() {
     let mut policy = Policy::new(HandlePrefix::new(b"H").unwrap());
     policy.work_at_once = 10;
     let (mut engine, _) = engine(1, |it| *it = policy.clone());
-    let stored = |sequence: u64, epoch: u64| ringgear_engine::StoredJob {
-        id: ringgear_engine::JobId::new(sequence, ringgear_engine::slot::Slot::of(b"f")),
-        priority: Priority::Normal,
-        epoch: Some(ringgear_engine::Epoch(epoch)),
-        attempts: 0,
-        function: b"f",
-        unique: b"",
-        workload: b"",
-        reducer: None,
-        death: None,
+    let stored = |sequence: u64, epoch: u64| StoredJob {
+        epoch: Some(Epoch(epoch)),
+        ..stored(JobId::new(sequence, Slot::of(b"f")))
     };
     for sequence in 1..=100 {
         engine.restore(NOW, &stored(sequence, 1000)).unwrap();
     }
-    let late = Now { instant: Instant(2), epoch: ringgear_engine::Epoch(2000) };
+    let late = Now { instant: Instant(2), epoch: Epoch(2000) };
     let before = engine.work_done();
     engine.restore(late, &stored(101, 3000)).unwrap();
     assert_eq!(engine.work_done() - before, 10);

@@ -1,65 +1,19 @@
 //! Numbers of jobs: 18 digits, and what happens at their end.
-use ringgear_engine::report::{Counters, Query, Report};
+use crate::alone::{self, NOW, ask, counter, stored};
 use ringgear_engine::slot::Slot;
-use ringgear_engine::{
-    Engine, Epoch, HandlePrefix, Input, Instant, JobId, NotRestored, Now, Output, Peer, Policy, Reply,
-    SessionId, ShardId, StoredJob, Topology,
-};
-use ringgear_protocol::{Priority, Refusal, Request, Submit};
-use std::net::Ipv4Addr;
-use std::sync::Arc;
-
-const NOW: Now = Now { instant: Instant(1), epoch: Epoch(1) };
+use ringgear_engine::{Engine, HandlePrefix, JobId, NotRestored, Output, Reply, SessionId};
+use ringgear_protocol::Refusal;
 
 fn engine() -> (Engine, SessionId) {
-    let policy = Policy::new(HandlePrefix::new(&[b'x'; HandlePrefix::MAX]).unwrap());
-    let mut engine = Engine::new(ShardId(0), Topology::new(1), Arc::new(policy));
-    let session = SessionId::new(ShardId(0), 0, 1);
-    let peer = Peer { descriptor: 7, address: Ipv4Addr::LOCALHOST.into(), port: 0 };
-    engine.handle(NOW, Input::Opened(session, peer));
-    (engine, session)
+    let longest = HandlePrefix::new(&[b'x'; HandlePrefix::MAX]).unwrap();
+    alone::engine(1, |policy| policy.handle_prefix = longest)
 }
 
 fn submit(engine: &mut Engine, session: SessionId) -> Reply {
-    let submit = Submit {
-        function: b"f",
-        unique: b"",
-        workload: b"",
-        priority: Priority::Normal,
-        background: true,
-        reducer: None,
-        epoch: None,
-    };
-    engine.handle(NOW, Input::Request(session, Request::Submit(submit)));
-    let mut replies = std::iter::from_fn(|| engine.output());
-    replies.find_map(|output| if let Output::Reply(_, reply) = output { Some(reply) } else { None }).unwrap()
-}
-
-fn counters(engine: &mut Engine, session: SessionId) -> Box<Counters> {
-    engine.handle(NOW, Input::Query(session, Query::Counters));
-    let mut replies = std::iter::from_fn(|| engine.output());
-    let found = replies.find_map(|output| match output {
-        Output::Reply(_, Reply::Report(report)) => Some(report.1),
-        _ => None,
-    });
-    match found {
-        Some(Report::Counters(counters)) => counters,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn stored(number: u64) -> StoredJob<'static> {
-    StoredJob {
-        id: JobId::from_number(number).unwrap(),
-        priority: Priority::Normal,
-        epoch: None,
-        attempts: 0,
-        function: b"f",
-        unique: b"",
-        workload: b"",
-        reducer: None,
-        death: None,
-    }
+    let replies = ask(engine, session, alone::submit(b"f", b"", true)).into_iter();
+    let mut replies =
+        replies.filter_map(|output| if let Output::Reply(_, reply) = output { Some(reply) } else { None });
+    replies.next().unwrap()
 }
 
 #[test]
@@ -70,7 +24,7 @@ fn no_job_gets_a_number_that_is_too_large() {
     assert!(last.number() <= JobId::NUMBER_MAX);
     for refused in 1..=2 {
         assert_eq!(submit(&mut engine, session), Reply::Error(Refusal::NumbersUsedUp));
-        assert_eq!(counters(&mut engine, session).refused_numbers, refused);
+        assert_eq!(counter(&mut engine, "refused_numbers"), refused);
     }
     engine.check();
 }
@@ -91,15 +45,16 @@ fn a_stored_number_does_not_use_up_the_others() {
         (slot(7) ^ 1, Err(NotRestored::Number), 8),
     ] {
         let (mut engine, session) = engine();
-        assert_eq!(engine.restore(NOW, &stored(number)), restored, "{number}");
-        assert!(engine.restore(NOW, &stored(number)).is_err(), "{number} twice");
+        let id = JobId::from_number(number).unwrap();
+        assert_eq!(engine.restore(NOW, &stored(id)), restored, "{number}");
+        assert!(engine.restore(NOW, &stored(id)).is_err(), "{number} twice");
         let Reply::JobCreated(job) = submit(&mut engine, session) else { panic!("no room beside {number}") };
         assert_eq!(job.sequence(), next, "{number}");
         engine.check();
     }
     // Counting ends before it.
     let (mut engine, session) = engine();
-    engine.restore(NOW, &stored(slot(far + 9))).unwrap();
+    engine.restore(NOW, &stored(JobId::from_number(slot(far + 9)).unwrap())).unwrap();
     engine.sequence_at_least(far + 9);
     assert_eq!(submit(&mut engine, session), Reply::Error(Refusal::NumbersUsedUp));
 }

@@ -1,15 +1,15 @@
 //! A report comes in pages: one event tells at most one, whatever there is to tell, and nothing of it is kept in between.
+use crate::alone::{NOW, submit};
 use crate::cluster::Cluster;
 use ringgear_engine::report::{InvolvedJob, WaitingRow, Waits};
 use ringgear_engine::{
-    CloseReason, Engine, Epoch, HandlePrefix, Input, Instant, Now, Output, Peer, Policy, Query, Reply,
-    Report, SessionId, ShardId, Topology,
+    CloseReason, Engine, HandlePrefix, Input, Output, Peer, Policy, Query, Reply, Report, SessionId, ShardId,
+    Topology,
 };
-use ringgear_protocol::{GrabKind, Priority, Request, Submit};
+use ringgear_protocol::{GrabKind, Request};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-const NOW: Now = Now { instant: Instant(1), epoch: Epoch(1) };
 /// The default of `rows_at_once`.
 const ROWS: usize = 256;
 
@@ -40,7 +40,7 @@ impl World {
 
     fn submit(&mut self, client: SessionId, function: &str, unique: &str, background: bool) {
         let (function, unique) = (function.as_bytes(), unique.as_bytes());
-        self.give(Input::Request(client, submission(function, unique, background)));
+        self.give(Input::Request(client, submit(function, unique, background)));
     }
 
     /// The pages of a report, each of which one event has told.
@@ -76,19 +76,6 @@ impl World {
         self.engine.check();
         pages
     }
-}
-
-fn submission<'a>(function: &'a [u8], unique: &'a [u8], background: bool) -> Request<'a> {
-    let priority = Priority::Normal;
-    Request::Submit(Submit {
-        function,
-        unique,
-        workload: b"",
-        priority,
-        background,
-        epoch: None,
-        reducer: None,
-    })
 }
 
 fn whole(pages: Vec<Report>) -> Report {
@@ -233,9 +220,9 @@ fn pages_of_several_shards_merge() {
         let other = cluster.open(ShardId(0));
         for number in 0..1500 {
             let (function, unique) = (format!("f{}", number % 100), format!("u{number}"));
-            cluster.request(client, submission(function.as_bytes(), unique.as_bytes(), false));
+            cluster.request(client, submit(function.as_bytes(), unique.as_bytes(), false));
             if number % 10 == 0 {
-                cluster.request(other, submission(function.as_bytes(), unique.as_bytes(), false));
+                cluster.request(other, submit(function.as_bytes(), unique.as_bytes(), false));
             }
             cluster.run_until_quiet();
         }

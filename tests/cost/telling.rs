@@ -1,11 +1,11 @@
 //! Many clients wait for one job: what its worker says is told in pieces, to each in order and once, and nobody else waits
 //! for that.
-use crate::alone::{NOW, ask, engine, go_on, open, outputs};
+use crate::alone::{NOW, ask, engine, go_on, open, outputs, submit};
 use ringgear_engine::{
     Body, CloseReason, Engine, HandlePrefix, Input, JobId, Message, Output, Policy, Query, Reply, SessionId,
     ShardId, Submission, ToFunctions, ToSessions, Work, slot::Slot,
 };
-use ringgear_protocol::{GrabKind, Priority, Request, Submit};
+use ringgear_protocol::{GrabKind, Priority, Request};
 use std::collections::BTreeMap;
 use std::num::NonZeroU8;
 
@@ -15,12 +15,6 @@ const MANY: usize = 20_000;
 const AT_ONCE: usize = 1024 + 1;
 /// Clients that share the attachments.
 const CLIENTS: usize = 100;
-
-fn submit(unique: &[u8], background: bool) -> Request<'_> {
-    let (function, priority) = (b"f", Priority::Normal);
-    let (workload, epoch, reducer) = (b"", None, None);
-    Request::Submit(Submit { function, unique, workload, priority, background, epoch, reducer })
-}
 
 /// One job, whose handle this is, with many clients, and a worker that has it.
 struct Popular {
@@ -38,10 +32,10 @@ impl Popular {
         let mut clients = vec![first];
         clients.extend((1..CLIENTS).map(|index| open(&mut engine, index as u32)));
         for at in 0..MANY {
-            ask(&mut engine, clients[at % CLIENTS], submit(b"same", false));
+            ask(&mut engine, clients[at % CLIENTS], submit(b"f", b"same", false));
         }
         if background {
-            ask(&mut engine, clients[0], submit(b"same", true));
+            ask(&mut engine, clients[0], submit(b"f", b"same", true));
         }
         let worker = open(&mut engine, 1000);
         ask(&mut engine, worker, Request::CanDo { function: b"f" });
@@ -101,7 +95,7 @@ impl Popular {
         let late = open(&mut self.engine, index);
         let out = outputs(&mut self.engine);
         self.hear(out);
-        self.handle(Input::Request(late, submit(b"same", false)));
+        self.handle(Input::Request(late, submit(b"f", b"same", false)));
         late
     }
 
@@ -304,7 +298,7 @@ fn whoever_comes_when_all_have_left_hears_what_comes_later_in_order() {
     let (second, worker, late) = (open(&mut engine, 1), open(&mut engine, 2), open(&mut engine, 3));
     ask(&mut engine, worker, Request::CanDo { function: b"f" });
     for client in [first, second] {
-        ask(&mut engine, client, submit(b"same", false));
+        ask(&mut engine, client, submit(b"f", b"same", false));
     }
     ask(&mut engine, worker, Request::Grab(GrabKind::Plain));
     let handle = HandlePrefix::new(b"H").unwrap().handle(JobId::new(1, Slot::of(b"f"))).to_vec();
@@ -321,7 +315,7 @@ fn whoever_comes_when_all_have_left_hears_what_comes_later_in_order() {
     assert!(engine.is_telling(), "there would be more for those who left");
     let mut out = Vec::new();
     for _ in 0..2 {
-        out.extend(ask(&mut engine, late, submit(b"same", false)));
+        out.extend(ask(&mut engine, late, submit(b"f", b"same", false)));
     }
     engine.check();
     for data in [b"one", b"two"] {
