@@ -157,9 +157,9 @@ impl Connection {
         Owed { here, all: here + (self.held.unread + self.held.other) as u64 }
     }
 
-    /// Bytes that it was charged with.
-    pub(crate) fn owes(&self) -> usize {
-        self.charged.all as usize
+    /// Whether it is charged with so much that closing it makes room.
+    pub(super) fn holds_much(&self) -> bool {
+        self.seat.is_some_and(|seat| seat.class > 0)
     }
 
     /// Whether requests may be read from it and given to the engine.

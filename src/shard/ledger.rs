@@ -3,7 +3,6 @@
 //! with what is in `connection.rs` and `table.rs`.
 use super::Shard;
 use super::connection::Phase;
-use super::debtors::class_of;
 use super::ring::Token;
 use super::tell;
 use crate::engine::{CloseReason, Event, Input, Instant};
@@ -81,14 +80,15 @@ impl Shard {
             self.ledger.since = Some(now);
             all = all.saturating_sub(self.close_largest());
         }
-        for _ in 0..AT_ONCE {
-            self.ledger.again = false;
-            match if all > limit { self.close_largest() } else { 0 } {
+        let mut closed = 0;
+        while all > limit && closed < AT_ONCE {
+            match self.close_largest() {
                 0 => break,
                 bytes => all = all.saturating_sub(bytes),
             }
-            self.ledger.again = all > limit;
+            closed += 1;
         }
+        self.ledger.again = all > limit && closed == AT_ONCE;
         if all > mark {
             self.leave_largest_unread();
         }
@@ -125,11 +125,11 @@ impl Shard {
     fn close_largest(&mut self) -> u64 {
         let open = |token: &Token| {
             let debtor = self.table.peek(*token);
-            debtor.is_some_and(|debtor| debtor.hears() && class_of(debtor.owes() as u64) > 0)
+            debtor.is_some_and(|debtor| debtor.hears() && debtor.holds_much())
         };
         let found = self.table.debtors.largest().find(open);
         let Some(connection) = found.and_then(|token| self.table.peek(token)) else { return 0 };
-        let (token, owes) = (connection.token, connection.owes());
+        let (token, owes) = (connection.token, connection.charged.all);
         let peer = tell::who(&self.pump.engine, connection);
         log_at!(
             Level::Warning,
@@ -143,6 +143,6 @@ impl Shard {
         self.table.charge(token);
         // What it has sent before is carried out.
         self.read_again(token);
-        owes as u64
+        owes
     }
 }

@@ -68,26 +68,8 @@ impl Attachments {
         (job, joined): (JobIx, &mut Joined),
         (client, joins): (PartyIx, &mut Joins),
     ) {
-        let none = Option32::NONE;
-        let (earlier, older) = (joined.last, joins.newest);
-        let at = Option32::some(self.slab.add(Attachment {
-            job,
-            client,
-            earlier,
-            later: none,
-            older,
-            newer: none,
-        }));
-        match earlier.get() {
-            Some(earlier) => self.slab.get_mut(earlier).later = at,
-            None => joined.first = at,
-        }
-        if let Some(older) = older.get() {
-            self.slab.get_mut(older).newer = at;
-        }
-        (joined.last, joins.newest) = (at, at);
-        joined.count += 1;
-        joins.count += 1;
+        let at = self.mark_last(job, joined);
+        self.give_to(at, joined, (client, joins));
     }
 
     /// A client waits for a job that all others joined later.
@@ -97,6 +79,11 @@ impl Attachments {
         (client, joins): (PartyIx, &mut Joins),
     ) {
         let at = self.mark_first(job, joined);
+        self.give_to(at, joined, (client, joins));
+    }
+
+    /// A mark becomes an attachment of this client.
+    fn give_to(&mut self, at: u32, joined: &mut Joined, (client, joins): (PartyIx, &mut Joins)) {
         let older = core::mem::replace(&mut joins.newest, Option32::some(at));
         let place = self.slab.get_mut(at);
         (place.client, place.older) = (client, older);
