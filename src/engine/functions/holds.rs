@@ -2,7 +2,7 @@
 //! gives up a function loses the whole list at once, however long it is; the jobs are put back one by one (`leave.rs`).
 use super::job::JobIx;
 use super::party::{Era, PartyIx};
-use super::slab::{Line, Linked, Links, Option32, Slab};
+use super::slab::{Line, Linked, Slab};
 
 /// A place in the table of lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,29 +17,11 @@ struct List {
     line: Line,
 }
 
-/// One of these jobs.
-#[derive(Clone, Copy, Debug)]
-struct Hold {
-    job: JobIx,
-    links: Links,
-}
-
-impl Linked for Hold {
-    #[inline(always)]
-    fn links(&mut self) -> &mut Links {
-        &mut self.links
-    }
-
-    fn behind(&self) -> Option32 {
-        self.links.behind
-    }
-}
-
 /// All running jobs of a shard by who holds them.
 #[derive(Debug, Default)]
 pub(crate) struct Holds {
     lists: Slab<List>,
-    holds: Slab<Hold>,
+    jobs: Slab<Linked<JobIx>>,
 }
 
 impl Holds {
@@ -57,21 +39,21 @@ impl Holds {
     /// Adds a job; returns its place.
     #[inline(always)]
     pub(crate) fn add(&mut self, list: HoldsIx, job: JobIx) -> u32 {
-        let at = self.holds.add(Hold { job, links: Links::NONE });
-        self.lists.get_mut(list.0).line.push(&mut self.holds, at);
+        let at = self.jobs.add(Linked::alone(job));
+        self.lists.get_mut(list.0).line.push(&mut self.jobs, at);
         at
     }
 
     /// Takes the job at a place out of its list.
     #[inline(always)]
     pub(crate) fn remove(&mut self, list: HoldsIx, at: u32) {
-        self.lists.get_mut(list.0).line.remove(&mut self.holds, at);
-        self.holds.remove(at);
+        self.lists.get_mut(list.0).line.remove(&mut self.jobs, at);
+        self.jobs.remove(at);
     }
 
     /// The job at a place stands elsewhere in the table of jobs now.
     pub(crate) fn replace(&mut self, at: u32, job: JobIx) {
-        self.holds.get_mut(at).job = job;
+        self.jobs.get_mut(at).thing = job;
     }
 
     /// Whoever was given the jobs does not hold them any more.
@@ -93,7 +75,7 @@ impl Holds {
 
     /// The job of a list that was given last.
     pub(crate) fn newest(&self, list: HoldsIx) -> Option<JobIx> {
-        self.lists.get(list.0).line.last().map(|at| self.holds.get(at).job)
+        self.lists.get(list.0).line.last().map(|at| self.jobs.get(at).thing)
     }
 
     pub(crate) fn is_empty(&self, list: HoldsIx) -> bool {
@@ -107,11 +89,11 @@ impl Holds {
 
     /// Lists and jobs now.
     pub(crate) fn counts(&self) -> (usize, usize) {
-        (self.lists.count(), self.holds.count())
+        (self.lists.count(), self.jobs.count())
     }
 
     /// The jobs of a list, in the order in which they were given.
     pub(crate) fn iter(&self, list: HoldsIx) -> impl Iterator<Item = JobIx> + '_ {
-        self.lists.get(list.0).line.iter(&self.holds).map(|at| self.holds.get(at).job)
+        self.lists.get(list.0).line.iter(&self.jobs).map(|at| self.jobs.get(at).thing)
     }
 }

@@ -82,22 +82,20 @@ impl<T: Copy> Slab<T> {
     }
 }
 
-/// What stands in a [`Line`] of things of a slab: one each before and behind it.
-pub(crate) trait Linked: Copy {
-    fn links(&mut self) -> &mut Links;
-    /// The one behind it.
-    fn behind(&self) -> Option32;
-}
-
-/// The neighbours in a line.
+/// A thing of a slab that may stand in a [`Line`], with one each before and behind it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Links {
-    pub(crate) before: Option32,
-    pub(crate) behind: Option32,
+pub(crate) struct Linked<T> {
+    pub(crate) thing: T,
+    before: Option32,
+    behind: Option32,
 }
 
-impl Links {
-    pub(crate) const NONE: Links = Links { before: Option32::NONE, behind: Option32::NONE };
+impl<T> Linked<T> {
+    /// In no line.
+    #[inline(always)]
+    pub(crate) fn alone(thing: T) -> Linked<T> {
+        Linked { thing, before: Option32::NONE, behind: Option32::NONE }
+    }
 }
 
 /// A list through things of a slab, any of which can be taken out.
@@ -135,10 +133,11 @@ impl Line {
 
     /// Adds a thing, which is in the slab and in no line, at the end.
     #[inline(always)]
-    pub(crate) fn push<T: Linked>(&mut self, slab: &mut Slab<T>, at: u32) {
-        *slab.get_mut(at).links() = Links { before: self.last, behind: Option32::NONE };
+    pub(crate) fn push<T: Copy>(&mut self, slab: &mut Slab<Linked<T>>, at: u32) {
+        let linked = slab.get_mut(at);
+        (linked.before, linked.behind) = (self.last, Option32::NONE);
         match self.last.get() {
-            Some(last) => slab.get_mut(last).links().behind = Option32::some(at),
+            Some(last) => slab.get_mut(last).behind = Option32::some(at),
             None => self.first = Option32::some(at),
         }
         self.last = Option32::some(at);
@@ -147,25 +146,25 @@ impl Line {
 
     /// Takes a thing out of the line, wherever it stands. It stays in the slab.
     #[inline(always)]
-    pub(crate) fn remove<T: Linked>(&mut self, slab: &mut Slab<T>, at: u32) {
-        let Links { before, behind } = *slab.get_mut(at).links();
+    pub(crate) fn remove<T: Copy>(&mut self, slab: &mut Slab<Linked<T>>, at: u32) {
+        let &Linked { before, behind, .. } = slab.get(at);
         match before.get() {
-            Some(before) => slab.get_mut(before).links().behind = behind,
+            Some(before) => slab.get_mut(before).behind = behind,
             None => self.first = behind,
         }
         match behind.get() {
-            Some(behind) => slab.get_mut(behind).links().before = before,
+            Some(behind) => slab.get_mut(behind).before = before,
             None => self.last = before,
         }
         self.len -= 1;
     }
 
     /// The places of all, in order.
-    pub(crate) fn iter<'a, T: Linked>(&self, slab: &'a Slab<T>) -> impl Iterator<Item = u32> + 'a {
+    pub(crate) fn iter<'a, T: Copy>(&self, slab: &'a Slab<Linked<T>>) -> impl Iterator<Item = u32> + 'a {
         let mut next = self.first;
         core::iter::from_fn(move || {
             let at = next.get()?;
-            next = slab.get(at).behind();
+            next = slab.get(at).behind;
             Some(at)
         })
     }
@@ -175,25 +174,12 @@ impl Line {
 mod tests {
     use super::*;
 
-    #[derive(Clone, Copy)]
-    struct Thing(u32, Links);
-
-    impl Linked for Thing {
-        fn links(&mut self) -> &mut Links {
-            &mut self.1
-        }
-
-        fn behind(&self) -> Option32 {
-            self.1.behind
-        }
-    }
-
     #[test]
     fn things_leave_a_line_from_anywhere_and_their_room_is_given_back() {
         let (mut slab, mut line) = (Slab::default(), Line::default());
-        let places: Vec<u32> = (0..100)
+        let places: Vec<u32> = (0..100_u32)
             .map(|number| {
-                let at = slab.add(Thing(number, Links::NONE));
+                let at = slab.add(Linked::alone(number));
                 line.push(&mut slab, at);
                 at
             })
@@ -202,7 +188,7 @@ mod tests {
             line.remove(&mut slab, at);
             slab.remove(at);
         }
-        let left: Vec<u32> = line.iter(&slab).map(|at| slab.get(at).0).collect();
+        let left: Vec<u32> = line.iter(&slab).map(|at| slab.get(at).thing).collect();
         assert_eq!(left, (0..100).filter(|number| number % 3 == 1).collect::<Vec<_>>());
         assert_eq!((line.len() as usize, slab.count()), (left.len(), left.len()));
         while let Some(at) = line.last() {

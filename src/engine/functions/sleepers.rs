@@ -8,7 +8,7 @@ use super::chores::Chore;
 use super::job::FunctionIx;
 use super::party::{PartyIx, Sleep};
 use super::registrations::Listed;
-use super::slab::{Linked, Links, Option32, Slab};
+use super::slab::{Linked, Slab};
 use crate::message::ToSessions;
 use crate::outbox::Outbox;
 use crate::policy::Planted;
@@ -24,24 +24,12 @@ pub(crate) struct Sleeper {
     pub(crate) party: PartyIx,
     /// Entries that were made later have a larger one.
     stamp: u64,
-    links: Links,
-}
-
-impl Linked for Sleeper {
-    #[inline]
-    fn links(&mut self) -> &mut Links {
-        &mut self.links
-    }
-
-    fn behind(&self) -> Option32 {
-        self.links.behind
-    }
 }
 
 /// The sleepers of all functions.
 #[derive(Debug, Default)]
 pub(crate) struct Sleepers {
-    pub(super) slab: Slab<Sleeper>,
+    pub(super) slab: Slab<Linked<Sleeper>>,
     stamp: u64,
 }
 
@@ -97,7 +85,7 @@ impl Functions {
     fn enter(&mut self, ix: PartyIx, function: FunctionIx) {
         let Sleepers { slab, stamp } = &mut self.sleepers;
         *stamp += 1;
-        let at = slab.add(Sleeper { party: ix, stamp: *stamp, links: Links::NONE });
+        let at = slab.add(Linked::alone(Sleeper { party: ix, stamp: *stamp }));
         self.functions.get_mut(function).sleepers.push(slab, at);
         self.parties.list(ix, function, at);
     }
@@ -123,7 +111,7 @@ impl Functions {
     fn wake_first(&mut self, function: FunctionIx, at: u32, out: &mut Outbox) -> bool {
         let slab = &mut self.sleepers.slab;
         self.functions.get_mut(function).sleepers.remove(slab, at);
-        let Sleeper { party, .. } = slab.remove(at);
+        let Sleeper { party, .. } = slab.remove(at).thing;
         let wakes = self.parties.unlist(party, function) && self.parties.get(party).sleep == Sleep::Asleep;
         if wakes {
             self.wake(party, function, out);
@@ -177,7 +165,7 @@ impl Functions {
         }
         let Waking { upto, more, .. } = self.functions.get(function).waking;
         let first = self.functions.get(function).sleepers.first();
-        let first = first.map(|at| (at, self.sleepers.slab.get(at).stamp <= upto));
+        let first = first.map(|at| (at, self.sleepers.slab.get(at).thing.stamp <= upto));
         let Some((at, is_meant)) = first.filter(|&(_, is_meant)| is_meant || more > 0) else {
             self.functions.get_mut(function).waking = Waking::default();
             return None;
@@ -198,7 +186,7 @@ impl Functions {
         for (ix, function) in self.functions.iter() {
             let mut last = 0;
             for at in function.sleepers.iter(&self.sleepers.slab) {
-                let sleeper = self.sleepers.slab.get(at);
+                let sleeper = self.sleepers.slab.get(at).thing;
                 assert!(sleeper.stamp > last, "whoever has slept longest comes first");
                 last = sleeper.stamp;
                 let registration = self.parties.registrations.get(&(sleeper.party, ix));
