@@ -1,57 +1,25 @@
 //! `ringgear-load`: a load generator for Gearman job servers.
 //!
 //! ```text
-//! args, library, overrides -> plan -> bounds           what is to happen
-//!            target, server -> conduct -> cast         against whom; who plays; phase by phase
-//!            drive -> conn -> client, worker, link     one loop per load thread
-//!       record -> gather, meter, probe -> outcome      what was measured
-//!                report, files, plot, compare          what is said about it
-//!                rounds, sweep                         more than one run
+//! args                     the command line
+//! job                      payloads, submissions, checks, packets
+//! plan       machine       what is to happen; what it happens on
+//! result                   what was measured, and how one run is told
+//! run                      the conductor, the loop of a load thread, clients and workers
+//! compare                  more than one run: rounds, sweeps, folders, pictures
+//! main
 //! ```
+//! A wing names those above it in this list, and none below.
 //! It knows Gearman's packets and nothing of any job server, so that all are measured alike.
-mod amount;
 mod args;
-mod bounds;
-mod cast;
-mod chart;
-mod check;
-mod client;
 mod compare;
-mod conduct;
-mod conn;
-mod cores;
-mod drive;
-mod files;
-mod gather;
-mod hgrm;
-mod library;
-mod link;
+mod job;
 mod machine;
-mod memory;
-mod meter;
-mod orders;
-mod outcome;
-mod overrides;
-mod payload;
 mod plan;
-mod plot;
-mod probe;
-mod progress;
-mod random;
-mod record;
-mod report;
-mod rounds;
-mod schedule;
-mod selftest;
-mod server;
-mod stage;
-mod standin;
-mod submissions;
-mod sweep;
-mod target;
+mod result;
+mod run;
 #[cfg(test)]
 mod tests;
-mod worker;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -60,10 +28,14 @@ use clap::Parser;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::args::{Arguments, Run, Verb};
-use crate::outcome::Outcome;
-use crate::plan::Plan;
-use crate::sweep::Sweep;
-use crate::target::Target;
+use crate::compare::sweep::Sweep;
+use crate::compare::target::Target;
+use crate::compare::{files, rounds, selftest, sweep};
+use crate::machine::cores;
+use crate::plan::terms::Plan;
+use crate::plan::{library, overrides};
+use crate::result::outcome::Outcome;
+use crate::result::report;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

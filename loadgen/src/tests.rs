@@ -1,10 +1,10 @@
 //! Whole runs against a stand-in that behaves, and against every way in which it does not. No test asks how
 //! fast anything is.
-use crate::conduct::{Finding, Setting, conduct};
-use crate::plan::Plan;
-use crate::progress::Progress;
-use crate::record::Span;
-use crate::standin::{Fault, StandIn};
+use crate::machine::standin::{Fault, StandIn};
+use crate::plan::terms::Plan;
+use crate::result::record::Span;
+use crate::run::conduct::{Finding, Setting, conduct};
+use crate::run::progress::Progress;
 
 const FOREGROUND: &str = "
     [[phases]]
@@ -49,7 +49,7 @@ fn run(fault: Fault, phases: &str) -> Finding {
 fn run_on(fault: Fault, phases: &str, threads: usize) -> Finding {
     let stand_in = StandIn::start(fault).unwrap();
     let plan: Plan = toml::from_str(&format!("name = 'test'\nabout = 'A test.'\n{phases}")).unwrap();
-    assert_eq!(crate::bounds::flaw(&plan), None);
+    assert_eq!(crate::plan::bounds::flaw(&plan), None);
     let setting = Setting {
         label: "stand-in".to_owned(),
         server: stand_in.address(),
@@ -204,10 +204,10 @@ fn large_jobs_service_times_and_idle_connections() {
     let added = late.spans.last().unwrap();
     assert_eq!((added.span.as_str(), added.response.count), ("added", 10));
     assert!(late.felt().unwrap().response.mean - added.response.mean >= 1000.0);
-    let report = crate::report::block(&outcome);
+    let report = crate::result::report::block(&outcome);
     assert!(report.contains("added by the job server"), "{report}");
-    let rows =
-        crate::compare::compare(std::slice::from_ref(&outcome), std::slice::from_ref(&outcome)).unwrap();
+    let rows = crate::compare::rows::compare(std::slice::from_ref(&outcome), std::slice::from_ref(&outcome))
+        .unwrap();
     assert!(rows.iter().any(|row| row.figure == "late, added by the job server p99, µs"));
 }
 
@@ -215,8 +215,8 @@ fn large_jobs_service_times_and_idle_connections() {
 fn a_result_is_a_folder_that_can_be_read_again() {
     let finding = run(Fault::None, FOREGROUND);
     let folder = tempfile::tempdir().unwrap();
-    crate::files::write(folder.path(), &finding).unwrap();
-    let read = crate::files::read_rounds(folder.path()).unwrap();
+    crate::compare::files::write(folder.path(), &finding).unwrap();
+    let read = crate::compare::files::read_rounds(folder.path()).unwrap();
     assert_eq!(read, std::slice::from_ref(&finding.outcome));
     let svg = std::fs::read_to_string(folder.path().join("plot.svg")).unwrap();
     assert!(svg.contains("submit→result") && !svg.contains("NaN"));
@@ -236,7 +236,7 @@ fn a_phase_with_nobody_in_it_watches() {
     assert!(after.only_watched() && after.server.unwrap().rss_after > 0);
     assert!(!outcome.memory.is_empty() && outcome.most_memory() > 0);
     assert!(outcome.memory.windows(2).all(|pair| pair[0].0 < pair[1].0));
-    let report = crate::report::block(outcome);
+    let report = crate::result::report::block(outcome);
     assert!(report.contains("afterwards: watched for") && report.contains(" after\n"), "{report}");
-    assert!(crate::plot::plot(&finding).contains("resident memory over time"));
+    assert!(crate::compare::plot::plot(&finding).contains("resident memory over time"));
 }

@@ -1,0 +1,118 @@
+//! The folder of a result: what is written there, and how it is read again.
+use std::fs::{self, File};
+use std::io::{self, BufWriter};
+use std::path::Path;
+
+use hdrhistogram::Histogram;
+
+use crate::compare::plot;
+use crate::compare::side::Side;
+use crate::result::outcome::Outcome;
+use crate::result::record::Span;
+use crate::result::{hgrm, report};
+use crate::run::conduct::Finding;
+
+/// The file that `compare` reads.
+pub(crate) const RESULT: &str = "result.json";
+
+/// Writes everything about a run into a folder, which is made.
+pub(crate) fn write(folder: &Path, finding: &Finding) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let outcome = &finding.outcome;
+    fs::write(folder.join(RESULT), serde_json::to_vec_pretty(outcome)?)?;
+    fs::write(folder.join("plan.toml"), toml::to_string(&outcome.plan).map_err(io::Error::other)?)?;
+    fs::write(folder.join("report.md"), report::markdown(outcome))?;
+    fs::write(folder.join("plot.svg"), plot::plot(finding))?;
+    let histograms = named(finding);
+    for (name, histogram) in &histograms {
+        fs::write(folder.join(format!("{name}.hgrm")), hgrm::table(histogram))?;
+    }
+    let mut log = BufWriter::new(File::create(folder.join("histograms.hlog"))?);
+    hgrm::log(&mut log, outcome.began, &histograms)
+}
+
+/// Writes what is said about two job servers, and their picture, beside the folders of their rounds.
+pub(crate) fn write_comparison(folder: &Path, text: &str, sides: [&Side; 2]) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    fs::write(folder.join("compare.md"), text)?;
+    fs::write(folder.join("plot.svg"), plot::both(sides))
+}
+
+/// Reads a result again.
+pub(crate) fn read(file: &Path) -> Result<Outcome, String> {
+    let text = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+/// All results in a folder: its own, or those of its rounds.
+pub(crate) fn read_rounds(folder: &Path) -> Result<Vec<Outcome>, String> {
+    let own = folder.join(RESULT);
+    if own.is_file() {
+        return Ok(vec![read(&own)?]);
+    }
+    let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let mut files: Vec<_> = entries.flatten().map(|entry| entry.path().join(RESULT)).collect();
+    files.retain(|file| file.is_file());
+    files.sort();
+    if files.is_empty() {
+        return Err(format!("{}: there is no {RESULT} in it, nor in its folders", folder.display()));
+    }
+    files.iter().map(|file| read(file)).collect()
+}
+
+/// The histograms of all measured phases, with names that can be those of files.
+fn named(finding: &Finding) -> Vec<(String, &Histogram<u64>)> {
+    let mut named = vec![];
+    let plan = &finding.outcome.plan;
+    let groups: Vec<&str> = plan
+        .phases
+        .iter()
+        .flat_map(|phase| phase.clients.iter().map(|clients| clients.name.as_str()))
+        .collect();
+    let phases = finding.outcome.phases.iter().zip(&finding.recorders).enumerate();
+    for (number, (phase, recorder)) in phases.filter(|(_, (phase, _))| phase.measured) {
+        let prefix = format!("{}-{}", number + 1, slug(&phase.name));
+        if !recorder.timer_error.is_empty() {
+            named.push((format!("{prefix}-timer-error"), &recorder.timer_error));
+        }
+        for (spans, group) in recorder.groups.iter().zip(&groups) {
+            let Some(spans) = spans else { continue };
+            for (span, pair) in Span::ALL.into_iter().zip(spans.iter()) {
+                let name = format!("{prefix}-{}-{}", slug(group), span.name());
+                if !pair.service.is_empty() {
+                    named.push((format!("{name}-service"), &pair.service));
+                }
+                if !pair.response.is_empty() {
+                    named.push((name, &pair.response));
+                }
+            }
+        }
+    }
+    named
+}
+
+/// A name without anything that a shell or a log would mind.
+pub(crate) fn slug(name: &str) -> String {
+    let mut slug = String::new();
+    for letter in name.chars() {
+        match letter {
+            letter if letter.is_ascii_alphanumeric() => slug.push(letter.to_ascii_lowercase()),
+            // A thousand's comma joins, everything else separates.
+            ',' => {}
+            _ if !slug.ends_with('-') => slug.push('-'),
+            _ => {}
+        }
+    }
+    slug.trim_matches('-').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_files() {
+        assert_eq!(slug("steady, 2,000 jobs a second"), "steady-2000-jobs-a-second");
+        assert_eq!(slug("../x"), "x");
+    }
+}

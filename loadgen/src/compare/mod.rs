@@ -1,0 +1,9 @@
+//! More than one run: rounds, sweeps, comparisons, folders and pictures of them.
+pub(crate) mod files;
+pub(crate) mod plot;
+pub(crate) mod rounds;
+pub(crate) mod rows;
+pub(crate) mod selftest;
+pub(crate) mod side;
+pub(crate) mod sweep;
+pub(crate) mod target;

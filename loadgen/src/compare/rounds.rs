@@ -1,0 +1,106 @@
+//! Two job servers under one plan, round by round in alternating order: who is next, what is kept of each, and
+//! what is written. How figures are compared stands in `rows.rs`.
+use crate::args::Run;
+use crate::compare::side::Side;
+use crate::compare::target::Target;
+use crate::compare::{files, rows};
+use crate::plan::terms::Plan;
+use crate::result::outcome::Outcome;
+use crate::result::report;
+use crate::run::conduct::Finding;
+
+/// The order of a round, counted from 0: a machine that drifts from run to run favours nobody when each is
+/// first as often as the other.
+pub(crate) fn order(round: usize) -> [usize; 2] {
+    if round.is_multiple_of(2) { [0, 1] } else { [1, 0] }
+}
+
+/// Runs a plan on both, and writes and says what came of it; gives what both were found to be.
+pub(crate) fn compare_two(run: &Run, targets: [&Target; 2], plan: &Plan) -> Result<[Side; 2], String> {
+    let count = run.rounds as usize;
+    let sides = play(count, |which, round| {
+        let target = targets[which];
+        let finding = target.run(plan)?;
+        eprintln!("round {} of {count}, {}", round + 1, report::line(&finding.outcome));
+        if let Some(folder) = &run.out {
+            let folder = folder.join(files::slug(target.label())).join(format!("{:03}", round + 1));
+            files::write(&folder, &finding).map_err(|error| format!("{}: {error}", folder.display()))?;
+        }
+        Ok(finding)
+    })?;
+    let [a, b] = &sides;
+    let mut text = said(&a.outcomes, &b.outcomes)?;
+    if count > 1 {
+        text.push_str(&format!(
+            "\nThe order alternated: odd rounds began with {}, even ones with {}.\n",
+            targets[0].label(),
+            targets[1].label()
+        ));
+    }
+    print!("{text}");
+    if let Some(folder) = &run.out {
+        files::write_comparison(folder, &text, [a, b])
+            .map_err(|error| format!("{}: {error}", folder.display()))?;
+        println!("written to {}", folder.display());
+    }
+    Ok(sides)
+}
+
+/// All rounds; `run` is told whose turn it is, and in which round.
+fn play(
+    rounds: usize,
+    mut run: impl FnMut(usize, usize) -> Result<Finding, String>,
+) -> Result<[Side; 2], String> {
+    let mut sides = [Side::default(), Side::default()];
+    for round in 0..rounds {
+        for which in order(round) {
+            sides[which].take(run(which, round)?);
+        }
+    }
+    Ok(sides)
+}
+
+/// The comparison, and what must be known besides.
+pub(crate) fn said(a: &[Outcome], b: &[Outcome]) -> Result<String, String> {
+    let rows = rows::compare(a, b)?;
+    let [first, second] =
+        [a, b].map(|outcomes| outcomes.first().map_or("", |outcome| outcome.label.as_str()));
+    let mut text = rows::table(&rows, first, second, a.len().min(b.len()));
+    for outcome in a.iter().chain(b) {
+        if !outcome.tally.is_clean() {
+            text.push_str(&format!(
+                "\nFAILED: {} did what a job server must not do: {:?}\n",
+                outcome.label, outcome.tally
+            ));
+        }
+        if !outcome.finished() {
+            text.push_str(&format!(
+                "\n{} did not finish in time: its figures are of what it did.\n",
+                outcome.label
+            ));
+        }
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::background;
+
+    #[test]
+    fn nobody_is_always_first() {
+        let mut turns = vec![];
+        let sides = play(3, |which, round| {
+            turns.push((which, round));
+            Ok(background())
+        });
+        assert_eq!(turns, [(0, 0), (1, 0), (1, 1), (0, 1), (0, 2), (1, 2)]);
+        for side in sides.unwrap() {
+            assert_eq!(side.outcomes.len(), 3);
+            let spans = side.recorders[0].groups[0].as_ref().unwrap();
+            // What all rounds together created.
+            assert_eq!(spans[0].response.len(), 3 * side.outcomes[0].phases[0].jobs);
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Two job servers under the same plan: by how much one is better, and whether that is more than chance.
+//! Each figure is compared round by round, because a machine drifts more than neighbouring rounds do.
+use std::fmt::Write;
+
+use serde::{Deserialize, Serialize};
+
+use crate::plan::terms::Plan;
+use crate::result::outcome::{Outcome, PhaseOutcome};
+use crate::result::record::Span;
+
+/// A figure of a phase, compared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Row {
+    /// The phase.
+    pub(crate) phase: String,
+    /// The figure, with its unit.
+    pub(crate) figure: String,
+    /// Its median over the rounds of the first job server.
+    pub(crate) a: f64,
+    /// The same of the second.
+    pub(crate) b: f64,
+    /// How many times better the first is: of the rounds the worst, the median and the best.
+    pub(crate) factor: [f64; 3],
+    /// The spread of the first over its own rounds, as a share of its median; `None` with one round.
+    pub(crate) noise: Option<f64>,
+    /// What follows.
+    pub(crate) verdict: Verdict,
+}
+
+/// What follows from a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Verdict {
+    /// The first is better in every round, by more than the noise.
+    Better,
+    /// The second is.
+    Worse,
+    /// Within the noise.
+    NoDifference,
+    /// There is one round only: nobody knows the noise.
+    OneRound,
+}
+
+/// Compares the results of one plan on one machine; the sentence says why it cannot be done.
+pub(crate) fn compare(a: &[Outcome], b: &[Outcome]) -> Result<Vec<Row>, String> {
+    let (Some(first), Some(second)) = (a.first(), b.first()) else {
+        return Err("there is nothing to compare".to_owned());
+    };
+    for outcome in a.iter().chain(b) {
+        comparable(first, outcome)?;
+    }
+    let rounds = a.len().min(b.len());
+    let mut rows = vec![];
+    for (index, phase) in first.phases.iter().enumerate() {
+        let figures = match phase.measured {
+            true => figures(phase, &second.phases[index]),
+            // What is left after the work is what such a phase is for.
+            false if phase.only_watched() => vec![resident_after()],
+            false => continue,
+        };
+        for figure in figures {
+            let pick = |outcomes: &[Outcome]| -> Option<Vec<f64>> {
+                outcomes[..rounds].iter().map(|outcome| (figure.pick)(&outcome.phases[index])).collect()
+            };
+            if let (Some(a), Some(b)) = (pick(a), pick(b)) {
+                rows.extend(row(&phase.name, &figure, &a, &b));
+            }
+        }
+    }
+    Ok(rows)
+}
+
+fn comparable(a: &Outcome, b: &Outcome) -> Result<(), String> {
+    if a.plan != b.plan {
+        return Err(format!(
+            "These are results of different plans ({}), so no figure of one says anything about the other: {}.",
+            match a.plan.name == b.plan.name {
+                true => format!("both are called {}", a.plan.name),
+                false => format!("{} and {}", a.plan.name, b.plan.name),
+            },
+            difference(&a.plan, &b.plan)
+        ));
+    }
+    if a.machine != b.machine {
+        return Err(format!(
+            "These are results of different machines ({}, {} cores, Linux {} and {}, {} cores, Linux {}), and \
+             would compare those.",
+            a.machine.cpu,
+            a.machine.cores,
+            a.machine.kernel,
+            b.machine.cpu,
+            b.machine.cores,
+            b.machine.kernel
+        ));
+    }
+    if (a.threads, &a.cores) != (b.threads, &b.cores) {
+        return Err(format!(
+            "The load generator ran differently ({} threads on cores {:?}, and {} on {:?}), and would be compared \
+             with itself.",
+            a.threads, a.cores, b.threads, b.cores
+        ));
+    }
+    Ok(())
+}
+
+/// The first line in which two plans differ.
+fn difference(a: &Plan, b: &Plan) -> String {
+    let text = |plan: &Plan| toml::to_string(plan).unwrap_or_default();
+    let (a, b) = (text(a), text(b));
+    let lines = a.lines().zip(b.lines()).find(|(a, b)| a != b);
+    lines.map_or("one is longer".to_owned(), |(a, b)| format!("`{a}` and `{b}`"))
+}
+
+/// A figure that can be compared.
+struct Figure {
+    name: String,
+    more_is_better: bool,
+    pick: Pick,
+}
+
+/// Where a figure stands in what was found; `None` where it is not.
+type Pick = Box<dyn Fn(&PhaseOutcome) -> Option<f64>>;
+
+fn resident_after() -> Figure {
+    Figure {
+        name: "server resident after, MB".to_owned(),
+        more_is_better: false,
+        pick: Box::new(|phase| phase.server.map(|server| server.rss_after as f64 / 1e6)),
+    }
+}
+
+fn figures(a: &PhaseOutcome, b: &PhaseOutcome) -> Vec<Figure> {
+    let figure = |name: &str, more_is_better, pick: fn(&PhaseOutcome) -> Option<f64>| Figure {
+        name: name.to_owned(),
+        more_is_better,
+        pick: Box::new(pick),
+    };
+    let mut figures = vec![];
+    // Where both kept up with the rate that was asked for, the rate is the plan's and not theirs.
+    if a.only_watched() {
+        return vec![resident_after()];
+    }
+    let kept_up = |phase: &PhaseOutcome| phase.asked.is_some_and(|asked| phase.rate > asked * 0.95);
+    if !(kept_up(a) && kept_up(b)) {
+        figures.push(figure("jobs/s", true, |phase| Some(phase.rate)));
+    }
+    figures.push(figure("jobs per server CPU second", true, |phase| {
+        phase.server.map(|server| 1e6 / server.cpu_per_job)
+    }));
+    figures.push(figure("server context switches a job", false, |phase| {
+        phase.server.map(|server| server.waits_per_job + server.preemptions_per_job)
+    }));
+    figures.push(figure("server resident peak, MB", false, |phase| {
+        phase.server.map(|server| server.rss_peak as f64 / 1e6)
+    }));
+    figures.push(figure("server bytes a queued job", false, PhaseOutcome::bytes_per_job));
+    figures.push(figure("server bytes a connection", false, PhaseOutcome::bytes_per_connection));
+    for (at, group) in a.groups.iter().enumerate() {
+        for (within, span) in group.spans.iter().enumerate() {
+            let what = match Span::named(&span.span) {
+                Some(Span::Added) => Span::Added.title().to_owned(),
+                _ => format!("submit→{}", span.span),
+            };
+            for (name, pick) in QUANTILES {
+                let prefix = if a.groups.len() > 1 { format!("{}, ", group.name) } else { String::new() };
+                let pick = move |phase: &PhaseOutcome| {
+                    Some(pick(&phase.groups.get(at)?.spans.get(within)?.response))
+                };
+                figures.push(Figure {
+                    name: format!("{prefix}{what} {name}, µs"),
+                    more_is_better: false,
+                    pick: Box::new(pick),
+                });
+            }
+        }
+    }
+    figures
+}
+
+type Quantile = fn(&crate::result::outcome::Percentiles) -> f64;
+const QUANTILES: [(&str, Quantile); 3] =
+    [("p50", |all| all.p50), ("p99", |all| all.p99), ("p99.9", |all| all.p999)];
+
+fn row(phase: &str, figure: &Figure, a: &[f64], b: &[f64]) -> Option<Row> {
+    let better = |(a, b): (&f64, &f64)| if figure.more_is_better { a / b } else { b / a };
+    let mut factors: Vec<f64> = a.iter().zip(b).map(better).collect();
+    if factors.iter().any(|factor| !factor.is_finite() || *factor <= 0.0) {
+        return None;
+    }
+    let middle = median(&mut factors);
+    let (worst, best) = (factors[0], factors[factors.len() - 1]);
+    let (mut sorted_a, mut sorted_b) = (a.to_vec(), b.to_vec());
+    let (median_a, median_b) = (median(&mut sorted_a), median(&mut sorted_b));
+    let noise = (a.len() > 1).then(|| (sorted_a[a.len() - 1] - sorted_a[0]) / median_a);
+    let verdict = match noise {
+        None => Verdict::OneRound,
+        // As a factor, so that twice as good and half as good are equally far from no difference.
+        Some(noise) if middle.ln().abs() <= (1.0 + noise).ln() => Verdict::NoDifference,
+        Some(_) if worst > 1.0 => Verdict::Better,
+        Some(_) if best < 1.0 => Verdict::Worse,
+        Some(_) => Verdict::NoDifference,
+    };
+    Some(Row {
+        phase: phase.to_owned(),
+        figure: figure.name.clone(),
+        a: median_a,
+        b: median_b,
+        factor: [worst, middle, best],
+        noise,
+        verdict,
+    })
+}
+
+/// Sorts, and gives the value in the middle.
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 }
+}
+
+/// The comparison as a Markdown table.
+pub(crate) fn table(rows: &[Row], a: &str, b: &str, rounds: usize) -> String {
+    let mut text = format!(
+        "{a} and {b}, {rounds} round{} each, medians; the factor says how many times better {a} is (worst, median \
+         and best round)\n\n| phase | figure | {a} | {b} | factor | verdict |\n|---|---|---|---|---|---|\n",
+        if rounds == 1 { "" } else { "s" }
+    );
+    for row in rows {
+        let [worst, middle, best] = row.factor;
+        let reason = match row.noise {
+            _ if worst < 1.0 && best > 1.0 => " (rounds disagree)".to_owned(),
+            Some(noise) => format!(" (noise {:.0} %)", noise * 100.0),
+            None => String::new(),
+        };
+        let verdict = match row.verdict {
+            Verdict::Better => format!("{a} is better"),
+            Verdict::Worse => format!("{b} is better"),
+            Verdict::NoDifference => format!("no difference{reason}"),
+            Verdict::OneRound => "one round: noise not known".to_owned(),
+        };
+        let (first, second) = (crate::result::report::count(row.a), crate::result::report::count(row.b));
+        // Writing into a String does not fail.
+        let _ = writeln!(
+            text,
+            "| {} | {} | {first} | {second} | {worst:.2} – **{middle:.2}** – {best:.2} | {verdict} |",
+            row.phase, row.figure
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

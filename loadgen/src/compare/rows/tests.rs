@@ -1,0 +1,141 @@
+use super::*;
+use crate::job::check::Tally;
+use crate::machine::identity::Machine;
+use crate::result::outcome::{Counted, GeneratorUse, Limit, Server, ServerUse};
+
+fn outcome(rate: f64, cpu_per_job: f64) -> Outcome {
+    let plan = toml::from_str(crate::plan::library::PLANS[0].1).unwrap();
+    let server = ServerUse {
+        cpu_per_job,
+        kernel_share: 0.5,
+        cores_used: 1.0,
+        busiest_thread: 1.0,
+        waits_per_job: 0.0,
+        preemptions_per_job: 0.0,
+        threads: 1,
+        rss_before: 1_000_000,
+        rss_connected: 1_000_000,
+        rss_peak: 2_000_000,
+        rss_after: 2_000_000,
+    };
+    let phase = PhaseOutcome {
+        name: "p".to_owned(),
+        measured: true,
+        finished: true,
+        counted: Counted::Results,
+        jobs: 1000,
+        seconds: 1.0,
+        rate,
+        asked: None,
+        connections: 2,
+        groups: vec![],
+        timer_error: None,
+        server: Some(server),
+        generator: GeneratorUse { cpu_per_job: 1.0, busiest_thread: 0.1, spun: 0.0 },
+        others: 0.0,
+        stolen: 0.0,
+        limit: Limit::Server,
+        series: vec![],
+    };
+    Outcome {
+        label: "x".to_owned(),
+        plan,
+        command: vec![],
+        generator: String::new(),
+        commit: None,
+        began: 0,
+        machine: Machine {
+            cpu: "c".to_owned(),
+            cores: 2,
+            memory: 3,
+            kernel: "k".to_owned(),
+            virtual_machine: true,
+        },
+        server: Server::default(),
+        threads: 1,
+        cores: vec![],
+        phases: vec![phase],
+        tally: Tally::default(),
+        memory: vec![],
+        left: 0,
+    }
+}
+
+fn rounds(rates: &[f64]) -> Vec<Outcome> {
+    rates.iter().map(|&rate| outcome(rate, 1e6 / rate)).collect()
+}
+
+fn verdict_on_rate(a: &[f64], b: &[f64]) -> Row {
+    compare(&rounds(a), &rounds(b)).unwrap().into_iter().find(|row| row.figure == "jobs/s").unwrap()
+}
+
+#[test]
+fn a_clear_difference_is_told_with_its_spread() {
+    let row = verdict_on_rate(&[400.0, 410.0, 390.0], &[100.0, 102.0, 101.0]);
+    assert_eq!(row.verdict, Verdict::Better);
+    assert_eq!((row.a, row.b), (400.0, 101.0));
+    assert!(row.factor[0] < row.factor[1] && row.factor[1] < row.factor[2]);
+    assert_eq!(verdict_on_rate(&[100.0, 101.0], &[400.0, 401.0]).verdict, Verdict::Worse);
+}
+
+#[test]
+fn inside_the_noise_there_is_no_difference() {
+    assert_eq!(verdict_on_rate(&[100.0, 130.0, 90.0], &[95.0, 99.0, 80.0]).verdict, Verdict::NoDifference);
+    assert_eq!(verdict_on_rate(&[100.0, 100.0], &[90.0, 120.0]).verdict, Verdict::NoDifference);
+    assert_eq!(verdict_on_rate(&[100.0], &[90.0]).verdict, Verdict::OneRound);
+}
+
+#[test]
+fn less_cpu_is_better() {
+    let rows = compare(&rounds(&[400.0, 400.0]), &rounds(&[100.0, 100.0])).unwrap();
+    let cpu = rows.iter().find(|row| row.figure.contains("CPU")).unwrap();
+    assert!((cpu.factor[1] - 4.0).abs() < 1e-9);
+    let text = table(&rows, "ours", "theirs", 2);
+    assert!(text.contains("ours is better"), "{text}");
+}
+
+#[test]
+fn other_plans_machines_and_threads_are_refused_with_a_sentence() {
+    let a = rounds(&[100.0]);
+    let mut b = a.clone();
+    b[0].plan.seed = 2;
+    let refusal = compare(&a, &b).unwrap_err();
+    assert!(refusal.contains("different plans") && refusal.contains("seed = 2"), "{refusal}");
+
+    let mut b = a.clone();
+    b[0].machine.kernel = "other".to_owned();
+    let refusal = compare(&a, &b).unwrap_err();
+    assert!(refusal.contains("different machines") && refusal.contains("other"), "{refusal}");
+
+    let mut b = a.clone();
+    b[0].threads = 2;
+    assert!(compare(&a, &b).unwrap_err().contains("ran differently"));
+    assert!(compare(&a, &[]).is_err());
+}
+
+#[test]
+fn memory_after_the_work_is_compared_where_it_was_watched() {
+    let watched = |after: u64| {
+        let mut outcome = outcome(100.0, 1.0);
+        let mut phase = outcome.phases[0].clone();
+        (phase.name, phase.measured) = ("afterwards".to_owned(), false);
+        (phase.counted, phase.connections) = (Counted::Nothing, 0);
+        phase.server.as_mut().unwrap().rss_after = after;
+        outcome.phases.push(phase);
+        outcome
+    };
+    let rows = compare(&[watched(10_000_000)], &[watched(50_000_000)]).unwrap();
+    let after: Vec<&Row> = rows.iter().filter(|row| row.phase == "afterwards").collect();
+    assert_eq!(after.len(), 1, "nothing else of a phase that is not measured");
+    assert_eq!((after[0].figure.as_str(), after[0].factor[1]), ("server resident after, MB", 5.0));
+}
+
+#[test]
+fn a_result_is_read_as_it_was_written() {
+    let written = serde_json::to_string(&outcome(1.0, 2.0)).unwrap();
+    assert_eq!(serde_json::from_str::<Outcome>(&written).unwrap(), outcome(1.0, 2.0));
+    // Also one that was written before memory was kept over time.
+    let older = written.replace("\"memory\":[],", "");
+    assert!(older.len() < written.len());
+    assert_eq!(serde_json::from_str::<Outcome>(&older).unwrap(), outcome(1.0, 2.0));
+}

@@ -1,0 +1,245 @@
+//! The highest rate at which latency is still bearable, and the curve on the way there: doubling until it
+//! is not, then halving the distance between the best rate that was and the worst that was not. Two job
+//! servers are asked for the same rates in turn. What is said and drawn of it stands in `sweep/show.rs`.
+use serde::Serialize;
+
+use crate::compare::rounds::order;
+use crate::compare::target::Target;
+use crate::plan::overrides::set_rate;
+use crate::plan::terms::Plan;
+use crate::result::outcome::{Limit, Outcome, Percentiles};
+use crate::result::report::count;
+
+mod show;
+
+pub(crate) use show::{text, write};
+
+/// The rate of the first step, if the command line names none.
+const FIRST: f64 = 1000.0;
+
+/// The length of a step in seconds, if the command line names none.
+const SECONDS: f64 = 5.0;
+
+/// How far apart the rates are, as a factor, at which the search ends: a doubling, halved five times.
+const FINE: f64 = 1.0222;
+
+/// A job server is not asked for rates above so many times the lowest that it missed, which only the other
+/// needs: its curve has ended.
+const BEYOND: f64 = 3.0;
+
+/// The most steps in all.
+const STEPS_MAX: usize = 30;
+
+/// One step of a sweep.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Step {
+    /// Jobs per second asked for.
+    asked: f64,
+    /// Jobs per second that were done.
+    rate: f64,
+    /// The latency that ends last, from the intended time, in microseconds.
+    latency: Option<Percentiles>,
+    /// CPU seconds per second that the job server used, and what a job cost in microseconds.
+    cores_used: Option<f64>,
+    cpu_per_job: Option<f64>,
+    /// The 99th percentile of timer error in microseconds.
+    timer_error: f64,
+    /// True if the bound was kept.
+    kept: bool,
+    /// What limited the step.
+    limit: Limit,
+}
+
+/// A sweep.
+#[derive(Debug, Serialize)]
+pub(crate) struct Sweep {
+    label: String,
+    plan: Plan,
+    /// The bound on the 99th percentile, in microseconds.
+    bound: f64,
+    /// The highest rate that kept it.
+    best: Option<f64>,
+    /// True if the load generator may be what the search ran into.
+    generator: bool,
+    steps: Vec<Step>,
+    /// What went wrong, if anything.
+    clean: bool,
+}
+
+/// What a sweep looks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wish {
+    /// The bound on the 99th percentile of response time, in milliseconds.
+    pub(crate) bound: f64,
+    /// The first rate, if not the usual one.
+    pub(crate) first: Option<f64>,
+    /// The length of a step, if not the usual one.
+    pub(crate) seconds: Option<f64>,
+}
+
+/// Where the bound lies, as far as is known.
+#[derive(Clone, Debug, Default)]
+struct Search {
+    /// The highest rate that kept it.
+    kept: Option<f64>,
+    /// All that did not.
+    missed: Vec<f64>,
+}
+
+impl Search {
+    fn learn(&mut self, rate: f64, kept: bool) {
+        if kept {
+            self.kept = Some(self.kept.map_or(rate, |best| best.max(rate)));
+        } else {
+            self.missed.push(rate);
+        }
+    }
+
+    /// The lowest rate that did not keep the bound. Not one below a rate that did: what another job server
+    /// is asked for may fail here by chance, and must not end the search.
+    fn end(&self) -> Option<f64> {
+        let above = self.missed.iter().copied().filter(|rate| self.kept.is_none_or(|kept| *rate > kept));
+        above.min_by(f64::total_cmp)
+    }
+
+    /// The rate that would tell most; `None` at the end.
+    fn next(&self, first: f64) -> Option<f64> {
+        match (self.kept, self.end()) {
+            (None, None) => Some(first),
+            (Some(kept), Some(missed)) => (missed / kept > FINE).then(|| (kept * missed).sqrt()),
+            (Some(kept), None) => Some(kept * 2.0),
+            (None, Some(missed)) => (missed > 10.0).then_some(missed / 4.0),
+        }
+    }
+
+    fn is_beyond(&self, rate: f64) -> bool {
+        self.end().is_some_and(|missed| rate > missed * BEYOND)
+    }
+}
+
+/// Runs a plan at rising rates on one job server, or on two in turn.
+pub(crate) fn sweep(targets: &[&Target], plan: &Plan, wish: Wish) -> Result<Vec<Sweep>, String> {
+    let bound = wish.bound * 1000.0;
+    let mut sweeps: Vec<Sweep> =
+        targets.iter().map(|target| Sweep::new(target.label(), plan, bound)).collect();
+    let seconds = wish.seconds.unwrap_or(SECONDS);
+    let searches = search(targets.len(), wish.first.unwrap_or(FIRST), |which, rate| {
+        let step = sweeps[which].step(targets[which], rate, seconds)?;
+        let kept = step.kept;
+        match targets.len() {
+            1 => eprintln!("{}", step.line()),
+            _ => eprintln!("{}: {}", sweeps[which].label, step.line()),
+        }
+        sweeps[which].steps.push(step);
+        Ok(kept)
+    })?;
+    for (sweep, search) in sweeps.iter_mut().zip(searches) {
+        sweep.end(&search);
+    }
+    Ok(sweeps)
+}
+
+/// Asks each of `count` job servers for the rates that any of them still needs; `run` tells whether one kept
+/// the bound.
+fn search(
+    count: usize,
+    first: f64,
+    mut run: impl FnMut(usize, f64) -> Result<bool, String>,
+) -> Result<Vec<Search>, String> {
+    let mut searches = vec![Search::default(); count];
+    for turn in 0..STEPS_MAX {
+        let in_turn = order(turn).into_iter().filter(|&which| which < count);
+        let Some(rate) = in_turn.clone().find_map(|which| searches[which].next(first)) else { break };
+        for which in in_turn {
+            if !searches[which].is_beyond(rate) {
+                let kept = run(which, rate)?;
+                searches[which].learn(rate, kept);
+            }
+        }
+    }
+    Ok(searches)
+}
+
+impl Sweep {
+    fn new(label: &str, plan: &Plan, bound: f64) -> Sweep {
+        Sweep {
+            label: label.to_owned(),
+            plan: plan.clone(),
+            bound,
+            best: None,
+            generator: false,
+            steps: vec![],
+            clean: true,
+        }
+    }
+
+    fn end(&mut self, search: &Search) {
+        self.best = search.kept;
+        // The first that was missed tells who was at the end.
+        let missed = self.steps.iter().filter(|step| !step.kept);
+        let first_missed = missed.min_by(|a, b| a.asked.total_cmp(&b.asked));
+        self.generator = first_missed.is_some_and(|step| {
+            matches!(step.limit, Limit::Generator | Limit::Both) || step.timer_error > self.bound
+        });
+    }
+
+    fn step(&mut self, target: &Target, rate: f64, seconds: f64) -> Result<Step, String> {
+        let mut plan = self.plan.clone();
+        for phase in plan.phases.iter_mut().filter(|phase| phase.measure && !phase.clients.is_empty()) {
+            set_rate(&mut phase.clients, rate);
+            phase.seconds = Some(seconds);
+            phase.warm_up = (seconds / 5.0).min(1.0);
+            // What was due must be sent, but a server that is far behind need not be waited for.
+            phase.limit = seconds * 2.0 + 5.0;
+        }
+        if let Some(flaw) = crate::plan::bounds::flaw(&plan) {
+            return Err(format!("at {rate:.0} jobs a second: {flaw}"));
+        }
+        let outcome = target.run(&plan)?.outcome;
+        self.clean &= outcome.tally.is_clean();
+        step(&outcome, rate, self.bound).ok_or_else(|| "the plan has no phase with an open loop".to_owned())
+    }
+
+    /// True if no job went wrong.
+    pub(crate) fn clean(&self) -> bool {
+        self.clean
+    }
+
+    fn sorted(&self) -> Vec<&Step> {
+        let mut steps: Vec<&Step> = self.steps.iter().collect();
+        steps.sort_by(|a, b| a.asked.total_cmp(&b.asked));
+        steps
+    }
+}
+
+impl Step {
+    fn line(&self) -> String {
+        let p99 = self.latency.map_or("-".to_owned(), |latency| count(latency.p99));
+        let kept = if self.kept { "kept" } else { "not kept" };
+        format!("{}/s asked, {}/s done, p99 {p99} µs: {kept}", count(self.asked), count(self.rate))
+    }
+}
+
+/// What a run says about its open phase; of several the first.
+fn step(outcome: &Outcome, asked: f64, bound: f64) -> Option<Step> {
+    let phase = outcome.measured().find(|phase| phase.groups.iter().any(|group| group.open))?;
+    let open = phase.groups.iter().filter(|group| group.open);
+    let worst = open.filter_map(|group| Some(group.felt()?.response));
+    let latency = worst.max_by(|a, b| a.p99.total_cmp(&b.p99));
+    // Where there are closed groups beside the open ones, their jobs are no measure of the rate.
+    let kept_up = phase.asked.is_none_or(|asked| phase.rate >= asked * 0.95);
+    let kept = phase.finished && kept_up && latency.is_some_and(|latency| latency.p99 <= bound);
+    Some(Step {
+        asked,
+        rate: phase.rate,
+        latency,
+        cores_used: phase.server.map(|server| server.cores_used),
+        cpu_per_job: phase.server.map(|server| server.cpu_per_job),
+        timer_error: phase.timer_error.map_or(0.0, |error| error.p99),
+        kept,
+        limit: phase.limit.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

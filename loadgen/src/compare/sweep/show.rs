@@ -1,0 +1,163 @@
+//! What is said and drawn of sweeps: a table each, and of two both curves in one chart.
+use std::fmt::Write;
+use std::path::Path;
+
+use super::{Step, Sweep};
+use crate::result::chart::{Axis, Chart, Line, svg};
+use crate::result::outcome::Percentiles;
+use crate::result::report::count;
+
+/// Sweeps as a person reads them.
+pub(crate) fn text(sweeps: &[Sweep]) -> String {
+    let mut text: String = sweeps.iter().map(Sweep::text).collect();
+    if let [a, b] = sweeps {
+        text.push_str("\nBoth were asked for the same rates in turn, and who was first alternated.\n");
+        if let (Some(best_a), Some(best_b)) = (a.best, b.best) {
+            // Writing into a String does not fail.
+            let _ = writeln!(
+                text,
+                "{} kept the bound up to {:.2} times the rate of {}",
+                a.label,
+                best_a / best_b,
+                b.label
+            );
+        }
+    }
+    text
+}
+
+/// Writes `sweep.json`, `sweep.md` and `sweep.svg`.
+pub(crate) fn write(sweeps: &[Sweep], folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let json = match sweeps {
+        [one] => serde_json::to_vec_pretty(one)?,
+        several => serde_json::to_vec_pretty(several)?,
+    };
+    std::fs::write(folder.join("sweep.json"), json)?;
+    std::fs::write(folder.join("sweep.md"), text(sweeps))?;
+    let svg = match sweeps {
+        [one] => one.plot(),
+        several => together(several),
+    };
+    std::fs::write(folder.join("sweep.svg"), svg)
+}
+
+impl Sweep {
+    fn text(&self) -> String {
+        let mut text = format!(
+            "\n{} on {}: p99 of response time within {} µs\n\n| asked/s | done/s | p50 µs | p99 µs | p99.9 µs | cores | CPU µs a job | kept |\n\
+             |---|---|---|---|---|---|---|---|\n",
+            self.plan.name,
+            self.label,
+            count(self.bound)
+        );
+        for step in self.sorted() {
+            let micros = |pick: fn(&Percentiles) -> f64| {
+                step.latency.as_ref().map_or("-".into(), |all| count(pick(all)))
+            };
+            let number = |number: Option<f64>| number.map_or("?".to_owned(), |number| format!("{number:.2}"));
+            // Writing into a String does not fail.
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} | {} | {} | {} | {} | {} |",
+                count(step.asked),
+                count(step.rate),
+                micros(|all| all.p50),
+                micros(|all| all.p99),
+                micros(|all| all.p999),
+                number(step.cores_used),
+                number(step.cpu_per_job),
+                if step.kept { "yes" } else { "no" }
+            );
+        }
+        let _ = match self.best {
+            Some(best) => writeln!(text, "\nhighest rate within the bound: {} jobs/s", count(best)),
+            None => writeln!(text, "\nno rate that was tried kept the bound"),
+        };
+        if let Some(best) = self.best
+            && self.steps.iter().any(|step| !step.kept && step.asked < best)
+        {
+            text.push_str("note: a lower rate missed the bound, so chance had a part in it\n");
+        }
+        if self.generator {
+            text.push_str("note: the load generator was at its end there, so the job server may do more\n");
+        }
+        if !self.clean {
+            text.push_str(
+                "FAILED: jobs were lost, doubled, altered, misdelivered, out of order or refused\n",
+            );
+        }
+        text
+    }
+
+    fn plot(&self) -> String {
+        let steps = self.sorted();
+        let latency = |pick: fn(&Percentiles) -> f64| {
+            steps
+                .iter()
+                .filter_map(|step| Some((step.rate, pick(step.latency.as_ref()?))))
+                .collect::<Vec<_>>()
+        };
+        let line =
+            |name: &str, colour, dashed, points| Line { name: name.to_owned(), colour, dashed, points };
+        let most = steps.iter().map(|step| step.rate).fold(0.0, f64::max);
+        let axis = |title: &str, logarithmic| Axis { title: title.to_owned(), logarithmic, marks: vec![] };
+        let mut curve = vec![
+            line("p50", 0, false, latency(|all| all.p50)),
+            line("p99", 1, false, latency(|all| all.p99)),
+            line("p99.9", 3, false, latency(|all| all.p999)),
+        ];
+        curve.push(line("bound on p99", 6, true, vec![(0.0, self.bound), (most, self.bound)]));
+        let saturation = Chart {
+            title: "latency over the rate that was done".to_owned(),
+            x: axis("jobs/s", false),
+            y: axis("microseconds", true),
+            lines: curve,
+        };
+        let cost = steps.iter().filter_map(|step| Some((step.rate, step.cpu_per_job?))).collect();
+        let cost = Chart {
+            title: "CPU time of the job server for a job".to_owned(),
+            x: axis("jobs/s", false),
+            y: axis("microseconds", false),
+            lines: vec![line("CPU time a job", 0, false, cost)],
+        };
+        svg(&format!("{} · {}", self.plan.name, self.label), &[saturation, cost])
+    }
+}
+
+/// Both curves over the rate that was asked for, at which they can be compared.
+fn together(sweeps: &[Sweep]) -> String {
+    let (mut saturation, mut cost) = (vec![], vec![]);
+    for (colour, sweep) in sweeps.iter().enumerate() {
+        let line = |what: &str, dashed, pick: fn(&Step) -> Option<f64>| Line {
+            name: format!("{}, {what}", sweep.label),
+            colour,
+            dashed,
+            points: sweep.sorted().iter().filter_map(|step| Some((step.asked, pick(step)?))).collect(),
+        };
+        saturation.push(line("p99", false, |step| Some(step.latency?.p99)));
+        saturation.push(line("p50", true, |step| Some(step.latency?.p50)));
+        cost.push(line("CPU time a job", false, |step| step.cpu_per_job));
+    }
+    let most = sweeps.iter().flat_map(|sweep| &sweep.steps).map(|step| step.asked).fold(0.0, f64::max);
+    if let Some(sweep) = sweeps.first() {
+        let points = vec![(0.0, sweep.bound), (most, sweep.bound)];
+        saturation.push(Line { name: "bound on p99".to_owned(), colour: 6, dashed: true, points });
+    }
+    let axis = |title: &str, logarithmic| Axis { title: title.to_owned(), logarithmic, marks: vec![] };
+    let saturation = Chart {
+        title: "latency over the rate that was asked for".to_owned(),
+        x: axis("jobs/s asked for", false),
+        y: axis("microseconds", true),
+        lines: saturation,
+    };
+    let cost = Chart {
+        title: "CPU time of the job server for a job".to_owned(),
+        x: axis("jobs/s asked for", false),
+        y: axis("microseconds", false),
+        lines: cost,
+    };
+    let labels: Vec<&str> = sweeps.iter().map(|sweep| sweep.label.as_str()).collect();
+    let plan = sweeps.first().map_or("", |sweep| sweep.plan.name.as_str());
+    svg(&format!("{plan} · {}", labels.join(" and ")), &[saturation, cost])
+}

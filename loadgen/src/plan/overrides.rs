@@ -1,0 +1,167 @@
+//! What the command line changes in a plan. The result keeps the plan as it was carried out.
+use toml::{Table, Value};
+
+use crate::args::PlanArguments;
+use crate::plan::library;
+use crate::plan::terms::{Clients, Plan};
+
+/// The plan that the command line means.
+pub(crate) fn plan(arguments: &PlanArguments) -> Result<Plan, String> {
+    let name = arguments.plan.as_deref().unwrap_or(library::DEFAULT);
+    let text = library::text(name)?;
+    let mut table: Table = toml::from_str(&text).map_err(|error| format!("{name}: {error}"))?;
+    for setting in &arguments.set {
+        set(&mut table, setting)?;
+    }
+    let mut plan: Plan = table.try_into().map_err(|error| format!("{name}: {error}"))?;
+    scale(&mut plan, arguments);
+    if let Some(flaw) = crate::plan::bounds::flaw(&plan) {
+        return Err(format!("{name}: {flaw}"));
+    }
+    Ok(plan)
+}
+
+fn scale(plan: &mut Plan, arguments: &PlanArguments) {
+    if let Some(seed) = arguments.seed {
+        plan.seed = seed;
+    }
+    for phase in &mut plan.phases {
+        if let (Some(seconds), Some(length), true) = (arguments.seconds, &mut phase.seconds, phase.measure) {
+            *length = seconds;
+            phase.warm_up = phase.warm_up.min(seconds / 4.0);
+            phase.limit = phase.limit.max(seconds * 2.0 + 10.0);
+        }
+        if !phase.measure {
+            continue;
+        }
+        if let Some(jobs) = arguments.jobs {
+            for clients in &mut phase.clients {
+                clients.jobs = clients.jobs.map(|_| jobs);
+            }
+        }
+        if arguments.closed {
+            for clients in &mut phase.clients {
+                (clients.rate, clients.closed) = (None, Some(arguments.depth));
+            }
+        }
+        if let Some(rate) = arguments.rate {
+            set_rate(&mut phase.clients, rate);
+        }
+    }
+}
+
+/// Shares `rate` among open loops as the plan does. If there are none, closed loops become open ones.
+pub(crate) fn set_rate(groups: &mut [Clients], rate: f64) {
+    let sum: f64 = groups.iter().filter_map(|clients| clients.rate).sum();
+    let number = groups.len() as f64;
+    for clients in groups {
+        match clients.rate {
+            Some(old) => clients.rate = Some(old / sum * rate),
+            None if sum == 0.0 => {
+                (clients.rate, clients.closed) = (Some(rate / number), None);
+            }
+            None => {}
+        }
+    }
+}
+
+/// Carries out one `--set`.
+fn set(table: &mut Table, setting: &str) -> Result<(), String> {
+    let (path, value) = setting.split_once('=').ok_or_else(|| format!("--set {setting}: needs KEY=VALUE"))?;
+    let value = parse(value);
+    let keys: Vec<&str> = path.split('.').collect();
+    // What is neither of the plan itself nor begins with a phase is meant for all phases.
+    let everywhere = ["phases", "name", "about", "seed"].contains(&keys[0]);
+    let keys = if everywhere { keys } else { [&["phases"], &keys[..]].concat() };
+    let mut root = Value::Table(std::mem::take(table));
+    let changed = put(&mut root, &keys, &value);
+    if let Value::Table(changed) = root {
+        *table = changed;
+    }
+    match changed {
+        0 => Err(format!("--set {setting}: the plan has nothing there")),
+        _ => Ok(()),
+    }
+}
+
+/// A value of TOML, or else a text.
+fn parse(text: &str) -> Value {
+    let parsed = toml::from_str::<Table>(&format!("value = {text}"));
+    let value = parsed.ok().and_then(|mut table| table.remove("value"));
+    value.unwrap_or_else(|| Value::String(text.to_owned()))
+}
+
+/// Puts the value at every place that the keys mean; gives how many there were.
+fn put(at: &mut Value, keys: &[&str], value: &Value) -> usize {
+    let Some((key, rest)) = keys.split_first() else {
+        *at = value.clone();
+        return 1;
+    };
+    match at {
+        Value::Array(items) => match key.parse::<usize>() {
+            Ok(index) => items.get_mut(index).map_or(0, |item| put(item, rest, value)),
+            Err(_) => items.iter_mut().map(|item| put(item, keys, value)).sum(),
+        },
+        Value::Table(table) => match table.get_mut(*key) {
+            Some(inner) => put(inner, rest, value),
+            None if rest.is_empty() => {
+                table.insert((*key).to_owned(), value.clone());
+                1
+            }
+            None => 0,
+        },
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::amount::Amount;
+
+    fn changed(plan: &str, settings: &[&str]) -> Result<Plan, String> {
+        let set = settings.iter().map(|&setting| setting.to_owned()).collect();
+        super::plan(&PlanArguments { plan: Some(plan.to_owned()), set, ..PlanArguments::default() })
+    }
+
+    #[test]
+    fn everything_can_be_set() {
+        let plan = changed(
+            "foreground",
+            &["clients.payload=1000", "phases.0.seconds=3", "seed=9", "workers.0.abilities=split"],
+        )
+        .unwrap();
+        assert_eq!(plan.phases[0].clients[0].payload, Amount::Fixed(1000.0));
+        assert_eq!(plan.phases[0].seconds, Some(3.0));
+        assert_eq!(plan.seed, 9);
+        assert_eq!(plan.phases[0].workers[0].abilities, crate::plan::terms::Abilities::Split);
+    }
+
+    #[test]
+    fn what_cannot_be_set_is_named() {
+        assert!(changed("foreground", &["clients.colour=1"]).unwrap_err().contains("colour"));
+        assert!(changed("foreground", &["nobody.count=1"]).unwrap_err().contains("nothing there"));
+        assert!(changed("foreground", &["seed"]).unwrap_err().contains("KEY=VALUE"));
+        assert!(changed("none-such", &[]).unwrap_err().contains("no plan"));
+    }
+
+    #[test]
+    fn rates_keep_their_shares() {
+        let rate = Some(300.0);
+        let plan = PlanArguments { plan: Some("batch".to_owned()), rate, ..PlanArguments::default() };
+        let plan = super::plan(&plan).unwrap();
+        let phase = plan.phases.iter().find(|phase| phase.measure).unwrap();
+        let sum: f64 = phase.clients.iter().filter_map(|clients| clients.rate).sum();
+        assert!((sum - 300.0).abs() < 1e-9);
+        assert!(phase.clients.iter().any(|clients| clients.closed.is_some()));
+
+        let closed = PlanArguments {
+            plan: Some("steady".to_owned()),
+            closed: true,
+            depth: 3,
+            ..PlanArguments::default()
+        };
+        let plan = super::plan(&closed).unwrap();
+        assert_eq!((plan.phases[0].clients[0].closed, plan.phases[0].clients[0].rate), (Some(3), None));
+    }
+}

@@ -1,0 +1,348 @@
+//! A result as a person reads it: the block at the end of a run, and its row in a Markdown table.
+use std::fmt::Write;
+
+use crate::result::outcome::{Counted, GroupOutcome, Limit, Outcome, Percentiles, PhaseOutcome};
+use crate::result::record::Span;
+
+/// The block at the end of a run.
+pub(crate) fn block(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    let server = &outcome.server;
+    let version = server.version.as_deref().unwrap_or("does not tell its version");
+    // Writing into a String does not fail.
+    let _ = writeln!(text, "\n{} · {} · {}", outcome.plan.name, server.address, version);
+    let machine = &outcome.machine;
+    let kind = if machine.virtual_machine { " (virtual)" } else { "" };
+    let _ = writeln!(
+        text,
+        "{}{kind}, {} cores, Linux {}, {} load {}{}",
+        machine.cpu,
+        machine.cores,
+        machine.kernel,
+        outcome.threads,
+        if outcome.threads == 1 { "thread" } else { "threads" },
+        match outcome.cores.is_empty() {
+            true => String::new(),
+            false => format!(" on core {}", list(&outcome.cores)),
+        }
+    );
+    for phase in &outcome.phases {
+        if phase.only_watched() {
+            text.push_str(&watched(phase));
+        } else if phase.measured {
+            text.push_str(&self::phase(phase));
+        }
+    }
+    text.push_str(&checks(outcome));
+    text
+}
+
+/// A run in one line.
+pub(crate) fn line(outcome: &Outcome) -> String {
+    let phases = outcome.measured().map(|phase| {
+        let cpu =
+            phase.server.map_or(String::new(), |server| format!(", {:.2} µs CPU a job", server.cpu_per_job));
+        format!("{}: {} jobs/s{cpu}", phase.name, count(phase.rate))
+    });
+    let failed = if outcome.tally.is_clean() { "" } else { " FAILED" };
+    format!("{}: {}{failed}", outcome.label, phases.collect::<Vec<_>>().join("; "))
+}
+
+/// The result as a Markdown page: a row for each measured phase, and the block below it.
+pub(crate) fn markdown(outcome: &Outcome) -> String {
+    format!("# {}: {}\n\n{}\n```text{}```\n", outcome.plan.name, outcome.label, rows(outcome), block(outcome))
+}
+
+/// A Markdown table with a row for each measured phase.
+pub(crate) fn rows(outcome: &Outcome) -> String {
+    let mut text = "| plan | phase | server | jobs/s | CPU µs a job | switches a job | resident peak | latency | p50 µs | p90 | p99 \
+                    | p99.9 | max | limited by |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n"
+        .to_owned();
+    for phase in outcome.measured() {
+        let server = phase.server.as_ref();
+        let cell = |cell: Option<String>| cell.unwrap_or_else(|| "?".to_owned());
+        // Of the first group the latency that ends last.
+        let span = phase.groups.first().and_then(GroupOutcome::felt);
+        let latency = span.map(|span| span.response);
+        let micros =
+            |pick: fn(&Percentiles) -> f64| latency.as_ref().map_or("-".to_owned(), |all| count(pick(all)));
+        let kind = match phase.groups.first() {
+            Some(group) if group.open => "open",
+            _ => "closed",
+        };
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} {} | {} | {} | {} | {} | {} ({kind}) | {} | {} | {} | {} | {} | {:?} |",
+            outcome.plan.name,
+            phase.name,
+            outcome.label,
+            outcome.server.version.as_deref().unwrap_or(""),
+            count(phase.rate),
+            cell(server.map(|server| format!("{:.2}", server.cpu_per_job))),
+            cell(server.map(|server| format!("{:.3}", server.waits_per_job + server.preemptions_per_job))),
+            cell(server.map(|server| bytes(server.rss_peak))),
+            span.map_or("-", |span| span.span.as_str()),
+            micros(|all| all.p50),
+            micros(|all| all.p90),
+            micros(|all| all.p99),
+            micros(|all| all.p999),
+            micros(|all| all.max),
+            phase.limit,
+        );
+    }
+    text
+}
+
+fn phase(phase: &PhaseOutcome) -> String {
+    let mut text = format!("\n{}", phase.name);
+    let what = match phase.counted {
+        Counted::Results => "jobs/s, submitted, worked and answered",
+        Counted::Completed => "jobs/s, completed by workers",
+        Counted::Accepted => "jobs/s, accepted into the queue",
+        Counted::Nothing => "jobs/s",
+    };
+    let _ = write!(text, ": {} {what} ({} jobs in {:.2} s", count(phase.rate), phase.jobs, phase.seconds);
+    match phase.asked {
+        Some(asked) => {
+            let _ = writeln!(text, "; {}/s asked for)", count(asked));
+        }
+        None => text.push_str(")\n"),
+    }
+    if !phase.finished {
+        text.push_str("  broken off before all was done: figures are of what was\n");
+    }
+    if phase.groups.iter().any(|group| !group.spans.is_empty()) {
+        let _ = writeln!(
+            text,
+            "  {:<36}{:>10}{:>10}{:>10}{:>10}{:>10}",
+            "latency, microseconds", "p50", "p90", "p99", "p99.9", "max"
+        );
+    }
+    for group in &phase.groups {
+        text.push_str(&latencies(group, phase.groups.len() > 1));
+    }
+    if let Some(error) = &phase.timer_error {
+        text.push_str(&row("timer error", error));
+    }
+    if let Some(server) = &phase.server {
+        let _ = writeln!(
+            text,
+            "  server     {:.2} µs CPU a job ({:.0} % in the kernel), {:.2} cores used, {} threads; {:.3} waits and {:.3} \
+             preemptions a job",
+            server.cpu_per_job,
+            server.kernel_share * 100.0,
+            server.cores_used,
+            server.threads,
+            server.waits_per_job,
+            server.preemptions_per_job,
+        );
+        let _ = writeln!(
+            text,
+            "             resident {} before, {} connected, {} peak, {} after",
+            bytes(server.rss_before),
+            bytes(server.rss_connected),
+            bytes(server.rss_peak),
+            bytes(server.rss_after)
+        );
+        if let Some(job) = phase.bytes_per_job() {
+            let _ = writeln!(text, "             {job:.0} bytes resident for each queued job");
+        }
+        if let Some(connection) = phase.bytes_per_connection() {
+            let _ = writeln!(text, "             {connection:.0} bytes resident for each connection");
+        }
+    }
+    let _ = writeln!(
+        text,
+        "  generator  {:.2} µs CPU a job, busiest thread {:.0} % busy, {:.0} % spinning; others used {:.0} % of the machine{}",
+        phase.generator.cpu_per_job,
+        phase.generator.busiest_thread * 100.0,
+        phase.generator.spun * 100.0,
+        phase.others * 100.0,
+        match phase.stolen {
+            stolen if stolen >= 0.01 => format!(", the hypervisor took {:.0} %", stolen * 100.0),
+            _ => String::new(),
+        }
+    );
+    let _ = writeln!(text, "  limited by {}", limit(phase));
+    for doubt in doubts(phase) {
+        let _ = writeln!(text, "  doubt: {doubt}");
+    }
+    text
+}
+
+/// A phase in which nobody did anything: what the job server still held.
+fn watched(phase: &PhaseOutcome) -> String {
+    let seen = match &phase.server {
+        Some(server) => format!(
+            "resident {} before, {} peak, {} after",
+            bytes(server.rss_before),
+            bytes(server.rss_peak),
+            bytes(server.rss_after)
+        ),
+        None => "the job server's process is not known".to_owned(),
+    };
+    format!("\n{}: watched for {:.2} s, nobody connected\n  server     {seen}\n", phase.name, phase.seconds)
+}
+
+/// From which share of the machine on other processes disturb.
+const DISTURBED: f64 = 0.1;
+
+/// Why the figures of a phase may say less than they seem to.
+fn doubts(phase: &PhaseOutcome) -> Vec<String> {
+    let mut doubts = vec![];
+    if phase.others + phase.stolen >= DISTURBED {
+        doubts.push(
+            "other processes took much of the machine: compare CPU a job rather than rates or latencies"
+                .to_owned(),
+        );
+    }
+    let open = phase.groups.iter().filter(|group| group.open);
+    let response = open.filter_map(|group| Some(group.felt()?.response.p99)).fold(f64::NAN, f64::min);
+    if let Some(error) = phase.timer_error
+        && error.p99 * 4.0 > response
+    {
+        let late = count(error.p99);
+        doubts.push(format!(
+            "the load generator itself was up to {late} µs late (p99), which the latencies contain"
+        ));
+    }
+    if phase.limit != Limit::Rate && phase.seconds < 0.5 && phase.jobs > 0 {
+        doubts.push("it was over in less than half a second: give it more jobs".to_owned());
+    }
+    doubts
+}
+
+fn latencies(group: &GroupOutcome, several: bool) -> String {
+    let mut text = String::new();
+    for (at, span) in group.spans.iter().enumerate() {
+        let title = Span::named(&span.span).map_or("", Span::title);
+        if at == 0 && several {
+            let _ = writeln!(text, "  {}", group.name);
+        }
+        match &span.service {
+            None => text.push_str(&row(&format!("{title}, closed loop"), &span.response)),
+            Some(service) => {
+                text.push_str(&row(title, &span.response));
+                text.push_str(&row("    from sending", service));
+            }
+        }
+    }
+    text
+}
+
+fn row(title: &str, percentiles: &Percentiles) -> String {
+    let Percentiles { p50, p90, p99, p999, max, .. } = percentiles;
+    let cells: String = [p50, p90, p99, p999, max].map(|micros| format!("{:>10}", count(*micros))).concat();
+    // Arrows are one column wide, but formatting counts letters and not bytes, so this stays aligned.
+    format!("  {title:<36}{cells}\n")
+}
+
+/// What kept the rate from being higher, as a sentence.
+pub(crate) fn limit(phase: &PhaseOutcome) -> String {
+    let busiest = phase.server.map_or(0.0, |server| server.busiest_thread * 100.0);
+    let own = phase.generator.busiest_thread * 100.0;
+    match phase.limit {
+        Limit::Rate => "the rate asked for: the job server could do more".to_owned(),
+        Limit::Server => format!("the job server: its busiest thread was {busiest:.0} % busy"),
+        Limit::Generator => {
+            format!("the load generator, {own:.0} % busy: the job server may be faster than this")
+        }
+        Limit::Both => format!("both: job server {busiest:.0} % busy, load generator {own:.0} %"),
+        Limit::Waiting => {
+            format!(
+                "waiting: job server {busiest:.0} % busy, load generator {own:.0} % (wake-ups, service times, other processes)"
+            )
+        }
+        Limit::Unknown => format!(
+            "what cannot be seen from here (the job server's process is not known); load generator {own:.0} % busy"
+        ),
+    }
+}
+
+fn checks(outcome: &Outcome) -> String {
+    let tally = &outcome.tally;
+    let mut text = format!(
+        "\nchecks: {} lost, {} doubled, {} altered, {} misdelivered, {} out of order, {} refused, {} connections closed\n",
+        tally.lost,
+        tally.doubled,
+        tally.altered,
+        tally.misdelivered,
+        tally.out_of_order,
+        tally.refused,
+        tally.closed
+    );
+    if tally.strangers > 0 {
+        let _ = writeln!(
+            text,
+            "note: the job server also held {} jobs of other runs, and the figures contain them",
+            tally.strangers
+        );
+    }
+    if outcome.left > 0 {
+        let left = count(outcome.left as f64);
+        let _ = writeln!(text, "note: {left} jobs were left in the queues of the job server, unchecked");
+    }
+    for phase in outcome.phases.iter().filter(|phase| !phase.finished) {
+        let _ = writeln!(text, "UNFINISHED: phase {} was broken off", phase.name);
+    }
+    let verdict = match (tally.is_clean(), outcome.finished()) {
+        (false, _) => "FAILED: a job server must not do this",
+        (true, false) => "unfinished: nothing wrong was seen in what was done",
+        (true, true) if outcome.left > 0 => "nothing wrong was seen in what was checked",
+        (true, true) => "all jobs accounted for",
+    };
+    let _ = writeln!(text, "{verdict}");
+    text
+}
+
+/// A number with as many digits as matter.
+pub(crate) fn count(number: f64) -> String {
+    match number {
+        number if number >= 100.0 => {
+            let digits = format!("{number:.0}");
+            let mut text = String::new();
+            for (at, digit) in digits.chars().enumerate() {
+                if at > 0 && (digits.len() - at).is_multiple_of(3) {
+                    text.push(',');
+                }
+                text.push(digit);
+            }
+            text
+        }
+        number if number >= 10.0 => format!("{number:.1}"),
+        number if number >= 1.0 || number == 0.0 => format!("{number:.2}"),
+        number => {
+            // Three digits that are not zero.
+            let digits = (2.0 - number.abs().log10().floor()).clamp(2.0, 9.0) as usize;
+            format!("{number:.digits$}")
+        }
+    }
+}
+
+/// Bytes in the largest unit that leaves a number above 1.
+pub(crate) fn bytes(bytes: u64) -> String {
+    match bytes as f64 {
+        bytes if bytes >= 1e9 => format!("{:.2} GB", bytes / 1e9),
+        bytes if bytes >= 1e6 => format!("{:.1} MB", bytes / 1e6),
+        bytes => format!("{:.0} kB", bytes / 1e3),
+    }
+}
+
+fn list(cores: &[usize]) -> String {
+    cores.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_readable() {
+        assert_eq!(count(1_234_567.8), "1,234,568");
+        assert_eq!(count(100.0), "100");
+        assert_eq!(count(99.94), "99.9");
+        assert_eq!(count(0.123), "0.123");
+        assert_eq!(count(0.00012345), "0.000123");
+        assert_eq!(bytes(1_500_000), "1.5 MB");
+    }
+}

@@ -1,0 +1,307 @@
+//! A client: submits on its schedule or as fast as it is answered, and checks every answer. JOB_CREATED and
+//! ERROR belong to submissions by their order, results by the number that they carry.
+use ringgear_protocol::{Priority, Request, Response, Submit};
+
+use crate::job::payload::{Flaw, Job, Way};
+use crate::job::random::{mix, of_job};
+use crate::job::submissions::{State, Submissions, hash};
+use crate::plan::cast::Cast;
+use crate::plan::schedule::Schedule;
+use crate::plan::terms::{Unique, Urgency};
+use crate::result::record::Span;
+use crate::run::orders::Context;
+
+/// One client connection.
+#[derive(Debug)]
+pub(crate) struct Client {
+    /// Its number.
+    conn: u32,
+    group: usize,
+    pace: Pace,
+    /// Jobs that it may still submit.
+    quota: u64,
+    /// Submissions that are not fully answered.
+    outstanding: u32,
+    /// Its submissions.
+    jobs: Submissions,
+    /// True while it will still submit; the thread counts those.
+    submitting: bool,
+    /// True while a timer is set for its next job.
+    armed: bool,
+    /// The handle of the last JOB_CREATED, hashed: the next must be another.
+    last_handle: u64,
+}
+
+/// When a client submits.
+#[derive(Debug)]
+enum Pace {
+    /// As soon as fewer than so many are outstanding, from `start` on.
+    Closed { depth: u32, start: u64 },
+    /// On a schedule.
+    Open {
+        schedule: Schedule,
+        /// The most outstanding.
+        most: u32,
+        /// When the last job ended that had kept others back. What was due before was late for that, and
+        /// not for a late timer.
+        free_since: u64,
+    },
+}
+
+impl Client {
+    /// Connection `conn`, beginning at `start`.
+    pub(crate) fn new(cast: &Cast, conn: u32, start: u64) -> Client {
+        let group = cast.clients[conn as usize].group as usize;
+        let first = cast.groups[group].first_client;
+        let plan = &cast.groups[group].plan;
+        let (index, count) = (conn - first, plan.count);
+        let share =
+            |jobs: u64| jobs / u64::from(count) + u64::from(u64::from(index) < jobs % u64::from(count));
+        let start = start + (plan.start * 1e9) as u64;
+        let pace = match (plan.closed, plan.rate) {
+            (None, Some(rate)) => {
+                let seed = mix(cast.seed ^ group as u64);
+                let schedule = Schedule::new(plan.arrivals, rate, index, count, seed, start);
+                Pace::Open { schedule, most: plan.outstanding, free_since: 0 }
+            }
+            (depth, _) => Pace::Closed { depth: depth.unwrap_or(1), start },
+        };
+        let quota = plan.jobs.map_or(u64::MAX, share);
+        Client {
+            conn,
+            group,
+            pace,
+            quota,
+            outstanding: 0,
+            jobs: Submissions::new(),
+            submitting: true,
+            armed: false,
+            last_handle: 0,
+        }
+    }
+
+    /// Submits whatever may be submitted at `now`. Gives the time at which to call again, if a timer
+    /// must be set for it.
+    pub(crate) fn submit(&mut self, now: u64, context: &mut Context<'_>, out: &mut Vec<u8>) -> Option<u64> {
+        loop {
+            let (intended, most) = match &self.pace {
+                Pace::Closed { depth, start } => (now.max(*start), *depth),
+                Pace::Open { schedule, most, .. } => (schedule.due(), *most),
+            };
+            if self.quota == 0 || intended >= context.stop {
+                self.stop(context);
+                return None;
+            }
+            if intended > now {
+                return self.arm(intended);
+            }
+            if self.outstanding >= most {
+                return None;
+            }
+            if let Pace::Open { schedule, free_since, .. } = &mut self.pace {
+                schedule.advance();
+                if intended >= *free_since {
+                    context.recorder.timer_error.saturating_record(now - intended);
+                }
+            }
+            self.send(intended, now, context, out);
+        }
+    }
+
+    /// The timer that [`Client::submit`] asked for has run out.
+    pub(crate) fn disarm(&mut self) {
+        self.armed = false;
+    }
+
+    /// Submits no more.
+    pub(crate) fn stop(&mut self, context: &mut Context<'_>) {
+        if self.submitting {
+            self.submitting = false;
+            context.counts.submitting -= 1;
+        }
+    }
+
+    /// True in a closed loop, whose clients must be told when the time is over.
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(self.pace, Pace::Closed { .. })
+    }
+
+    /// The job server closed the connection: what is outstanding stays so.
+    pub(crate) fn abandon(&mut self, context: &mut Context<'_>) {
+        self.quota = 0;
+        self.stop(context);
+    }
+
+    fn arm(&mut self, due: u64) -> Option<u64> {
+        let unarmed = !self.armed;
+        self.armed = true;
+        unarmed.then_some(due)
+    }
+
+    #[inline]
+    fn send(&mut self, intended: u64, sent: u64, context: &mut Context<'_>, out: &mut Vec<u8>) {
+        let cast = context.cast;
+        let group = &cast.groups[self.group];
+        let plan = &group.plan;
+        let seq = self.jobs.next();
+        let bits = of_job(cast.seed, self.conn, seq);
+        let function = match plan.functions {
+            1 => group.first_function,
+            count => group.first_function + (bits % u64::from(count)) as u32,
+        };
+        let job = Job { conn: self.conn, function, seq, intended, sent, worked: 0 };
+        let length = plan.payload.bytes(mix(bits));
+        cast.payloads.write(&mut context.scratch, &job, Way::Workload, length);
+        let unique = match plan.unique {
+            Unique::None => None,
+            Unique::Uuid => Some(cast.payloads.unique(self.conn, seq)),
+        };
+        let submit = Submit {
+            function: &cast.functions[function as usize],
+            unique: unique.as_ref().map_or(&[], |unique| &unique[..]),
+            workload: &context.scratch,
+            priority: priority(plan.priority),
+            background: plan.background,
+            epoch: None,
+            reducer: None,
+        };
+        Request::Submit(submit).encode(out);
+        self.jobs.push(intended, sent);
+        self.quota -= 1;
+        self.outstanding += 1;
+        context.counts.submitted += 1;
+        context.counts.outstanding += 1;
+    }
+
+    /// Takes one answer that came at `now`.
+    #[inline]
+    pub(crate) fn receive(&mut self, response: &Response<'_>, now: u64, context: &mut Context<'_>) {
+        match *response {
+            Response::JobCreated { handle } => self.created(handle, now, context),
+            Response::WorkComplete { handle, result } => self.complete(handle, result, now, context),
+            Response::Error { .. } => self.refused(now, context),
+            Response::WorkFail { handle } | Response::WorkException { handle, .. } => {
+                self.failed(handle, now, context);
+            }
+            // Our workers send no updates, but a client must not mind them.
+            _ => {}
+        }
+    }
+
+    #[inline]
+    fn created(&mut self, handle: &[u8], now: u64, context: &mut Context<'_>) {
+        let background = context.cast.groups[self.group].plan.background;
+        let open = !self.is_closed();
+        let handle = hash(handle);
+        let group = self.group;
+        let Some(slot) = self.jobs.answer() else {
+            context.tally.doubled += 1;
+            return;
+        };
+        slot.handle = handle;
+        let (intended, sent) = (slot.intended, slot.sent);
+        // Where the result came first, which was counted as out of order, all is done already.
+        if slot.state == State::Sent {
+            slot.state = if background { State::Done } else { State::Created };
+        }
+        if intended >= context.from {
+            context.recorder.record(group, Span::Created, open, now, intended, sent);
+        }
+        // No two of our submissions may be joined: they have different uniques, or none.
+        if handle == self.last_handle {
+            context.tally.misdelivered += 1;
+        }
+        self.last_handle = handle;
+        context.counts.created += 1;
+        if background {
+            context.counts.created_background += 1;
+            self.end(now, context);
+        } else {
+            self.jobs.pass_done();
+        }
+    }
+
+    #[inline]
+    fn complete(&mut self, handle: &[u8], result: &[u8], now: u64, context: &mut Context<'_>) {
+        let job = match context.cast.payloads.read(result, Way::Result) {
+            Ok(job) => job,
+            Err(Flaw::Stranger | Flaw::Altered) => {
+                context.tally.altered += 1;
+                // The handle still says which job it is, so that one flaw is not counted as a loss too.
+                return self.finish_by_handle(handle, now, context);
+            }
+        };
+        if job.conn != self.conn {
+            context.tally.misdelivered += 1;
+            return;
+        }
+        let (group, open) = (self.group, !self.is_closed());
+        let Some(slot) = self.jobs.slot(job.seq) else {
+            context.tally.doubled += 1;
+            return;
+        };
+        match slot.state {
+            State::Done => context.tally.doubled += 1,
+            State::Sent | State::Created => {
+                if slot.state == State::Sent {
+                    context.tally.out_of_order += 1;
+                } else if slot.handle != hash(handle) {
+                    context.tally.misdelivered += 1;
+                }
+                let (intended, sent) = (slot.intended, slot.sent);
+                slot.state = State::Done;
+                if intended >= context.from {
+                    context.recorder.record(group, Span::Result, open, now, intended, sent);
+                    if context.has_service {
+                        let without = now.saturating_sub(job.worked);
+                        context.recorder.record(group, Span::Added, open, without, intended, sent);
+                    }
+                }
+                context.counts.results += 1;
+                self.end(now, context);
+            }
+        }
+    }
+
+    fn refused(&mut self, now: u64, context: &mut Context<'_>) {
+        context.tally.refused += 1;
+        if let Some(slot) = self.jobs.answer() {
+            slot.state = State::Done;
+            self.end(now, context);
+        }
+    }
+
+    fn failed(&mut self, handle: &[u8], now: u64, context: &mut Context<'_>) {
+        context.tally.refused += 1;
+        self.finish_by_handle(handle, now, context);
+    }
+
+    #[cold]
+    fn finish_by_handle(&mut self, handle: &[u8], now: u64, context: &mut Context<'_>) {
+        if let Some(slot) = self.jobs.by_handle(hash(handle)) {
+            slot.state = State::Done;
+            self.end(now, context);
+        }
+    }
+
+    /// One submission is fully answered.
+    #[inline]
+    fn end(&mut self, now: u64, context: &mut Context<'_>) {
+        if let Pace::Open { most, free_since, .. } = &mut self.pace
+            && self.outstanding == *most
+        {
+            *free_since = now;
+        }
+        self.outstanding -= 1;
+        context.counts.outstanding -= 1;
+        self.jobs.pass_done();
+    }
+}
+
+const fn priority(urgency: Urgency) -> Priority {
+    match urgency {
+        Urgency::High => Priority::High,
+        Urgency::Normal => Priority::Normal,
+        Urgency::Low => Priority::Low,
+    }
+}

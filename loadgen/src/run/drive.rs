@@ -1,0 +1,288 @@
+//! The loop of one load thread: wait, read, answer, write, look at the timers. It moves bytes and times
+//! between sockets and roles and decides nothing about jobs.
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::io;
+use std::num::NonZeroU64;
+use std::os::fd::OwnedFd;
+
+use ringgear_protocol::Request;
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::thread::{gettid, set_current_timer_slack};
+
+use crate::job::check::Tally;
+use crate::job::link::{Link, SCRATCH};
+use crate::machine::cores::pin;
+use crate::result::record::Recorder;
+use crate::run::client::Client;
+use crate::run::conn::{Broken, Conn, Role};
+use crate::run::orders::{Context, Orders, Part, Tick};
+use crate::run::stage::{Counts, Stage};
+use crate::run::worker::Worker;
+
+/// The longest that a thread does not look where the phase stands.
+const LOOK: u64 = 5_000_000;
+
+/// Connections that wait for their first answer at a time; more could overflow the server's backlog.
+const CONNECTING: u64 = 64;
+
+/// Runs one phase on the calling thread. Errors are those that leave nothing to measure.
+pub(crate) fn drive(orders: Orders<'_>) -> io::Result<Tally> {
+    if let Some(core) = orders.core {
+        pin(&[core])?;
+    }
+    orders.stand.enlist(orders.thread, gettid().as_raw_nonzero().get() as u32);
+    // The kernel otherwise gathers timers within 50 microseconds. It may refuse; timer error shows it.
+    let _ = set_current_timer_slack(NonZeroU64::new(1));
+    let mut driver = Driver::new(&orders)?;
+    driver.connect()?;
+    driver.run()?;
+    driver.tick(true);
+    Ok(driver.context.tally)
+}
+
+struct Driver<'a> {
+    orders: &'a Orders<'a>,
+    epoll: OwnedFd,
+    conns: Vec<Conn>,
+    context: Context<'a>,
+    /// When to look at which connection again.
+    timers: BinaryHeap<Reverse<(u64, usize)>>,
+    scratch: Box<[u8]>,
+    stage: Stage,
+    next_tick: u64,
+    ticks: u64,
+    /// True once closed loops were told that the time is over.
+    stopped: bool,
+}
+
+impl<'a> Driver<'a> {
+    fn new(orders: &'a Orders<'a>) -> io::Result<Driver<'a>> {
+        let cast = orders.cast;
+        let context = Context {
+            cast,
+            recorder: Box::new(Recorder::new(cast.groups.len())),
+            counts: Counts::default(),
+            tally: Tally::default(),
+            scratch: Vec::new(),
+            from: 0,
+            stop: u64::MAX,
+            quiet: false,
+            has_clients: orders.has_clients,
+            has_service: orders.has_service,
+        };
+        Ok(Driver {
+            orders,
+            epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            conns: Vec::with_capacity(orders.parts.len()),
+            context,
+            timers: BinaryHeap::new(),
+            scratch: vec![0; SCRATCH].into_boxed_slice(),
+            stage: Stage::Connect,
+            next_tick: u64::MAX,
+            ticks: 0,
+            stopped: false,
+        })
+    }
+
+    /// Makes all connections; returns when the job server has answered on each, or the phase is given up.
+    fn connect(&mut self) -> io::Result<()> {
+        self.context.counts.connecting = self.orders.parts.len() as u64;
+        let mut waiting = 0;
+        for (made, &(part, source)) in self.orders.parts.iter().enumerate() {
+            let mut link = Link::connect(self.orders.server, source)?;
+            let role = match part {
+                Part::Client(conn) => {
+                    self.context.counts.submitting += 1;
+                    Role::Waiting(conn)
+                }
+                Part::Worker(crew, index) => {
+                    self.context.counts.busy_workers += 1;
+                    Role::Worker(Worker::new(self.context.cast, crew, index, &mut link.out))
+                }
+                Part::Idle => Role::Idle,
+            };
+            Request::EchoReq { data: b"hello" }.encode(&mut link.out);
+            let token = EventData::new_u64(made as u64);
+            epoll::add(&self.epoll, link.stream(), token, EventFlags::IN)?;
+            self.conns.push(Conn::new(link, role));
+            self.flush(made);
+            waiting += 1;
+            if waiting == CONNECTING {
+                let left = (self.orders.parts.len() - made - 1) as u64;
+                while self.context.counts.connecting > left && self.orders.stand.stage() == Stage::Connect {
+                    self.round()?;
+                }
+                waiting = 0;
+            }
+        }
+        Ok(())
+    }
+
+    fn run(&mut self) -> io::Result<()> {
+        while self.stage != Stage::End {
+            let stage = self.orders.stand.stage();
+            if stage > self.stage {
+                self.enter(stage);
+            }
+            self.round()?;
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, stage: Stage) {
+        if self.stage == Stage::Connect {
+            let (start, from, stop) = self.orders.stand.times();
+            (self.context.from, self.context.stop) = (from, stop);
+            self.next_tick = start + self.orders.tick;
+        }
+        self.stage = stage;
+        self.context.quiet = stage >= Stage::Quiet;
+        for at in 0..self.conns.len() {
+            let conn = &mut self.conns[at];
+            let Some(link) = &mut conn.link else { continue };
+            match &mut conn.role {
+                Role::Waiting(number) => {
+                    let (start, ..) = self.orders.stand.times();
+                    conn.role = Role::Client(Client::new(self.context.cast, *number, start));
+                    self.submit(at);
+                }
+                Role::Worker(worker) if stage == Stage::Run => {
+                    worker.begin(&self.context, &mut link.out);
+                    self.flush(at);
+                }
+                Role::Worker(worker) if stage == Stage::Quiet => {
+                    worker.settle(&mut self.context, &mut link.out);
+                    self.flush(at);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Timers, then one wait for sockets and everything that they have.
+    fn round(&mut self) -> io::Result<()> {
+        self.timers();
+        let now = self.orders.stand.clock.now();
+        if now >= self.next_tick {
+            self.tick(false);
+        }
+        if now >= self.context.stop && !self.stopped {
+            self.stop();
+        }
+        self.orders.stand.publish(self.orders.thread, &self.context.counts);
+
+        let due = self.timers.peek().map_or(u64::MAX, |Reverse((due, _))| *due);
+        let ahead = due.saturating_sub(now).saturating_sub(self.orders.spin).min(LOOK);
+        let timeout = Timespec { tv_sec: 0, tv_nsec: ahead as i64 };
+        let mut events = [const { std::mem::MaybeUninit::uninit() }; 256];
+        let (events, _) = match epoll::wait(&self.epoll, &mut events[..], Some(&timeout)) {
+            Ok(events) => events,
+            Err(rustix::io::Errno::INTR) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        if events.is_empty() {
+            if ahead == 0 {
+                self.context.counts.spun += self.orders.stand.clock.now() - now;
+            }
+            return Ok(());
+        }
+        for event in events {
+            let at = event.data.u64() as usize;
+            let flags = event.flags;
+            if flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
+                self.receive(at);
+            } else {
+                self.flush(at);
+            }
+        }
+        Ok(())
+    }
+
+    fn timers(&mut self) {
+        while let Some(&Reverse((due, at))) = self.timers.peek() {
+            let now = self.orders.stand.clock.now();
+            if due > now {
+                return;
+            }
+            self.timers.pop();
+            let conn = &mut self.conns[at];
+            let Some(link) = &mut conn.link else { continue };
+            match &mut conn.role {
+                Role::Client(client) => {
+                    client.disarm();
+                    self.submit(at);
+                }
+                Role::Worker(worker) => {
+                    worker.work(now, &mut self.context, &mut link.out);
+                    worker.settle(&mut self.context, &mut link.out);
+                    self.context.counts.last = now;
+                    self.flush(at);
+                }
+                Role::Waiting(_) | Role::Idle => {}
+            }
+        }
+    }
+
+    /// The time of closed loops is over; open ones have sent, or will send, what was due before.
+    fn stop(&mut self) {
+        self.stopped = true;
+        for conn in &mut self.conns {
+            if let Role::Client(client) = &mut conn.role
+                && client.is_closed()
+            {
+                client.stop(&mut self.context);
+            }
+        }
+    }
+
+    fn submit(&mut self, at: usize) {
+        let conn = &mut self.conns[at];
+        let (Some(link), Role::Client(client)) = (&mut conn.link, &mut conn.role) else { return };
+        let now = self.orders.stand.clock.now();
+        if let Some(due) = client.submit(now, &mut self.context, &mut link.out) {
+            self.timers.push(Reverse((due, at)));
+        }
+        self.flush(at);
+    }
+
+    fn receive(&mut self, at: usize) {
+        let Driver { conns, scratch, orders, context, timers, stage, .. } = self;
+        let received = conns[at].receive(scratch, orders.stand, *stage, context, &mut |due| {
+            timers.push(Reverse((due, at)));
+        });
+        match received {
+            Ok(()) => self.flush(at),
+            Err(broken) => self.broken(at, &broken),
+        }
+    }
+
+    fn flush(&mut self, at: usize) {
+        let token = EventData::new_u64(at as u64);
+        if let Err(broken) = self.conns[at].flush(&self.epoll, token) {
+            self.broken(at, &broken);
+        }
+    }
+
+    #[cold]
+    fn broken(&mut self, at: usize, broken: &Broken) {
+        // The first few say enough.
+        if self.conns[at].abandon(&mut self.context) && self.context.tally.closed < 3 {
+            eprintln!("a connection broke: {broken}");
+        }
+    }
+
+    /// Sends what was measured to the reporter.
+    fn tick(&mut self, last: bool) {
+        let fresh = self.orders.spares.try_recv();
+        let groups = self.context.cast.groups.len();
+        let fresh = fresh.unwrap_or_else(|_| Box::new(Recorder::new(groups)));
+        let recorder = std::mem::replace(&mut self.context.recorder, fresh);
+        let (index, thread) = (self.ticks, self.orders.thread);
+        // Nobody listens any more when the run was given up.
+        let _ = self.orders.ticks.send(Tick { index, thread, recorder, last });
+        self.ticks += 1;
+        self.next_tick = self.next_tick.saturating_add(self.orders.tick);
+    }
+}

@@ -1,0 +1,210 @@
+//! From two looks at a phase, at the beginning and the end of its measured time, to its figures.
+use crate::machine::probe::{self, Look, TICKS};
+use crate::plan::cast::Cast;
+use crate::plan::terms::Phase;
+use crate::result::outcome::{
+    Counted, GeneratorUse, GroupOutcome, Limit, Percentiles, PhaseOutcome, Series, ServerUse, SpanOutcome,
+};
+use crate::result::record::{Recorder, Span};
+use crate::run::stage::{Counts, Stand};
+
+/// Everything that is read at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Meter {
+    time: u64,
+    counts: Counts,
+    pid: Option<u32>,
+    server: Option<Look>,
+    /// CPU time of the load threads, in nanoseconds.
+    threads: Vec<u64>,
+    machine: Option<(u64, u64)>,
+}
+
+impl Meter {
+    /// Reads it all; `time` is the moment that it stands for.
+    pub(crate) fn read(time: u64, pid: Option<u32>, stand: &Stand) -> Meter {
+        Meter {
+            time,
+            counts: stand.counts(),
+            pid,
+            server: pid.and_then(Look::at),
+            threads: stand.tids().map(probe::own_thread).collect(),
+            machine: probe::machine_ticks(),
+        }
+    }
+}
+
+/// The figures of a phase, in the making.
+pub(crate) struct Usage<'a> {
+    phase: &'a Phase,
+    from: &'a Meter,
+    to: &'a Meter,
+    counted: Counted,
+    groups: Vec<GroupOutcome>,
+    timer_error: Option<Percentiles>,
+    series: Vec<Series>,
+}
+
+/// Begins with what the load threads measured.
+pub(crate) fn usage<'a>(
+    phase: &'a Phase,
+    index: usize,
+    cast: &Cast,
+    recorder: &Recorder,
+    series: Vec<Series>,
+    from: &'a Meter,
+    to: &'a Meter,
+) -> Usage<'a> {
+    let counted = match (phase.clients.is_empty(), phase.workers.is_empty()) {
+        (true, true) => Counted::Nothing,
+        (false, true) => Counted::Accepted,
+        (false, false) if phase.clients.iter().all(|clients| !clients.background) => Counted::Results,
+        _ => Counted::Completed,
+    };
+    let mut groups = vec![];
+    for (group, spans) in cast.groups.iter().zip(&recorder.groups) {
+        let Some(spans) = spans else { continue };
+        let outcomes = Span::ALL.into_iter().zip(spans.iter()).filter_map(|(span, pair)| {
+            Some(SpanOutcome {
+                span: span.name().to_owned(),
+                response: Percentiles::of(&pair.response)?,
+                service: Percentiles::of(&pair.service),
+            })
+        });
+        // Jobs of an earlier phase that are taken in this one belong to their group too.
+        let name = match group.phase == index {
+            true => group.plan.name.clone(),
+            false => format!("{} (earlier)", group.plan.name),
+        };
+        groups.push(GroupOutcome { name, open: group.plan.closed.is_none(), spans: outcomes.collect() });
+    }
+    let timer_error = Percentiles::of(&recorder.timer_error);
+    Usage { phase, from, to, counted, groups, timer_error, series }
+}
+
+impl Usage<'_> {
+    /// Adds what was seen from outside.
+    pub(crate) fn finish(
+        self,
+        window: u64,
+        finished: bool,
+        connections: u64,
+        before: Option<&Look>,
+        connected: Option<&Look>,
+        peak: u64,
+    ) -> PhaseOutcome {
+        let Usage { phase, from, to, counted, groups, timer_error, series } = self;
+        let pick = |counts: &Counts| match counted {
+            Counted::Results => counts.results,
+            Counted::Completed => counts.worked,
+            Counted::Accepted => counts.created,
+            Counted::Nothing => 0,
+        };
+        let jobs = pick(&to.counts) - pick(&from.counts);
+        // Without a time given the phase ends with its last job, not when that was noticed.
+        let end = if phase.seconds.is_some() { to.time } else { to.counts.last };
+        let begin = from.time.max(window);
+        let seconds = (end.saturating_sub(begin) as f64 / 1e9).max(1e-9);
+        let wall = (to.time.saturating_sub(begin) as f64 / 1e9).max(1e-9);
+        let rate = jobs as f64 / seconds;
+        let per_job = 1.0 / (jobs.max(1) as f64);
+
+        let server = from.server.as_ref().zip(to.server.as_ref()).map(|(from, to)| {
+            let cpu = to.cpu_since(from) as f64;
+            let user = (to.user_ticks - from.user_ticks.min(to.user_ticks)) as f64;
+            let system = (to.system_ticks - from.system_ticks.min(to.system_ticks)) as f64;
+            ServerUse {
+                cpu_per_job: cpu / 1000.0 * per_job,
+                kernel_share: if user + system > 0.0 { system / (user + system) } else { 0.0 },
+                cores_used: cpu / 1e9 / wall,
+                busiest_thread: to.busiest_since(from) as f64 / 1e9 / wall,
+                waits_per_job: to.voluntary.saturating_sub(from.voluntary) as f64 * per_job,
+                preemptions_per_job: to.involuntary.saturating_sub(from.involuntary) as f64 * per_job,
+                threads: to.threads.len(),
+                rss_before: before.map_or(0, |look| look.rss),
+                rss_connected: connected.map_or(0, |look| look.rss),
+                rss_peak: peak.max(to.rss),
+                rss_after: to.rss,
+            }
+        });
+        let used: Vec<f64> =
+            to.threads.iter().zip(&from.threads).map(|(to, from)| to.saturating_sub(*from) as f64).collect();
+        let spun = (to.counts.spun - from.counts.spun) as f64;
+        let each = spun / used.len().max(1) as f64;
+        let busiest = used.iter().copied().fold(0.0, f64::max);
+        let generator = GeneratorUse {
+            cpu_per_job: (used.iter().sum::<f64>() - spun).max(0.0) / 1000.0 * per_job,
+            busiest_thread: (busiest - each).max(0.0) / 1e9 / wall,
+            spun: each / 1e9 / wall,
+        };
+        let cores = crate::machine::cores::count() as f64;
+        let ours = used.iter().sum::<f64>() / 1e9 + server.map_or(0.0, |server| server.cores_used * wall);
+        let (others, stolen) = match (from.machine, to.machine) {
+            (Some(from), Some(to)) => {
+                let share = |ticks: u64| ticks as f64 / TICKS / (wall * cores);
+                let busy = share(to.0.saturating_sub(from.0));
+                ((busy - ours / (wall * cores)).max(0.0), share(to.1.saturating_sub(from.1)))
+            }
+            _ => (0.0, 0.0),
+        };
+        let asked = asked(phase);
+        let seen = from.pid.is_some() && server.is_some();
+        PhaseOutcome {
+            name: phase.name.clone(),
+            measured: phase.measure,
+            finished,
+            counted,
+            jobs,
+            seconds,
+            rate,
+            asked,
+            connections,
+            groups,
+            timer_error,
+            server,
+            limit: limit(asked, rate, jobs, server.filter(|_| seen).as_ref(), &generator),
+            generator,
+            others,
+            stolen,
+            series,
+        }
+    }
+}
+
+/// Jobs per second that the plan asks for, where every group of clients has a rate for the whole phase.
+fn asked(phase: &Phase) -> Option<f64> {
+    let rates = phase.clients.iter().map(|clients| match (clients.closed, clients.jobs) {
+        (None, None) => clients.rate,
+        _ => None,
+    });
+    let sum: Option<f64> = rates.sum();
+    sum.filter(|rate| *rate > 0.0)
+}
+
+/// From which share of a core on a thread counts as busy all the time.
+const BUSY: f64 = 0.9;
+
+fn limit(
+    asked: Option<f64>,
+    rate: f64,
+    jobs: u64,
+    server: Option<&ServerUse>,
+    generator: &GeneratorUse,
+) -> Limit {
+    if let Some(asked) = asked {
+        // Chance alone makes a Poisson count differ by its root.
+        let slack = (0.02f64).max(4.0 / (jobs.max(1) as f64).sqrt());
+        if rate >= asked * (1.0 - slack) {
+            return Limit::Rate;
+        }
+    }
+    let busy_server = server.is_some_and(|server| server.busiest_thread >= BUSY);
+    let busy_generator = generator.busiest_thread >= BUSY;
+    match (busy_server, busy_generator) {
+        (true, true) => Limit::Both,
+        (true, false) => Limit::Server,
+        (false, true) => Limit::Generator,
+        (false, false) if server.is_some() => Limit::Waiting,
+        (false, false) => Limit::Unknown,
+    }
+}

@@ -1,0 +1,11 @@
+//! Carrying out a plan: the conductor, one loop for each load thread, clients and workers.
+pub(crate) mod client;
+pub(crate) mod conduct;
+pub(crate) mod conn;
+pub(crate) mod drive;
+pub(crate) mod gather;
+pub(crate) mod meter;
+pub(crate) mod orders;
+pub(crate) mod progress;
+pub(crate) mod stage;
+pub(crate) mod worker;
