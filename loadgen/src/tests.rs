@@ -2,6 +2,7 @@
 //! fast anything is.
 use crate::machine::standin::{Fault, StandIn};
 use crate::plan::terms::Plan;
+use crate::result::outcome::Limit;
 use crate::result::record::Span;
 use crate::run::conduct::{Finding, Setting, conduct};
 use crate::run::progress::Progress;
@@ -120,6 +121,88 @@ fn a_job_server_that_dies_ends_the_run() {
     let outcome = run(Fault::Die, FOREGROUND).outcome;
     assert_eq!(outcome.tally.closed, 7, "{:?}", outcome.tally);
     assert!(outcome.tally.lost > 0 && !outcome.finished());
+}
+
+/// An open loop of a second on one job server that does something wrong after 50 jobs.
+const OPEN: &str = "
+    [[phases]]
+    name = 'open'
+    seconds = 1
+    limit = 3
+    [[phases.clients]]
+    count = 4
+    rate = 500
+    arrivals = 'constant'
+    [[phases.workers]]
+    count = 2
+";
+
+/// A killed job server once was one that could do more, with the percentiles of the survivors.
+#[test]
+fn what_a_job_server_that_dies_does_not_answer_is_counted() {
+    let outcome = run(Fault::Die, OPEN).outcome;
+    let phase = &outcome.phases[0];
+    let fates = phase.fates.unwrap();
+    assert!((499..=501).contains(&fates.due), "{fates:?}");
+    assert!(fates.unanswered() > 400 && fates.sent < 100, "{fates:?}");
+    // The planned window, not the life of the server.
+    assert_eq!(phase.seconds, 1.0);
+    assert!(phase.rate < 100.0, "{}", phase.rate);
+    assert_eq!(phase.limit, Limit::Gone);
+    let felt = phase.groups[0].felt().unwrap();
+    assert_eq!((felt.response.count, felt.unanswered), (fates.due, fates.unanswered()));
+    // Half of them would have waited for half a second at least.
+    assert!(felt.response.p50 > 300_000.0 && felt.at_least.is_some(), "{felt:?}");
+    let report = crate::result::report::block(&outcome);
+    assert!(report.contains("the job server: it went away"), "{report}");
+    let result = report.lines().find(|line| line.contains("submit→result")).unwrap();
+    assert!(result.contains('>') && !report.contains("could do more"), "{report}");
+}
+
+/// One that never answers again is not finished, and has no good percentiles either.
+#[test]
+fn what_a_job_server_that_hangs_does_not_answer_is_counted() {
+    let outcome = run(Fault::Hang, OPEN).outcome;
+    let phase = &outcome.phases[0];
+    let fates = phase.fates.unwrap();
+    assert!(!outcome.finished() && fates.unanswered() > 400, "{fates:?}");
+    assert_eq!(phase.limit, Limit::Stalled);
+    assert!(phase.stall.unwrap().seconds > 1.0, "{:?}", phase.stall);
+    // It was broken off after three seconds: who was due in the first waited two at least.
+    let felt = phase.groups[0].felt().unwrap();
+    assert!(felt.response.p50 > 2_000_000.0, "{felt:?}");
+    let report = crate::result::report::block(&outcome);
+    assert!(
+        report.contains("the job server: it stood still") && report.contains("stood still for"),
+        "{report}"
+    );
+}
+
+#[test]
+fn a_job_server_that_stood_still_is_told_when_and_for_how_long() {
+    let outcome = run(Fault::Stall, OPEN).outcome;
+    let phase = &outcome.phases[0];
+    let stall = phase.stall.unwrap();
+    assert!((0.25..0.6).contains(&stall.seconds) && stall.waiting > 50, "{stall:?}");
+    assert_eq!((phase.limit.clone(), phase.fates.unwrap().unanswered()), (Limit::Stalled, 0));
+}
+
+#[test]
+fn a_phase_in_which_no_job_was_done_is_a_failure() {
+    let used_up = OPEN.replace("count = 4", "count = 4\njobs = 4").replace("limit = 3", "warm_up = 0.5");
+    let outcome = run(Fault::None, &used_up).outcome;
+    assert!(outcome.phases[0].finished && !outcome.finished());
+    let report = crate::result::report::block(&outcome);
+    assert!(report.contains("did no job in its measured time"), "{report}");
+}
+
+#[test]
+fn quantiles_of_few_jobs_are_not_told() {
+    let few = FOREGROUND.replace("jobs = 2000", "jobs = 200");
+    let report = crate::result::report::block(&run(Fault::None, &few).outcome);
+    let result = report.lines().find(|line| line.contains("submit→result")).unwrap();
+    // p99.9 of 200 jobs, and their p99, are the largest by chance.
+    assert_eq!(result.split_whitespace().filter(|cell| *cell == "-").count(), 2, "{result}");
 }
 
 /// The open loop: who waits is not asked whether he likes to.

@@ -67,9 +67,11 @@ fn line(phase: &PhaseOutcome, stand_in: f64) -> String {
         _ if stand_in >= 0.9 => "the stand-in",
         _ => "waiting for each other",
     };
-    format!(
-        "{} jobs/s (limited by {limit}), {own:.2} µs of own CPU a job: a ceiling of {} jobs/s a thread",
-        count(phase.rate),
-        count(1e6 / own)
-    )
+    let rate = count(phase.rate);
+    let found = format!("{rate} jobs/s (limited by {limit}), {own:.2} µs of own CPU a job");
+    // A load that does not saturate says nothing of a ceiling: batches grow with load.
+    match phase.generator.busiest_thread {
+        busy if busy >= 0.9 => format!("{found}: a ceiling of {} jobs/s a thread", count(1e6 / own)),
+        _ => found,
+    }
 }

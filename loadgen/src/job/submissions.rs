@@ -85,6 +85,13 @@ impl Submissions {
         Some(self.at(seq))
     }
 
+    /// Those that are not fully answered.
+    pub(crate) fn unanswered(&self) -> impl Iterator<Item = &Slot> {
+        let mask = self.ring.len() - 1;
+        let slots = (self.oldest..self.next).map(move |seq| &self.ring[seq as usize & mask]);
+        slots.filter(|slot| slot.state != State::Done)
+    }
+
     /// Forgets the oldest jobs as far as they are done.
     #[inline]
     pub(crate) fn pass_done(&mut self) {

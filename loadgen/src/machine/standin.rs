@@ -40,6 +40,8 @@ pub(crate) enum Fault {
     Refuse,
     /// Stands still for 300 ms, once.
     Stall,
+    /// Stands still for good.
+    Hang,
     /// Closes the connection of a client.
     Close,
     /// Closes all connections.
@@ -124,6 +126,8 @@ struct State {
     jobs: u64,
     results: u64,
     stalled: bool,
+    /// True once it does nothing more.
+    hung: bool,
     /// Peers that are to be closed.
     closing: Vec<usize>,
 }
@@ -140,6 +144,7 @@ fn serve(listener: &TcpListener, fault: Fault, over: &AtomicBool) -> io::Result<
         jobs: 0,
         results: 0,
         stalled: false,
+        hung: false,
         closing: vec![],
     };
     let mut scratch = vec![0; 256 * 1024];
@@ -151,6 +156,10 @@ fn serve(listener: &TcpListener, fault: Fault, over: &AtomicBool) -> io::Result<
             Err(rustix::io::Errno::INTR) => continue,
             Err(error) => return Err(error.into()),
         };
+        if state.hung {
+            thread::sleep(Duration::from_millis(5));
+            continue;
+        }
         for event in events {
             match event.data.u64() {
                 u64::MAX => accept(listener, &epoll, &mut state)?,
@@ -239,6 +248,9 @@ impl State {
                 if wrong && self.fault == Fault::Stall && !self.stalled {
                     self.stalled = true;
                     thread::sleep(Duration::from_millis(300));
+                }
+                if wrong && self.fault == Fault::Hang {
+                    self.hung = true;
                 }
                 if wrong && self.fault == Fault::Close && !self.stalled {
                     self.stalled = true;

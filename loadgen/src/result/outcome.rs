@@ -45,7 +45,7 @@ pub(crate) struct Outcome {
 impl Outcome {
     /// True if every phase came to its end.
     pub(crate) fn finished(&self) -> bool {
-        self.phases.iter().all(|phase| phase.finished)
+        self.phases.iter().all(|phase| phase.finished && !phase.did_nothing())
     }
 
     /// The phases that give figures.
@@ -97,6 +97,15 @@ pub(crate) struct PhaseOutcome {
     pub(crate) groups: Vec<GroupOutcome>,
     /// How late timers were, for reasons that are not the job server's.
     pub(crate) timer_error: Option<Percentiles>,
+    /// How long, at most, answers waited until a load thread read them. Older results have none.
+    #[serde(default)]
+    pub(crate) receive_lag: Option<Percentiles>,
+    /// What became of the jobs of the measured time. Older results have none.
+    #[serde(default)]
+    pub(crate) fates: Option<Fates>,
+    /// The longest time without any answer while jobs waited for one, if it was long.
+    #[serde(default)]
+    pub(crate) stall: Option<Stall>,
     /// What the job server used, if its process could be seen.
     pub(crate) server: Option<ServerUse>,
     /// What the load generator used.
@@ -117,6 +126,11 @@ impl PhaseOutcome {
         self.counted == Counted::Nothing && self.connections == 0
     }
 
+    /// True if it was to give figures and no job was done in its measured time.
+    pub(crate) fn did_nothing(&self) -> bool {
+        self.measured && self.counted != Counted::Nothing && self.jobs == 0
+    }
+
     /// Resident bytes that a queued job took, where jobs were only accepted.
     pub(crate) fn bytes_per_job(&self) -> Option<f64> {
         let server = self.server.as_ref().filter(|_| self.counted == Counted::Accepted)?;
@@ -130,6 +144,35 @@ impl PhaseOutcome {
         let growth = server.rss_connected.checked_sub(server.rss_before)?;
         (self.connections >= 500).then(|| growth as f64 / self.connections as f64)
     }
+}
+
+/// What became of the jobs of the measured time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Fates {
+    /// Due by the schedule, or sent by a closed loop.
+    pub(crate) due: u64,
+    /// Of those sent.
+    pub(crate) sent: u64,
+    /// Of those fully answered before the phase ended.
+    pub(crate) answered: u64,
+}
+
+impl Fates {
+    /// Due, and not answered before the phase ended.
+    pub(crate) fn unanswered(&self) -> u64 {
+        self.due.saturating_sub(self.answered)
+    }
+}
+
+/// A time without any answer, although jobs waited for one and no worker had any.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Stall {
+    /// How long it was, in seconds, to some 10 ms.
+    pub(crate) seconds: f64,
+    /// When it began, in seconds since the phase did.
+    pub(crate) at: f64,
+    /// How many jobs waited when it was longest.
+    pub(crate) waiting: u64,
 }
 
 /// What counts as one job in a phase.
@@ -173,6 +216,12 @@ pub(crate) struct SpanOutcome {
     pub(crate) response: Percentiles,
     /// From the time of sending; missing in a closed loop, where it is the same.
     pub(crate) service: Option<Percentiles>,
+    /// Jobs in `response` that were not answered when the phase ended: they took at least so long.
+    #[serde(default)]
+    pub(crate) unanswered: u64,
+    /// The shortest of those, in microseconds. Percentiles from it on are lower bounds.
+    #[serde(default)]
+    pub(crate) at_least: Option<f64>,
 }
 
 /// A distribution in a few numbers, in microseconds.
@@ -195,6 +244,11 @@ pub(crate) struct Percentiles {
 }
 
 impl Percentiles {
+    /// True if ten values or more lie beyond this quantile: fewer say nothing of it.
+    pub(crate) fn tells(&self, quantile: f64) -> bool {
+        self.count as f64 * (1.0 - quantile) >= 9.999
+    }
+
     /// Of a histogram of nanoseconds; `None` if it is empty.
     pub(crate) fn of(histogram: &Histogram<u64>) -> Option<Percentiles> {
         if histogram.is_empty() {
@@ -267,6 +321,10 @@ pub(crate) enum Limit {
     Waiting,
     /// The server could not be seen and the load generator was not busy.
     Unknown,
+    /// The job server went away: all connections broke.
+    Gone,
+    /// The job server stood still for long.
+    Stalled,
 }
 
 /// One kind of latency of one group over time.

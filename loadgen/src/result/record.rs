@@ -61,13 +61,23 @@ pub(crate) struct Pair {
     /// From the time that it was really sent: what the job server can see. Empty in a closed loop,
     /// where both are the same.
     pub(crate) service: Histogram<u64>,
+    /// How many of `response` are of jobs that were not answered when the phase ended: at least so long.
+    pub(crate) unanswered: u64,
+    /// The shortest of those, in nanoseconds; `u64::MAX` without any. What is below it is exact.
+    pub(crate) at_least: u64,
+}
+
+impl Pair {
+    fn new() -> Pair {
+        Pair { response: histogram(), service: histogram(), unanswered: 0, at_least: u64::MAX }
+    }
 }
 
 /// The latencies of one group of clients, by [`Span`].
 pub(crate) type Spans = [Pair; Span::ALL.len()];
 
 fn spans() -> Box<Spans> {
-    Box::new(std::array::from_fn(|_| Pair { response: histogram(), service: histogram() }))
+    Box::new(std::array::from_fn(|_| Pair::new()))
 }
 
 /// Everything that one thread measured since the last tick.
@@ -77,12 +87,27 @@ pub(crate) struct Recorder {
     pub(crate) groups: Vec<Option<Box<Spans>>>,
     /// How long after the intended time an open loop sent, the job server not being the cause.
     pub(crate) timer_error: Histogram<u64>,
+    /// How long, at most, what was read had waited for the load thread to read it.
+    pub(crate) receive_lag: Histogram<u64>,
+    /// Jobs of the measured time that were sent.
+    pub(crate) sent: u64,
+    /// Of those, the ones that were fully answered.
+    pub(crate) answered: u64,
+    /// Jobs of the measured time that were due and never sent.
+    pub(crate) unsent: u64,
 }
 
 impl Recorder {
     /// An empty one for so many groups.
     pub(crate) fn new(groups: usize) -> Recorder {
-        Recorder { groups: vec![None; groups], timer_error: histogram() }
+        Recorder {
+            groups: vec![None; groups],
+            timer_error: histogram(),
+            receive_lag: histogram(),
+            sent: 0,
+            answered: 0,
+            unsent: 0,
+        }
     }
 
     /// A latency of a closed loop, or of an open one if `open`.
@@ -103,14 +128,29 @@ impl Recorder {
         }
     }
 
+    /// A job that was not answered when the phase ended, `waited` nanoseconds after it was intended.
+    #[cold]
+    pub(crate) fn record_unanswered(&mut self, group: usize, span: Span, waited: u64) {
+        let pair = &mut self.groups[group].get_or_insert_with(spans)[span as usize];
+        pair.response.saturating_record(waited);
+        pair.unanswered += 1;
+        pair.at_least = pair.at_least.min(waited);
+    }
+
     /// Adds what another recorder has.
     pub(crate) fn merge(&mut self, other: &Recorder) {
         add(&mut self.timer_error, &other.timer_error);
+        add(&mut self.receive_lag, &other.receive_lag);
+        self.sent += other.sent;
+        self.answered += other.answered;
+        self.unsent += other.unsent;
         for (mine, theirs) in self.groups.iter_mut().zip(&other.groups) {
             let Some(theirs) = theirs else { continue };
             for (mine, theirs) in mine.get_or_insert_with(spans).iter_mut().zip(theirs.iter()) {
                 add(&mut mine.response, &theirs.response);
                 add(&mut mine.service, &theirs.service);
+                mine.unanswered += theirs.unanswered;
+                mine.at_least = mine.at_least.min(theirs.at_least);
             }
         }
     }
@@ -118,9 +158,12 @@ impl Recorder {
     /// Empties it and keeps its memory.
     pub(crate) fn clear(&mut self) {
         reset(&mut self.timer_error);
+        reset(&mut self.receive_lag);
+        (self.sent, self.answered, self.unsent) = (0, 0, 0);
         for pair in self.groups.iter_mut().flatten().flat_map(|spans| spans.iter_mut()) {
             reset(&mut pair.response);
             reset(&mut pair.service);
+            (pair.unanswered, pair.at_least) = (0, u64::MAX);
         }
     }
 }

@@ -1,7 +1,9 @@
 //! A result as a person reads it: the block at the end of a run, and its row in a Markdown table.
 use std::fmt::Write;
 
-use crate::result::outcome::{Counted, GroupOutcome, Limit, Outcome, Percentiles, PhaseOutcome};
+use crate::result::outcome::{
+    Counted, Fates, GroupOutcome, Limit, Outcome, Percentiles, PhaseOutcome, Stall,
+};
 use crate::result::record::Span;
 
 /// The block at the end of a run.
@@ -108,21 +110,37 @@ fn phase(phase: &PhaseOutcome) -> String {
         }
         None => text.push_str(")\n"),
     }
+    if let Some(fates) = &phase.fates {
+        let Fates { due, sent, answered } = *fates;
+        let cells = [due, sent, answered, fates.unanswered()].map(|jobs| count(jobs as f64));
+        let [due, sent, answered, unanswered] = cells;
+        let _ = writeln!(text, "  {due} due, {sent} sent, {answered} answered, {unanswered} unanswered");
+    }
     if !phase.finished {
-        text.push_str("  broken off before all was done: figures are of what was\n");
+        text.push_str("  broken off before all was done: what was due by then counts as unanswered\n");
+    }
+    if let Some(Stall { seconds, at, waiting }) = phase.stall {
+        let _ = writeln!(
+            text,
+            "  stood still for {seconds:.2} s, {at:.1} s after the beginning: {} jobs waited, and nobody was answered",
+            count(waiting as f64)
+        );
     }
     if phase.groups.iter().any(|group| !group.spans.is_empty()) {
         let _ = writeln!(
             text,
-            "  {:<36}{:>10}{:>10}{:>10}{:>10}{:>10}",
+            "  {:<36}{:>11}{:>11}{:>11}{:>11}{:>11}",
             "latency, microseconds", "p50", "p90", "p99", "p99.9", "max"
         );
     }
     for group in &phase.groups {
-        text.push_str(&latencies(group, phase.groups.len() > 1));
+        text.push_str(&latencies(phase, group));
     }
     if let Some(error) = &phase.timer_error {
-        text.push_str(&row("timer error", error));
+        text.push_str(&row("timer error", error, |_, _| Trust::Exact));
+    }
+    if let Some(lag) = &phase.receive_lag {
+        text.push_str(&row("receive lag, at most", lag, |_, _| Trust::Exact));
     }
     if let Some(server) = &phase.server {
         let _ = writeln!(
@@ -196,15 +214,17 @@ fn doubts(phase: &PhaseOutcome) -> Vec<String> {
                 .to_owned(),
         );
     }
-    let open = phase.groups.iter().filter(|group| group.open);
-    let response = open.filter_map(|group| Some(group.felt()?.response.p99)).fold(f64::NAN, f64::min);
-    if let Some(error) = phase.timer_error
-        && error.p99 * 4.0 > response
-    {
-        let late = count(error.p99);
-        doubts.push(format!(
-            "the load generator itself was up to {late} µs late (p99), which the latencies contain"
-        ));
+    let mut responses = phase.groups.iter().filter_map(|group| Some(group.felt()?.response));
+    let tells = |all: &Percentiles, quantile: Option<f64>| quantile.is_none_or(|at| all.tells(at));
+    let own = |all: &Percentiles| {
+        COLUMNS.iter().any(|&(pick, at)| tells(all, at) && trust(phase, None, pick, pick(all)) == Trust::Own)
+    };
+    if responses.any(|all| own(&all)) {
+        doubts.push(
+            "the load generator itself was late (timer error) or slow to read (receive lag) by more than a quarter of what \
+             stands in parentheses"
+                .to_owned(),
+        );
     }
     if phase.limit != Limit::Rate && phase.seconds < 0.5 && phase.jobs > 0 {
         doubts.push("it was over in less than half a second: give it more jobs".to_owned());
@@ -212,27 +232,74 @@ fn doubts(phase: &PhaseOutcome) -> Vec<String> {
     doubts
 }
 
-fn latencies(group: &GroupOutcome, several: bool) -> String {
+/// How far a percentile may be believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    /// As it stands.
+    Exact,
+    /// Jobs that were not answered lie there: it may be more.
+    AtLeast,
+    /// The load generator's own delay at this quantile is above a quarter of it.
+    Own,
+}
+
+/// What a quantile of a latency is worth; `value` in microseconds.
+fn trust(phase: &PhaseOutcome, at_least: Option<f64>, quantile: Quantile, value: f64) -> Trust {
+    let own = [phase.timer_error, phase.receive_lag].into_iter().flatten().map(|own| quantile(&own));
+    match at_least {
+        Some(least) if value >= least * 0.999 => Trust::AtLeast,
+        _ if own.fold(0.0, f64::max) * 4.0 > value => Trust::Own,
+        _ => Trust::Exact,
+    }
+}
+
+fn latencies(phase: &PhaseOutcome, group: &GroupOutcome) -> String {
+    let several = phase.groups.len() > 1;
     let mut text = String::new();
     for (at, span) in group.spans.iter().enumerate() {
         let title = Span::named(&span.span).map_or("", Span::title);
         if at == 0 && several {
             let _ = writeln!(text, "  {}", group.name);
         }
+        let response = |quantile, value| trust(phase, span.at_least, quantile, value);
+        let sent = |quantile, value| trust(phase, None, quantile, value);
         match &span.service {
-            None => text.push_str(&row(&format!("{title}, closed loop"), &span.response)),
+            None => text.push_str(&row(&format!("{title}, closed loop"), &span.response, response)),
             Some(service) => {
-                text.push_str(&row(title, &span.response));
-                text.push_str(&row("    from sending", service));
+                text.push_str(&row(title, &span.response, response));
+                text.push_str(&row("    from sending", service, sent));
             }
         }
     }
     text
 }
 
-fn row(title: &str, percentiles: &Percentiles) -> String {
-    let Percentiles { p50, p90, p99, p999, max, .. } = percentiles;
-    let cells: String = [p50, p90, p99, p999, max].map(|micros| format!("{:>10}", count(*micros))).concat();
+/// A percentile of a distribution.
+type Quantile = fn(&Percentiles) -> f64;
+
+/// The columns, and the quantile of each; of the largest none.
+const COLUMNS: [(Quantile, Option<f64>); 5] = [
+    (|all| all.p50, Some(0.5)),
+    (|all| all.p90, Some(0.9)),
+    (|all| all.p99, Some(0.99)),
+    (|all| all.p999, Some(0.999)),
+    (|all| all.max, None),
+];
+
+/// A line of percentiles. `>` stands before one that may be more, parentheses around one that may be the load
+/// generator's own, and `-` for one beyond which there are fewer than ten values.
+fn row(title: &str, percentiles: &Percentiles, trust: impl Fn(Quantile, f64) -> Trust) -> String {
+    let cell = |(pick, quantile): (Quantile, Option<f64>)| {
+        let value = pick(percentiles);
+        let cell = match trust(pick, value) {
+            _ if quantile.is_some_and(|quantile| !percentiles.tells(quantile)) => "-".to_owned(),
+            Trust::Exact => count(value),
+            Trust::AtLeast => format!(">{}", count(value)),
+            Trust::Own => format!("({})", count(value)),
+        };
+        format!("{cell:>11}")
+    };
+    let cells: String = COLUMNS.map(cell).concat();
     // Arrows are one column wide, but formatting counts letters and not bytes, so this stays aligned.
     format!("  {title:<36}{cells}\n")
 }
@@ -242,12 +309,22 @@ pub(crate) fn limit(phase: &PhaseOutcome) -> String {
     let busiest = phase.server.map_or(0.0, |server| server.busiest_thread * 100.0);
     let own = phase.generator.busiest_thread * 100.0;
     match phase.limit {
+        Limit::Rate if busiest >= 90.0 => {
+            format!("the rate asked for; the job server was {busiest:.0} % busy, which proves no end")
+        }
+        Limit::Rate if own >= 90.0 => {
+            format!("the rate asked for; the load generator was {own:.0} % busy")
+        }
         Limit::Rate => "the rate asked for: the job server could do more".to_owned(),
+        Limit::Gone => "the job server: it went away".to_owned(),
+        Limit::Stalled => "the job server: it stood still".to_owned(),
         Limit::Server => format!("the job server: its busiest thread was {busiest:.0} % busy"),
         Limit::Generator => {
             format!("the load generator, {own:.0} % busy: the job server may be faster than this")
         }
-        Limit::Both => format!("both: job server {busiest:.0} % busy, load generator {own:.0} %"),
+        Limit::Both => format!(
+            "nothing that can be told: both were busy (job server {busiest:.0} %, load generator {own:.0} %); neither end was found"
+        ),
         Limit::Waiting => {
             format!(
                 "waiting: job server {busiest:.0} % busy, load generator {own:.0} % (wake-ups, service times, other processes)"
@@ -284,6 +361,9 @@ fn checks(outcome: &Outcome) -> String {
     }
     for phase in outcome.phases.iter().filter(|phase| !phase.finished) {
         let _ = writeln!(text, "UNFINISHED: phase {} was broken off", phase.name);
+    }
+    for phase in outcome.phases.iter().filter(|phase| phase.did_nothing()) {
+        let _ = writeln!(text, "UNFINISHED: phase {} did no job in its measured time", phase.name);
     }
     let verdict = match (tally.is_clean(), outcome.finished()) {
         (false, _) => "FAILED: a job server must not do this",

@@ -100,7 +100,7 @@ impl Client {
             }
             if let Pace::Open { schedule, free_since, .. } = &mut self.pace {
                 schedule.advance();
-                if intended >= *free_since {
+                if intended >= (*free_since).max(context.from) {
                     context.recorder.timer_error.saturating_record(now - intended);
                 }
             }
@@ -128,8 +128,34 @@ impl Client {
 
     /// The job server closed the connection: what is outstanding stays so.
     pub(crate) fn abandon(&mut self, context: &mut Context<'_>) {
-        self.quota = 0;
         self.stop(context);
+    }
+
+    /// The phase is over at `end`. What was not answered until then took at least so long, and so did what was due
+    /// and could not be sent: leaving it out would show the latency of the survivors.
+    pub(crate) fn close(&mut self, end: u64, context: &mut Context<'_>) {
+        let (group, from) = (self.group, context.from);
+        let background = context.cast.groups[group].plan.background;
+        for slot in self.jobs.unanswered().filter(|slot| slot.intended >= from) {
+            let waited = end.saturating_sub(slot.intended);
+            if slot.state == State::Sent {
+                context.recorder.record_unanswered(group, Span::Created, waited);
+            }
+            if !background {
+                context.recorder.record_unanswered(group, Span::Result, waited);
+            }
+        }
+        let Pace::Open { schedule, .. } = &mut self.pace else { return };
+        let last = if background { Span::Created } else { Span::Result };
+        while self.quota > 0 && schedule.due() < context.stop.min(end) {
+            let intended = schedule.due();
+            schedule.advance();
+            self.quota -= 1;
+            if intended >= from {
+                context.recorder.unsent += 1;
+                context.recorder.record_unanswered(group, last, end - intended);
+            }
+        }
     }
 
     fn arm(&mut self, due: u64) -> Option<u64> {
@@ -169,6 +195,7 @@ impl Client {
         self.jobs.push(intended, sent);
         self.quota -= 1;
         self.outstanding += 1;
+        context.recorder.sent += u64::from(intended >= context.from);
         context.counts.submitted += 1;
         context.counts.outstanding += 1;
     }
@@ -215,7 +242,7 @@ impl Client {
         context.counts.created += 1;
         if background {
             context.counts.created_background += 1;
-            self.end(now, context);
+            self.end(intended, now, context);
         } else {
             self.jobs.pass_done();
         }
@@ -258,7 +285,7 @@ impl Client {
                     }
                 }
                 context.counts.results += 1;
-                self.end(now, context);
+                self.end(intended, now, context);
             }
         }
     }
@@ -267,7 +294,8 @@ impl Client {
         context.tally.refused += 1;
         if let Some(slot) = self.jobs.answer() {
             slot.state = State::Done;
-            self.end(now, context);
+            let intended = slot.intended;
+            self.end(intended, now, context);
         }
     }
 
@@ -280,18 +308,20 @@ impl Client {
     fn finish_by_handle(&mut self, handle: &[u8], now: u64, context: &mut Context<'_>) {
         if let Some(slot) = self.jobs.by_handle(hash(handle)) {
             slot.state = State::Done;
-            self.end(now, context);
+            let intended = slot.intended;
+            self.end(intended, now, context);
         }
     }
 
     /// One submission is fully answered.
     #[inline]
-    fn end(&mut self, now: u64, context: &mut Context<'_>) {
+    fn end(&mut self, intended: u64, now: u64, context: &mut Context<'_>) {
         if let Pace::Open { most, free_since, .. } = &mut self.pace
             && self.outstanding == *most
         {
             *free_since = now;
         }
+        context.recorder.answered += u64::from(intended >= context.from);
         self.outstanding -= 1;
         context.counts.outstanding -= 1;
         self.jobs.pass_done();

@@ -12,7 +12,7 @@ use crate::machine::memory::Memory;
 use crate::machine::probe::{self, Look};
 use crate::plan::cast::Cast;
 use crate::plan::terms::{Phase, Plan};
-use crate::result::outcome::{Outcome, PhaseOutcome, Server};
+use crate::result::outcome::{Outcome, PhaseOutcome, Server, Stall};
 use crate::result::record::Recorder;
 use crate::run::drive::drive;
 use crate::run::gather::Gather;
@@ -20,6 +20,7 @@ use crate::run::meter::{Meter, usage};
 use crate::run::orders::{Orders, Part, Tick};
 use crate::run::progress::Progress;
 use crate::run::stage::{Clock, Counts, Stage, Stand};
+use crate::run::stalls::Stalls;
 
 /// How and against whom a plan is carried out.
 #[derive(Clone, Debug)]
@@ -128,6 +129,9 @@ struct Seen {
     finished: bool,
     /// Nothing moved any more although not all was done.
     stuck: bool,
+    /// All connections broke.
+    gone: bool,
+    stall: Option<Stall>,
 }
 
 impl Play<'_> {
@@ -211,6 +215,8 @@ impl Play<'_> {
                     before.as_ref(),
                     seen.connected.as_ref(),
                     seen.peak,
+                    seen.stall,
+                    seen.gone,
                 );
             Ok((outcome, recorder, tally))
         })
@@ -256,7 +262,8 @@ impl Play<'_> {
         let mut to = None;
         let mut peak = connected.as_ref().map_or(0, |look| look.rss);
         let (mut last, mut moved) = (Counts::default(), start);
-        let (mut finished, mut stuck) = (false, false);
+        let (mut finished, mut stuck, mut gone) = (false, false, false);
+        let mut stalls = Stalls::new(start);
         loop {
             thread::sleep(LOOK);
             while let Ok(tick) = ticks.try_recv() {
@@ -273,6 +280,7 @@ impl Play<'_> {
             let resident = pid.and_then(probe::resident);
             memory.note(now, resident);
             peak = peak.max(resident.unwrap_or(0));
+            stalls.look(now, &counts);
             progress.show(&self.phase.name, now.saturating_sub(start), &counts);
             if failed() {
                 return Err(io::Error::other("a load thread gave up"));
@@ -289,7 +297,7 @@ impl Play<'_> {
             let missing = counts.outstanding > 0 || self.phase.drain && self.in_queues(&counts, queued) > 0;
             let over = missing && counts.held == 0 && now > start;
             if counts.broken > 0 && counts.broken == connections {
-                (finished, stuck) = (false, true);
+                (finished, stuck, gone) = (false, true, true);
                 break;
             }
             if over && now.saturating_sub(moved) > (self.setting.patience * 1e9) as u64 {
@@ -313,7 +321,8 @@ impl Play<'_> {
             thread::sleep(LOOK);
         }
         stand.advance(Stage::End);
-        Ok(Seen { from, to, connected, peak, finished, stuck })
+        let stall = stalls.longest();
+        Ok(Seen { from, to, connected, peak, finished, stuck, gone, stall })
     }
 
     fn is_done(&self, counts: &Counts, queued: &Queued, now: u64, stop: u64) -> bool {

@@ -24,6 +24,9 @@ use crate::run::worker::Worker;
 /// The longest that a thread does not look where the phase stands.
 const LOOK: u64 = 5_000_000;
 
+/// A wait for sockets that took less nanoseconds did not sleep.
+const SLEPT: u64 = 5_000;
+
 /// Connections that wait for their first answer at a time; more could overflow the server's backlog.
 const CONNECTING: u64 = 64;
 
@@ -38,6 +41,7 @@ pub(crate) fn drive(orders: Orders<'_>) -> io::Result<Tally> {
     let mut driver = Driver::new(&orders)?;
     driver.connect()?;
     driver.run()?;
+    driver.close();
     driver.tick(true);
     Ok(driver.context.tally)
 }
@@ -55,6 +59,8 @@ struct Driver<'a> {
     ticks: u64,
     /// True once closed loops were told that the time is over.
     stopped: bool,
+    /// When the last wait for sockets returned.
+    waited: u64,
 }
 
 impl<'a> Driver<'a> {
@@ -83,6 +89,7 @@ impl<'a> Driver<'a> {
             next_tick: u64::MAX,
             ticks: 0,
             stopped: false,
+            waited: 0,
         })
     }
 
@@ -183,13 +190,22 @@ impl<'a> Driver<'a> {
             Err(error) => return Err(error.into()),
         };
         if events.is_empty() {
+            self.waited = self.orders.stand.clock.now();
             if ahead == 0 {
                 self.context.counts.spun += self.orders.stand.clock.now() - now;
             }
             return Ok(());
         }
+        let back = self.orders.stand.clock.now();
+        // What was there before it was waited for came at some time since the last wait.
+        let arrived = if back - now < SLEPT { self.waited } else { back };
+        self.waited = back;
         for event in events {
             let at = event.data.u64() as usize;
+            if self.orders.stand.stage() == Stage::Run && back >= self.context.from {
+                let read = self.orders.stand.clock.now();
+                self.context.recorder.receive_lag.saturating_record(read - arrived);
+            }
             let flags = event.flags;
             if flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
                 self.receive(at);
@@ -270,6 +286,18 @@ impl<'a> Driver<'a> {
         // The first few say enough.
         if self.conns[at].abandon(&mut self.context) && self.context.tally.closed < 3 {
             eprintln!("a connection broke: {broken}");
+        }
+    }
+
+    /// The phase is over: what was not answered is counted as such.
+    fn close(&mut self) {
+        let now = self.orders.stand.clock.now();
+        // One that was broken off would have gone on until its planned end.
+        let planned = if self.context.stop == u64::MAX { 0 } else { self.context.stop };
+        for conn in &mut self.conns {
+            if let Role::Client(client) = &mut conn.role {
+                client.close(now.max(planned), &mut self.context);
+            }
         }
     }
 

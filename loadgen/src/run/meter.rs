@@ -3,7 +3,8 @@ use crate::machine::probe::{self, Look, TICKS};
 use crate::plan::cast::Cast;
 use crate::plan::terms::Phase;
 use crate::result::outcome::{
-    Counted, GeneratorUse, GroupOutcome, Limit, Percentiles, PhaseOutcome, Series, ServerUse, SpanOutcome,
+    Counted, Fates, GeneratorUse, GroupOutcome, Limit, Percentiles, PhaseOutcome, Series, ServerUse,
+    SpanOutcome, Stall,
 };
 use crate::result::record::{Recorder, Span};
 use crate::run::stage::{Counts, Stand};
@@ -42,6 +43,8 @@ pub(crate) struct Usage<'a> {
     counted: Counted,
     groups: Vec<GroupOutcome>,
     timer_error: Option<Percentiles>,
+    receive_lag: Option<Percentiles>,
+    fates: Fates,
     series: Vec<Series>,
 }
 
@@ -69,6 +72,8 @@ pub(crate) fn usage<'a>(
                 span: span.name().to_owned(),
                 response: Percentiles::of(&pair.response)?,
                 service: Percentiles::of(&pair.service),
+                unanswered: pair.unanswered,
+                at_least: (pair.unanswered > 0).then_some(pair.at_least as f64 / 1000.0),
             })
         });
         // Jobs of an earlier phase that are taken in this one belong to their group too.
@@ -79,7 +84,10 @@ pub(crate) fn usage<'a>(
         groups.push(GroupOutcome { name, open: group.plan.closed.is_none(), spans: outcomes.collect() });
     }
     let timer_error = Percentiles::of(&recorder.timer_error);
-    Usage { phase, from, to, counted, groups, timer_error, series }
+    let receive_lag = Percentiles::of(&recorder.receive_lag);
+    let Recorder { sent, answered, unsent, .. } = *recorder;
+    let fates = Fates { due: sent + unsent, sent, answered };
+    Usage { phase, from, to, counted, groups, timer_error, receive_lag, fates, series }
 }
 
 impl Usage<'_> {
@@ -92,8 +100,10 @@ impl Usage<'_> {
         before: Option<&Look>,
         connected: Option<&Look>,
         peak: u64,
+        stall: Option<Stall>,
+        gone: bool,
     ) -> PhaseOutcome {
-        let Usage { phase, from, to, counted, groups, timer_error, series } = self;
+        let Usage { phase, from, to, counted, groups, timer_error, receive_lag, fates, series } = self;
         let pick = |counts: &Counts| match counted {
             Counted::Results => counts.results,
             Counted::Completed => counts.worked,
@@ -104,7 +114,11 @@ impl Usage<'_> {
         // Without a time given the phase ends with its last job, not when that was noticed.
         let end = if phase.seconds.is_some() { to.time } else { to.counts.last };
         let begin = from.time.max(window);
-        let seconds = (end.saturating_sub(begin) as f64 / 1e9).max(1e-9);
+        // A phase that was broken off keeps its planned window: the life of the job server is no measure.
+        let seconds = match phase.seconds {
+            Some(planned) if !finished => planned - phase.warm_up,
+            _ => (end.saturating_sub(begin) as f64 / 1e9).max(1e-9),
+        };
         let wall = (to.time.saturating_sub(begin) as f64 / 1e9).max(1e-9);
         let rate = jobs as f64 / seconds;
         let per_job = 1.0 / (jobs.max(1) as f64);
@@ -161,8 +175,15 @@ impl Usage<'_> {
             connections,
             groups,
             timer_error,
+            receive_lag,
+            fates: Some(fates).filter(|fates| fates.due > 0),
+            stall,
             server,
-            limit: limit(asked, rate, jobs, server.filter(|_| seen).as_ref(), &generator),
+            limit: match stall {
+                _ if gone => Limit::Gone,
+                Some(stall) if stall.seconds >= STOOD_STILL => Limit::Stalled,
+                _ => limit(asked, rate, jobs, server.filter(|_| seen).as_ref(), &generator),
+            },
             generator,
             others,
             stolen,
@@ -181,6 +202,9 @@ fn asked(phase: &Phase) -> Option<f64> {
     sum.filter(|rate| *rate > 0.0)
 }
 
+/// From how many seconds without an answer on the job server is said to have stood still.
+pub(crate) const STOOD_STILL: f64 = 0.25;
+
 /// From which share of a core on a thread counts as busy all the time.
 const BUSY: f64 = 0.9;
 
@@ -191,15 +215,16 @@ fn limit(
     server: Option<&ServerUse>,
     generator: &GeneratorUse,
 ) -> Limit {
+    let busy_server = server.is_some_and(|server| server.busiest_thread >= BUSY);
+    let busy_generator = generator.busiest_thread >= BUSY;
     if let Some(asked) = asked {
         // Chance alone makes a Poisson count differ by its root.
-        let slack = (0.02f64).max(4.0 / (jobs.max(1) as f64).sqrt());
-        if rate >= asked * (1.0 - slack) {
+        let slack = (4.0 / (jobs.max(1) as f64).sqrt()).clamp(0.02, 0.1);
+        // Where both were busy the rate was reached, and yet neither end is known.
+        if rate >= asked * (1.0 - slack) && !(busy_server && busy_generator) {
             return Limit::Rate;
         }
     }
-    let busy_server = server.is_some_and(|server| server.busiest_thread >= BUSY);
-    let busy_generator = generator.busiest_thread >= BUSY;
     match (busy_server, busy_generator) {
         (true, true) => Limit::Both,
         (true, false) => Limit::Server,

@@ -8,4 +8,5 @@ pub(crate) mod meter;
 pub(crate) mod orders;
 pub(crate) mod progress;
 pub(crate) mod stage;
+pub(crate) mod stalls;
 pub(crate) mod worker;
