@@ -12,11 +12,11 @@ use crate::machine::memory::Memory;
 use crate::machine::probe::{self, Look};
 use crate::plan::cast::Cast;
 use crate::plan::terms::{Phase, Plan};
-use crate::result::outcome::{Outcome, PhaseOutcome, Server, Stall};
+use crate::result::outcome::{Outcome, PhaseOutcome, Server};
 use crate::result::record::Recorder;
 use crate::run::drive::drive;
 use crate::run::gather::Gather;
-use crate::run::meter::{Meter, usage};
+use crate::run::meter::{End, Meter, usage};
 use crate::run::orders::{Orders, Part, Tick};
 use crate::run::progress::Progress;
 use crate::run::stage::{Clock, Counts, Stage, Stand};
@@ -124,14 +124,9 @@ struct Play<'a> {
 struct Seen {
     from: Meter,
     to: Meter,
-    connected: Option<Look>,
-    peak: u64,
-    finished: bool,
     /// Nothing moved any more although not all was done.
     stuck: bool,
-    /// All connections broke.
-    gone: bool,
-    stall: Option<Stall>,
+    end: End,
 }
 
 impl Play<'_> {
@@ -208,16 +203,7 @@ impl Play<'_> {
             let (recorder, series) = gather.end();
             let (_, start_of_window, _) = stand.times();
             let outcome = usage(self.phase, self.index, self.cast, &recorder, series, &seen.from, &seen.to)
-                .finish(
-                    start_of_window,
-                    seen.finished,
-                    all,
-                    before.as_ref(),
-                    seen.connected.as_ref(),
-                    seen.peak,
-                    seen.stall,
-                    seen.gone,
-                );
+                .finish(start_of_window, all, before.as_ref(), &seen.end);
             Ok((outcome, recorder, tally))
         })
     }
@@ -322,7 +308,8 @@ impl Play<'_> {
         }
         stand.advance(Stage::End);
         let stall = stalls.longest();
-        Ok(Seen { from, to, connected, peak, finished, stuck, gone, stall })
+        let end = End { finished, gone, stall, connected, peak };
+        Ok(Seen { from, to, stuck, end })
     }
 
     fn is_done(&self, counts: &Counts, queued: &Queued, now: u64, stop: u64) -> bool {

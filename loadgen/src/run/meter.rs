@@ -35,6 +35,21 @@ impl Meter {
     }
 }
 
+/// How a phase ended, and what was seen of the job server's process on the way.
+#[derive(Clone, Debug)]
+pub(crate) struct End {
+    /// All was done.
+    pub(crate) finished: bool,
+    /// All connections broke.
+    pub(crate) gone: bool,
+    /// The longest time without an answer, if it was long.
+    pub(crate) stall: Option<Stall>,
+    /// The process with all connections made, before the first job.
+    pub(crate) connected: Option<Look>,
+    /// The most resident bytes.
+    pub(crate) peak: u64,
+}
+
 /// The figures of a phase, in the making.
 pub(crate) struct Usage<'a> {
     phase: &'a Phase,
@@ -95,14 +110,11 @@ impl Usage<'_> {
     pub(crate) fn finish(
         self,
         window: u64,
-        finished: bool,
         connections: u64,
         before: Option<&Look>,
-        connected: Option<&Look>,
-        peak: u64,
-        stall: Option<Stall>,
-        gone: bool,
+        end: &End,
     ) -> PhaseOutcome {
+        let &End { finished, gone, stall, ref connected, peak } = end;
         let Usage { phase, from, to, counted, groups, timer_error, receive_lag, fates, series } = self;
         let pick = |counts: &Counts| match counted {
             Counted::Results => counts.results,
@@ -136,7 +148,7 @@ impl Usage<'_> {
                 preemptions_per_job: to.involuntary.saturating_sub(from.involuntary) as f64 * per_job,
                 threads: to.threads.len(),
                 rss_before: before.map_or(0, |look| look.rss),
-                rss_connected: connected.map_or(0, |look| look.rss),
+                rss_connected: connected.as_ref().map_or(0, |look| look.rss),
                 rss_peak: peak.max(to.rss),
                 rss_after: to.rss,
             }
