@@ -21,45 +21,60 @@ impl Option32 {
 /// With so few places, the room is kept though all are free.
 const ROOM_KEPT: usize = 64;
 
-/// A table of things by place. Its room is given back when the last of them goes.
+/// Places of one piece of a table; a power of two.
+const PIECE: usize = 1024;
+
+/// A table of things by place. It grows by a piece at a time: nothing is copied but in the first, and no room is left behind as
+/// large as the table. Its room is given back when the last of them goes.
 #[derive(Debug)]
 pub(crate) struct Slab<T> {
-    places: Vec<T>,
+    /// Each of [`PIECE`] places, but for the last.
+    pieces: Vec<Vec<T>>,
+    /// Places in all pieces.
+    places: usize,
     free: Vec<u32>,
 }
 
 impl<T> Default for Slab<T> {
     fn default() -> Slab<T> {
-        Slab { places: Vec::new(), free: Vec::new() }
+        Slab { pieces: Vec::new(), places: 0, free: Vec::new() }
     }
 }
 
 impl<T: Copy> Slab<T> {
     /// Things now.
     pub(crate) fn count(&self) -> usize {
-        self.places.len() - self.free.len()
+        self.places - self.free.len()
     }
 
     #[inline(always)]
     pub(crate) fn add(&mut self, thing: T) -> u32 {
         match self.free.pop() {
             Some(at) => {
-                self.places[at as usize] = thing;
+                *self.get_mut(at) = thing;
                 at
             }
-            None => {
-                self.places.push(thing);
-                self.places.len() as u32 - 1
-            }
+            None => self.grow(thing),
         }
+    }
+
+    fn grow(&mut self, thing: T) -> u32 {
+        let at = self.places;
+        if at.is_multiple_of(PIECE) {
+            // The first grows with what is in it, because most tables stay small.
+            self.pieces.push(Vec::with_capacity(if at == 0 { 0 } else { PIECE }));
+        }
+        self.pieces[at / PIECE].push(thing);
+        self.places += 1;
+        at as u32
     }
 
     /// Takes away what stands at a place in use.
     #[inline(always)]
     pub(crate) fn remove(&mut self, at: u32) -> T {
-        let thing = self.places[at as usize];
+        let thing = *self.get(at);
         self.free.push(at);
-        if self.places.len() > ROOM_KEPT && self.free.len() == self.places.len() {
+        if self.places > ROOM_KEPT && self.free.len() == self.places {
             self.give_room_back();
         }
         thing
@@ -68,17 +83,17 @@ impl<T: Copy> Slab<T> {
     #[cold]
     #[inline(never)]
     fn give_room_back(&mut self) {
-        (self.places, self.free) = (Vec::new(), Vec::new());
+        *self = Slab::default();
     }
 
     #[inline(always)]
     pub(crate) fn get(&self, at: u32) -> &T {
-        &self.places[at as usize]
+        &self.pieces[at as usize / PIECE][at as usize % PIECE]
     }
 
     #[inline(always)]
     pub(crate) fn get_mut(&mut self, at: u32) -> &mut T {
-        &mut self.places[at as usize]
+        &mut self.pieces[at as usize / PIECE][at as usize % PIECE]
     }
 }
 
@@ -175,6 +190,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_table_grows_by_pieces_and_moves_nothing() {
+        let mut slab = Slab::default();
+        let first: Vec<u32> = (0..3 * PIECE as u32).map(|number| slab.add(number)).collect();
+        let stands = core::ptr::from_ref(slab.get(first[PIECE]));
+        for number in 3 * PIECE as u32..100 * PIECE as u32 {
+            assert_eq!(slab.add(number), number);
+        }
+        assert_eq!(core::ptr::from_ref(slab.get(first[PIECE])), stands);
+        let room: usize = slab.pieces.iter().map(Vec::capacity).sum();
+        assert_eq!((slab.count(), room), (100 * PIECE, 100 * PIECE));
+        assert!((0..100 * PIECE as u32).all(|at| slab.remove(at) == at));
+        assert_eq!((slab.count(), slab.pieces.capacity()), (0, 0));
+    }
+
+    #[test]
     fn things_leave_a_line_from_anywhere_and_their_room_is_given_back() {
         let (mut slab, mut line) = (Slab::default(), Line::default());
         let places: Vec<u32> = (0..100_u32)
@@ -195,6 +225,6 @@ mod tests {
             line.remove(&mut slab, at);
             slab.remove(at);
         }
-        assert!(line.is_empty() && line.first().is_none() && slab.places.capacity() == 0);
+        assert!(line.is_empty() && line.first().is_none() && slab.pieces.capacity() == 0);
     }
 }
