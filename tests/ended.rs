@@ -131,7 +131,14 @@ fn gearmand_does_so_too() {
     let program = gearmand::gearmand().unwrap_or_else(|error| panic!("{error}"));
     let server = gearmand::Server::start(&program, &options).unwrap();
     plays(server.address());
-    keeps_all(&mut TcpStream::connect(server.address()).unwrap());
+    let mut watcher = TcpStream::connect(server.address()).unwrap();
+    // On a busy machine it now and then lacks what one connection of forty sent: what it does is shown, not promised.
+    for (end, jobs) in ENDS.iter().flat_map(|end| JOBS.map(|jobs| (end, jobs))) {
+        let function = end.function(jobs);
+        wait_until(&format!("nearly all jobs of {function} are there"), || {
+            queued(&mut watcher, &function) >= jobs * CONNECTIONS * 9 / 10
+        });
+    }
 }
 
 #[test]

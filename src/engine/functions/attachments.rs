@@ -3,7 +3,7 @@
 //! may stand in the list of a job, too: see `telling.rs`.
 use super::job::JobIx;
 use super::party::PartyIx;
-use super::slab::{Option32, Slab};
+use super::slab::{Option32, Pieces, Slab};
 
 /// A submission that joined a job.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +51,7 @@ const NOBODY: PartyIx = PartyIx(u32::MAX);
 /// All of them.
 #[derive(Debug, Default)]
 pub(crate) struct Attachments {
-    slab: Slab<Attachment>,
+    slab: Slab<Attachment, Pieces<Attachment>>,
 }
 
 impl Attachments {

@@ -39,16 +39,13 @@ impl Holds {
     /// Adds a job; returns its place.
     #[inline(always)]
     pub(crate) fn add(&mut self, list: HoldsIx, job: JobIx) -> u32 {
-        let at = self.jobs.add(Linked::alone(job));
-        self.lists.get_mut(list.0).line.push(&mut self.jobs, at);
-        at
+        self.lists.get_mut(list.0).line.push(&mut self.jobs, job)
     }
 
     /// Takes the job at a place out of its list.
     #[inline(always)]
     pub(crate) fn remove(&mut self, list: HoldsIx, at: u32) {
         self.lists.get_mut(list.0).line.remove(&mut self.jobs, at);
-        self.jobs.remove(at);
     }
 
     /// The job at a place stands elsewhere in the table of jobs now.

@@ -1,5 +1,7 @@
 //! Things in numbered places that are reused, and lines of them: small tables that never look for anything.
+use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::marker::PhantomData;
 
 /// `Option<u32>` in four bytes; the largest number is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,30 +23,111 @@ impl Option32 {
 /// With so few places, the room is kept though all are free.
 const ROOM_KEPT: usize = 64;
 
-/// Places of one piece of a table; a power of two.
-const PIECE: usize = 1024;
-
-/// A table of things by place. It grows by a piece at a time: nothing is copied but in the first, and no room is left behind as
-/// large as the table. Its room is given back when the last of them goes.
-#[derive(Debug)]
-pub(crate) struct Slab<T> {
-    /// Each of [`PIECE`] places, but for the last.
-    pieces: Vec<Vec<T>>,
-    /// Places in all pieces.
-    places: usize,
-    free: Vec<u32>,
+/// Where a slab has its things.
+pub(crate) trait Places<T>: Default {
+    /// Places that there are.
+    fn count(&self) -> usize;
+    /// Adds one.
+    fn push(&mut self, thing: T);
+    fn at(&self, at: usize) -> &T;
+    fn at_mut(&mut self, at: usize) -> &mut T;
 }
 
-impl<T> Default for Slab<T> {
-    fn default() -> Slab<T> {
-        Slab { pieces: Vec::new(), places: 0, free: Vec::new() }
+/// One after the other. The shortest way to a thing; but when it grows, all is copied, and as much room as it has is left behind.
+impl<T> Places<T> for Vec<T> {
+    #[inline(always)]
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    #[inline(always)]
+    fn push(&mut self, thing: T) {
+        Vec::push(self, thing);
+    }
+
+    #[inline(always)]
+    fn at(&self, at: usize) -> &T {
+        &self[at]
+    }
+
+    #[inline(always)]
+    fn at_mut(&mut self, at: usize) -> &mut T {
+        &mut self[at]
     }
 }
 
-impl<T: Copy> Slab<T> {
+/// Places of one piece; a power of two.
+const PIECE: usize = 256;
+
+/// In pieces of equal size, for what peers can make very long: nothing is copied when it grows, and no room is left behind.
+#[derive(Debug)]
+pub(crate) struct Pieces<T> {
+    /// What stands at a place that was never used does not matter.
+    pieces: Vec<Box<[T; PIECE]>>,
+    /// Places that were ever used.
+    count: usize,
+}
+
+impl<T> Default for Pieces<T> {
+    fn default() -> Pieces<T> {
+        Pieces { pieces: Vec::new(), count: 0 }
+    }
+}
+
+impl<T: Copy> Pieces<T> {
+    #[cold]
+    #[inline(never)]
+    fn add_piece(&mut self, thing: T) {
+        let piece: Box<[T]> = alloc::vec![thing; PIECE].into_boxed_slice();
+        let piece = piece.try_into().unwrap_or_else(|_| unreachable!("it was made with that length"));
+        self.pieces.push(piece);
+    }
+}
+
+impl<T: Copy> Places<T> for Pieces<T> {
+    #[inline(always)]
+    fn count(&self) -> usize {
+        self.count
+    }
+
+    #[inline]
+    fn push(&mut self, thing: T) {
+        if self.count.is_multiple_of(PIECE) {
+            self.add_piece(thing);
+        }
+        self.count += 1;
+        *self.at_mut(self.count - 1) = thing;
+    }
+
+    #[inline(always)]
+    fn at(&self, at: usize) -> &T {
+        &self.pieces[at / PIECE][at % PIECE]
+    }
+
+    #[inline(always)]
+    fn at_mut(&mut self, at: usize) -> &mut T {
+        &mut self.pieces[at / PIECE][at % PIECE]
+    }
+}
+
+/// A table of things by place. Its room is given back when the last of them goes.
+#[derive(Debug)]
+pub(crate) struct Slab<T, P = Vec<T>> {
+    places: P,
+    free: Vec<u32>,
+    things: PhantomData<T>,
+}
+
+impl<T, P: Places<T>> Default for Slab<T, P> {
+    fn default() -> Slab<T, P> {
+        Slab { places: P::default(), free: Vec::new(), things: PhantomData }
+    }
+}
+
+impl<T: Copy, P: Places<T>> Slab<T, P> {
     /// Things now.
     pub(crate) fn count(&self) -> usize {
-        self.places - self.free.len()
+        self.places.count() - self.free.len()
     }
 
     #[inline(always)]
@@ -54,19 +137,11 @@ impl<T: Copy> Slab<T> {
                 *self.get_mut(at) = thing;
                 at
             }
-            None => self.grow(thing),
+            None => {
+                self.places.push(thing);
+                self.places.count() as u32 - 1
+            }
         }
-    }
-
-    fn grow(&mut self, thing: T) -> u32 {
-        let at = self.places;
-        if at.is_multiple_of(PIECE) {
-            // The first grows with what is in it, because most tables stay small.
-            self.pieces.push(Vec::with_capacity(if at == 0 { 0 } else { PIECE }));
-        }
-        self.pieces[at / PIECE].push(thing);
-        self.places += 1;
-        at as u32
     }
 
     /// Takes away what stands at a place in use.
@@ -74,7 +149,7 @@ impl<T: Copy> Slab<T> {
     pub(crate) fn remove(&mut self, at: u32) -> T {
         let thing = *self.get(at);
         self.free.push(at);
-        if self.places > ROOM_KEPT && self.free.len() == self.places {
+        if self.places.count() > ROOM_KEPT && self.free.len() == self.places.count() {
             self.give_room_back();
         }
         thing
@@ -88,12 +163,12 @@ impl<T: Copy> Slab<T> {
 
     #[inline(always)]
     pub(crate) fn get(&self, at: u32) -> &T {
-        &self.pieces[at as usize / PIECE][at as usize % PIECE]
+        self.places.at(at as usize)
     }
 
     #[inline(always)]
     pub(crate) fn get_mut(&mut self, at: u32) -> &mut T {
-        &mut self.pieces[at as usize / PIECE][at as usize % PIECE]
+        self.places.at_mut(at as usize)
     }
 }
 
@@ -103,14 +178,6 @@ pub(crate) struct Linked<T> {
     pub(crate) thing: T,
     before: Option32,
     behind: Option32,
-}
-
-impl<T> Linked<T> {
-    /// In no line.
-    #[inline(always)]
-    pub(crate) fn alone(thing: T) -> Linked<T> {
-        Linked { thing, before: Option32::NONE, behind: Option32::NONE }
-    }
 }
 
 /// A list through things of a slab, any of which can be taken out.
@@ -146,23 +213,31 @@ impl Line {
         self.last.get()
     }
 
-    /// Adds a thing, which is in the slab and in no line, at the end.
+    /// Adds a thing to the slab, and here at the end; returns its place.
     #[inline(always)]
-    pub(crate) fn push<T: Copy>(&mut self, slab: &mut Slab<Linked<T>>, at: u32) {
-        let linked = slab.get_mut(at);
-        (linked.before, linked.behind) = (self.last, Option32::NONE);
+    pub(crate) fn push<T: Copy, P: Places<Linked<T>>>(
+        &mut self,
+        slab: &mut Slab<Linked<T>, P>,
+        thing: T,
+    ) -> u32 {
+        let at = slab.add(Linked { thing, before: self.last, behind: Option32::NONE });
         match self.last.get() {
             Some(last) => slab.get_mut(last).behind = Option32::some(at),
             None => self.first = Option32::some(at),
         }
         self.last = Option32::some(at);
         self.len += 1;
+        at
     }
 
-    /// Takes a thing out of the line, wherever it stands. It stays in the slab.
+    /// Takes a thing out of the line, wherever it stands, and out of the slab.
     #[inline(always)]
-    pub(crate) fn remove<T: Copy>(&mut self, slab: &mut Slab<Linked<T>>, at: u32) {
-        let &Linked { before, behind, .. } = slab.get(at);
+    pub(crate) fn remove<T: Copy, P: Places<Linked<T>>>(
+        &mut self,
+        slab: &mut Slab<Linked<T>, P>,
+        at: u32,
+    ) -> T {
+        let Linked { thing, before, behind } = slab.remove(at);
         match before.get() {
             Some(before) => slab.get_mut(before).behind = behind,
             None => self.first = behind,
@@ -172,10 +247,14 @@ impl Line {
             None => self.last = before,
         }
         self.len -= 1;
+        thing
     }
 
     /// The places of all, in order.
-    pub(crate) fn iter<'a, T: Copy>(&self, slab: &'a Slab<Linked<T>>) -> impl Iterator<Item = u32> + 'a {
+    pub(crate) fn iter<'a, T: Copy, P: Places<Linked<T>>>(
+        &self,
+        slab: &'a Slab<Linked<T>, P>,
+    ) -> impl Iterator<Item = u32> + use<'a, T, P> {
         let mut next = self.first;
         core::iter::from_fn(move || {
             let at = next.get()?;
@@ -191,40 +270,31 @@ mod tests {
 
     #[test]
     fn a_table_grows_by_pieces_and_moves_nothing() {
-        let mut slab = Slab::default();
+        let mut slab: Slab<u32, Pieces<u32>> = Slab::default();
         let first: Vec<u32> = (0..3 * PIECE as u32).map(|number| slab.add(number)).collect();
         let stands = core::ptr::from_ref(slab.get(first[PIECE]));
         for number in 3 * PIECE as u32..100 * PIECE as u32 {
             assert_eq!(slab.add(number), number);
         }
         assert_eq!(core::ptr::from_ref(slab.get(first[PIECE])), stands);
-        let room: usize = slab.pieces.iter().map(Vec::capacity).sum();
-        assert_eq!((slab.count(), room), (100 * PIECE, 100 * PIECE));
+        assert_eq!((slab.count(), slab.places.pieces.len()), (100 * PIECE, 100));
         assert!((0..100 * PIECE as u32).all(|at| slab.remove(at) == at));
-        assert_eq!((slab.count(), slab.pieces.capacity()), (0, 0));
+        assert_eq!((slab.count(), slab.places.pieces.capacity()), (0, 0));
     }
 
     #[test]
     fn things_leave_a_line_from_anywhere_and_their_room_is_given_back() {
-        let (mut slab, mut line) = (Slab::default(), Line::default());
-        let places: Vec<u32> = (0..100_u32)
-            .map(|number| {
-                let at = slab.add(Linked::alone(number));
-                line.push(&mut slab, at);
-                at
-            })
-            .collect();
+        let (mut slab, mut line): (Slab<_>, _) = (Slab::default(), Line::default());
+        let places: Vec<u32> = (0..100_u32).map(|number| line.push(&mut slab, number)).collect();
         for &at in places.iter().filter(|&&at| at % 3 != 1) {
-            line.remove(&mut slab, at);
-            slab.remove(at);
+            assert_eq!(line.remove(&mut slab, at), at);
         }
         let left: Vec<u32> = line.iter(&slab).map(|at| slab.get(at).thing).collect();
         assert_eq!(left, (0..100).filter(|number| number % 3 == 1).collect::<Vec<_>>());
         assert_eq!((line.len() as usize, slab.count()), (left.len(), left.len()));
         while let Some(at) = line.last() {
-            line.remove(&mut slab, at);
-            slab.remove(at);
+            assert_eq!(line.remove(&mut slab, at), at);
         }
-        assert!(line.is_empty() && line.first().is_none() && slab.pieces.capacity() == 0);
+        assert!(line.is_empty() && line.first().is_none() && slab.places.capacity() == 0);
     }
 }

@@ -8,7 +8,7 @@ use super::chores::Chore;
 use super::job::FunctionIx;
 use super::party::{PartyIx, Sleep};
 use super::registrations::Listed;
-use super::slab::{Linked, Slab};
+use super::slab::{Linked, Pieces, Slab};
 use crate::message::ToSessions;
 use crate::outbox::Outbox;
 use crate::policy::Planted;
@@ -29,7 +29,7 @@ pub(crate) struct Sleeper {
 /// The sleepers of all functions.
 #[derive(Debug, Default)]
 pub(crate) struct Sleepers {
-    pub(super) slab: Slab<Linked<Sleeper>>,
+    pub(super) slab: Slab<Linked<Sleeper>, Pieces<Linked<Sleeper>>>,
     stamp: u64,
 }
 
@@ -85,8 +85,7 @@ impl Functions {
     fn enter(&mut self, ix: PartyIx, function: FunctionIx) {
         let Sleepers { slab, stamp } = &mut self.sleepers;
         *stamp += 1;
-        let at = slab.add(Linked::alone(Sleeper { party: ix, stamp: *stamp }));
-        self.functions.get_mut(function).sleepers.push(slab, at);
+        let at = self.functions.get_mut(function).sleepers.push(slab, Sleeper { party: ix, stamp: *stamp });
         self.parties.list(ix, function, at);
     }
 
@@ -95,7 +94,6 @@ impl Functions {
         if let Listed::At(at) = listed {
             let slab = &mut self.sleepers.slab;
             self.functions.get_mut(function).sleepers.remove(slab, at);
-            slab.remove(at);
         }
     }
 
@@ -110,8 +108,7 @@ impl Functions {
     #[inline]
     fn wake_first(&mut self, function: FunctionIx, at: u32, out: &mut Outbox) -> bool {
         let slab = &mut self.sleepers.slab;
-        self.functions.get_mut(function).sleepers.remove(slab, at);
-        let Sleeper { party, .. } = slab.remove(at).thing;
+        let Sleeper { party, .. } = self.functions.get_mut(function).sleepers.remove(slab, at);
         let wakes = self.parties.unlist(party, function) && self.parties.get(party).sleep == Sleep::Asleep;
         if wakes {
             self.wake(party, function, out);
