@@ -7,7 +7,7 @@ use crate::compare::rounds::order;
 use crate::compare::target::Target;
 use crate::plan::overrides::set_rate;
 use crate::plan::terms::Plan;
-use crate::result::outcome::{Limit, Outcome, Percentiles};
+use crate::result::outcome::{Limit, Outcome, Percentiles, PhaseOutcome};
 use crate::result::report::count;
 
 mod show;
@@ -27,7 +27,16 @@ const FINE: f64 = 1.0222;
 /// needs: its curve has ended.
 const BEYOND: f64 = 3.0;
 
-/// The most steps in all.
+/// The most steps at one rate.
+const TRIES: usize = 3;
+
+/// So many times the lowest rate that was missed is tried at the end.
+const ABOVE: [f64; 2] = [1.1, 1.25];
+
+/// From which share of the machine on other processes disturb a step.
+const DISTURBED: f64 = 0.1;
+
+/// The most rates in all.
 const STEPS_MAX: usize = 30;
 
 /// One step of a sweep.
@@ -44,10 +53,22 @@ pub(crate) struct Step {
     cpu_per_job: Option<f64>,
     /// The 99th percentile of timer error in microseconds.
     timer_error: f64,
-    /// True if the bound was kept.
-    kept: bool,
+    /// What it says of the bound.
+    found: Found,
     /// What limited the step.
     limit: Limit,
+}
+
+/// What a step, or several at one rate, say of the bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Found {
+    /// It was kept.
+    Kept,
+    /// It was not, and the job server is the reason.
+    Missed,
+    /// It was not, but the load generator or other processes had a part in that.
+    NotMeasurable,
 }
 
 /// A sweep.
@@ -59,8 +80,12 @@ pub(crate) struct Sweep {
     bound: f64,
     /// The highest rate that kept it.
     best: Option<f64>,
-    /// True if the load generator may be what the search ran into.
-    generator: bool,
+    /// The lowest rate above that which was missed, or could not be measured.
+    end: Option<f64>,
+    /// True if the end is a rate that was missed. If not, the job server may do more.
+    measured: bool,
+    /// A rate above the end that was kept all the same: chance has a part in it.
+    above: Option<f64>,
     steps: Vec<Step>,
     /// What went wrong, if anything.
     clean: bool,
@@ -82,17 +107,29 @@ pub(crate) struct Wish {
 struct Search {
     /// The highest rate that kept it.
     kept: Option<f64>,
-    /// All that did not.
+    /// All that did not, or that could not be measured.
     missed: Vec<f64>,
+    /// Those of them that could not be measured.
+    unmeasured: Vec<f64>,
+    /// A rate above the end that was kept all the same.
+    above: Option<f64>,
 }
 
 impl Search {
-    fn learn(&mut self, rate: f64, kept: bool) {
-        if kept {
+    fn learn(&mut self, rate: f64, found: Found) {
+        if found == Found::Kept {
             self.kept = Some(self.kept.map_or(rate, |best| best.max(rate)));
         } else {
             self.missed.push(rate);
         }
+        if found == Found::NotMeasurable {
+            self.unmeasured.push(rate);
+        }
+    }
+
+    /// True if the end is a rate that the job server missed.
+    fn is_measured(&self) -> bool {
+        self.end().is_some_and(|end| !self.unmeasured.contains(&end))
     }
 
     /// The lowest rate that did not keep the bound. Not one below a rate that did: what another job server
@@ -125,13 +162,13 @@ pub(crate) fn sweep(targets: &[&Target], plan: &Plan, wish: Wish) -> Result<Vec<
     let seconds = wish.seconds.unwrap_or(SECONDS);
     let searches = search(targets.len(), wish.first.unwrap_or(FIRST), |which, rate| {
         let step = sweeps[which].step(targets[which], rate, seconds)?;
-        let kept = step.kept;
+        let found = step.found;
         match targets.len() {
             1 => eprintln!("{}", step.line()),
             _ => eprintln!("{}: {}", sweeps[which].label, step.line()),
         }
         sweeps[which].steps.push(step);
-        Ok(kept)
+        Ok(found)
     })?;
     for (sweep, search) in sweeps.iter_mut().zip(searches) {
         sweep.end(&search);
@@ -144,20 +181,47 @@ pub(crate) fn sweep(targets: &[&Target], plan: &Plan, wish: Wish) -> Result<Vec<
 fn search(
     count: usize,
     first: f64,
-    mut run: impl FnMut(usize, f64) -> Result<bool, String>,
+    mut run: impl FnMut(usize, f64) -> Result<Found, String>,
 ) -> Result<Vec<Search>, String> {
+    let mut run = |which, rate| tries(|| run(which, rate));
     let mut searches = vec![Search::default(); count];
     for turn in 0..STEPS_MAX {
         let in_turn = order(turn).into_iter().filter(|&which| which < count);
         let Some(rate) = in_turn.clone().find_map(|which| searches[which].next(first)) else { break };
         for which in in_turn {
             if !searches[which].is_beyond(rate) {
-                let kept = run(which, rate)?;
-                searches[which].learn(rate, kept);
+                let found = run(which, rate)?;
+                searches[which].learn(rate, found);
+            }
+        }
+    }
+    for (which, search) in searches.iter_mut().enumerate() {
+        // A miss in between, a pause of the machine for instance, would look like the end.
+        let end = search.end().filter(|_| search.kept.is_some() && search.is_measured());
+        for factor in ABOVE {
+            let Some(rate) = end.map(|end| end * factor) else { break };
+            if run(which, rate)? == Found::Kept {
+                search.above = Some(rate);
             }
         }
     }
     Ok(searches)
+}
+
+/// Asks for a rate until it was kept once, or missed twice; a step that was disturbed tells nothing and is repeated.
+fn tries(mut run: impl FnMut() -> Result<Found, String>) -> Result<Found, String> {
+    let mut missed = 0;
+    for _ in 0..TRIES {
+        match run()? {
+            Found::Kept => return Ok(Found::Kept),
+            Found::Missed => missed += 1,
+            Found::NotMeasurable => {}
+        }
+        if missed == 2 {
+            return Ok(Found::Missed);
+        }
+    }
+    Ok(Found::NotMeasurable)
 }
 
 impl Sweep {
@@ -167,20 +231,17 @@ impl Sweep {
             plan: plan.clone(),
             bound,
             best: None,
-            generator: false,
+            end: None,
+            measured: false,
+            above: None,
             steps: vec![],
             clean: true,
         }
     }
 
     fn end(&mut self, search: &Search) {
-        self.best = search.kept;
-        // The first that was missed tells who was at the end.
-        let missed = self.steps.iter().filter(|step| !step.kept);
-        let first_missed = missed.min_by(|a, b| a.asked.total_cmp(&b.asked));
-        self.generator = first_missed.is_some_and(|step| {
-            matches!(step.limit, Limit::Generator | Limit::Both) || step.timer_error > self.bound
-        });
+        (self.best, self.end, self.above) = (search.kept, search.end(), search.above);
+        self.measured = search.is_measured();
     }
 
     fn step(&mut self, target: &Target, rate: f64, seconds: f64) -> Result<Step, String> {
@@ -215,8 +276,8 @@ impl Sweep {
 impl Step {
     fn line(&self) -> String {
         let p99 = self.latency.map_or("-".to_owned(), |latency| count(latency.p99));
-        let kept = if self.kept { "kept" } else { "not kept" };
-        format!("{}/s asked, {}/s done, p99 {p99} µs: {kept}", count(self.asked), count(self.rate))
+        let found = self.found.said();
+        format!("{}/s asked, {}/s done, p99 {p99} µs: {found}", count(self.asked), count(self.rate))
     }
 }
 
@@ -229,6 +290,16 @@ fn step(outcome: &Outcome, asked: f64, bound: f64) -> Option<Step> {
     // Where there are closed groups beside the open ones, their jobs are no measure of the rate.
     let kept_up = phase.asked.is_none_or(|asked| phase.rate >= asked * 0.95);
     let kept = phase.finished && kept_up && latency.is_some_and(|latency| latency.p99 <= bound);
+    let disturbed = phase.others + phase.stolen >= DISTURBED;
+    let own = latency.is_some_and(|latency| own_part(phase, &latency));
+    let generator = matches!(phase.limit, Limit::Generator | Limit::Both);
+    let found = match kept {
+        true => Found::Kept,
+        // One that went away or stood still did that itself.
+        false if matches!(phase.limit, Limit::Gone | Limit::Stalled) => Found::Missed,
+        false if disturbed || own || generator => Found::NotMeasurable,
+        false => Found::Missed,
+    };
     Some(Step {
         asked,
         rate: phase.rate,
@@ -236,9 +307,25 @@ fn step(outcome: &Outcome, asked: f64, bound: f64) -> Option<Step> {
         cores_used: phase.server.map(|server| server.cores_used),
         cpu_per_job: phase.server.map(|server| server.cpu_per_job),
         timer_error: phase.timer_error.map_or(0.0, |error| error.p99),
-        kept,
+        found,
         limit: phase.limit.clone(),
     })
+}
+
+/// True if the load generator's own delay is above a quarter of the 99th percentile of a latency.
+fn own_part(phase: &PhaseOutcome, latency: &Percentiles) -> bool {
+    let own = [phase.timer_error, phase.receive_lag].into_iter().flatten().map(|own| own.p99);
+    own.fold(0.0, f64::max) * 4.0 > latency.p99
+}
+
+impl Found {
+    const fn said(self) -> &'static str {
+        match self {
+            Found::Kept => "kept",
+            Found::Missed => "not kept",
+            Found::NotMeasurable => "not measurable",
+        }
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use super::{Step, Sweep};
+use super::{Found, Step, Sweep};
 use crate::result::chart::{Axis, Chart, Line, svg};
 use crate::result::outcome::Percentiles;
 use crate::result::report::count;
@@ -14,16 +14,30 @@ pub(crate) fn text(sweeps: &[Sweep]) -> String {
         text.push_str("\nBoth were asked for the same rates in turn, and who was first alternated.\n");
         if let (Some(best_a), Some(best_b)) = (a.best, b.best) {
             // Writing into a String does not fail.
-            let _ = writeln!(
-                text,
-                "{} kept the bound up to {:.2} times the rate of {}",
-                a.label,
-                best_a / best_b,
-                b.label
-            );
+            let _ = writeln!(text, "{}", ratio([a, b], [best_a, best_b]));
         }
     }
     text
+}
+
+/// By how much the one rate is above the other, as far as both ends are known: each lies between the highest rate that was
+/// kept and the lowest that was missed.
+fn ratio([a, b]: [&Sweep; 2], [best_a, best_b]: [f64; 2]) -> String {
+    let upper = |sweep: &Sweep| sweep.above.or(sweep.end).filter(|_| sweep.measured);
+    let (least, most) = (upper(b).map(|end| best_a / end), upper(a).map(|end| end / best_b));
+    let (a, b) = (&a.label, &b.label);
+    match (least, most) {
+        (Some(least), Some(most)) => {
+            format!(
+                "{a} kept the bound up to {least:.1} - {most:.1} times the rate of {b}, in this one sweep"
+            )
+        }
+        (Some(least), None) => format!("{a} kept the bound up to {least:.1} times the rate of {b} at least"),
+        (None, Some(most)) => format!("{a} kept the bound up to {most:.1} times the rate of {b} at most"),
+        (None, None) => {
+            format!("neither end could be measured, so nothing is said of {a} and {b}")
+        }
+    }
 }
 
 /// Writes `sweep.json`, `sweep.md` and `sweep.svg`.
@@ -45,7 +59,7 @@ pub(crate) fn write(sweeps: &[Sweep], folder: &Path) -> std::io::Result<()> {
 impl Sweep {
     fn text(&self) -> String {
         let mut text = format!(
-            "\n{} on {}: p99 of response time within {} µs\n\n| asked/s | done/s | p50 µs | p99 µs | p99.9 µs | cores | CPU µs a job | kept |\n\
+            "\n{} on {}: p99 of response time within {} µs\n\n| asked/s | done/s | p50 µs | p99 µs | p99.9 µs | cores | CPU µs a job | bound |\n\
              |---|---|---|---|---|---|---|---|\n",
             self.plan.name,
             self.label,
@@ -67,20 +81,26 @@ impl Sweep {
                 micros(|all| all.p999),
                 number(step.cores_used),
                 number(step.cpu_per_job),
-                if step.kept { "yes" } else { "no" }
+                step.found.said()
             );
         }
         let _ = match self.best {
-            Some(best) => writeln!(text, "\nhighest rate within the bound: {} jobs/s", count(best)),
+            Some(best) => {
+                writeln!(text, "\nhighest rate within the bound: {} jobs/s{}", count(best), self.end_said())
+            }
             None => writeln!(text, "\nno rate that was tried kept the bound"),
         };
         if let Some(best) = self.best
-            && self.steps.iter().any(|step| !step.kept && step.asked < best)
+            && self.steps.iter().any(|step| step.found == Found::Missed && step.asked < best)
         {
             text.push_str("note: a lower rate missed the bound, so chance had a part in it\n");
         }
-        if self.generator {
-            text.push_str("note: the load generator was at its end there, so the job server may do more\n");
+        if let Some(above) = self.above {
+            let above = count(above);
+            let _ = writeln!(
+                text,
+                "note: {above} jobs/s was kept again, so chance had a part in it: the end is a range"
+            );
         }
         if !self.clean {
             text.push_str(
@@ -88,6 +108,18 @@ impl Sweep {
             );
         }
         text
+    }
+
+    /// Where the search ended.
+    fn end_said(&self) -> String {
+        match self.end {
+            Some(end) if self.measured => format!("; {} was missed twice", count(end)),
+            Some(end) => format!(
+                " at least: at {} the load generator or other processes had a part in the latencies, so the job server may do more",
+                count(end)
+            ),
+            None => " at least: the search ended before a rate was missed".to_owned(),
+        }
     }
 
     fn plot(&self) -> String {
