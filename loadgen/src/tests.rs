@@ -47,20 +47,24 @@ fn run(fault: Fault, phases: &str) -> Finding {
     run_on(fault, phases, 1)
 }
 
+fn setting(server: std::net::SocketAddr) -> Setting {
+    Setting {
+        label: "stand-in".to_owned(),
+        server,
+        pid: Some(std::process::id()),
+        commit: None,
+        threads: 1,
+        cores: vec![],
+        spin: 0,
+        patience: 0.5,
+    }
+}
+
 fn run_on(fault: Fault, phases: &str, threads: usize) -> Finding {
     let stand_in = StandIn::start(fault).unwrap();
     let plan: Plan = toml::from_str(&format!("name = 'test'\nabout = 'A test.'\n{phases}")).unwrap();
     assert_eq!(crate::plan::bounds::flaw(&plan), None);
-    let setting = Setting {
-        label: "stand-in".to_owned(),
-        server: stand_in.address(),
-        pid: Some(std::process::id()),
-        commit: None,
-        threads,
-        cores: vec![],
-        spin: 0,
-        patience: 0.5,
-    };
+    let setting = Setting { threads, ..setting(stand_in.address()) };
     conduct(&plan, &setting, &mut Progress::new("test", true)).unwrap()
 }
 
@@ -185,6 +189,27 @@ fn a_job_server_that_stood_still_is_told_when_and_for_how_long() {
     let stall = phase.stall.unwrap();
     assert!((0.25..0.6).contains(&stall.seconds) && stall.waiting > 50, "{stall:?}");
     assert_eq!((phase.limit.clone(), phase.fates.unwrap().unanswered()), (Limit::Stalled, 0));
+}
+
+/// Two runs at one job server once called each other's jobs altered, 9,000 times each.
+#[test]
+fn two_runs_at_one_job_server_keep_apart() {
+    let stand_in = StandIn::start(Fault::None).unwrap();
+    let play = |function: &str| {
+        let phases = OPEN.replace("count = ", &format!("{function}\ncount = "));
+        let plan: Plan = toml::from_str(&format!("name = 'test'\nabout = 'A test.'\n{phases}")).unwrap();
+        conduct(&plan, &setting(stand_in.address()), &mut Progress::new("test", true)).unwrap().outcome
+    };
+    std::thread::scope(|scope| {
+        let [a, b] = [scope.spawn(|| play("")), scope.spawn(|| play(""))].map(|run| run.join().unwrap());
+        for tally in [a.tally, b.tally] {
+            assert!(tally.is_clean() && tally.strangers == 0, "{tally:?}");
+        }
+        // Under a name that both know each fails what is not its own, and says so.
+        let runs = [scope.spawn(|| play("function = 'x'")), scope.spawn(|| play("function = 'x'"))];
+        let [a, b] = runs.map(|run| run.join().unwrap().tally);
+        assert!(a.strangers + b.strangers > 0 && a.altered + b.altered == 0, "{a:?} {b:?}");
+    });
 }
 
 #[test]

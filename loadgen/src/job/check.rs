@@ -23,15 +23,17 @@ pub(crate) struct Tally {
     pub(crate) refused: u64,
     /// Connections that the job server closed.
     pub(crate) closed: u64,
-    /// Jobs of other runs that the job server gave to our workers. No error, but the figures contain them.
+    /// Jobs of other runs that the job server gave to our workers, which failed them. No error, but the figures contain them.
     pub(crate) strangers: u64,
+    /// Jobs whose result came from workers that are not ours: under a function that others may know. Answered, unchecked.
+    #[serde(default)]
+    pub(crate) elsewhere: u64,
 }
 
 impl Tally {
     /// True if nothing went wrong.
     pub(crate) fn is_clean(&self) -> bool {
-        let Tally { lost, doubled, altered, misdelivered, out_of_order, refused, closed, strangers: _ } =
-            *self;
+        let &Tally { lost, doubled, altered, misdelivered, out_of_order, refused, closed, .. } = self;
         lost + doubled + altered + misdelivered + out_of_order + refused + closed == 0
     }
 }
@@ -46,6 +48,7 @@ impl AddAssign for Tally {
         self.refused += other.refused;
         self.closed += other.closed;
         self.strangers += other.strangers;
+        self.elsewhere += other.elsewhere;
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use crate::job::check::Delivered;
 use crate::job::payload::Payloads;
-use crate::plan::terms::{Abilities, Clients, Plan, Workers};
+use crate::plan::terms::{Abilities, Clients, FUNCTION, Plan, Workers};
 
 /// Who plays in a run.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ pub(crate) struct Member {
 impl Cast {
     /// Makes a plan concrete; `run` tells its jobs from those of other runs.
     pub(crate) fn new(plan: &Plan, run: u32) -> Cast {
-        let mut names = Names::default();
+        let mut names = Names { run, ..Names::default() };
         let (mut groups, mut crews, mut clients) = (vec![], vec![], vec![]);
         let (mut streams, mut largest) = (0, 0.0f64);
         for (phase, acts) in plan.phases.iter().enumerate() {
@@ -122,6 +122,8 @@ struct Names {
     names: Vec<Box<[u8]>>,
     /// Name, how many there are, the number of the first.
     families: Vec<(String, u32, u32)>,
+    /// The run's number.
+    run: u32,
 }
 
 impl Names {
@@ -131,9 +133,10 @@ impl Names {
             return *first;
         }
         let first = self.names.len() as u32;
+        let whole = if name == FUNCTION { format!("{name}-{:08x}", self.run) } else { name.to_owned() };
         match count {
-            1 => self.names.push(name.as_bytes().into()),
-            _ => self.names.extend((0..count).map(|at| format!("{name}-{at}").into_bytes().into())),
+            1 => self.names.push(whole.into_bytes().into()),
+            _ => self.names.extend((0..count).map(|at| format!("{whole}-{at}").into_bytes().into())),
         }
         self.families.push((name.to_owned(), count, first));
         first

@@ -193,6 +193,10 @@ pub(crate) enum Grab {
     All,
 }
 
+/// The function where a plan names none. The run's number is put behind it, so that runs at one job server, and jobs
+/// that an earlier one left there, keep apart. Any other name is used as it stands.
+pub(crate) const FUNCTION: &str = "load";
+
 mod defaults {
     use crate::plan::amount::Amount;
 
@@ -218,7 +222,7 @@ mod defaults {
         "workers".to_owned()
     }
     pub(super) fn function() -> String {
-        "load".to_owned()
+        super::FUNCTION.to_owned()
     }
     pub(super) fn bytes() -> Amount {
         Amount::Fixed(100.0)

@@ -351,8 +351,15 @@ fn checks(outcome: &Outcome) -> String {
     if tally.strangers > 0 {
         let _ = writeln!(
             text,
-            "note: the job server also held {} jobs of other runs, and the figures contain them",
+            "note: the job server also gave out {} jobs of other runs, which were failed; the figures contain them",
             tally.strangers
+        );
+    }
+    if tally.elsewhere > 0 {
+        let _ = writeln!(
+            text,
+            "note: {} jobs were answered by workers that are not of this run, and could not be checked",
+            tally.elsewhere
         );
     }
     if outcome.left > 0 {

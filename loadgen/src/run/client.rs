@@ -7,7 +7,7 @@ use crate::job::random::{mix, of_job};
 use crate::job::submissions::{State, Submissions, hash};
 use crate::plan::cast::Cast;
 use crate::plan::schedule::Schedule;
-use crate::plan::terms::{Unique, Urgency};
+use crate::plan::terms::{FUNCTION, Unique, Urgency};
 use crate::result::record::Span;
 use crate::run::orders::Context;
 
@@ -252,8 +252,15 @@ impl Client {
     fn complete(&mut self, handle: &[u8], result: &[u8], now: u64, context: &mut Context<'_>) {
         let job = match context.cast.payloads.read(result, Way::Result) {
             Ok(job) => job,
-            Err(Flaw::Stranger | Flaw::Altered) => {
-                context.tally.altered += 1;
+            Err(flaw) => {
+                // Only our workers know a function that carries the run's number.
+                let ours = context.cast.groups[self.group].plan.function == FUNCTION;
+                if flaw == Flaw::Stranger && !ours {
+                    context.tally.elsewhere += 1;
+                    context.counts.results += 1;
+                } else {
+                    context.tally.altered += 1;
+                }
                 // The handle still says which job it is, so that one flaw is not counted as a loss too.
                 return self.finish_by_handle(handle, now, context);
             }

@@ -258,13 +258,21 @@ impl Worker {
     fn complete(&mut self, handle: &[u8], job: Option<Job>, context: &mut Context<'_>, out: &mut Vec<u8>) {
         let cast = context.cast;
         context.scratch.clear();
-        if let Some(job) = job {
-            let bits = of_job(cast.seed ^ 1, job.conn, job.seq);
-            let length = cast.crews[self.crew].plan.result.bytes(bits);
-            cast.payloads.write(&mut context.scratch, &job, Way::Result, length);
-        }
+        // What somebody else submitted must not look done.
+        let Some(job) = job else { return self.fail(handle, context, out) };
+        let bits = of_job(cast.seed ^ 1, job.conn, job.seq);
+        let length = cast.crews[self.crew].plan.result.bytes(bits);
+        cast.payloads.write(&mut context.scratch, &job, Way::Result, length);
         Request::WorkComplete { handle, result: &context.scratch }.encode(out);
         context.counts.worked += 1;
+        if !context.quiet {
+            self.grab(out);
+        }
+    }
+
+    #[cold]
+    fn fail(&mut self, handle: &[u8], context: &Context<'_>, out: &mut Vec<u8>) {
+        Request::WorkFail { handle }.encode(out);
         if !context.quiet {
             self.grab(out);
         }
