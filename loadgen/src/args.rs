@@ -81,34 +81,34 @@ pub(crate) struct Run {
     /// Which plan.
     #[command(flatten)]
     pub(crate) plan: PlanArguments,
-    /// The job server.
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:4730")]
-    pub(crate) server: String,
+    /// The job server; without it the one at 127.0.0.1:4730, or a Ringgear that is started if nothing listens there.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) server: Option<String>,
     /// Its process id; found by its port where that is permitted.
     #[arg(long, value_name = "PID")]
     pub(crate) server_pid: Option<u32>,
     /// Starts the job server for each run, and ends it; `{port}` stands for its port.
     #[arg(long, value_name = "COMMAND", conflicts_with_all = ["server", "server_pid"])]
     pub(crate) server_command: Option<String>,
-    /// What the job server is called in the result.
-    #[arg(long, value_name = "NAME", default_value = "server")]
-    pub(crate) label: String,
+    /// What the job server is called in the result: `server`, or `ringgear` if one of our own is started.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) label: Option<String>,
     /// The commit that it was built from, to be kept in the result.
     #[arg(long, value_name = "COMMIT")]
     pub(crate) commit: Option<String>,
     /// Another job server to compare with: the plan runs on both in turn, and who is first alternates from
     /// round to round.
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", group = "second")]
     pub(crate) against: Option<String>,
     /// Starts the other job server for each run, and ends it.
-    #[arg(long, value_name = "COMMAND", conflicts_with = "against")]
+    #[arg(long, value_name = "COMMAND", group = "second")]
     pub(crate) against_command: Option<String>,
     /// What the other job server is called.
-    #[arg(long, value_name = "NAME", default_value = "against")]
+    #[arg(long, value_name = "NAME", default_value = "against", requires = "second")]
     pub(crate) against_label: String,
     /// How often the plan runs on each of the two: this one and the other, then the other and this one, and
     /// so on.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 5, requires = "second", conflicts_with = "sweep", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) rounds: u32,
     /// The cores for job servers that are started here, such as `0` or `0,1`.
     #[arg(long, value_name = "CORES", value_delimiter = ',')]
@@ -134,7 +134,7 @@ pub(crate) struct Run {
     #[arg(long, conflicts_with = "closed")]
     pub(crate) sweep: bool,
     /// Sweep: the bound on the 99th percentile of response time, in milliseconds.
-    #[arg(long, value_name = "MILLISECONDS", default_value_t = 5.0)]
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 5.0, requires = "sweep")]
     pub(crate) p99: f64,
     /// Prints no live line.
     #[arg(long, short)]
@@ -155,5 +155,21 @@ mod tests {
         assert!(Arguments::try_parse_from(both).is_ok());
         assert!(Arguments::try_parse_from(["ringgear-load", "plans"]).unwrap().command.is_some());
         assert!(Arguments::try_parse_from(["ringgear-load", "x", "--depth", "3"]).is_err());
+    }
+
+    /// Who writes `--p99` into a script believes that it is a threshold.
+    #[test]
+    fn options_that_would_do_nothing_are_errors() {
+        let parse = |options: &str| {
+            let words = format!("ringgear-load steady {options}");
+            Arguments::try_parse_from(words.split(' ').map(str::to_owned).collect::<Vec<_>>()).map(|_| ())
+        };
+        for options in ["--p99 1", "--rounds 3", "--against-label x", "--sweep --rounds 3 --against h"] {
+            assert!(parse(options).is_err(), "{options}");
+        }
+        assert!(parse("--against h --against-command c").is_err());
+        for options in ["--sweep --p99 1", "--against h --rounds 3 --against-label x"] {
+            parse(options).unwrap_or_else(|error| panic!("{options}: {error}"));
+        }
     }
 }

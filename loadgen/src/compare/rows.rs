@@ -21,7 +21,7 @@ pub(crate) struct Row {
     pub(crate) b: f64,
     /// How many times better the first is: of the rounds the worst, the median and the best.
     pub(crate) factor: [f64; 3],
-    /// The spread of the first over its own rounds, as a share of its median; `None` with one round.
+    /// The larger of the spreads of both over their own rounds, as a share of the median; `None` with one round.
     pub(crate) noise: Option<f64>,
     /// What follows.
     pub(crate) verdict: Verdict,
@@ -31,14 +31,16 @@ pub(crate) struct Row {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Verdict {
-    /// The first is better in every round, by more than the noise.
+    /// The first is better in each of five rounds or more, and in the middle by [`CLEAR`] times the noise of either.
     Better,
     /// The second is.
     Worse,
-    /// Within the noise.
-    NoDifference,
-    /// There is one round only: nobody knows the noise.
-    OneRound,
+    /// In every round within [`ALIKE`] of each other.
+    Equal,
+    /// Rounds disagree, or differ by less than the noise.
+    CannotTell,
+    /// Fewer than [`ROUNDS_LEAST`] rounds: too often all agree by chance.
+    FewRounds,
 }
 
 /// Compares the results of one plan on one machine; the sentence says why it cannot be done.
@@ -191,14 +193,17 @@ fn row(phase: &str, figure: &Figure, a: &[f64], b: &[f64]) -> Option<Row> {
     let (worst, best) = (factors[0], factors[factors.len() - 1]);
     let (mut sorted_a, mut sorted_b) = (a.to_vec(), b.to_vec());
     let (median_a, median_b) = (median(&mut sorted_a), median(&mut sorted_b));
-    let noise = (a.len() > 1).then(|| (sorted_a[a.len() - 1] - sorted_a[0]) / median_a);
-    let verdict = match noise {
-        None => Verdict::OneRound,
-        // As a factor, so that twice as good and half as good are equally far from no difference.
-        Some(noise) if middle.ln().abs() <= (1.0 + noise).ln() => Verdict::NoDifference,
-        Some(_) if worst > 1.0 => Verdict::Better,
-        Some(_) if best < 1.0 => Verdict::Worse,
-        Some(_) => Verdict::NoDifference,
+    // Of both, or who is named first would decide.
+    let spread = |sorted: &[f64], median: f64| (sorted[sorted.len() - 1] - sorted[0]) / median;
+    let noise = (a.len() > 1).then(|| spread(&sorted_a, median_a).max(spread(&sorted_b, median_b)));
+    // As a factor, so that twice as good and half as good are equally far from no difference.
+    let beyond_noise = noise.is_some_and(|noise| middle.ln().abs() > CLEAR * (1.0 + noise).ln());
+    let verdict = match beyond_noise {
+        _ if a.len() < ROUNDS_LEAST => Verdict::FewRounds,
+        true if worst > 1.0 => Verdict::Better,
+        true if best < 1.0 => Verdict::Worse,
+        _ if worst >= 1.0 / ALIKE && best <= ALIKE => Verdict::Equal,
+        _ => Verdict::CannotTell,
     };
     Some(Row {
         phase: phase.to_owned(),
@@ -211,6 +216,16 @@ fn row(phase: &str, figure: &Figure, a: &[f64], b: &[f64]) -> Option<Row> {
     })
 }
 
+/// Fewer rounds give no verdict: of three, all agree by chance in one row of four.
+pub(crate) const ROUNDS_LEAST: usize = 5;
+
+/// So many times the noise, on a scale of factors, the middle round must differ. With once, a table of 48 rows of one server
+/// against itself would call it better than itself in every fourth comparison of five rounds; with twice in one of a hundred.
+const CLEAR: f64 = 2.0;
+
+/// What differs by no more than this factor in every round is equal.
+const ALIKE: f64 = 1.05;
+
 /// Sorts, and gives the value in the middle.
 fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
@@ -218,25 +233,35 @@ fn median(values: &mut [f64]) -> f64 {
     if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 }
 }
 
+/// How sure it is that the true factor lies between the worst and the best round: of n rounds all lie on one side of the
+/// true median with a chance of 2 in 2^n.
+fn interval(rounds: usize) -> String {
+    match rounds {
+        0 | 1 => String::new(),
+        rounds => format!("; the true median lies between them in {:.1} % of such comparisons", {
+            (1.0 - 0.5f64.powi(rounds as i32 - 1)) * 100.0
+        }),
+    }
+}
+
 /// The comparison as a Markdown table.
 pub(crate) fn table(rows: &[Row], a: &str, b: &str, rounds: usize) -> String {
     let mut text = format!(
         "{a} and {b}, {rounds} round{} each, medians; the factor says how many times better {a} is (worst, median \
-         and best round)\n\n| phase | figure | {a} | {b} | factor | verdict |\n|---|---|---|---|---|---|\n",
-        if rounds == 1 { "" } else { "s" }
+         and best round{})\n\n| phase | figure | {a} | {b} | factor | verdict |\n|---|---|---|---|---|---|\n",
+        if rounds == 1 { "" } else { "s" },
+        interval(rounds)
     );
     for row in rows {
         let [worst, middle, best] = row.factor;
-        let reason = match row.noise {
-            _ if worst < 1.0 && best > 1.0 => " (rounds disagree)".to_owned(),
-            Some(noise) => format!(" (noise {:.0} %)", noise * 100.0),
-            None => String::new(),
-        };
+        // What would have been needed to be seen.
+        let unseen = row.noise.map_or(1.0, |noise| (1.0 + noise).powf(CLEAR)).max(best).max(1.0 / worst);
         let verdict = match row.verdict {
             Verdict::Better => format!("{a} is better"),
             Verdict::Worse => format!("{b} is better"),
-            Verdict::NoDifference => format!("no difference{reason}"),
-            Verdict::OneRound => "one round: noise not known".to_owned(),
+            Verdict::Equal => format!("equal within {:.0} %", (ALIKE - 1.0) * 100.0),
+            Verdict::CannotTell => format!("cannot tell: differences under {unseen:.2} times are not seen"),
+            Verdict::FewRounds => format!("no verdict from fewer than {ROUNDS_LEAST} rounds"),
         };
         let (first, second) = (crate::result::report::count(row.a), crate::result::report::count(row.b));
         // Writing into a String does not fail.

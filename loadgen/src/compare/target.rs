@@ -10,6 +10,9 @@ use crate::plan::terms::Plan;
 use crate::run::conduct::{Finding, Setting, conduct};
 use crate::run::progress::Progress;
 
+/// Where a job server is looked for if none is named.
+const USUAL: &str = "127.0.0.1:4730";
+
 /// A job server to measure, as often as wanted.
 #[derive(Debug)]
 pub(crate) struct Target {
@@ -52,12 +55,30 @@ impl Load {
 impl Target {
     /// The job server that is measured. Starts nothing yet.
     pub(crate) fn of(run: &Run) -> Result<Target, String> {
-        let place = match &run.server_command {
-            Some(command) => Place::Command { command: command.clone(), cores: run.server_core.clone() },
-            None => Place::at(&run.server, run.server_pid).or_else(|error| Place::own(run, &error))?,
+        let mut label = run.label.as_deref().unwrap_or("server");
+        let place = match (&run.server_command, &run.server) {
+            (Some(command), _) => Place::Command { command: command.clone(), cores: run.server_core.clone() },
+            (None, Some(server)) => Place::at(server, run.server_pid)?,
+            // Whatever else names a job server is meant for one that is there: what was started instead would be
+            // measured under its name.
+            (None, None) if run.server_pid.is_some() || run.against.is_some() => {
+                Place::at(USUAL, run.server_pid)?
+            }
+            (None, None) => Place::at(USUAL, None).or_else(|error| {
+                label = run.label.as_deref().unwrap_or("ringgear");
+                Place::own(run, &error)
+            })?,
         };
+        let is_started = matches!(place, Place::Command { .. }) || run.against_command.is_some();
+        if !run.server_core.is_empty() && !is_started {
+            return Err(
+                "--server-core is for job servers that are started here: it needs --server-command or \
+                        --against-command; pin one that runs already with taskset"
+                    .to_owned(),
+            );
+        }
         Ok(Target {
-            label: run.label.clone(),
+            label: label.to_owned(),
             place,
             commit: run.commit.clone(),
             load: Load::new(run),
@@ -121,11 +142,8 @@ impl Place {
         Ok(Place::There { address, pid: pid.or(local) })
     }
 
-    /// Nothing listens where it is looked for by default: a Ringgear is started.
+    /// No job server was named, and none listens where one usually does: a Ringgear is started.
     fn own(run: &Run, error: &str) -> Result<Place, String> {
-        if run.server != "127.0.0.1:4730" || run.against.is_some() {
-            return Err(error.to_owned());
-        }
         let Some(program) = ringgear() else {
             return Err(format!(
                 "{error}\nNothing listens there, and there is no `ringgear` beside this program or on the path \
@@ -133,11 +151,37 @@ impl Place {
             ));
         };
         eprintln!(
-            "Nothing listens at {}: starting {} on a free port of the loopback interface for this run.",
-            run.server,
+            "Nothing listens at {USUAL}: starting {} on a free port of the loopback interface for this run.",
             program.display()
         );
         let command = format!("'{}' --port {{port}} --listen 127.0.0.1", program.display());
         Ok(Place::Command { command, cores: run.server_core.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    fn target(options: &[&str]) -> Result<Target, String> {
+        let words = [&["ringgear-load", "steady"], options].concat();
+        Target::of(&crate::args::Arguments::try_parse_from(words).unwrap().run)
+    }
+
+    /// A green comparison of Ringgear with itself, labelled gearmand, was what came of this once.
+    #[test]
+    fn a_job_server_that_was_named_and_is_not_there_is_an_error() {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let error = target(&["--server", &free, "--label", "gearmand"]).unwrap_err();
+        assert!(error.contains(&free) && error.contains("refused"), "{error}");
+    }
+
+    #[test]
+    fn cores_for_a_job_server_that_is_not_started_are_an_error() {
+        let there = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let there = there.local_addr().unwrap().to_string();
+        assert!(target(&["--server", &there, "--server-core", "0"]).unwrap_err().contains("--server-core"));
+        assert!(target(&["--server", &there]).is_ok());
     }
 }
