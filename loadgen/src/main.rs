@@ -35,7 +35,7 @@ use crate::machine::cores;
 use crate::plan::terms::Plan;
 use crate::plan::{library, overrides};
 use crate::result::outcome::Outcome;
-use crate::result::report;
+use crate::result::report::{self, say};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -53,13 +53,13 @@ fn main() -> ExitCode {
     let done = match arguments.command {
         None => run(&arguments.run),
         Some(Verb::Plans) => {
-            print!("{}", library::list());
+            say(&library::list());
             Ok(0)
         }
         Some(Verb::Show { plan }) => show(&plan),
         Some(Verb::Compare { a, b }) => compare_folders(&a, &b),
         Some(Verb::SelfTest { seconds }) => selftest::self_test(seconds).map(|text| {
-            print!("{text}");
+            say(&text);
             0
         }),
     };
@@ -78,6 +78,9 @@ fn run(run: &Run) -> Result<u8, String> {
         // Also what only reports: it must not disturb the job server's core.
         cores::pin(&run.load_core).map_err(|error| format!("--load-core: {error}"))?;
     }
+    if let Some(folder) = &run.out {
+        files::prepare(folder)?;
+    }
     let target = Target::of(run)?;
     let against = Target::against(run)?;
     if run.sweep {
@@ -88,10 +91,10 @@ fn run(run: &Run) -> Result<u8, String> {
         return compare_two(run, &target, &against, &plan);
     }
     let finding = target.run(&plan)?;
-    print!("{}", report::block(&finding.outcome));
+    say(&report::block(&finding.outcome));
     if let Some(folder) = &run.out {
         files::write(folder, &finding).map_err(|error| format!("{}: {error}", folder.display()))?;
-        println!("written to {}", folder.display());
+        say(&format!("written to {}\n", folder.display()));
     }
     Ok(code(&finding.outcome))
 }
@@ -99,30 +102,34 @@ fn run(run: &Run) -> Result<u8, String> {
 fn sweep(run: &Run, targets: &[&Target], plan: &Plan) -> Result<u8, String> {
     let wish = sweep::Wish { bound: run.p99, first: run.plan.rate, seconds: run.plan.seconds };
     let sweeps = sweep::sweep(targets, plan, wish)?;
-    print!("{}", sweep::text(&sweeps));
+    say(&sweep::text(&sweeps));
     if let Some(folder) = &run.out {
         sweep::write(&sweeps, folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-        println!("written to {}", folder.display());
+        say(&format!("written to {}\n", folder.display()));
     }
     Ok(if sweeps.iter().all(Sweep::clean) { 0 } else { FAILED })
 }
 
 fn compare_two(run: &Run, target: &Target, against: &Target, plan: &Plan) -> Result<u8, String> {
     let sides = rounds::compare_two(run, [target, against], plan)?;
-    // A comparison is only as good as both of its sides.
-    let codes: Vec<u8> = sides.iter().flat_map(|side| &side.outcomes).map(code).collect();
-    let worst = [FAILED, UNFINISHED].into_iter().find(|worst| codes.contains(worst));
-    Ok(worst.unwrap_or(0))
+    Ok(worst(sides.iter().flat_map(|side| &side.outcomes)))
 }
 
 fn compare_folders(a: &Path, b: &Path) -> Result<u8, String> {
-    print!("{}", rounds::said(&files::read_rounds(a)?, &files::read_rounds(b)?)?);
-    Ok(0)
+    let (a, b) = (files::read_rounds(a)?, files::read_rounds(b)?);
+    say(&rounds::said(&a, &b)?);
+    Ok(worst(a.iter().chain(&b)))
+}
+
+/// A comparison is only as good as both of its sides.
+fn worst<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> u8 {
+    let codes: Vec<u8> = outcomes.map(code).collect();
+    [FAILED, UNFINISHED].into_iter().find(|worst| codes.contains(worst)).unwrap_or(0)
 }
 
 fn show(plan: &args::PlanArguments) -> Result<u8, String> {
     let plan = overrides::plan(plan)?;
-    print!("{}", toml::to_string(&plan).map_err(|error| error.to_string())?);
+    say(&toml::to_string(&plan).map_err(|error| error.to_string())?);
     Ok(0)
 }
 

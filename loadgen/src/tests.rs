@@ -155,6 +155,8 @@ fn what_a_job_server_that_dies_does_not_answer_is_counted() {
     assert_eq!(phase.limit, Limit::Gone);
     let felt = phase.groups[0].felt().unwrap();
     assert_eq!((felt.response.count, felt.unanswered), (fates.due, fates.unanswered()));
+    // JOB_CREATED never came for those that could not be sent, either.
+    assert!(phase.groups[0].spans[0].unanswered > 400);
     // Half of them would have waited for half a second at least.
     assert!(felt.response.p50 > 300_000.0 && felt.at_least.is_some(), "{felt:?}");
     let report = crate::result::report::block(&outcome);

@@ -6,6 +6,7 @@ use std::path::Path;
 use hdrhistogram::Histogram;
 
 use crate::compare::plot;
+use crate::compare::rows::Row;
 use crate::compare::side::Side;
 use crate::result::outcome::Outcome;
 use crate::result::record::Span;
@@ -14,6 +15,25 @@ use crate::run::conduct::Finding;
 
 /// The file that `compare` reads.
 pub(crate) const RESULT: &str = "result.json";
+
+/// Makes the folder of a result before anything is measured, and sees that it takes files. Results are not mixed: a folder that
+/// has one, its own or that of rounds, is refused.
+pub(crate) fn prepare(folder: &Path) -> Result<(), String> {
+    let say = |error: &dyn std::fmt::Display| format!("--out {}: {error}", folder.display());
+    fs::create_dir_all(folder).map_err(|error| say(&error))?;
+    let probe = folder.join("result.part");
+    fs::write(&probe, vec![b' '; 1 << 20]).map_err(|error| say(&error))?;
+    fs::remove_file(&probe).map_err(|error| say(&error))?;
+    let entries = fs::read_dir(folder).map_err(|error| say(&error))?;
+    let is_result =
+        |path: &Path| [RESULT, "compare.md", "sweep.json"].iter().any(|name| path.join(name).exists());
+    let rounds =
+        entries.flatten().any(|entry| is_result(&entry.path()) || is_result(&entry.path().join("001")));
+    if rounds || is_result(folder) {
+        return Err(say(&"there is a result in it already; name another folder, or take that away first"));
+    }
+    Ok(())
+}
 
 /// Writes everything about a run into a folder, which is made.
 pub(crate) fn write(folder: &Path, finding: &Finding) -> io::Result<()> {
@@ -32,8 +52,9 @@ pub(crate) fn write(folder: &Path, finding: &Finding) -> io::Result<()> {
 }
 
 /// Writes what is said about two job servers, and their picture, beside the folders of their rounds.
-pub(crate) fn write_comparison(folder: &Path, text: &str, sides: [&Side; 2]) -> io::Result<()> {
+pub(crate) fn write_comparison(folder: &Path, text: &str, rows: &[Row], sides: [&Side; 2]) -> io::Result<()> {
     fs::create_dir_all(folder)?;
+    fs::write(folder.join("compare.json"), serde_json::to_vec_pretty(rows)?)?;
     fs::write(folder.join("compare.md"), text)?;
     fs::write(folder.join("plot.svg"), plot::both(sides))
 }
@@ -109,6 +130,18 @@ pub(crate) fn slug(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn results_are_not_mixed_and_a_folder_is_tried_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        prepare(&out).unwrap();
+        fs::create_dir_all(out.join("ours/001")).unwrap();
+        fs::write(out.join("ours/001").join(RESULT), "{}").unwrap();
+        let error = prepare(&out).unwrap_err();
+        assert!(error.contains("another folder"), "{error}");
+        assert!(prepare(Path::new("/proc/none")).unwrap_err().contains("/proc/none"));
+    }
 
     #[test]
     fn names_become_files() {

@@ -18,6 +18,15 @@ pub(crate) fn order(round: usize) -> [usize; 2] {
 /// Runs a plan on both, and writes and says what came of it; gives what both were found to be.
 pub(crate) fn compare_two(run: &Run, targets: [&Target; 2], plan: &Plan) -> Result<[Side; 2], String> {
     let count = run.rounds as usize;
+    let slugs = targets.map(|target| files::slug(target.label()));
+    if slugs[0] == slugs[1] || slugs.iter().any(String::is_empty) {
+        return Err(format!(
+            "the labels {:?} and {:?} would be the same folder or none: give --label and --against-label that differ in \
+             letters or digits",
+            targets[0].label(),
+            targets[1].label()
+        ));
+    }
     let sides = play(count, |which, round| {
         let target = targets[which];
         let finding = target.run(plan)?;
@@ -37,11 +46,12 @@ pub(crate) fn compare_two(run: &Run, targets: [&Target; 2], plan: &Plan) -> Resu
             targets[1].label()
         ));
     }
-    print!("{text}");
+    report::say(&text);
     if let Some(folder) = &run.out {
-        files::write_comparison(folder, &text, [a, b])
+        let rows = rows::compare(&a.outcomes, &b.outcomes)?;
+        files::write_comparison(folder, &text, &rows, [a, b])
             .map_err(|error| format!("{}: {error}", folder.display()))?;
-        println!("written to {}", folder.display());
+        report::say(&format!("written to {}\n", folder.display()));
     }
     Ok(sides)
 }

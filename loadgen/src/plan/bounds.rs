@@ -1,5 +1,6 @@
 //! What must hold for a plan before it runs: it makes sense, and it ends, in time, in jobs and in memory.
 use crate::job::check::STREAMS_MAX;
+use crate::job::link::PACKET_MAX;
 use crate::job::payload::HEADER;
 use crate::plan::terms::{Clients, Phase, Plan, Workers};
 
@@ -19,7 +20,9 @@ pub(crate) const CONNECTIONS_MAX: u64 = 100_000;
 pub(crate) const FUNCTIONS_MAX: u32 = 100_000;
 
 /// The most bytes of one workload or result.
-pub(crate) const PAYLOAD_MAX: f64 = 64e6;
+///
+/// A packet takes so much, less the room for function, unique and handle.
+pub(crate) const PAYLOAD_MAX: f64 = (PACKET_MAX - (64 << 10)) as f64;
 
 /// More jobs in a second than any job server takes from one load generator: what bounds a closed loop that
 /// only has a time.

@@ -1,10 +1,16 @@
 //! A result as a person reads it: the block at the end of a run, and its row in a Markdown table.
 use std::fmt::Write;
+use std::io::Write as _;
 
 use crate::result::outcome::{
     Counted, Fates, GroupOutcome, Limit, Outcome, Percentiles, PhaseOutcome, Stall,
 };
 use crate::result::record::Span;
+
+/// Prints a text. Whoever read it may have gone, as `head` does: that is an end of reading, and no error of the run.
+pub(crate) fn say(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
 
 /// The block at the end of a run.
 pub(crate) fn block(outcome: &Outcome) -> String {
@@ -112,7 +118,7 @@ fn phase(phase: &PhaseOutcome) -> String {
     }
     if let Some(fates) = &phase.fates {
         let Fates { due, sent, answered } = *fates;
-        let cells = [due, sent, answered, fates.unanswered()].map(|jobs| count(jobs as f64));
+        let cells = [due, sent, answered, fates.unanswered()].map(whole);
         let [due, sent, answered, unanswered] = cells;
         let _ = writeln!(text, "  {due} due, {sent} sent, {answered} answered, {unanswered} unanswered");
     }
@@ -404,6 +410,11 @@ pub(crate) fn count(number: f64) -> String {
             format!("{number:.digits$}")
         }
     }
+}
+
+/// A number of jobs.
+fn whole(jobs: u64) -> String {
+    if jobs < 100 { jobs.to_string() } else { count(jobs as f64) }
 }
 
 /// Bytes in the largest unit that leaves a number above 1.

@@ -146,14 +146,16 @@ impl Client {
             }
         }
         let Pace::Open { schedule, .. } = &mut self.pace else { return };
-        let last = if background { Span::Created } else { Span::Result };
         while self.quota > 0 && schedule.due() < context.stop.min(end) {
             let intended = schedule.due();
             schedule.advance();
             self.quota -= 1;
             if intended >= from {
                 context.recorder.unsent += 1;
-                context.recorder.record_unanswered(group, last, end - intended);
+                context.recorder.record_unanswered(group, Span::Created, end - intended);
+                if !background {
+                    context.recorder.record_unanswered(group, Span::Result, end - intended);
+                }
             }
         }
     }
