@@ -189,7 +189,7 @@ fn row(phase: &str, figure: &Figure, a: &[f64], b: &[f64]) -> Option<Row> {
     if factors.iter().any(|factor| !factor.is_finite() || *factor <= 0.0) {
         return None;
     }
-    let middle = median(&mut factors);
+    let middle = middle_factor(&mut factors);
     let (worst, best) = (factors[0], factors[factors.len() - 1]);
     let (mut sorted_a, mut sorted_b) = (a.to_vec(), b.to_vec());
     let (median_a, median_b) = (median(&mut sorted_a), median(&mut sorted_b));
@@ -231,6 +231,13 @@ fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 }
+}
+
+/// The same of factors: between two it takes the mean on their own scale, so that it is mirrored when both sides are swapped.
+fn middle_factor(factors: &mut [f64]) -> f64 {
+    factors.sort_by(f64::total_cmp);
+    let middle = factors.len() / 2;
+    if factors.len() % 2 == 1 { factors[middle] } else { (factors[middle - 1] * factors[middle]).sqrt() }
 }
 
 /// How sure it is that the true factor lies between the worst and the best round: of n rounds all lie on one side of the

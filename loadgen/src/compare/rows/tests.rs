@@ -103,6 +103,29 @@ fn it_does_not_matter_who_is_named_first() {
     assert_eq!(verdict_on_rate(&quiet, &noisy).noise, verdict_on_rate(&noisy, &quiet).noise);
 }
 
+/// Of an even number of rounds the middle lies between two: on the scale of factors, or it is another one when the names are
+/// swapped.
+#[test]
+fn an_even_number_of_rounds_is_mirrored_too() {
+    let mut random = crate::job::random::Random::new(5);
+    let figure = Figure { name: String::new(), more_is_better: true, pick: Box::new(|_| None) };
+    for at in 0..50_000 {
+        let sigma = [0.005, 0.02, 0.05, 0.1][at % 4];
+        let mut rounds = |middle: f64| -> Vec<f64> {
+            let mut normal = || (0..12).map(|_| crate::job::random::unit(random.next())).sum::<f64>() - 6.0;
+            (0..6).map(|_| middle * (sigma * normal()).exp()).collect()
+        };
+        let (a, b) = (rounds(100.0 * (1.0 + 4.0 * sigma)), rounds(100.0));
+        let verdict = |a: &[f64], b: &[f64]| row("p", &figure, a, b).unwrap().verdict;
+        let mirrored = match verdict(&b, &a) {
+            Verdict::Better => Verdict::Worse,
+            Verdict::Worse => Verdict::Better,
+            other => other,
+        };
+        assert_eq!(verdict(&a, &b), mirrored, "{a:?} {b:?}");
+    }
+}
+
 /// The same server on both sides: tables of 48 rows, five rounds, noise as machines have it.
 #[test]
 fn the_same_server_is_hardly_ever_better_than_itself() {
