@@ -3,6 +3,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+/// How this program is called to become a job server that ends with it.
+pub(crate) const BECOME: &str = "become";
+
 /// Measures a Gearman job server: starts clients and its own workers, keeps to a schedule, checks every job,
 /// and says what it found and what limited it.
 ///
@@ -36,6 +39,25 @@ pub(crate) enum Verb {
         a: PathBuf,
         /// The folder of the second.
         b: PathBuf,
+    },
+    /// Turns into a job server that ends with the process that wants it.
+    #[command(hide = true, name = BECOME)]
+    Become {
+        /// Who wants it.
+        parent: u32,
+        /// Its command line.
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
+    /// Serves as the job server of `self-test`, to try things with.
+    #[command(hide = true)]
+    StandIn {
+        /// Where it listens, on the loopback interface.
+        #[arg(long)]
+        port: u16,
+        /// What it does wrong.
+        #[arg(long, default_value = "none")]
+        fault: String,
     },
     /// Measures the load generator itself, against an echo in this process: its own ceiling.
     SelfTest {

@@ -31,7 +31,7 @@ use crate::args::{Arguments, Run, Verb};
 use crate::compare::sweep::Sweep;
 use crate::compare::target::Target;
 use crate::compare::{files, rounds, selftest, sweep};
-use crate::machine::cores;
+use crate::machine::{cores, interrupt, server, standin};
 use crate::plan::terms::Plan;
 use crate::plan::{library, overrides};
 use crate::result::outcome::Outcome;
@@ -50,6 +50,10 @@ const UNFINISHED: u8 = 3;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     raise_descriptors();
+    if let Err(error) = interrupt::watch() {
+        eprintln!("ringgear-load: signals: {error}");
+        return ExitCode::from(WRONG);
+    }
     let done = match arguments.command {
         None => run(&arguments.run),
         Some(Verb::Plans) => {
@@ -58,12 +62,21 @@ fn main() -> ExitCode {
         }
         Some(Verb::Show { plan }) => show(&plan),
         Some(Verb::Compare { a, b }) => compare_folders(&a, &b),
+        Some(Verb::Become { parent, command }) => Err(server::become_server(parent, &command)),
+        Some(Verb::StandIn { port, fault }) => standin::stand_in(port, &fault),
         Some(Verb::SelfTest { seconds }) => selftest::self_test(seconds).map(|text| {
             say(&text);
             0
         }),
     };
+    if let (Some(signal), Err(error)) = (interrupt::caught(), &done) {
+        eprintln!("ringgear-load: {error}");
+        return ExitCode::from(128 + signal as u8);
+    }
     match done {
+        Ok(_) if interrupt::caught().is_some() => {
+            ExitCode::from(128 + interrupt::caught().unwrap_or(0) as u8)
+        }
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("ringgear-load: {error}");

@@ -4,6 +4,7 @@ use crate::args::Run;
 use crate::compare::side::Side;
 use crate::compare::target::Target;
 use crate::compare::{files, rows};
+use crate::machine::interrupt;
 use crate::plan::terms::Plan;
 use crate::result::outcome::Outcome;
 use crate::result::report;
@@ -29,7 +30,9 @@ pub(crate) fn compare_two(run: &Run, targets: [&Target; 2], plan: &Plan) -> Resu
     }
     let sides = play(count, |which, round| {
         let target = targets[which];
-        let finding = target.run(plan)?;
+        // Both get the same arrivals, and each round others.
+        let seed = plan.seed.wrapping_add(round as u64);
+        let finding = target.run(&Plan { seed, ..plan.clone() })?;
         eprintln!("round {} of {count}, {}", round + 1, report::line(&finding.outcome));
         if let Some(folder) = &run.out {
             let folder = folder.join(files::slug(target.label())).join(format!("{:03}", round + 1));
@@ -38,6 +41,10 @@ pub(crate) fn compare_two(run: &Run, targets: [&Target; 2], plan: &Plan) -> Resu
         Ok(finding)
     })?;
     let [a, b] = &sides;
+    let count = a.outcomes.len().min(b.outcomes.len());
+    if count == 0 {
+        return Err("interrupted before the end of the first round: there is nothing to compare".to_owned());
+    }
     let mut text = said(&a.outcomes, &b.outcomes)?;
     if count > 1 {
         text.push_str(&format!(
@@ -56,15 +63,23 @@ pub(crate) fn compare_two(run: &Run, targets: [&Target; 2], plan: &Plan) -> Resu
     Ok(sides)
 }
 
-/// All rounds; `run` is told whose turn it is, and in which round.
+/// All rounds, or those that were complete when somebody interrupted; `run` is told whose turn it is, and in which round.
 fn play(
     rounds: usize,
     mut run: impl FnMut(usize, usize) -> Result<Finding, String>,
 ) -> Result<[Side; 2], String> {
     let mut sides = [Side::default(), Side::default()];
     for round in 0..rounds {
+        let mut both = [None, None];
         for which in order(round) {
-            sides[which].take(run(which, round)?);
+            match run(which, round) {
+                Ok(finding) if !finding.outcome.interrupted() => both[which] = Some(finding),
+                Err(error) if interrupt::caught().is_none() => return Err(error),
+                _ => return Ok(sides),
+            }
+        }
+        for (side, finding) in sides.iter_mut().zip(both) {
+            finding.into_iter().for_each(|finding| side.take(finding));
         }
     }
     Ok(sides)

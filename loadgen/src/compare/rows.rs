@@ -73,7 +73,13 @@ pub(crate) fn compare(a: &[Outcome], b: &[Outcome]) -> Result<Vec<Row>, String> 
 }
 
 fn comparable(a: &Outcome, b: &Outcome) -> Result<(), String> {
-    if a.plan != b.plan {
+    if b.interrupted() || a.interrupted() {
+        return Err(
+            "One of these runs was interrupted: what it did not come to cannot be compared.".to_owned()
+        );
+    }
+    // Each round has arrivals of its own.
+    if a.plan != (Plan { seed: a.plan.seed, ..b.plan.clone() }) {
         return Err(format!(
             "These are results of different plans ({}), so no figure of one says anything about the other: {}.",
             match a.plan.name == b.plan.name {

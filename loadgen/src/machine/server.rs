@@ -2,19 +2,18 @@
 //! own process id afterwards.
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::Once;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use rustix::thread::{sched_getaffinity, sched_setaffinity};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 
+use crate::args::BECOME;
 use crate::machine::cores::pin;
+use crate::machine::interrupt;
 
 /// The longest wait for a job server to listen, and to end.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -32,11 +31,10 @@ impl Started {
     pub(crate) fn start(command: &str, cores: &[usize]) -> io::Result<Started> {
         let port = free_port()?;
         let words = words(&command.replace("{port}", &port.to_string()));
-        let Some((program, arguments)) = words.split_first() else {
-            return Err(io::Error::other("the command is empty"));
-        };
-        let mut command = Command::new(program);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
+        let mut command = self::command(&words)?;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
+        // Ctrl-C goes to a terminal's whole group, and must not take the job server from a run that still ends in order.
+        command.process_group(0);
         // A process runs where the thread was that made it, and there is nothing safe to call in between.
         let here = sched_getaffinity(None)?;
         if !cores.is_empty() {
@@ -44,8 +42,8 @@ impl Started {
         }
         let child = command.spawn();
         sched_setaffinity(None, &here)?;
-        let child = child.map_err(|error| io::Error::other(format!("{program}: {error}")))?;
-        end_when_interrupted(child.id())?;
+        let child = child.map_err(|error| io::Error::other(format!("{}: {error}", words[0])))?;
+        interrupt::end_also(Some(child.id()));
         let mut started = Started { child, address: (Ipv4Addr::LOCALHOST, port).into() };
         started.wait_until_it_listens()?;
         Ok(started)
@@ -79,8 +77,8 @@ impl Started {
 impl Drop for Started {
     /// Asks it to end, and makes it if it does not.
     fn drop(&mut self) {
-        STARTED.store(0, Ordering::Relaxed);
-        ask_to_end(self.child.id());
+        interrupt::end_also(None);
+        interrupt::ask_to_end(self.child.id());
         let deadline = Instant::now() + PATIENCE;
         while let Ok(None) = self.child.try_wait() {
             if Instant::now() > deadline {
@@ -93,31 +91,37 @@ impl Drop for Started {
     }
 }
 
-/// The process of the job server that was started here, 0 if there is none. A signal must find it.
-static STARTED: AtomicU32 = AtomicU32::new(0);
-
-/// Ends the job server before an interrupted load generator goes.
-fn end_when_interrupted(child: u32) -> io::Result<()> {
-    static WATCH: Once = Once::new();
-    STARTED.store(child, Ordering::Relaxed);
-    let mut watched = Ok(());
-    WATCH.call_once(|| {
-        watched = Signals::new([SIGINT, SIGTERM, SIGHUP]).map(|mut signals| {
-            thread::spawn(move || {
-                if let Some(signal) = signals.forever().next() {
-                    ask_to_end(STARTED.load(Ordering::Relaxed));
-                    std::process::exit(128 + signal);
-                }
-            });
-        });
-    });
-    watched
+/// Turns this process into `command`, which the kernel asks to end when the process `parent` is no more, however that ended.
+/// Comes back only when it cannot be done.
+pub(crate) fn become_server(parent: u32, command: &[String]) -> String {
+    let Some((program, arguments)) = command.split_first() else {
+        return "there is no command".to_owned();
+    };
+    if let Err(error) = set_parent_process_death_signal(Some(Signal::TERM)) {
+        return format!("{program}: {error}");
+    }
+    // It may have ended before that.
+    if getppid().map(|pid| pid.as_raw_nonzero().get().cast_unsigned()) != Some(parent) {
+        return format!("{program}: whoever wanted it is gone");
+    }
+    let error = Command::new(program).args(arguments).exec();
+    format!("{program}: {error}")
 }
 
-fn ask_to_end(child: u32) {
-    if let Some(pid) = Pid::from_raw(child.cast_signed()) {
-        let _ = kill_process(pid, Signal::TERM);
+/// The process that becomes a job server. No shell and no process lies between: its id is the one to measure and to end.
+fn command(words: &[String]) -> io::Result<Command> {
+    if words.is_empty() {
+        return Err(io::Error::other("the command is empty"));
     }
+    // The program of the unit tests is another.
+    if cfg!(test) {
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
+        return Ok(command);
+    }
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg(BECOME).arg(std::process::id().to_string()).arg("--").args(words);
+    Ok(command)
 }
 
 /// What a job server answers to the administrators' `version`; `None` if it does not.

@@ -48,6 +48,9 @@ pub(crate) enum Fault {
     Die,
 }
 
+/// Those that a name can mean.
+const FAULTS: [Fault; 5] = [Fault::None, Fault::Lose, Fault::Stall, Fault::Hang, Fault::Die];
+
 /// It goes wrong once for so many jobs.
 const EVERY: u64 = 50;
 
@@ -63,7 +66,12 @@ pub(crate) struct StandIn {
 impl StandIn {
     /// Starts one on a free port of the loopback interface.
     pub(crate) fn start(fault: Fault) -> io::Result<StandIn> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        StandIn::start_at(0, fault)
+    }
+
+    /// Starts one on this port.
+    fn start_at(port: u16, fault: Fault) -> io::Result<StandIn> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         let address = listener.local_addr()?;
         let (over, tid) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
         let (ending, telling) = (Arc::clone(&over), Arc::clone(&tid));
@@ -95,6 +103,17 @@ impl Drop for StandIn {
             let _ = thread.join();
         }
     }
+}
+
+/// Is a stand-in until the process is asked to end. `fault` is the name of one, in small letters.
+pub(crate) fn stand_in(port: u16, fault: &str) -> Result<u8, String> {
+    let named = |known: &&Fault| format!("{known:?}").eq_ignore_ascii_case(fault);
+    let fault = *FAULTS.iter().find(named).ok_or_else(|| format!("--fault {fault}: one of {FAULTS:?}"))?;
+    let _stand_in = StandIn::start_at(port, fault).map_err(|error| format!("--port {port}: {error}"))?;
+    while crate::machine::interrupt::caught().is_none() {
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(0)
 }
 
 #[derive(Debug)]

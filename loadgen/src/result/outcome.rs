@@ -48,6 +48,11 @@ impl Outcome {
         self.phases.iter().all(|phase| phase.finished && !phase.did_nothing())
     }
 
+    /// True if somebody interrupted the run; phases that had not begun are missing.
+    pub(crate) fn interrupted(&self) -> bool {
+        self.phases.iter().any(|phase| phase.interrupted)
+    }
+
     /// The phases that give figures.
     pub(crate) fn measured(&self) -> impl Iterator<Item = &PhaseOutcome> {
         self.phases.iter().filter(|phase| phase.measured)
@@ -81,6 +86,9 @@ pub(crate) struct PhaseOutcome {
     pub(crate) measured: bool,
     /// False if it was broken off at its limit.
     pub(crate) finished: bool,
+    /// True if somebody interrupted it: its figures are of the time until then.
+    #[serde(default)]
+    pub(crate) interrupted: bool,
     /// What `jobs` counts: see [`Counted`].
     pub(crate) counted: Counted,
     /// Jobs in the measured time.

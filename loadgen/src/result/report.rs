@@ -122,7 +122,9 @@ fn phase(phase: &PhaseOutcome) -> String {
         let [due, sent, answered, unanswered] = cells;
         let _ = writeln!(text, "  {due} due, {sent} sent, {answered} answered, {unanswered} unanswered");
     }
-    if !phase.finished {
+    if phase.interrupted {
+        text.push_str("  interrupted: the figures are of the time until then\n");
+    } else if !phase.finished {
         text.push_str("  broken off before all was done: what was due by then counts as unanswered\n");
     }
     if let Some(Stall { seconds, at, waiting }) = phase.stall {
@@ -372,13 +374,14 @@ fn checks(outcome: &Outcome) -> String {
         let left = count(outcome.left as f64);
         let _ = writeln!(text, "note: {left} jobs were left in the queues of the job server, unchecked");
     }
-    for phase in outcome.phases.iter().filter(|phase| !phase.finished) {
+    for phase in outcome.phases.iter().filter(|phase| !phase.finished && !phase.interrupted) {
         let _ = writeln!(text, "UNFINISHED: phase {} was broken off", phase.name);
     }
     for phase in outcome.phases.iter().filter(|phase| phase.did_nothing()) {
         let _ = writeln!(text, "UNFINISHED: phase {} did no job in its measured time", phase.name);
     }
     let verdict = match (tally.is_clean(), outcome.finished()) {
+        (true, _) if outcome.interrupted() => "interrupted: nothing wrong was seen in what was done",
         (false, _) => "FAILED: a job server must not do this",
         (true, false) => "unfinished: nothing wrong was seen in what was done",
         (true, true) if outcome.left > 0 => "nothing wrong was seen in what was checked",

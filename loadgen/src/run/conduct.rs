@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::job::check::Tally;
 use crate::machine::identity::Machine;
+use crate::machine::interrupt;
 use crate::machine::memory::Memory;
 use crate::machine::probe::{self, Look};
 use crate::plan::cast::Cast;
@@ -62,6 +63,9 @@ struct Queued {
 /// The longest wait for the job server to answer on all connections.
 const CONNECT: Duration = Duration::from_secs(30);
 
+/// How long an interrupted phase waits for what was sent, in nanoseconds.
+const LAST: u64 = 1_000_000_000;
+
 /// How often the conductor looks.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -81,8 +85,12 @@ pub(crate) fn conduct(plan: &Plan, setting: &Setting, progress: &mut Progress) -
         let play = Play { index, phase, cast: &cast, setting, clock, run };
         let (outcome, recorder, flaws) = play.run(&mut queued, &mut memory, progress)?;
         tally += flaws;
+        let interrupted = outcome.interrupted;
         phases.push(outcome);
         recorders.push(recorder);
+        if interrupted {
+            break;
+        }
     }
     progress.end();
     let server = Server {
@@ -225,6 +233,9 @@ impl Play<'_> {
         progress.say(&self.phase.name, "connecting");
         let deadline = std::time::Instant::now() + CONNECT;
         while stand.counts().connecting > 0 {
+            if interrupt::caught().is_some() {
+                return Err(io::Error::other("interrupted before the first job"));
+            }
             if failed() {
                 return Err(io::Error::other("a load thread could not connect"));
             }
@@ -249,6 +260,7 @@ impl Play<'_> {
         let mut peak = connected.as_ref().map_or(0, |look| look.rss);
         let (mut last, mut moved) = (Counts::default(), start);
         let (mut finished, mut stuck, mut gone) = (false, false, false);
+        let (mut stop, mut limit, mut interrupted) = (stop, limit, false);
         let mut stalls = Stalls::new(start);
         loop {
             thread::sleep(LOOK);
@@ -259,6 +271,11 @@ impl Play<'_> {
             let counts = stand.counts();
             if from.is_none() && now >= from_time {
                 from = Some(Meter::read(now, pid, stand));
+            }
+            if !interrupted && interrupt::caught().is_some() {
+                // Whatever was sent has a moment to be answered.
+                (interrupted, stop, limit) = (true, stop.min(now), limit.min(now + LAST));
+                stand.interrupt(now);
             }
             if to.is_none() && now >= stop {
                 to = Some(Meter::read(now, pid, stand));
@@ -272,7 +289,7 @@ impl Play<'_> {
                 return Err(io::Error::other("a load thread gave up"));
             }
             if self.is_done(&counts, queued, now, stop) {
-                finished = true;
+                finished = !interrupted;
                 break;
             }
             // `spun` moves by itself.
@@ -308,7 +325,7 @@ impl Play<'_> {
         }
         stand.advance(Stage::End);
         let stall = stalls.longest();
-        let end = End { finished, gone, stall, connected, peak };
+        let end = End { finished, gone, interrupted, stall, connected, peak };
         Ok(Seen { from, to, stuck, end })
     }
 

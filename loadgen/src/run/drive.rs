@@ -144,6 +144,10 @@ impl<'a> Driver<'a> {
             (self.context.from, self.context.stop) = (from, stop);
             self.next_tick = start + self.orders.tick;
         }
+        if stage == Stage::Stop {
+            (_, _, self.context.stop) = self.orders.stand.times();
+            self.stop();
+        }
         self.stage = stage;
         self.context.quiet = stage >= Stage::Quiet;
         for at in 0..self.conns.len() {
@@ -159,6 +163,8 @@ impl<'a> Driver<'a> {
                     worker.begin(&self.context, &mut link.out);
                     self.flush(at);
                 }
+                // What was due before is sent, and then no more.
+                Role::Client(_) if stage == Stage::Stop => self.submit(at),
                 Role::Worker(worker) if stage == Stage::Quiet => {
                     worker.settle(&mut self.context, &mut link.out);
                     self.flush(at);

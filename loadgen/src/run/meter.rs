@@ -42,6 +42,8 @@ pub(crate) struct End {
     pub(crate) finished: bool,
     /// All connections broke.
     pub(crate) gone: bool,
+    /// Somebody interrupted the run.
+    pub(crate) interrupted: bool,
     /// The longest time without an answer, if it was long.
     pub(crate) stall: Option<Stall>,
     /// The process with all connections made, before the first job.
@@ -114,7 +116,7 @@ impl Usage<'_> {
         before: Option<&Look>,
         end: &End,
     ) -> PhaseOutcome {
-        let &End { finished, gone, stall, ref connected, peak } = end;
+        let &End { finished, gone, interrupted, stall, ref connected, peak } = end;
         let Usage { phase, from, to, counted, groups, timer_error, receive_lag, fates, series } = self;
         let pick = |counts: &Counts| match counted {
             Counted::Results => counts.results,
@@ -128,7 +130,7 @@ impl Usage<'_> {
         let begin = from.time.max(window);
         // A phase that was broken off keeps its planned window: the life of the job server is no measure.
         let seconds = match phase.seconds {
-            Some(planned) if !finished => planned - phase.warm_up,
+            Some(planned) if !finished && !interrupted => planned - phase.warm_up,
             _ => (end.saturating_sub(begin) as f64 / 1e9).max(1e-9),
         };
         let wall = (to.time.saturating_sub(begin) as f64 / 1e9).max(1e-9);
@@ -179,6 +181,7 @@ impl Usage<'_> {
             name: phase.name.clone(),
             measured: phase.measure,
             finished,
+            interrupted,
             counted,
             jobs,
             seconds,

@@ -32,6 +32,8 @@ pub(crate) enum Stage {
     Connect,
     /// Workers ask for jobs, clients submit from [`Stand::start`] on.
     Run,
+    /// The run was interrupted: clients submit no more.
+    Stop,
     /// All is answered: workers take no more, finish what they hold and make sure that the server heard.
     Quiet,
     /// Threads close everything and end.
@@ -76,7 +78,8 @@ impl Stand {
         match self.stage.load(Ordering::Acquire) {
             0 => Stage::Connect,
             1 => Stage::Run,
-            2 => Stage::Quiet,
+            2 => Stage::Stop,
+            3 => Stage::Quiet,
             _ => Stage::End,
         }
     }
@@ -87,6 +90,12 @@ impl Stand {
         self.from.store(from, Ordering::Relaxed);
         self.stop.store(stop, Ordering::Relaxed);
         self.advance(Stage::Run);
+    }
+
+    /// Clients stop at `now`, earlier than was planned.
+    pub(crate) fn interrupt(&self, now: u64) {
+        self.stop.fetch_min(now, Ordering::Relaxed);
+        self.advance(Stage::Stop);
     }
 
     /// Goes on to a later stage.
