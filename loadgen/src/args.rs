@@ -97,6 +97,34 @@ pub(crate) struct PlanArguments {
     pub(crate) set: Vec<String>,
 }
 
+/// The rounds of a comparison, if the command line says nothing else: with so many no figure of a table of 48 is called better
+/// by chance.
+pub(crate) const ROUNDS: usize = 7;
+
+/// The most rounds of `auto`.
+pub(crate) const ROUNDS_MOST: usize = 20;
+
+/// How often something is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rounds {
+    /// So often.
+    Number(usize),
+    /// Until all is known that can be.
+    Auto,
+}
+
+impl std::str::FromStr for Rounds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Rounds, String> {
+        match text.parse() {
+            Ok(number @ 1..=1000) => Ok(Rounds::Number(number)),
+            _ if text == "auto" => Ok(Rounds::Auto),
+            _ => Err("a number from 1 to 1000, or `auto`".to_owned()),
+        }
+    }
+}
+
 /// A run, a comparison of two job servers or a sweep.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
@@ -128,10 +156,11 @@ pub(crate) struct Run {
     /// What the other job server is called.
     #[arg(long, value_name = "NAME", default_value = "against", requires = "second")]
     pub(crate) against_label: String,
-    /// How often the plan runs on each of the two: this one and the other, then the other and this one, and
-    /// so on.
-    #[arg(long, default_value_t = 5, requires = "second", conflicts_with = "sweep", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub(crate) rounds: u32,
+    /// How often the plan runs on each of the two, or a sweep is repeated: this one and the other, then the other and this one,
+    /// and so on. `auto` goes on until every figure has a verdict or is known within 5 %, or to 20 rounds [default: 7; of a
+    /// sweep 3].
+    #[arg(long, value_name = "ROUNDS")]
+    pub(crate) rounds: Option<Rounds>,
     /// The cores for job servers that are started here, such as `0` or `0,1`.
     #[arg(long, value_name = "CORES", value_delimiter = ',')]
     pub(crate) server_core: Vec<usize>,
@@ -151,6 +180,9 @@ pub(crate) struct Run {
     /// one plot for both.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Takes the result that the folder of `--out` has away first; files that are no result's stay.
+    #[arg(long, requires = "out")]
+    pub(crate) force: bool,
     /// Finds the highest rate whose p99 is within `--p99`, and draws the way there. With another job server
     /// both are asked for the same rates in turn, and share a picture.
     #[arg(long, conflicts_with = "closed")]
@@ -186,11 +218,16 @@ mod tests {
             let words = format!("ringgear-load steady {options}");
             Arguments::try_parse_from(words.split(' ').map(str::to_owned).collect::<Vec<_>>()).map(|_| ())
         };
-        for options in ["--p99 1", "--rounds 3", "--against-label x", "--sweep --rounds 3 --against h"] {
+        for options in ["--p99 1", "--against-label x", "--against h --rounds 0", "--against h --rounds some"]
+        {
             assert!(parse(options).is_err(), "{options}");
         }
         assert!(parse("--against h --against-command c").is_err());
-        for options in ["--sweep --p99 1", "--against h --rounds 3 --against-label x"] {
+        for options in [
+            "--sweep --p99 1 --rounds 2",
+            "--against h --rounds 3 --against-label x",
+            "--against h --rounds auto",
+        ] {
             parse(options).unwrap_or_else(|error| panic!("{options}: {error}"));
         }
     }

@@ -92,10 +92,17 @@ fn run(run: &Run) -> Result<u8, String> {
         cores::pin(&run.load_core).map_err(|error| format!("--load-core: {error}"))?;
     }
     if let Some(folder) = &run.out {
-        files::prepare(folder)?;
+        files::prepare(folder, run.force)?;
     }
+    descriptors(&plan)?;
     let target = Target::of(run)?;
     let against = Target::against(run)?;
+    if run.rounds.is_some() && against.is_none() && !run.sweep {
+        return Err(
+            "--rounds is for two job servers or a sweep: it needs --against, --against-command or --sweep"
+                .to_owned(),
+        );
+    }
     if run.sweep {
         let targets: Vec<&Target> = std::iter::once(&target).chain(&against).collect();
         return sweep(run, &targets, &plan);
@@ -151,6 +158,23 @@ fn code(outcome: &Outcome) -> u8 {
         (false, _) => FAILED,
         (true, false) => UNFINISHED,
         (true, true) => 0,
+    }
+}
+
+/// Says before anything runs that connections need more descriptors than may be opened.
+fn descriptors(plan: &Plan) -> Result<(), String> {
+    /// Of the load threads, files, the terminal.
+    const BESIDES: u64 = 100;
+    let Some(limit) = getrlimit(Resource::Nofile).current else { return Ok(()) };
+    let most = plan.phases.iter().max_by_key(|phase| phase.connections());
+    match most.map(|phase| (phase, phase.connections() + BESIDES)) {
+        Some((phase, needed)) if needed > limit => Err(format!(
+            "phase {} has {} connections and needs {needed} descriptors, and the limit is {limit}: raise it with `ulimit -n \
+             {needed}` (as root, or in limits.conf), or use fewer connections",
+            phase.name,
+            phase.connections()
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -152,3 +152,13 @@ fn a_reader_that_left_is_no_error() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
 }
+
+#[test]
+fn too_few_descriptors_are_told_before_anything_runs() {
+    let command = format!("ulimit -n 300; exec '{PROGRAM}' idle --server-command 'no-such-server {{port}}'");
+    let output = Command::new("sh").args(["-c", &command]).output().unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("10,000 connections") || said.contains("10000 connections"), "{said}");
+    assert!(said.contains("ulimit -n"), "{said}");
+}

@@ -1,7 +1,7 @@
 //! The folder of a result: what is written there, and how it is read again.
 use std::fs::{self, File};
 use std::io::{self, BufWriter};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hdrhistogram::Histogram;
 
@@ -17,22 +17,75 @@ use crate::run::conduct::Finding;
 pub(crate) const RESULT: &str = "result.json";
 
 /// Makes the folder of a result before anything is measured, and sees that it takes files. Results are not mixed: a folder that
-/// has one, its own or that of rounds, is refused.
-pub(crate) fn prepare(folder: &Path) -> Result<(), String> {
+/// has one, its own or that of rounds, is refused, or emptied of it if `force`.
+pub(crate) fn prepare(folder: &Path, force: bool) -> Result<(), String> {
     let say = |error: &dyn std::fmt::Display| format!("--out {}: {error}", folder.display());
     fs::create_dir_all(folder).map_err(|error| say(&error))?;
     let probe = folder.join("result.part");
     fs::write(&probe, vec![b' '; 1 << 20]).map_err(|error| say(&error))?;
     fs::remove_file(&probe).map_err(|error| say(&error))?;
+    if force {
+        return take_away(folder).map_err(|error| say(&error));
+    }
     let entries = fs::read_dir(folder).map_err(|error| say(&error))?;
     let is_result =
         |path: &Path| [RESULT, "compare.md", "sweep.json"].iter().any(|name| path.join(name).exists());
     let rounds =
         entries.flatten().any(|entry| is_result(&entry.path()) || is_result(&entry.path().join("001")));
     if rounds || is_result(folder) {
-        return Err(say(&"there is a result in it already; name another folder, or take that away first"));
+        return Err(say(
+            &"there is a result in it already; name another folder, or take that away with --force",
+        ));
     }
     Ok(())
+}
+
+/// Takes away every file that may be a result's, in the folder and in those of its sides and rounds, and the folders that are
+/// empty after that. Whatever else there is stays.
+fn take_away(folder: &Path) -> io::Result<()> {
+    let is_result =
+        |name: &str| KNOWN.contains(&name) || [".hgrm", ".part"].iter().any(|ending| name.ends_with(ending));
+    for side in [vec![folder.to_owned()], folders(folder)?].concat() {
+        let rounds = if side == folder { vec![] } else { folders(&side)? };
+        for place in rounds.iter().chain([&side]) {
+            for file in fs::read_dir(place)?.flatten() {
+                if file.file_type()?.is_file() && file.file_name().to_str().is_some_and(is_result) {
+                    fs::remove_file(file.path())?;
+                }
+            }
+            // One that has something else stays.
+            if place != folder {
+                let _ = fs::remove_dir(place);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The files of results, but for histograms.
+const KNOWN: [&str; 16] = [
+    RESULT,
+    "plan.toml",
+    "report.md",
+    "plot.svg",
+    "histograms.hlog",
+    "compare.md",
+    "compare.json",
+    "index.html",
+    "sweep.json",
+    "sweep.svg",
+    "sweep.md",
+    "sweep.csv",
+    "series.csv",
+    "percentiles.csv",
+    "junit.xml",
+    "ledger.json",
+];
+
+fn folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    // Links are not followed: what lies behind them is no result of ours.
+    let is_folder = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    Ok(fs::read_dir(folder)?.flatten().filter(is_folder).map(|entry| entry.path()).collect())
 }
 
 /// Writes everything about a run into a folder, which is made.
@@ -135,12 +188,19 @@ mod tests {
     fn results_are_not_mixed_and_a_folder_is_tried_first() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("out");
-        prepare(&out).unwrap();
+        prepare(&out, false).unwrap();
         fs::create_dir_all(out.join("ours/001")).unwrap();
         fs::write(out.join("ours/001").join(RESULT), "{}").unwrap();
-        let error = prepare(&out).unwrap_err();
+        fs::write(out.join("ours/001/1-x-result.hgrm"), "").unwrap();
+        fs::write(out.join("compare.md"), "").unwrap();
+        fs::write(out.join("diary.md"), "mine").unwrap();
+        let error = prepare(&out, false).unwrap_err();
         assert!(error.contains("another folder"), "{error}");
-        assert!(prepare(Path::new("/proc/none")).unwrap_err().contains("/proc/none"));
+        prepare(&out, true).unwrap();
+        let left: Vec<_> = fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["diary.md"]);
+        prepare(&out, false).unwrap();
+        assert!(prepare(Path::new("/proc/none"), false).unwrap_err().contains("/proc/none"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Two job servers under one plan, round by round in alternating order: who is next, what is kept of each, and
 //! what is written. How figures are compared stands in `rows.rs`.
-use crate::args::Run;
+use crate::args::{ROUNDS, ROUNDS_MOST, Rounds, Run};
 use crate::compare::side::Side;
 use crate::compare::target::Target;
 use crate::compare::{files, rows};
@@ -18,7 +18,11 @@ pub(crate) fn order(round: usize) -> [usize; 2] {
 
 /// Runs a plan on both, and writes and says what came of it; gives what both were found to be.
 pub(crate) fn compare_two(run: &Run, targets: [&Target; 2], plan: &Plan) -> Result<[Side; 2], String> {
-    let count = run.rounds as usize;
+    let (count, auto) = match run.rounds {
+        Some(Rounds::Number(count)) => (count, false),
+        Some(Rounds::Auto) => (ROUNDS_MOST, true),
+        None => (ROUNDS, false),
+    };
     let slugs = targets.map(|target| files::slug(target.label()));
     if slugs[0] == slugs[1] || slugs.iter().any(String::is_empty) {
         return Err(format!(
@@ -28,18 +32,30 @@ pub(crate) fn compare_two(run: &Run, targets: [&Target; 2], plan: &Plan) -> Resu
             targets[1].label()
         ));
     }
-    let sides = play(count, |which, round| {
-        let target = targets[which];
-        // Both get the same arrivals, and each round others.
-        let seed = plan.seed.wrapping_add(round as u64);
-        let finding = target.run(&Plan { seed, ..plan.clone() })?;
-        eprintln!("round {} of {count}, {}", round + 1, report::line(&finding.outcome));
-        if let Some(folder) = &run.out {
-            let folder = folder.join(files::slug(target.label())).join(format!("{:03}", round + 1));
-            files::write(&folder, &finding).map_err(|error| format!("{}: {error}", folder.display()))?;
-        }
-        Ok(finding)
-    })?;
+    let sides = play(
+        count,
+        |which, round| {
+            let target = targets[which];
+            // Both get the same arrivals, and each round others.
+            let seed = plan.seed.wrapping_add(round as u64);
+            let finding = target.run(&Plan { seed, ..plan.clone() })?;
+            eprintln!(
+                "round {} of {}{count}, {}",
+                round + 1,
+                if auto { "at most " } else { "" },
+                report::line(&finding.outcome)
+            );
+            if let Some(folder) = &run.out {
+                let folder = folder.join(files::slug(target.label())).join(format!("{:03}", round + 1));
+                files::write(&folder, &finding).map_err(|error| format!("{}: {error}", folder.display()))?;
+            }
+            Ok(finding)
+        },
+        |[a, b]| {
+            auto && a.outcomes.len() >= ROUNDS
+                && rows::compare(&a.outcomes, &b.outcomes).is_ok_and(|rows| rows::settled(&rows))
+        },
+    )?;
     let [a, b] = &sides;
     let count = a.outcomes.len().min(b.outcomes.len());
     if count == 0 {
@@ -63,10 +79,12 @@ pub(crate) fn compare_two(run: &Run, targets: [&Target; 2], plan: &Plan) -> Resu
     Ok(sides)
 }
 
-/// All rounds, or those that were complete when somebody interrupted; `run` is told whose turn it is, and in which round.
+/// All rounds, or those that were complete when somebody interrupted or there were `enough`; `run` is told whose turn it is, and
+/// in which round.
 fn play(
     rounds: usize,
     mut run: impl FnMut(usize, usize) -> Result<Finding, String>,
+    enough: impl Fn(&[Side; 2]) -> bool,
 ) -> Result<[Side; 2], String> {
     let mut sides = [Side::default(), Side::default()];
     for round in 0..rounds {
@@ -80,6 +98,9 @@ fn play(
         }
         for (side, finding) in sides.iter_mut().zip(both) {
             finding.into_iter().for_each(|finding| side.take(finding));
+        }
+        if enough(&sides) {
+            break;
         }
     }
     Ok(sides)
@@ -112,20 +133,61 @@ pub(crate) fn said(a: &[Outcome], b: &[Outcome]) -> Result<String, String> {
 mod tests {
     use super::*;
     use crate::tests::background;
+    use clap::Parser;
 
     #[test]
     fn nobody_is_always_first() {
         let mut turns = vec![];
-        let sides = play(3, |which, round| {
-            turns.push((which, round));
-            Ok(background())
-        });
+        let sides = play(
+            3,
+            |which, round| {
+                turns.push((which, round));
+                Ok(background())
+            },
+            |_| false,
+        );
         assert_eq!(turns, [(0, 0), (1, 0), (1, 1), (0, 1), (0, 2), (1, 2)]);
         for side in sides.unwrap() {
             assert_eq!(side.outcomes.len(), 3);
             let spans = side.recorders[0].groups[0].as_ref().unwrap();
             // What all rounds together created.
             assert_eq!(spans[0].response.len(), 3 * side.outcomes[0].phases[0].jobs);
+        }
+    }
+
+    #[test]
+    fn there_are_no_more_rounds_than_enough() {
+        let sides =
+            play(9, |_, _| Ok(background()), |[a, b]| a.outcomes.len() + b.outcomes.len() == 4).unwrap();
+        assert_eq!(sides.map(|side| side.outcomes.len()), [2, 2]);
+    }
+
+    #[test]
+    fn two_sides_that_would_be_one_folder_are_refused() {
+        let refused = |label: &str, other: &str| {
+            let words = [
+                "ringgear-load",
+                "steady",
+                "--against-command",
+                "x",
+                "--label",
+                label,
+                "--against-label",
+                other,
+            ];
+            let run = crate::args::Arguments::parse_from(words).run;
+            let target = Target::against(&run).unwrap().unwrap();
+            let other =
+                Target::against(&Run { against_label: run.label.clone().unwrap(), ..run }).unwrap().unwrap();
+            compare_two(
+                &crate::args::Arguments::parse_from(words).run,
+                [&target, &other],
+                &background().outcome.plan,
+            )
+            .unwrap_err()
+        };
+        for (label, other) in [("a", "A"), ("ä", "ö"), ("a b", "a-b")] {
+            assert!(refused(label, other).contains("letters or digits"), "{label} {other}");
         }
     }
 }

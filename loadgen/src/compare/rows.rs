@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::terms::Plan;
-use crate::result::outcome::{Outcome, PhaseOutcome};
+use crate::result::outcome::{Outcome, PhaseOutcome, SpanOutcome};
 use crate::result::record::Span;
 
 /// A figure of a phase, compared.
@@ -19,9 +19,13 @@ pub(crate) struct Row {
     pub(crate) a: f64,
     /// The same of the second.
     pub(crate) b: f64,
-    /// How many times better the first is: of the rounds the worst, the median and the best.
+    /// How many times better the first is: the median of the rounds, between the bounds of the interval in which the true
+    /// median lies with [`confidence`].
     pub(crate) factor: [f64; 3],
-    /// The larger of the spreads of both over their own rounds, as a share of the median; `None` with one round.
+    /// The same of each round, in the order in which they were played.
+    pub(crate) rounds: Vec<f64>,
+    /// The larger of the spreads of both over their own rounds, as a share of the median; outliers do not count where there
+    /// are rounds enough to tell them. `None` with one round.
     pub(crate) noise: Option<f64>,
     /// What follows.
     pub(crate) verdict: Verdict,
@@ -31,14 +35,16 @@ pub(crate) struct Row {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Verdict {
-    /// The first is better in each of five rounds or more, and in the middle by [`CLEAR`] times the noise of either.
+    /// The first is better over the whole interval, and in the middle by [`CLEAR`] times the noise of either.
     Better,
     /// The second is.
     Worse,
-    /// In every round within [`ALIKE`] of each other.
+    /// Over the whole interval within [`ALIKE`] of each other.
     Equal,
-    /// Rounds disagree, or differ by less than the noise.
+    /// The interval has both, or they differ by less than the noise.
     CannotTell,
+    /// A latency of a closed loop: it only says once more how many jobs a second there were.
+    Closed,
     /// Fewer than [`ROUNDS_LEAST`] rounds: too often all agree by chance.
     FewRounds,
 }
@@ -52,6 +58,7 @@ pub(crate) fn compare(a: &[Outcome], b: &[Outcome]) -> Result<Vec<Row>, String> 
         comparable(first, outcome)?;
     }
     let rounds = a.len().min(b.len());
+    let sides = [&a[..rounds], &b[..rounds]];
     let mut rows = vec![];
     for (index, phase) in first.phases.iter().enumerate() {
         let figures = match phase.measured {
@@ -65,11 +72,20 @@ pub(crate) fn compare(a: &[Outcome], b: &[Outcome]) -> Result<Vec<Row>, String> 
                 outcomes[..rounds].iter().map(|outcome| (figure.pick)(&outcome.phases[index])).collect()
             };
             if let (Some(a), Some(b)) = (pick(a), pick(b)) {
-                rows.extend(row(&phase.name, &figure, &a, &b));
+                rows.extend(row(&phase.name, &figure, &a, &b).map(|row| doubted(row, &figure, index, sides)));
             }
         }
     }
     Ok(rows)
+}
+
+/// A figure that may be more than was seen is no reason to call its side better.
+fn doubted(mut row: Row, figure: &Figure, phase: usize, sides: [&[Outcome]; 2]) -> Row {
+    let [a, b] = sides.map(|side| side.iter().any(|outcome| (figure.at_least)(&outcome.phases[phase])));
+    if a && row.verdict == Verdict::Better || b && row.verdict == Verdict::Worse {
+        row.verdict = Verdict::CannotTell;
+    }
+    row
 }
 
 fn comparable(a: &Outcome, b: &Outcome) -> Result<(), String> {
@@ -123,7 +139,11 @@ fn difference(a: &Plan, b: &Plan) -> String {
 struct Figure {
     name: String,
     more_is_better: bool,
+    /// True for the latency of a closed loop.
+    closed: bool,
     pick: Pick,
+    /// True where the figure may be more, because jobs were not answered.
+    at_least: Box<dyn Fn(&PhaseOutcome) -> bool>,
 }
 
 /// Where a figure stands in what was found; `None` where it is not.
@@ -133,7 +153,9 @@ fn resident_after() -> Figure {
     Figure {
         name: "server resident after, MB".to_owned(),
         more_is_better: false,
+        closed: false,
         pick: Box::new(|phase| phase.server.map(|server| server.rss_after as f64 / 1e6)),
+        at_least: Box::new(|_| false),
     }
 }
 
@@ -141,7 +163,9 @@ fn figures(a: &PhaseOutcome, b: &PhaseOutcome) -> Vec<Figure> {
     let figure = |name: &str, more_is_better, pick: fn(&PhaseOutcome) -> Option<f64>| Figure {
         name: name.to_owned(),
         more_is_better,
+        closed: false,
         pick: Box::new(pick),
+        at_least: Box::new(|_| false),
     };
     let mut figures = vec![];
     // Where both kept up with the rate that was asked for, the rate is the plan's and not theirs.
@@ -169,15 +193,22 @@ fn figures(a: &PhaseOutcome, b: &PhaseOutcome) -> Vec<Figure> {
                 Some(Span::Added) => Span::Added.title().to_owned(),
                 _ => format!("submit→{}", span.span),
             };
-            for (name, pick) in QUANTILES {
+            for (name, quantile, pick) in QUANTILES {
                 let prefix = if a.groups.len() > 1 { format!("{}, ", group.name) } else { String::new() };
-                let pick = move |phase: &PhaseOutcome| {
-                    Some(pick(&phase.groups.get(at)?.spans.get(within)?.response))
+                let span = move |phase: &PhaseOutcome| phase.groups.get(at)?.spans.get(within).cloned();
+                let tells = move |span: &SpanOutcome| span.response.tells(quantile);
+                let bound = move |span: SpanOutcome| {
+                    span.at_least.is_some_and(|least| pick(&span.response) >= least * 0.999)
                 };
                 figures.push(Figure {
-                    name: format!("{prefix}{what} {name}, µs"),
+                    name: format!(
+                        "{prefix}{what} {name}, µs{}",
+                        if group.open { "" } else { " (closed loop)" }
+                    ),
                     more_is_better: false,
-                    pick: Box::new(pick),
+                    closed: !group.open,
+                    pick: Box::new(move |phase| Some(pick(&span(phase).filter(tells)?.response))),
+                    at_least: Box::new(move |phase| span(phase).is_some_and(bound)),
                 });
             }
         }
@@ -186,29 +217,32 @@ fn figures(a: &PhaseOutcome, b: &PhaseOutcome) -> Vec<Figure> {
 }
 
 type Quantile = fn(&crate::result::outcome::Percentiles) -> f64;
-const QUANTILES: [(&str, Quantile); 3] =
-    [("p50", |all| all.p50), ("p99", |all| all.p99), ("p99.9", |all| all.p999)];
+const QUANTILES: [(&str, f64, Quantile); 3] =
+    [("p50", 0.5, |all| all.p50), ("p99", 0.99, |all| all.p99), ("p99.9", 0.999, |all| all.p999)];
 
 fn row(phase: &str, figure: &Figure, a: &[f64], b: &[f64]) -> Option<Row> {
     let better = |(a, b): (&f64, &f64)| if figure.more_is_better { a / b } else { b / a };
-    let mut factors: Vec<f64> = a.iter().zip(b).map(better).collect();
-    if factors.iter().any(|factor| !factor.is_finite() || *factor <= 0.0) {
+    let rounds: Vec<f64> = a.iter().zip(b).map(better).collect();
+    if rounds.iter().any(|factor| !factor.is_finite() || *factor <= 0.0) {
         return None;
     }
+    let mut factors = rounds.clone();
     let middle = middle_factor(&mut factors);
-    let (worst, best) = (factors[0], factors[factors.len() - 1]);
+    let (first, last) = (reach(factors.len()) - 1, factors.len() - reach(factors.len()));
+    let (low, high) = (factors[first], factors[last]);
     let (mut sorted_a, mut sorted_b) = (a.to_vec(), b.to_vec());
     let (median_a, median_b) = (median(&mut sorted_a), median(&mut sorted_b));
     // Of both, or who is named first would decide.
-    let spread = |sorted: &[f64], median: f64| (sorted[sorted.len() - 1] - sorted[0]) / median;
+    let spread = |sorted: &[f64], median: f64| (sorted[last] - sorted[first]) / median;
     let noise = (a.len() > 1).then(|| spread(&sorted_a, median_a).max(spread(&sorted_b, median_b)));
     // As a factor, so that twice as good and half as good are equally far from no difference.
     let beyond_noise = noise.is_some_and(|noise| middle.ln().abs() > CLEAR * (1.0 + noise).ln());
     let verdict = match beyond_noise {
         _ if a.len() < ROUNDS_LEAST => Verdict::FewRounds,
-        true if worst > 1.0 => Verdict::Better,
-        true if best < 1.0 => Verdict::Worse,
-        _ if worst >= 1.0 / ALIKE && best <= ALIKE => Verdict::Equal,
+        _ if figure.closed => Verdict::Closed,
+        true if low > 1.0 => Verdict::Better,
+        true if high < 1.0 => Verdict::Worse,
+        _ if low >= 1.0 / ALIKE && high <= ALIKE => Verdict::Equal,
         _ => Verdict::CannotTell,
     };
     Some(Row {
@@ -216,10 +250,44 @@ fn row(phase: &str, figure: &Figure, a: &[f64], b: &[f64]) -> Option<Row> {
         figure: figure.name.clone(),
         a: median_a,
         b: median_b,
-        factor: [worst, middle, best],
+        factor: [low, middle, high],
+        rounds,
         noise,
         verdict,
     })
+}
+
+/// True if more rounds would tell nothing new: every figure has its verdict, or is known to a twentieth.
+pub(crate) fn settled(rows: &[Row]) -> bool {
+    let known = |row: &Row| match row.verdict {
+        Verdict::FewRounds => false,
+        Verdict::CannotTell => row.factor[2] / row.factor[0] <= ALIKE,
+        _ => true,
+    };
+    rows.iter().all(known)
+}
+
+/// Of so many sorted rounds the interval goes from this one, counted from 1, to the same one from the other end. It is the
+/// narrowest in which the true median lies with 93.7 % or more: all rounds up to eight, then without the outermost.
+fn reach(rounds: usize) -> usize {
+    (1..=rounds / 2).rev().find(|&reach| outside(rounds, reach) <= 0.0626).unwrap_or(1)
+}
+
+/// The chance that the true median lies outside the interval from the `reach`th of `rounds` on: that fewer than so many of them
+/// fall on one of its sides.
+fn outside(rounds: usize, reach: usize) -> f64 {
+    let mut ways = 1.0;
+    let mut sum = 0.0;
+    for fewer in 0..reach {
+        sum += ways;
+        ways *= (rounds - fewer) as f64 / (fewer + 1) as f64;
+    }
+    2.0 * sum / 2f64.powi(rounds as i32)
+}
+
+/// How sure it is that the true median of the factors lies in the interval that is printed, from 0 to 1.
+pub(crate) fn confidence(rounds: usize) -> f64 {
+    1.0 - outside(rounds, reach(rounds)).min(1.0)
 }
 
 /// Fewer rounds give no verdict: of three, all agree by chance in one row of four.
@@ -246,41 +314,37 @@ fn middle_factor(factors: &mut [f64]) -> f64 {
     if factors.len() % 2 == 1 { factors[middle] } else { (factors[middle - 1] * factors[middle]).sqrt() }
 }
 
-/// How sure it is that the true factor lies between the worst and the best round: of n rounds all lie on one side of the
-/// true median with a chance of 2 in 2^n.
-fn interval(rounds: usize) -> String {
-    match rounds {
-        0 | 1 => String::new(),
-        rounds => format!("; the true median lies between them in {:.1} % of such comparisons", {
-            (1.0 - 0.5f64.powi(rounds as i32 - 1)) * 100.0
-        }),
-    }
-}
-
 /// The comparison as a Markdown table.
 pub(crate) fn table(rows: &[Row], a: &str, b: &str, rounds: usize) -> String {
     let mut text = format!(
-        "{a} and {b}, {rounds} round{} each, medians; the factor says how many times better {a} is (worst, median \
-         and best round{})\n\n| phase | figure | {a} | {b} | factor | verdict |\n|---|---|---|---|---|---|\n",
+        "{a} and {b}, {rounds} round{} each, medians; the factor says how many times better {a} is (the median, between \
+         the bounds of {})\n\n| phase | figure | {a} | {b} | factor | verdict |\n|---|---|---|---|---|---|\n",
         if rounds == 1 { "" } else { "s" },
-        interval(rounds)
+        match rounds {
+            1 => "nothing: one round has no interval".to_owned(),
+            _ => format!(
+                "an interval that has the true one in {:.1} % of such comparisons",
+                confidence(rounds) * 100.0
+            ),
+        }
     );
     for row in rows {
-        let [worst, middle, best] = row.factor;
+        let [low, middle, high] = row.factor;
         // What would have been needed to be seen.
-        let unseen = row.noise.map_or(1.0, |noise| (1.0 + noise).powf(CLEAR)).max(best).max(1.0 / worst);
+        let unseen = row.noise.map_or(1.0, |noise| (1.0 + noise).powf(CLEAR)).max(high).max(1.0 / low);
         let verdict = match row.verdict {
             Verdict::Better => format!("{a} is better"),
             Verdict::Worse => format!("{b} is better"),
             Verdict::Equal => format!("equal within {:.0} %", (ALIKE - 1.0) * 100.0),
             Verdict::CannotTell => format!("cannot tell: differences under {unseen:.2} times are not seen"),
+            Verdict::Closed => "closed loop: it says no more than jobs/s".to_owned(),
             Verdict::FewRounds => format!("no verdict from fewer than {ROUNDS_LEAST} rounds"),
         };
         let (first, second) = (crate::result::report::count(row.a), crate::result::report::count(row.b));
         // Writing into a String does not fail.
         let _ = writeln!(
             text,
-            "| {} | {} | {first} | {second} | {worst:.2} – **{middle:.2}** – {best:.2} | {verdict} |",
+            "| {} | {} | {first} | {second} | {low:.2} – **{middle:.2}** – {high:.2} | {verdict} |",
             row.phase, row.figure
         );
     }

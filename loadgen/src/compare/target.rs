@@ -1,11 +1,10 @@
 //! Where a run goes: a job server that is there, one that a command starts for each run, or a Ringgear of
 //! our own when nothing is there.
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::time::Duration;
+use std::net::SocketAddr;
 
 use crate::args::Run;
-use crate::machine::probe;
 use crate::machine::server::{Started, ringgear};
+use crate::machine::{probe, server};
 use crate::plan::terms::Plan;
 use crate::run::conduct::{Finding, Setting, conduct};
 use crate::run::progress::Progress;
@@ -134,10 +133,7 @@ impl Target {
 
 impl Place {
     fn at(text: &str, pid: Option<u32>) -> Result<Place, String> {
-        let mut addresses = text.to_socket_addrs().map_err(|error| format!("{text}: {error}"))?;
-        let address = addresses.next().ok_or_else(|| format!("{text}: no address"))?;
-        TcpStream::connect_timeout(&address, Duration::from_secs(2))
-            .map_err(|error| format!("{text}: {error}"))?;
+        let address = server::first_that_answers(&server::addresses(text)?)?;
         let local = address.ip().is_loopback().then(|| probe::listener(address.port())).flatten();
         Ok(Place::There { address, pid: pid.or(local) })
     }
@@ -146,12 +142,12 @@ impl Place {
     fn own(run: &Run, error: &str) -> Result<Place, String> {
         let Some(program) = ringgear() else {
             return Err(format!(
-                "{error}\nNothing listens there, and there is no `ringgear` beside this program or on the path \
+                "{error}\nNo job server answers there, and there is no `ringgear` beside this program or on the path \
                  that could be started. Name a job server with --server or --server-command."
             ));
         };
         eprintln!(
-            "Nothing listens at {USUAL}: starting {} on a free port of the loopback interface for this run.",
+            "No job server answers at {USUAL} ({error}): starting {} on a free port of the loopback interface for this run.",
             program.display()
         );
         let command = format!("'{}' --port {{port}} --listen 127.0.0.1", program.display());
@@ -179,8 +175,8 @@ mod tests {
 
     #[test]
     fn cores_for_a_job_server_that_is_not_started_are_an_error() {
-        let there = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let there = there.local_addr().unwrap().to_string();
+        let there = crate::machine::standin::StandIn::start(Default::default()).unwrap();
+        let there = there.address().to_string();
         assert!(target(&["--server", &there, "--server-core", "0"]).unwrap_err().contains("--server-core"));
         assert!(target(&["--server", &there]).is_ok());
     }

@@ -1,13 +1,14 @@
 //! The job server under test: one that runs already, or one that is started for the run and ended by its
 //! own process id afterwards.
-use std::io::{self, BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ringgear_protocol::Request;
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use rustix::thread::{sched_getaffinity, sched_setaffinity};
 
@@ -17,6 +18,9 @@ use crate::machine::interrupt;
 
 /// The longest wait for a job server to listen, and to end.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The longest wait for the first answer of one that runs already.
+const GREETING: Duration = Duration::from_secs(2);
 
 /// A job server that was started here.
 #[derive(Debug)]
@@ -134,6 +138,61 @@ pub(crate) fn version(server: SocketAddr) -> Option<String> {
     Some(line.trim().trim_start_matches("OK ").to_owned())
 }
 
+/// The port of Gearman, for names without one.
+const PORT: u16 = 4730;
+
+/// The addresses that a text names: `HOST`, `HOST:PORT`, `1.2.3.4`, `::1` or `[::1]:4730`.
+///
+/// # Errors
+/// A sentence with the text, where it names nothing.
+pub(crate) fn addresses(text: &str) -> Result<Vec<SocketAddr>, String> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let has_port = text.rsplit_once(':').is_some_and(|(host, _)| !host.contains(':') || host.ends_with(']'));
+    let found = match bare.parse::<IpAddr>() {
+        Ok(address) => return Ok(vec![(address, PORT).into()]),
+        Err(_) if has_port => text.to_socket_addrs(),
+        Err(_) => (text, PORT).to_socket_addrs(),
+    };
+    let found: Vec<SocketAddr> = found.map_err(|error| format!("{text}: {error}"))?.collect();
+    if found.is_empty() { Err(format!("{text}: it has no address")) } else { Ok(found) }
+}
+
+/// Finds the first of several addresses of a job server at which one answers.
+///
+/// # Errors
+/// What was wrong with each of them.
+pub(crate) fn first_that_answers(addresses: &[SocketAddr]) -> Result<SocketAddr, String> {
+    let mut wrong = vec![];
+    for &address in addresses {
+        match greet(address) {
+            Ok(()) => return Ok(address),
+            Err(error) => wrong.push(format!("{address}: {error}")),
+        }
+    }
+    Err(wrong.join("; "))
+}
+
+/// Asks for an echo, which only a job server gives.
+fn greet(address: SocketAddr) -> Result<(), String> {
+    let mut stream = TcpStream::connect_timeout(&address, GREETING).map_err(|error| error.to_string())?;
+    let mut request = vec![];
+    Request::EchoReq { data: b"hello" }.encode(&mut request);
+    let mut answer = [0; 4];
+    let asked = stream.set_read_timeout(Some(GREETING)).and_then(|()| stream.write_all(&request));
+    match asked.and_then(|()| stream.read_exact(&mut answer)) {
+        Ok(()) if answer == *b"\0RES" => Ok(()),
+        Ok(()) => Err(format!(
+            "something answers there, but not as a job server ({:?})",
+            answer.escape_ascii().to_string()
+        )),
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Err(format!(
+            "something listens there, but answers no ECHO_REQ within {} seconds: is it a job server?",
+            GREETING.as_secs()
+        )),
+        Err(error) => Err(format!("something listens there, but is no job server: {error}")),
+    }
+}
+
 /// The `ringgear` beside this program, or on the search path.
 pub(crate) fn ringgear() -> Option<PathBuf> {
     let beside = std::env::current_exe().ok()?.with_file_name("ringgear");
@@ -176,6 +235,44 @@ mod tests {
         assert_eq!(words("gearmand -p  1 -t 1"), ["gearmand", "-p", "1", "-t", "1"]);
         assert_eq!(words("'a b' \"c 'd\" e''"), ["a b", "c 'd", "e"]);
         assert_eq!(words("a ''"), ["a", ""]);
+    }
+
+    #[test]
+    fn a_name_without_a_port_means_gearmans() {
+        let of = |text: &str| addresses(text).unwrap()[0].to_string();
+        assert_eq!(of("127.0.0.1"), "127.0.0.1:4730");
+        assert_eq!(of("127.0.0.1:80"), "127.0.0.1:80");
+        assert_eq!(of("::1"), "[::1]:4730");
+        assert_eq!(of("[::1]"), "[::1]:4730");
+        assert_eq!(of("[::1]:80"), "[::1]:80");
+        assert!(addresses("localhost").unwrap().iter().all(|address| address.port() == 4730));
+        assert!(addresses("localhost:99").unwrap().iter().all(|address| address.port() == 99));
+        for wrong in ["", "localhost:", "localhost:99999", "no such host"] {
+            assert!(addresses(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    /// `localhost` is often ::1 first.
+    #[test]
+    fn every_address_is_tried_and_what_is_no_job_server_is_called_so() {
+        let stand_in = crate::machine::standin::StandIn::start(Default::default()).unwrap();
+        let right = stand_in.address();
+        let refused: SocketAddr = (Ipv4Addr::LOCALHOST, free_port().unwrap()).into();
+        assert_eq!(first_that_answers(&[refused, right]), Ok(right));
+        let other = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = other.local_addr().unwrap();
+        let web = thread::spawn(move || {
+            let (mut stream, _) = other.accept().unwrap();
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+            let (silent, _) = other.accept().unwrap();
+            thread::sleep(GREETING * 2);
+            drop(silent);
+        });
+        let error = first_that_answers(&[address]).unwrap_err();
+        assert!(error.contains("not as a job server") && error.contains("HTTP"), "{error}");
+        let error = first_that_answers(&[refused, address]).unwrap_err();
+        assert!(error.contains("refused") && error.contains("no ECHO_REQ within 2 seconds"), "{error}");
+        web.join().unwrap();
     }
 
     #[test]

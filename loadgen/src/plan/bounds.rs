@@ -94,9 +94,7 @@ fn phase_flaw(phase: &Phase) -> Option<String> {
     if *drain && workers.is_empty() {
         return say("it is to drain, but nobody works");
     }
-    let connections = clients.iter().map(|group| u64::from(group.count)).sum::<u64>()
-        + workers.iter().map(|group| u64::from(group.count)).sum::<u64>()
-        + u64::from(*idle);
+    let connections = phase.connections();
     // Without any it only watches the job server.
     if connections > CONNECTIONS_MAX {
         return Some(format!("it has {connections} connections; at most {CONNECTIONS_MAX} are possible"));

@@ -52,6 +52,15 @@ pub(crate) struct Phase {
     pub(crate) idle: u32,
 }
 
+impl Phase {
+    /// Connections, idle ones included.
+    pub(crate) fn connections(&self) -> u64 {
+        self.clients.iter().map(|group| u64::from(group.count)).sum::<u64>()
+            + self.workers.iter().map(|group| u64::from(group.count)).sum::<u64>()
+            + u64::from(self.idle)
+    }
+}
+
 /// Clients that are alike, each on a connection of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -233,7 +233,7 @@ pub(crate) struct SpanOutcome {
 }
 
 /// A distribution in a few numbers, in microseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Percentiles {
     /// How many values.
     pub(crate) count: u64,

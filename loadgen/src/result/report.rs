@@ -234,6 +234,12 @@ fn doubts(phase: &PhaseOutcome) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if phase.asked.is_some_and(|asked| phase.rate < asked * 0.95) && !phase.interrupted {
+        doubts.push(
+            "fewer jobs were done than were due, so the queue grew all the time: latencies only tell how long that went on"
+                .to_owned(),
+        );
+    }
     if phase.limit != Limit::Rate && phase.seconds < 0.5 && phase.jobs > 0 {
         doubts.push("it was over in less than half a second: give it more jobs".to_owned());
     }
