@@ -137,7 +137,8 @@ pub(crate) struct Run {
     /// Its process id; found by its port where that is permitted.
     #[arg(long, value_name = "PID")]
     pub(crate) server_pid: Option<u32>,
-    /// Starts the job server for each run, and ends it; `{port}` stands for its port.
+    /// Starts the job server for each run, and ends it; `{port}` stands for its port, `{dir}` for an
+    /// empty folder that is taken away afterwards.
     #[arg(long, value_name = "COMMAND", conflicts_with_all = ["server", "server_pid"])]
     pub(crate) server_command: Option<String>,
     /// What the job server is called in the result: `server`, or `ringgear` if one of our own is started.
@@ -161,6 +162,10 @@ pub(crate) struct Run {
     /// sweep 3].
     #[arg(long, value_name = "ROUNDS")]
     pub(crate) rounds: Option<Rounds>,
+    /// Kills the job server with SIGKILL every so many seconds in the phases of the plan that reconnect, and starts it again; see the
+    /// plan `crash`. Only one that is started for the run.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) kill_every: Option<f64>,
     /// The cores for job servers that are started here, such as `0` or `0,1`.
     #[arg(long, value_name = "CORES", value_delimiter = ',')]
     pub(crate) server_core: Vec<usize>,

@@ -86,7 +86,10 @@ fn main() -> ExitCode {
 }
 
 fn run(run: &Run) -> Result<u8, String> {
-    let plan = overrides::plan(&run.plan)?;
+    let mut plan = overrides::plan(&run.plan)?;
+    if let Some(every) = run.kill_every {
+        overrides::set_kills(&mut plan, every)?;
+    }
     if !run.load_core.is_empty() {
         // Also what only reports: it must not disturb the job server's core.
         cores::pin(&run.load_core).map_err(|error| format!("--load-core: {error}"))?;
@@ -95,7 +98,7 @@ fn run(run: &Run) -> Result<u8, String> {
         files::prepare(folder, run.force)?;
     }
     descriptors(&plan)?;
-    let target = Target::of(run)?;
+    let target = Target::of(run, &plan)?;
     let against = Target::against(run)?;
     if run.rounds.is_some() && against.is_none() && !run.sweep {
         return Err(

@@ -45,7 +45,7 @@ pub(crate) fn self_test(seconds: f64) -> Result<String, String> {
             patience: 5.0,
         };
         let mut progress = Progress::new("self-test", true);
-        let finding = conduct(&plan, &setting, &mut progress).map_err(|error| error.to_string())?;
+        let finding = conduct(&plan, &setting, None, &mut progress).map_err(|error| error.to_string())?;
         let Some(phase) = finding.outcome.measured().next() else { continue };
         let busy = stand_in.cpu() as f64 / 1e9 / phase.seconds;
         text.push_str(&format!("  {title}: {}\n", line(phase, busy)));

@@ -53,7 +53,7 @@ impl Load {
 
 impl Target {
     /// The job server that is measured. Starts nothing yet.
-    pub(crate) fn of(run: &Run) -> Result<Target, String> {
+    pub(crate) fn of(run: &Run, plan: &Plan) -> Result<Target, String> {
         let mut label = run.label.as_deref().unwrap_or("server");
         let place = match (&run.server_command, &run.server) {
             (Some(command), _) => Place::Command { command: command.clone(), cores: run.server_core.clone() },
@@ -65,7 +65,7 @@ impl Target {
             }
             (None, None) => Place::at(USUAL, None).or_else(|error| {
                 label = run.label.as_deref().unwrap_or("ringgear");
-                Place::own(run, &error)
+                Place::own(run, plan, &error)
             })?,
         };
         let is_started = matches!(place, Place::Command { .. }) || run.against_command.is_some();
@@ -75,6 +75,11 @@ impl Target {
                         --against-command; pin one that runs already with taskset"
                     .to_owned(),
             );
+        }
+        if matches!(place, Place::There { .. }) && plan.phases.iter().any(|phase| phase.kill_every.is_some())
+        {
+            return Err("the plan kills the job server, which must be started for it: give --server-command"
+                .to_owned());
         }
         Ok(Target {
             label: label.to_owned(),
@@ -105,14 +110,14 @@ impl Target {
 
     /// Carries out a plan against it.
     pub(crate) fn run(&self, plan: &Plan) -> Result<Finding, String> {
-        let started = match &self.place {
+        let mut started = match &self.place {
             Place::There { .. } => None,
             Place::Command { command, cores } => {
                 Some(Started::start(command, cores).map_err(|error| format!("{command}: {error}"))?)
             }
         };
         let (server, pid) = match (&self.place, &started) {
-            (_, Some(started)) => (started.address(), Some(started.pid())),
+            (_, Some(started)) => (started.address(), None),
             (Place::There { address, pid }, None) => (*address, *pid),
             (Place::Command { .. }, None) => return Err("the job server was not started".to_owned()),
         };
@@ -127,7 +132,7 @@ impl Target {
             patience: self.load.patience,
         };
         let mut progress = Progress::new(&self.label, self.quiet);
-        conduct(plan, &setting, &mut progress).map_err(|error| format!("{server}: {error}"))
+        conduct(plan, &setting, started.as_mut(), &mut progress).map_err(|error| format!("{server}: {error}"))
     }
 }
 
@@ -139,7 +144,7 @@ impl Place {
     }
 
     /// No job server was named, and none listens where one usually does: a Ringgear is started.
-    fn own(run: &Run, error: &str) -> Result<Place, String> {
+    fn own(run: &Run, plan: &Plan, error: &str) -> Result<Place, String> {
         let Some(program) = ringgear() else {
             return Err(format!(
                 "{error}\nNo job server answers there, and there is no `ringgear` beside this program or on the path \
@@ -150,7 +155,10 @@ impl Place {
             "No job server answers at {USUAL} ({error}): starting {} on a free port of the loopback interface for this run.",
             program.display()
         );
-        let command = format!("'{}' --port {{port}} --listen 127.0.0.1", program.display());
+        // What is killed must have a store.
+        let kills = plan.phases.iter().any(|phase| phase.kill_every.is_some());
+        let store = if kills { " --data-dir {dir}" } else { "" };
+        let command = format!("'{}' --port {{port}} --listen 127.0.0.1{store}", program.display());
         Ok(Place::Command { command, cores: run.server_core.clone() })
     }
 }
@@ -162,7 +170,8 @@ mod tests {
 
     fn target(options: &[&str]) -> Result<Target, String> {
         let words = [&["ringgear-load", "steady"], options].concat();
-        Target::of(&crate::args::Arguments::try_parse_from(words).unwrap().run)
+        let run = crate::args::Arguments::try_parse_from(words).unwrap().run;
+        Target::of(&run, &crate::plan::overrides::plan(&run.plan).unwrap())
     }
 
     /// A green comparison of Ringgear with itself, labelled gearmand, was what came of this once.

@@ -23,18 +23,30 @@ pub(crate) struct Tally {
     pub(crate) refused: u64,
     /// Connections that the job server closed.
     pub(crate) closed: u64,
+    /// Accepted, and still in the job server's queue although workers ask for jobs: it gives them to nobody.
+    #[serde(default)]
+    pub(crate) stuck: u64,
     /// Jobs of other runs that the job server gave to our workers, which failed them. No error, but the figures contain them.
     pub(crate) strangers: u64,
     /// Jobs whose result came from workers that are not ours: under a function that others may know. Answered, unchecked.
     #[serde(default)]
     pub(crate) elsewhere: u64,
+    /// Jobs whose connection broke before their answer came: the job server may have them or not.
+    #[serde(default)]
+    pub(crate) unknown: u64,
+    /// Jobs that were given out again in a plan that reconnects, where that is right: a worker was lost with them.
+    #[serde(default)]
+    pub(crate) repeated: u64,
+    /// Connections that broke in such a plan, and were made again.
+    #[serde(default)]
+    pub(crate) reconnects: u64,
 }
 
 impl Tally {
     /// True if nothing went wrong.
     pub(crate) fn is_clean(&self) -> bool {
-        let &Tally { lost, doubled, altered, misdelivered, out_of_order, refused, closed, .. } = self;
-        lost + doubled + altered + misdelivered + out_of_order + refused + closed == 0
+        let &Tally { lost, doubled, altered, misdelivered, out_of_order, refused, closed, stuck, .. } = self;
+        lost + doubled + altered + misdelivered + out_of_order + refused + closed + stuck == 0
     }
 }
 
@@ -49,6 +61,10 @@ impl AddAssign for Tally {
         self.closed += other.closed;
         self.strangers += other.strangers;
         self.elsewhere += other.elsewhere;
+        self.stuck += other.stuck;
+        self.unknown += other.unknown;
+        self.repeated += other.repeated;
+        self.reconnects += other.reconnects;
     }
 }
 
@@ -79,6 +95,40 @@ impl Delivered {
         }
         first
     }
+}
+
+impl Delivered {
+    /// True if job `seq` was marked.
+    pub(crate) fn has(&self, seq: u64) -> bool {
+        let Some(at) = seq.checked_sub(self.base) else { return true };
+        self.words.get((at / 64) as usize).is_some_and(|word| word & (1 << (at % 64)) != 0)
+    }
+
+    /// How many were marked.
+    pub(crate) fn count(&self) -> u64 {
+        self.base + self.words.iter().map(|word| u64::from(word.count_ones())).sum::<u64>()
+    }
+
+    /// How many were marked here and there.
+    pub(crate) fn common(&self, other: &Delivered) -> u64 {
+        let end = |one: &Delivered| one.base / 64 + one.words.len() as u64;
+        let word = |one: &Delivered, at: u64| match at.checked_sub(one.base / 64) {
+            None => u64::MAX,
+            Some(at) => one.words.get(at as usize).copied().unwrap_or(0),
+        };
+        let first = self.base.min(other.base) / 64;
+        let beyond = (first..end(self).min(end(other))).map(|at| word(self, at) & word(other, at));
+        first * 64 + beyond.map(|word| u64::from(word.count_ones())).sum::<u64>()
+    }
+}
+
+/// What became of the jobs of one client connection.
+#[derive(Debug, Default)]
+pub(crate) struct Fate {
+    /// Which were given to a worker; in plans that reconnect, which a worker has done.
+    pub(crate) delivered: Delivered,
+    /// Which background jobs were acknowledged by JOB_CREATED. Only kept in plans that reconnect: elsewhere all are.
+    pub(crate) acknowledged: Delivered,
 }
 
 /// The last job that one worker got of each stream: the jobs of one client connection, one function and
@@ -133,6 +183,25 @@ mod tests {
         assert!(!delivered.mark(999));
         assert!(delivered.mark(5000));
         assert!(!delivered.mark(5000));
+    }
+
+    #[test]
+    fn ledgers_are_compared_job_by_job() {
+        let (mut a, mut b) = (Delivered::default(), Delivered::default());
+        for seq in (0..1000).filter(|seq| seq % 3 != 1 || *seq < 200) {
+            a.mark(seq);
+        }
+        for seq in 0..640 {
+            b.mark(seq);
+        }
+        let common = (0..640).filter(|seq| seq % 3 != 1 || *seq < 200).count() as u64;
+        assert_eq!((a.common(&b), b.common(&a)), (common, common));
+        assert_eq!(
+            (b.count(), a.count()),
+            (640, (0..1000).filter(|seq| seq % 3 != 1 || *seq < 200).count() as u64)
+        );
+        assert!(b.has(0) && b.has(639) && !b.has(640) && !a.has(202));
+        assert_eq!(Delivered::default().common(&a), 0);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 
 use ringgear_protocol::{Frame, Header, frame};
-use rustix::net::{AddressFamily, SocketType, ipproto, sockopt};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
 
 /// The largest packet that a plan may cause, data without header.
 pub(crate) const PACKET_MAX: u32 = 256 << 20;
@@ -54,6 +54,25 @@ impl Link {
         };
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
+        Ok(Link { stream, partial: vec![], filled: 0, large: false, out: vec![], written: 0 })
+    }
+
+    /// Begins to connect, from `source` if given, and does not wait for it: what is sent before the connection is there waits,
+    /// and the first read tells if there never will be one.
+    pub(crate) fn begin(server: SocketAddr, source: Option<Ipv4Addr>) -> io::Result<Link> {
+        let family = if server.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))?;
+        if let Some(source) = source {
+            sockopt::set_socket_reuseaddr(socket.as_fd(), true)?;
+            rustix::net::bind(&socket, &SocketAddrV4::new(source, 0))?;
+        }
+        match rustix::net::connect(&socket, &server) {
+            Ok(()) | Err(rustix::io::Errno::INPROGRESS) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let stream = TcpStream::from(socket);
+        stream.set_nodelay(true)?;
         Ok(Link { stream, partial: vec![], filled: 0, large: false, out: vec![], written: 0 })
     }
 

@@ -99,7 +99,8 @@ impl Payloads {
     #[inline]
     pub(crate) fn read(&self, payload: &[u8], way: Way) -> Result<Job, Flaw> {
         let Some((header, body)) = payload.split_first_chunk::<HEADER>() else {
-            return Err(Flaw::Altered);
+            let ours = payload.first_chunk() == Some(&self.run.to_le_bytes());
+            return Err(if ours { Flaw::Altered } else { Flaw::Stranger });
         };
         let four =
             |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);

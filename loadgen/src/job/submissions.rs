@@ -78,11 +78,11 @@ impl Submissions {
         (self.oldest..self.next).contains(&seq).then(|| self.at(seq))
     }
 
-    /// The job whose result is awaited under this handle.
-    pub(crate) fn by_handle(&mut self, handle: u64) -> Option<&mut Slot> {
+    /// The job whose result is awaited under this handle, with its number.
+    pub(crate) fn by_handle(&mut self, handle: u64) -> Option<(u64, &mut Slot)> {
         let awaited = |slot: &Slot| slot.state == State::Created && slot.handle == handle;
         let seq = (self.oldest..self.next).find(|&seq| awaited(self.at(seq)))?;
-        Some(self.at(seq))
+        Some((seq, self.at(seq)))
     }
 
     /// Those that are not fully answered.
@@ -90,6 +90,19 @@ impl Submissions {
         let mask = self.ring.len() - 1;
         let slots = (self.oldest..self.next).map(move |seq| &self.ring[seq as usize & mask]);
         slots.filter(|slot| slot.state != State::Done)
+    }
+
+    /// The job that the last answer was about.
+    pub(crate) fn last_answered(&self) -> u64 {
+        self.answered.saturating_sub(1)
+    }
+
+    /// Gives up all of them: no answer can come any more.
+    pub(crate) fn forget(&mut self) {
+        for seq in self.oldest..self.next {
+            self.at(seq).state = State::Done;
+        }
+        (self.oldest, self.answered) = (self.next, self.next);
     }
 
     /// Forgets the oldest jobs as far as they are done.
@@ -150,7 +163,7 @@ mod tests {
             (slot.state, slot.handle) = (State::Created, seq + 100);
         }
         assert!(jobs.answer().is_none());
-        jobs.by_handle(105).unwrap().state = State::Done;
+        jobs.by_handle(105).unwrap().1.state = State::Done;
         assert!(jobs.by_handle(105).is_none());
         jobs.pass_done();
         assert_eq!(jobs.slot(0).unwrap().intended, 0);

@@ -1,5 +1,6 @@
 //! The job server under test: one that runs already, or one that is started for the run and ended by its
 //! own process id afterwards.
+use std::collections::HashSet;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::os::unix::process::CommandExt;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use ringgear_protocol::Request;
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use rustix::thread::{sched_getaffinity, sched_setaffinity};
+use tempfile::TempDir;
 
 use crate::args::BECOME;
 use crate::machine::cores::pin;
@@ -27,30 +29,44 @@ const GREETING: Duration = Duration::from_secs(2);
 pub(crate) struct Started {
     child: Child,
     address: SocketAddr,
+    words: Vec<String>,
+    cores: Vec<usize>,
+    /// What `{dir}` stands for; goes with it.
+    _folder: Option<TempDir>,
 }
 
 impl Started {
-    /// Starts `command`, in which `{port}` stands for a free port of the loopback interface, on `cores` (any
-    /// if there are none), and waits until it listens.
+    /// Starts `command`, in which `{port}` stands for a free port of the loopback interface and `{dir}` for an empty folder that
+    /// is taken away afterwards, on `cores` (any if there are none), and waits until it listens.
     pub(crate) fn start(command: &str, cores: &[usize]) -> io::Result<Started> {
         let port = free_port()?;
+        let folder =
+            if command.contains("{dir}") { Some(TempDir::with_prefix("ringgear-load-")?) } else { None };
+        let name = folder.as_ref().map(|folder| folder.path().to_string_lossy().into_owned());
         let words = words(&command.replace("{port}", &port.to_string()));
-        let mut command = self::command(&words)?;
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
-        // Ctrl-C goes to a terminal's whole group, and must not take the job server from a run that still ends in order.
-        command.process_group(0);
-        // A process runs where the thread was that made it, and there is nothing safe to call in between.
-        let here = sched_getaffinity(None)?;
-        if !cores.is_empty() {
-            pin(cores)?;
-        }
-        let child = command.spawn();
-        sched_setaffinity(None, &here)?;
-        let child = child.map_err(|error| io::Error::other(format!("{}: {error}", words[0])))?;
-        interrupt::end_also(Some(child.id()));
-        let mut started = Started { child, address: (Ipv4Addr::LOCALHOST, port).into() };
+        let words: Vec<String> =
+            words.into_iter().map(|word| word.replace("{dir}", name.as_deref().unwrap_or(""))).collect();
+        let address = (Ipv4Addr::LOCALHOST, port).into();
+        let child = spawn(&words, cores)?;
+        let mut started = Started { child, address, words, cores: cores.to_vec(), _folder: folder };
         started.wait_until_it_listens()?;
         Ok(started)
+    }
+
+    /// Kills it with SIGKILL, and starts it again at the same port with the same folder. Does not wait until it listens.
+    pub(crate) fn kill_and_start(&mut self) -> io::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        self.child = spawn(&self.words, &self.cores)?;
+        Ok(())
+    }
+
+    /// An error if it ended by itself.
+    pub(crate) fn lives(&mut self) -> io::Result<()> {
+        match self.child.try_wait()? {
+            None => Ok(()),
+            Some(status) => Err(io::Error::other(format!("the job server ended: {status}"))),
+        }
     }
 
     /// Where it listens.
@@ -76,6 +92,24 @@ impl Started {
         }
         Ok(())
     }
+}
+
+/// Starts a process on `cores`, any if there are none.
+fn spawn(words: &[String], cores: &[usize]) -> io::Result<Child> {
+    let mut command = command(words)?;
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
+    // Ctrl-C goes to a terminal's whole group, and must not take the job server from a run that still ends in order.
+    command.process_group(0);
+    // A process runs where the thread was that made it, and there is nothing safe to call in between.
+    let here = sched_getaffinity(None)?;
+    if !cores.is_empty() {
+        pin(cores)?;
+    }
+    let child = command.spawn();
+    sched_setaffinity(None, &here)?;
+    let child = child.map_err(|error| io::Error::other(format!("{}: {error}", words[0])))?;
+    interrupt::end_also(Some(child.id()));
+    Ok(child)
 }
 
 impl Drop for Started {
@@ -136,6 +170,30 @@ pub(crate) fn version(server: SocketAddr) -> Option<String> {
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line).ok()?;
     Some(line.trim().trim_start_matches("OK ").to_owned())
+}
+
+/// Jobs of some functions that a job server has, and how many of them workers hold, by the administrators' `status`. `None` if it
+/// does not answer.
+pub(crate) fn queued(server: SocketAddr, functions: &[Box<[u8]>]) -> Option<(u64, u64)> {
+    let mut stream = TcpStream::connect_timeout(&server, Duration::from_secs(2)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+    stream.write_all(b"status\n").ok()?;
+    let ours: HashSet<&[u8]> = functions.iter().map(|name| &**name).collect();
+    let (mut total, mut running) = (0, 0);
+    for line in BufReader::new(stream).split(b'\n') {
+        let line = line.ok()?;
+        if line == b"." {
+            return Some((total, running));
+        }
+        let mut cells = line.split(|byte| *byte == b'\t');
+        let known = cells.next().is_some_and(|name| ours.contains(name));
+        let mut number = || std::str::from_utf8(cells.next()?).ok()?.trim().parse::<u64>().ok();
+        if known {
+            total += number()?;
+            running += number()?;
+        }
+    }
+    None
 }
 
 /// The port of Gearman, for names without one.

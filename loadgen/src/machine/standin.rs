@@ -46,10 +46,17 @@ pub(crate) enum Fault {
     Close,
     /// Closes all connections.
     Die,
+    /// Closes all connections once for every 500 jobs, and gives what workers had to others.
+    Break,
+    /// The same, and forgets what they had.
+    Forget,
+    /// Never gives out every fiftieth job, but says that it has it.
+    Withhold,
 }
 
 /// Those that a name can mean.
-const FAULTS: [Fault; 5] = [Fault::None, Fault::Lose, Fault::Stall, Fault::Hang, Fault::Die];
+const FAULTS: [Fault; 7] =
+    [Fault::None, Fault::Lose, Fault::Stall, Fault::Hang, Fault::Die, Fault::Break, Fault::Forget];
 
 /// It goes wrong once for so many jobs.
 const EVERY: u64 = 50;
@@ -142,8 +149,12 @@ struct State {
     queues: HashMap<Vec<u8>, [VecDeque<Waiting>; 3]>,
     /// Who waits for the result of a job.
     clients: HashMap<u64, usize>,
+    /// What workers have, and which, where connections break.
+    held: HashMap<u64, (usize, Waiting)>,
     jobs: u64,
     results: u64,
+    /// Jobs that are kept for ever.
+    withheld: u64,
     stalled: bool,
     /// True once it does nothing more.
     hung: bool,
@@ -160,8 +171,10 @@ fn serve(listener: &TcpListener, fault: Fault, over: &AtomicBool) -> io::Result<
         peers: vec![],
         queues: HashMap::new(),
         clients: HashMap::new(),
+        held: HashMap::new(),
         jobs: 0,
         results: 0,
+        withheld: 0,
         stalled: false,
         hung: false,
         closing: vec![],
@@ -217,6 +230,11 @@ impl State {
                     self.peers[at].out.extend_from_slice(b"OK stand-in\n");
                     return;
                 }
+                if bytes == b"status\n" {
+                    let status = self.status();
+                    self.peers[at].out.extend_from_slice(&status);
+                    return;
+                }
                 let took = packets::<RequestError>(&bytes, |header, data| {
                     self.request(at, &Request::decode(header, data)?);
                     Ok(())
@@ -234,9 +252,29 @@ impl State {
         }
     }
 
+    /// Functions with jobs in their queues and at workers.
+    fn status(&self) -> Vec<u8> {
+        let mut text = vec![];
+        for (name, queues) in &self.queues {
+            let waiting: u64 = queues.iter().map(|queue| queue.len() as u64).sum();
+            let running = self.held.values().filter(|(_, job)| job.function == *name).count() as u64;
+            let total = waiting + running + self.withheld;
+            text.extend_from_slice(name);
+            text.extend_from_slice(format!("\t{total}\t{running}\t1\n").as_bytes());
+        }
+        text.extend_from_slice(b".\n");
+        text
+    }
+
     fn flush(&mut self) {
         for at in std::mem::take(&mut self.closing) {
             self.peers[at].stream = None;
+            self.peers[at].can.clear();
+            let theirs = self.held.extract_if(|_, (peer, _)| *peer == at).map(|(_, (_, job))| job);
+            let theirs: Vec<Waiting> = theirs.collect();
+            if self.fault == Fault::Break {
+                theirs.into_iter().for_each(|job| self.queue(job, Priority::Normal, false));
+            }
         }
         for peer in &mut self.peers {
             if let Some(stream) = &mut peer.stream
@@ -278,6 +316,15 @@ impl State {
                 if wrong && self.fault == Fault::Die {
                     self.closing.extend(0..self.peers.len());
                 }
+                if matches!(self.fault, Fault::Break | Fault::Forget) && self.jobs.is_multiple_of(10 * EVERY)
+                {
+                    self.closing.extend(0..self.peers.len());
+                }
+                if wrong && self.fault == Fault::Withhold {
+                    self.queues.entry(submit.function.to_vec()).or_default();
+                    self.withheld += 1;
+                    return;
+                }
                 if self.fault == Fault::Discard && submit.background || wrong && self.fault == Fault::Lose {
                     return;
                 }
@@ -293,6 +340,7 @@ impl State {
                 self.queue(job, submit.priority, wrong);
             }
             Request::WorkComplete { handle, result } => self.complete(handle, result),
+            Request::WorkFail { handle } => self.fail(handle),
             _ => {}
         }
     }
@@ -345,15 +393,28 @@ impl State {
                         unique: &job.unique,
                         workload: &job.workload,
                     };
-                    return assign.encode(&mut peer.out);
+                    assign.encode(&mut peer.out);
+                    if matches!(self.fault, Fault::Break | Fault::Forget) {
+                        self.held.insert(job.handle, (at, job));
+                    }
+                    return;
                 }
             }
         }
         Response::NoJob.encode(&mut peer.out);
     }
 
+    fn fail(&mut self, handle: &[u8]) {
+        if let Some(&client) = number(handle).and_then(|number| self.clients.get(&number)) {
+            Response::WorkFail { handle }.encode(&mut self.peers[client].out);
+        }
+    }
+
     fn complete(&mut self, handle: &[u8], result: &[u8]) {
-        let number = std::str::from_utf8(handle).ok().and_then(|text| text.rsplit(':').next()?.parse().ok());
+        let number = number(handle);
+        if let Some(number) = number {
+            self.held.remove(&number);
+        }
         let Some(&client) = number.and_then(|number: u64| self.clients.get(&number)) else { return };
         self.results += 1;
         let wrong = self.results.is_multiple_of(EVERY);
@@ -367,6 +428,10 @@ impl State {
         let to = misdelivered.then(other).flatten().unwrap_or(client);
         Response::WorkComplete { handle, result: &changed }.encode(&mut self.peers[to].out);
     }
+}
+
+fn number(handle: &[u8]) -> Option<u64> {
+    std::str::from_utf8(handle).ok()?.rsplit(':').next()?.parse().ok()
 }
 
 fn name(handle: u64) -> String {

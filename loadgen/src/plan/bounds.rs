@@ -91,6 +91,14 @@ fn phase_flaw(phase: &Phase) -> Option<String> {
     } else if clients.iter().any(|clients| clients.jobs.is_none()) || (clients.is_empty() && !drain) {
         return say("it has no end: neither seconds nor jobs for every group of clients, nor a drain");
     }
+    if let Some(every) = phase.kill_every {
+        if !(every.is_finite() && every >= 0.2) {
+            return say("kill_every must be 0.2 seconds or more");
+        }
+        if seconds.is_none() || !phase.reconnect {
+            return say("it kills the job server, and needs seconds and `reconnect = true`");
+        }
+    }
     if *drain && workers.is_empty() {
         return say("it is to drain, but nobody works");
     }

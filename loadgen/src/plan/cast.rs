@@ -2,7 +2,7 @@
 //! Shared by all load threads, and unchanged but for the checks.
 use std::sync::Mutex;
 
-use crate::job::check::Delivered;
+use crate::job::check::Fate;
 use crate::job::payload::Payloads;
 use crate::plan::terms::{Abilities, Clients, FUNCTION, Plan, Workers};
 
@@ -19,9 +19,11 @@ pub(crate) struct Cast {
     pub(crate) clients: Vec<Member>,
     /// Client connection times function, see [`crate::job::check::Order`].
     pub(crate) streams: usize,
-    /// Which jobs were delivered, by client connection. A lock each: with several load threads a job may be
+    /// What became of the jobs of each client connection. A lock each: with several load threads a job may be
     /// submitted by one and taken by another.
-    pub(crate) delivered: Vec<Mutex<Delivered>>,
+    pub(crate) fates: Vec<Mutex<Fate>>,
+    /// True if a phase reconnects, so that acknowledged jobs are kept apart from others.
+    pub(crate) ledger: bool,
     /// Writes and reads payloads.
     pub(crate) payloads: Payloads,
     /// The plan's seed.
@@ -84,14 +86,16 @@ impl Cast {
                 crews.push(Crew { phase, plan: plan.clone(), first_function });
             }
         }
-        let delivered = clients.iter().map(|_| Mutex::default()).collect();
+        let fates = clients.iter().map(|_| Mutex::default()).collect();
+        let ledger = plan.phases.iter().any(|phase| phase.reconnect);
         Cast {
             functions: names.names,
             groups,
             crews,
             clients,
             streams: streams as usize,
-            delivered,
+            fates,
+            ledger,
             payloads: Payloads::new(plan.seed, run, largest as usize),
             seed: plan.seed,
         }

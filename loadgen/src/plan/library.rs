@@ -17,6 +17,7 @@ plans! {
     "drain", "uniques", "noisy",
     "flood", "flood-uniques", "foreground", "foreground-grabs8", "one-deep", "thousand", "functions-all",
     "functions-split", "drain-uniques", "payload", "steady", "settled",
+    "php", "crash",
     "durable", "durable-deep", "durable-light", "durable-beside",
 }
 

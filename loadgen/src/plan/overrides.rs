@@ -50,6 +50,20 @@ fn scale(plan: &mut Plan, arguments: &PlanArguments) {
     }
 }
 
+/// Kills the job server every so many seconds in the phases that reconnect and have a time.
+pub(crate) fn set_kills(plan: &mut Plan, every: f64) -> Result<(), String> {
+    let phases = plan.phases.iter_mut().filter(|phase| phase.reconnect && phase.seconds.is_some());
+    let changed = phases.map(|phase| phase.kill_every = Some(every)).count();
+    match crate::plan::bounds::flaw(plan) {
+        _ if changed == 0 => Err(format!(
+            "--kill-every: the plan {} has no phase with seconds and `reconnect = true`; try the plan `crash`",
+            plan.name
+        )),
+        Some(flaw) => Err(format!("--kill-every {every}: {flaw}")),
+        None => Ok(()),
+    }
+}
+
 /// Shares `rate` among open loops as the plan does. If there are none, closed loops become open ones.
 pub(crate) fn set_rate(groups: &mut [Clients], rate: f64) {
     let sum: f64 = groups.iter().filter_map(|clients| clients.rate).sum();

@@ -50,6 +50,13 @@ pub(crate) struct Phase {
     /// Connections that do nothing.
     #[serde(default)]
     pub(crate) idle: u32,
+    /// True if connections that break are made again, after 20 to 500 milliseconds. Jobs may then be given out twice, and
+    /// every background job that was acknowledged is accounted for.
+    #[serde(default)]
+    pub(crate) reconnect: bool,
+    /// Kills the job server with SIGKILL every so many seconds while clients submit, and starts it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) kill_every: Option<f64>,
 }
 
 impl Phase {
@@ -107,6 +114,12 @@ pub(crate) struct Clients {
     /// Bytes of the workload, at least [`crate::job::payload::HEADER`].
     #[serde(default = "defaults::bytes")]
     pub(crate) payload: Amount,
+    /// What is looked at in a result.
+    #[serde(default)]
+    pub(crate) check: Check,
+    /// True for clients that make a connection for each job and close it after the answer, as a web page in PHP does.
+    #[serde(default)]
+    pub(crate) connect_each: bool,
 }
 
 /// Workers that are alike, each on a connection of its own.
@@ -139,6 +152,19 @@ pub(crate) struct Workers {
     /// Bytes of the result, at least [`crate::job::payload::HEADER`].
     #[serde(default = "defaults::bytes")]
     pub(crate) result: Amount,
+}
+
+/// What clients look at in a result. Anything but `full` is for workers that are not the plan's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Check {
+    /// Every byte, and whose job it is: our own workers made it.
+    #[default]
+    Full,
+    /// That it is as long as the workload: workers that echo.
+    Length,
+    /// Only that there is one.
+    None,
 }
 
 /// How the jobs of an open loop are spread over time.

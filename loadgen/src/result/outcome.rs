@@ -32,6 +32,9 @@ pub(crate) struct Outcome {
     pub(crate) cores: Vec<usize>,
     /// What was found in each phase.
     pub(crate) phases: Vec<PhaseOutcome>,
+    /// What became of background jobs, where connections break and are made again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ledger: Option<Ledger>,
     /// What went wrong, over all phases.
     pub(crate) tally: Tally,
     /// Resident memory of the job server over the whole run, phases that are not measured included: seconds
@@ -114,6 +117,9 @@ pub(crate) struct PhaseOutcome {
     /// The longest time without any answer while jobs waited for one, if it was long.
     #[serde(default)]
     pub(crate) stall: Option<Stall>,
+    /// The times that the job server was killed on purpose.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) kills: Vec<Kill>,
     /// What the job server used, if its process could be seen.
     pub(crate) server: Option<ServerUse>,
     /// What the load generator used.
@@ -181,6 +187,39 @@ pub(crate) struct Stall {
     pub(crate) at: f64,
     /// How many jobs waited when it was longest.
     pub(crate) waiting: u64,
+}
+
+/// A kill of the job server.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Kill {
+    /// When, in seconds since the phase began.
+    pub(crate) at: f64,
+    /// Seconds until it answered again.
+    pub(crate) listening: Option<f64>,
+    /// Seconds until a worker had done a job again.
+    pub(crate) first_job: Option<f64>,
+}
+
+/// What became of background jobs, counted job by job.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Ledger {
+    /// Answered with JOB_CREATED.
+    pub(crate) acknowledged: u64,
+    /// Of those done by a worker.
+    pub(crate) run: u64,
+    /// Done again after that, which is right when a connection broke in between.
+    pub(crate) repeated: u64,
+    /// Not answered before their connection broke: the job server may have them or not.
+    pub(crate) unknown: u64,
+    /// Done by a worker, but not acknowledged: some of the unknown.
+    pub(crate) run_unacknowledged: u64,
+}
+
+impl Ledger {
+    /// Acknowledged and not done: lost, unless it is still in a queue.
+    pub(crate) fn missing(&self) -> u64 {
+        self.acknowledged - self.run
+    }
 }
 
 /// What counts as one job in a phase.

@@ -3,7 +3,7 @@ use std::fmt::Write;
 use std::io::Write as _;
 
 use crate::result::outcome::{
-    Counted, Fates, GroupOutcome, Limit, Outcome, Percentiles, PhaseOutcome, Stall,
+    Counted, Fates, GroupOutcome, Kill, Ledger, Limit, Outcome, Percentiles, PhaseOutcome, Stall,
 };
 use crate::result::record::Span;
 
@@ -362,6 +362,22 @@ fn checks(outcome: &Outcome) -> String {
         tally.refused,
         tally.closed
     );
+    if tally.stuck > 0 {
+        let _ = writeln!(
+            text,
+            "STUCK: {} jobs are in the queues of the job server, which gives them to none of the workers that ask",
+            tally.stuck
+        );
+    }
+    if let Some(ledger) = &outcome.ledger {
+        text.push_str(&self::ledger(outcome, ledger));
+    } else if tally.unknown > 0 {
+        let _ = writeln!(
+            text,
+            "note: {} jobs are unknown: their connection broke before they were answered",
+            tally.unknown
+        );
+    }
     if tally.strangers > 0 {
         let _ = writeln!(
             text,
@@ -394,6 +410,44 @@ fn checks(outcome: &Outcome) -> String {
         (true, true) => "all jobs accounted for",
     };
     let _ = writeln!(text, "{verdict}");
+    text
+}
+
+/// What became of background jobs on a job server that was killed, or whose connections broke.
+fn ledger(outcome: &Outcome, ledger: &Ledger) -> String {
+    let Ledger { acknowledged, run, repeated, unknown, run_unacknowledged } = *ledger;
+    let cells = [acknowledged, run, repeated, unknown, run_unacknowledged].map(whole);
+    let [acknowledged, run, repeated, unknown, ran] = cells;
+    let mut text = format!(
+        "ledger: {acknowledged} background jobs acknowledged, {run} of them done, {} not; {repeated} done again\n        \
+         {unknown} unknown: their connection broke before an answer; {ran} jobs were run that had not been acknowledged\n",
+        whole(ledger.missing())
+    );
+    let kills: Vec<&Kill> = outcome.phases.iter().flat_map(|phase| &phase.kills).collect();
+    if kills.is_empty() {
+        return text;
+    }
+    let times = |pick: fn(&Kill) -> Option<f64>| {
+        let mut times: Vec<f64> = kills.iter().filter_map(|kill| pick(kill)).collect();
+        times.sort_by(f64::total_cmp);
+        match times.as_slice() {
+            [] => "never".to_owned(),
+            times => format!(
+                "after {:.2} s ({:.2} to {:.2})",
+                times[times.len() / 2],
+                times[0],
+                times[times.len() - 1]
+            ),
+        }
+    };
+    let _ = writeln!(
+        text,
+        "        killed {} times with SIGKILL; it answered again {}, a job was done {}; {} connections were made again",
+        kills.len(),
+        times(|kill| kill.listening),
+        times(|kill| kill.first_job),
+        outcome.tally.reconnects
+    );
     text
 }
 

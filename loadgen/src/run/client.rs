@@ -2,14 +2,15 @@
 //! ERROR belong to submissions by their order, results by the number that they carry.
 use ringgear_protocol::{Priority, Request, Response, Submit};
 
-use crate::job::payload::{Flaw, Job, Way};
+use crate::job::payload::{Flaw, HEADER, Job, Way};
 use crate::job::random::{mix, of_job};
 use crate::job::submissions::{State, Submissions, hash};
 use crate::plan::cast::Cast;
 use crate::plan::schedule::Schedule;
-use crate::plan::terms::{FUNCTION, Unique, Urgency};
+use crate::plan::terms::{Check, FUNCTION, Unique, Urgency};
 use crate::result::record::Span;
 use crate::run::orders::Context;
+use crate::run::stage::lock;
 
 /// One client connection.
 #[derive(Debug)]
@@ -95,7 +96,7 @@ impl Client {
             if intended > now {
                 return self.arm(intended);
             }
-            if self.outstanding >= most {
+            if self.outstanding >= most || self.connects_each(context.cast) && self.outstanding > 0 {
                 return None;
             }
             if let Pace::Open { schedule, free_since, .. } = &mut self.pace {
@@ -121,6 +122,25 @@ impl Client {
         }
     }
 
+    /// True if it makes a connection for each job.
+    pub(crate) fn connects_each(&self, cast: &Cast) -> bool {
+        cast.groups[self.group].plan.connect_each
+    }
+
+    /// True if every job is answered.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.outstanding == 0
+    }
+
+    /// True if a job is due at `now`.
+    pub(crate) fn wants(&self, now: u64, context: &Context<'_>) -> bool {
+        let due = match &self.pace {
+            Pace::Closed { start, .. } => *start,
+            Pace::Open { schedule, .. } => schedule.due(),
+        };
+        self.quota > 0 && due <= now && due < context.stop && (now < context.stop || !self.is_closed())
+    }
+
     /// True in a closed loop, whose clients must be told when the time is over.
     pub(crate) fn is_closed(&self) -> bool {
         matches!(self.pace, Pace::Closed { .. })
@@ -129,6 +149,35 @@ impl Client {
     /// The job server closed the connection: what is outstanding stays so.
     pub(crate) fn abandon(&mut self, context: &mut Context<'_>) {
         self.stop(context);
+    }
+
+    /// The connection broke at `now` and will be made again: what was sent and not answered may have come or not.
+    pub(crate) fn lose(&mut self, now: u64, context: &mut Context<'_>) {
+        let (group, from) = (self.group, context.from);
+        let background = context.cast.groups[group].plan.background;
+        for slot in self.jobs.unanswered() {
+            context.tally.unknown += 1;
+            if slot.intended < from {
+                continue;
+            }
+            let waited = now.saturating_sub(slot.intended);
+            if slot.state == State::Sent {
+                context.recorder.record_unanswered(group, Span::Created, waited);
+            }
+            if !background {
+                context.recorder.record_unanswered(group, Span::Result, waited);
+            }
+        }
+        self.jobs.forget();
+        context.counts.outstanding -= u64::from(self.outstanding);
+        (self.outstanding, self.last_handle, self.armed) = (0, 0, false);
+    }
+
+    /// It was made again: what became due in between was late for that.
+    pub(crate) fn resume(&mut self, now: u64) {
+        if let Pace::Open { free_since, .. } = &mut self.pace {
+            *free_since = now;
+        }
     }
 
     /// The phase is over at `end`. What was not answered until then took at least so long, and so did what was due
@@ -244,6 +293,13 @@ impl Client {
         context.counts.created += 1;
         if background {
             context.counts.created_background += 1;
+            if context.cast.ledger {
+                let mut fate = lock(&context.cast.fates[self.conn as usize]);
+                let seq = self.jobs.last_answered();
+                fate.acknowledged.mark(seq);
+                // A worker may have been faster.
+                context.counts.delivered_background += u64::from(fate.delivered.has(seq));
+            }
             self.end(intended, now, context);
         } else {
             self.jobs.pass_done();
@@ -252,6 +308,10 @@ impl Client {
 
     #[inline]
     fn complete(&mut self, handle: &[u8], result: &[u8], now: u64, context: &mut Context<'_>) {
+        let check = context.cast.groups[self.group].plan.check;
+        if check != Check::Full {
+            return self.answered_by_others(handle, result.len(), check, now, context);
+        }
         let job = match context.cast.payloads.read(result, Way::Result) {
             Ok(job) => job,
             Err(flaw) => {
@@ -299,6 +359,35 @@ impl Client {
         }
     }
 
+    /// A result of workers that are not the plan's own: it is known by its handle alone.
+    #[cold]
+    fn answered_by_others(
+        &mut self,
+        handle: &[u8],
+        length: usize,
+        check: Check,
+        now: u64,
+        context: &mut Context<'_>,
+    ) {
+        let open = !self.is_closed();
+        let group = self.group;
+        let Some((seq, slot)) = self.jobs.by_handle(hash(handle)) else {
+            context.tally.doubled += 1;
+            return;
+        };
+        slot.state = State::Done;
+        let (intended, sent) = (slot.intended, slot.sent);
+        if check == Check::Length && length != payload_length(context.cast, group, self.conn, seq) {
+            context.tally.altered += 1;
+        }
+        context.tally.elsewhere += 1;
+        if intended >= context.from {
+            context.recorder.record(group, Span::Result, open, now, intended, sent);
+        }
+        context.counts.results += 1;
+        self.end(intended, now, context);
+    }
+
     fn refused(&mut self, now: u64, context: &mut Context<'_>) {
         context.tally.refused += 1;
         if let Some(slot) = self.jobs.answer() {
@@ -309,13 +398,19 @@ impl Client {
     }
 
     fn failed(&mut self, handle: &[u8], now: u64, context: &mut Context<'_>) {
-        context.tally.refused += 1;
+        let plan = &context.cast.groups[self.group].plan;
+        // Our workers fail no job of ours. Under a name that others know, theirs may.
+        if plan.check == Check::Full && plan.function == FUNCTION {
+            context.tally.refused += 1;
+        } else {
+            context.tally.elsewhere += 1;
+        }
         self.finish_by_handle(handle, now, context);
     }
 
     #[cold]
     fn finish_by_handle(&mut self, handle: &[u8], now: u64, context: &mut Context<'_>) {
-        if let Some(slot) = self.jobs.by_handle(hash(handle)) {
+        if let Some((_, slot)) = self.jobs.by_handle(hash(handle)) {
             slot.state = State::Done;
             let intended = slot.intended;
             self.end(intended, now, context);
@@ -335,6 +430,11 @@ impl Client {
         context.counts.outstanding -= 1;
         self.jobs.pass_done();
     }
+}
+
+/// The bytes of the workload of a job.
+fn payload_length(cast: &Cast, group: usize, conn: u32, seq: u64) -> usize {
+    cast.groups[group].plan.payload.bytes(mix(of_job(cast.seed, conn, seq))).max(HEADER)
 }
 
 const fn priority(urgency: Urgency) -> Priority {

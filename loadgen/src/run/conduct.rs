@@ -4,24 +4,25 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::job::check::Tally;
 use crate::machine::identity::Machine;
-use crate::machine::interrupt;
 use crate::machine::memory::Memory;
 use crate::machine::probe::{self, Look};
+use crate::machine::server::Started;
 use crate::plan::cast::Cast;
 use crate::plan::terms::{Phase, Plan};
-use crate::result::outcome::{Outcome, PhaseOutcome, Server};
+use crate::result::outcome::{Ledger, Outcome, PhaseOutcome, Server};
 use crate::result::record::Recorder;
 use crate::run::drive::drive;
 use crate::run::gather::Gather;
-use crate::run::meter::{End, Meter, usage};
-use crate::run::orders::{Orders, Part, Tick};
+use crate::run::kills::Host;
+use crate::run::meter::usage;
+use crate::run::orders::{Orders, Part};
 use crate::run::progress::Progress;
-use crate::run::stage::{Clock, Counts, Stage, Stand};
-use crate::run::stalls::Stalls;
+use crate::run::stage::{Clock, Counts, Stage, Stand, lock};
+use crate::run::watch::{Missing, Queued, Ward, Watch};
 
 /// How and against whom a plan is carried out.
 #[derive(Clone, Debug)]
@@ -53,37 +54,32 @@ pub(crate) struct Finding {
     pub(crate) recorders: Vec<Recorder>,
 }
 
-/// Background jobs that are still in the queues, counted over all phases.
-#[derive(Debug, Default)]
-struct Queued {
-    created: u64,
-    delivered: u64,
-}
-
-/// The longest wait for the job server to answer on all connections.
-const CONNECT: Duration = Duration::from_secs(30);
-
-/// How long an interrupted phase waits for what was sent, in nanoseconds.
-const LAST: u64 = 1_000_000_000;
-
-/// How often the conductor looks.
-const LOOK: Duration = Duration::from_millis(5);
-
 /// Connections from one source address to one server; a few more than 28,000 would be possible.
 const PER_SOURCE: usize = 8000;
 
-/// Carries out `plan`.
-pub(crate) fn conduct(plan: &Plan, setting: &Setting, progress: &mut Progress) -> io::Result<Finding> {
+/// Carries out `plan` on a job server that is there, or on one that was `started` for it.
+pub(crate) fn conduct(
+    plan: &Plan,
+    setting: &Setting,
+    started: Option<&mut Started>,
+    progress: &mut Progress,
+) -> io::Result<Finding> {
     let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     // Any number will do that differs from the last run's.
     let run = crate::job::random::mix(began.as_nanos() as u64 ^ u64::from(std::process::id())) as u32;
     let cast = Cast::new(plan, run);
     let clock = Clock::start();
     let (mut phases, mut recorders, mut tally) = (vec![], vec![], Tally::default());
-    let (mut queued, mut memory) = (Queued::default(), Memory::new());
+    let mut memory = Memory::new();
+    let mut ward = Ward {
+        queued: Queued::default(),
+        memory: &mut memory,
+        progress,
+        host: Host::new(started, setting.pid),
+    };
     for (index, phase) in plan.phases.iter().enumerate() {
         let play = Play { index, phase, cast: &cast, setting, clock, run };
-        let (outcome, recorder, flaws) = play.run(&mut queued, &mut memory, progress)?;
+        let (outcome, recorder, flaws) = play.run(&mut ward)?;
         tally += flaws;
         let interrupted = outcome.interrupted;
         phases.push(outcome);
@@ -92,12 +88,14 @@ pub(crate) fn conduct(plan: &Plan, setting: &Setting, progress: &mut Progress) -
             break;
         }
     }
-    progress.end();
+    ward.progress.end();
+    let Ward { queued, host, .. } = ward;
+    let pid = host.pid();
     let server = Server {
         address: setting.server.to_string(),
         version: crate::machine::server::version(setting.server),
-        pid: setting.pid,
-        command: setting.pid.and_then(probe::command_line),
+        pid,
+        command: pid.and_then(probe::command_line),
     };
     let outcome = Outcome {
         label: setting.label.clone(),
@@ -111,11 +109,25 @@ pub(crate) fn conduct(plan: &Plan, setting: &Setting, progress: &mut Progress) -
         threads: setting.threads,
         cores: setting.cores.clone(),
         phases,
+        ledger: cast.ledger.then(|| ledger(&cast, &tally)),
         tally,
         memory: memory.end(),
         left: queued.created.saturating_sub(queued.delivered),
     };
     Ok(Finding { outcome, recorders })
+}
+
+/// Compares, job by job, what was acknowledged with what was done.
+fn ledger(cast: &Cast, tally: &Tally) -> Ledger {
+    let mut ledger = Ledger { unknown: tally.unknown, repeated: tally.repeated, ..Ledger::default() };
+    for fate in &cast.fates {
+        let fate = lock(fate);
+        let run = fate.acknowledged.common(&fate.delivered);
+        ledger.acknowledged += fate.acknowledged.count();
+        ledger.run += run;
+        ledger.run_unacknowledged += fate.delivered.count() - run;
+    }
+    ledger
 }
 
 /// One phase while it is played.
@@ -128,26 +140,12 @@ struct Play<'a> {
     run: u32,
 }
 
-/// What was seen of a phase from outside.
-struct Seen {
-    from: Meter,
-    to: Meter,
-    /// Nothing moved any more although not all was done.
-    stuck: bool,
-    end: End,
-}
-
 impl Play<'_> {
-    fn run(
-        &self,
-        queued: &mut Queued,
-        memory: &mut Memory,
-        progress: &mut Progress,
-    ) -> io::Result<(PhaseOutcome, Recorder, Tally)> {
+    fn run(&self, ward: &mut Ward<'_>) -> io::Result<(PhaseOutcome, Recorder, Tally)> {
         let parts = self.parts();
         let connections: Vec<u64> = parts.iter().map(|parts| parts.len() as u64).collect();
         let stand = Stand::new(self.clock, &connections);
-        let before = self.setting.pid.and_then(Look::at);
+        let before = ward.host.pid().and_then(Look::at);
         let tick = self.phase.seconds.map_or(0.25, |seconds| (seconds / 100.0).clamp(0.1, 1.0));
         let tick = (tick * 1e9) as u64;
         let mut gather = Gather::new(self.index, self.cast, parts.len(), tick);
@@ -163,6 +161,7 @@ impl Play<'_> {
                     stand: &stand,
                     has_clients: !self.phase.clients.is_empty(),
                     has_service: self.phase.workers.iter().any(|workers| workers.service.largest() > 0.0),
+                    reconnect: self.phase.reconnect,
                     tick,
                     spin: self.setting.spin,
                     core: match self.setting.cores.len() {
@@ -178,7 +177,16 @@ impl Play<'_> {
             drop(sender);
             let failed = || threads.iter().any(thread::ScopedJoinHandle::is_finished);
             let all = connections.iter().sum();
-            let seen = self.watch(&stand, all, queued, memory, &mut gather, &ticks, progress, &failed);
+            let watch = Watch {
+                phase: self.phase,
+                server: self.setting.server,
+                patience: (self.setting.patience * 1e9) as u64,
+                functions: &self.cast.functions,
+                clock: self.clock,
+                stand: &stand,
+                connections: all,
+            };
+            let seen = watch.lead(ward, &mut gather, &ticks, &failed);
             // Whatever happened, the threads must end.
             if stand.stage() < Stage::End {
                 stand.advance(Stage::End);
@@ -199,14 +207,10 @@ impl Play<'_> {
                 gather.take(tick);
             }
             let counts = stand.counts();
-            queued.created += counts.created_background;
-            queued.delivered += counts.delivered_background;
-            if seen.stuck {
-                tally.lost += counts.outstanding;
-                if self.phase.drain {
-                    tally.lost += queued.created.saturating_sub(queued.delivered);
-                    *queued = Queued::default();
-                }
+            ward.queued.created += counts.created_background;
+            ward.queued.delivered += counts.delivered_background;
+            if let Some(missing) = seen.missing {
+                self.count(missing, &counts, &mut ward.queued, &mut tally);
             }
             let (recorder, series) = gather.end();
             let (_, start_of_window, _) = stand.times();
@@ -216,130 +220,24 @@ impl Play<'_> {
         })
     }
 
-    /// Leads the phase from its first connection to its last answer.
-    #[expect(clippy::too_many_arguments, reason = "what is looked at, and who is told")]
-    fn watch(
-        &self,
-        stand: &Stand,
-        connections: u64,
-        queued: &Queued,
-        memory: &mut Memory,
-        gather: &mut Gather,
-        ticks: &mpsc::Receiver<Tick>,
-        progress: &mut Progress,
-        failed: &dyn Fn() -> bool,
-    ) -> io::Result<Seen> {
-        let pid = self.setting.pid;
-        progress.say(&self.phase.name, "connecting");
-        let deadline = std::time::Instant::now() + CONNECT;
-        while stand.counts().connecting > 0 {
-            if interrupt::caught().is_some() {
-                return Err(io::Error::other("interrupted before the first job"));
-            }
-            if failed() {
-                return Err(io::Error::other("a load thread could not connect"));
-            }
-            if std::time::Instant::now() > deadline {
-                let left = stand.counts().connecting;
-                return Err(io::Error::other(format!(
-                    "the job server does not answer on {left} connections"
-                )));
-            }
-            memory.note(self.clock.now(), pid.and_then(probe::resident));
-            thread::sleep(LOOK);
+    /// Puts what is missing at the end of a phase where it belongs.
+    fn count(&self, missing: Missing, counts: &Counts, queued: &mut Queued, tally: &mut Tally) {
+        let mut jobs = counts.outstanding;
+        if self.phase.drain {
+            jobs += queued.created.saturating_sub(queued.delivered);
         }
-        let connected = pid.and_then(Look::at);
-        let start = self.clock.now() + 20_000_000;
-        let from_time = start + (self.phase.warm_up * 1e9) as u64;
-        let stop = self.phase.seconds.map_or(u64::MAX, |seconds| start + (seconds * 1e9) as u64);
-        let limit = start + (self.phase.limit * 1e9) as u64;
-        let mut from = (self.phase.warm_up == 0.0).then(|| Meter::read(start, pid, stand));
-        stand.begin(start, from_time, stop);
-
-        let mut to = None;
-        let mut peak = connected.as_ref().map_or(0, |look| look.rss);
-        let (mut last, mut moved) = (Counts::default(), start);
-        let (mut finished, mut stuck, mut gone) = (false, false, false);
-        let (mut stop, mut limit, mut interrupted) = (stop, limit, false);
-        let mut stalls = Stalls::new(start);
-        loop {
-            thread::sleep(LOOK);
-            while let Ok(tick) = ticks.try_recv() {
-                gather.take(tick);
+        match missing {
+            Missing::Lost => tally.lost += jobs,
+            Missing::Stuck(there) => {
+                tally.stuck += jobs.min(there);
+                tally.lost += jobs.saturating_sub(there);
             }
-            let now = self.clock.now();
-            let counts = stand.counts();
-            if from.is_none() && now >= from_time {
-                from = Some(Meter::read(now, pid, stand));
-            }
-            if !interrupted && interrupt::caught().is_some() {
-                // Whatever was sent has a moment to be answered.
-                (interrupted, stop, limit) = (true, stop.min(now), limit.min(now + LAST));
-                stand.interrupt(now);
-            }
-            if to.is_none() && now >= stop {
-                to = Some(Meter::read(now, pid, stand));
-            }
-            let resident = pid.and_then(probe::resident);
-            memory.note(now, resident);
-            peak = peak.max(resident.unwrap_or(0));
-            stalls.look(now, &counts);
-            progress.show(&self.phase.name, now.saturating_sub(start), &counts);
-            if failed() {
-                return Err(io::Error::other("a load thread gave up"));
-            }
-            if self.is_done(&counts, queued, now, stop) {
-                finished = !interrupted;
-                break;
-            }
-            // `spun` moves by itself.
-            if (Counts { spun: 0, ..counts }) != (Counts { spun: 0, ..last }) || now < start {
-                (last, moved) = (counts, now.max(start));
-            }
-            // Nothing moves, nobody works, and yet something is missing.
-            let missing = counts.outstanding > 0 || self.phase.drain && self.in_queues(&counts, queued) > 0;
-            let over = missing && counts.held == 0 && now > start;
-            if counts.broken > 0 && counts.broken == connections {
-                (finished, stuck, gone) = (false, true, true);
-                break;
-            }
-            if over && now.saturating_sub(moved) > (self.setting.patience * 1e9) as u64 {
-                // A busy job server may need longer for one answer. One that answers has nothing left.
-                if crate::machine::server::version(self.setting.server).is_some() {
-                    (finished, stuck) = (true, true);
-                    break;
-                }
-                moved = now;
-            }
-            if now > limit {
-                break;
-            }
+            // Of those that nobody can be asked about, those that wait in its store are `left`.
+            Missing::Unknown => tally.unknown += counts.outstanding,
         }
-        let to = to.unwrap_or_else(|| Meter::read(self.clock.now(), pid, stand));
-        let from = from.unwrap_or_else(|| to.clone());
-        stand.advance(Stage::Quiet);
-        let deadline = self.clock.now() + (self.setting.patience * 1e9) as u64;
-        while stand.counts().busy_workers > 0 && self.clock.now() < deadline {
-            memory.note(self.clock.now(), pid.and_then(probe::resident));
-            thread::sleep(LOOK);
+        if self.phase.drain && missing != Missing::Unknown {
+            *queued = Queued::default();
         }
-        stand.advance(Stage::End);
-        let stall = stalls.longest();
-        let end = End { finished, gone, interrupted, stall, connected, peak };
-        Ok(Seen { from, to, stuck, end })
-    }
-
-    fn is_done(&self, counts: &Counts, queued: &Queued, now: u64, stop: u64) -> bool {
-        (self.phase.seconds.is_none() || now >= stop)
-            && counts.submitting == 0
-            && counts.outstanding == 0
-            && (!self.phase.drain || (self.in_queues(counts, queued) == 0 && counts.held == 0))
-    }
-
-    /// Background jobs that were accepted, in this phase or earlier ones, and not taken yet.
-    fn in_queues(&self, counts: &Counts, queued: &Queued) -> u64 {
-        let created = queued.created + counts.created_background;
-        created.saturating_sub(queued.delivered + counts.delivered_background)
     }
 
     /// The connections of the phase, dealt to the load threads in turn.

@@ -113,7 +113,7 @@ impl<'a> Driver<'a> {
             Request::EchoReq { data: b"hello" }.encode(&mut link.out);
             let token = EventData::new_u64(made as u64);
             epoll::add(&self.epoll, link.stream(), token, EventFlags::IN)?;
-            self.conns.push(Conn::new(link, role));
+            self.conns.push(Conn::new(link, role, source));
             self.flush(made);
             waiting += 1;
             if waiting == CONNECTING {
@@ -152,7 +152,10 @@ impl<'a> Driver<'a> {
         self.context.quiet = stage >= Stage::Quiet;
         for at in 0..self.conns.len() {
             let conn = &mut self.conns[at];
-            let Some(link) = &mut conn.link else { continue };
+            let Some(link) = &mut conn.link else {
+                self.enter_unconnected(at, stage);
+                continue;
+            };
             match &mut conn.role {
                 Role::Waiting(number) => {
                     let (start, ..) = self.orders.stand.times();
@@ -171,6 +174,19 @@ impl<'a> Driver<'a> {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// What a stage is to a connection that is not there.
+    fn enter_unconnected(&mut self, at: usize, stage: Stage) {
+        match &mut self.conns[at].role {
+            Role::Worker(worker) if stage >= Stage::Quiet => worker.part(&mut self.context),
+            Role::Waiting(number) => {
+                let (start, ..) = self.orders.stand.times();
+                self.conns[at].role = Role::Client(Client::new(self.context.cast, *number, start));
+            }
+            Role::Client(_) if stage == Stage::Stop => self.submit(at),
+            _ => {}
         }
     }
 
@@ -229,22 +245,37 @@ impl<'a> Driver<'a> {
                 return;
             }
             self.timers.pop();
+            if self.conns[at].link.is_none() && self.orders.reconnect && self.stage < Stage::Quiet {
+                self.retry(at, now);
+            }
             let conn = &mut self.conns[at];
+            if let Role::Client(client) = &mut conn.role {
+                client.disarm();
+                self.submit(at);
+                continue;
+            }
             let Some(link) = &mut conn.link else { continue };
             match &mut conn.role {
-                Role::Client(client) => {
-                    client.disarm();
-                    self.submit(at);
-                }
                 Role::Worker(worker) => {
                     worker.work(now, &mut self.context, &mut link.out);
                     worker.settle(&mut self.context, &mut link.out);
                     self.context.counts.last = now;
                     self.flush(at);
                 }
-                Role::Waiting(_) | Role::Idle => {}
+                Role::Waiting(_) | Role::Idle | Role::Client(_) => {}
             }
         }
+    }
+
+    /// Connects again where that is due.
+    #[cold]
+    fn retry(&mut self, at: usize, now: u64) {
+        let Driver { conns, orders, epoll, context, timers, .. } = self;
+        let token = EventData::new_u64(at as u64);
+        if let Some(due) = conns[at].retry(now, orders.server, epoll, token, context) {
+            timers.push(Reverse((due, at)));
+        }
+        self.flush(at);
     }
 
     /// The time of closed loops is over; open ones have sent, or will send, what was due before.
@@ -260,10 +291,35 @@ impl<'a> Driver<'a> {
     }
 
     fn submit(&mut self, at: usize) {
-        let conn = &mut self.conns[at];
-        let (Some(link), Role::Client(client)) = (&mut conn.link, &mut conn.role) else { return };
         let now = self.orders.stand.clock.now();
+        let conn = &mut self.conns[at];
+        let Role::Client(client) = &mut conn.role else { return };
+        if client.connects_each(self.context.cast) {
+            return self.submit_alone(at, now);
+        }
+        if !conn.is_ready() {
+            return;
+        }
+        let (Some(link), Role::Client(client)) = (&mut conn.link, &mut conn.role) else { return };
         if let Some(due) = client.submit(now, &mut self.context, &mut link.out) {
+            self.timers.push(Reverse((due, at)));
+        }
+        self.flush(at);
+    }
+
+    /// The same for a client that makes a connection for each job.
+    fn submit_alone(&mut self, at: usize, now: u64) {
+        let token = EventData::new_u64(at as u64);
+        let opened = self.conns[at].open_for_job(now, self.orders.server, &self.epoll, token, &self.context);
+        if let Err(broken) = opened {
+            return self.broken(at, &broken);
+        }
+        let conn = &mut self.conns[at];
+        let Role::Client(client) = &mut conn.role else { return };
+        // Without a connection nothing is due, and only the time of the next is asked for.
+        let mut none = vec![];
+        let out = conn.link.as_mut().map_or(&mut none, |link| &mut link.out);
+        if let Some(due) = client.submit(now, &mut self.context, out) {
             self.timers.push(Reverse((due, at)));
         }
         self.flush(at);
@@ -275,6 +331,11 @@ impl<'a> Driver<'a> {
             timers.push(Reverse((due, at)));
         });
         match received {
+            Ok(()) if matches!(&conns[at].role, Role::Client(client) if client.connects_each(context.cast)) =>
+            {
+                conns[at].close_after_job(context);
+                self.submit(at);
+            }
             Ok(()) => self.flush(at),
             Err(broken) => self.broken(at, &broken),
         }
@@ -289,10 +350,36 @@ impl<'a> Driver<'a> {
 
     #[cold]
     fn broken(&mut self, at: usize, broken: &Broken) {
+        let now = self.orders.stand.clock.now();
+        let alone =
+            matches!(&self.conns[at].role, Role::Client(client) if client.connects_each(self.context.cast));
+        if alone && self.stage < Stage::Quiet {
+            let due = self.conns[at].lose_job(now, &mut self.context);
+            self.timers.push(Reverse((due, at)));
+            match self.orders.reconnect {
+                true => self.context.tally.reconnects += 1,
+                false => self.tell(broken),
+            }
+            return;
+        }
+        if self.orders.reconnect && self.stage < Stage::Quiet {
+            if let Some(due) = self.conns[at].lose(now, &mut self.context) {
+                self.timers.push(Reverse((due, at)));
+            }
+            return;
+        }
+        if self.conns[at].abandon(&mut self.context) {
+            self.tell(broken);
+        }
+    }
+
+    /// Counts a connection that broke for good.
+    fn tell(&mut self, broken: &Broken) {
         // The first few say enough.
-        if self.conns[at].abandon(&mut self.context) && self.context.tally.closed < 3 {
+        if self.context.tally.closed < 3 {
             eprintln!("a connection broke: {broken}");
         }
+        self.context.tally.closed += 1;
     }
 
     /// The phase is over: what was not answered is counted as such.

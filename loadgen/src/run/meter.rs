@@ -3,7 +3,7 @@ use crate::machine::probe::{self, Look, TICKS};
 use crate::plan::cast::Cast;
 use crate::plan::terms::Phase;
 use crate::result::outcome::{
-    Counted, Fates, GeneratorUse, GroupOutcome, Limit, Percentiles, PhaseOutcome, Series, ServerUse,
+    Counted, Fates, GeneratorUse, GroupOutcome, Kill, Limit, Percentiles, PhaseOutcome, Series, ServerUse,
     SpanOutcome, Stall,
 };
 use crate::result::record::{Recorder, Span};
@@ -46,6 +46,8 @@ pub(crate) struct End {
     pub(crate) interrupted: bool,
     /// The longest time without an answer, if it was long.
     pub(crate) stall: Option<Stall>,
+    /// When it was killed on purpose.
+    pub(crate) kills: Vec<Kill>,
     /// The process with all connections made, before the first job.
     pub(crate) connected: Option<Look>,
     /// The most resident bytes.
@@ -116,7 +118,7 @@ impl Usage<'_> {
         before: Option<&Look>,
         end: &End,
     ) -> PhaseOutcome {
-        let &End { finished, gone, interrupted, stall, ref connected, peak } = end;
+        let &End { finished, gone, interrupted, stall, ref kills, ref connected, peak } = end;
         let Usage { phase, from, to, counted, groups, timer_error, receive_lag, fates, series } = self;
         let pick = |counts: &Counts| match counted {
             Counted::Results => counts.results,
@@ -137,7 +139,9 @@ impl Usage<'_> {
         let rate = jobs as f64 / seconds;
         let per_job = 1.0 / (jobs.max(1) as f64);
 
-        let server = from.server.as_ref().zip(to.server.as_ref()).map(|(from, to)| {
+        // After a kill it is another process, whose use says nothing of the first's.
+        let both = from.server.as_ref().zip(to.server.as_ref()).filter(|_| from.pid == to.pid);
+        let server = both.map(|(from, to)| {
             let cpu = to.cpu_since(from) as f64;
             let user = (to.user_ticks - from.user_ticks.min(to.user_ticks)) as f64;
             let system = (to.system_ticks - from.system_ticks.min(to.system_ticks)) as f64;
@@ -193,6 +197,7 @@ impl Usage<'_> {
             receive_lag,
             fates: Some(fates).filter(|fates| fates.due > 0),
             stall,
+            kills: kills.clone(),
             server,
             limit: match stall {
                 _ if gone => Limit::Gone,

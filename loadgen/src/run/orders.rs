@@ -35,6 +35,8 @@ pub(crate) struct Orders<'a> {
     pub(crate) has_clients: bool,
     /// True if workers of the phase take time for a job.
     pub(crate) has_service: bool,
+    /// True if connections that break are made again.
+    pub(crate) reconnect: bool,
     /// Nanoseconds between two ticks.
     pub(crate) tick: u64,
     /// Nanoseconds before a timer from which on the thread does not sleep.

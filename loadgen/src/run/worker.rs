@@ -6,7 +6,7 @@ use crate::job::check::Order;
 use crate::job::payload::{Flaw, Job, Way};
 use crate::job::random::{mix, of_job};
 use crate::plan::cast::Cast;
-use crate::plan::terms::{Grab, Unique};
+use crate::plan::terms::{FUNCTION, Grab, Unique};
 use crate::result::record::Span;
 use crate::run::orders::Context;
 use crate::run::stage::lock;
@@ -49,9 +49,7 @@ impl Worker {
     pub(crate) fn new(cast: &Cast, crew: usize, index: u32, out: &mut Vec<u8>) -> Worker {
         let plan = &cast.crews[crew].plan;
         let mut abilities = cast.crews[crew].abilities(index);
-        for &function in &abilities {
-            Request::CanDo { function: &cast.functions[function as usize] }.encode(out);
-        }
+        register(cast, &abilities, out);
         abilities.sort_unstable();
         let grab = match plan.grab {
             Grab::Plain => GrabKind::Plain,
@@ -68,7 +66,7 @@ impl Worker {
             asleep: false,
             farewell: false,
             parted: false,
-            order: Order::new(cast.streams, plan.count as usize),
+            order: order(cast, plan.count as usize),
         }
     }
 
@@ -154,6 +152,18 @@ impl Worker {
         }
     }
 
+    /// The connection broke and will be made again: what it held and asked for is gone, and the job server knows that.
+    pub(crate) fn lose(&mut self, context: &mut Context<'_>) {
+        context.counts.held -= self.held.len() as u64;
+        self.held.clear();
+        (self.grabbing, self.found_job, self.asleep) = (0, false, false);
+    }
+
+    /// Registers again on a new connection.
+    pub(crate) fn register(&self, cast: &Cast, out: &mut Vec<u8>) {
+        register(cast, &self.abilities, out);
+    }
+
     /// The job server closed the connection.
     pub(crate) fn abandon(&mut self, context: &mut Context<'_>) {
         context.counts.held -= self.held.len() as u64;
@@ -188,11 +198,12 @@ impl Worker {
                 self.check(&job, function, unique, now, context);
                 Some(job)
             }
-            Err(Flaw::Stranger) => {
+            // Nobody else knows a function that carries the run's number.
+            Err(Flaw::Stranger) if context.cast.crews[self.crew].plan.function != FUNCTION => {
                 context.tally.strangers += 1;
                 None
             }
-            Err(Flaw::Altered) => {
+            Err(_) => {
                 context.tally.altered += 1;
                 None
             }
@@ -242,11 +253,13 @@ impl Worker {
         if !right {
             context.tally.altered += 1;
         }
-        if lock(&cast.delivered[job.conn as usize]).mark(job.seq) {
-            context.counts.delivered += 1;
-            context.counts.delivered_background += u64::from(group.plan.background);
-        } else {
-            context.tally.doubled += 1;
+        if !cast.ledger {
+            if lock(&cast.fates[job.conn as usize]).delivered.mark(job.seq) {
+                context.counts.delivered += 1;
+                context.counts.delivered_background += u64::from(group.plan.background);
+            } else {
+                context.tally.doubled += 1;
+            }
         }
         if job.intended >= context.from || !context.has_clients {
             let (group, open) = (member.group as usize, group.plan.closed.is_none());
@@ -260,6 +273,9 @@ impl Worker {
         context.scratch.clear();
         // What somebody else submitted must not look done.
         let Some(job) = job else { return self.fail(handle, context, out) };
+        if cast.ledger {
+            enter(&job, context);
+        }
         let bits = of_job(cast.seed ^ 1, job.conn, job.seq);
         let length = cast.crews[self.crew].plan.result.bytes(bits);
         cast.payloads.write(&mut context.scratch, &job, Way::Result, length);
@@ -283,4 +299,29 @@ impl Worker {
         Request::Grab(self.grab).encode(out);
         self.grabbing += 1;
     }
+}
+
+fn register(cast: &Cast, abilities: &[u32], out: &mut Vec<u8>) {
+    for &function in abilities {
+        Request::CanDo { function: &cast.functions[function as usize] }.encode(out);
+    }
+}
+
+/// Enters a job that is done into the ledger. Not when it is given out: what a worker was lost with must be done by another.
+fn enter(job: &Job, context: &mut Context<'_>) {
+    let cast = context.cast;
+    let mut fate = lock(&cast.fates[job.conn as usize]);
+    if !fate.delivered.mark(job.seq) {
+        context.tally.repeated += 1;
+        return;
+    }
+    let background = cast.groups[cast.clients[job.conn as usize].group as usize].plan.background;
+    context.counts.delivered += 1;
+    // Those count of which we know that the job server accepted them.
+    context.counts.delivered_background += u64::from(background && fate.acknowledged.has(job.seq));
+}
+
+/// What is given out again after a break comes when it comes: nobody promised an order then.
+fn order(cast: &Cast, workers: usize) -> Order {
+    Order::new(if cast.ledger { 0 } else { cast.streams }, workers)
 }

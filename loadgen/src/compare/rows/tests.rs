@@ -23,6 +23,7 @@ fn outcome(rate: f64, cpu_per_job: f64) -> Outcome {
         measured: true,
         finished: true,
         interrupted: false,
+        kills: vec![],
         counted: Counted::Results,
         jobs: 1000,
         seconds: 1.0,
@@ -42,6 +43,7 @@ fn outcome(rate: f64, cpu_per_job: f64) -> Outcome {
         series: vec![],
     };
     Outcome {
+        ledger: None,
         label: "x".to_owned(),
         plan,
         command: vec![],
