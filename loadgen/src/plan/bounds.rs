@@ -2,6 +2,7 @@
 use crate::job::check::STREAMS_MAX;
 use crate::job::link::PACKET_MAX;
 use crate::job::payload::HEADER;
+use crate::plan::names;
 use crate::plan::terms::{Clients, Phase, Plan, Workers};
 
 /// The longest that a plan may take, in seconds, the limits of its phases added.
@@ -37,6 +38,9 @@ pub(crate) fn flaw(plan: &Plan) -> Option<String> {
         if let Some(flaw) = phase_flaw(phase) {
             return Some(format!("phase {}: {flaw}", phase.name));
         }
+    }
+    if let Some(flaw) = names::flaw(plan) {
+        return Some(flaw);
     }
     let seconds: f64 = plan.phases.iter().map(|phase| phase.limit).sum();
     if seconds > SECONDS_MAX {

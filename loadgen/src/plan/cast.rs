@@ -4,11 +4,14 @@ use std::sync::Mutex;
 
 use crate::job::check::Delivered;
 use crate::job::payload::Payloads;
+use crate::plan::names::called;
 use crate::plan::terms::{Abilities, Clients, FUNCTION, Plan, Workers};
 
 /// Who plays in a run.
 #[derive(Debug)]
 pub(crate) struct Cast {
+    /// The names of the phases.
+    pub(crate) phases: Vec<String>,
     /// Names by function number.
     pub(crate) functions: Vec<Box<[u8]>>,
     /// All groups of clients, in the order of the plan.
@@ -86,6 +89,7 @@ impl Cast {
         }
         let delivered = clients.iter().map(|_| Mutex::default()).collect();
         Cast {
+            phases: plan.phases.iter().map(|phase| phase.name.clone()).collect(),
             functions: names.names,
             groups,
             crews,
@@ -95,6 +99,13 @@ impl Cast {
             payloads: Payloads::new(plan.seed, run, largest as usize),
             seed: plan.seed,
         }
+    }
+}
+
+impl Cast {
+    /// What a group is called in the figures of a phase.
+    pub(crate) fn called(&self, group: &Group, phase: usize) -> String {
+        called(&group.plan.name, &self.phases[group.phase], group.phase == phase)
     }
 }
 

@@ -3,6 +3,7 @@ pub(crate) mod amount;
 pub(crate) mod bounds;
 pub(crate) mod cast;
 pub(crate) mod library;
+pub(crate) mod names;
 pub(crate) mod overrides;
 pub(crate) mod schedule;
 pub(crate) mod terms;

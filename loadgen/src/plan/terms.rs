@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::plan::amount::Amount;
+use crate::plan::names;
 
 /// A whole experiment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,10 +43,10 @@ pub(crate) struct Phase {
     #[serde(default = "defaults::limit")]
     pub(crate) limit: f64,
     /// Who submits.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "names::clients")]
     pub(crate) clients: Vec<Clients>,
     /// Who works.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "names::workers")]
     pub(crate) workers: Vec<Workers>,
     /// Connections that do nothing.
     #[serde(default)]
@@ -56,8 +57,8 @@ pub(crate) struct Phase {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Clients {
-    /// What they are called in the result.
-    #[serde(default = "defaults::clients")]
+    /// What they are called in the result; without it `clients`, or `clients-1` and so on.
+    #[serde(default)]
     pub(crate) name: String,
     /// How many.
     pub(crate) count: u32,
@@ -104,8 +105,8 @@ pub(crate) struct Clients {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Workers {
-    /// What they are called in the result.
-    #[serde(default = "defaults::workers")]
+    /// What they are called in the result; without it `workers`, or `workers-1` and so on.
+    #[serde(default)]
     pub(crate) name: String,
     /// How many.
     pub(crate) count: u32,
@@ -214,12 +215,6 @@ mod defaults {
     }
     pub(super) fn one() -> u32 {
         1
-    }
-    pub(super) fn clients() -> String {
-        "clients".to_owned()
-    }
-    pub(super) fn workers() -> String {
-        "workers".to_owned()
     }
     pub(super) fn function() -> String {
         super::FUNCTION.to_owned()

@@ -92,10 +92,7 @@ pub(crate) fn usage<'a>(
             })
         });
         // Jobs of an earlier phase that are taken in this one belong to their group too.
-        let name = match group.phase == index {
-            true => group.plan.name.clone(),
-            false => format!("{} (earlier)", group.plan.name),
-        };
+        let name = cast.called(group, index);
         groups.push(GroupOutcome { name, open: group.plan.closed.is_none(), spans: outcomes.collect() });
     }
     let timer_error = Percentiles::of(&recorder.timer_error);
