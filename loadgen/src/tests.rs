@@ -393,3 +393,19 @@ fn every_group_has_its_own_files_and_series() {
     tags.dedup();
     assert_eq!((tags.len(), lines >= 8), (lines, true), "{log}");
 }
+
+/// A rate that changes is one schedule for all: what is asked is its mean over the measured time.
+#[test]
+fn a_rate_that_changes_is_kept_to() {
+    let burst = "{ burst = { rate = 1000, on = 0.2, off = 0.3, base = 100 } }";
+    let plan = OPEN
+        .replace("rate = 500", &format!("rate = {burst}"))
+        .replace("limit = 3", "limit = 9\nwarm_up = 0.5");
+    let outcome = run(Fault::None, &plan).outcome;
+    assert!(outcome.tally.is_clean(), "{:?}", outcome.tally);
+    let phase = &outcome.phases[0];
+    // 200 and 30 of each half second, of which the second is measured.
+    assert!((460.0 - phase.asked.unwrap()).abs() < 1e-6, "{:?}", phase.asked);
+    let fates = phase.fates.unwrap();
+    assert!((229..=231).contains(&fates.due) && fates.answered == fates.due, "{fates:?}");
+}

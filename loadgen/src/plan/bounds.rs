@@ -66,9 +66,9 @@ pub(crate) fn flaw(plan: &Plan) -> Option<String> {
 /// no more than its depth ever exist.
 fn counted(phase: &Phase, clients: &Clients) -> f64 {
     let seconds = phase.seconds.unwrap_or(phase.limit);
-    let by_time = match clients.rate {
+    let by_time = match clients.due(0.0, seconds) {
         // A Poisson schedule may have a few more than it should.
-        Some(rate) => rate * seconds * 1.1,
+        Some(jobs) => jobs * 1.1,
         None if clients.background => FASTEST * seconds,
         None => 0.0,
     };
@@ -105,7 +105,14 @@ fn phase_flaw(phase: &Phase) -> Option<String> {
     if connections > CONNECTIONS_MAX {
         return Some(format!("it has {connections} connections; at most {CONNECTIONS_MAX} are possible"));
     }
-    let clients = clients.iter().find_map(|group| Some((&group.name, clients_flaw(group)?)));
+    let never = |group: &Clients| {
+        let submits = group.due(0.0, seconds.unwrap_or(*limit)).is_none_or(|jobs| jobs > 0.0);
+        (!submits).then(|| {
+            "it never submits: its rate is 0 until the phase ends, or it starts after that".to_owned()
+        })
+    };
+    let flaw = |group| clients_flaw(group).or_else(|| never(group));
+    let clients = clients.iter().find_map(|group| Some((&group.name, flaw(group)?)));
     let workers = workers.iter().find_map(|group| Some((&group.name, workers_flaw(group)?)));
     clients.or(workers).map(|(name, flaw)| format!("{name}: {flaw}"))
 }
@@ -118,8 +125,11 @@ fn clients_flaw(clients: &Clients) -> Option<String> {
     if rate.is_some() == closed.is_some() {
         return Some("it needs a rate, or a depth in `closed`, and not both".to_owned());
     }
-    if rate.is_some_and(|rate| !(rate > 0.0 && rate <= FASTEST)) || *closed == Some(0) || *outstanding == 0 {
-        return Some("rate, closed and outstanding must be above 0".to_owned());
+    if let Some(flaw) = rate.as_ref().and_then(|rate| rate.flaw(FASTEST)) {
+        return Some(flaw);
+    }
+    if *closed == Some(0) || *outstanding == 0 {
+        return Some("closed and outstanding must be above 0".to_owned());
     }
     if !(*start >= 0.0 && start.is_finite()) {
         return Some("start must not be negative".to_owned());

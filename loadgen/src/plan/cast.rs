@@ -1,10 +1,11 @@
 //! A plan made concrete: every function, every client connection and the checks that outlive a phase.
 //! Shared by all load threads, and unchanged but for the checks.
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use crate::job::check::Delivered;
 use crate::job::payload::Payloads;
 use crate::plan::names::called;
+use crate::plan::rate::Curve;
 use crate::plan::terms::{Abilities, Clients, FUNCTION, Plan, Workers};
 
 /// Who plays in a run.
@@ -38,6 +39,8 @@ pub(crate) struct Group {
     pub(crate) phase: usize,
     /// What the plan says of it.
     pub(crate) plan: Clients,
+    /// Its rate, in an open loop.
+    pub(crate) curve: Option<Arc<Curve>>,
     /// The number of its first function; the others follow.
     pub(crate) first_function: u32,
     /// The number of its first connection; the others follow.
@@ -79,7 +82,8 @@ impl Cast {
                     streams += plan.functions;
                 }
                 largest = largest.max(plan.payload.largest());
-                groups.push(Group { phase, plan: plan.clone(), first_function, first_client });
+                let curve = plan.rate.as_ref().map(|rate| Arc::new(Curve::new(rate)));
+                groups.push(Group { phase, plan: plan.clone(), curve, first_function, first_client });
             }
             for plan in &acts.workers {
                 let first_function = names.number(&plan.function, plan.functions);

@@ -5,5 +5,6 @@ pub(crate) mod cast;
 pub(crate) mod library;
 pub(crate) mod names;
 pub(crate) mod overrides;
+pub(crate) mod rate;
 pub(crate) mod schedule;
 pub(crate) mod terms;

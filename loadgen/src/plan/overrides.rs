@@ -3,7 +3,8 @@ use toml::{Table, Value};
 
 use crate::args::PlanArguments;
 use crate::plan::library;
-use crate::plan::terms::{Clients, Plan};
+use crate::plan::rate::Rate;
+use crate::plan::terms::{Phase, Plan};
 
 /// The plan that the command line means.
 pub(crate) fn plan(arguments: &PlanArguments) -> Result<Plan, String> {
@@ -45,22 +46,23 @@ fn scale(plan: &mut Plan, arguments: &PlanArguments) {
             }
         }
         if let Some(rate) = arguments.rate {
-            set_rate(&mut phase.clients, rate);
+            set_rate(phase, rate);
         }
     }
 }
 
-/// Shares `rate` among open loops as the plan does. If there are none, closed loops become open ones.
-pub(crate) fn set_rate(groups: &mut [Clients], rate: f64) {
-    let sum: f64 = groups.iter().filter_map(|clients| clients.rate).sum();
-    let number = groups.len() as f64;
-    for clients in groups {
-        match clients.rate {
-            Some(old) => clients.rate = Some(old / sum * rate),
-            None if sum == 0.0 => {
-                (clients.rate, clients.closed) = (Some(rate / number), None);
+/// Shares `rate`, the mean over the phase, among open loops as the plan does. If there are none, closed loops become open
+/// ones.
+pub(crate) fn set_rate(phase: &mut Phase, rate: f64) {
+    let means: Vec<Option<f64>> = phase.clients.iter().map(|clients| clients.mean_rate(phase)).collect();
+    let (sum, number) = (means.iter().flatten().sum::<f64>(), means.len() as f64);
+    for (clients, mean) in phase.clients.iter_mut().zip(means) {
+        match (&clients.rate, mean) {
+            (Some(old), Some(_)) => clients.rate = Some(old.scaled(rate / sum)),
+            _ if sum == 0.0 => {
+                (clients.rate, clients.closed) = (Some(Rate::Steady(rate / number)), None);
             }
-            None => {}
+            _ => {}
         }
     }
 }
@@ -146,12 +148,28 @@ mod tests {
     }
 
     #[test]
+    fn a_course_is_scaled_to_the_mean_that_is_asked_for() {
+        let course = "clients.rate={ course = [[0, 0], [10, 100]] }";
+        let set = vec![course.to_owned(), "phases.0.clients.0.start=10".to_owned()];
+        let plan = Some("steady".to_owned());
+        let arguments =
+            PlanArguments { plan, set, seconds: Some(20.0), rate: Some(500.0), ..PlanArguments::default() };
+        let plan = super::plan(&arguments).unwrap();
+        let clients = &plan.phases[0].clients[0];
+        assert_eq!(clients.due(10.0, 20.0), Some(5000.0));
+        assert_eq!(clients.due(0.0, 15.0), Some(1250.0));
+        let none =
+            changed("steady", &["clients.rate={ course = [[0, 0], [100, 0], [101, 9]] }"]).unwrap_err();
+        assert!(none.contains("never submits"), "{none}");
+    }
+
+    #[test]
     fn rates_keep_their_shares() {
         let rate = Some(300.0);
         let plan = PlanArguments { plan: Some("batch".to_owned()), rate, ..PlanArguments::default() };
         let plan = super::plan(&plan).unwrap();
         let phase = plan.phases.iter().find(|phase| phase.measure).unwrap();
-        let sum: f64 = phase.clients.iter().filter_map(|clients| clients.rate).sum();
+        let sum: f64 = phase.clients.iter().filter_map(|clients| clients.mean_rate(phase)).sum();
         assert!((sum - 300.0).abs() < 1e-9);
         assert!(phase.clients.iter().any(|clients| clients.closed.is_some()));
 
@@ -162,6 +180,6 @@ mod tests {
             ..PlanArguments::default()
         };
         let plan = super::plan(&closed).unwrap();
-        assert_eq!((plan.phases[0].clients[0].closed, plan.phases[0].clients[0].rate), (Some(3), None));
+        assert_eq!((plan.phases[0].clients[0].closed, &plan.phases[0].clients[0].rate), (Some(3), &None));
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::plan::amount::Amount;
 use crate::plan::names;
+use crate::plan::rate::Rate;
 
 /// A whole experiment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,7 +65,7 @@ pub(crate) struct Clients {
     pub(crate) count: u32,
     /// Open loop: jobs per second of all of them together, sent on a schedule that the server cannot slow down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) rate: Option<f64>,
+    pub(crate) rate: Option<Rate>,
     /// Open loop: how the jobs are spread over time.
     #[serde(default)]
     pub(crate) arrivals: Arrivals,
@@ -99,6 +100,24 @@ pub(crate) struct Clients {
     /// Bytes of the workload, at least [`crate::job::payload::HEADER`].
     #[serde(default = "defaults::bytes")]
     pub(crate) payload: Amount,
+}
+
+impl Clients {
+    /// Jobs that the schedule of an open loop has due between two times, in seconds since the phase began, on average of
+    /// chance; `None` in a closed loop.
+    pub(crate) fn due(&self, from: f64, to: f64) -> Option<f64> {
+        let rate = self.rate.as_ref()?;
+        Some(rate.jobs(to - self.start) - rate.jobs(from - self.start))
+    }
+
+    /// Jobs a second of an open loop, on average over its part of a phase; `None` in a closed loop.
+    pub(crate) fn mean_rate(&self, phase: &Phase) -> Option<f64> {
+        let end = phase.seconds.unwrap_or(phase.limit);
+        match &self.rate {
+            Some(Rate::Steady(rate)) => Some(*rate),
+            _ => Some(self.due(self.start, end)? / (end - self.start)).filter(|rate| rate.is_finite()),
+        }
+    }
 }
 
 /// Workers that are alike, each on a connection of its own.

@@ -58,10 +58,10 @@ impl Client {
         let share =
             |jobs: u64| jobs / u64::from(count) + u64::from(u64::from(index) < jobs % u64::from(count));
         let start = start + (plan.start * 1e9) as u64;
-        let pace = match (plan.closed, plan.rate) {
-            (None, Some(rate)) => {
+        let pace = match (plan.closed, &cast.groups[group].curve) {
+            (None, Some(curve)) => {
                 let seed = mix(cast.seed ^ group as u64);
-                let schedule = Schedule::new(plan.arrivals, rate, index, count, seed, start);
+                let schedule = Schedule::new(plan.arrivals, curve, index, count, seed, start);
                 Pace::Open { schedule, most: plan.outstanding, free_since: 0 }
             }
             (depth, _) => Pace::Closed { depth: depth.unwrap_or(1), start },

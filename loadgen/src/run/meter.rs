@@ -201,14 +201,16 @@ impl Usage<'_> {
     }
 }
 
-/// Jobs per second that the plan asks for, where every group of clients has a rate for the whole phase.
+/// Jobs per second that the plan asks for on average over the measured time, where every group of clients has a rate for
+/// the whole phase.
 fn asked(phase: &Phase) -> Option<f64> {
-    let rates = phase.clients.iter().map(|clients| match (clients.closed, clients.jobs) {
-        (None, None) => clients.rate,
-        _ => None,
+    let (from, to) = (phase.warm_up, phase.seconds?);
+    let jobs = phase.clients.iter().map(|clients| match clients.jobs {
+        None => clients.due(from, to),
+        Some(_) => None,
     });
-    let sum: Option<f64> = rates.sum();
-    sum.filter(|rate| *rate > 0.0)
+    let jobs: Option<f64> = jobs.sum();
+    jobs.map(|jobs| jobs / (to - from)).filter(|rate| *rate > 0.0)
 }
 
 /// From how many seconds without an answer on the job server is said to have stood still.
