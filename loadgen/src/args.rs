@@ -69,6 +69,10 @@ pub(crate) struct PlanArguments {
     /// The seed of arrivals, sizes, functions and payloads.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
+    /// For soak runs: allows 8 days and 20 billion jobs instead of an hour and 50 million. Where somebody works, background
+    /// jobs may be of any number of bytes: workers that are too slow then fill the job server's memory.
+    #[arg(long)]
+    pub(crate) long: bool,
     /// Changes anything in the plan, such as `phases.0.seconds=3` or `clients.payload=1000`; a name without
     /// numbers means all phases and groups.
     #[arg(long = "set", value_name = "KEY=VALUE")]

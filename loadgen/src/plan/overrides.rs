@@ -2,6 +2,7 @@
 use toml::{Table, Value};
 
 use crate::args::PlanArguments;
+use crate::plan::bounds::{Bounds, flaw_within};
 use crate::plan::library;
 use crate::plan::rate::Rate;
 use crate::plan::terms::{Phase, Plan};
@@ -16,7 +17,8 @@ pub(crate) fn plan(arguments: &PlanArguments) -> Result<Plan, String> {
     }
     let mut plan: Plan = table.try_into().map_err(|error| format!("{name}: {error}"))?;
     scale(&mut plan, arguments);
-    if let Some(flaw) = crate::plan::bounds::flaw(&plan) {
+    let bounds = if arguments.long { Bounds::LONG } else { Bounds::USUAL };
+    if let Some(flaw) = flaw_within(&plan, bounds) {
         return Err(format!("{name}: {flaw}"));
     }
     Ok(plan)
@@ -30,7 +32,7 @@ fn scale(plan: &mut Plan, arguments: &PlanArguments) {
         if let (Some(seconds), Some(length), true) = (arguments.seconds, &mut phase.seconds, phase.measure) {
             *length = seconds;
             phase.warm_up = phase.warm_up.min(seconds / 4.0);
-            phase.limit = phase.limit.max(seconds * 2.0 + 10.0);
+            phase.limit = phase.limit.max((seconds * 2.0).min(seconds + 600.0) + 10.0);
         }
         if !phase.measure {
             continue;
