@@ -57,6 +57,10 @@ fn main() -> ExitCode {
             Ok(0)
         }
         Some(Verb::Show { plan }) => show(&plan),
+        Some(Verb::Replay { replay, run: mut of }) => {
+            of.plan.replay = Some(replay);
+            run(&of)
+        }
         Some(Verb::Compare { a, b }) => compare_folders(&a, &b),
         Some(Verb::SelfTest { seconds }) => selftest::self_test(seconds).map(|text| {
             say(&text);

@@ -1,5 +1,7 @@
 //! Whole runs against a stand-in that behaves, and against every way in which it does not. No test asks how
 //! fast anything is.
+mod replays;
+
 use crate::machine::standin::{Fault, StandIn};
 use crate::plan::terms::Plan;
 use crate::result::outcome::Limit;

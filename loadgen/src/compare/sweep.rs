@@ -156,6 +156,11 @@ impl Search {
 
 /// Runs a plan at rising rates on one job server, or on two in turn.
 pub(crate) fn sweep(targets: &[&Target], plan: &Plan, wish: Wish) -> Result<Vec<Sweep>, String> {
+    if plan.phases.iter().any(|phase| phase.replay.is_some()) {
+        return Err(
+            "a sweep changes rates, and a replay has its own: give it another --speed instead".to_owned()
+        );
+    }
     let bound = wish.bound * 1000.0;
     let mut sweeps: Vec<Sweep> =
         targets.iter().map(|target| Sweep::new(target.label(), plan, bound)).collect();

@@ -80,10 +80,14 @@ pub(crate) fn flaw_within(plan: &Plan, bounds: Bounds) -> Option<String> {
     }
     let queued = |phase: &Phase| {
         let background = phase.clients.iter().filter(|clients| clients.background);
-        background.map(|clients| counted(phase, clients) * clients.payload.largest()).sum::<f64>()
+        let bytes = |clients: &Clients| match &clients.lines {
+            Some(lines) => lines.bytes(),
+            None => counted(phase, clients) * clients.payload.largest(),
+        };
+        background.map(bytes).sum::<f64>()
     };
     let bytes: f64 =
-        plan.phases.iter().filter(|phase| !(soak && !phase.workers.is_empty())).map(queued).sum();
+        plan.phases.iter().filter(|phase| !soak || phase.workers.is_empty()).map(queued).sum();
     if bytes > BYTES_MAX {
         return Some(format!("it may queue {bytes:.0} bytes, more than {BYTES_MAX}"));
     }
@@ -133,8 +137,10 @@ fn phase_flaw(phase: &Phase) -> Option<String> {
     if connections > CONNECTIONS_MAX {
         return Some(format!("it has {connections} connections; at most {CONNECTIONS_MAX} are possible"));
     }
+    // A replay that is cut short may leave a kind of its jobs out.
     let never = |group: &Clients| {
-        let submits = group.due(0.0, seconds.unwrap_or(*limit)).is_none_or(|jobs| jobs > 0.0);
+        let submits =
+            group.due(0.0, seconds.unwrap_or(*limit)).is_none_or(|jobs| jobs > 0.0) || group.lines.is_some();
         (!submits).then(|| {
             "it never submits: its rate is 0 until the phase ends, or it starts after that".to_owned()
         })
@@ -150,7 +156,7 @@ fn clients_flaw(clients: &Clients) -> Option<String> {
     if let Some(flaw) = group_flaw(*count, &clients.function, clients.functions) {
         return Some(flaw);
     }
-    if rate.is_some() == closed.is_some() {
+    if clients.lines.is_none() && rate.is_some() == closed.is_some() {
         return Some("it needs a rate, or a depth in `closed`, and not both".to_owned());
     }
     if let Some(flaw) = rate.as_ref().and_then(|rate| rate.flaw(FASTEST)) {

@@ -52,6 +52,7 @@ mod tests {
     fn every_file_is_a_plan_with_a_name() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/plans");
         let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+        let files = files.filter(|file| file.extension().is_some_and(|ending| ending == "toml"));
         let mut files: Vec<String> =
             files.map(|file| file.file_stem().unwrap().to_string_lossy().into_owned()).collect();
         files.sort_unstable();

@@ -6,5 +6,7 @@ pub(crate) mod library;
 pub(crate) mod names;
 pub(crate) mod overrides;
 pub(crate) mod rate;
+pub(crate) mod replay;
 pub(crate) mod schedule;
 pub(crate) mod terms;
+pub(crate) mod trace;

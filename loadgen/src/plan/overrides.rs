@@ -1,26 +1,67 @@
 //! What the command line changes in a plan. The result keeps the plan as it was carried out.
+use std::path::Path;
+
 use toml::{Table, Value};
 
-use crate::args::PlanArguments;
+use crate::args::{PlanArguments, ReplayArguments};
 use crate::plan::bounds::{Bounds, flaw_within};
 use crate::plan::library;
 use crate::plan::rate::Rate;
+use crate::plan::replay;
 use crate::plan::terms::{Phase, Plan};
 
 /// The plan that the command line means.
 pub(crate) fn plan(arguments: &PlanArguments) -> Result<Plan, String> {
     let name = arguments.plan.as_deref().unwrap_or(library::DEFAULT);
-    let text = library::text(name)?;
-    let mut table: Table = toml::from_str(&text).map_err(|error| format!("{name}: {error}"))?;
+    let mut table = match &arguments.replay {
+        Some(replay) => replayed(arguments.plan.as_deref(), replay)?,
+        None => toml::from_str(&library::text(name)?).map_err(|error| format!("{name}: {error}"))?,
+    };
     for setting in &arguments.set {
         set(&mut table, setting)?;
     }
     let mut plan: Plan = table.try_into().map_err(|error| format!("{name}: {error}"))?;
+    // What a plan names is beside it; what the command line names is where that is.
+    let beside = Path::new(name).parent().filter(|_| arguments.replay.is_none() && name.contains(['.', '/']));
+    replay::expand(&mut plan, beside.unwrap_or(Path::new(""))).map_err(|error| match &arguments.replay {
+        Some(_) => error,
+        None => format!("{name}: {error}"),
+    })?;
+    let changes = arguments.rate.is_some() || arguments.closed || arguments.jobs.is_some();
+    if changes && plan.phases.iter().any(|phase| phase.replay.is_some()) {
+        return Err(format!(
+            "{name}: a replay has its own times and jobs: --speed changes them, and not --rate, --closed or --jobs"
+        ));
+    }
     scale(&mut plan, arguments);
     let bounds = if arguments.long { Bounds::LONG } else { Bounds::USUAL };
     if let Some(flaw) = flaw_within(&plan, bounds) {
         return Err(format!("{name}: {flaw}"));
     }
+    Ok(plan)
+}
+
+/// The plan that replays a file.
+fn replayed(file: Option<&str>, replay: &ReplayArguments) -> Result<Table, String> {
+    let file = file.ok_or("replay needs a file: `ringgear-load replay FILE.csv`")?;
+    let ReplayArguments { speed, clients, workers, as_named } = replay;
+    let mut mix = Table::new();
+    mix.insert("file".to_owned(), file.into());
+    mix.insert("speed".to_owned(), (*speed).into());
+    mix.insert("clients".to_owned(), i64::from(*clients).into());
+    mix.insert("as_named".to_owned(), (*as_named).into());
+    if let Some(workers) = workers {
+        mix.insert("workers".to_owned(), i64::from(*workers).into());
+    }
+    let mut phase = Table::new();
+    phase.insert("name".to_owned(), "replay".into());
+    phase.insert("drain".to_owned(), (*workers != Some(0)).into());
+    phase.insert("replay".to_owned(), mix.into());
+    let stem = Path::new(file).file_stem().map_or(file.into(), |stem| stem.to_string_lossy());
+    let mut plan = Table::new();
+    plan.insert("name".to_owned(), stem.as_ref().into());
+    plan.insert("about".to_owned(), format!("The recorded mix of {file}, {speed} times as fast.").into());
+    plan.insert("phases".to_owned(), vec![Value::Table(phase)].into());
     Ok(plan)
 }
 

@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 
 /// `100`, `{ course = [[0, 100], [60, 5000]] }` or `{ burst = { rate = 5000, on = 0.5, off = 4.5, base = 100 } }`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "a rate is a number, { course = [[seconds, rate], ...] } or { burst = { rate, on, off, base } }"
+)]
 pub(crate) enum Rate {
     /// Always the same, in jobs a second.
     Steady(f64),

@@ -4,13 +4,33 @@ use std::sync::Arc;
 
 use crate::job::random::Random;
 use crate::plan::rate::Curve;
-use crate::plan::terms::Arrivals;
+use crate::plan::terms::{Arrivals, Clients};
+use crate::plan::trace::Lines;
+
+/// What a group of clients keeps to.
+#[derive(Clone, Debug)]
+pub(crate) enum Timing {
+    /// A rate.
+    Rate(Arrivals, Arc<Curve>),
+    /// The times of a recorded mix.
+    Lines(Arc<Lines>),
+}
+
+impl Timing {
+    /// Of this group; `None` in a closed loop.
+    pub(crate) fn of(plan: &Clients) -> Option<Timing> {
+        match (&plan.lines, &plan.rate) {
+            (Some(lines), _) => Some(Timing::Lines(Arc::clone(lines))),
+            (None, Some(rate)) => Some(Timing::Rate(plan.arrivals, Arc::new(Curve::new(rate)))),
+            (None, None) => None,
+        }
+    }
+}
 
 /// The due times of one connection, in nanoseconds since the run's epoch.
 #[derive(Clone, Debug)]
 pub(crate) struct Schedule {
-    curve: Arc<Curve>,
-    arrivals: Arrivals,
+    timing: Timing,
     /// Connections of the group.
     count: f64,
     /// Jobs of the whole group before the next of this connection, chance included. A Poisson process whose rate
@@ -22,23 +42,16 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// The schedule of connection `index` of `count` that together keep to `curve` from `start` on.
-    pub(crate) fn new(
-        arrivals: Arrivals,
-        curve: &Arc<Curve>,
-        index: u32,
-        count: u32,
-        seed: u64,
-        start: u64,
-    ) -> Schedule {
+    /// The schedule of connection `index` of `count` that together keep to `timing` from `start` on.
+    pub(crate) fn new(timing: &Timing, index: u32, count: u32, seed: u64, start: u64) -> Schedule {
         let (mut random, count) = (Random::new(seed ^ (u64::from(index) << 32)), f64::from(count));
         // Connections take turns, or each begins somewhere by chance.
-        let position = match arrivals {
-            Arrivals::Constant => f64::from(index),
-            Arrivals::Poisson => count * random.exponential(),
+        let position = match timing {
+            Timing::Rate(Arrivals::Poisson, _) => count * random.exponential(),
+            Timing::Rate(Arrivals::Constant, _) | Timing::Lines(_) => f64::from(index),
         };
-        let (curve, start) = (Arc::clone(curve), start as f64);
-        let mut schedule = Schedule { curve, arrivals, count, position, start, next: 0, random };
+        let (timing, start) = (timing.clone(), start as f64);
+        let mut schedule = Schedule { timing, count, position, start, next: 0, random };
         schedule.find();
         schedule
     }
@@ -52,9 +65,9 @@ impl Schedule {
     /// Goes on to the job after that.
     #[inline]
     pub(crate) fn advance(&mut self) {
-        self.position += match self.arrivals {
-            Arrivals::Constant => self.count,
-            Arrivals::Poisson => self.count * self.random.exponential(),
+        self.position += match self.timing {
+            Timing::Rate(Arrivals::Poisson, _) => self.count * self.random.exponential(),
+            Timing::Rate(Arrivals::Constant, _) | Timing::Lines(_) => self.count,
         };
         self.find();
     }
@@ -62,7 +75,13 @@ impl Schedule {
     #[inline]
     fn find(&mut self) {
         // What is never due is infinite, and becomes the largest number.
-        self.next = (self.start + self.curve.seconds(self.position) * 1e9) as u64;
+        let nanoseconds = match &self.timing {
+            Timing::Rate(_, curve) => curve.seconds(self.position) * 1e9,
+            Timing::Lines(lines) => {
+                lines.time(self.position as usize).map_or(f64::INFINITY, |time| time as f64)
+            }
+        };
+        self.next = (self.start + nanoseconds) as u64;
     }
 }
 
@@ -74,10 +93,10 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     fn of(rate: &Rate, arrivals: Arrivals, seed: u64, seconds: u64) -> Vec<u64> {
-        let curve = Arc::new(Curve::new(rate));
+        let timing = Timing::Rate(arrivals, Arc::new(Curve::new(rate)));
         let mut all = vec![];
         for index in 0..4 {
-            let mut schedule = Schedule::new(arrivals, &curve, index, 4, seed, 5_000);
+            let mut schedule = Schedule::new(&timing, index, 4, seed, 5_000);
             while schedule.due() < seconds * SECOND + 5_000 {
                 all.push(schedule.due() - 5_000);
                 schedule.advance();
@@ -173,8 +192,8 @@ mod tests {
             assert!(!dues.iter().any(|due| (6 * SECOND + 1..8 * SECOND).contains(due)));
         }
         let over = Rate::Changing(Changing::Course(vec![(0.0, 8.0), (1.0, 8.0), (1.0, 0.0)]));
-        let curve = Arc::new(Curve::new(&over));
-        let mut schedule = Schedule::new(Arrivals::Constant, &curve, 0, 4, 1, 0);
+        let timing = Timing::Rate(Arrivals::Constant, Arc::new(Curve::new(&over)));
+        let mut schedule = Schedule::new(&timing, 0, 4, 1, 0);
         schedule.advance();
         schedule.advance();
         assert_eq!(schedule.due(), u64::MAX);

@@ -1,10 +1,14 @@
 //! A plan: who does what against a job server, and for how long. It names no server, so that the same plan
 //! runs against any. What is in a plan stands here; what must hold for it in `bounds.rs`.
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::plan::amount::Amount;
 use crate::plan::names;
 use crate::plan::rate::Rate;
+use crate::plan::replay::{self, Replay};
+use crate::plan::trace::{Functions, Lines};
 
 /// A whole experiment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,11 +47,16 @@ pub(crate) struct Phase {
     /// Seconds after which the phase is broken off and the run counts as unfinished.
     #[serde(default = "defaults::limit")]
     pub(crate) limit: f64,
+    /// A recorded mix that is played again: it brings clients and workers of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "replay::read")]
+    pub(crate) replay: Option<Replay>,
     /// Who submits.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "names::clients")]
+    #[serde(default, skip_serializing_if = "replay::no_own_clients", serialize_with = "replay::own_clients")]
+    #[serde(deserialize_with = "names::clients")]
     pub(crate) clients: Vec<Clients>,
     /// Who works.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "names::workers")]
+    #[serde(default, skip_serializing_if = "replay::no_own_workers", serialize_with = "replay::own_workers")]
+    #[serde(deserialize_with = "names::workers")]
     pub(crate) workers: Vec<Workers>,
     /// Connections that do nothing.
     #[serde(default)]
@@ -100,12 +109,39 @@ pub(crate) struct Clients {
     /// Bytes of the workload, at least [`crate::job::payload::HEADER`].
     #[serde(default = "defaults::bytes")]
     pub(crate) payload: Amount,
+    /// Open loop instead of `rate`: the jobs of a recorded mix. Not in a plan, which has the name of a file.
+    #[serde(skip)]
+    pub(crate) lines: Option<Arc<Lines>>,
 }
 
 impl Clients {
+    /// So many with the defaults of a plan, which neither a rate nor a depth is one of.
+    pub(crate) fn of(count: u32) -> Clients {
+        Clients {
+            name: String::new(),
+            count,
+            rate: None,
+            arrivals: Arrivals::default(),
+            closed: None,
+            outstanding: defaults::outstanding(),
+            jobs: None,
+            start: 0.0,
+            function: defaults::function(),
+            functions: 1,
+            priority: Urgency::default(),
+            background: false,
+            unique: Unique::default(),
+            payload: defaults::bytes(),
+            lines: None,
+        }
+    }
+
     /// Jobs that the schedule of an open loop has due between two times, in seconds since the phase began, on average of
     /// chance; `None` in a closed loop.
     pub(crate) fn due(&self, from: f64, to: f64) -> Option<f64> {
+        if let Some(lines) = &self.lines {
+            return Some(lines.before(to - self.start) - lines.before(from - self.start));
+        }
         let rate = self.rate.as_ref()?;
         Some(rate.jobs(to - self.start) - rate.jobs(from - self.start))
     }
@@ -150,6 +186,27 @@ pub(crate) struct Workers {
     /// Bytes of the result, at least [`crate::job::payload::HEADER`].
     #[serde(default = "defaults::bytes")]
     pub(crate) result: Amount,
+    /// The functions of a recorded mix, which tells for each job how long it takes. Not in a plan.
+    #[serde(skip)]
+    pub(crate) replayed: Option<Arc<Functions>>,
+}
+
+impl Workers {
+    /// So many with the defaults of a plan.
+    pub(crate) fn of(count: u32) -> Workers {
+        Workers {
+            name: String::new(),
+            count,
+            function: defaults::function(),
+            functions: 1,
+            abilities: Abilities::default(),
+            grabs: 1,
+            grab: Grab::default(),
+            service: defaults::nothing(),
+            result: defaults::bytes(),
+            replayed: None,
+        }
+    }
 }
 
 /// How the jobs of an open loop are spread over time.

@@ -205,9 +205,9 @@ impl Usage<'_> {
 /// the whole phase.
 fn asked(phase: &Phase) -> Option<f64> {
     let (from, to) = (phase.warm_up, phase.seconds?);
-    let jobs = phase.clients.iter().map(|clients| match clients.jobs {
-        None => clients.due(from, to),
-        Some(_) => None,
+    let jobs = phase.clients.iter().map(|clients| match (clients.jobs, &clients.lines) {
+        (None, _) | (_, Some(_)) => clients.due(from, to),
+        (Some(_), None) => None,
     });
     let jobs: Option<f64> = jobs.sum();
     jobs.map(|jobs| jobs / (to - from)).filter(|rate| *rate > 0.0)
