@@ -75,7 +75,7 @@ pub(crate) struct ReplayArguments {
 /// Which plan, and what to change in it.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct PlanArguments {
-    /// The name of a plan (see `plans`) or the path of a TOML file.
+    /// The name of a plan (see `plans`) or the path of a TOML file; after `replay` the path of a CSV file.
     pub(crate) plan: Option<String>,
     /// Set when `plan` is a recorded mix.
     #[arg(skip)]

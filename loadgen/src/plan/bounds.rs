@@ -86,8 +86,7 @@ pub(crate) fn flaw_within(plan: &Plan, bounds: Bounds) -> Option<String> {
         };
         background.map(bytes).sum::<f64>()
     };
-    let bytes: f64 =
-        plan.phases.iter().filter(|phase| !soak || phase.workers.is_empty()).map(queued).sum();
+    let bytes: f64 = plan.phases.iter().filter(|phase| !soak || phase.workers.is_empty()).map(queued).sum();
     if bytes > BYTES_MAX {
         return Some(format!("it may queue {bytes:.0} bytes, more than {BYTES_MAX}"));
     }

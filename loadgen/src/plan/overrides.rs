@@ -204,6 +204,10 @@ mod tests {
         let none =
             changed("steady", &["clients.rate={ course = [[0, 0], [100, 0], [101, 9]] }"]).unwrap_err();
         assert!(none.contains("never submits"), "{none}");
+        let set = vec!["clients.rate={ course = [] }".to_owned()];
+        let plan = Some("steady".to_owned());
+        let empty = PlanArguments { plan, set, rate: Some(5.0), ..PlanArguments::default() };
+        assert!(super::plan(&empty).unwrap_err().contains("points"));
     }
 
     #[test]

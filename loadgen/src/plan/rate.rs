@@ -192,6 +192,8 @@ impl Curve {
 fn knots(points: &[(f64, f64)]) -> Vec<Knot> {
     let mut knots: Vec<Knot> = vec![];
     let mut jobs = 0.0;
+    // A course without points is refused, but not before it is scaled.
+    let points = if points.is_empty() { &[(0.0, 0.0)] } else { points };
     for (at, &(seconds, rate)) in points.iter().enumerate() {
         let Some(&(end, last)) = points.get(at + 1) else {
             knots.push(Knot { seconds, jobs, rate, slope: 0.0 });
@@ -301,6 +303,11 @@ mod tests {
         assert!(refused(burst(5.0, 0.0, 1.0, 0.0)).contains("on and off"));
         assert!(refused(burst(0.0, 1.0, 1.0, 0.0)).contains("never submits"));
         assert!(refused(burst(2e6, 1.0, 1.0, 0.0)).contains("0 to 1000000"));
+        for rate in [course(&[]), burst(1.0, 0.0, 0.0, 1.0), course(&[(f64::NAN, f64::INFINITY)])] {
+            // Whatever comes of it, it must come back.
+            let curve = Curve::new(&rate.scaled(2.0));
+            let _ = (curve.jobs(3.0), curve.seconds(3.0));
+        }
         assert_eq!(course(&[(0.0, 0.0), (0.0, 5.0)]).flaw(1e6), None);
         assert_eq!(burst(0.0, 1.0, 1.0, 5.0).flaw(1e6), None);
     }

@@ -2,7 +2,7 @@
 //! workers that know every function. How the file is read stands in `trace.rs`.
 use std::collections::HashSet;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
 
 use serde::de::value::MapAccessDeserializer;
@@ -103,13 +103,15 @@ pub(crate) fn expand(plan: &mut Plan, folder: &Path) -> Result<(), String> {
         if replay.clients == 0 {
             return flaw("clients must be above 0");
         }
-        replay.file = folder.join(&replay.file);
-        let trace = trace::read(&replay.file, replay.speed, replay.as_named)?;
+        // The result's plan lies elsewhere.
+        let file = folder.join(&replay.file);
+        replay.file = path::absolute(&file).unwrap_or(file.clone());
+        let trace = trace::read(&file, replay.speed, replay.as_named)?;
         let sum = format!("{:016x}", trace.sum);
         if replay.sum.as_ref().is_some_and(|known| *known != sum) {
             return flaw(&format!(
                 "{} is not the file that it was, its sum is {sum}; take `sum` out of the plan to use it all the same",
-                replay.file.display()
+                file.display()
             ));
         }
         replay.sum = Some(sum);

@@ -59,7 +59,8 @@ struct Queued {
     delivered: u64,
 }
 
-/// The longest wait for the job server to answer on all connections.
+/// The longest wait for the job server to answer on a further connection: where each registers thousands of functions,
+/// all of them may take minutes.
 const CONNECT: Duration = Duration::from_secs(30);
 
 /// How often the conductor looks.
@@ -226,8 +227,13 @@ impl Play<'_> {
     ) -> io::Result<Seen> {
         let pid = self.setting.pid;
         progress.say(&self.phase.name, "connecting");
-        let deadline = std::time::Instant::now() + CONNECT;
+        let mut deadline = std::time::Instant::now() + CONNECT;
+        let mut fewest = u64::MAX;
         while stand.counts().connecting > 0 {
+            if stand.counts().connecting < fewest {
+                fewest = stand.counts().connecting;
+                deadline = std::time::Instant::now() + CONNECT;
+            }
             if failed() {
                 return Err(io::Error::other("a load thread could not connect"));
             }
