@@ -59,6 +59,16 @@ pub(crate) enum Verb {
         #[arg(long, default_value = "none")]
         fault: String,
     },
+    /// Plays a recorded mix of jobs again: a CSV file with a header of time (seconds, rising), function, size (bytes),
+    /// service (milliseconds), and if wanted priority (high, normal, low) and background (true, false).
+    Replay {
+        /// How.
+        #[command(flatten)]
+        replay: ReplayArguments,
+        /// The run; in the place of a plan stands the file.
+        #[command(flatten)]
+        run: Box<Run>,
+    },
     /// Measures the load generator itself, against an echo in this process: its own ceiling.
     SelfTest {
         /// Seconds for each load.
@@ -67,11 +77,31 @@ pub(crate) enum Verb {
     },
 }
 
+/// How a recorded mix is replayed.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ReplayArguments {
+    /// How many times as fast as recorded.
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) speed: f64,
+    /// Connections that the jobs are dealt to in turn.
+    #[arg(long, default_value_t = 16)]
+    pub(crate) clients: u32,
+    /// Workers, each for all functions: 64, or as many as are busy for half of the time. 0 where others work.
+    #[arg(long)]
+    pub(crate) workers: Option<u32>,
+    /// Uses the functions' names as they stand, instead of load-RUN-NAME: other people's workers may get the jobs.
+    #[arg(long)]
+    pub(crate) as_named: bool,
+}
+
 /// Which plan, and what to change in it.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct PlanArguments {
-    /// The name of a plan (see `plans`) or the path of a TOML file.
+    /// The name of a plan (see `plans`) or the path of a TOML file; after `replay` the path of a CSV file.
     pub(crate) plan: Option<String>,
+    /// Set when `plan` is a recorded mix.
+    #[arg(skip)]
+    pub(crate) replay: Option<ReplayArguments>,
     /// Length of every measured phase that has one, in seconds.
     #[arg(long)]
     pub(crate) seconds: Option<f64>,
@@ -91,6 +121,10 @@ pub(crate) struct PlanArguments {
     /// The seed of arrivals, sizes, functions and payloads.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
+    /// For soak runs: allows 8 days and 20 billion jobs instead of an hour and 50 million. Where somebody works, background
+    /// jobs may be of any number of bytes: workers that are too slow then fill the job server's memory.
+    #[arg(long)]
+    pub(crate) long: bool,
     /// Changes anything in the plan, such as `phases.0.seconds=3` or `clients.payload=1000`; a name without
     /// numbers means all phases and groups.
     #[arg(long = "set", value_name = "KEY=VALUE")]

@@ -61,6 +61,10 @@ fn main() -> ExitCode {
             Ok(0)
         }
         Some(Verb::Show { plan }) => show(&plan),
+        Some(Verb::Replay { replay, run: mut of }) => {
+            of.plan.replay = Some(replay);
+            run(&of)
+        }
         Some(Verb::Compare { a, b }) => compare_folders(&a, &b),
         Some(Verb::Become { parent, command }) => Err(server::become_server(parent, &command)),
         Some(Verb::StandIn { port, fault }) => standin::stand_in(port, &fault),

@@ -1,5 +1,7 @@
 //! Whole runs against a stand-in that behaves, and against every way in which it does not. No test asks how
 //! fast anything is.
+mod replays;
+
 use crate::machine::standin::{Fault, StandIn};
 use crate::plan::terms::Plan;
 use crate::result::outcome::Limit;
@@ -489,4 +491,63 @@ fn clients_may_connect_for_each_job() {
         assert_eq!(outcome.phases[0].jobs, 500);
         assert_eq!(outcome.phases[0].groups[0].felt().unwrap().response.count, 500);
     }
+}
+
+/// Groups without a name once shared their files and their series; and so did those of an earlier phase.
+#[test]
+fn every_group_has_its_own_files_and_series() {
+    let group = "[[phases.clients]]\ncount = 2\nclosed = 2\njobs = 20\n";
+    let workers = "[[phases.workers]]\ncount = 2\n";
+    let phase = |name: &str, rest: &str| format!("[[phases]]\nname = '{name}'\nlimit = 30\n{rest}");
+    let queued = format!("{group}background = true\n");
+    let [first, second] = ["fill", "more"].map(|name| phase(name, &format!("{queued}{queued}")));
+    let third = phase("drain", &format!("drain = true\n{workers}"));
+    let finding = run(Fault::None, &format!("{first}{second}{third}"));
+    assert!(finding.outcome.tally.is_clean(), "{:?}", finding.outcome.tally);
+    let all = ["clients-1 of fill", "clients-1 of more", "clients-2 of fill", "clients-2 of more"];
+    let drain = &finding.outcome.phases[2];
+    let mut groups: Vec<&str> = drain.groups.iter().map(|group| group.name.as_str()).collect();
+    groups.sort_unstable();
+    assert_eq!(groups, all);
+    let worker = |name: &str| {
+        drain.series.iter().filter(|series| series.group == name && series.span == "worker").count()
+    };
+    assert_eq!(all.map(worker), [1; 4]);
+
+    let folder = tempfile::tempdir().unwrap();
+    crate::compare::files::write(folder.path(), &finding).unwrap();
+    let names = [
+        "1-fill-clients-1-created",
+        "1-fill-clients-2-created",
+        "3-drain-clients-1-of-fill-worker",
+        "3-drain-clients-2-of-fill-worker",
+        "3-drain-clients-2-of-more-worker",
+    ];
+    for name in names {
+        let hgrm = std::fs::read_to_string(folder.path().join(format!("{name}.hgrm"))).unwrap();
+        assert!(hgrm.contains("Total count    =           20"), "{name}: {hgrm}");
+    }
+    let log = std::fs::read_to_string(folder.path().join("histograms.hlog")).unwrap();
+    let mut tags: Vec<&str> =
+        log.lines().filter_map(|line| line.strip_prefix("Tag=")?.split(',').next()).collect();
+    let lines = tags.len();
+    tags.sort_unstable();
+    tags.dedup();
+    assert_eq!((tags.len(), lines >= 8), (lines, true), "{log}");
+}
+
+/// A rate that changes is one schedule for all: what is asked is its mean over the measured time.
+#[test]
+fn a_rate_that_changes_is_kept_to() {
+    let burst = "{ burst = { rate = 1000, on = 0.2, off = 0.3, base = 100 } }";
+    let plan = OPEN
+        .replace("rate = 500", &format!("rate = {burst}"))
+        .replace("limit = 3", "limit = 9\nwarm_up = 0.5");
+    let outcome = run(Fault::None, &plan).outcome;
+    assert!(outcome.tally.is_clean(), "{:?}", outcome.tally);
+    let phase = &outcome.phases[0];
+    // 200 and 30 of each half second, of which the second is measured.
+    assert!((460.0 - phase.asked.unwrap()).abs() < 1e-6, "{:?}", phase.asked);
+    let fates = phase.fates.unwrap();
+    assert!((229..=231).contains(&fates.due) && fates.answered == fates.due, "{fates:?}");
 }

@@ -8,6 +8,8 @@ use hdrhistogram::Histogram;
 use crate::compare::plot;
 use crate::compare::rows::Row;
 use crate::compare::side::Side;
+use crate::job::names::slug;
+use crate::plan::names;
 use crate::result::outcome::Outcome;
 use crate::result::record::Span;
 use crate::result::{hgrm, report};
@@ -138,21 +140,16 @@ pub(crate) fn read_rounds(folder: &Path) -> Result<Vec<Outcome>, String> {
 fn named(finding: &Finding) -> Vec<(String, &Histogram<u64>)> {
     let mut named = vec![];
     let plan = &finding.outcome.plan;
-    let groups: Vec<&str> = plan
-        .phases
-        .iter()
-        .flat_map(|phase| phase.clients.iter().map(|clients| clients.name.as_str()))
-        .collect();
     let phases = finding.outcome.phases.iter().zip(&finding.recorders).enumerate();
     for (number, (phase, recorder)) in phases.filter(|(_, (phase, _))| phase.measured) {
         let prefix = format!("{}-{}", number + 1, slug(&phase.name));
         if !recorder.timer_error.is_empty() {
             named.push((format!("{prefix}-timer-error"), &recorder.timer_error));
         }
-        for (spans, group) in recorder.groups.iter().zip(&groups) {
+        for (spans, group) in recorder.groups.iter().zip(names::in_phase(plan, number)) {
             let Some(spans) = spans else { continue };
             for (span, pair) in Span::ALL.into_iter().zip(spans.iter()) {
-                let name = format!("{prefix}-{}-{}", slug(group), span.name());
+                let name = format!("{prefix}-{}-{}", slug(&group), span.name());
                 if !pair.service.is_empty() {
                     named.push((format!("{name}-service"), &pair.service));
                 }
@@ -163,21 +160,6 @@ fn named(finding: &Finding) -> Vec<(String, &Histogram<u64>)> {
         }
     }
     named
-}
-
-/// A name without anything that a shell or a log would mind.
-pub(crate) fn slug(name: &str) -> String {
-    let mut slug = String::new();
-    for letter in name.chars() {
-        match letter {
-            letter if letter.is_ascii_alphanumeric() => slug.push(letter.to_ascii_lowercase()),
-            // A thousand's comma joins, everything else separates.
-            ',' => {}
-            _ if !slug.ends_with('-') => slug.push('-'),
-            _ => {}
-        }
-    }
-    slug.trim_matches('-').to_owned()
 }
 
 #[cfg(test)]
@@ -201,11 +183,5 @@ mod tests {
         assert_eq!(left, ["diary.md"]);
         prepare(&out, false).unwrap();
         assert!(prepare(Path::new("/proc/none"), false).unwrap_err().contains("/proc/none"));
-    }
-
-    #[test]
-    fn names_become_files() {
-        assert_eq!(slug("steady, 2,000 jobs a second"), "steady-2000-jobs-a-second");
-        assert_eq!(slug("../x"), "x");
     }
 }

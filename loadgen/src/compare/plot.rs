@@ -3,6 +3,7 @@
 use hdrhistogram::Histogram;
 
 use crate::compare::side::Side;
+use crate::plan::names;
 use crate::result::chart::{Axis, Chart, Line, svg};
 use crate::result::outcome::{Outcome, Percentiles, PhaseOutcome, Series};
 use crate::result::record::{Recorder, Span, Spans};
@@ -12,15 +13,9 @@ use crate::run::conduct::Finding;
 pub(crate) fn plot(finding: &Finding) -> String {
     let outcome = &finding.outcome;
     let mut charts = vec![];
-    for (phase, recorder) in outcome.phases.iter().zip(&finding.recorders) {
+    for (index, (phase, recorder)) in outcome.phases.iter().zip(&finding.recorders).enumerate() {
         if phase.measured && phase.groups.iter().any(|group| !group.spans.is_empty()) {
-            let names: Vec<&str> = outcome
-                .plan
-                .phases
-                .iter()
-                .flat_map(|phase| phase.clients.iter().map(|clients| clients.name.as_str()))
-                .collect();
-            charts.push(percentiles(phase, recorder, &names));
+            charts.push(percentiles(phase, recorder, &names::in_phase(&outcome.plan, index)));
             charts.push(over_time(phase));
         }
     }
@@ -29,7 +24,7 @@ pub(crate) fn plot(finding: &Finding) -> String {
     svg(&format!("{} · {} {version}", outcome.plan.name, outcome.label), &charts)
 }
 
-fn percentiles(phase: &PhaseOutcome, recorder: &Recorder, names: &[&str]) -> Chart {
+fn percentiles(phase: &PhaseOutcome, recorder: &Recorder, names: &[String]) -> Chart {
     let mut lines = vec![];
     let several = recorder.groups.iter().flatten().count() > 1;
     let mut colour = 0;

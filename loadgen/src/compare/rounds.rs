@@ -4,6 +4,7 @@ use crate::args::{ROUNDS, ROUNDS_MOST, Rounds, Run};
 use crate::compare::side::Side;
 use crate::compare::target::Target;
 use crate::compare::{files, rows};
+use crate::job::names::slug;
 use crate::machine::interrupt;
 use crate::plan::terms::Plan;
 use crate::result::outcome::Outcome;
@@ -23,7 +24,7 @@ pub(crate) fn compare_two(run: &Run, targets: [&Target; 2], plan: &Plan) -> Resu
         Some(Rounds::Auto) => (ROUNDS_MOST, true),
         None => (ROUNDS, false),
     };
-    let slugs = targets.map(|target| files::slug(target.label()));
+    let slugs = targets.map(|target| slug(target.label()));
     if slugs[0] == slugs[1] || slugs.iter().any(String::is_empty) {
         return Err(format!(
             "the labels {:?} and {:?} would be the same folder or none: give --label and --against-label that differ in \
@@ -46,7 +47,7 @@ pub(crate) fn compare_two(run: &Run, targets: [&Target; 2], plan: &Plan) -> Resu
                 report::line(&finding.outcome)
             );
             if let Some(folder) = &run.out {
-                let folder = folder.join(files::slug(target.label())).join(format!("{:03}", round + 1));
+                let folder = folder.join(slug(target.label())).join(format!("{:03}", round + 1));
                 files::write(&folder, &finding).map_err(|error| format!("{}: {error}", folder.display()))?;
             }
             Ok(finding)

@@ -156,6 +156,11 @@ impl Search {
 
 /// Runs a plan at rising rates on one job server, or on two in turn.
 pub(crate) fn sweep(targets: &[&Target], plan: &Plan, wish: Wish) -> Result<Vec<Sweep>, String> {
+    if plan.phases.iter().any(|phase| phase.replay.is_some()) {
+        return Err(
+            "a sweep changes rates, and a replay has its own: give it another --speed instead".to_owned()
+        );
+    }
     let bound = wish.bound * 1000.0;
     let mut sweeps: Vec<Sweep> =
         targets.iter().map(|target| Sweep::new(target.label(), plan, bound)).collect();
@@ -247,11 +252,11 @@ impl Sweep {
     fn step(&mut self, target: &Target, rate: f64, seconds: f64) -> Result<Step, String> {
         let mut plan = self.plan.clone();
         for phase in plan.phases.iter_mut().filter(|phase| phase.measure && !phase.clients.is_empty()) {
-            set_rate(&mut phase.clients, rate);
             phase.seconds = Some(seconds);
             phase.warm_up = (seconds / 5.0).min(1.0);
             // What was due must be sent, but a server that is far behind need not be waited for.
             phase.limit = seconds * 2.0 + 5.0;
+            set_rate(phase, rate);
         }
         if let Some(flaw) = crate::plan::bounds::flaw(&plan) {
             return Err(format!("at {rate:.0} jobs a second: {flaw}"));

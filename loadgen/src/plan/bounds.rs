@@ -2,13 +2,35 @@
 use crate::job::check::STREAMS_MAX;
 use crate::job::link::PACKET_MAX;
 use crate::job::payload::HEADER;
+use crate::plan::names;
 use crate::plan::terms::{Clients, Phase, Plan, Workers};
 
-/// The longest that a plan may take, in seconds, the limits of its phases added.
-pub(crate) const SECONDS_MAX: f64 = 3600.0;
+/// How long a plan may take, and how much it may do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Seconds, the limits of its phases added.
+    seconds: f64,
+    /// Jobs.
+    jobs: f64,
+    /// True for a soak: background jobs count as queued only where nobody works.
+    soak: bool,
+}
 
 /// The most jobs of a plan.
 pub(crate) const JOBS_MAX: f64 = 50e6;
+
+impl Bounds {
+    /// Nobody wants more by mistake.
+    pub(crate) const USUAL: Bounds = Bounds { seconds: 3600.0, jobs: JOBS_MAX, soak: false };
+
+    /// With `--long`: a week and a day.
+    pub(crate) const LONG: Bounds = Bounds { seconds: 8.0 * 24.0 * 3600.0, jobs: 20e9, soak: true };
+
+    /// What to do about a plan that is beyond.
+    fn hint(self) -> &'static str {
+        if self.soak { "" } else { "; `--long` allows 8 days and 20 billion jobs" }
+    }
+}
 
 /// The most bytes of workloads that a plan may leave in the queues, and in the load generator's buffers.
 pub(crate) const BYTES_MAX: f64 = 4e9;
@@ -30,6 +52,11 @@ const FASTEST: f64 = 5e6;
 
 /// What is wrong with a plan, if anything.
 pub(crate) fn flaw(plan: &Plan) -> Option<String> {
+    flaw_within(plan, Bounds::USUAL)
+}
+
+/// What is wrong with a plan under these bounds, if anything.
+pub(crate) fn flaw_within(plan: &Plan, bounds: Bounds) -> Option<String> {
     if plan.phases.is_empty() {
         return Some("it has no phases".to_owned());
     }
@@ -38,22 +65,30 @@ pub(crate) fn flaw(plan: &Plan) -> Option<String> {
             return Some(format!("phase {}: {flaw}", phase.name));
         }
     }
+    if let Some(flaw) = names::flaw(plan) {
+        return Some(flaw);
+    }
     let seconds: f64 = plan.phases.iter().map(|phase| phase.limit).sum();
-    if seconds > SECONDS_MAX {
-        return Some(format!("its limits add up to {seconds} seconds, more than {SECONDS_MAX}"));
+    let Bounds { seconds: longest, jobs: most, soak } = bounds;
+    if seconds > longest {
+        return Some(format!("its limits add up to {seconds} seconds, more than {longest}{}", bounds.hint()));
     }
     let jobs = |phase: &Phase| phase.clients.iter().map(|clients| counted(phase, clients)).sum::<f64>();
     let all: f64 = plan.phases.iter().map(jobs).sum();
-    if all > JOBS_MAX {
-        return Some(format!("it may submit {all} jobs, more than {JOBS_MAX}"));
+    if all > most {
+        return Some(format!("it may submit {all:.0} jobs, more than {most}{}", bounds.hint()));
     }
     let queued = |phase: &Phase| {
         let background = phase.clients.iter().filter(|clients| clients.background);
-        background.map(|clients| counted(phase, clients) * clients.payload.largest()).sum::<f64>()
+        let bytes = |clients: &Clients| match &clients.lines {
+            Some(lines) => lines.bytes(),
+            None => counted(phase, clients) * clients.payload.largest(),
+        };
+        background.map(bytes).sum::<f64>()
     };
-    let bytes: f64 = plan.phases.iter().map(queued).sum();
+    let bytes: f64 = plan.phases.iter().filter(|phase| !soak || phase.workers.is_empty()).map(queued).sum();
     if bytes > BYTES_MAX {
-        return Some(format!("it may queue {bytes} bytes, more than {BYTES_MAX}"));
+        return Some(format!("it may queue {bytes:.0} bytes, more than {BYTES_MAX}"));
     }
     None
 }
@@ -62,9 +97,9 @@ pub(crate) fn flaw(plan: &Plan) -> Option<String> {
 /// no more than its depth ever exist.
 fn counted(phase: &Phase, clients: &Clients) -> f64 {
     let seconds = phase.seconds.unwrap_or(phase.limit);
-    let by_time = match clients.rate {
+    let by_time = match clients.due(0.0, seconds) {
         // A Poisson schedule may have a few more than it should.
-        Some(rate) => rate * seconds * 1.1,
+        Some(jobs) => jobs * 1.1,
         None if clients.background => FASTEST * seconds,
         None => 0.0,
     };
@@ -107,7 +142,16 @@ fn phase_flaw(phase: &Phase) -> Option<String> {
     if connections > CONNECTIONS_MAX {
         return Some(format!("it has {connections} connections; at most {CONNECTIONS_MAX} are possible"));
     }
-    let clients = clients.iter().find_map(|group| Some((&group.name, clients_flaw(group)?)));
+    // A replay that is cut short may leave a kind of its jobs out.
+    let never = |group: &Clients| {
+        let submits =
+            group.due(0.0, seconds.unwrap_or(*limit)).is_none_or(|jobs| jobs > 0.0) || group.lines.is_some();
+        (!submits).then(|| {
+            "it never submits: its rate is 0 until the phase ends, or it starts after that".to_owned()
+        })
+    };
+    let flaw = |group| clients_flaw(group).or_else(|| never(group));
+    let clients = clients.iter().find_map(|group| Some((&group.name, flaw(group)?)));
     let workers = workers.iter().find_map(|group| Some((&group.name, workers_flaw(group)?)));
     clients.or(workers).map(|(name, flaw)| format!("{name}: {flaw}"))
 }
@@ -117,11 +161,14 @@ fn clients_flaw(clients: &Clients) -> Option<String> {
     if let Some(flaw) = group_flaw(*count, &clients.function, clients.functions) {
         return Some(flaw);
     }
-    if rate.is_some() == closed.is_some() {
+    if clients.lines.is_none() && rate.is_some() == closed.is_some() {
         return Some("it needs a rate, or a depth in `closed`, and not both".to_owned());
     }
-    if rate.is_some_and(|rate| !(rate > 0.0 && rate <= FASTEST)) || *closed == Some(0) || *outstanding == 0 {
-        return Some("rate, closed and outstanding must be above 0".to_owned());
+    if let Some(flaw) = rate.as_ref().and_then(|rate| rate.flaw(FASTEST)) {
+        return Some(flaw);
+    }
+    if *closed == Some(0) || *outstanding == 0 {
+        return Some("closed and outstanding must be above 0".to_owned());
     }
     if !(*start >= 0.0 && start.is_finite()) {
         return Some("start must not be negative".to_owned());
@@ -197,6 +244,26 @@ mod tests {
     fn a_phase_may_only_watch() {
         let plan = "name = 'x'\nabout = 'x'\n[[phases]]\nname = 'afterwards'\nmeasure = false\nseconds = 6\n";
         assert_eq!(flaw(&toml::from_str(plan).unwrap()), None);
+    }
+
+    #[test]
+    fn a_soak_must_be_asked_for() {
+        let plan = |seconds: u64, rate: u64, workers: &str| -> Plan {
+            let phase = format!("[[phases]]\nname = 'p'\nseconds = {seconds}\nlimit = {seconds}\n");
+            let clients = format!("[[phases.clients]]\ncount = 1\nrate = {rate}\nbackground = true\n");
+            toml::from_str(&format!("name = 'x'\nabout = 'x'\n{phase}{clients}{workers}")).unwrap()
+        };
+        let workers = "[[phases.workers]]\ncount = 1\n";
+        for (seconds, rate, what) in [(691_200, 20_000, "seconds"), (3000, 20_000, "jobs")] {
+            let refused = flaw(&plan(seconds, rate, workers)).unwrap();
+            assert!(refused.contains(what) && refused.contains("--long"), "{refused}");
+            assert_eq!(flaw_within(&plan(seconds, rate, workers), Bounds::LONG), None);
+        }
+        let beyond = |plan| flaw_within(&plan, Bounds::LONG).unwrap();
+        assert!(beyond(plan(691_201, 1, workers)).contains("more than 691200"));
+        assert!(beyond(plan(691_200, 30_000, workers)).contains("more than 20000000000"));
+        // Nobody takes these.
+        assert!(beyond(plan(3000, 20_000, "")).contains("bytes"));
     }
 
     #[test]

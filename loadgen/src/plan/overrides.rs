@@ -1,23 +1,67 @@
 //! What the command line changes in a plan. The result keeps the plan as it was carried out.
+use std::path::Path;
+
 use toml::{Table, Value};
 
-use crate::args::PlanArguments;
+use crate::args::{PlanArguments, ReplayArguments};
+use crate::plan::bounds::{Bounds, flaw_within};
 use crate::plan::library;
-use crate::plan::terms::{Clients, Plan};
+use crate::plan::rate::Rate;
+use crate::plan::replay;
+use crate::plan::terms::{Phase, Plan};
 
 /// The plan that the command line means.
 pub(crate) fn plan(arguments: &PlanArguments) -> Result<Plan, String> {
     let name = arguments.plan.as_deref().unwrap_or(library::DEFAULT);
-    let text = library::text(name)?;
-    let mut table: Table = toml::from_str(&text).map_err(|error| format!("{name}: {error}"))?;
+    let mut table = match &arguments.replay {
+        Some(replay) => replayed(arguments.plan.as_deref(), replay)?,
+        None => toml::from_str(&library::text(name)?).map_err(|error| format!("{name}: {error}"))?,
+    };
     for setting in &arguments.set {
         set(&mut table, setting)?;
     }
     let mut plan: Plan = table.try_into().map_err(|error| format!("{name}: {error}"))?;
+    // What a plan names is beside it; what the command line names is where that is.
+    let beside = Path::new(name).parent().filter(|_| arguments.replay.is_none() && name.contains(['.', '/']));
+    replay::expand(&mut plan, beside.unwrap_or(Path::new(""))).map_err(|error| match &arguments.replay {
+        Some(_) => error,
+        None => format!("{name}: {error}"),
+    })?;
+    let changes = arguments.rate.is_some() || arguments.closed || arguments.jobs.is_some();
+    if changes && plan.phases.iter().any(|phase| phase.replay.is_some()) {
+        return Err(format!(
+            "{name}: a replay has its own times and jobs: --speed changes them, and not --rate, --closed or --jobs"
+        ));
+    }
     scale(&mut plan, arguments);
-    if let Some(flaw) = crate::plan::bounds::flaw(&plan) {
+    let bounds = if arguments.long { Bounds::LONG } else { Bounds::USUAL };
+    if let Some(flaw) = flaw_within(&plan, bounds) {
         return Err(format!("{name}: {flaw}"));
     }
+    Ok(plan)
+}
+
+/// The plan that replays a file.
+fn replayed(file: Option<&str>, replay: &ReplayArguments) -> Result<Table, String> {
+    let file = file.ok_or("replay needs a file: `ringgear-load replay FILE.csv`")?;
+    let ReplayArguments { speed, clients, workers, as_named } = replay;
+    let mut mix = Table::new();
+    mix.insert("file".to_owned(), file.into());
+    mix.insert("speed".to_owned(), (*speed).into());
+    mix.insert("clients".to_owned(), i64::from(*clients).into());
+    mix.insert("as_named".to_owned(), (*as_named).into());
+    if let Some(workers) = workers {
+        mix.insert("workers".to_owned(), i64::from(*workers).into());
+    }
+    let mut phase = Table::new();
+    phase.insert("name".to_owned(), "replay".into());
+    phase.insert("drain".to_owned(), (*workers != Some(0)).into());
+    phase.insert("replay".to_owned(), mix.into());
+    let stem = Path::new(file).file_stem().map_or(file.into(), |stem| stem.to_string_lossy());
+    let mut plan = Table::new();
+    plan.insert("name".to_owned(), stem.as_ref().into());
+    plan.insert("about".to_owned(), format!("The recorded mix of {file}, {speed} times as fast.").into());
+    plan.insert("phases".to_owned(), vec![Value::Table(phase)].into());
     Ok(plan)
 }
 
@@ -29,7 +73,7 @@ fn scale(plan: &mut Plan, arguments: &PlanArguments) {
         if let (Some(seconds), Some(length), true) = (arguments.seconds, &mut phase.seconds, phase.measure) {
             *length = seconds;
             phase.warm_up = phase.warm_up.min(seconds / 4.0);
-            phase.limit = phase.limit.max(seconds * 2.0 + 10.0);
+            phase.limit = phase.limit.max((seconds * 2.0).min(seconds + 600.0) + 10.0);
         }
         if !phase.measure {
             continue;
@@ -45,7 +89,7 @@ fn scale(plan: &mut Plan, arguments: &PlanArguments) {
             }
         }
         if let Some(rate) = arguments.rate {
-            set_rate(&mut phase.clients, rate);
+            set_rate(phase, rate);
         }
     }
 }
@@ -64,17 +108,18 @@ pub(crate) fn set_kills(plan: &mut Plan, every: f64) -> Result<(), String> {
     }
 }
 
-/// Shares `rate` among open loops as the plan does. If there are none, closed loops become open ones.
-pub(crate) fn set_rate(groups: &mut [Clients], rate: f64) {
-    let sum: f64 = groups.iter().filter_map(|clients| clients.rate).sum();
-    let number = groups.len() as f64;
-    for clients in groups {
-        match clients.rate {
-            Some(old) => clients.rate = Some(old / sum * rate),
-            None if sum == 0.0 => {
-                (clients.rate, clients.closed) = (Some(rate / number), None);
+/// Shares `rate`, the mean over the phase, among open loops as the plan does. If there are none, closed loops become open
+/// ones.
+pub(crate) fn set_rate(phase: &mut Phase, rate: f64) {
+    let means: Vec<Option<f64>> = phase.clients.iter().map(|clients| clients.mean_rate(phase)).collect();
+    let (sum, number) = (means.iter().flatten().sum::<f64>(), means.len() as f64);
+    for (clients, mean) in phase.clients.iter_mut().zip(means) {
+        match (&clients.rate, mean) {
+            (Some(old), Some(_)) => clients.rate = Some(old.scaled(rate / sum)),
+            _ if sum == 0.0 => {
+                (clients.rate, clients.closed) = (Some(Rate::Steady(rate / number)), None);
             }
-            None => {}
+            _ => {}
         }
     }
 }
@@ -160,12 +205,32 @@ mod tests {
     }
 
     #[test]
+    fn a_course_is_scaled_to_the_mean_that_is_asked_for() {
+        let course = "clients.rate={ course = [[0, 0], [10, 100]] }";
+        let set = vec![course.to_owned(), "phases.0.clients.0.start=10".to_owned()];
+        let plan = Some("steady".to_owned());
+        let arguments =
+            PlanArguments { plan, set, seconds: Some(20.0), rate: Some(500.0), ..PlanArguments::default() };
+        let plan = super::plan(&arguments).unwrap();
+        let clients = &plan.phases[0].clients[0];
+        assert_eq!(clients.due(10.0, 20.0), Some(5000.0));
+        assert_eq!(clients.due(0.0, 15.0), Some(1250.0));
+        let none =
+            changed("steady", &["clients.rate={ course = [[0, 0], [100, 0], [101, 9]] }"]).unwrap_err();
+        assert!(none.contains("never submits"), "{none}");
+        let set = vec!["clients.rate={ course = [] }".to_owned()];
+        let plan = Some("steady".to_owned());
+        let empty = PlanArguments { plan, set, rate: Some(5.0), ..PlanArguments::default() };
+        assert!(super::plan(&empty).unwrap_err().contains("points"));
+    }
+
+    #[test]
     fn rates_keep_their_shares() {
         let rate = Some(300.0);
         let plan = PlanArguments { plan: Some("batch".to_owned()), rate, ..PlanArguments::default() };
         let plan = super::plan(&plan).unwrap();
         let phase = plan.phases.iter().find(|phase| phase.measure).unwrap();
-        let sum: f64 = phase.clients.iter().filter_map(|clients| clients.rate).sum();
+        let sum: f64 = phase.clients.iter().filter_map(|clients| clients.mean_rate(phase)).sum();
         assert!((sum - 300.0).abs() < 1e-9);
         assert!(phase.clients.iter().any(|clients| clients.closed.is_some()));
 
@@ -176,6 +241,6 @@ mod tests {
             ..PlanArguments::default()
         };
         let plan = super::plan(&closed).unwrap();
-        assert_eq!((plan.phases[0].clients[0].closed, plan.phases[0].clients[0].rate), (Some(3), None));
+        assert_eq!((plan.phases[0].clients[0].closed, &plan.phases[0].clients[0].rate), (Some(3), &None));
     }
 }

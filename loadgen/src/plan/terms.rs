@@ -1,8 +1,14 @@
 //! A plan: who does what against a job server, and for how long. It names no server, so that the same plan
 //! runs against any. What is in a plan stands here; what must hold for it in `bounds.rs`.
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::plan::amount::Amount;
+use crate::plan::names;
+use crate::plan::rate::Rate;
+use crate::plan::replay::{self, Replay};
+use crate::plan::trace::{Functions, Lines};
 
 /// A whole experiment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,11 +47,16 @@ pub(crate) struct Phase {
     /// Seconds after which the phase is broken off and the run counts as unfinished.
     #[serde(default = "defaults::limit")]
     pub(crate) limit: f64,
+    /// A recorded mix that is played again: it brings clients and workers of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "replay::read")]
+    pub(crate) replay: Option<Replay>,
     /// Who submits.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "replay::no_own_clients", serialize_with = "replay::own_clients")]
+    #[serde(deserialize_with = "names::clients")]
     pub(crate) clients: Vec<Clients>,
     /// Who works.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "replay::no_own_workers", serialize_with = "replay::own_workers")]
+    #[serde(deserialize_with = "names::workers")]
     pub(crate) workers: Vec<Workers>,
     /// Connections that do nothing.
     #[serde(default)]
@@ -72,14 +83,14 @@ impl Phase {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Clients {
-    /// What they are called in the result.
-    #[serde(default = "defaults::clients")]
+    /// What they are called in the result; without it `clients`, or `clients-1` and so on.
+    #[serde(default)]
     pub(crate) name: String,
     /// How many.
     pub(crate) count: u32,
     /// Open loop: jobs per second of all of them together, sent on a schedule that the server cannot slow down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) rate: Option<f64>,
+    pub(crate) rate: Option<Rate>,
     /// Open loop: how the jobs are spread over time.
     #[serde(default)]
     pub(crate) arrivals: Arrivals,
@@ -120,14 +131,61 @@ pub(crate) struct Clients {
     /// True for clients that make a connection for each job and close it after the answer, as a web page in PHP does.
     #[serde(default)]
     pub(crate) connect_each: bool,
+    /// Open loop instead of `rate`: the jobs of a recorded mix. Not in a plan, which has the name of a file.
+    #[serde(skip)]
+    pub(crate) lines: Option<Arc<Lines>>,
+}
+
+impl Clients {
+    /// So many with the defaults of a plan, which neither a rate nor a depth is one of.
+    pub(crate) fn of(count: u32) -> Clients {
+        Clients {
+            name: String::new(),
+            count,
+            rate: None,
+            arrivals: Arrivals::default(),
+            closed: None,
+            outstanding: defaults::outstanding(),
+            jobs: None,
+            start: 0.0,
+            function: defaults::function(),
+            functions: 1,
+            priority: Urgency::default(),
+            background: false,
+            unique: Unique::default(),
+            payload: defaults::bytes(),
+            check: Check::default(),
+            connect_each: false,
+            lines: None,
+        }
+    }
+
+    /// Jobs that the schedule of an open loop has due between two times, in seconds since the phase began, on average of
+    /// chance; `None` in a closed loop.
+    pub(crate) fn due(&self, from: f64, to: f64) -> Option<f64> {
+        if let Some(lines) = &self.lines {
+            return Some(lines.before(to - self.start) - lines.before(from - self.start));
+        }
+        let rate = self.rate.as_ref()?;
+        Some(rate.jobs(to - self.start) - rate.jobs(from - self.start))
+    }
+
+    /// Jobs a second of an open loop, on average over its part of a phase; `None` in a closed loop.
+    pub(crate) fn mean_rate(&self, phase: &Phase) -> Option<f64> {
+        let end = phase.seconds.unwrap_or(phase.limit);
+        match &self.rate {
+            Some(Rate::Steady(rate)) => Some(*rate),
+            _ => Some(self.due(self.start, end)? / (end - self.start)).filter(|rate| rate.is_finite()),
+        }
+    }
 }
 
 /// Workers that are alike, each on a connection of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Workers {
-    /// What they are called in the result.
-    #[serde(default = "defaults::workers")]
+    /// What they are called in the result; without it `workers`, or `workers-1` and so on.
+    #[serde(default)]
     pub(crate) name: String,
     /// How many.
     pub(crate) count: u32,
@@ -152,6 +210,27 @@ pub(crate) struct Workers {
     /// Bytes of the result, at least [`crate::job::payload::HEADER`].
     #[serde(default = "defaults::bytes")]
     pub(crate) result: Amount,
+    /// The functions of a recorded mix, which tells for each job how long it takes. Not in a plan.
+    #[serde(skip)]
+    pub(crate) replayed: Option<Arc<Functions>>,
+}
+
+impl Workers {
+    /// So many with the defaults of a plan.
+    pub(crate) fn of(count: u32) -> Workers {
+        Workers {
+            name: String::new(),
+            count,
+            function: defaults::function(),
+            functions: 1,
+            abilities: Abilities::default(),
+            grabs: 1,
+            grab: Grab::default(),
+            service: defaults::nothing(),
+            result: defaults::bytes(),
+            replayed: None,
+        }
+    }
 }
 
 /// What clients look at in a result. Anything but `full` is for workers that are not the plan's own.
@@ -249,12 +328,6 @@ mod defaults {
     }
     pub(super) fn one() -> u32 {
         1
-    }
-    pub(super) fn clients() -> String {
-        "clients".to_owned()
-    }
-    pub(super) fn workers() -> String {
-        "workers".to_owned()
     }
     pub(super) fn function() -> String {
         super::FUNCTION.to_owned()

@@ -59,10 +59,10 @@ impl Client {
         let share =
             |jobs: u64| jobs / u64::from(count) + u64::from(u64::from(index) < jobs % u64::from(count));
         let start = start + (plan.start * 1e9) as u64;
-        let pace = match (plan.closed, plan.rate) {
-            (None, Some(rate)) => {
+        let pace = match (plan.closed, &cast.groups[group].timing) {
+            (None, Some(timing)) => {
                 let seed = mix(cast.seed ^ group as u64);
-                let schedule = Schedule::new(plan.arrivals, rate, index, count, seed, start);
+                let schedule = Schedule::new(timing, index, count, seed, start);
                 Pace::Open { schedule, most: plan.outstanding, free_since: 0 }
             }
             (depth, _) => Pace::Closed { depth: depth.unwrap_or(1), start },
@@ -221,13 +221,8 @@ impl Client {
         let group = &cast.groups[self.group];
         let plan = &group.plan;
         let seq = self.jobs.next();
-        let bits = of_job(cast.seed, self.conn, seq);
-        let function = match plan.functions {
-            1 => group.first_function,
-            count => group.first_function + (bits % u64::from(count)) as u32,
-        };
+        let (function, length) = cast.submission(group, self.conn, seq);
         let job = Job { conn: self.conn, function, seq, intended, sent, worked: 0 };
-        let length = plan.payload.bytes(mix(bits));
         cast.payloads.write(&mut context.scratch, &job, Way::Workload, length);
         let unique = match plan.unique {
             Unique::None => None,

@@ -146,7 +146,10 @@ impl Play<'_> {
         let connections: Vec<u64> = parts.iter().map(|parts| parts.len() as u64).collect();
         let stand = Stand::new(self.clock, &connections);
         let before = ward.host.pid().and_then(Look::at);
-        let tick = self.phase.seconds.map_or(0.25, |seconds| (seconds / 100.0).clamp(0.1, 1.0));
+        let tick = self
+            .phase
+            .seconds
+            .map_or(0.25, |seconds| (seconds / 100.0).clamp(0.1, 1.0).max(seconds / 10_000.0));
         let tick = (tick * 1e9) as u64;
         let mut gather = Gather::new(self.index, self.cast, parts.len(), tick);
         thread::scope(|scope| {

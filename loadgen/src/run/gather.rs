@@ -26,8 +26,8 @@ pub(crate) struct Gather {
 
 impl Gather {
     /// For one phase.
-    pub(crate) fn new(_phase: usize, cast: &Cast, threads: usize, tick: u64) -> Gather {
-        let groups: Vec<String> = cast.groups.iter().map(|group| group.plan.name.clone()).collect();
+    pub(crate) fn new(phase: usize, cast: &Cast, threads: usize, tick: u64) -> Gather {
+        let groups: Vec<String> = cast.groups.iter().map(|group| cast.called(group, phase)).collect();
         Gather {
             threads,
             tick,

@@ -96,10 +96,7 @@ pub(crate) fn usage<'a>(
             })
         });
         // Jobs of an earlier phase that are taken in this one belong to their group too.
-        let name = match group.phase == index {
-            true => group.plan.name.clone(),
-            false => format!("{} (earlier)", group.plan.name),
-        };
+        let name = cast.called(group, index);
         groups.push(GroupOutcome { name, open: group.plan.closed.is_none(), spans: outcomes.collect() });
     }
     let timer_error = Percentiles::of(&recorder.timer_error);
@@ -212,14 +209,16 @@ impl Usage<'_> {
     }
 }
 
-/// Jobs per second that the plan asks for, where every group of clients has a rate for the whole phase.
+/// Jobs per second that the plan asks for on average over the measured time, where every group of clients has a rate for
+/// the whole phase.
 fn asked(phase: &Phase) -> Option<f64> {
-    let rates = phase.clients.iter().map(|clients| match (clients.closed, clients.jobs) {
-        (None, None) => clients.rate,
-        _ => None,
+    let (from, to) = (phase.warm_up, phase.seconds?);
+    let jobs = phase.clients.iter().map(|clients| match (clients.jobs, &clients.lines) {
+        (None, _) | (_, Some(_)) => clients.due(from, to),
+        (Some(_), None) => None,
     });
-    let sum: Option<f64> = rates.sum();
-    sum.filter(|rate| *rate > 0.0)
+    let jobs: Option<f64> = jobs.sum();
+    jobs.map(|jobs| jobs / (to - from)).filter(|rate| *rate > 0.0)
 }
 
 /// From how many seconds without an answer on the job server is said to have stood still.

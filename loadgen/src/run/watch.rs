@@ -19,7 +19,8 @@ use crate::run::progress::Progress;
 use crate::run::stage::{Clock, Counts, Stage, Stand};
 use crate::run::stalls::Stalls;
 
-/// The longest wait for the job server to answer on all connections, in nanoseconds.
+/// The longest wait for the job server to answer on a further connection, in nanoseconds: where each registers thousands of
+/// functions, all of them may take minutes.
 const CONNECT: u64 = 30_000_000_000;
 
 /// How long an interrupted phase waits for what was sent, in nanoseconds.
@@ -173,11 +174,14 @@ impl Watch<'_> {
 
     /// Waits until the job server has answered on all connections.
     fn connect(&self, ward: &mut Ward<'_>, failed: &dyn Fn() -> bool) -> io::Result<()> {
-        let deadline = self.clock.now() + CONNECT;
+        let (mut deadline, mut fewest) = (0, u64::MAX);
         loop {
             let left = self.stand.counts().connecting;
             if left == 0 {
                 return Ok(());
+            }
+            if left < fewest {
+                (fewest, deadline) = (left, self.clock.now() + CONNECT);
             }
             if interrupt::caught().is_some() {
                 return Err(io::Error::other("interrupted before the first job"));

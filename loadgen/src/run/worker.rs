@@ -4,7 +4,7 @@ use ringgear_protocol::{GrabKind, HANDLE_MAX, Request, Response};
 
 use crate::job::check::Order;
 use crate::job::payload::{Flaw, Job, Way};
-use crate::job::random::{mix, of_job};
+use crate::job::random::of_job;
 use crate::plan::cast::Cast;
 use crate::plan::terms::{FUNCTION, Grab, Unique};
 use crate::result::record::Span;
@@ -208,9 +208,7 @@ impl Worker {
                 None
             }
         };
-        let plan = &context.cast.crews[self.crew].plan;
-        let bits = job.map_or(0, |job| of_job(mix(context.cast.seed), job.conn, job.seq));
-        let service = (plan.service.draw(bits) * 1e6) as u64;
+        let service = context.cast.service(&context.cast.crews[self.crew], job.as_ref());
         if service == 0 || handle.len() > HANDLE_MAX {
             self.complete(handle, job, context, out);
             return None;
