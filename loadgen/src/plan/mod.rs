@@ -6,3 +6,4 @@ pub(crate) mod library;
 pub(crate) mod overrides;
 pub(crate) mod schedule;
 pub(crate) mod terms;
+pub(crate) mod threshold;

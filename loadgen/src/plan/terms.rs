@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::plan::amount::Amount;
+use crate::plan::threshold::Threshold;
 
 /// A whole experiment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,6 +42,9 @@ pub(crate) struct Phase {
     /// Seconds after which the phase is broken off and the run counts as unfinished.
     #[serde(default = "defaults::limit")]
     pub(crate) limit: f64,
+    /// What must not come out of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) fail_if: Vec<Threshold>,
     /// Who submits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) clients: Vec<Clients>,
