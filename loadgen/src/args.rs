@@ -36,6 +36,9 @@ pub(crate) enum Verb {
         a: PathBuf,
         /// The folder of the second.
         b: PathBuf,
+        /// What is asked of the first.
+        #[command(flatten)]
+        gates: Gates,
     },
     /// Measures the load generator itself, against an echo in this process: its own ceiling.
     SelfTest {
@@ -73,6 +76,18 @@ pub(crate) struct PlanArguments {
     /// numbers means all phases and groups.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
+}
+
+/// What must not come out, and who is told.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Gates {
+    /// A threshold, such as `p99 > 5ms`, `rate < 0.99 x asked`, `stall > 100ms`, `memory > 200MB` or `p99 > 1.1 x base` (the
+    /// other job server), for every measured phase; the exit status is 4 if one fails. May be given several times.
+    #[arg(long, value_name = "THRESHOLD")]
+    pub(crate) fail_if: Vec<String>,
+    /// Writes checks, phases and thresholds as JUnit's XML.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
 }
 
 /// A run, a comparison of two job servers or a sweep.
@@ -129,9 +144,12 @@ pub(crate) struct Run {
     /// one plot for both.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// What is asked of the result.
+    #[command(flatten)]
+    pub(crate) gates: Gates,
     /// Finds the highest rate whose p99 is within `--p99`, and draws the way there. With another job server
     /// both are asked for the same rates in turn, and share a picture.
-    #[arg(long, conflicts_with = "closed")]
+    #[arg(long, conflicts_with_all = ["closed", "fail_if", "junit"])]
     pub(crate) sweep: bool,
     /// Sweep: the bound on the 99th percentile of response time, in milliseconds.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 5.0, requires = "sweep")]
@@ -164,7 +182,13 @@ mod tests {
             let words = format!("ringgear-load steady {options}");
             Arguments::try_parse_from(words.split(' ').map(str::to_owned).collect::<Vec<_>>()).map(|_| ())
         };
-        for options in ["--p99 1", "--rounds 3", "--against-label x", "--sweep --rounds 3 --against h"] {
+        for options in [
+            "--p99 1",
+            "--rounds 3",
+            "--against-label x",
+            "--sweep --rounds 3 --against h",
+            "--sweep --fail-if x",
+        ] {
             assert!(parse(options).is_err(), "{options}");
         }
         assert!(parse("--against h --against-command c").is_err());

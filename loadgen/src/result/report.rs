@@ -2,6 +2,7 @@
 use std::fmt::Write;
 use std::io::Write as _;
 
+use crate::result::expect;
 use crate::result::outcome::{
     Counted, Fates, GroupOutcome, Limit, Outcome, Percentiles, PhaseOutcome, Stall,
 };
@@ -42,6 +43,9 @@ pub(crate) fn block(outcome: &Outcome) -> String {
         }
     }
     text.push_str(&checks(outcome));
+    if !outcome.thresholds.is_empty() {
+        text.push_str(&format!("\nthresholds:\n{}", expect::lines(&outcome.thresholds)));
+    }
     text
 }
 

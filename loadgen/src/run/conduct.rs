@@ -106,6 +106,7 @@ pub(crate) fn conduct(plan: &Plan, setting: &Setting, progress: &mut Progress) -
         tally,
         memory: memory.end(),
         left: queued.created.saturating_sub(queued.delivered),
+        thresholds: vec![],
     };
     Ok(Finding { outcome, recorders })
 }

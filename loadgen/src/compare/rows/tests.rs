@@ -61,6 +61,7 @@ fn outcome(rate: f64, cpu_per_job: f64) -> Outcome {
         tally: Tally::default(),
         memory: vec![],
         left: 0,
+        thresholds: vec![],
     }
 }
 

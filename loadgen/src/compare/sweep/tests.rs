@@ -97,7 +97,17 @@ fn swept(label: &str, best: f64) -> Sweep {
     let mut sweep = Sweep::new(label, &plan, 5000.0);
     for asked in [1000.0, 4000.0, 2000.0] {
         let p99 = asked;
-        let latency = Percentiles { count: 9, mean: p99, p50: p99 / 2.0, p90: p99, p99, p999: p99, max: p99 };
+        let latency = Percentiles {
+            count: 9,
+            mean: p99,
+            p50: p99 / 2.0,
+            p90: p99,
+            p95: p99,
+            p99,
+            p999: p99,
+            p9999: p99,
+            max: p99,
+        };
         sweep.steps.push(Step {
             asked,
             rate: asked,
