@@ -2,6 +2,7 @@
 //! fast anything is.
 use crate::machine::standin::{Fault, StandIn};
 use crate::plan::terms::Plan;
+use crate::result::intervals::Kind;
 use crate::result::outcome::Limit;
 use crate::result::record::Span;
 use crate::run::conduct::{Finding, Setting, conduct};
@@ -332,6 +333,15 @@ fn a_result_is_a_folder_that_can_be_read_again() {
     assert!(svg.contains("submit→result") && !svg.contains("NaN"));
     let hgrm = std::fs::read_to_string(folder.path().join("1-foreground-clients-result.hgrm")).unwrap();
     assert!(hgrm.contains("Total count    =         2000"), "{hgrm}");
+    // The lines of a tag are the intervals, and together the whole.
+    let log = std::fs::read(folder.path().join("histograms.hlog")).unwrap();
+    assert!(String::from_utf8_lossy(&log).contains("Tag=1-foreground-clients-result,"));
+    let intervals = &finding.recorders[0].intervals;
+    let of = |span| intervals.iter().filter(move |interval| interval.kind == span);
+    let result = Kind::Latency { group: 0, span: Span::Result, service: false };
+    let mut sum = crate::result::record::histogram();
+    of(result).for_each(|interval| sum.add(interval.histogram().unwrap()).unwrap());
+    assert_eq!(sum, finding.recorders[0].groups[0].as_ref().unwrap()[Span::Result as usize].response);
     let report = std::fs::read_to_string(folder.path().join("report.md")).unwrap();
     assert!(report.contains("| test | foreground |") && report.contains("all jobs accounted for"));
 }

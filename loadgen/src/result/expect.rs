@@ -173,7 +173,8 @@ fn decide(threshold: &Threshold, value: &Seen, bound: &Seen) -> (Verdict, String
     if !matches!(threshold.bound, Bound::Value(_)) {
         said.push_str(&format!(", the bound came to {}", range(figure, bound)));
     }
-    for note in [&value.note, &bound.note].into_iter().flatten() {
+    let second = bound.note.as_ref().filter(|note| value.note.as_ref() != Some(note));
+    for note in value.note.iter().chain(second) {
         said.push_str(&format!("; {note}"));
     }
     match (fails, holds) {

@@ -2,6 +2,7 @@
 pub(crate) mod chart;
 pub(crate) mod expect;
 pub(crate) mod hgrm;
+pub(crate) mod intervals;
 pub(crate) mod junit;
 pub(crate) mod outcome;
 pub(crate) mod record;

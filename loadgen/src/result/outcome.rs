@@ -21,8 +21,8 @@ pub(crate) struct Outcome {
     pub(crate) generator: String,
     /// The commit that the job server was built from, if told.
     pub(crate) commit: Option<String>,
-    /// When the run began, in seconds since 1970.
-    pub(crate) began: u64,
+    /// When the run began, in seconds since 1970. Older results have whole ones.
+    pub(crate) began: f64,
     /// Where it ran.
     pub(crate) machine: Machine,
     /// Who was measured.
@@ -355,6 +355,9 @@ pub(crate) struct Series {
 pub(crate) struct Point {
     /// Seconds since the beginning of the phase, at the end of the interval.
     pub(crate) at: f64,
+    /// How long the interval was, in seconds. Older results have 0.
+    #[serde(default)]
+    pub(crate) seconds: f64,
     /// Latencies from the intended time.
     pub(crate) latency: Percentiles,
 }
