@@ -10,7 +10,7 @@ use crate::compare::rows::Row;
 use crate::compare::side::Side;
 use crate::result::intervals::{Interval, Kind, kinds};
 use crate::result::outcome::Outcome;
-use crate::result::{hgrm, intervals, report};
+use crate::result::{hgrm, intervals, report, schema, tables};
 use crate::run::conduct::Finding;
 
 /// The file that `compare` reads.
@@ -39,10 +39,12 @@ pub(crate) fn prepare(folder: &Path) -> Result<(), String> {
 pub(crate) fn write(folder: &Path, finding: &Finding) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let outcome = &finding.outcome;
-    fs::write(folder.join(RESULT), serde_json::to_vec_pretty(outcome)?)?;
+    fs::write(folder.join(RESULT), schema::write(outcome)?)?;
     fs::write(folder.join("plan.toml"), toml::to_string(&outcome.plan).map_err(io::Error::other)?)?;
     fs::write(folder.join("report.md"), report::markdown(outcome))?;
     fs::write(folder.join("plot.svg"), plot::plot(finding))?;
+    fs::write(folder.join("series.csv"), tables::series(outcome)?)?;
+    fs::write(folder.join("percentiles.csv"), tables::percentiles(outcome, &finding.recorders)?)?;
     let histograms = named(finding);
     for (name, histogram) in &histograms {
         fs::write(folder.join(format!("{name}.hgrm")), hgrm::table(histogram))?;
@@ -62,7 +64,7 @@ pub(crate) fn write_comparison(folder: &Path, text: &str, rows: &[Row], sides: [
 /// Reads a result again.
 pub(crate) fn read(file: &Path) -> Result<Outcome, String> {
     let text = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", file.display()))
+    schema::read(&text).map_err(|error| format!("{}: {error}", file.display()))
 }
 
 /// All results in a folder: its own, or those of its rounds.

@@ -7,3 +7,5 @@ pub(crate) mod junit;
 pub(crate) mod outcome;
 pub(crate) mod record;
 pub(crate) mod report;
+pub(crate) mod schema;
+pub(crate) mod tables;
