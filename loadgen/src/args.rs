@@ -157,6 +157,9 @@ pub(crate) struct Run {
     /// Prints no live line.
     #[arg(long, short)]
     pub(crate) quiet: bool,
+    /// Prints the live line as an object of JSON each second, to standard error.
+    #[arg(long, conflicts_with = "quiet")]
+    pub(crate) json_lines: bool,
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::run::drive::drive;
 use crate::run::gather::{self, Gather};
 use crate::run::meter::{End, Meter, usage};
 use crate::run::orders::{Orders, Part, Tick};
-use crate::run::progress::Progress;
+use crate::run::progress::{Glance, Progress};
 use crate::run::stage::{Clock, Counts, Stage, Stand};
 use crate::run::stalls::Stalls;
 
@@ -267,7 +267,14 @@ impl Play<'_> {
             memory.note(now, resident);
             peak = peak.max(resident.unwrap_or(0));
             stalls.look(now, &counts);
-            progress.show(&self.phase.name, now.saturating_sub(start), &counts);
+            progress.show(&Glance {
+                phase: self.phase,
+                elapsed: now.saturating_sub(start),
+                counts: &counts,
+                latency: gather.latest(),
+                stall: stalls.longest(),
+                pid,
+            });
             if failed() {
                 return Err(io::Error::other("a load thread gave up"));
             }

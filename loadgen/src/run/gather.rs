@@ -38,6 +38,8 @@ pub(crate) struct Gather {
     /// Recorders go back to their threads, to be used again.
     spares: Vec<Sender<Box<Recorder>>>,
     serializer: Serializer,
+    /// Of the last interval that was closed.
+    latest: Option<Percentiles>,
 }
 
 /// An interval that is not closed yet.
@@ -72,6 +74,7 @@ impl Gather {
             groups,
             spares: vec![],
             serializer: Serializer(V2Serializer::new()),
+            latest: None,
         }
     }
 
@@ -109,6 +112,11 @@ impl Gather {
         }
     }
 
+    /// The latency that ends last in the last interval, of the worst group.
+    pub(crate) fn latest(&self) -> Option<Percentiles> {
+        self.latest
+    }
+
     /// The total, with its intervals, and the series.
     pub(crate) fn end(mut self) -> (Recorder, Vec<Series>) {
         while let Some((_, open)) = self.open.pop_first() {
@@ -130,13 +138,18 @@ impl Gather {
         let Open { from, to, mut recorder, .. } = open;
         let (at, seconds) =
             (to.saturating_sub(self.start) as f64 / 1e9, to.saturating_sub(from) as f64 / 1e9);
+        self.latest = None;
         for (spans, series) in recorder.groups.iter().zip(&mut self.series) {
             let Some(spans) = spans else { continue };
-            for (pair, points) in spans.iter().zip(series) {
-                if let Some(latency) = Percentiles::of(&pair.response) {
-                    points.push(Point { at, seconds, latency });
+            let mut felt = None;
+            for ((pair, points), span) in spans.iter().zip(series).zip(Span::ALL) {
+                let Some(latency) = Percentiles::of(&pair.response) else { continue };
+                points.push(Point { at, seconds, latency });
+                if span != Span::Added {
+                    felt = Some(latency);
                 }
             }
+            self.latest = [self.latest, felt].into_iter().flatten().max_by(|a, b| a.p99.total_cmp(&b.p99));
         }
         self.total.intervals.extend(intervals::pack(&recorder, from, to, &mut self.serializer.0));
         recorder.clear();
@@ -187,6 +200,7 @@ mod tests {
         {
             gather.take(tick(index, thread, from, to));
         }
+        assert_eq!(gather.latest().unwrap().count, 2);
         // However long it goes on.
         for index in INTERVALS_MAX..INTERVALS_MAX + 5 {
             gather.take(tick(index, 0, index, index + 1));
