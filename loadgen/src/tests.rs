@@ -3,7 +3,7 @@
 use crate::machine::standin::{Fault, StandIn};
 use crate::plan::terms::Plan;
 use crate::result::intervals::Kind;
-use crate::result::outcome::Limit;
+use crate::result::outcome::{Limit, Outcome};
 use crate::result::record::Span;
 use crate::run::conduct::{Finding, Setting, conduct};
 use crate::run::progress::Progress;
@@ -359,4 +359,27 @@ fn a_phase_with_nobody_in_it_watches() {
     let report = crate::result::report::block(outcome);
     assert!(report.contains("afterwards: watched for") && report.contains(" after\n"), "{report}");
     assert!(crate::compare::plot::plot(&finding).contains("resident memory over time"));
+}
+
+/// What a build server goes by: the worst that happened has the say.
+#[test]
+fn a_failed_threshold_is_a_status_of_its_own_and_the_least() {
+    let mut outcome = run(Fault::None, FOREGROUND).outcome;
+    let judge = |outcome: &mut Outcome, text: &str| {
+        let own = crate::result::expect::read(&[text.to_owned()]).unwrap();
+        outcome.thresholds = crate::result::expect::judge(&outcome.plan, &own, &[outcome], &[]);
+    };
+    judge(&mut outcome, "max > 100s");
+    assert_eq!(crate::code(&outcome), 0);
+    judge(&mut outcome, "max > 1ns");
+    let report = crate::result::report::block(&outcome);
+    assert!(report.contains("thresholds:\nFAILED: foreground: max > 1ns: "), "{report}");
+    assert_eq!(crate::code(&outcome), 4);
+    // A comparison has thresholds of its own.
+    assert_eq!(crate::worst([&outcome].into_iter(), true), 0);
+    assert_eq!(crate::worst([&outcome].into_iter(), false), 4);
+    outcome.phases[0].finished = false;
+    assert_eq!((crate::code(&outcome), crate::worst([&outcome].into_iter(), false)), (3, 3));
+    outcome.tally.lost = 1;
+    assert_eq!((crate::code(&outcome), crate::worst([&outcome].into_iter(), false)), (1, 1));
 }

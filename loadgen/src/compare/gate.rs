@@ -1,6 +1,6 @@
 //! A run or a comparison as a gate: thresholds of the command line and the plan, what became of them, and the JUnit
 //! file. How a threshold is held against a figure stands in `result/expect.rs`.
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -24,8 +24,8 @@ impl Gate {
     pub(crate) fn new(gates: &Gates) -> Result<Gate, String> {
         let own = expect::read(&gates.fail_if)?;
         if let Some(file) = &gates.junit {
-            // What an earlier run wrote stays until this one has something to say.
-            OpenOptions::new().append(true).create(true).open(file).map_err(|error| cannot(file, &error))?;
+            // Emptied, so that nobody takes what an earlier run wrote for this one's.
+            File::create(file).map_err(|error| cannot(file, &error))?;
         }
         Ok(Gate { own, junit: gates.junit.clone() })
     }

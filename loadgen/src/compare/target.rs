@@ -131,7 +131,7 @@ impl Target {
             patience: self.load.patience,
         };
         let progress = Progress::new(&self.label, self.quiet);
-        let mut progress = if self.json_lines { progress.as_json() } else { progress };
+        let mut progress = if self.json_lines { progress.in_json() } else { progress };
         conduct(plan, &setting, &mut progress).map_err(|error| format!("{server}: {error}"))
     }
 }

@@ -272,12 +272,15 @@ fn latencies(phase: &PhaseOutcome, group: &GroupOutcome) -> String {
             let _ = writeln!(text, "  {}", group.name);
         }
         let response = |quantile: Quantile, value| match span.at_least {
-            // In the mean everybody counts.
-            Some(_) if value == span.response.mean && value == quantile(&span.response) => Trust::AtLeast,
+            // In the mean everybody counts, also who was not answered.
+            Some(_) if value == span.response.mean => Trust::AtLeast,
             _ => trust(phase, span.at_least, quantile, value),
         };
         let sent = |quantile, value| trust(phase, None, quantile, value);
         match &span.service {
+            None if title == Span::Added.title() => {
+                text.push_str(&row("added by job server, closed", &span.response, response));
+            }
             None => text.push_str(&row(&format!("{title}, closed"), &span.response, response)),
             Some(service) => {
                 text.push_str(&row(title, &span.response, response));

@@ -99,7 +99,7 @@ impl Progress {
     }
 
     /// The same as an object of JSON each second, in a line of its own.
-    pub(crate) fn as_json(mut self) -> Progress {
+    pub(crate) fn in_json(mut self) -> Progress {
         self.form = Form::Json;
         self
     }

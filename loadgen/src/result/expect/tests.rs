@@ -214,6 +214,12 @@ fn those_of_a_plan_are_for_their_phase_and_others_for_every_measured_one() {
     let mut outcome = crate::tests::background().outcome;
     outcome.plan.phases[1].fail_if = vec![threshold("rate < 1")];
     outcome.plan.phases[0].measure = false;
+    // One that only watches has no rate to be held against anything.
+    let mut watch = outcome.plan.phases[1].clone();
+    (watch.name, watch.fail_if) = ("afterwards".to_owned(), vec![]);
+    watch.workers.clear();
+    outcome.plan.phases.push(watch);
+    outcome.phases.push(outcome.phases[1].clone());
     let judged = judge(&outcome.plan, &[threshold("lost > 0")], &[&outcome], &[]);
     let told: Vec<_> =
         judged.iter().map(|judged| (judged.phase.as_str(), judged.threshold.as_str())).collect();
