@@ -39,6 +39,9 @@ pub(crate) enum Verb {
         a: PathBuf,
         /// The folder of the second.
         b: PathBuf,
+        /// What is asked of the first.
+        #[command(flatten)]
+        gates: Gates,
     },
     /// Turns into a job server that ends with the process that wants it.
     #[command(hide = true, name = BECOME)]
@@ -159,6 +162,18 @@ impl std::str::FromStr for Rounds {
     }
 }
 
+/// What must not come out, and who is told.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Gates {
+    /// A threshold, such as `p99 > 5ms`, `rate < 0.99 x asked`, `stall > 100ms`, `memory > 200MB` or `p99 > 1.1 x base` (the
+    /// other job server), for every measured phase; the exit status is 4 if one fails. May be given several times.
+    #[arg(long, value_name = "THRESHOLD")]
+    pub(crate) fail_if: Vec<String>,
+    /// Writes checks, phases and thresholds as JUnit's XML.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+}
+
 /// A run, a comparison of two job servers or a sweep.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
@@ -222,9 +237,12 @@ pub(crate) struct Run {
     /// Takes the result that the folder of `--out` has away first; files that are no result's stay.
     #[arg(long, requires = "out")]
     pub(crate) force: bool,
+    /// What is asked of the result.
+    #[command(flatten)]
+    pub(crate) gates: Gates,
     /// Finds the highest rate whose p99 is within `--p99`, and draws the way there. With another job server
     /// both are asked for the same rates in turn, and share a picture.
-    #[arg(long, conflicts_with = "closed")]
+    #[arg(long, conflicts_with_all = ["closed", "fail_if", "junit"])]
     pub(crate) sweep: bool,
     /// Sweep: the bound on the 99th percentile of response time, in milliseconds.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 5.0, requires = "sweep")]
@@ -232,6 +250,9 @@ pub(crate) struct Run {
     /// Prints no live line.
     #[arg(long, short)]
     pub(crate) quiet: bool,
+    /// Prints the live line as an object of JSON each second, to standard error.
+    #[arg(long, conflicts_with = "quiet")]
+    pub(crate) json_lines: bool,
 }
 
 #[cfg(test)]
@@ -257,8 +278,13 @@ mod tests {
             let words = format!("ringgear-load steady {options}");
             Arguments::try_parse_from(words.split(' ').map(str::to_owned).collect::<Vec<_>>()).map(|_| ())
         };
-        for options in ["--p99 1", "--against-label x", "--against h --rounds 0", "--against h --rounds some"]
-        {
+        for options in [
+            "--p99 1",
+            "--against-label x",
+            "--against h --rounds 0",
+            "--against h --rounds some",
+            "--sweep --fail-if x",
+        ] {
             assert!(parse(options).is_err(), "{options}");
         }
         assert!(parse("--against h --against-command c").is_err());

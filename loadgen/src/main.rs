@@ -27,13 +27,15 @@ use std::process::ExitCode;
 use clap::Parser;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::args::{Arguments, Run, Verb};
+use crate::args::{Arguments, Gates, Run, Verb};
+use crate::compare::gate::Gate;
 use crate::compare::sweep::Sweep;
 use crate::compare::target::Target;
 use crate::compare::{files, rounds, selftest, sweep};
 use crate::machine::{cores, interrupt, server, standin};
 use crate::plan::terms::Plan;
 use crate::plan::{library, overrides};
+use crate::result::expect;
 use crate::result::outcome::Outcome;
 use crate::result::report::{self, say};
 
@@ -46,6 +48,8 @@ const FAILED: u8 = 1;
 const WRONG: u8 = 2;
 /// Nothing wrong was seen, but not everything was done in time.
 const UNFINISHED: u8 = 3;
+/// All was done and nothing wrong was seen, but a threshold failed or could not be told.
+const THRESHOLD: u8 = 4;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -65,9 +69,9 @@ fn main() -> ExitCode {
             of.plan.replay = Some(replay);
             run(&of)
         }
-        Some(Verb::Compare { a, b }) => compare_folders(&a, &b),
         Some(Verb::Become { parent, command }) => Err(server::become_server(parent, &command)),
         Some(Verb::StandIn { port, fault }) => standin::stand_in(port, &fault),
+        Some(Verb::Compare { a, b, gates }) => compare_folders(&a, &b, &gates),
         Some(Verb::SelfTest { seconds }) => selftest::self_test(seconds).map(|text| {
             say(&text);
             0
@@ -94,6 +98,9 @@ fn run(run: &Run) -> Result<u8, String> {
     if let Some(every) = run.kill_every {
         overrides::set_kills(&mut plan, every)?;
     }
+    let gate = Gate::new(&run.gates)?;
+    let has_base = run.sweep || run.against.is_some() || run.against_command.is_some();
+    gate.check(&plan, has_base)?;
     if !run.load_core.is_empty() {
         // Also what only reports: it must not disturb the job server's core.
         cores::pin(&run.load_core).map_err(|error| format!("--load-core: {error}"))?;
@@ -115,14 +122,16 @@ fn run(run: &Run) -> Result<u8, String> {
         return sweep(run, &targets, &plan);
     }
     if let Some(against) = against {
-        return compare_two(run, &target, &against, &plan);
+        return compare_two(run, &target, &against, &plan, &gate);
     }
-    let finding = target.run(&plan)?;
+    let mut finding = target.run(&plan)?;
+    gate.judge(&mut finding.outcome);
     say(&report::block(&finding.outcome));
     if let Some(folder) = &run.out {
         files::write(folder, &finding).map_err(|error| format!("{}: {error}", folder.display()))?;
         say(&format!("written to {}\n", folder.display()));
     }
+    gate.tell(&finding.outcome)?;
     Ok(code(&finding.outcome))
 }
 
@@ -137,21 +146,28 @@ fn sweep(run: &Run, targets: &[&Target], plan: &Plan) -> Result<u8, String> {
     Ok(if sweeps.iter().all(Sweep::clean) { 0 } else { FAILED })
 }
 
-fn compare_two(run: &Run, target: &Target, against: &Target, plan: &Plan) -> Result<u8, String> {
-    let sides = rounds::compare_two(run, [target, against], plan)?;
-    Ok(worst(sides.iter().flat_map(|side| &side.outcomes)))
+fn compare_two(run: &Run, target: &Target, against: &Target, plan: &Plan, gate: &Gate) -> Result<u8, String> {
+    let [a, b] = rounds::compare_two(run, [target, against], plan)?;
+    let kept = gate.two([&a.outcomes, &b.outcomes], run.out.as_deref())?;
+    Ok(worst(a.outcomes.iter().chain(&b.outcomes), kept))
 }
 
-fn compare_folders(a: &Path, b: &Path) -> Result<u8, String> {
+fn compare_folders(a: &Path, b: &Path, gates: &Gates) -> Result<u8, String> {
+    let gate = Gate::new(gates)?;
     let (a, b) = (files::read_rounds(a)?, files::read_rounds(b)?);
     say(&rounds::said(&a, &b)?);
-    Ok(worst(a.iter().chain(&b)))
+    let kept = gate.two([&a, &b], None)?;
+    Ok(worst(a.iter().chain(&b), kept))
 }
 
 /// A comparison is only as good as both of its sides.
-fn worst<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> u8 {
-    let codes: Vec<u8> = outcomes.map(code).collect();
-    [FAILED, UNFINISHED].into_iter().find(|worst| codes.contains(worst)).unwrap_or(0)
+fn worst<'a>(outcomes: impl Iterator<Item = &'a Outcome>, kept: bool) -> u8 {
+    // What single runs were held against does not bind the comparison of their results.
+    let mut codes: Vec<u8> = outcomes.map(code).filter(|code| *code != THRESHOLD).collect();
+    if !kept {
+        codes.push(THRESHOLD);
+    }
+    [FAILED, UNFINISHED, THRESHOLD].into_iter().find(|worst| codes.contains(worst)).unwrap_or(0)
 }
 
 fn show(plan: &args::PlanArguments) -> Result<u8, String> {
@@ -164,6 +180,7 @@ fn code(outcome: &Outcome) -> u8 {
     match (outcome.tally.is_clean(), outcome.finished()) {
         (false, _) => FAILED,
         (true, false) => UNFINISHED,
+        (true, true) if !expect::kept(&outcome.thresholds) => THRESHOLD,
         (true, true) => 0,
     }
 }

@@ -76,7 +76,7 @@ fn what_was_measured_until_ctrl_c_is_told_and_kept() {
     let server = stand_in("none");
     let arguments = ["steady", "--seconds", "60", "--set", "warm_up=0", "--server-command", &server, "--out"];
     let mut child = load(&arguments).arg(&out).spawn().unwrap();
-    wait_for_line(&mut child, "results");
+    wait_for_line(&mut child, "s done");
     signal(&child, Signal::INT);
     let output = child.wait_with_output().unwrap();
     let said = text(&output.stdout);
@@ -92,7 +92,7 @@ fn a_second_ctrl_c_leaves_at_once() {
     let server = stand_in("hang");
     let arguments = ["steady", "--seconds", "60", "--server-command", &server, "--patience", "30"];
     let mut child = load(&arguments).spawn().unwrap();
-    wait_for_line(&mut child, "0/s results");
+    wait_for_line(&mut child, "in flight");
     let started = child_of(child.id()).unwrap();
     signal(&child, Signal::INT);
     wait_for_line(&mut child, "interrupted");
@@ -128,7 +128,7 @@ fn complete_rounds_are_compared_when_somebody_interrupts() {
 fn a_job_server_does_not_outlive_a_load_generator_that_was_killed() {
     let server = stand_in("none");
     let mut child = load(&["steady", "--seconds", "60", "--server-command", &server]).spawn().unwrap();
-    wait_for_line(&mut child, "results");
+    wait_for_line(&mut child, "s done");
     let started = child_of(child.id()).unwrap();
     assert!(lives(started));
     child.kill().unwrap();

@@ -10,9 +10,9 @@ use crate::compare::rows::Row;
 use crate::compare::side::Side;
 use crate::job::names::slug;
 use crate::plan::names;
+use crate::result::intervals::{Interval, Kind, kinds};
 use crate::result::outcome::Outcome;
-use crate::result::record::Span;
-use crate::result::{hgrm, report};
+use crate::result::{hgrm, intervals, report, schema, tables};
 use crate::run::conduct::Finding;
 
 /// The file that `compare` reads.
@@ -94,16 +94,18 @@ fn folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
 pub(crate) fn write(folder: &Path, finding: &Finding) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let outcome = &finding.outcome;
-    fs::write(folder.join(RESULT), serde_json::to_vec_pretty(outcome)?)?;
+    fs::write(folder.join(RESULT), schema::write(outcome)?)?;
     fs::write(folder.join("plan.toml"), toml::to_string(&outcome.plan).map_err(io::Error::other)?)?;
     fs::write(folder.join("report.md"), report::markdown(outcome))?;
     fs::write(folder.join("plot.svg"), plot::plot(finding))?;
+    fs::write(folder.join("series.csv"), tables::series(outcome)?)?;
+    fs::write(folder.join("percentiles.csv"), tables::percentiles(outcome, &finding.recorders)?)?;
     let histograms = named(finding);
     for (name, histogram) in &histograms {
         fs::write(folder.join(format!("{name}.hgrm")), hgrm::table(histogram))?;
     }
     let mut log = BufWriter::new(File::create(folder.join("histograms.hlog"))?);
-    hgrm::log(&mut log, outcome.began, &histograms)
+    intervals::log(&mut log, outcome.began, &named_intervals(finding))
 }
 
 /// Writes what is said about two job servers, and their picture, beside the folders of their rounds.
@@ -117,7 +119,7 @@ pub(crate) fn write_comparison(folder: &Path, text: &str, rows: &[Row], sides: [
 /// Reads a result again.
 pub(crate) fn read(file: &Path) -> Result<Outcome, String> {
     let text = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", file.display()))
+    schema::read(&text).map_err(|error| format!("{}: {error}", file.display()))
 }
 
 /// All results in a folder: its own, or those of its rounds.
@@ -138,28 +140,36 @@ pub(crate) fn read_rounds(folder: &Path) -> Result<Vec<Outcome>, String> {
 
 /// The histograms of all measured phases, with names that can be those of files.
 fn named(finding: &Finding) -> Vec<(String, &Histogram<u64>)> {
-    let mut named = vec![];
+    let phases =
+        finding.recorders.iter().enumerate().filter(|(phase, _)| finding.outcome.phases[*phase].measured);
+    let all = phases.flat_map(|(phase, recorder)| {
+        kinds(recorder).into_iter().map(move |(kind, histogram)| (name(finding, phase, kind), histogram))
+    });
+    all.collect()
+}
+
+/// The same by interval.
+fn named_intervals(finding: &Finding) -> Vec<(String, &Interval)> {
+    let phases =
+        finding.recorders.iter().enumerate().filter(|(phase, _)| finding.outcome.phases[*phase].measured);
+    let all = phases.flat_map(|(phase, recorder)| {
+        recorder.intervals.iter().map(move |interval| (name(finding, phase, interval.kind), interval))
+    });
+    all.collect()
+}
+
+/// What a histogram of a phase is called as a file and as a tag.
+fn name(finding: &Finding, phase: usize, kind: Kind) -> String {
     let plan = &finding.outcome.plan;
-    let phases = finding.outcome.phases.iter().zip(&finding.recorders).enumerate();
-    for (number, (phase, recorder)) in phases.filter(|(_, (phase, _))| phase.measured) {
-        let prefix = format!("{}-{}", number + 1, slug(&phase.name));
-        if !recorder.timer_error.is_empty() {
-            named.push((format!("{prefix}-timer-error"), &recorder.timer_error));
-        }
-        for (spans, group) in recorder.groups.iter().zip(names::in_phase(plan, number)) {
-            let Some(spans) = spans else { continue };
-            for (span, pair) in Span::ALL.into_iter().zip(spans.iter()) {
-                let name = format!("{prefix}-{}-{}", slug(&group), span.name());
-                if !pair.service.is_empty() {
-                    named.push((format!("{name}-service"), &pair.service));
-                }
-                if !pair.response.is_empty() {
-                    named.push((name, &pair.response));
-                }
-            }
+    let prefix = format!("{}-{}", phase + 1, slug(&plan.phases[phase].name));
+    match kind {
+        Kind::TimerError => format!("{prefix}-timer-error"),
+        Kind::Latency { group, span, service } => {
+            let group = names::in_phase(plan, phase).get(group).map_or_else(String::new, |name| slug(name));
+            let service = if service { "-service" } else { "" };
+            format!("{prefix}-{group}-{}{service}", span.name())
         }
     }
-    named
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! More than one run: rounds, sweeps, comparisons, folders and pictures of them.
 pub(crate) mod files;
+pub(crate) mod gate;
 pub(crate) mod plot;
 pub(crate) mod rounds;
 pub(crate) mod rows;

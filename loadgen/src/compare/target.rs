@@ -20,6 +20,7 @@ pub(crate) struct Target {
     commit: Option<String>,
     load: Load,
     quiet: bool,
+    json_lines: bool,
 }
 
 #[derive(Debug)]
@@ -87,6 +88,7 @@ impl Target {
             commit: run.commit.clone(),
             load: Load::new(run),
             quiet: run.quiet,
+            json_lines: run.json_lines,
         })
     }
 
@@ -100,7 +102,8 @@ impl Target {
             (None, None) => return Ok(None),
         };
         let label = run.against_label.clone();
-        Ok(Some(Target { label, place, commit: None, load: Load::new(run), quiet: run.quiet }))
+        let (quiet, json_lines) = (run.quiet, run.json_lines);
+        Ok(Some(Target { label, place, commit: None, load: Load::new(run), quiet, json_lines }))
     }
 
     /// What it is called.
@@ -131,7 +134,8 @@ impl Target {
             spin: self.load.spin,
             patience: self.load.patience,
         };
-        let mut progress = Progress::new(&self.label, self.quiet);
+        let progress = Progress::new(&self.label, self.quiet);
+        let mut progress = if self.json_lines { progress.in_json() } else { progress };
         conduct(plan, &setting, started.as_mut(), &mut progress).map_err(|error| format!("{server}: {error}"))
     }
 }

@@ -9,4 +9,5 @@ pub(crate) mod rate;
 pub(crate) mod replay;
 pub(crate) mod schedule;
 pub(crate) mod terms;
+pub(crate) mod threshold;
 pub(crate) mod trace;

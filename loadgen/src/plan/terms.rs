@@ -8,6 +8,7 @@ use crate::plan::amount::Amount;
 use crate::plan::names;
 use crate::plan::rate::Rate;
 use crate::plan::replay::{self, Replay};
+use crate::plan::threshold::Threshold;
 use crate::plan::trace::{Functions, Lines};
 
 /// A whole experiment.
@@ -50,6 +51,9 @@ pub(crate) struct Phase {
     /// A recorded mix that is played again: it brings clients and workers of its own.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "replay::read")]
     pub(crate) replay: Option<Replay>,
+    /// What must not come out of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) fail_if: Vec<Threshold>,
     /// Who submits.
     #[serde(default, skip_serializing_if = "replay::no_own_clients", serialize_with = "replay::own_clients")]
     #[serde(deserialize_with = "names::clients")]

@@ -1,12 +1,8 @@
-//! Histograms in HdrHistogram's own formats: the percentile table that its plotter loads (`.hgrm`), and the
-//! interval log with whole histograms in base64, from which every other figure can be made again.
+//! A whole histogram as the percentile table that HdrHistogram's plotter loads (`.hgrm`). Its interval log, from which
+//! every other figure can be made again, is written in `intervals.rs`.
 use std::fmt::Write as _;
-use std::io::{self, Write};
-use std::time::{Duration, UNIX_EPOCH};
 
 use hdrhistogram::Histogram;
-use hdrhistogram::serialization::V2DeflateSerializer;
-use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 
 /// Rows for each halving of the distance to 100 %, as HdrHistogram prints by default.
 const TICKS: u32 = 5;
@@ -39,28 +35,6 @@ pub(crate) fn table(histogram: &Histogram<u64>) -> String {
     text
 }
 
-/// The interval log: one histogram each, tagged with its name. Values are nanoseconds.
-pub(crate) fn log(
-    out: &mut impl Write,
-    began: u64,
-    histograms: &[(String, &Histogram<u64>)],
-) -> io::Result<()> {
-    let mut serializer = V2DeflateSerializer::new();
-    let began = UNIX_EPOCH + Duration::from_secs(began);
-    let mut log = IntervalLogWriterBuilder::new()
-        .add_comment("values are nanoseconds")
-        .with_start_time(began)
-        .with_base_time(began)
-        .with_max_value_divisor(1e6)
-        .begin_log_with(out, &mut serializer)?;
-    for (name, histogram) in histograms {
-        let tag = Tag::new(name);
-        log.write_histogram(histogram, Duration::ZERO, Duration::from_secs(1), tag)
-            .map_err(|error| io::Error::other(format!("{name}: {error:?}")))?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,16 +50,5 @@ mod tests {
         values.record(2_000_000).unwrap();
         let golden = include_str!("golden.hgrm");
         assert_eq!(table(&values), golden);
-    }
-
-    #[test]
-    fn the_log_is_tagged_and_holds_every_histogram() {
-        let mut values = histogram();
-        values.record(5).unwrap();
-        let mut out = vec![];
-        log(&mut out, 1_000, &[("a".to_owned(), &values), ("b".to_owned(), &values)]).unwrap();
-        let text = String::from_utf8(out).unwrap();
-        assert_eq!(text.lines().filter(|line| line.contains("HISTF")).count(), 2, "{text}");
-        assert!(text.contains("Tag=a,") && text.contains("Tag=b,"), "{text}");
     }
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::job::check::Tally;
 use crate::machine::identity::Machine;
 use crate::plan::terms::Plan;
+use crate::result::expect::Judged;
 use crate::result::record::Span;
 
 /// A run of one plan against one job server.
@@ -20,8 +21,8 @@ pub(crate) struct Outcome {
     pub(crate) generator: String,
     /// The commit that the job server was built from, if told.
     pub(crate) commit: Option<String>,
-    /// When the run began, in seconds since 1970.
-    pub(crate) began: u64,
+    /// When the run began, in seconds since 1970. Older results have whole ones.
+    pub(crate) began: f64,
     /// Where it ran.
     pub(crate) machine: Machine,
     /// Who was measured.
@@ -43,6 +44,9 @@ pub(crate) struct Outcome {
     pub(crate) memory: Vec<(f64, u64)>,
     /// Background jobs that the plan left in the queues, unchecked.
     pub(crate) left: u64,
+    /// What became of the thresholds that the plan and the command line name. Older results have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) thresholds: Vec<Judged>,
 }
 
 impl Outcome {
@@ -282,10 +286,16 @@ pub(crate) struct Percentiles {
     pub(crate) p50: f64,
     /// Nine of ten.
     pub(crate) p90: f64,
+    /// 19 of 20. Older results have 0, as with `p9999`.
+    #[serde(default)]
+    pub(crate) p95: f64,
     /// 99 of 100.
     pub(crate) p99: f64,
     /// 999 of 1000.
     pub(crate) p999: f64,
+    /// 9999 of 10,000.
+    #[serde(default)]
+    pub(crate) p9999: f64,
     /// The largest.
     pub(crate) max: f64,
 }
@@ -307,8 +317,10 @@ impl Percentiles {
             mean: histogram.mean() / 1000.0,
             p50: at(0.5),
             p90: at(0.9),
+            p95: at(0.95),
             p99: at(0.99),
             p999: at(0.999),
+            p9999: at(0.9999),
             max: histogram.max() as f64 / 1000.0,
         })
     }
@@ -390,6 +402,9 @@ pub(crate) struct Series {
 pub(crate) struct Point {
     /// Seconds since the beginning of the phase, at the end of the interval.
     pub(crate) at: f64,
+    /// How long the interval was, in seconds. Older results have 0.
+    #[serde(default)]
+    pub(crate) seconds: f64,
     /// Latencies from the intended time.
     pub(crate) latency: Percentiles,
 }

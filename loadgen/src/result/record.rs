@@ -2,6 +2,8 @@
 //! loop that measures neither merges nor allocates.
 use hdrhistogram::Histogram;
 
+use crate::result::intervals::Interval;
+
 /// The largest latency that is told apart from others, in nanoseconds: an hour.
 pub(crate) const LATENCY_MAX: u64 = 3_600_000_000_000;
 
@@ -95,6 +97,8 @@ pub(crate) struct Recorder {
     pub(crate) answered: u64,
     /// Jobs of the measured time that were due and never sent.
     pub(crate) unsent: u64,
+    /// The same by interval: only of the whole of a phase, and of one round.
+    pub(crate) intervals: Vec<Interval>,
 }
 
 impl Recorder {
@@ -107,6 +111,7 @@ impl Recorder {
             sent: 0,
             answered: 0,
             unsent: 0,
+            intervals: vec![],
         }
     }
 

@@ -2,6 +2,7 @@
 use std::fmt::Write;
 use std::io::Write as _;
 
+use crate::result::expect;
 use crate::result::outcome::{
     Counted, Fates, GroupOutcome, Kill, Ledger, Limit, Outcome, Percentiles, PhaseOutcome, Stall,
 };
@@ -42,6 +43,9 @@ pub(crate) fn block(outcome: &Outcome) -> String {
         }
     }
     text.push_str(&checks(outcome));
+    if !outcome.thresholds.is_empty() {
+        text.push_str(&format!("\nthresholds:\n{}", expect::lines(&outcome.thresholds)));
+    }
     text
 }
 
@@ -137,8 +141,8 @@ fn phase(phase: &PhaseOutcome) -> String {
     if phase.groups.iter().any(|group| !group.spans.is_empty()) {
         let _ = writeln!(
             text,
-            "  {:<36}{:>11}{:>11}{:>11}{:>11}{:>11}",
-            "latency, microseconds", "p50", "p90", "p99", "p99.9", "max"
+            "  {:<TITLE$}{:>CELL$}{:>CELL$}{:>CELL$}{:>CELL$}{:>CELL$}{:>CELL$}{:>CELL$}{:>CELL$}",
+            "latency, microseconds", "p50", "p90", "p99", "p99.9", "p99.99", "max", "mean", "n"
         );
     }
     for group in &phase.groups {
@@ -275,10 +279,17 @@ fn latencies(phase: &PhaseOutcome, group: &GroupOutcome) -> String {
         if at == 0 && several {
             let _ = writeln!(text, "  {}", group.name);
         }
-        let response = |quantile, value| trust(phase, span.at_least, quantile, value);
+        let response = |quantile: Quantile, value| match span.at_least {
+            // In the mean everybody counts, also who was not answered.
+            Some(_) if value == span.response.mean => Trust::AtLeast,
+            _ => trust(phase, span.at_least, quantile, value),
+        };
         let sent = |quantile, value| trust(phase, None, quantile, value);
         match &span.service {
-            None => text.push_str(&row(&format!("{title}, closed loop"), &span.response, response)),
+            None if title == Span::Added.title() => {
+                text.push_str(&row("added by job server, closed", &span.response, response));
+            }
+            None => text.push_str(&row(&format!("{title}, closed"), &span.response, response)),
             Some(service) => {
                 text.push_str(&row(title, &span.response, response));
                 text.push_str(&row("    from sending", service, sent));
@@ -291,31 +302,48 @@ fn latencies(phase: &PhaseOutcome, group: &GroupOutcome) -> String {
 /// A percentile of a distribution.
 type Quantile = fn(&Percentiles) -> f64;
 
-/// The columns, and the quantile of each; of the largest none.
-const COLUMNS: [(Quantile, Option<f64>); 5] = [
+/// The columns, and the quantile of each; of the largest and the mean none.
+const COLUMNS: [(Quantile, Option<f64>); 7] = [
     (|all| all.p50, Some(0.5)),
     (|all| all.p90, Some(0.9)),
     (|all| all.p99, Some(0.99)),
     (|all| all.p999, Some(0.999)),
+    (|all| all.p9999, Some(0.9999)),
     (|all| all.max, None),
+    (|all| all.mean, None),
 ];
 
-/// A line of percentiles. `>` stands before one that may be more, parentheses around one that may be the load
+/// The width of the titles, and of each column: 110 in all, with two spaces before them.
+const TITLE: usize = 28;
+const CELL: usize = 10;
+
+/// A line of percentiles, with their mean and number. `>` stands before one that may be more, parentheses around one that may be the load
 /// generator's own, and `-` for one beyond which there are fewer than ten values.
 fn row(title: &str, percentiles: &Percentiles, trust: impl Fn(Quantile, f64) -> Trust) -> String {
     let cell = |(pick, quantile): (Quantile, Option<f64>)| {
         let value = pick(percentiles);
         let cell = match trust(pick, value) {
             _ if quantile.is_some_and(|quantile| !percentiles.tells(quantile)) => "-".to_owned(),
-            Trust::Exact => count(value),
-            Trust::AtLeast => format!(">{}", count(value)),
-            Trust::Own => format!("({})", count(value)),
+            // Those of an older result.
+            _ if value == 0.0 && percentiles.max > 0.0 && quantile == Some(0.9999) => "-".to_owned(),
+            Trust::Exact => short(value),
+            Trust::AtLeast => format!(">{}", short(value)),
+            Trust::Own => format!("({})", short(value)),
         };
-        format!("{cell:>11}")
+        format!("{cell:>CELL$}")
     };
     let cells: String = COLUMNS.map(cell).concat();
+    let n = match percentiles.count {
+        all if all >= 10_000_000 => format!("{} M", count(all as f64 / 1e6)),
+        all => whole(all),
+    };
     // Arrows are one column wide, but formatting counts letters and not bytes, so this stays aligned.
-    format!("  {title:<36}{cells}\n")
+    format!("  {title:<TITLE$}{cells}{n:>CELL$}\n")
+}
+
+/// Microseconds, or seconds where those would need more than seven digits: a column has no room for them.
+fn short(micros: f64) -> String {
+    if micros < 1e6 { count(micros) } else { format!("{} s", count(micros / 1e6)) }
 }
 
 /// What kept the rate from being higher, as a sentence.
@@ -496,6 +524,27 @@ fn list(cores: &[usize]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_row_has_no_more_than_110_columns() {
+        let all = |micros| Percentiles {
+            count: 123_456_789,
+            mean: micros,
+            p50: micros,
+            p90: micros,
+            p95: micros,
+            p99: micros,
+            p999: micros,
+            p9999: micros,
+            max: micros,
+        };
+        for micros in [0.123, 12.3, 999_999.4, 1_234_567.0, 3_600_000_000.0] {
+            let row = row("added by the job server", &all(micros), |_, _| Trust::Own);
+            assert_eq!(row.trim_end().chars().count(), 110, "{row}");
+            assert!(row[30..].split_inclusive(')').all(|cell| cell.starts_with(' ')), "{row}");
+        }
+        assert_eq!(short(1_234_567.0), "1.23 s");
+    }
 
     #[test]
     fn numbers_are_readable() {

@@ -16,7 +16,7 @@ use crate::plan::terms::{Phase, Plan};
 use crate::result::outcome::{Ledger, Outcome, PhaseOutcome, Server};
 use crate::result::record::Recorder;
 use crate::run::drive::drive;
-use crate::run::gather::Gather;
+use crate::run::gather::{self, Gather};
 use crate::run::kills::Host;
 use crate::run::meter::usage;
 use crate::run::orders::{Orders, Part};
@@ -103,7 +103,7 @@ pub(crate) fn conduct(
         command: std::env::args().collect(),
         generator: env!("CARGO_PKG_VERSION").to_owned(),
         commit: setting.commit.clone(),
-        began: began.as_secs(),
+        began: began.as_secs_f64(),
         machine: Machine::here(),
         server,
         threads: setting.threads,
@@ -113,6 +113,7 @@ pub(crate) fn conduct(
         tally,
         memory: memory.end(),
         left: queued.created.saturating_sub(queued.delivered),
+        thresholds: vec![],
     };
     Ok(Finding { outcome, recorders })
 }
@@ -146,12 +147,8 @@ impl Play<'_> {
         let connections: Vec<u64> = parts.iter().map(|parts| parts.len() as u64).collect();
         let stand = Stand::new(self.clock, &connections);
         let before = ward.host.pid().and_then(Look::at);
-        let tick = self
-            .phase
-            .seconds
-            .map_or(0.25, |seconds| (seconds / 100.0).clamp(0.1, 1.0).max(seconds / 10_000.0));
-        let tick = (tick * 1e9) as u64;
-        let mut gather = Gather::new(self.index, self.cast, parts.len(), tick);
+        let tick = gather::tick(self.phase);
+        let mut gather = Gather::new(self.index, self.cast, parts.len());
         thread::scope(|scope| {
             let (sender, ticks) = mpsc::channel();
             let mut threads = vec![];

@@ -42,7 +42,7 @@ pub(crate) fn drive(orders: Orders<'_>) -> io::Result<Tally> {
     driver.connect()?;
     driver.run()?;
     driver.close();
-    driver.tick(true);
+    driver.tick();
     Ok(driver.context.tally)
 }
 
@@ -57,6 +57,8 @@ struct Driver<'a> {
     stage: Stage,
     next_tick: u64,
     ticks: u64,
+    /// When the last tick was.
+    ticked: u64,
     /// True once closed loops were told that the time is over.
     stopped: bool,
     /// When the last wait for sockets returned.
@@ -88,6 +90,7 @@ impl<'a> Driver<'a> {
             stage: Stage::Connect,
             next_tick: u64::MAX,
             ticks: 0,
+            ticked: 0,
             stopped: false,
             waited: 0,
         })
@@ -142,7 +145,7 @@ impl<'a> Driver<'a> {
         if self.stage == Stage::Connect {
             let (start, from, stop) = self.orders.stand.times();
             (self.context.from, self.context.stop) = (from, stop);
-            self.next_tick = start + self.orders.tick;
+            (self.ticked, self.next_tick) = (start, start + self.orders.tick);
         }
         if stage == Stage::Stop {
             (_, _, self.context.stop) = self.orders.stand.times();
@@ -195,7 +198,7 @@ impl<'a> Driver<'a> {
         self.timers();
         let now = self.orders.stand.clock.now();
         if now >= self.next_tick {
-            self.tick(false);
+            self.tick();
         }
         if now >= self.context.stop && !self.stopped {
             self.stop();
@@ -395,15 +398,18 @@ impl<'a> Driver<'a> {
     }
 
     /// Sends what was measured to the reporter.
-    fn tick(&mut self, last: bool) {
+    fn tick(&mut self) {
         let fresh = self.orders.spares.try_recv();
         let groups = self.context.cast.groups.len();
         let fresh = fresh.unwrap_or_else(|_| Box::new(Recorder::new(groups)));
         let recorder = std::mem::replace(&mut self.context.recorder, fresh);
         let (index, thread) = (self.ticks, self.orders.thread);
+        let from = self.ticked;
+        // Workers that found their jobs waiting may be done before the time at which clients were to begin.
+        let to = self.orders.stand.clock.now().max(from + 1000);
         // Nobody listens any more when the run was given up.
-        let _ = self.orders.ticks.send(Tick { index, thread, recorder, last });
-        self.ticks += 1;
+        let _ = self.orders.ticks.send(Tick { index, thread, from, to, recorder });
+        (self.ticks, self.ticked) = (self.ticks + 1, to);
         self.next_tick = self.next_tick.saturating_add(self.orders.tick);
     }
 }

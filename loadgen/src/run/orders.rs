@@ -56,10 +56,12 @@ pub(crate) struct Tick {
     pub(crate) index: u64,
     /// The thread that it comes from.
     pub(crate) thread: usize,
+    /// When the interval began and ended, in nanoseconds since the run's epoch.
+    pub(crate) from: u64,
+    /// See `from`.
+    pub(crate) to: u64,
     /// The latencies.
     pub(crate) recorder: Box<Recorder>,
-    /// True if it is the thread's last.
-    pub(crate) last: bool,
 }
 
 /// What the roles of one thread share.

@@ -15,7 +15,7 @@ use crate::run::gather::Gather;
 use crate::run::kills::{Host, Kills};
 use crate::run::meter::{End, Meter};
 use crate::run::orders::Tick;
-use crate::run::progress::Progress;
+use crate::run::progress::{Glance, Progress};
 use crate::run::stage::{Clock, Counts, Stage, Stand};
 use crate::run::stalls::Stalls;
 
@@ -103,6 +103,8 @@ struct Course {
     /// The counts that last differed from those before, and when.
     last: Counts,
     moved: u64,
+    /// Where the jobs are, while the job server is asked.
+    asked: Option<mpsc::Receiver<Option<(u64, u64)>>>,
     interrupted: bool,
 }
 
@@ -142,7 +144,14 @@ impl Watch<'_> {
             self.look(now, &mut course, ward);
             stalls.look(now, &counts);
             kills.look(now, &counts, &mut ward.host, self.server)?;
-            ward.progress.show(&self.phase.name, now.saturating_sub(course.start), &counts);
+            ward.progress.show(&Glance {
+                phase: self.phase,
+                elapsed: now.saturating_sub(course.start),
+                counts: &counts,
+                latency: gather.latest(),
+                stall: stalls.longest(),
+                pid: ward.host.pid(),
+            });
             if failed() {
                 return Err(io::Error::other("a load thread gave up"));
             }
@@ -216,6 +225,7 @@ impl Watch<'_> {
             peak: connected.map_or(0, |look| look.rss),
             last: Counts::default(),
             moved: start,
+            asked: None,
             interrupted: false,
         }
     }
@@ -248,6 +258,7 @@ impl Watch<'_> {
         // `spun` moves by itself.
         if (Counts { spun: 0, ..*counts }) != (Counts { spun: 0, ..course.last }) || now < course.start {
             (course.last, course.moved) = (*counts, now.max(course.start));
+            course.asked = None;
         }
         if counts.broken > 0 && counts.broken == self.connections {
             return Some(Over::Gone);
@@ -256,19 +267,29 @@ impl Watch<'_> {
         let missing = counts.outstanding > 0 || self.phase.drain && self.in_queues(counts, queued) > 0;
         let still = missing && counts.held == 0 && now > course.start;
         if still && now.saturating_sub(course.moved) > self.patience {
-            if let Some(missing) = self.ask() {
-                return Some(Over::Missing(missing));
+            let asked = course.asked.get_or_insert_with(|| self.ask());
+            if let Ok(answer) = asked.try_recv() {
+                (course.asked, course.moved) = (None, now);
+                if let Some(missing) = answer.and_then(|answer| self.judge(answer)) {
+                    return Some(Over::Missing(missing));
+                }
             }
-            course.moved = now;
         }
         (now > course.limit).then_some(Over::Limit)
     }
 
-    /// Asks the job server where the jobs are; `None` if it must be waited for.
-    fn ask(&self) -> Option<Missing> {
-        // A busy job server may need longer for one answer.
-        let (total, running) = server::queued(self.server, self.functions)?;
-        match (total, running) {
+    /// Asks the job server how many of the jobs it has, and at workers. It may take long to answer, so that another thread waits.
+    fn ask(&self) -> mpsc::Receiver<Option<(u64, u64)>> {
+        let (sender, receiver) = mpsc::channel();
+        let (server, functions) = (self.server, self.functions.to_vec());
+        // Nobody listens any more when jobs moved in between.
+        thread::spawn(move || sender.send(server::queued(server, &functions)));
+        receiver
+    }
+
+    /// What its answer means; `None` if it must be waited for.
+    fn judge(&self, answer: (u64, u64)) -> Option<Missing> {
+        match answer {
             (0, _) => Some(Missing::Lost),
             // Somebody else's workers.
             (_, 1..) => None,

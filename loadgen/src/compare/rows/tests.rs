@@ -49,7 +49,7 @@ fn outcome(rate: f64, cpu_per_job: f64) -> Outcome {
         command: vec![],
         generator: String::new(),
         commit: None,
-        began: 0,
+        began: 0.0,
         machine: Machine {
             cpu: "c".to_owned(),
             cores: 2,
@@ -64,6 +64,7 @@ fn outcome(rate: f64, cpu_per_job: f64) -> Outcome {
         tally: Tally::default(),
         memory: vec![],
         left: 0,
+        thresholds: vec![],
     }
 }
 

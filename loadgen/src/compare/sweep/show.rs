@@ -1,11 +1,15 @@
 //! What is said and drawn of sweeps: a table each, and of two both curves in one chart.
 use std::fmt::Write;
+use std::io;
 use std::path::Path;
+
+use csv::Writer;
 
 use super::{Found, Step, Sweep};
 use crate::result::chart::{Axis, Chart, Line, svg};
 use crate::result::outcome::Percentiles;
 use crate::result::report::count;
+use crate::result::tables::{PERCENTILES, end, percentiles_cells};
 
 /// Sweeps as a person reads them.
 pub(crate) fn text(sweeps: &[Sweep]) -> String {
@@ -40,7 +44,7 @@ fn ratio([a, b]: [&Sweep; 2], [best_a, best_b]: [f64; 2]) -> String {
     }
 }
 
-/// Writes `sweep.json`, `sweep.md` and `sweep.svg`.
+/// Writes `sweep.json`, `sweep.csv`, `sweep.md` and `sweep.svg`.
 pub(crate) fn write(sweeps: &[Sweep], folder: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
     let json = match sweeps {
@@ -48,12 +52,29 @@ pub(crate) fn write(sweeps: &[Sweep], folder: &Path) -> std::io::Result<()> {
         several => serde_json::to_vec_pretty(several)?,
     };
     std::fs::write(folder.join("sweep.json"), json)?;
+    std::fs::write(folder.join("sweep.csv"), table(sweeps)?)?;
     std::fs::write(folder.join("sweep.md"), text(sweeps))?;
     let svg = match sweeps {
         [one] => one.plot(),
         several => together(several),
     };
     std::fs::write(folder.join("sweep.svg"), svg)
+}
+
+/// A row for each step, in the order in which they were made; CPU and timer error in microseconds.
+pub(super) fn table(sweeps: &[Sweep]) -> io::Result<Vec<u8>> {
+    let mut table = Writer::from_writer(vec![]);
+    let more = ["cores_used", "cpu_per_job_us", "timer_error_p99_us", "found", "limited_by"];
+    table.write_record(["server", "asked", "rate"].iter().chain(&PERCENTILES).chain(&more))?;
+    let cell = |figure: Option<f64>| figure.map_or_else(String::new, |figure| format!("{figure:.3}"));
+    for (sweep, step) in sweeps.iter().flat_map(|sweep| sweep.steps.iter().map(move |step| (sweep, step))) {
+        let mut row = vec![sweep.label.clone(), cell(Some(step.asked)), cell(Some(step.rate))];
+        row.extend(step.latency.map_or_else(Default::default, |latency| percentiles_cells(&latency)));
+        row.extend([step.cores_used, step.cpu_per_job, Some(step.timer_error)].map(cell));
+        row.extend([step.found.said().to_owned(), format!("{:?}", step.limit).to_lowercase()]);
+        table.write_record(&row)?;
+    }
+    end(table)
 }
 
 impl Sweep {

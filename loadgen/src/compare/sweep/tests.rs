@@ -97,7 +97,17 @@ fn swept(label: &str, best: f64) -> Sweep {
     let mut sweep = Sweep::new(label, &plan, 5000.0);
     for asked in [1000.0, 4000.0, 2000.0] {
         let p99 = asked;
-        let latency = Percentiles { count: 9, mean: p99, p50: p99 / 2.0, p90: p99, p99, p999: p99, max: p99 };
+        let latency = Percentiles {
+            count: 9,
+            mean: p99,
+            p50: p99 / 2.0,
+            p90: p99,
+            p95: p99,
+            p99,
+            p999: p99,
+            p9999: p99,
+            max: p99,
+        };
         sweep.steps.push(Step {
             asked,
             rate: asked,
@@ -123,6 +133,13 @@ fn two_share_one_picture_and_one_file() {
         assert!(svg.contains(line), "{line}");
     }
     assert!(!svg.contains("NaN"));
+    let csv = read("sweep.csv");
+    let rows: Vec<&str> = csv.lines().collect();
+    assert!(rows.len() == 7 && rows[0].starts_with("server,asked,rate,jobs,mean_us,p50_us"), "{csv}");
+    assert!(
+        rows[5].starts_with("theirs,4000.000,4000.000,9,") && rows[5].contains(",not kept,rate"),
+        "{csv}"
+    );
     let json: serde_json::Value = serde_json::from_str(&read("sweep.json")).unwrap();
     assert_eq!((&json[0]["label"], &json[1]["label"]), (&"ours".into(), &"theirs".into()));
     assert!(
