@@ -73,6 +73,11 @@ pub(crate) fn background() -> Finding {
     run(Fault::None, BACKGROUND)
 }
 
+/// A run of these phases against a job server that behaves.
+pub(crate) fn behaved(phases: &str) -> Finding {
+    run(Fault::None, phases)
+}
+
 #[test]
 fn a_job_server_that_behaves_is_found_to() {
     for threads in [1, 2] {
@@ -348,5 +353,8 @@ fn a_phase_with_nobody_in_it_watches() {
     assert!(outcome.memory.windows(2).all(|pair| pair[0].0 < pair[1].0));
     let report = crate::result::report::block(outcome);
     assert!(report.contains("afterwards: watched for") && report.contains(" after\n"), "{report}");
-    assert!(crate::compare::plot::plot(&finding).contains("resident memory over time"));
+    let charts = crate::compare::plot::of_run(&finding);
+    for title in ["resident memory over time", "server CPU over time"] {
+        assert!(charts.iter().any(|chart| chart.title == title), "{title}");
+    }
 }

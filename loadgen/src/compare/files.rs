@@ -1,6 +1,6 @@
 //! The folder of a result: what is written there, and how it is read again.
 use std::fs::{self, File};
-use std::io::{self, BufWriter};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use hdrhistogram::Histogram;
@@ -8,6 +8,7 @@ use hdrhistogram::Histogram;
 use crate::compare::plot;
 use crate::compare::rows::Row;
 use crate::compare::side::Side;
+use crate::result::chart::svg;
 use crate::result::outcome::Outcome;
 use crate::result::record::Span;
 use crate::result::{hgrm, report};
@@ -39,24 +40,52 @@ pub(crate) fn prepare(folder: &Path) -> Result<(), String> {
 pub(crate) fn write(folder: &Path, finding: &Finding) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let outcome = &finding.outcome;
-    fs::write(folder.join(RESULT), serde_json::to_vec_pretty(outcome)?)?;
-    fs::write(folder.join("plan.toml"), toml::to_string(&outcome.plan).map_err(io::Error::other)?)?;
-    fs::write(folder.join("report.md"), report::markdown(outcome))?;
-    fs::write(folder.join("plot.svg"), plot::plot(finding))?;
+    place(folder, RESULT, &serde_json::to_vec_pretty(outcome)?)?;
+    place(folder, "plan.toml", toml::to_string(&outcome.plan).map_err(io::Error::other)?.as_bytes())?;
+    place(folder, "report.md", report::markdown(outcome).as_bytes())?;
     let histograms = named(finding);
     for (name, histogram) in &histograms {
-        fs::write(folder.join(format!("{name}.hgrm")), hgrm::table(histogram))?;
+        place(folder, &format!("{name}.hgrm"), hgrm::table(histogram).as_bytes())?;
     }
-    let mut log = BufWriter::new(File::create(folder.join("histograms.hlog"))?);
-    hgrm::log(&mut log, outcome.began, &histograms)
+    place_with(folder, "histograms.hlog", |log| hgrm::log(log, outcome.began, &histograms))?;
+    let version = outcome.server.version.as_deref().unwrap_or("");
+    let title = format!("{} · {} {version}", outcome.plan.name, outcome.label);
+    place(folder, "plot.svg", svg(&title, &plot::of_run(finding))?.as_bytes())
+}
+
+/// Writes a file of a result, all of it or none: a disk that is full must not leave one that looks whole.
+pub(crate) fn place(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    place_with(folder, name, |out| out.write_all(bytes))
+}
+
+/// The same of what writes itself.
+fn place_with(
+    folder: &Path,
+    name: &str,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> io::Result<()> {
+    let part = folder.join(format!("{name}.part"));
+    let written = File::create(&part).and_then(|file| {
+        let mut out = BufWriter::new(file);
+        write(&mut out)?;
+        out.flush()
+    });
+    let placed = written.and_then(|()| fs::rename(&part, folder.join(name)));
+    if placed.is_err() {
+        // It is of no use and may have taken the last of the disk.
+        let _ = fs::remove_file(&part);
+    }
+    placed.map_err(|error| io::Error::new(error.kind(), format!("{name}: {error}")))
 }
 
 /// Writes what is said about two job servers, and their picture, beside the folders of their rounds.
 pub(crate) fn write_comparison(folder: &Path, text: &str, rows: &[Row], sides: [&Side; 2]) -> io::Result<()> {
     fs::create_dir_all(folder)?;
-    fs::write(folder.join("compare.json"), serde_json::to_vec_pretty(rows)?)?;
-    fs::write(folder.join("compare.md"), text)?;
-    fs::write(folder.join("plot.svg"), plot::both(sides))
+    place(folder, "compare.json", &serde_json::to_vec_pretty(rows)?)?;
+    place(folder, "compare.md", text.as_bytes())?;
+    let plan = sides[0].outcomes.first().map_or("", |outcome| outcome.plan.name.as_str());
+    let title = format!("{plan} · {} and {}", sides[0].label(), sides[1].label());
+    place(folder, "plot.svg", svg(&title, &plot::of_both(sides))?.as_bytes())
 }
 
 /// Reads a result again.
@@ -141,6 +170,27 @@ mod tests {
         let error = prepare(&out).unwrap_err();
         assert!(error.contains("another folder"), "{error}");
         assert!(prepare(Path::new("/proc/none")).unwrap_err().contains("/proc/none"));
+    }
+
+    #[test]
+    fn a_file_is_whole_or_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        place(folder.path(), "a", b"old").unwrap();
+        let full = |out: &mut BufWriter<File>| {
+            out.write_all(b"half")?;
+            Err(io::Error::from(io::ErrorKind::StorageFull))
+        };
+        for name in ["a", "b"] {
+            let error = place_with(folder.path(), name, full).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+            assert!(error.to_string().starts_with(&format!("{name}: ")), "{error}");
+        }
+        let left: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().flatten().map(|entry| entry.file_name()).collect();
+        assert_eq!(
+            (left.as_slice(), fs::read(folder.path().join("a")).unwrap()),
+            (&["a".into()][..], b"old".to_vec())
+        );
     }
 
     #[test]

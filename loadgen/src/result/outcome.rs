@@ -38,6 +38,10 @@ pub(crate) struct Outcome {
     /// since it began, and bytes. Older results have none.
     #[serde(default)]
     pub(crate) memory: Vec<(f64, u64)>,
+    /// CPU time that the job server used, in cores, over the same times: seconds since the run began, at the end of the
+    /// time that it is of. Older results have none.
+    #[serde(default)]
+    pub(crate) cpu: Vec<(f64, f64)>,
     /// Background jobs that the plan left in the queues, unchecked.
     pub(crate) left: u64,
 }
@@ -334,8 +338,21 @@ pub(crate) struct Series {
     pub(crate) group: String,
     /// What the latency ends with.
     pub(crate) span: String,
+    /// The length of an interval in seconds; 0 in older results.
+    #[serde(default)]
+    pub(crate) interval: f64,
     /// One point for each interval in which any ended.
     pub(crate) points: Vec<Point>,
+}
+
+impl Series {
+    /// The length of an interval in seconds; where it is not told, the least distance of two points.
+    pub(crate) fn interval(&self) -> f64 {
+        if self.interval > 0.0 {
+            return self.interval;
+        }
+        self.points.windows(2).map(|pair| pair[1].at - pair[0].at).fold(f64::INFINITY, f64::min)
+    }
 }
 
 /// What ended in one interval of a phase.
@@ -345,4 +362,7 @@ pub(crate) struct Point {
     pub(crate) at: f64,
     /// Latencies from the intended time.
     pub(crate) latency: Percentiles,
+    /// Those of them that had not ended when the phase did. Older results do not tell.
+    #[serde(default)]
+    pub(crate) unanswered: u64,
 }

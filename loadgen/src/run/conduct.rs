@@ -91,6 +91,7 @@ pub(crate) fn conduct(plan: &Plan, setting: &Setting, progress: &mut Progress) -
         pid: setting.pid,
         command: setting.pid.and_then(probe::command_line),
     };
+    let (memory, cpu) = memory.end();
     let outcome = Outcome {
         label: setting.label.clone(),
         plan: plan.clone(),
@@ -104,7 +105,8 @@ pub(crate) fn conduct(plan: &Plan, setting: &Setting, progress: &mut Progress) -
         cores: setting.cores.clone(),
         phases,
         tally,
-        memory: memory.end(),
+        memory,
+        cpu,
         left: queued.created.saturating_sub(queued.delivered),
     };
     Ok(Finding { outcome, recorders })
@@ -234,7 +236,7 @@ impl Play<'_> {
                     "the job server does not answer on {left} connections"
                 )));
             }
-            memory.note(self.clock.now(), pid.and_then(probe::resident));
+            memory.note(self.clock.now(), pid.and_then(probe::resident), || pid.and_then(probe::cpu));
             thread::sleep(LOOK);
         }
         let connected = pid.and_then(Look::at);
@@ -264,7 +266,7 @@ impl Play<'_> {
                 to = Some(Meter::read(now, pid, stand));
             }
             let resident = pid.and_then(probe::resident);
-            memory.note(now, resident);
+            memory.note(now, resident, || pid.and_then(probe::cpu));
             peak = peak.max(resident.unwrap_or(0));
             stalls.look(now, &counts);
             progress.show(&self.phase.name, now.saturating_sub(start), &counts);
@@ -303,7 +305,7 @@ impl Play<'_> {
         stand.advance(Stage::Quiet);
         let deadline = self.clock.now() + (self.setting.patience * 1e9) as u64;
         while stand.counts().busy_workers > 0 && self.clock.now() < deadline {
-            memory.note(self.clock.now(), pid.and_then(probe::resident));
+            memory.note(self.clock.now(), pid.and_then(probe::resident), || pid.and_then(probe::cpu));
             thread::sleep(LOOK);
         }
         stand.advance(Stage::End);

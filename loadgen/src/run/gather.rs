@@ -75,11 +75,13 @@ impl Gather {
             self.close(index, 0, recorder);
         }
         let mut series = vec![];
+        let interval = self.tick as f64 / 1e9;
         for (group, spans) in self.groups.iter().zip(self.series) {
             for (span, mut points) in Span::ALL.into_iter().zip(spans) {
                 if !points.is_empty() {
                     points.sort_by(|a, b| a.at.total_cmp(&b.at));
-                    series.push(Series { group: group.clone(), span: span.name().to_owned(), points });
+                    let (group, span) = (group.clone(), span.name().to_owned());
+                    series.push(Series { group, span, interval, points });
                 }
             }
         }
@@ -92,7 +94,7 @@ impl Gather {
             let Some(spans) = spans else { continue };
             for (pair, points) in spans.iter().zip(series) {
                 if let Some(latency) = Percentiles::of(&pair.response) {
-                    points.push(Point { at, latency });
+                    points.push(Point { at, latency, unanswered: pair.unanswered });
                 }
             }
         }
