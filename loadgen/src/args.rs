@@ -30,12 +30,15 @@ pub(crate) enum Verb {
         #[command(flatten)]
         plan: PlanArguments,
     },
-    /// Compares two results of the same plan on the same machine, given by their folders.
+    /// Compares two results of the same plan on the same machine, and writes a page of both.
     Compare {
-        /// The folder of the first result.
+        /// The folder of a comparison, or of the first result.
         a: PathBuf,
-        /// The folder of the second.
-        b: PathBuf,
+        /// The folder of the second result, where the first has not both.
+        b: Option<PathBuf>,
+        /// Writes the page, pictures and tables into this folder, instead of that of the comparison.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
     },
     /// Measures the load generator itself, against an echo in this process: its own ceiling.
     SelfTest {

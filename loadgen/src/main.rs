@@ -30,7 +30,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::args::{Arguments, Run, Verb};
 use crate::compare::sweep::Sweep;
 use crate::compare::target::Target;
-use crate::compare::{files, rounds, selftest, sweep};
+use crate::compare::{again, files, rounds, selftest, sweep};
 use crate::machine::cores;
 use crate::plan::terms::Plan;
 use crate::plan::{library, overrides};
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
             Ok(0)
         }
         Some(Verb::Show { plan }) => show(&plan),
-        Some(Verb::Compare { a, b }) => compare_folders(&a, &b),
+        Some(Verb::Compare { a, b, out }) => compare_folders(&a, b.as_deref(), out.as_deref()),
         Some(Verb::SelfTest { seconds }) => selftest::self_test(seconds).map(|text| {
             say(&text);
             0
@@ -94,7 +94,7 @@ fn run(run: &Run) -> Result<u8, String> {
     say(&report::block(&finding.outcome));
     if let Some(folder) = &run.out {
         files::write(folder, &finding).map_err(|error| format!("{}: {error}", folder.display()))?;
-        say(&format!("written to {}\n", folder.display()));
+        say(&format!("written to {}\n", folder.join(files::PAGE).display()));
     }
     Ok(code(&finding.outcome))
 }
@@ -115,10 +115,10 @@ fn compare_two(run: &Run, target: &Target, against: &Target, plan: &Plan) -> Res
     Ok(worst(sides.iter().flat_map(|side| &side.outcomes)))
 }
 
-fn compare_folders(a: &Path, b: &Path) -> Result<u8, String> {
-    let (a, b) = (files::read_rounds(a)?, files::read_rounds(b)?);
-    say(&rounds::said(&a, &b)?);
-    Ok(worst(a.iter().chain(&b)))
+fn compare_folders(a: &Path, b: Option<&Path>, out: Option<&Path>) -> Result<u8, String> {
+    let (sides, text) = again::folders(a, b, out)?;
+    say(&text);
+    Ok(worst(sides.iter().flat_map(|side| &side.outcomes)))
 }
 
 /// A comparison is only as good as both of its sides.

@@ -331,8 +331,8 @@ fn a_result_is_a_folder_that_can_be_read_again() {
     let finding = run(Fault::None, FOREGROUND);
     let folder = tempfile::tempdir().unwrap();
     crate::compare::files::write(folder.path(), &finding).unwrap();
-    let read = crate::compare::files::read_rounds(folder.path()).unwrap();
-    assert_eq!(read, std::slice::from_ref(&finding.outcome));
+    let read = crate::compare::files::read_side(folder.path()).unwrap();
+    assert_eq!(read.outcomes, std::slice::from_ref(&finding.outcome));
     let svg = std::fs::read_to_string(folder.path().join("plot.svg")).unwrap();
     assert!(svg.contains("submit→result") && !svg.contains("NaN"));
     let hgrm = std::fs::read_to_string(folder.path().join("1-foreground-clients-result.hgrm")).unwrap();
@@ -357,4 +357,10 @@ fn a_phase_with_nobody_in_it_watches() {
     for title in ["resident memory over time", "server CPU over time"] {
         assert!(charts.iter().any(|chart| chart.title == title), "{title}");
     }
+}
+
+/// What `compare` ends with, of folders.
+pub(crate) fn in_folders(a: &std::path::Path, b: Option<&std::path::Path>) -> Result<u8, String> {
+    let (sides, _) = crate::compare::again::folders(a, b, None)?;
+    Ok(crate::worst(sides.iter().flat_map(|side| &side.outcomes)))
 }

@@ -1,13 +1,13 @@
 //! The folder of a result: what is written there, and how it is read again.
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hdrhistogram::Histogram;
 
-use crate::compare::plot;
-use crate::compare::rows::Row;
+use crate::compare::comparison::Comparison;
 use crate::compare::side::Side;
+use crate::compare::{histograms, page, plot};
 use crate::result::chart::svg;
 use crate::result::outcome::Outcome;
 use crate::result::record::Span;
@@ -16,6 +16,11 @@ use crate::run::conduct::Finding;
 
 /// The file that `compare` reads.
 pub(crate) const RESULT: &str = "result.json";
+/// A comparison for other programs.
+const COMPARISON: &str = "compare.json";
+const PLOT: &str = "plot.svg";
+/// What to open.
+pub(crate) const PAGE: &str = "index.html";
 
 /// Makes the folder of a result before anything is measured, and sees that it takes files. Results are not mixed: a folder that
 /// has one, its own or that of rounds, is refused.
@@ -47,10 +52,13 @@ pub(crate) fn write(folder: &Path, finding: &Finding) -> io::Result<()> {
     for (name, histogram) in &histograms {
         place(folder, &format!("{name}.hgrm"), hgrm::table(histogram).as_bytes())?;
     }
-    place_with(folder, "histograms.hlog", |log| hgrm::log(log, outcome.began, &histograms))?;
+    place_with(folder, histograms::LOG, |log| hgrm::log(log, outcome.began, &histograms))?;
     let version = outcome.server.version.as_deref().unwrap_or("");
     let title = format!("{} · {} {version}", outcome.plan.name, outcome.label);
-    place(folder, "plot.svg", svg(&title, &plot::of_run(finding))?.as_bytes())
+    let charts = plot::of_run(finding);
+    let picture = svg(&title, &charts)?;
+    place(folder, PLOT, picture.as_bytes())?;
+    place(folder, PAGE, page::of_run(&title, outcome, &charts, &picture)?.as_bytes())
 }
 
 /// Writes a file of a result, all of it or none: a disk that is full must not leave one that looks whole.
@@ -78,14 +86,21 @@ fn place_with(
     placed.map_err(|error| io::Error::new(error.kind(), format!("{name}: {error}")))
 }
 
-/// Writes what is said about two job servers, and their picture, beside the folders of their rounds.
-pub(crate) fn write_comparison(folder: &Path, text: &str, rows: &[Row], sides: [&Side; 2]) -> io::Result<()> {
+/// Writes what is said about two job servers, and their pictures, beside the folders of their rounds.
+pub(crate) fn write_comparison(
+    folder: &Path,
+    text: &str,
+    comparison: &Comparison,
+    sides: [&Side; 2],
+) -> io::Result<()> {
     fs::create_dir_all(folder)?;
-    place(folder, "compare.json", &serde_json::to_vec_pretty(rows)?)?;
+    place(folder, COMPARISON, &serde_json::to_vec_pretty(comparison)?)?;
     place(folder, "compare.md", text.as_bytes())?;
-    let plan = sides[0].outcomes.first().map_or("", |outcome| outcome.plan.name.as_str());
-    let title = format!("{plan} · {} and {}", sides[0].label(), sides[1].label());
-    place(folder, "plot.svg", svg(&title, &plot::of_both(sides))?.as_bytes())
+    let charts = plot::of_both(sides);
+    let title = format!("{} · {} and {}", comparison.plan, sides[0].label(), sides[1].label());
+    let picture = svg(&title, &charts)?;
+    place(folder, PLOT, picture.as_bytes())?;
+    place(folder, PAGE, page::of_both(&title, comparison, sides, &charts, &picture)?.as_bytes())
 }
 
 /// Reads a result again.
@@ -94,20 +109,64 @@ pub(crate) fn read(file: &Path) -> Result<Outcome, String> {
     serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", file.display()))
 }
 
-/// All results in a folder: its own, or those of its rounds.
-pub(crate) fn read_rounds(folder: &Path) -> Result<Vec<Outcome>, String> {
-    let own = folder.join(RESULT);
-    if own.is_file() {
-        return Ok(vec![read(&own)?]);
+/// All results in a folder, its own or those of its rounds, and their histograms.
+pub(crate) fn read_side(folder: &Path) -> Result<Side, String> {
+    let rounds = rounds(folder)?;
+    if rounds.is_empty() {
+        return Err(format!(
+            "{}: there is no {RESULT} in it, nor in its folders; name the folder of a run or of the rounds of one job server",
+            folder.display()
+        ));
     }
+    let mut side = Side::default();
+    for round in rounds {
+        let outcome = read(&round.join(RESULT))?;
+        let recorders = histograms::read(&round, &outcome)?;
+        side.take(Finding { outcome, recorders });
+    }
+    Ok(side)
+}
+
+/// The two job servers whose rounds are in one folder, in the order in which they were compared if that is told there.
+pub(crate) fn sides(folder: &Path) -> Result<[PathBuf; 2], String> {
+    let mut sides: Vec<PathBuf> = vec![];
+    if !folder.join(RESULT).is_file() {
+        for inner in folders(folder)? {
+            if !inner.join(RESULT).is_file() && !rounds(&inner)?.is_empty() {
+                sides.push(inner);
+            }
+        }
+    }
+    // Without the file, or an older one, the order of the alphabet does.
+    let told = fs::read(folder.join(COMPARISON)).ok().and_then(|text| Comparison::read(&text));
+    let first = told.map(|told| slug(&told.sides[0]));
+    sides.sort_by_key(|side| first.as_deref().is_some_and(|first| !side.ends_with(first)));
+    let count = sides.len();
+    <[PathBuf; 2]>::try_from(sides).map_err(|_| {
+        format!(
+            "{}: {count} folders in it have rounds of a job server, and two are needed; name both: compare DIR DIR",
+            folder.display()
+        )
+    })
+}
+
+/// The folders of the results in a folder, in order: itself, or its rounds.
+fn rounds(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let own = [folder.to_owned()].into_iter().chain(folders(folder)?);
+    let mut rounds: Vec<PathBuf> = own.filter(|folder| folder.join(RESULT).is_file()).collect();
+    if folder.join(RESULT).is_file() {
+        rounds.truncate(1);
+    }
+    Ok(rounds)
+}
+
+/// The folders in a folder, in the order of their names.
+fn folders(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    let mut files: Vec<_> = entries.flatten().map(|entry| entry.path().join(RESULT)).collect();
-    files.retain(|file| file.is_file());
-    files.sort();
-    if files.is_empty() {
-        return Err(format!("{}: there is no {RESULT} in it, nor in its folders", folder.display()));
-    }
-    files.iter().map(|file| read(file)).collect()
+    let mut folders: Vec<PathBuf> =
+        entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    folders.sort();
+    Ok(folders)
 }
 
 /// The histograms of all measured phases, with names that can be those of files.
@@ -128,7 +187,7 @@ fn named(finding: &Finding) -> Vec<(String, &Histogram<u64>)> {
         for (spans, group) in recorder.groups.iter().zip(&groups) {
             let Some(spans) = spans else { continue };
             for (span, pair) in Span::ALL.into_iter().zip(spans.iter()) {
-                let name = format!("{prefix}-{}-{}", slug(group), span.name());
+                let name = tag(number, &phase.name, group, span);
                 if !pair.service.is_empty() {
                     named.push((format!("{name}-service"), &pair.service));
                 }
@@ -139,6 +198,11 @@ fn named(finding: &Finding) -> Vec<(String, &Histogram<u64>)> {
         }
     }
     named
+}
+
+/// What the histogram of a latency is called: `index` is that of its phase.
+pub(crate) fn tag(index: usize, phase: &str, group: &str, span: Span) -> String {
+    format!("{}-{}-{}-{}", index + 1, slug(phase), slug(group), span.name())
 }
 
 /// A name without anything that a shell or a log would mind.

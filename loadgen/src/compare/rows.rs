@@ -261,15 +261,7 @@ pub(crate) fn table(rows: &[Row], a: &str, b: &str, rounds: usize) -> String {
     );
     for row in rows {
         let [worst, middle, best] = row.factor;
-        // What would have been needed to be seen.
-        let unseen = row.noise.map_or(1.0, |noise| (1.0 + noise).powf(CLEAR)).max(best).max(1.0 / worst);
-        let verdict = match row.verdict {
-            Verdict::Better => format!("{a} is better"),
-            Verdict::Worse => format!("{b} is better"),
-            Verdict::Equal => format!("equal within {:.0} %", (ALIKE - 1.0) * 100.0),
-            Verdict::CannotTell => format!("cannot tell: differences under {unseen:.2} times are not seen"),
-            Verdict::FewRounds => format!("no verdict from fewer than {ROUNDS_LEAST} rounds"),
-        };
+        let verdict = row.verdict_said(a, b);
         let (first, second) = (crate::result::report::count(row.a), crate::result::report::count(row.b));
         // Writing into a String does not fail.
         let _ = writeln!(
@@ -279,6 +271,22 @@ pub(crate) fn table(rows: &[Row], a: &str, b: &str, rounds: usize) -> String {
         );
     }
     text
+}
+
+impl Row {
+    /// The verdict in words, of job servers that are called so.
+    pub(crate) fn verdict_said(&self, a: &str, b: &str) -> String {
+        let [worst, _, best] = self.factor;
+        // What would have been needed to be seen.
+        let unseen = self.noise.map_or(1.0, |noise| (1.0 + noise).powf(CLEAR)).max(best).max(1.0 / worst);
+        match self.verdict {
+            Verdict::Better => format!("{a} is better"),
+            Verdict::Worse => format!("{b} is better"),
+            Verdict::Equal => format!("equal within {:.0} %", (ALIKE - 1.0) * 100.0),
+            Verdict::CannotTell => format!("cannot tell: differences under {unseen:.2} times are not seen"),
+            Verdict::FewRounds => format!("no verdict from fewer than {ROUNDS_LEAST} rounds"),
+        }
+    }
 }
 
 #[cfg(test)]

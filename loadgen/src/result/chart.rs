@@ -121,6 +121,8 @@ const HEAD: u32 = 40;
 const LEGEND: u32 = 17;
 /// The vertical axis with its words, and where lines of the legend begin.
 const LEFT: u32 = 76;
+/// Beside the charts.
+const BESIDE: u32 = 12;
 /// Letters of 12 pixels; the library's sizes are larger by a quarter.
 const LETTERS: f64 = 15.0;
 
@@ -165,6 +167,7 @@ fn draw(area: &Area<'_>, chart: &Chart) -> Drawn {
     let (upper, legend) = area.split_vertically(HEIGHT);
     let mut context = ChartBuilder::on(&upper)
         .caption(sound(&chart.title), ("sans-serif", LETTERS + 2.0))
+        .margin_left(BESIDE)
         .margin_right(20)
         .x_label_area_size(48)
         .y_label_area_size(LEFT)
@@ -193,11 +196,11 @@ fn draw(area: &Area<'_>, chart: &Chart) -> Drawn {
         };
         let marks = line.points.iter().filter_map(marked);
         context.draw_series(marks.map(|at| Circle::new(at, 3, style.filled())))?;
-        let (left, middle) = (LEFT as i32, (LEGEND * number as u32 + LEGEND / 2) as i32);
+        let (left, middle) = ((BESIDE + LEFT) as i32, (LEGEND * number as u32 + LEGEND / 2 + 4) as i32);
         let sample = [(left, middle), (left + 26, middle)];
         match line.dashed {
             true => {
-                legend.draw(&DashedPathElement::new(sample.into_iter(), 5, 4, style))?;
+                legend.draw(&DashedPathElement::new(sample, 5, 4, style))?;
             }
             false => legend.draw(&PathElement::new(sample, style))?,
         }

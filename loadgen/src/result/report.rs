@@ -212,7 +212,7 @@ fn watched(phase: &PhaseOutcome) -> String {
 const DISTURBED: f64 = 0.1;
 
 /// Why the figures of a phase may say less than they seem to.
-fn doubts(phase: &PhaseOutcome) -> Vec<String> {
+pub(crate) fn doubts(phase: &PhaseOutcome) -> Vec<String> {
     let mut doubts = vec![];
     if phase.others + phase.stolen >= DISTURBED {
         doubts.push(
@@ -342,7 +342,8 @@ pub(crate) fn limit(phase: &PhaseOutcome) -> String {
     }
 }
 
-fn checks(outcome: &Outcome) -> String {
+/// What the checks found, in lines.
+pub(crate) fn checks(outcome: &Outcome) -> String {
     let tally = &outcome.tally;
     let mut text = format!(
         "\nchecks: {} lost, {} doubled, {} altered, {} misdelivered, {} out of order, {} refused, {} connections closed\n",
