@@ -128,8 +128,8 @@ pub(crate) struct Run {
     /// Seconds without any progress after which what is missing counts as lost.
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
     pub(crate) patience: f64,
-    /// Writes the result into this folder: JSON, histograms, a Markdown row, plots; of two job servers also
-    /// one plot for both.
+    /// Writes the result into this folder: a page to open (index.html), JSON, histograms, a Markdown row, a picture; of
+    /// two job servers also one page for both.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Finds the highest rate whose p99 is within `--p99`, and draws the way there. With another job server

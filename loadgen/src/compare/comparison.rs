@@ -97,7 +97,7 @@ fn counts(rows: &[Row], [a, b]: [&Side; 2], rounds: usize) -> String {
     }
     let of = |verdict| rows.iter().filter(|row| row.verdict == verdict).count();
     format!(
-        "{} is better in {} of {} figures, {} in {}; {} are equal, and {} cannot be told.",
+        "{} is better in {} of {} figures, {} in {}; both are equal in {}, and {} cannot be told.",
         a.label(),
         of(Verdict::Better),
         rows.len(),

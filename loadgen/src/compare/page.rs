@@ -171,6 +171,15 @@ fn findings(side: &Side) -> Vec<String> {
         // The sentence has figures of its round in it; what it is of is the same.
         let limited = format!("{}: limited by {}", phase.name, report::limit(phase));
         note(format!("{} {:?}", phase.name, phase.limit), limited);
+        if let Some(fates) = phase.fates.filter(|fates| fates.unanswered() > 0) {
+            let unanswered = format!(
+                "{}: {} of {} jobs were not answered; they stand in the percentiles with the time until the phase ended",
+                phase.name,
+                count(fates.unanswered() as f64),
+                count(fates.due as f64)
+            );
+            note(format!("{} unanswered", phase.name), unanswered);
+        }
         for doubt in report::doubts(phase) {
             let doubt = format!("{}: doubt: {doubt}", phase.name);
             note(doubt.clone(), doubt);
@@ -216,7 +225,8 @@ fn facts(outcomes: &[(Option<&str>, &Outcome)]) -> Vec<(String, String)> {
     );
     fact("its command", outcome.command.join(" "));
     fact("plan", format!("{}: {}", outcome.plan.name, outcome.plan.about));
-    fact("began", format!("{} seconds after 1970-01-01 00:00 UTC", outcome.began));
+    let began = i64::try_from(outcome.began).ok().and_then(|began| jiff::Timestamp::from_second(began).ok());
+    facts.extend(began.map(|began| ("began".to_owned(), began.to_string())));
     facts
 }
 
