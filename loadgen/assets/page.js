@@ -71,7 +71,10 @@
       }
       return {
         label: line.name, stroke, width: 1.8, dash: line.dashed ? [5, 4] : undefined, points,
-        value: (u, value) => (value === null || value === undefined ? "–" : say(chart.y.unit, value)),
+        value: (u, value) => {
+          if (value === null || value === undefined) return "–";
+          return (line.at_least !== null && value >= line.at_least * 0.999 ? ">" : "") + say(chart.y.unit, value);
+        },
       };
     });
     return {

@@ -12,11 +12,14 @@ use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 
 use crate::compare::files::tag;
-use crate::result::outcome::Outcome;
-use crate::result::record::{Recorder, Span, histogram};
+use crate::result::outcome::{Outcome, PhaseOutcome};
+use crate::result::record::{Recorder, Span, add, histogram};
 
 /// The file that they are in.
 pub(crate) const LOG: &str = "histograms.hlog";
+
+/// What stands behind the name of a group in a phase that only worked off its jobs.
+const EARLIER: &str = " (earlier)";
 
 /// The histograms of a result, by phase; those that it does not have are empty. A result without the file has none at all.
 pub(crate) fn read(folder: &Path, outcome: &Outcome) -> Result<Vec<Recorder>, String> {
@@ -57,13 +60,23 @@ fn recorders(outcome: &Outcome, sums: &HashMap<String, Histogram<u64>>) -> Vec<R
         .iter()
         .flat_map(|phase| phase.clients.iter().map(|clients| clients.name.as_str()))
         .collect();
-    let phase = |(index, phase): (usize, &crate::result::outcome::PhaseOutcome)| {
+    let phase = |(index, phase): (usize, &PhaseOutcome)| {
         let mut recorder = Recorder::new(groups.len());
         for (at, group) in groups.iter().enumerate() {
             for span in Span::ALL {
                 let name = tag(index, &phase.name, group, span);
-                let (response, service) = (sums.get(&name), sums.get(&format!("{name}-service")));
-                recorder.fill(at, span, response, service);
+                let Some(response) = sums.get(&name) else { continue };
+                let pair = recorder.pair(at, span);
+                add(&mut pair.response, response);
+                if let Some(service) = sums.get(&format!("{name}-service")) {
+                    add(&mut pair.service, service);
+                }
+                // Histograms do not tell which of their values are lower bounds.
+                let told = phase.groups.iter().find(|told| told.name.trim_end_matches(EARLIER) == *group);
+                let told = told.and_then(|told| told.spans.iter().find(|told| told.span == span.name()));
+                if let Some((told, least)) = told.and_then(|told| Some((told, told.at_least?))) {
+                    (pair.unanswered, pair.at_least) = (told.unanswered, (least * 1000.0) as u64);
+                }
             }
         }
         recorder
@@ -94,6 +107,18 @@ mod tests {
                 assert_eq!(of(read), of(written), "{span:?}");
             }
         }
+    }
+
+    #[test]
+    fn what_was_not_answered_is_a_lower_bound_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut finding = background();
+        let told = &mut finding.outcome.phases[0].groups[0].spans[0];
+        (told.unanswered, told.at_least) = (7, Some(2.5));
+        files::write(folder.path(), &finding).unwrap();
+        let read = read(folder.path(), &finding.outcome).unwrap();
+        let pair = &read[0].groups[0].as_ref().unwrap()[Span::Created as usize];
+        assert_eq!((pair.unanswered, pair.at_least), (7, 2500));
     }
 
     #[test]

@@ -139,10 +139,11 @@ fn values(chart: &Chart) -> Values {
         chart.x.marks.iter().filter(|mark| chart.lines.iter().any(|line| told(line, mark.0))).collect();
     let cells = |line: &crate::result::chart::Line| {
         let at = |mark: f64| line.points.iter().find(|point| point.0 == mark).and_then(|point| point.1);
-        let cell = |mark: f64| at(mark).filter(|_| told(line, mark)).map(|value| chart.y.unit.say(value));
+        let cell =
+            |mark: f64| at(mark).filter(|_| told(line, mark)).map(|value| line.say(value, chart.y.unit));
         let mut cells: Vec<String> =
             marks.iter().map(|mark| cell(mark.0).unwrap_or_else(|| "-".to_owned())).collect();
-        cells.extend(line.points.last().and_then(|last| last.1).map(|most| chart.y.unit.say(most)));
+        cells.extend(line.points.last().and_then(|last| last.1).map(|most| line.say(most, chart.y.unit)));
         Cells { name: line.name.clone(), cells }
     };
     let values = chart.lines.iter().map(cells).collect();
@@ -304,9 +305,14 @@ mod tests {
     fn the_table_below_a_chart_has_what_its_values_can_tell() {
         let (a, b) = (evil(), evil());
         // Two thousand jobs tell nothing of p99.9.
-        let table = values(&plot::of_both([&a, &b])[0]);
+        let mut charts = plot::of_both([&a, &b]);
+        let table = values(&charts[0]);
         assert_eq!(table.marks, ["min", "p50", "p90", "p99", "max"]);
         assert_eq!(table.values.len(), 2);
         assert!(table.values.iter().all(|line| line.cells.len() == 5));
+        // What was not answered took at least so long.
+        charts[0].lines[1].at_least = charts[0].lines[1].points.last().unwrap().1;
+        let more = values(&charts[0]).values.remove(1).cells;
+        assert!(more[4].starts_with('>') && !more[0].starts_with('>'), "{more:?}");
     }
 }

@@ -8,7 +8,7 @@ use crate::compare::side::Side;
 use crate::plan::terms::{Clients, Phase};
 use crate::result::chart::{Axis, Chart, Line, Unit};
 use crate::result::outcome::{Outcome, Percentiles, PhaseOutcome, Series};
-use crate::result::record::{Recorder, Span, Spans};
+use crate::result::record::{Pair, Recorder, Span, Spans};
 use crate::run::conduct::Finding;
 
 /// What is marked on an axis of percentiles: 1 / (1 - percentile).
@@ -106,7 +106,7 @@ fn percentiles(phase: &PhaseOutcome, recorder: &Recorder, groups: &[&Clients]) -
             }
             let group = if several { format!("{}, ", clients.name) } else { String::new() };
             let name = format!("{group}{}{closed}", span.title());
-            lines.push(Line::whole(&name, colour, false, curve(&pair.response)));
+            lines.push(distribution(&name, colour, pair));
             if !pair.service.is_empty() {
                 let service = format!("{name}, from sending");
                 lines.push(Line::whole(&service, colour, true, curve(&pair.service)));
@@ -120,9 +120,9 @@ fn percentiles(phase: &PhaseOutcome, recorder: &Recorder, groups: &[&Clients]) -
 /// Where clients wait, until the result; where nobody waits, until the job was accepted and until a worker had it; and what the job
 /// server added.
 fn side_by_side(name: &str, closed: &str, at: (usize, usize), sides: [&Side; 2]) -> Vec<Chart> {
-    let has = |side: &Side, span: Span| -> Option<Vec<(f64, f64)>> {
-        let histogram = &spans(side.recorders.get(at.0)?, at.1)?[span as usize].response;
-        (!histogram.is_empty()).then(|| curve(histogram))
+    let has = |side: &'_ Side, span: Span| {
+        let pair = &spans(side.recorders.get(at.0)?, at.1)?[span as usize];
+        (!pair.response.is_empty()).then(|| pair.clone())
     };
     let waits = sides.iter().any(|side| has(side, Span::Result).is_some());
     let wanted = match waits {
@@ -130,14 +130,19 @@ fn side_by_side(name: &str, closed: &str, at: (usize, usize), sides: [&Side; 2])
         false => &[Span::Created, Span::Worker],
     };
     let chart = |&span: &Span| {
-        let line = |(colour, side): (usize, &&Side)| {
-            Some(Line::whole(side.label(), colour, false, has(side, span)?))
-        };
+        let line =
+            |(colour, side): (usize, &&Side)| Some(distribution(side.label(), colour, &has(side, span)?));
         let lines: Vec<Line> = sides.iter().enumerate().filter_map(line).collect();
         let title = format!("{name}: {} by percentile{closed}", span.title());
         (!lines.is_empty()).then(|| by_percentile(title, lines))
     };
     wanted.iter().filter_map(chart).collect()
+}
+
+/// Jobs that were not answered took at least as long as they stand there.
+fn distribution(name: &str, colour: usize, pair: &Pair) -> Line {
+    let at_least = (pair.unanswered > 0).then_some(pair.at_least as f64 / 1000.0);
+    Line { at_least, ..Line::whole(name, colour, false, curve(&pair.response)) }
 }
 
 fn by_percentile(title: String, lines: Vec<Line>) -> Chart {
@@ -187,6 +192,7 @@ fn over_time(phase: &PhaseOutcome) -> Chart {
             colour: colour * 3 + shift,
             dashed,
             points: with_gaps(series, pick),
+            at_least: None,
         };
         lines.push(line("p50", 0, false, |latency| latency.p50));
         lines.push(line("p99", 1, false, |latency| latency.p99));
@@ -217,6 +223,7 @@ fn both_over_time(name: &str, closed: &str, index: usize, group: &str, sides: [&
             colour,
             dashed,
             points: with_gaps(&series, pick),
+            at_least: None,
         };
         lines.push(line("p99", false, |latency| latency.p99));
         lines.push(line("p50", true, |latency| latency.p50));

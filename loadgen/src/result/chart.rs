@@ -61,13 +61,23 @@ pub(crate) struct Line {
     pub(crate) dashed: bool,
     /// Its points, by rising x. Without a y there is a gap, which is drawn as one.
     pub(crate) points: Vec<(f64, Option<f64>)>,
+    /// Values from this one on are lower bounds: it may be more.
+    pub(crate) at_least: Option<f64>,
 }
 
 impl Line {
     /// A line without gaps.
     pub(crate) fn whole(name: &str, colour: usize, dashed: bool, points: Vec<(f64, f64)>) -> Line {
         let points = points.into_iter().map(|(x, y)| (x, Some(y))).collect();
-        Line { name: name.to_owned(), colour, dashed, points }
+        Line { name: name.to_owned(), colour, dashed, points, at_least: None }
+    }
+}
+
+impl Line {
+    /// A value of it in words, `>` before what may be more.
+    pub(crate) fn say(&self, value: f64, unit: Unit) -> String {
+        let more = self.at_least.is_some_and(|least| value >= least * 0.999);
+        format!("{}{}", if more { ">" } else { "" }, unit.say(value))
     }
 }
 
@@ -341,7 +351,13 @@ mod tests {
     #[test]
     fn a_gap_is_no_line() {
         let line = |points: &[(f64, Option<f64>)]| {
-            let line = Line { name: "n".to_owned(), colour: 0, dashed: false, points: points.to_vec() };
+            let line = Line {
+                name: "n".to_owned(),
+                colour: 0,
+                dashed: false,
+                points: points.to_vec(),
+                at_least: None,
+            };
             let colour = "stroke=\"#0072B2\"";
             svg("", &[chart(vec![line])]).unwrap().lines().filter(|line| line.contains(colour)).count()
         };

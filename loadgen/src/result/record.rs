@@ -110,19 +110,9 @@ impl Recorder {
         }
     }
 
-    /// Adds what was read again of one latency of a group.
-    pub(crate) fn fill(
-        &mut self,
-        group: usize,
-        span: Span,
-        response: Option<&Histogram<u64>>,
-        service: Option<&Histogram<u64>>,
-    ) {
-        for (which, from) in [response, service].into_iter().enumerate() {
-            let Some(from) = from else { continue };
-            let pair = &mut self.groups[group].get_or_insert_with(spans)[span as usize];
-            add(if which == 0 { &mut pair.response } else { &mut pair.service }, from);
-        }
+    /// One latency of a group, to put in what was read again.
+    pub(crate) fn pair(&mut self, group: usize, span: Span) -> &mut Pair {
+        &mut self.groups[group].get_or_insert_with(spans)[span as usize]
     }
 
     /// A latency of a closed loop, or of an open one if `open`.
