@@ -28,9 +28,10 @@ use clap::Parser;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::args::{Arguments, Run, Verb};
+use crate::compare::again::Again;
 use crate::compare::sweep::Sweep;
 use crate::compare::target::Target;
-use crate::compare::{again, files, rounds, selftest, sweep};
+use crate::compare::{files, rounds, selftest, sweep};
 use crate::machine::cores;
 use crate::plan::terms::Plan;
 use crate::plan::{library, overrides};
@@ -116,9 +117,12 @@ fn compare_two(run: &Run, target: &Target, against: &Target, plan: &Plan) -> Res
 }
 
 fn compare_folders(a: &Path, b: Option<&Path>, out: Option<&Path>) -> Result<u8, String> {
-    let (sides, text) = again::folders(a, b, out)?;
-    say(&text);
-    Ok(worst(sides.iter().flat_map(|side| &side.outcomes)))
+    let again = Again::read(a, b)?;
+    say(&again.text);
+    if let Some(folder) = out.or(b.is_none().then_some(a)) {
+        say(&format!("written to {}\n", again.write(folder)?.display()));
+    }
+    Ok(worst(again.sides.iter().flat_map(|side| &side.outcomes)))
 }
 
 /// A comparison is only as good as both of its sides.

@@ -361,6 +361,6 @@ fn a_phase_with_nobody_in_it_watches() {
 
 /// What `compare` ends with, of folders.
 pub(crate) fn in_folders(a: &std::path::Path, b: Option<&std::path::Path>) -> Result<u8, String> {
-    let (sides, _) = crate::compare::again::folders(a, b, None)?;
-    Ok(crate::worst(sides.iter().flat_map(|side| &side.outcomes)))
+    let again = crate::compare::again::Again::read(a, b)?;
+    Ok(crate::worst(again.sides.iter().flat_map(|side| &side.outcomes)))
 }

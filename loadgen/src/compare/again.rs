@@ -6,24 +6,37 @@ use crate::compare::comparison::Comparison;
 use crate::compare::side::Side;
 use crate::compare::{files, rounds};
 
-/// Compares the sides in one folder, or those in two, and writes what came of it into `out`, or else into the folder that
-/// has both; gives what both were found to be, and what is to be said.
-pub(crate) fn folders(a: &Path, b: Option<&Path>, out: Option<&Path>) -> Result<([Side; 2], String), String> {
-    let [first, second]: [PathBuf; 2] = match b {
-        Some(b) => [a.to_owned(), b.to_owned()],
-        None => files::sides(a)?,
-    };
-    let sides = [files::read_side(&first)?, files::read_side(&second)?];
-    let [a_side, b_side] = &sides;
-    let comparison = Comparison::of([a_side, b_side])?;
-    let mut text = rounds::said(&comparison, [a_side, b_side]);
-    let one = b.is_none().then_some(a);
-    if let Some(folder) = out.or(one) {
-        files::write_comparison(folder, &text, &comparison, [a_side, b_side])
-            .map_err(|error| format!("{}: {error}", folder.display()))?;
-        text.push_str(&format!("written to {}\n", folder.join(files::PAGE).display()));
+/// A comparison of what was kept.
+#[derive(Debug)]
+pub(crate) struct Again {
+    /// Both sides.
+    pub(crate) sides: [Side; 2],
+    /// What is to be said of them.
+    pub(crate) text: String,
+    comparison: Comparison,
+}
+
+impl Again {
+    /// Compares the sides in one folder, or those in two.
+    pub(crate) fn read(a: &Path, b: Option<&Path>) -> Result<Again, String> {
+        let [first, second] = match b {
+            Some(b) => [a.to_owned(), b.to_owned()],
+            None => files::sides(a)?,
+        };
+        let sides = [files::read_side(&first)?, files::read_side(&second)?];
+        let [a, b] = &sides;
+        let comparison = Comparison::of([a, b])?;
+        let text = rounds::said(&comparison, [a, b]);
+        Ok(Again { sides, text, comparison })
     }
-    Ok((sides, text))
+
+    /// Writes it with its page into a folder; gives what to open.
+    pub(crate) fn write(&self, folder: &Path) -> Result<PathBuf, String> {
+        let [a, b] = &self.sides;
+        files::write_comparison(folder, &self.text, &self.comparison, [a, b])
+            .map_err(|error| format!("{}: {error}", folder.display()))?;
+        Ok(folder.join(files::PAGE))
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use hdrhistogram::Histogram;
 
 use crate::compare::comparison::Comparison;
+use crate::compare::names::{slug, tag};
 use crate::compare::side::Side;
 use crate::compare::{histograms, page, plot};
 use crate::result::chart::svg;
@@ -200,29 +201,11 @@ fn named(finding: &Finding) -> Vec<(String, &Histogram<u64>)> {
     named
 }
 
-/// What the histogram of a latency is called: `index` is that of its phase.
-pub(crate) fn tag(index: usize, phase: &str, group: &str, span: Span) -> String {
-    format!("{}-{}-{}-{}", index + 1, slug(phase), slug(group), span.name())
-}
-
-/// A name without anything that a shell or a log would mind.
-pub(crate) fn slug(name: &str) -> String {
-    let mut slug = String::new();
-    for letter in name.chars() {
-        match letter {
-            letter if letter.is_ascii_alphanumeric() => slug.push(letter.to_ascii_lowercase()),
-            // A thousand's comma joins, everything else separates.
-            ',' => {}
-            _ if !slug.ends_with('-') => slug.push('-'),
-            _ => {}
-        }
-    }
-    slug.trim_matches('-').to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::result::record::{Recorder, histogram};
+    use crate::tests::background;
 
     #[test]
     fn results_are_not_mixed_and_a_folder_is_tried_first() {
@@ -258,8 +241,33 @@ mod tests {
     }
 
     #[test]
-    fn names_become_files() {
-        assert_eq!(slug("steady, 2,000 jobs a second"), "steady-2000-jobs-a-second");
-        assert_eq!(slug("../x"), "x");
+    fn what_was_written_reads_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let finding = background();
+        write(folder.path(), &finding).unwrap();
+        let read = histograms::read(folder.path(), &finding.outcome).unwrap();
+        assert_eq!(read.len(), finding.recorders.len());
+        for (read, written) in read.iter().zip(&finding.recorders) {
+            for span in Span::ALL {
+                let of = |recorder: &Recorder| {
+                    recorder.groups[0]
+                        .as_ref()
+                        .map_or(histogram(), |spans| spans[span as usize].response.clone())
+                };
+                assert_eq!(of(read), of(written), "{span:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_not_answered_is_a_lower_bound_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut finding = background();
+        let told = &mut finding.outcome.phases[0].groups[0].spans[0];
+        (told.unanswered, told.at_least) = (7, Some(2.5));
+        write(folder.path(), &finding).unwrap();
+        let read = histograms::read(folder.path(), &finding.outcome).unwrap();
+        let pair = &read[0].groups[0].as_ref().unwrap()[Span::Created as usize];
+        assert_eq!((pair.unanswered, pair.at_least), (7, 2500));
     }
 }

@@ -11,7 +11,7 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 
-use crate::compare::files::tag;
+use crate::compare::names::tag;
 use crate::result::outcome::{Outcome, PhaseOutcome};
 use crate::result::record::{Recorder, Span, add, histogram};
 
@@ -87,39 +87,7 @@ fn recorders(outcome: &Outcome, sums: &HashMap<String, Histogram<u64>>) -> Vec<R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::files;
     use crate::tests::background;
-
-    #[test]
-    fn what_was_written_reads_the_same() {
-        let folder = tempfile::tempdir().unwrap();
-        let finding = background();
-        files::write(folder.path(), &finding).unwrap();
-        let read = read(folder.path(), &finding.outcome).unwrap();
-        assert_eq!(read.len(), finding.recorders.len());
-        for (read, written) in read.iter().zip(&finding.recorders) {
-            for span in Span::ALL {
-                let of = |recorder: &Recorder| {
-                    recorder.groups[0]
-                        .as_ref()
-                        .map_or(histogram(), |spans| spans[span as usize].response.clone())
-                };
-                assert_eq!(of(read), of(written), "{span:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_was_not_answered_is_a_lower_bound_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut finding = background();
-        let told = &mut finding.outcome.phases[0].groups[0].spans[0];
-        (told.unanswered, told.at_least) = (7, Some(2.5));
-        files::write(folder.path(), &finding).unwrap();
-        let read = read(folder.path(), &finding.outcome).unwrap();
-        let pair = &read[0].groups[0].as_ref().unwrap()[Span::Created as usize];
-        assert_eq!((pair.unanswered, pair.at_least), (7, 2500));
-    }
 
     #[test]
     fn lines_of_one_name_are_added_and_rubbish_is_an_error() {

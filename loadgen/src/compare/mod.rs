@@ -3,6 +3,7 @@ pub(crate) mod again;
 pub(crate) mod comparison;
 pub(crate) mod files;
 pub(crate) mod histograms;
+pub(crate) mod names;
 pub(crate) mod page;
 pub(crate) mod plot;
 pub(crate) mod rounds;

@@ -2,6 +2,7 @@
 //! what is written. How figures are compared stands in `rows.rs`.
 use crate::args::Run;
 use crate::compare::comparison::Comparison;
+use crate::compare::names::slug;
 use crate::compare::side::Side;
 use crate::compare::target::Target;
 use crate::compare::{files, rows};
@@ -18,7 +19,7 @@ pub(crate) fn order(round: usize) -> [usize; 2] {
 /// Runs a plan on both, and writes and says what came of it; gives what both were found to be.
 pub(crate) fn compare_two(run: &Run, targets: [&Target; 2], plan: &Plan) -> Result<[Side; 2], String> {
     let count = run.rounds as usize;
-    let slugs = targets.map(|target| files::slug(target.label()));
+    let slugs = targets.map(|target| slug(target.label()));
     if slugs[0] == slugs[1] || slugs.iter().any(String::is_empty) {
         return Err(format!(
             "the labels {:?} and {:?} would be the same folder or none: give --label and --against-label that differ in \
@@ -32,7 +33,7 @@ pub(crate) fn compare_two(run: &Run, targets: [&Target; 2], plan: &Plan) -> Resu
         let finding = target.run(plan)?;
         eprintln!("round {} of {count}, {}", round + 1, report::line(&finding.outcome));
         if let Some(folder) = &run.out {
-            let folder = folder.join(files::slug(target.label())).join(format!("{:03}", round + 1));
+            let folder = folder.join(slug(target.label())).join(format!("{:03}", round + 1));
             files::write(&folder, &finding).map_err(|error| format!("{}: {error}", folder.display()))?;
         }
         Ok(finding)

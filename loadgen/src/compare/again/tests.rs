@@ -23,10 +23,11 @@ fn kept(change: impl Fn(&mut Finding)) -> tempfile::TempDir {
 #[test]
 fn one_folder_with_two_sides_is_compared_and_gets_the_page() {
     let kept = kept(|_| {});
-    let (sides, said) = folders(kept.path(), None, None).unwrap();
-    assert!(said.contains("| fill | jobs/s |") && said.ends_with("index.html\n"), "{said}");
+    let again = Again::read(kept.path(), None).unwrap();
     // Nothing else tells who was first.
-    assert_eq!([sides[0].label(), sides[1].label()], ["alpha", "zeta"]);
+    assert_eq!(again.sides.each_ref().map(Side::label), ["alpha", "zeta"]);
+    assert!(again.text.contains("| fill | jobs/s |"), "{}", again.text);
+    assert_eq!(again.write(kept.path()), Ok(kept.path().join("index.html")));
     for name in ["index.html", "compare.md", "compare.json", "plot.svg"] {
         assert!(kept.path().join(name).is_file(), "{name}");
     }
@@ -34,21 +35,16 @@ fn one_folder_with_two_sides_is_compared_and_gets_the_page() {
     assert!(page.contains("fill: submit→JOB_CREATED by percentile, closed loop"));
     // Who was first in a comparison stays first.
     let pair = [kept.path().join("zeta"), kept.path().join("alpha")];
-    folders(&pair[0], Some(&pair[1]), Some(kept.path())).unwrap();
-    let (again, _) = folders(kept.path(), None, None).unwrap();
-    assert_eq!([again[0].label(), again[1].label()], ["zeta", "alpha"]);
+    Again::read(&pair[0], Some(&pair[1])).unwrap().write(kept.path()).unwrap();
+    let again = Again::read(kept.path(), None).unwrap();
+    assert_eq!(again.sides.map(|side| side.label().to_owned()), ["zeta", "alpha"]);
 }
 
 #[test]
-fn two_folders_leave_nothing_unless_asked_to() {
-    let kept = kept(|_| {});
-    let pair = [kept.path().join("zeta"), kept.path().join("alpha")];
-    folders(&pair[0], Some(&pair[1]), None).unwrap();
-    assert_eq!(fs::read_dir(kept.path()).unwrap().count(), 2);
-    let out = kept.path().join("out");
-    folders(&pair[0], Some(&pair[1]), Some(&out)).unwrap();
-    assert!(out.join("index.html").is_file());
-    assert_eq!(fs::read_dir(&pair[0]).unwrap().count(), 2);
+fn a_folder_that_takes_no_files_is_named() {
+    let again = Again::read(kept(|_| {}).path(), None).unwrap();
+    let error = again.write(Path::new("/proc/none")).unwrap_err();
+    assert!(error.starts_with("/proc/none: "), "{error}");
 }
 
 #[test]
