@@ -33,12 +33,15 @@ pub(crate) enum Verb {
         #[command(flatten)]
         plan: PlanArguments,
     },
-    /// Compares two results of the same plan on the same machine, given by their folders.
+    /// Compares two results of the same plan on the same machine, and writes a page of both.
     Compare {
-        /// The folder of the first result.
+        /// The folder of a comparison, or of the first result.
         a: PathBuf,
-        /// The folder of the second.
-        b: PathBuf,
+        /// The folder of the second result, where the first has not both.
+        b: Option<PathBuf>,
+        /// Writes the page, pictures and tables into this folder, instead of that of the comparison.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
         /// What is asked of the first.
         #[command(flatten)]
         gates: Gates,
@@ -230,8 +233,8 @@ pub(crate) struct Run {
     /// Seconds without any progress after which what is missing counts as lost.
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
     pub(crate) patience: f64,
-    /// Writes the result into this folder: JSON, histograms, a Markdown row, plots; of two job servers also
-    /// one plot for both.
+    /// Writes the result into this folder: a page to open (index.html), JSON, histograms, a Markdown row, a picture; of
+    /// two job servers also one page for both.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Takes the result that the folder of `--out` has away first; files that are no result's stay.

@@ -28,6 +28,7 @@ use clap::Parser;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::args::{Arguments, Gates, Run, Verb};
+use crate::compare::again::Again;
 use crate::compare::gate::Gate;
 use crate::compare::sweep::Sweep;
 use crate::compare::target::Target;
@@ -71,7 +72,7 @@ fn main() -> ExitCode {
         }
         Some(Verb::Become { parent, command }) => Err(server::become_server(parent, &command)),
         Some(Verb::StandIn { port, fault }) => standin::stand_in(port, &fault),
-        Some(Verb::Compare { a, b, gates }) => compare_folders(&a, &b, &gates),
+        Some(Verb::Compare { a, b, out, gates }) => compare_folders(&a, b.as_deref(), out.as_deref(), &gates),
         Some(Verb::SelfTest { seconds }) => selftest::self_test(seconds).map(|text| {
             say(&text);
             0
@@ -129,7 +130,7 @@ fn run(run: &Run) -> Result<u8, String> {
     say(&report::block(&finding.outcome));
     if let Some(folder) = &run.out {
         files::write(folder, &finding).map_err(|error| format!("{}: {error}", folder.display()))?;
-        say(&format!("written to {}\n", folder.display()));
+        say(&format!("written to {}\n", folder.join(files::PAGE).display()));
     }
     gate.tell(&finding.outcome)?;
     Ok(code(&finding.outcome))
@@ -152,12 +153,17 @@ fn compare_two(run: &Run, target: &Target, against: &Target, plan: &Plan, gate: 
     Ok(worst(a.outcomes.iter().chain(&b.outcomes), kept))
 }
 
-fn compare_folders(a: &Path, b: &Path, gates: &Gates) -> Result<u8, String> {
+fn compare_folders(a: &Path, b: Option<&Path>, out: Option<&Path>, gates: &Gates) -> Result<u8, String> {
     let gate = Gate::new(gates)?;
-    let (a, b) = (files::read_rounds(a)?, files::read_rounds(b)?);
-    say(&rounds::said(&a, &b)?);
-    let kept = gate.two([&a, &b], None)?;
-    Ok(worst(a.iter().chain(&b), kept))
+    let again = Again::read(a, b)?;
+    say(&again.text);
+    let folder = out.or(b.is_none().then_some(a));
+    if let Some(folder) = folder {
+        say(&format!("written to {}\n", again.write(folder)?.display()));
+    }
+    let [a, b] = &again.sides;
+    let kept = gate.two([&a.outcomes, &b.outcomes], folder)?;
+    Ok(worst(a.outcomes.iter().chain(&b.outcomes), kept))
 }
 
 /// A comparison is only as good as both of its sides.

@@ -1,6 +1,11 @@
 //! More than one run: rounds, sweeps, comparisons, folders and pictures of them.
+pub(crate) mod again;
+pub(crate) mod comparison;
 pub(crate) mod files;
 pub(crate) mod gate;
+pub(crate) mod histograms;
+pub(crate) mod names;
+pub(crate) mod page;
 pub(crate) mod plot;
 pub(crate) mod rounds;
 pub(crate) mod rows;

@@ -1,13 +1,13 @@
 //! Two job servers under one plan, round by round in alternating order: who is next, what is kept of each, and
 //! what is written. How figures are compared stands in `rows.rs`.
 use crate::args::{ROUNDS, ROUNDS_MOST, Rounds, Run};
+use crate::compare::comparison::Comparison;
 use crate::compare::side::Side;
 use crate::compare::target::Target;
 use crate::compare::{files, rows};
 use crate::job::names::slug;
 use crate::machine::interrupt;
 use crate::plan::terms::Plan;
-use crate::result::outcome::Outcome;
 use crate::result::report;
 use crate::run::conduct::Finding;
 
@@ -62,7 +62,8 @@ pub(crate) fn compare_two(run: &Run, targets: [&Target; 2], plan: &Plan) -> Resu
     if count == 0 {
         return Err("interrupted before the end of the first round: there is nothing to compare".to_owned());
     }
-    let mut text = said(&a.outcomes, &b.outcomes)?;
+    let comparison = Comparison::of([a, b])?;
+    let mut text = said(&comparison, [a, b]);
     if count > 1 {
         text.push_str(&format!(
             "\nThe order alternated: odd rounds began with {}, even ones with {}.\n",
@@ -72,10 +73,9 @@ pub(crate) fn compare_two(run: &Run, targets: [&Target; 2], plan: &Plan) -> Resu
     }
     report::say(&text);
     if let Some(folder) = &run.out {
-        let rows = rows::compare(&a.outcomes, &b.outcomes)?;
-        files::write_comparison(folder, &text, &rows, [a, b])
+        files::write_comparison(folder, &text, &comparison, [a, b])
             .map_err(|error| format!("{}: {error}", folder.display()))?;
-        report::say(&format!("written to {}\n", folder.display()));
+        report::say(&format!("written to {}\n", folder.join(files::PAGE).display()));
     }
     Ok(sides)
 }
@@ -108,12 +108,9 @@ fn play(
 }
 
 /// The comparison, and what must be known besides.
-pub(crate) fn said(a: &[Outcome], b: &[Outcome]) -> Result<String, String> {
-    let rows = rows::compare(a, b)?;
-    let [first, second] =
-        [a, b].map(|outcomes| outcomes.first().map_or("", |outcome| outcome.label.as_str()));
-    let mut text = rows::table(&rows, first, second, a.len().min(b.len()));
-    for outcome in a.iter().chain(b) {
+pub(crate) fn said(comparison: &Comparison, sides: [&Side; 2]) -> String {
+    let mut text = rows::table(&comparison.rows, sides[0].label(), sides[1].label(), comparison.rounds);
+    for outcome in sides.into_iter().flat_map(|side| &side.outcomes) {
         if !outcome.tally.is_clean() {
             text.push_str(&format!(
                 "\nFAILED: {} did what a job server must not do: {:?}\n",
@@ -127,7 +124,7 @@ pub(crate) fn said(a: &[Outcome], b: &[Outcome]) -> Result<String, String> {
             ));
         }
     }
-    Ok(text)
+    text
 }
 
 #[cfg(test)]

@@ -340,17 +340,8 @@ pub(crate) fn table(rows: &[Row], a: &str, b: &str, rounds: usize) -> String {
     );
     for row in rows {
         let [low, middle, high] = row.factor;
-        // What would have been needed to be seen.
-        let unseen = row.noise.map_or(1.0, |noise| (1.0 + noise).powf(CLEAR)).max(high).max(1.0 / low);
-        let verdict = match row.verdict {
-            Verdict::Better => format!("{a} is better"),
-            Verdict::Worse => format!("{b} is better"),
-            Verdict::Equal => format!("equal within {:.0} %", (ALIKE - 1.0) * 100.0),
-            Verdict::CannotTell => format!("cannot tell: differences under {unseen:.2} times are not seen"),
-            Verdict::Closed => "closed loop: it says no more than jobs/s".to_owned(),
-            Verdict::FewRounds => format!("no verdict from fewer than {ROUNDS_LEAST} rounds"),
-        };
-        let (first, second) = (crate::result::report::count(row.a), crate::result::report::count(row.b));
+        let verdict = row.verdict_said(a, b);
+        let (first, second) = (crate::result::numbers::count(row.a), crate::result::numbers::count(row.b));
         // Writing into a String does not fail.
         let _ = writeln!(
             text,
@@ -359,6 +350,23 @@ pub(crate) fn table(rows: &[Row], a: &str, b: &str, rounds: usize) -> String {
         );
     }
     text
+}
+
+impl Row {
+    /// The verdict in words, of job servers that are called so.
+    pub(crate) fn verdict_said(&self, a: &str, b: &str) -> String {
+        let [low, _, high] = self.factor;
+        // What would have been needed to be seen.
+        let unseen = self.noise.map_or(1.0, |noise| (1.0 + noise).powf(CLEAR)).max(high).max(1.0 / low);
+        match self.verdict {
+            Verdict::Better => format!("{a} is better"),
+            Verdict::Worse => format!("{b} is better"),
+            Verdict::Equal => format!("equal within {:.0} %", (ALIKE - 1.0) * 100.0),
+            Verdict::CannotTell => format!("cannot tell: differences under {unseen:.2} times are not seen"),
+            Verdict::Closed => "closed loop: it says no more than jobs/s".to_owned(),
+            Verdict::FewRounds => format!("no verdict from fewer than {ROUNDS_LEAST} rounds"),
+        }
+    }
 }
 
 #[cfg(test)]

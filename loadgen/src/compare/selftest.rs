@@ -2,8 +2,8 @@
 //! server can be measured beyond it.
 use crate::machine::standin::{Fault, StandIn};
 use crate::plan::terms::Plan;
+use crate::result::numbers::count;
 use crate::result::outcome::{Limit, PhaseOutcome};
-use crate::result::report::count;
 use crate::run::conduct::{Setting, conduct};
 use crate::run::progress::Progress;
 

@@ -13,6 +13,11 @@ pub(crate) struct Side {
 }
 
 impl Side {
+    /// What its job server is called.
+    pub(crate) fn label(&self) -> &str {
+        self.outcomes.first().map_or("", |outcome| outcome.label.as_str())
+    }
+
     /// Takes what another round found.
     pub(crate) fn take(&mut self, finding: Finding) {
         if self.recorders.is_empty() {

@@ -7,8 +7,8 @@ use crate::compare::rounds::order;
 use crate::compare::target::Target;
 use crate::plan::overrides::set_rate;
 use crate::plan::terms::Plan;
+use crate::result::numbers::count;
 use crate::result::outcome::{Limit, Outcome, Percentiles, PhaseOutcome};
-use crate::result::report::count;
 
 mod show;
 

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::plan::terms::Plan;
 use crate::plan::threshold::{Bound, Figure, Point, Threshold};
+use crate::result::numbers::{bytes, count};
 use crate::result::outcome::{GroupOutcome, Outcome, Percentiles, PhaseOutcome, SpanOutcome};
-use crate::result::report::{bytes, count};
 
 /// A threshold and what became of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

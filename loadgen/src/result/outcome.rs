@@ -42,6 +42,10 @@ pub(crate) struct Outcome {
     /// since it began, and bytes. Older results have none.
     #[serde(default)]
     pub(crate) memory: Vec<(f64, u64)>,
+    /// CPU time that the job server used, in cores, over the same times: seconds since the run began, at the end of the
+    /// time that it is of. Older results have none.
+    #[serde(default)]
+    pub(crate) cpu: Vec<(f64, f64)>,
     /// Background jobs that the plan left in the queues, unchecked.
     pub(crate) left: u64,
     /// What became of the thresholds that the plan and the command line name. Older results have none.
@@ -397,6 +401,17 @@ pub(crate) struct Series {
     pub(crate) points: Vec<Point>,
 }
 
+impl Series {
+    /// The length of an interval in seconds; where it is not told, the least distance of two points.
+    pub(crate) fn interval(&self) -> f64 {
+        let longest = self.points.iter().map(|point| point.seconds).fold(0.0, f64::max);
+        if longest > 0.0 {
+            return longest;
+        }
+        self.points.windows(2).map(|pair| pair[1].at - pair[0].at).fold(f64::INFINITY, f64::min)
+    }
+}
+
 /// What ended in one interval of a phase.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Point {
@@ -407,4 +422,7 @@ pub(crate) struct Point {
     pub(crate) seconds: f64,
     /// Latencies from the intended time.
     pub(crate) latency: Percentiles,
+    /// Those of them that had not ended when the phase did. Older results do not tell.
+    #[serde(default)]
+    pub(crate) unanswered: u64,
 }

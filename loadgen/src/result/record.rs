@@ -115,6 +115,11 @@ impl Recorder {
         }
     }
 
+    /// One latency of a group, to put in what was read again.
+    pub(crate) fn pair(&mut self, group: usize, span: Span) -> &mut Pair {
+        &mut self.groups[group].get_or_insert_with(spans)[span as usize]
+    }
+
     /// A latency of a closed loop, or of an open one if `open`.
     #[inline]
     pub(crate) fn record(

@@ -2,9 +2,11 @@
 use std::fmt::Write;
 use std::io::Write as _;
 
+use crate::result::checks::checks;
 use crate::result::expect;
+use crate::result::numbers::{bytes, count, list, whole};
 use crate::result::outcome::{
-    Counted, Fates, GroupOutcome, Kill, Ledger, Limit, Outcome, Percentiles, PhaseOutcome, Stall,
+    Counted, Fates, GroupOutcome, Limit, Outcome, Percentiles, PhaseOutcome, Stall,
 };
 use crate::result::record::Span;
 
@@ -218,7 +220,7 @@ fn watched(phase: &PhaseOutcome) -> String {
 const DISTURBED: f64 = 0.1;
 
 /// Why the figures of a phase may say less than they seem to.
-fn doubts(phase: &PhaseOutcome) -> Vec<String> {
+pub(crate) fn doubts(phase: &PhaseOutcome) -> Vec<String> {
     let mut doubts = vec![];
     if phase.others + phase.stolen >= DISTURBED {
         doubts.push(
@@ -378,149 +380,6 @@ pub(crate) fn limit(phase: &PhaseOutcome) -> String {
     }
 }
 
-fn checks(outcome: &Outcome) -> String {
-    let tally = &outcome.tally;
-    let mut text = format!(
-        "\nchecks: {} lost, {} doubled, {} altered, {} misdelivered, {} out of order, {} refused, {} connections closed\n",
-        tally.lost,
-        tally.doubled,
-        tally.altered,
-        tally.misdelivered,
-        tally.out_of_order,
-        tally.refused,
-        tally.closed
-    );
-    if tally.stuck > 0 {
-        let _ = writeln!(
-            text,
-            "STUCK: {} jobs are in the queues of the job server, which gives them to none of the workers that ask",
-            tally.stuck
-        );
-    }
-    if let Some(ledger) = &outcome.ledger {
-        text.push_str(&self::ledger(outcome, ledger));
-    } else if tally.unknown > 0 {
-        let _ = writeln!(
-            text,
-            "note: {} jobs are unknown: their connection broke before they were answered",
-            tally.unknown
-        );
-    }
-    if tally.strangers > 0 {
-        let _ = writeln!(
-            text,
-            "note: the job server also gave out {} jobs of other runs, which were failed; the figures contain them",
-            tally.strangers
-        );
-    }
-    if tally.elsewhere > 0 {
-        let _ = writeln!(
-            text,
-            "note: {} jobs were answered by workers that are not of this run, and could not be checked",
-            tally.elsewhere
-        );
-    }
-    if outcome.left > 0 {
-        let left = count(outcome.left as f64);
-        let _ = writeln!(text, "note: {left} jobs were left in the queues of the job server, unchecked");
-    }
-    for phase in outcome.phases.iter().filter(|phase| !phase.finished && !phase.interrupted) {
-        let _ = writeln!(text, "UNFINISHED: phase {} was broken off", phase.name);
-    }
-    for phase in outcome.phases.iter().filter(|phase| phase.did_nothing()) {
-        let _ = writeln!(text, "UNFINISHED: phase {} did no job in its measured time", phase.name);
-    }
-    let verdict = match (tally.is_clean(), outcome.finished()) {
-        (true, _) if outcome.interrupted() => "interrupted: nothing wrong was seen in what was done",
-        (false, _) => "FAILED: a job server must not do this",
-        (true, false) => "unfinished: nothing wrong was seen in what was done",
-        (true, true) if outcome.left > 0 => "nothing wrong was seen in what was checked",
-        (true, true) => "all jobs accounted for",
-    };
-    let _ = writeln!(text, "{verdict}");
-    text
-}
-
-/// What became of background jobs on a job server that was killed, or whose connections broke.
-fn ledger(outcome: &Outcome, ledger: &Ledger) -> String {
-    let Ledger { acknowledged, run, repeated, unknown, run_unacknowledged } = *ledger;
-    let cells = [acknowledged, run, repeated, unknown, run_unacknowledged].map(whole);
-    let [acknowledged, run, repeated, unknown, ran] = cells;
-    let mut text = format!(
-        "ledger: {acknowledged} background jobs acknowledged, {run} of them done, {} not; {repeated} done again\n        \
-         {unknown} unknown: their connection broke before an answer; {ran} jobs were run that had not been acknowledged\n",
-        whole(ledger.missing())
-    );
-    let kills: Vec<&Kill> = outcome.phases.iter().flat_map(|phase| &phase.kills).collect();
-    if kills.is_empty() {
-        return text;
-    }
-    let times = |pick: fn(&Kill) -> Option<f64>| {
-        let mut times: Vec<f64> = kills.iter().filter_map(|kill| pick(kill)).collect();
-        times.sort_by(f64::total_cmp);
-        match times.as_slice() {
-            [] => "never".to_owned(),
-            times => format!(
-                "after {:.2} s ({:.2} to {:.2})",
-                times[times.len() / 2],
-                times[0],
-                times[times.len() - 1]
-            ),
-        }
-    };
-    let _ = writeln!(
-        text,
-        "        killed {} times with SIGKILL; it answered again {}, a job was done {}; {} connections were made again",
-        kills.len(),
-        times(|kill| kill.listening),
-        times(|kill| kill.first_job),
-        outcome.tally.reconnects
-    );
-    text
-}
-
-/// A number with as many digits as matter.
-pub(crate) fn count(number: f64) -> String {
-    match number {
-        number if number >= 100.0 => {
-            let digits = format!("{number:.0}");
-            let mut text = String::new();
-            for (at, digit) in digits.chars().enumerate() {
-                if at > 0 && (digits.len() - at).is_multiple_of(3) {
-                    text.push(',');
-                }
-                text.push(digit);
-            }
-            text
-        }
-        number if number >= 10.0 => format!("{number:.1}"),
-        number if number >= 1.0 || number == 0.0 => format!("{number:.2}"),
-        number => {
-            // Three digits that are not zero.
-            let digits = (2.0 - number.abs().log10().floor()).clamp(2.0, 9.0) as usize;
-            format!("{number:.digits$}")
-        }
-    }
-}
-
-/// A number of jobs.
-fn whole(jobs: u64) -> String {
-    if jobs < 100 { jobs.to_string() } else { count(jobs as f64) }
-}
-
-/// Bytes in the largest unit that leaves a number above 1.
-pub(crate) fn bytes(bytes: u64) -> String {
-    match bytes as f64 {
-        bytes if bytes >= 1e9 => format!("{:.2} GB", bytes / 1e9),
-        bytes if bytes >= 1e6 => format!("{:.1} MB", bytes / 1e6),
-        bytes => format!("{:.0} kB", bytes / 1e3),
-    }
-}
-
-fn list(cores: &[usize]) -> String {
-    cores.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -544,15 +403,5 @@ mod tests {
             assert!(row[30..].split_inclusive(')').all(|cell| cell.starts_with(' ')), "{row}");
         }
         assert_eq!(short(1_234_567.0), "1.23 s");
-    }
-
-    #[test]
-    fn numbers_are_readable() {
-        assert_eq!(count(1_234_567.8), "1,234,568");
-        assert_eq!(count(100.0), "100");
-        assert_eq!(count(99.94), "99.9");
-        assert_eq!(count(0.123), "0.123");
-        assert_eq!(count(0.00012345), "0.000123");
-        assert_eq!(bytes(1_500_000), "1.5 MB");
     }
 }

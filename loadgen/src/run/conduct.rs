@@ -97,6 +97,7 @@ pub(crate) fn conduct(
         pid,
         command: pid.and_then(probe::command_line),
     };
+    let (memory, cpu) = memory.end();
     let outcome = Outcome {
         label: setting.label.clone(),
         plan: plan.clone(),
@@ -111,7 +112,8 @@ pub(crate) fn conduct(
         phases,
         ledger: cast.ledger.then(|| ledger(&cast, &tally)),
         tally,
-        memory: memory.end(),
+        memory,
+        cpu,
         left: queued.created.saturating_sub(queued.delivered),
         thresholds: vec![],
     };

@@ -144,7 +144,7 @@ impl Gather {
             let mut felt = None;
             for ((pair, points), span) in spans.iter().zip(series).zip(Span::ALL) {
                 let Some(latency) = Percentiles::of(&pair.response) else { continue };
-                points.push(Point { at, seconds, latency });
+                points.push(Point { at, seconds, latency, unanswered: pair.unanswered });
                 if span != Span::Added {
                     felt = Some(latency);
                 }

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::machine::probe;
 use crate::plan::terms::Phase;
+use crate::result::numbers::count;
 use crate::result::outcome::{Percentiles, Stall};
-use crate::result::report::count;
 use crate::run::stage::Counts;
 
 /// The live view.
@@ -21,7 +21,7 @@ pub(crate) struct Progress {
     /// When something was last shown, and what had been counted.
     last: Option<(Instant, Counts)>,
     /// When the job server's CPU time was last read, that time in seconds, and the cores that it used before.
-    cpu: Option<(Instant, f64, Option<f64>)>,
+    cpu: Option<(Instant, u64, Option<f64>)>,
 }
 
 #[derive(Debug)]
@@ -144,16 +144,16 @@ impl Progress {
     fn cores(&mut self, now: Instant, pid: Option<u32>) -> Option<f64> {
         let (then, before, known) = match self.cpu {
             Some(last) => last,
-            None => (now, probe::cpu_seconds(pid?)?, None),
+            None => (now, probe::cpu(pid?)?, None),
         };
         self.cpu = Some((then, before, known));
         let passed = now - then;
         if passed < CPU {
             return known;
         }
-        let seconds = probe::cpu_seconds(pid?)?;
-        let cores = (seconds - before).max(0.0) / passed.as_secs_f64();
-        self.cpu = Some((now, seconds, Some(cores)));
+        let used = probe::cpu(pid?)?;
+        let cores = used.saturating_sub(before) as f64 / passed.as_nanos() as f64;
+        self.cpu = Some((now, used, Some(cores)));
         Some(cores)
     }
 

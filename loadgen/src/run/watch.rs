@@ -203,7 +203,8 @@ impl Watch<'_> {
                     "the job server does not answer on {left} connections"
                 )));
             }
-            ward.memory.note(self.clock.now(), ward.host.pid().and_then(probe::resident));
+            let pid = ward.host.pid();
+            ward.memory.note(self.clock.now(), pid.and_then(probe::resident), || pid.and_then(probe::cpu));
             thread::sleep(LOOK);
         }
     }
@@ -246,7 +247,7 @@ impl Watch<'_> {
             course.to = Some(Meter::read(now, pid, self.stand));
         }
         let resident = pid.and_then(probe::resident);
-        ward.memory.note(now, resident);
+        ward.memory.note(now, resident, || pid.and_then(probe::cpu));
         course.peak = course.peak.max(resident.unwrap_or(0));
     }
 
@@ -317,7 +318,8 @@ impl Watch<'_> {
         self.stand.advance(Stage::Quiet);
         let deadline = self.clock.now() + self.patience;
         while self.stand.counts().busy_workers > 0 && self.clock.now() < deadline {
-            ward.memory.note(self.clock.now(), ward.host.pid().and_then(probe::resident));
+            let pid = ward.host.pid();
+            ward.memory.note(self.clock.now(), pid.and_then(probe::resident), || pid.and_then(probe::cpu));
             thread::sleep(LOOK);
         }
         self.stand.advance(Stage::End);

@@ -108,7 +108,7 @@ fn a_plan_may_name_a_file_beside_it() {
     let out = tempfile::tempdir().unwrap();
     crate::compare::files::write(out.path(), &finding).unwrap();
     assert!(out.path().join("2-b-normal-background-worker.hgrm").is_file());
-    crate::compare::files::read_rounds(out.path()).unwrap();
+    crate::compare::files::read_side(out.path()).unwrap();
 }
 
 #[test]

@@ -63,6 +63,7 @@ fn outcome(rate: f64, cpu_per_job: f64) -> Outcome {
         phases: vec![phase],
         tally: Tally::default(),
         memory: vec![],
+        cpu: vec![],
         left: 0,
         thresholds: vec![],
     }

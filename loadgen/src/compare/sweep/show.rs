@@ -6,9 +6,10 @@ use std::path::Path;
 use csv::Writer;
 
 use super::{Found, Step, Sweep};
-use crate::result::chart::{Axis, Chart, Line, svg};
+use crate::compare::files::place;
+use crate::result::chart::{Axis, Chart, Line, Unit, svg};
+use crate::result::numbers::count;
 use crate::result::outcome::Percentiles;
-use crate::result::report::count;
 use crate::result::tables::{PERCENTILES, end, percentiles_cells};
 
 /// Sweeps as a person reads them.
@@ -51,14 +52,14 @@ pub(crate) fn write(sweeps: &[Sweep], folder: &Path) -> std::io::Result<()> {
         [one] => serde_json::to_vec_pretty(one)?,
         several => serde_json::to_vec_pretty(several)?,
     };
-    std::fs::write(folder.join("sweep.json"), json)?;
-    std::fs::write(folder.join("sweep.csv"), table(sweeps)?)?;
-    std::fs::write(folder.join("sweep.md"), text(sweeps))?;
+    place(folder, "sweep.json", &json)?;
+    place(folder, "sweep.csv", &table(sweeps)?)?;
+    place(folder, "sweep.md", text(sweeps).as_bytes())?;
     let svg = match sweeps {
         [one] => one.plot(),
         several => together(several),
     };
-    std::fs::write(folder.join("sweep.svg"), svg)
+    place(folder, "sweep.svg", svg?.as_bytes())
 }
 
 /// A row for each step, in the order in which they were made; CPU and timer error in microseconds.
@@ -143,7 +144,7 @@ impl Sweep {
         }
     }
 
-    fn plot(&self) -> String {
+    fn plot(&self) -> std::io::Result<String> {
         let steps = self.sorted();
         let latency = |pick: fn(&Percentiles) -> f64| {
             steps
@@ -151,10 +152,8 @@ impl Sweep {
                 .filter_map(|step| Some((step.rate, pick(step.latency.as_ref()?))))
                 .collect::<Vec<_>>()
         };
-        let line =
-            |name: &str, colour, dashed, points| Line { name: name.to_owned(), colour, dashed, points };
+        let line = Line::whole;
         let most = steps.iter().map(|step| step.rate).fold(0.0, f64::max);
-        let axis = |title: &str, logarithmic| Axis { title: title.to_owned(), logarithmic, marks: vec![] };
         let mut curve = vec![
             line("p50", 0, false, latency(|all| all.p50)),
             line("p99", 1, false, latency(|all| all.p99)),
@@ -163,30 +162,32 @@ impl Sweep {
         curve.push(line("bound on p99", 6, true, vec![(0.0, self.bound), (most, self.bound)]));
         let saturation = Chart {
             title: "latency over the rate that was done".to_owned(),
-            x: axis("jobs/s", false),
-            y: axis("microseconds", true),
+            x: axis("jobs/s", Unit::Count, false),
+            y: axis("", Unit::Micros, true),
             lines: curve,
         };
         let cost = steps.iter().filter_map(|step| Some((step.rate, step.cpu_per_job?))).collect();
         let cost = Chart {
             title: "CPU time of the job server for a job".to_owned(),
-            x: axis("jobs/s", false),
-            y: axis("microseconds", false),
+            x: axis("jobs/s", Unit::Count, false),
+            y: axis("", Unit::Micros, false),
             lines: vec![line("CPU time a job", 0, false, cost)],
         };
         svg(&format!("{} · {}", self.plan.name, self.label), &[saturation, cost])
     }
 }
 
+fn axis(title: &str, unit: Unit, logarithmic: bool) -> Axis {
+    Axis { title: title.to_owned(), unit, logarithmic, marks: vec![] }
+}
+
 /// Both curves over the rate that was asked for, at which they can be compared.
-fn together(sweeps: &[Sweep]) -> String {
+fn together(sweeps: &[Sweep]) -> std::io::Result<String> {
     let (mut saturation, mut cost) = (vec![], vec![]);
     for (colour, sweep) in sweeps.iter().enumerate() {
-        let line = |what: &str, dashed, pick: fn(&Step) -> Option<f64>| Line {
-            name: format!("{}, {what}", sweep.label),
-            colour,
-            dashed,
-            points: sweep.sorted().iter().filter_map(|step| Some((step.asked, pick(step)?))).collect(),
+        let line = |what: &str, dashed, pick: fn(&Step) -> Option<f64>| {
+            let points = sweep.sorted().iter().filter_map(|step| Some((step.asked, pick(step)?))).collect();
+            Line::whole(&format!("{}, {what}", sweep.label), colour, dashed, points)
         };
         saturation.push(line("p99", false, |step| Some(step.latency?.p99)));
         saturation.push(line("p50", true, |step| Some(step.latency?.p50)));
@@ -195,19 +196,18 @@ fn together(sweeps: &[Sweep]) -> String {
     let most = sweeps.iter().flat_map(|sweep| &sweep.steps).map(|step| step.asked).fold(0.0, f64::max);
     if let Some(sweep) = sweeps.first() {
         let points = vec![(0.0, sweep.bound), (most, sweep.bound)];
-        saturation.push(Line { name: "bound on p99".to_owned(), colour: 6, dashed: true, points });
+        saturation.push(Line::whole("bound on p99", 6, true, points));
     }
-    let axis = |title: &str, logarithmic| Axis { title: title.to_owned(), logarithmic, marks: vec![] };
     let saturation = Chart {
         title: "latency over the rate that was asked for".to_owned(),
-        x: axis("jobs/s asked for", false),
-        y: axis("microseconds", true),
+        x: axis("jobs/s asked for", Unit::Count, false),
+        y: axis("", Unit::Micros, true),
         lines: saturation,
     };
     let cost = Chart {
         title: "CPU time of the job server for a job".to_owned(),
-        x: axis("jobs/s asked for", false),
-        y: axis("microseconds", false),
+        x: axis("jobs/s asked for", Unit::Count, false),
+        y: axis("", Unit::Micros, false),
         lines: cost,
     };
     let labels: Vec<&str> = sweeps.iter().map(|sweep| sweep.label.as_str()).collect();
