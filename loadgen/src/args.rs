@@ -3,6 +3,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+/// What the other job server is called, if nobody says.
+pub(crate) const AGAINST: &str = "against";
+
 /// How this program is called to become a job server that ends with it.
 pub(crate) const BECOME: &str = "become";
 
@@ -45,6 +48,15 @@ pub(crate) enum Verb {
         /// What is asked of the first.
         #[command(flatten)]
         gates: Gates,
+    },
+    /// Compares Ringgear with another job server: finds and starts both, gives each its own cores, goes on until all is known
+    /// (--rounds auto), and writes a page.
+    Versus {
+        /// The other: `gearmand`, or the path of any job server that takes the same options.
+        other: String,
+        /// The run; everything can be said that a comparison takes.
+        #[command(flatten)]
+        run: Box<Run>,
     },
     /// Turns into a job server that ends with the process that wants it.
     #[command(hide = true, name = BECOME)]
@@ -207,7 +219,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "COMMAND", group = "second")]
     pub(crate) against_command: Option<String>,
     /// What the other job server is called.
-    #[arg(long, value_name = "NAME", default_value = "against", requires = "second")]
+    #[arg(long, value_name = "NAME", default_value = AGAINST, requires = "second")]
     pub(crate) against_label: String,
     /// How often the plan runs on each of the two, or a sweep is repeated: this one and the other, then the other and this one,
     /// and so on. `auto` goes on until every figure has a verdict or is known within 5 %, or to 20 rounds [default: 7; of a
@@ -234,9 +246,12 @@ pub(crate) struct Run {
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
     pub(crate) patience: f64,
     /// Writes the result into this folder: a page to open (index.html), JSON, histograms, a Markdown row, a picture; of
-    /// two job servers also one page for both.
+    /// two job servers also one page for both [default: a folder of its own in ./ringgear-load-results].
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Keeps nothing.
+    #[arg(long, conflicts_with = "out")]
+    pub(crate) no_out: bool,
     /// Takes the result that the folder of `--out` has away first; files that are no result's stay.
     #[arg(long, requires = "out")]
     pub(crate) force: bool,

@@ -32,7 +32,7 @@ use crate::compare::again::Again;
 use crate::compare::gate::Gate;
 use crate::compare::sweep::Sweep;
 use crate::compare::target::Target;
-use crate::compare::{files, rounds, selftest, sweep};
+use crate::compare::{files, rounds, selftest, sweep, versus};
 use crate::machine::{cores, interrupt, server, standin};
 use crate::plan::terms::Plan;
 use crate::plan::{library, overrides};
@@ -60,7 +60,7 @@ fn main() -> ExitCode {
         return ExitCode::from(WRONG);
     }
     let done = match arguments.command {
-        None => run(&arguments.run),
+        None => run(arguments.run),
         Some(Verb::Plans) => {
             say(&library::list());
             Ok(0)
@@ -68,7 +68,10 @@ fn main() -> ExitCode {
         Some(Verb::Show { plan }) => show(&plan),
         Some(Verb::Replay { replay, run: mut of }) => {
             of.plan.replay = Some(replay);
-            run(&of)
+            run(*of)
+        }
+        Some(Verb::Versus { other, run: of }) => {
+            versus::fill_in(&other, *of, |run| overrides::plan(&run.plan)).and_then(run)
         }
         Some(Verb::Become { parent, command }) => Err(server::become_server(parent, &command)),
         Some(Verb::StandIn { port, fault }) => standin::stand_in(port, &fault),
@@ -94,7 +97,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(run: &Run) -> Result<u8, String> {
+fn run(mut run: Run) -> Result<u8, String> {
     let mut plan = overrides::plan(&run.plan)?;
     if let Some(every) = run.kill_every {
         overrides::set_kills(&mut plan, every)?;
@@ -106,24 +109,27 @@ fn run(run: &Run) -> Result<u8, String> {
         // Also what only reports: it must not disturb the job server's core.
         cores::pin(&run.load_core).map_err(|error| format!("--load-core: {error}"))?;
     }
+    descriptors(&plan)?;
     if let Some(folder) = &run.out {
         files::prepare(folder, run.force)?;
     }
-    descriptors(&plan)?;
-    let target = Target::of(run, &plan)?;
-    let against = Target::against(run)?;
+    let target = Target::of(&run, &plan)?;
+    let against = Target::against(&run)?;
     if run.rounds.is_some() && against.is_none() && !run.sweep {
         return Err(
             "--rounds is for two job servers or a sweep: it needs --against, --against-command or --sweep"
                 .to_owned(),
         );
     }
+    if run.out.is_none() && !run.no_out {
+        run.out = files::usual(&plan.name);
+    }
     if run.sweep {
         let targets: Vec<&Target> = std::iter::once(&target).chain(&against).collect();
-        return sweep(run, &targets, &plan);
+        return sweep(&run, &targets, &plan);
     }
     if let Some(against) = against {
-        return compare_two(run, &target, &against, &plan, &gate);
+        return compare_two(&run, &target, &against, &plan, &gate);
     }
     let mut finding = target.run(&plan)?;
     gate.judge(&mut finding.outcome);
@@ -137,8 +143,9 @@ fn run(run: &Run) -> Result<u8, String> {
 }
 
 fn sweep(run: &Run, targets: &[&Target], plan: &Plan) -> Result<u8, String> {
-    let wish = sweep::Wish { bound: run.p99, first: run.plan.rate, seconds: run.plan.seconds };
-    let sweeps = sweep::sweep(targets, plan, wish)?;
+    let wish =
+        sweep::Wish { bound: run.p99, first: run.plan.rate, seconds: run.plan.seconds, rounds: run.rounds };
+    let sweeps = sweep::sweep(targets, plan, wish, run.out.as_deref())?;
     say(&sweep::text(&sweeps));
     if let Some(folder) = &run.out {
         sweep::write(&sweeps, folder).map_err(|error| format!("{}: {error}", folder.display()))?;

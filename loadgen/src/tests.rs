@@ -72,6 +72,11 @@ fn run_on(fault: Fault, phases: &str, threads: usize) -> Finding {
     conduct(&plan, &setting, None, &mut Progress::new("test", true)).unwrap()
 }
 
+/// An open loop of a second, and less than a thousand jobs.
+pub(crate) fn open() -> Outcome {
+    run(Fault::None, OPEN).outcome
+}
+
 /// A run whose first phase fills queues and whose second empties them.
 pub(crate) fn background() -> Finding {
     run(Fault::None, BACKGROUND)

@@ -14,6 +14,8 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_ringgear-load");
 
 fn load(arguments: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
+    // Results that nobody named a folder for.
+    command.current_dir(env!("CARGO_TARGET_TMPDIR"));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -160,4 +162,57 @@ fn too_few_descriptors_are_told_before_anything_runs() {
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("has 10032 connections") && said.contains("ulimit -n 10132"), "{said}");
+}
+
+#[test]
+fn a_run_keeps_its_result_and_says_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = stand_in("none");
+    let arguments = ["steady", "--seconds", "1", "--quiet", "--server-command", &server];
+    let output = load(&arguments).current_dir(folder.path()).output().unwrap();
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said} {}", text(&output.stderr));
+    let page = said.lines().find_map(|line| line.strip_prefix("written to ")).unwrap();
+    assert!(page.starts_with("ringgear-load-results/steady-20"), "{page}");
+    assert!(fs::read_to_string(folder.path().join(page)).unwrap().contains("uPlot"));
+
+    let output = load(&arguments).arg("--no-out").current_dir(folder.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(!text(&output.stdout).contains("written to"));
+    assert_eq!(fs::read_dir(folder.path().join("ringgear-load-results")).unwrap().count(), 1);
+}
+
+/// The whole comparison from one word, the stand-in on both sides.
+#[test]
+fn versus_writes_one_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = stand_in("none");
+    let arguments = [
+        "versus",
+        "/bin/sh",
+        "--seconds",
+        "0.5",
+        "--rounds",
+        "5",
+        "--quiet",
+        "--server-command",
+        &server,
+        "--against-command",
+        &server,
+    ];
+    let output = load(&arguments).current_dir(folder.path()).output().unwrap();
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said} {}", text(&output.stderr));
+    let entries: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(entries.len(), 1, "{entries:?}");
+    let page = fs::read_to_string(entries[0].join("index.html")).unwrap();
+    assert!(page.contains("ringgear") && page.contains("p99.99"));
+    assert!(
+        entries[0].join("ringgear/005/result.json").is_file()
+            && entries[0].join("sh/005/result.json").is_file()
+    );
+    // The folder alone is enough to say it again.
+    let again = run(&["compare", entries[0].to_str().unwrap()]);
+    assert_eq!(again.status.code(), Some(0), "{}", text(&again.stderr));
+    assert!(text(&again.stdout).contains("| jobs per server CPU second |"));
 }

@@ -24,6 +24,26 @@ const PLOT: &str = "plot.svg";
 /// What to open.
 pub(crate) const PAGE: &str = "index.html";
 
+/// A folder for a result that has none: its name with the time behind it.
+pub(crate) fn dated(name: &str) -> PathBuf {
+    PathBuf::from(format!("{name}-{}", jiff::Timestamp::now().strftime("%Y-%m-%d-%H%M%S")))
+}
+
+/// Where results are kept that nobody named a folder for.
+const KEPT: &str = "ringgear-load-results";
+
+/// The same for a run of a plan; nothing, and a word about it, where no file can be written.
+pub(crate) fn usual(plan: &str) -> Option<PathBuf> {
+    let folder = dated(&format!("{KEPT}/{}", slug(plan)));
+    match prepare(&folder, false) {
+        Ok(()) => Some(folder),
+        Err(error) => {
+            eprintln!("the result is not kept: {}", error.trim_start_matches("--out "));
+            None
+        }
+    }
+}
+
 /// Makes the folder of a result before anything is measured, and sees that it takes files. Results are not mixed: a folder that
 /// has one, its own or that of rounds, is refused, or emptied of it if `force`.
 pub(crate) fn prepare(folder: &Path, force: bool) -> Result<(), String> {

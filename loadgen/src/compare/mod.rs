@@ -13,3 +13,4 @@ pub(crate) mod selftest;
 pub(crate) mod side;
 pub(crate) mod sweep;
 pub(crate) mod target;
+pub(crate) mod versus;

@@ -1,10 +1,16 @@
 //! The highest rate at which latency is still bearable, and the curve on the way there: doubling until it
-//! is not, then halving the distance between the best rate that was and the worst that was not. Two job
-//! servers are asked for the same rates in turn. What is said and drawn of it stands in `sweep/show.rs`.
+//! is not, then halving the distance between the best rate that was and the worst that was not; and all of that several times. Two
+//! job servers are asked for the same rates in turn. What is said and drawn of it stands in `sweep/show.rs`.
+use std::path::Path;
+
 use serde::Serialize;
 
+use crate::args::Rounds;
+use crate::compare::files;
 use crate::compare::rounds::order;
 use crate::compare::target::Target;
+use crate::job::names::slug;
+use crate::machine::interrupt;
 use crate::plan::overrides::set_rate;
 use crate::plan::terms::Plan;
 use crate::result::numbers::count;
@@ -19,6 +25,13 @@ const FIRST: f64 = 1000.0;
 
 /// The length of a step in seconds, if the command line names none.
 const SECONDS: f64 = 5.0;
+
+/// The least jobs of a step: a hundred beyond the 99th percentile. Slow rates take longer for them, up to a minute.
+const JOBS: f64 = 10_000.0;
+const SECONDS_MOST: f64 = 60.0;
+
+/// How often a sweep is repeated, if the command line does not say.
+const ROUNDS: usize = 3;
 
 /// How far apart the rates are, as a factor, at which the search ends: a doubling, halved five times.
 const FINE: f64 = 1.0222;
@@ -75,6 +88,8 @@ enum Found {
 #[derive(Debug, Serialize)]
 pub(crate) struct Sweep {
     label: String,
+    /// Which of several at one job server, from 1 on.
+    round: usize,
     plan: Plan,
     /// The bound on the 99th percentile, in microseconds.
     bound: f64,
@@ -100,6 +115,8 @@ pub(crate) struct Wish {
     pub(crate) first: Option<f64>,
     /// The length of a step, if not the usual one.
     pub(crate) seconds: Option<f64>,
+    /// How often, if not as usual.
+    pub(crate) rounds: Option<Rounds>,
 }
 
 /// Where the bound lies, as far as is known.
@@ -154,42 +171,61 @@ impl Search {
     }
 }
 
-/// Runs a plan at rising rates on one job server, or on two in turn.
-pub(crate) fn sweep(targets: &[&Target], plan: &Plan, wish: Wish) -> Result<Vec<Sweep>, String> {
-    if plan.phases.iter().any(|phase| phase.replay.is_some()) {
-        return Err(
-            "a sweep changes rates, and a replay has its own: give it another --speed instead".to_owned()
-        );
-    }
-    let bound = wish.bound * 1000.0;
-    let mut sweeps: Vec<Sweep> =
-        targets.iter().map(|target| Sweep::new(target.label(), plan, bound)).collect();
-    let seconds = wish.seconds.unwrap_or(SECONDS);
-    let searches = search(targets.len(), wish.first.unwrap_or(FIRST), |which, rate| {
-        let step = sweeps[which].step(targets[which], rate, seconds)?;
-        let found = step.found;
-        match targets.len() {
-            1 => eprintln!("{}", step.line()),
-            _ => eprintln!("{}: {}", sweeps[which].label, step.line()),
+/// Runs a plan at rising rates on one job server, or on two in turn, several times. Every step is kept in `out`, if there is such
+/// a folder. When somebody interrupts, it gives what there is.
+pub(crate) fn sweep(
+    targets: &[&Target],
+    plan: &Plan,
+    wish: Wish,
+    out: Option<&Path>,
+) -> Result<Vec<Sweep>, String> {
+    let rounds = match wish.rounds {
+        None => ROUNDS,
+        Some(Rounds::Number(rounds)) => rounds,
+        Some(Rounds::Auto) => {
+            return Err("--rounds auto is for comparisons; a sweep needs a number".to_owned());
         }
-        sweeps[which].steps.push(step);
-        Ok(found)
-    })?;
-    for (sweep, search) in sweeps.iter_mut().zip(searches) {
-        sweep.end(&search);
+    };
+    let bound = wish.bound * 1000.0;
+    let mut all: Vec<Sweep> = vec![];
+    let mut first = wish.first.unwrap_or(FIRST);
+    for round in 1..=rounds {
+        let mut sweeps: Vec<Sweep> =
+            targets.iter().map(|target| Sweep::new(target.label(), round, plan, bound)).collect();
+        let mut searches = vec![Search::default(); targets.len()];
+        let done = search(&mut searches, first, |which, rate| {
+            if interrupt::caught().is_some() {
+                return Err("interrupted".to_owned());
+            }
+            let step = sweeps[which].step(targets[which], rate, wish.seconds.unwrap_or(SECONDS), out)?;
+            let found = step.found;
+            eprintln!("sweep {round} of {rounds}, {}: {}", sweeps[which].label, step.line());
+            sweeps[which].steps.push(step);
+            Ok(found)
+        });
+        for (sweep, search) in sweeps.iter_mut().zip(&searches) {
+            sweep.end(search);
+        }
+        // The way up is known by now.
+        let lowest = sweeps.iter().filter_map(|sweep| sweep.best).fold(f64::INFINITY, f64::min);
+        first = if lowest.is_finite() { lowest / 2.0 } else { first };
+        all.extend(sweeps);
+        match done {
+            Err(_) if interrupt::caught().is_some() => break,
+            done => done?,
+        }
     }
-    Ok(sweeps)
+    Ok(all)
 }
 
-/// Asks each of `count` job servers for the rates that any of them still needs; `run` tells whether one kept
-/// the bound.
+/// Asks each job server for the rates that any of them still needs; `run` tells whether one kept the bound.
 fn search(
-    count: usize,
+    searches: &mut [Search],
     first: f64,
     mut run: impl FnMut(usize, f64) -> Result<Found, String>,
-) -> Result<Vec<Search>, String> {
+) -> Result<(), String> {
     let mut run = |which, rate| tries(|| run(which, rate));
-    let mut searches = vec![Search::default(); count];
+    let count = searches.len();
     for turn in 0..STEPS_MAX {
         let in_turn = order(turn).into_iter().filter(|&which| which < count);
         let Some(rate) = in_turn.clone().find_map(|which| searches[which].next(first)) else { break };
@@ -210,7 +246,7 @@ fn search(
             }
         }
     }
-    Ok(searches)
+    Ok(())
 }
 
 /// Asks for a rate until it was kept once, or missed twice; a step that was disturbed tells nothing and is repeated.
@@ -230,9 +266,10 @@ fn tries(mut run: impl FnMut() -> Result<Found, String>) -> Result<Found, String
 }
 
 impl Sweep {
-    fn new(label: &str, plan: &Plan, bound: f64) -> Sweep {
+    fn new(label: &str, round: usize, plan: &Plan, bound: f64) -> Sweep {
         Sweep {
             label: label.to_owned(),
+            round,
             plan: plan.clone(),
             bound,
             best: None,
@@ -249,8 +286,9 @@ impl Sweep {
         self.measured = search.is_measured();
     }
 
-    fn step(&mut self, target: &Target, rate: f64, seconds: f64) -> Result<Step, String> {
+    fn step(&mut self, target: &Target, rate: f64, seconds: f64, out: Option<&Path>) -> Result<Step, String> {
         let mut plan = self.plan.clone();
+        let seconds = seconds.max((JOBS / rate).min(SECONDS_MOST));
         for phase in plan.phases.iter_mut().filter(|phase| phase.measure && !phase.clients.is_empty()) {
             phase.seconds = Some(seconds);
             phase.warm_up = (seconds / 5.0).min(1.0);
@@ -261,7 +299,13 @@ impl Sweep {
         if let Some(flaw) = crate::plan::bounds::flaw(&plan) {
             return Err(format!("at {rate:.0} jobs a second: {flaw}"));
         }
-        let outcome = target.run(&plan)?.outcome;
+        let finding = target.run(&plan)?;
+        if let Some(out) = out {
+            let step = format!("{:03}-{rate:.0}", self.steps.len() + 1);
+            let folder = out.join(slug(&self.label)).join(format!("sweep-{}", self.round)).join(step);
+            files::write(&folder, &finding).map_err(|error| format!("{}: {error}", folder.display()))?;
+        }
+        let outcome = finding.outcome;
         self.clean &= outcome.tally.is_clean();
         step(&outcome, rate, self.bound).ok_or_else(|| "the plan has no phase with an open loop".to_owned())
     }
@@ -294,16 +338,17 @@ fn step(outcome: &Outcome, asked: f64, bound: f64) -> Option<Step> {
     let latency = worst.max_by(|a, b| a.p99.total_cmp(&b.p99));
     // Where there are closed groups beside the open ones, their jobs are no measure of the rate.
     let kept_up = phase.asked.is_none_or(|asked| phase.rate >= asked * 0.95);
+    let enough = latency.is_some_and(|latency| latency.tells(0.99));
     let kept = phase.finished && kept_up && latency.is_some_and(|latency| latency.p99 <= bound);
     let disturbed = phase.others + phase.stolen >= DISTURBED;
     let own = latency.is_some_and(|latency| own_part(phase, &latency));
     let generator = matches!(phase.limit, Limit::Generator | Limit::Both);
     let found = match kept {
-        true => Found::Kept,
+        true if enough => Found::Kept,
         // One that went away or stood still did that itself.
-        false if matches!(phase.limit, Limit::Gone | Limit::Stalled) => Found::Missed,
-        false if disturbed || own || generator => Found::NotMeasurable,
-        false => Found::Missed,
+        _ if matches!(phase.limit, Limit::Gone | Limit::Stalled) => Found::Missed,
+        _ if !enough || disturbed || own || generator => Found::NotMeasurable,
+        _ => Found::Missed,
     };
     Some(Step {
         asked,

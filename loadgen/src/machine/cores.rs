@@ -2,7 +2,7 @@
 use std::fs;
 use std::io;
 
-use rustix::thread::{CpuSet, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// Lets the calling thread, and what it starts, run on these cores only.
 pub(crate) fn pin(cores: &[usize]) -> io::Result<()> {
@@ -14,6 +14,12 @@ pub(crate) fn pin(cores: &[usize]) -> io::Result<()> {
         set.set(core);
     }
     Ok(sched_setaffinity(None, &set)?)
+}
+
+/// The cores that this process may use, rising.
+pub(crate) fn allowed() -> Vec<usize> {
+    let Ok(set) = sched_getaffinity(None) else { return vec![] };
+    (0..CpuSet::MAX_CPU).filter(|&core| set.is_set(core)).collect()
 }
 
 /// The machine's cores, whichever of them this process may use.

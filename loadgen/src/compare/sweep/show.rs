@@ -15,34 +15,95 @@ use crate::result::tables::{PERCENTILES, end, percentiles_cells};
 /// Sweeps as a person reads them.
 pub(crate) fn text(sweeps: &[Sweep]) -> String {
     let mut text: String = sweeps.iter().map(Sweep::text).collect();
-    if let [a, b] = sweeps {
+    let labels = labels(sweeps);
+    for label in &labels {
+        text.push_str(&range(&of(sweeps, label)));
+    }
+    if let [a, b] = labels.as_slice() {
         text.push_str("\nBoth were asked for the same rates in turn, and who was first alternated.\n");
-        if let (Some(best_a), Some(best_b)) = (a.best, b.best) {
-            // Writing into a String does not fail.
-            let _ = writeln!(text, "{}", ratio([a, b], [best_a, best_b]));
-        }
+        text.push_str(&ratio(&of(sweeps, a), &of(sweeps, b)));
     }
     text
 }
 
-/// By how much the one rate is above the other, as far as both ends are known: each lies between the highest rate that was
-/// kept and the lowest that was missed.
-fn ratio([a, b]: [&Sweep; 2], [best_a, best_b]: [f64; 2]) -> String {
-    let upper = |sweep: &Sweep| sweep.above.or(sweep.end).filter(|_| sweep.measured);
-    let (least, most) = (upper(b).map(|end| best_a / end), upper(a).map(|end| end / best_b));
-    let (a, b) = (&a.label, &b.label);
-    match (least, most) {
-        (Some(least), Some(most)) => {
-            format!(
-                "{a} kept the bound up to {least:.1} - {most:.1} times the rate of {b}, in this one sweep"
-            )
-        }
-        (Some(least), None) => format!("{a} kept the bound up to {least:.1} times the rate of {b} at least"),
-        (None, Some(most)) => format!("{a} kept the bound up to {most:.1} times the rate of {b} at most"),
-        (None, None) => {
-            format!("neither end could be measured, so nothing is said of {a} and {b}")
+/// The job servers, in their order.
+fn labels(sweeps: &[Sweep]) -> Vec<String> {
+    let mut labels: Vec<String> = vec![];
+    for sweep in sweeps {
+        if !labels.contains(&sweep.label) {
+            labels.push(sweep.label.clone());
         }
     }
+    labels
+}
+
+/// The sweeps of one job server.
+fn of<'a>(sweeps: &'a [Sweep], label: &str) -> Vec<&'a Sweep> {
+    sweeps.iter().filter(|sweep| sweep.label == label).collect()
+}
+
+/// The rate within the bound as a range: from the lowest that a sweep missed, or the lowest end, to the highest that one kept.
+fn range(sweeps: &[&Sweep]) -> String {
+    let Some(first) = sweeps.first() else { return String::new() };
+    let kept = sweeps.iter().filter_map(|sweep| sweep.above.or(sweep.best));
+    let (low, high) = kept.fold((f64::INFINITY, 0.0f64), |(low, high), rate| (low.min(rate), high.max(rate)));
+    let missed = sweeps.iter().filter(|sweep| sweep.measured).filter_map(|sweep| sweep.end);
+    let missed = missed.fold(f64::INFINITY, f64::min);
+    let label = &first.label;
+    if !low.is_finite() {
+        return format!("\n{label}: no rate that was tried kept the bound\n");
+    }
+    let low = two_digits(low.min(missed));
+    let least = sweeps.iter().filter(|sweep| !sweep.measured).count();
+    let doubt = match least {
+        0 => String::new(),
+        least => format!("; {least} of them found no end of the job server, which may do more"),
+    };
+    match two_digits(high) {
+        high if high == low => format!(
+            "\n{label}: within the bound up to about {high} jobs/s ({} sweeps{doubt})\n",
+            sweeps.len()
+        ),
+        high => format!(
+            "\n{label}: within the bound up to {low} - {high} jobs/s ({} sweeps{doubt})\n",
+            sweeps.len()
+        ),
+    }
+}
+
+/// The rate of a sweep has no third digit.
+fn two_digits(rate: f64) -> String {
+    let unit = 10f64.powf((rate.max(1.0).log10().floor() - 1.0).max(0.0));
+    count((rate / unit).round() * unit)
+}
+
+/// By how much the one rate is above the other, sweep by sweep: the worst, the one in the middle and the best. An end that was
+/// not found makes it a bound.
+fn ratio(a: &[&Sweep], b: &[&Sweep]) -> String {
+    let both = || a.iter().zip(b).filter_map(|(a, b)| Some((*a, *b, a.best? / b.best?)));
+    let mut ratios: Vec<f64> = both().map(|(_, _, ratio)| ratio).collect();
+    let (Some(first), Some(second)) = (a.first(), b.first()) else { return String::new() };
+    let (label, other) = (&first.label, &second.label);
+    ratios.sort_by(f64::total_cmp);
+    let [Some(worst), Some(middle), Some(best)] =
+        [0, ratios.len() / 2, ratios.len().wrapping_sub(1)].map(|at| ratios.get(at))
+    else {
+        return format!(
+            "there is no sweep in which both kept the bound, so nothing is said of {label} and {other}\n"
+        );
+    };
+    let open = |pick: fn(&(&Sweep, &Sweep, f64)) -> bool| both().any(|found| pick(&found));
+    let doubt = match (open(|(a, ..)| !a.measured), open(|(_, b, _)| !b.measured)) {
+        (false, false) => "",
+        (true, false) => "; the end of the first was not found, so it may be more",
+        (false, true) => "; the end of the second was not found, so it may be less",
+        (true, true) => "; neither end was found, so nothing follows from it",
+    };
+    format!(
+        "{label} kept the bound up to {worst:.1} - {middle:.1} - {best:.1} times the rate of {other} (the worst, the middle and the best of \
+         {} sweeps{doubt})\n",
+        ratios.len()
+    )
 }
 
 /// Writes `sweep.json`, `sweep.csv`, `sweep.md` and `sweep.svg`.
@@ -57,7 +118,15 @@ pub(crate) fn write(sweeps: &[Sweep], folder: &Path) -> std::io::Result<()> {
     place(folder, "sweep.md", text(sweeps).as_bytes())?;
     let svg = match sweeps {
         [one] => one.plot(),
-        several => together(several),
+        // The last round of each, whose way up is short; the others are in the table.
+        several => {
+            let last = several.iter().map(|sweep| sweep.round).max();
+            let last: Vec<&Sweep> = several.iter().filter(|sweep| Some(sweep.round) == last).collect();
+            match last.as_slice() {
+                [one] => one.plot(),
+                several => together(several),
+            }
+        }
     };
     place(folder, "sweep.svg", svg?.as_bytes())
 }
@@ -66,10 +135,11 @@ pub(crate) fn write(sweeps: &[Sweep], folder: &Path) -> std::io::Result<()> {
 pub(super) fn table(sweeps: &[Sweep]) -> io::Result<Vec<u8>> {
     let mut table = Writer::from_writer(vec![]);
     let more = ["cores_used", "cpu_per_job_us", "timer_error_p99_us", "found", "limited_by"];
-    table.write_record(["server", "asked", "rate"].iter().chain(&PERCENTILES).chain(&more))?;
+    table.write_record(["server", "sweep", "asked", "rate"].iter().chain(&PERCENTILES).chain(&more))?;
     let cell = |figure: Option<f64>| figure.map_or_else(String::new, |figure| format!("{figure:.3}"));
     for (sweep, step) in sweeps.iter().flat_map(|sweep| sweep.steps.iter().map(move |step| (sweep, step))) {
-        let mut row = vec![sweep.label.clone(), cell(Some(step.asked)), cell(Some(step.rate))];
+        let mut row =
+            vec![sweep.label.clone(), sweep.round.to_string(), cell(Some(step.asked)), cell(Some(step.rate))];
         row.extend(step.latency.map_or_else(Default::default, |latency| percentiles_cells(&latency)));
         row.extend([step.cores_used, step.cpu_per_job, Some(step.timer_error)].map(cell));
         row.extend([step.found.said().to_owned(), format!("{:?}", step.limit).to_lowercase()]);
@@ -81,10 +151,11 @@ pub(super) fn table(sweeps: &[Sweep]) -> io::Result<Vec<u8>> {
 impl Sweep {
     fn text(&self) -> String {
         let mut text = format!(
-            "\n{} on {}: p99 of response time within {} µs\n\n| asked/s | done/s | p50 µs | p99 µs | p99.9 µs | cores | CPU µs a job | bound |\n\
+            "\n{} on {}, sweep {}: p99 of response time within {} µs\n\n| asked/s | done/s | p50 µs | p99 µs | p99.9 µs | cores | CPU µs a job | bound |\n\
              |---|---|---|---|---|---|---|---|\n",
             self.plan.name,
             self.label,
+            self.round,
             count(self.bound)
         );
         for step in self.sorted() {
@@ -182,7 +253,7 @@ fn axis(title: &str, unit: Unit, logarithmic: bool) -> Axis {
 }
 
 /// Both curves over the rate that was asked for, at which they can be compared.
-fn together(sweeps: &[Sweep]) -> std::io::Result<String> {
+fn together(sweeps: &[&Sweep]) -> std::io::Result<String> {
     let (mut saturation, mut cost) = (vec![], vec![]);
     for (colour, sweep) in sweeps.iter().enumerate() {
         let line = |what: &str, dashed, pick: fn(&Step) -> Option<f64>| {
