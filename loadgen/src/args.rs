@@ -245,6 +245,9 @@ pub(crate) struct Run {
     /// Seconds without any progress after which what is missing counts as lost.
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
     pub(crate) patience: f64,
+    /// Runs no probe: a client and a worker on a thread of their own, with a job now and then (one in a hundred at most).
+    #[arg(long)]
+    pub(crate) no_probe: bool,
     /// Writes the result into this folder: a page to open (index.html), JSON, histograms, a Markdown row, a picture; of
     /// two job servers also one page for both [default: a folder of its own in ./ringgear-load-results].
     #[arg(long, value_name = "DIR")]

@@ -61,6 +61,7 @@ fn setting(server: std::net::SocketAddr) -> Setting {
         cores: vec![],
         spin: 0,
         patience: 0.5,
+        probe: true,
     }
 }
 
@@ -287,6 +288,7 @@ fn a_job_server_that_is_not_there_is_an_error() {
         cores: vec![],
         spin: 0,
         patience: 0.5,
+        probe: true,
     };
     assert!(conduct(&plan, &setting, None, &mut Progress::new("test", true)).is_err());
 }
@@ -470,4 +472,19 @@ fn a_failed_threshold_is_a_status_of_its_own_and_the_least() {
     assert_eq!((crate::code(&outcome), crate::worst([&outcome].into_iter(), false)), (3, 3));
     outcome.tally.lost = 1;
     assert_eq!((crate::code(&outcome), crate::worst([&outcome].into_iter(), false)), (1, 1));
+}
+
+/// A client and a worker that do not share the load's threads.
+#[test]
+fn an_open_loop_has_a_probe_beside_it() {
+    let plan = OPEN.replace("seconds = 1", "seconds = 2");
+    let outcome = run(Fault::None, &plan).outcome;
+    let probe = outcome.phases[0].probe.unwrap();
+    // One job in a hundred, by chance.
+    assert!((2..=25).contains(&probe.count), "{probe:?}");
+    assert_eq!(outcome.phases[0].fates.unwrap().due, 1000);
+    assert!(crate::result::report::block(&outcome).contains("probe, on its own thread"));
+    // Where a closed loop sets the pace, or the job server dies, there is none to be held against.
+    assert_eq!(run(Fault::None, FOREGROUND).outcome.phases[0].probe, None);
+    assert!(run(Fault::Die, OPEN).outcome.phases[0].probe.is_none_or(|probe| probe.count < 10));
 }

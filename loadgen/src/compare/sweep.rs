@@ -342,7 +342,9 @@ fn step(outcome: &Outcome, asked: f64, bound: f64) -> Option<Step> {
     let kept = phase.finished && kept_up && latency.is_some_and(|latency| latency.p99 <= bound);
     let disturbed = phase.others + phase.stolen >= DISTURBED;
     let own = latency.is_some_and(|latency| own_part(phase, &latency));
-    let generator = matches!(phase.limit, Limit::Generator | Limit::Both);
+    // Who does not wait in the load generator's own queue was served in time.
+    let probe = phase.probe.is_some_and(|probe| probe.tells(0.99) && probe.p99 <= bound);
+    let generator = probe && phase.own_queue() || matches!(phase.limit, Limit::Generator | Limit::Both);
     let found = match kept {
         true if enough => Found::Kept,
         // One that went away or stood still did that itself.

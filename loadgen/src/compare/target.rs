@@ -38,6 +38,7 @@ struct Load {
     cores: Vec<usize>,
     spin: u64,
     patience: f64,
+    probe: bool,
 }
 
 impl Load {
@@ -48,7 +49,7 @@ impl Load {
             (None, 0) => (crate::machine::cores::count() / 2).clamp(1, 8),
             (None, cores) => cores,
         };
-        Load { threads, cores, spin: run.spin * 1000, patience: run.patience }
+        Load { threads, cores, spin: run.spin * 1000, patience: run.patience, probe: !run.no_probe }
     }
 }
 
@@ -133,6 +134,7 @@ impl Target {
             cores: self.load.cores.clone(),
             spin: self.load.spin,
             patience: self.load.patience,
+            probe: self.load.probe,
         };
         let progress = Progress::new(&self.label, self.quiet);
         let mut progress = if self.json_lines { progress.in_json() } else { progress };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::job::random::Random;
-use crate::plan::rate::Curve;
+use crate::plan::rate::{Curve, Rate};
 use crate::plan::terms::{Arrivals, Clients};
 use crate::plan::trace::Lines;
 
@@ -24,6 +24,11 @@ impl Timing {
             (None, Some(rate)) => Some(Timing::Rate(plan.arrivals, Arc::new(Curve::new(rate)))),
             (None, None) => None,
         }
+    }
+
+    /// Of a steady rate, by chance.
+    pub(crate) fn poisson(rate: f64) -> Timing {
+        Timing::Rate(Arrivals::Poisson, Arc::new(Curve::new(&Rate::Steady(rate))))
     }
 }
 

@@ -119,6 +119,9 @@ pub(crate) struct PhaseOutcome {
     /// How long, at most, answers waited until a load thread read them. Older results have none.
     #[serde(default)]
     pub(crate) receive_lag: Option<Percentiles>,
+    /// Latencies of the probe: jobs of a client and a worker on a thread of their own, from when they were due.
+    #[serde(default)]
+    pub(crate) probe: Option<Percentiles>,
     /// What became of the jobs of the measured time. Older results have none.
     #[serde(default)]
     pub(crate) fates: Option<Fates>,
@@ -146,6 +149,16 @@ impl PhaseOutcome {
     /// True if nobody did anything, and the job server was only looked at.
     pub(crate) fn only_watched(&self) -> bool {
         self.counted == Counted::Nothing && self.connections == 0
+    }
+
+    /// True if a probe that is faster than the load tells of the load generator's queue: its threads were busy, the job server's were
+    /// not all the time, and no worker took time for a job.
+    pub(crate) fn own_queue(&self) -> bool {
+        let takes_time =
+            |group: &GroupOutcome| group.spans.iter().any(|span| span.span == Span::Added.name());
+        self.generator.busiest_thread >= 0.5
+            && self.server.is_none_or(|server| server.busiest_thread < 0.9)
+            && !self.groups.iter().any(takes_time)
     }
 
     /// True if it was to give figures and no job was done in its measured time.

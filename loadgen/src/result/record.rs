@@ -91,6 +91,8 @@ pub(crate) struct Recorder {
     pub(crate) timer_error: Histogram<u64>,
     /// How long, at most, what was read had waited for the load thread to read it.
     pub(crate) receive_lag: Histogram<u64>,
+    /// Latencies of the probe, from when its jobs were due; empty where there was none.
+    pub(crate) probe: Histogram<u64>,
     /// Jobs of the measured time that were sent.
     pub(crate) sent: u64,
     /// Of those, the ones that were fully answered.
@@ -108,6 +110,7 @@ impl Recorder {
             groups: vec![None; groups],
             timer_error: histogram(),
             receive_lag: histogram(),
+            probe: histogram(),
             sent: 0,
             answered: 0,
             unsent: 0,
@@ -151,6 +154,7 @@ impl Recorder {
     pub(crate) fn merge(&mut self, other: &Recorder) {
         add(&mut self.timer_error, &other.timer_error);
         add(&mut self.receive_lag, &other.receive_lag);
+        add(&mut self.probe, &other.probe);
         self.sent += other.sent;
         self.answered += other.answered;
         self.unsent += other.unsent;
@@ -169,6 +173,7 @@ impl Recorder {
     pub(crate) fn clear(&mut self) {
         reset(&mut self.timer_error);
         reset(&mut self.receive_lag);
+        reset(&mut self.probe);
         (self.sent, self.answered, self.unsent) = (0, 0, 0);
         for pair in self.groups.iter_mut().flatten().flat_map(|spans| spans.iter_mut()) {
             reset(&mut pair.response);

@@ -153,6 +153,9 @@ fn phase(phase: &PhaseOutcome) -> String {
     if let Some(error) = &phase.timer_error {
         text.push_str(&row("timer error", error, |_, _| Trust::Exact));
     }
+    if let Some(probe) = &phase.probe {
+        text.push_str(&row("probe, on its own thread", probe, |_, _| Trust::Exact));
+    }
     if let Some(lag) = &phase.receive_lag {
         text.push_str(&row("receive lag, at most", lag, |_, _| Trust::Exact));
     }
@@ -239,6 +242,16 @@ pub(crate) fn doubts(phase: &PhaseOutcome) -> Vec<String> {
              stands in parentheses"
                 .to_owned(),
         );
+    }
+    if let Some(probe) = phase.probe.filter(|probe| probe.tells(0.99) && phase.own_queue()) {
+        let worst =
+            phase.groups.iter().filter_map(|group| Some(group.felt()?.response.p99)).fold(0.0, f64::max);
+        if worst > 2.0 * probe.p99 {
+            doubts.push(format!(
+                "the probe, which does not wait in the load generator's queue, had a p99 of {}: the rest may be the load generator's",
+                short(probe.p99)
+            ));
+        }
     }
     if phase.asked.is_some_and(|asked| phase.rate < asked * 0.95) && !phase.interrupted {
         doubts.push(

@@ -2,9 +2,13 @@
 //! at the job server's process at the right moments, and gathers what the threads measured.
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU64;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use hdrhistogram::Histogram;
+use rustix::thread::set_current_timer_slack;
 
 use crate::job::check::Tally;
 use crate::machine::identity::Machine;
@@ -20,6 +24,7 @@ use crate::run::gather::{self, Gather};
 use crate::run::kills::Host;
 use crate::run::meter::usage;
 use crate::run::orders::{Orders, Part};
+use crate::run::probing;
 use crate::run::progress::Progress;
 use crate::run::stage::{Clock, Counts, Stage, Stand, lock};
 use crate::run::watch::{Missing, Queued, Ward, Watch};
@@ -43,6 +48,8 @@ pub(crate) struct Setting {
     pub(crate) spin: u64,
     /// Seconds without any progress after which what is missing counts as lost.
     pub(crate) patience: f64,
+    /// True for a probe beside open loops.
+    pub(crate) probe: bool,
 }
 
 /// What a run found, with its histograms.
@@ -177,6 +184,7 @@ impl Play<'_> {
                 threads.push(builder.spawn_scoped(scope, move || drive(orders))?);
             }
             drop(sender);
+            let probe = self.probe(scope, &stand)?;
             let failed = || threads.iter().any(thread::ScopedJoinHandle::is_finished);
             let all = connections.iter().sum();
             let watch = Watch {
@@ -214,12 +222,33 @@ impl Play<'_> {
             if let Some(missing) = seen.missing {
                 self.count(missing, &counts, &mut ward.queued, &mut tally);
             }
-            let (recorder, series) = gather.end();
+            // It never panics, and is over when the phase is.
+            let probe = probe.and_then(|thread| thread.join().ok());
+            let (mut recorder, series) = gather.end();
+            recorder.probe = probe.unwrap_or(recorder.probe);
             let (_, start_of_window, _) = stand.times();
             let outcome = usage(self.phase, self.index, self.cast, &recorder, series, &seen.from, &seen.to)
                 .finish(start_of_window, all, before.as_ref(), &seen.end);
             Ok((outcome, recorder, tally))
         })
+    }
+
+    /// A probe beside the load, where the phase can have one.
+    fn probe<'scope>(
+        &'scope self,
+        scope: &'scope thread::Scope<'scope, '_>,
+        stand: &'scope Stand,
+    ) -> io::Result<Option<thread::ScopedJoinHandle<'scope, Histogram<u64>>>> {
+        let Some(rate) = probing::rate(self.phase).filter(|_| self.setting.probe) else { return Ok(None) };
+        let function = format!("probe-{:08x}", self.run);
+        let server = self.setting.server;
+        let builder = thread::Builder::new().name("probe".to_owned());
+        let thread = builder.spawn_scoped(scope, move || {
+            // The kernel otherwise gathers timers within 50 microseconds.
+            let _ = set_current_timer_slack(NonZeroU64::new(1));
+            probing::probe(server, &function, rate, stand)
+        });
+        thread.map(Some)
     }
 
     /// Puts what is missing at the end of a phase where it belongs.

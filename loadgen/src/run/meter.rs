@@ -63,6 +63,7 @@ pub(crate) struct Usage<'a> {
     groups: Vec<GroupOutcome>,
     timer_error: Option<Percentiles>,
     receive_lag: Option<Percentiles>,
+    probe: Option<Percentiles>,
     fates: Fates,
     series: Vec<Series>,
 }
@@ -101,9 +102,10 @@ pub(crate) fn usage<'a>(
     }
     let timer_error = Percentiles::of(&recorder.timer_error);
     let receive_lag = Percentiles::of(&recorder.receive_lag);
+    let probe = Percentiles::of(&recorder.probe);
     let Recorder { sent, answered, unsent, .. } = *recorder;
     let fates = Fates { due: sent + unsent, sent, answered };
-    Usage { phase, from, to, counted, groups, timer_error, receive_lag, fates, series }
+    Usage { phase, from, to, counted, groups, timer_error, receive_lag, probe, fates, series }
 }
 
 impl Usage<'_> {
@@ -116,7 +118,7 @@ impl Usage<'_> {
         end: &End,
     ) -> PhaseOutcome {
         let &End { finished, gone, interrupted, stall, ref kills, ref connected, peak } = end;
-        let Usage { phase, from, to, counted, groups, timer_error, receive_lag, fates, series } = self;
+        let Usage { phase, from, to, counted, groups, timer_error, receive_lag, probe, fates, series } = self;
         let pick = |counts: &Counts| match counted {
             Counted::Results => counts.results,
             Counted::Completed => counts.worked,
@@ -176,6 +178,8 @@ impl Usage<'_> {
             }
             _ => (0.0, 0.0),
         };
+        // Of a job server that was killed the CPU time is not known, and would be taken for that of others.
+        let others = if from.pid == to.pid { others } else { 0.0 };
         let asked = asked(phase);
         let seen = from.pid.is_some() && server.is_some();
         PhaseOutcome {
@@ -192,6 +196,7 @@ impl Usage<'_> {
             groups,
             timer_error,
             receive_lag,
+            probe,
             fates: Some(fates).filter(|fates| fates.due > 0),
             stall,
             kills: kills.clone(),

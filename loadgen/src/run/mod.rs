@@ -7,6 +7,7 @@ pub(crate) mod gather;
 pub(crate) mod kills;
 pub(crate) mod meter;
 pub(crate) mod orders;
+pub(crate) mod probing;
 pub(crate) mod progress;
 pub(crate) mod stage;
 pub(crate) mod stalls;

@@ -33,6 +33,7 @@ fn outcome(rate: f64, cpu_per_job: f64) -> Outcome {
         groups: vec![],
         timer_error: None,
         receive_lag: None,
+        probe: None,
         fates: None,
         stall: None,
         server: Some(server),
