@@ -46,7 +46,7 @@ impl Load {
         let cores = run.load_core.clone();
         let threads = match (run.threads, cores.len()) {
             (Some(threads), _) => usize::from(threads),
-            (None, 0) => (crate::machine::cores::count() / 2).clamp(1, 8),
+            (None, 0) => (crate::machine::cores::count() / 2).clamp(1, 64),
             (None, cores) => cores,
         };
         Load { threads, cores, spin: run.spin * 1000, patience: run.patience, probe: !run.no_probe }

@@ -9,8 +9,8 @@ use crate::plan::cast::Cast;
 use crate::plan::schedule::Schedule;
 use crate::plan::terms::{Check, FUNCTION, Unique, Urgency};
 use crate::result::record::Span;
+use crate::run::marks::Event;
 use crate::run::orders::Context;
-use crate::run::stage::lock;
 
 /// One client connection.
 #[derive(Debug)]
@@ -289,11 +289,7 @@ impl Client {
         if background {
             context.counts.created_background += 1;
             if context.cast.ledger {
-                let mut fate = lock(&context.cast.fates[self.conn as usize]);
-                let seq = self.jobs.last_answered();
-                fate.acknowledged.mark(seq);
-                // A worker may have been faster.
-                context.counts.delivered_background += u64::from(fate.delivered.has(seq));
+                context.marks.note(self.conn, self.jobs.last_answered(), Event::Acknowledged);
             }
             self.end(intended, now, context);
         } else {

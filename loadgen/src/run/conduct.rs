@@ -22,6 +22,7 @@ use crate::result::record::Recorder;
 use crate::run::drive::drive;
 use crate::run::gather::{self, Gather};
 use crate::run::kills::Host;
+use crate::run::marks;
 use crate::run::meter::usage;
 use crate::run::orders::{Orders, Part};
 use crate::run::probing;
@@ -161,7 +162,8 @@ impl Play<'_> {
         thread::scope(|scope| {
             let (sender, ticks) = mpsc::channel();
             let mut threads = vec![];
-            for (thread, parts) in parts.into_iter().enumerate() {
+            let marks = marks::marks(parts.len());
+            for ((thread, parts), marks) in parts.into_iter().enumerate().zip(marks) {
                 let orders = Orders {
                     thread,
                     server: self.setting.server,
@@ -181,7 +183,7 @@ impl Play<'_> {
                     spares: gather.spares(),
                 };
                 let builder = thread::Builder::new().name(format!("load-{thread}"));
-                threads.push(builder.spawn_scoped(scope, move || drive(orders))?);
+                threads.push(builder.spawn_scoped(scope, move || drive(orders, marks))?);
             }
             drop(sender);
             let probe = self.probe(scope, &stand)?;
@@ -203,9 +205,13 @@ impl Play<'_> {
             }
             let mut tally = Tally::default();
             let mut failure = None;
+            let mut ended = vec![];
             for thread in threads {
                 match thread.join().expect("a load thread does not panic, or the process is over") {
-                    Ok(flaws) => tally += flaws,
+                    Ok((flaws, marks)) => {
+                        tally += flaws;
+                        ended.push(marks);
+                    }
                     Err(error) => failure = Some(error),
                 }
             }
@@ -216,7 +222,9 @@ impl Play<'_> {
             while let Ok(tick) = ticks.recv() {
                 gather.take(tick);
             }
-            let counts = stand.counts();
+            let mut counts = stand.counts();
+            // What was sent to a thread that was over.
+            ended.iter_mut().for_each(|marks| marks.take(self.cast, &mut counts, &mut tally));
             ward.queued.created += counts.created_background;
             ward.queued.delivered += counts.delivered_background;
             if let Some(missing) = seen.missing {

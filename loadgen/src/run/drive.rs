@@ -17,6 +17,7 @@ use crate::machine::cores::pin;
 use crate::result::record::Recorder;
 use crate::run::client::Client;
 use crate::run::conn::{Broken, Conn, Role};
+use crate::run::marks::Marks;
 use crate::run::orders::{Context, Orders, Part, Tick};
 use crate::run::stage::{Counts, Stage};
 use crate::run::worker::Worker;
@@ -31,19 +32,23 @@ const SLEPT: u64 = 5_000;
 const CONNECTING: u64 = 64;
 
 /// Runs one phase on the calling thread. Errors are those that leave nothing to measure.
-pub(crate) fn drive(orders: Orders<'_>) -> io::Result<Tally> {
+///
+/// Gives what went wrong, and the marks: other threads may still send some.
+pub(crate) fn drive(orders: Orders<'_>, marks: Marks) -> io::Result<(Tally, Marks)> {
     if let Some(core) = orders.core {
         pin(&[core])?;
     }
     orders.stand.enlist(orders.thread, gettid().as_raw_nonzero().get() as u32);
     // The kernel otherwise gathers timers within 50 microseconds. It may refuse; timer error shows it.
     let _ = set_current_timer_slack(NonZeroU64::new(1));
-    let mut driver = Driver::new(&orders)?;
+    let mut driver = Driver::new(&orders, marks)?;
     driver.connect()?;
     driver.run()?;
     driver.close();
+    driver.context.exchange();
+    driver.orders.stand.publish(driver.orders.thread, &driver.context.counts);
     driver.tick();
-    Ok(driver.context.tally)
+    Ok((driver.context.tally, driver.context.marks))
 }
 
 struct Driver<'a> {
@@ -66,13 +71,14 @@ struct Driver<'a> {
 }
 
 impl<'a> Driver<'a> {
-    fn new(orders: &'a Orders<'a>) -> io::Result<Driver<'a>> {
+    fn new(orders: &'a Orders<'a>, marks: Marks) -> io::Result<Driver<'a>> {
         let cast = orders.cast;
         let context = Context {
             cast,
             recorder: Box::new(Recorder::new(cast.groups.len())),
             counts: Counts::default(),
             tally: Tally::default(),
+            marks,
             scratch: Vec::new(),
             from: 0,
             stop: u64::MAX,
@@ -203,6 +209,7 @@ impl<'a> Driver<'a> {
         if now >= self.context.stop && !self.stopped {
             self.stop();
         }
+        self.context.exchange();
         self.orders.stand.publish(self.orders.thread, &self.context.counts);
 
         let due = self.timers.peek().map_or(u64::MAX, |Reverse((due, _))| *due);

@@ -5,6 +5,7 @@ pub(crate) mod conn;
 pub(crate) mod drive;
 pub(crate) mod gather;
 pub(crate) mod kills;
+pub(crate) mod marks;
 pub(crate) mod meter;
 pub(crate) mod orders;
 pub(crate) mod probing;

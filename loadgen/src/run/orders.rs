@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use crate::job::check::Tally;
 use crate::plan::cast::Cast;
 use crate::result::record::Recorder;
+use crate::run::marks::Marks;
 use crate::run::stage::{Counts, Stand};
 
 /// What one connection is to be.
@@ -75,6 +76,8 @@ pub(crate) struct Context<'a> {
     pub(crate) counts: Counts,
     /// What went wrong.
     pub(crate) tally: Tally,
+    /// What became of jobs.
+    pub(crate) marks: Marks,
     /// Where a payload is made before it is copied into a packet.
     pub(crate) scratch: Vec<u8>,
     /// What is intended before is not measured.
@@ -87,4 +90,11 @@ pub(crate) struct Context<'a> {
     pub(crate) has_clients: bool,
     /// True if workers take time for a job, which is no latency of the job server.
     pub(crate) has_service: bool,
+}
+
+impl Context<'_> {
+    /// Tells other threads what became of their clients' jobs, and takes what they tell.
+    pub(crate) fn exchange(&mut self) {
+        self.marks.exchange(self.cast, &mut self.counts, &mut self.tally);
+    }
 }

@@ -8,8 +8,8 @@ use crate::job::random::of_job;
 use crate::plan::cast::Cast;
 use crate::plan::terms::{FUNCTION, Grab, Unique};
 use crate::result::record::Span;
+use crate::run::marks::Event;
 use crate::run::orders::Context;
-use crate::run::stage::lock;
 
 /// One worker connection.
 #[derive(Debug)]
@@ -252,12 +252,7 @@ impl Worker {
             context.tally.altered += 1;
         }
         if !cast.ledger {
-            if lock(&cast.fates[job.conn as usize]).delivered.mark(job.seq) {
-                context.counts.delivered += 1;
-                context.counts.delivered_background += u64::from(group.plan.background);
-            } else {
-                context.tally.doubled += 1;
-            }
+            context.marks.note(job.conn, job.seq, Event::Delivered);
         }
         if job.intended >= context.from || !context.has_clients {
             let (group, open) = (member.group as usize, group.plan.closed.is_none());
@@ -272,7 +267,8 @@ impl Worker {
         // What somebody else submitted must not look done.
         let Some(job) = job else { return self.fail(handle, context, out) };
         if cast.ledger {
-            enter(&job, context);
+            // Not when it is given out: what a worker was lost with must be done by another.
+            context.marks.note(job.conn, job.seq, Event::Delivered);
         }
         let bits = of_job(cast.seed ^ 1, job.conn, job.seq);
         let length = cast.crews[self.crew].plan.result.bytes(bits);
@@ -303,20 +299,6 @@ fn register(cast: &Cast, abilities: &[u32], out: &mut Vec<u8>) {
     for &function in abilities {
         Request::CanDo { function: &cast.functions[function as usize] }.encode(out);
     }
-}
-
-/// Enters a job that is done into the ledger. Not when it is given out: what a worker was lost with must be done by another.
-fn enter(job: &Job, context: &mut Context<'_>) {
-    let cast = context.cast;
-    let mut fate = lock(&cast.fates[job.conn as usize]);
-    if !fate.delivered.mark(job.seq) {
-        context.tally.repeated += 1;
-        return;
-    }
-    let background = cast.groups[cast.clients[job.conn as usize].group as usize].plan.background;
-    context.counts.delivered += 1;
-    // Those count of which we know that the job server accepted them.
-    context.counts.delivered_background += u64::from(background && fate.acknowledged.has(job.seq));
 }
 
 /// What is given out again after a break comes when it comes: nobody promised an order then.
