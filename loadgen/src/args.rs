@@ -58,6 +58,19 @@ pub(crate) enum Verb {
         #[command(flatten)]
         run: Box<Run>,
     },
+    /// Makes load for runs that are led from another machine (`--agents`), one after the other. It puts load on any job server that
+    /// it is told to: let it listen only where nobody else is.
+    Agent {
+        /// Where it listens.
+        #[arg(long, value_name = "HOST[:PORT]", default_value = "127.0.0.1:4740")]
+        listen: String,
+        /// Load threads; as many as `--load-core` has cores, otherwise one for every core.
+        #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+        threads: Option<u16>,
+        /// The cores for them, in turn.
+        #[arg(long, value_name = "CORES", value_delimiter = ',')]
+        load_core: Vec<usize>,
+    },
     /// Turns into a job server that ends with the process that wants it.
     #[command(hide = true, name = BECOME)]
     Become {
@@ -70,7 +83,10 @@ pub(crate) enum Verb {
     /// Serves as the job server of `self-test`, to try things with.
     #[command(hide = true)]
     StandIn {
-        /// Where it listens, on the loopback interface.
+        /// Where it listens.
+        #[arg(long, default_value = "127.0.0.1")]
+        address: std::net::Ipv4Addr,
+        /// See `address`.
         #[arg(long)]
         port: u16,
         /// What it does wrong.
@@ -245,6 +261,9 @@ pub(crate) struct Run {
     /// Seconds without any progress after which what is missing counts as lost.
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
     pub(crate) patience: f64,
+    /// Machines that make the load, each with `ringgear-load agent`; this one leads them.
+    #[arg(long, value_name = "HOST[:PORT]", value_delimiter = ',', conflicts_with_all = ["threads", "load_core"])]
+    pub(crate) agents: Vec<String>,
     /// Runs no probe: a client and a worker on a thread of their own, with a job now and then (one in a hundred at most).
     #[arg(long)]
     pub(crate) no_probe: bool,

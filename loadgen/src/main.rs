@@ -39,6 +39,7 @@ use crate::plan::{library, overrides};
 use crate::result::expect;
 use crate::result::outcome::Outcome;
 use crate::result::report::{self, say};
+use crate::run::{agent, remote};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -73,8 +74,9 @@ fn main() -> ExitCode {
         Some(Verb::Versus { other, run: of }) => {
             versus::fill_in(&other, *of, |run| overrides::plan(&run.plan)).and_then(run)
         }
+        Some(Verb::Agent { listen, threads, load_core }) => agent(&listen, threads, &load_core),
         Some(Verb::Become { parent, command }) => Err(server::become_server(parent, &command)),
-        Some(Verb::StandIn { port, fault }) => standin::stand_in(port, &fault),
+        Some(Verb::StandIn { address, port, fault }) => standin::stand_in((address, port), &fault),
         Some(Verb::Compare { a, b, out, gates }) => compare_folders(&a, b.as_deref(), out.as_deref(), &gates),
         Some(Verb::SelfTest { seconds }) => selftest::self_test(seconds).map(|text| {
             say(&text);
@@ -181,6 +183,16 @@ fn worst<'a>(outcomes: impl Iterator<Item = &'a Outcome>, kept: bool) -> u8 {
         codes.push(THRESHOLD);
     }
     [FAILED, UNFINISHED, THRESHOLD].into_iter().find(|worst| codes.contains(worst)).unwrap_or(0)
+}
+
+fn agent(listen: &str, threads: Option<u16>, load_cores: &[usize]) -> Result<u8, String> {
+    let listen = server::addresses_with(listen, remote::PORT)?;
+    let threads = match (threads, load_cores.len()) {
+        (Some(threads), _) => usize::from(threads),
+        (None, 0) => cores::allowed().len().max(1),
+        (None, cores) => cores,
+    };
+    agent::serve(&listen, threads, load_cores)
 }
 
 fn show(plan: &args::PlanArguments) -> Result<u8, String> {

@@ -1,5 +1,6 @@
 //! Whole runs against a stand-in that behaves, and against every way in which it does not. No test asks how
 //! fast anything is.
+mod agents;
 mod breaks;
 mod replays;
 
@@ -62,6 +63,7 @@ fn setting(server: std::net::SocketAddr) -> Setting {
         spin: 0,
         patience: 0.5,
         probe: true,
+        agents: vec![],
     }
 }
 
@@ -289,6 +291,7 @@ fn a_job_server_that_is_not_there_is_an_error() {
         spin: 0,
         patience: 0.5,
         probe: true,
+        agents: vec![],
     };
     assert!(conduct(&plan, &setting, None, &mut Progress::new("test", true)).is_err());
 }

@@ -216,3 +216,62 @@ fn versus_writes_one_page() {
     assert_eq!(again.status.code(), Some(0), "{}", text(&again.stderr));
     assert!(text(&again.stdout).contains("| jobs per server CPU second |"));
 }
+
+/// Two machines that make the load, each in a network of its own, and a third with the job server.
+const MACHINES: &str = r#"set -e
+load=$1
+mount -t tmpfs tmpfs /run
+ip link set lo up
+for number in 1 2; do
+    ip netns add away$number
+    ip link add near$number type veth peer name far netns away$number
+    ip address add 10.78.$number.1/24 dev near$number
+    ip link set near$number up
+    ip -n away$number address add 10.78.$number.2/24 dev far
+    ip -n away$number link set far up
+    ip -n away$number route add default via 10.78.$number.1
+    nsenter --net=/run/netns/away$number "$load" agent --listen 10.78.$number.2 --threads 1 2>agent$number.txt &
+    pids="$pids $!"
+done
+"$load" stand-in --address 0.0.0.0 --port 4730 &
+pids="$pids $!"
+sleep 0.5
+status=0
+"$load" steady --seconds 2 --rate 1000 --quiet --server 10.78.1.1 --agents 10.78.1.2,10.78.2.2 --out out || status=$?
+# From a network that cannot reach the loopback interface of this one.
+"$load" steady --seconds 1 --quiet --server 127.0.0.1:4730 --agents 10.78.1.2 || true
+kill $pids
+wait
+exit $status"#;
+
+#[test]
+fn machines_in_networks_of_their_own_make_one_load() {
+    let may = Command::new("unshare").args(["-Urnm", "ip", "link", "set", "lo", "up"]).output();
+    let may = may.expect("unshare is needed: apt-get install util-linux");
+    assert!(
+        may.status.success(),
+        "this test needs network namespaces and ip (apt-get install iproute2; as root, or with sysctl \
+         kernel.unprivileged_userns_clone=1): {}",
+        text(&may.stderr)
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new("unshare")
+        .args(["-Urnm", "sh", "-c", MACHINES, "sh", PROGRAM])
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let (said, errors) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{said} {errors}");
+    assert!(said.contains("all jobs accounted for") && said.contains("2 load threads"), "{said} {errors}");
+    let result = fs::read_to_string(folder.path().join("out/result.json")).unwrap();
+    assert!(
+        result.contains("\"name\": \"10.78.1.2\"") && result.contains("\"name\": \"10.78.2.2\""),
+        "{result}"
+    );
+    assert!(errors.contains("cannot reach the job server at 127.0.0.1:4730"), "{errors}");
+    for number in [1, 2] {
+        let agent = fs::read_to_string(folder.path().join(format!("agent{number}.txt"))).unwrap();
+        assert!(agent.contains("the run is over"), "{agent}");
+    }
+}

@@ -118,6 +118,9 @@ fn comparable(a: &Outcome, b: &Outcome) -> Result<(), String> {
             b.machine.kernel
         ));
     }
+    if a.agents != b.agents {
+        return Err("Other machines made the load, and would be compared.".to_owned());
+    }
     if (a.threads, &a.cores) != (b.threads, &b.cores) {
         return Err(format!(
             "The load generator ran differently ({} threads on cores {:?}, and {} on {:?}), and would be compared \

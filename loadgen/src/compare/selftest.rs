@@ -44,6 +44,7 @@ pub(crate) fn self_test(seconds: f64) -> Result<String, String> {
             spin: 50_000,
             patience: 5.0,
             probe: false,
+            agents: vec![],
         };
         let mut progress = Progress::new("self-test", true);
         let finding = conduct(&plan, &setting, None, &mut progress).map_err(|error| error.to_string())?;

@@ -39,6 +39,7 @@ struct Load {
     spin: u64,
     patience: f64,
     probe: bool,
+    agents: Vec<String>,
 }
 
 impl Load {
@@ -49,7 +50,14 @@ impl Load {
             (None, 0) => (crate::machine::cores::count() / 2).clamp(1, 64),
             (None, cores) => cores,
         };
-        Load { threads, cores, spin: run.spin * 1000, patience: run.patience, probe: !run.no_probe }
+        Load {
+            threads,
+            cores,
+            spin: run.spin * 1000,
+            patience: run.patience,
+            probe: !run.no_probe,
+            agents: run.agents.clone(),
+        }
     }
 }
 
@@ -135,6 +143,7 @@ impl Target {
             spin: self.load.spin,
             patience: self.load.patience,
             probe: self.load.probe,
+            agents: self.load.agents.clone(),
         };
         let progress = Progress::new(&self.label, self.quiet);
         let mut progress = if self.json_lines { progress.in_json() } else { progress };

@@ -70,7 +70,7 @@ impl AddAssign for Tally {
 
 /// Which jobs of one client connection reached a worker. Its size is the distance between the oldest that did
 /// not and the newest that did, in bits.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Delivered {
     /// The number of the first bit of `words`, a multiple of 64; every job before it was delivered.
     base: u64,
@@ -109,21 +109,39 @@ impl Delivered {
         self.base + self.words.iter().map(|word| u64::from(word.count_ones())).sum::<u64>()
     }
 
+    /// Adds what was marked elsewhere; gives how many were marked in both.
+    pub(crate) fn absorb(&mut self, other: &Delivered) -> u64 {
+        let both = self.common(other);
+        let mut merged = VecDeque::new();
+        let end = |one: &Delivered| one.base / 64 + one.words.len() as u64;
+        let base = self.base.max(other.base);
+        for at in base / 64..end(self).max(end(other)) {
+            merged.push_back(self.word(at) | other.word(at));
+        }
+        // Where one of them has all, the other adds nothing.
+        (self.base, self.words) = (base, merged);
+        both
+    }
+
+    /// Bits from 64 times `at` on.
+    fn word(&self, at: u64) -> u64 {
+        match at.checked_sub(self.base / 64) {
+            None => u64::MAX,
+            Some(at) => self.words.get(at as usize).copied().unwrap_or(0),
+        }
+    }
+
     /// How many were marked here and there.
     pub(crate) fn common(&self, other: &Delivered) -> u64 {
         let end = |one: &Delivered| one.base / 64 + one.words.len() as u64;
-        let word = |one: &Delivered, at: u64| match at.checked_sub(one.base / 64) {
-            None => u64::MAX,
-            Some(at) => one.words.get(at as usize).copied().unwrap_or(0),
-        };
         let first = self.base.min(other.base) / 64;
-        let beyond = (first..end(self).min(end(other))).map(|at| word(self, at) & word(other, at));
+        let beyond = (first..end(self).min(end(other))).map(|at| self.word(at) & other.word(at));
         first * 64 + beyond.map(|word| u64::from(word.count_ones())).sum::<u64>()
     }
 }
 
 /// What became of the jobs of one client connection.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Fate {
     /// Which were given to a worker; in plans that reconnect, which a worker has done.
     pub(crate) delivered: Delivered,
@@ -202,6 +220,12 @@ mod tests {
         );
         assert!(b.has(0) && b.has(639) && !b.has(640) && !a.has(202));
         assert_eq!(Delivered::default().common(&a), 0);
+        let (all, both) = (a.count() + b.count(), a.common(&b));
+        assert_eq!(a.absorb(&b), both);
+        assert_eq!(a.count(), all - both);
+        assert!(a.has(639) && a.has(1) && !a.has(640));
+        assert_eq!(b.absorb(&Delivered::default()), 0);
+        assert_eq!(b.count(), 640);
     }
 
     #[test]

@@ -204,12 +204,20 @@ const PORT: u16 = 4730;
 /// # Errors
 /// A sentence with the text, where it names nothing.
 pub(crate) fn addresses(text: &str) -> Result<Vec<SocketAddr>, String> {
+    addresses_with(text, PORT)
+}
+
+/// The same with another port for names without one.
+///
+/// # Errors
+/// As [`addresses`].
+pub(crate) fn addresses_with(text: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     let has_port = text.rsplit_once(':').is_some_and(|(host, _)| !host.contains(':') || host.ends_with(']'));
     let found = match bare.parse::<IpAddr>() {
-        Ok(address) => return Ok(vec![(address, PORT).into()]),
+        Ok(address) => return Ok(vec![(address, port).into()]),
         Err(_) if has_port => text.to_socket_addrs(),
-        Err(_) => (text, PORT).to_socket_addrs(),
+        Err(_) => (text, port).to_socket_addrs(),
     };
     let found: Vec<SocketAddr> = found.map_err(|error| format!("{text}: {error}"))?.collect();
     if found.is_empty() { Err(format!("{text}: it has no address")) } else { Ok(found) }

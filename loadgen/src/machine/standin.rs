@@ -73,12 +73,12 @@ pub(crate) struct StandIn {
 impl StandIn {
     /// Starts one on a free port of the loopback interface.
     pub(crate) fn start(fault: Fault) -> io::Result<StandIn> {
-        StandIn::start_at(0, fault)
+        StandIn::start_at((Ipv4Addr::LOCALHOST, 0), fault)
     }
 
-    /// Starts one on this port.
-    fn start_at(port: u16, fault: Fault) -> io::Result<StandIn> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+    /// Starts one at this address.
+    fn start_at(at: (Ipv4Addr, u16), fault: Fault) -> io::Result<StandIn> {
+        let listener = TcpListener::bind(at)?;
         let address = listener.local_addr()?;
         let (over, tid) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
         let (ending, telling) = (Arc::clone(&over), Arc::clone(&tid));
@@ -113,10 +113,11 @@ impl Drop for StandIn {
 }
 
 /// Is a stand-in until the process is asked to end. `fault` is the name of one, in small letters.
-pub(crate) fn stand_in(port: u16, fault: &str) -> Result<u8, String> {
+pub(crate) fn stand_in(at: (Ipv4Addr, u16), fault: &str) -> Result<u8, String> {
     let named = |known: &&Fault| format!("{known:?}").eq_ignore_ascii_case(fault);
     let fault = *FAULTS.iter().find(named).ok_or_else(|| format!("--fault {fault}: one of {FAULTS:?}"))?;
-    let _stand_in = StandIn::start_at(port, fault).map_err(|error| format!("--port {port}: {error}"))?;
+    let _stand_in = StandIn::start_at(at, fault)
+        .map_err(|error| format!("--address {} --port {}: {error}", at.0, at.1))?;
     while crate::machine::interrupt::caught().is_none() {
         thread::sleep(Duration::from_millis(20));
     }

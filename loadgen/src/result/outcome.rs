@@ -31,6 +31,9 @@ pub(crate) struct Outcome {
     pub(crate) threads: usize,
     /// See `threads`; empty if they were not pinned.
     pub(crate) cores: Vec<usize>,
+    /// The machines that made the load, where it was not the one of the conductor.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) agents: Vec<Agent>,
     /// What was found in each phase.
     pub(crate) phases: Vec<PhaseOutcome>,
     /// What became of background jobs, where connections break and are made again.
@@ -73,6 +76,15 @@ impl Outcome {
     pub(crate) fn most_memory(&self) -> u64 {
         self.memory.iter().map(|&(_, bytes)| bytes).max().unwrap_or(0)
     }
+}
+
+/// A machine that made load.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Agent {
+    /// As the command line named it.
+    pub(crate) name: String,
+    /// What it is.
+    pub(crate) machine: Machine,
 }
 
 /// The job server that was measured.

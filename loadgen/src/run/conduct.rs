@@ -1,7 +1,7 @@
 //! Carries out a plan: phase by phase it makes the load threads, tells them when to begin and to stop, looks
 //! at the job server's process at the right moments, and gathers what the threads measured.
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::sync::mpsc;
 use std::thread;
@@ -17,16 +17,18 @@ use crate::machine::probe::{self, Look};
 use crate::machine::server::Started;
 use crate::plan::cast::Cast;
 use crate::plan::terms::{Phase, Plan};
-use crate::result::outcome::{Ledger, Outcome, PhaseOutcome, Server};
+use crate::result::outcome::{Agent, Ledger, Outcome, PhaseOutcome, Server};
 use crate::result::record::Recorder;
+use crate::run::deal::{Deal, Dealt};
 use crate::run::drive::drive;
 use crate::run::gather::{self, Gather};
 use crate::run::kills::Host;
-use crate::run::marks;
+use crate::run::marks::{self, Marks};
 use crate::run::meter::usage;
-use crate::run::orders::{Orders, Part};
+use crate::run::orders::{Orders, Tick};
 use crate::run::probing;
 use crate::run::progress::Progress;
+use crate::run::remote::{self, Call, Remote};
 use crate::run::stage::{Clock, Counts, Stage, Stand, lock};
 use crate::run::watch::{Missing, Queued, Ward, Watch};
 
@@ -51,6 +53,8 @@ pub(crate) struct Setting {
     pub(crate) patience: f64,
     /// True for a probe beside open loops.
     pub(crate) probe: bool,
+    /// Agents that make the load instead of this process; none for most runs.
+    pub(crate) agents: Vec<String>,
 }
 
 /// What a run found, with its histograms.
@@ -61,9 +65,6 @@ pub(crate) struct Finding {
     /// By phase.
     pub(crate) recorders: Vec<Recorder>,
 }
-
-/// Connections from one source address to one server; a few more than 28,000 would be possible.
-const PER_SOURCE: usize = 8000;
 
 /// Carries out `plan` on a job server that is there, or on one that was `started` for it.
 pub(crate) fn conduct(
@@ -85,15 +86,22 @@ pub(crate) fn conduct(
         progress,
         host: Host::new(started, setting.pid),
     };
+    let mut remotes = agents(plan, setting, run, clock)?;
     for (index, phase) in plan.phases.iter().enumerate() {
         let play = Play { index, phase, cast: &cast, setting, clock, run };
-        let (outcome, recorder, flaws) = play.run(&mut ward)?;
+        let (outcome, recorder, flaws) = play.run(&mut ward, &mut remotes)?;
         tally += flaws;
         let interrupted = outcome.interrupted;
         phases.push(outcome);
         recorders.push(recorder);
         if interrupted {
             break;
+        }
+    }
+    for remote in &mut remotes {
+        for (conn, fate) in remote.fates()? {
+            let Some(mine) = cast.fates.get(conn as usize) else { continue };
+            tally.doubled += lock(mine).delivered.absorb(&fate.delivered);
         }
     }
     ward.progress.end();
@@ -115,7 +123,14 @@ pub(crate) fn conduct(
         began: began.as_secs_f64(),
         machine: Machine::here(),
         server,
-        threads: setting.threads,
+        threads: match remotes.len() {
+            0 => setting.threads,
+            _ => remotes.iter().map(|remote| remote.threads).sum(),
+        },
+        agents: remotes
+            .into_iter()
+            .map(|remote| Agent { name: remote.name, machine: remote.machine })
+            .collect(),
         cores: setting.cores.clone(),
         phases,
         ledger: cast.ledger.then(|| ledger(&cast, &tally)),
@@ -126,6 +141,21 @@ pub(crate) fn conduct(
         thresholds: vec![],
     };
     Ok(Finding { outcome, recorders })
+}
+
+/// Calls the agents, if there are any.
+fn agents(plan: &Plan, setting: &Setting, run: u32, clock: Clock) -> io::Result<Vec<Remote>> {
+    if setting.agents.is_empty() {
+        return Ok(vec![]);
+    }
+    if plan.phases.iter().any(|phase| phase.reconnect || phase.replay.is_some()) {
+        return Err(io::Error::other(
+            "--agents: plans that reconnect and replays keep their ledger on one machine; run them without agents",
+        ));
+    }
+    let text = toml::to_string(plan).map_err(io::Error::other)?;
+    let Setting { server, spin, .. } = *setting;
+    remote::call(&setting.agents, &Call { plan: &text, run, server, spin, clock })
 }
 
 /// Compares, job by job, what was acknowledged with what was done.
@@ -141,6 +171,13 @@ fn ledger(cast: &Cast, tally: &Tally) -> Ledger {
     ledger
 }
 
+/// Nanoseconds from the last connection to the first job, and with agents.
+const LEAD: u64 = 20_000_000;
+const AGENTS_LEAD: u64 = 200_000_000;
+
+/// A thread that makes load, or speaks for an agent that does.
+type Loading<'scope> = thread::ScopedJoinHandle<'scope, io::Result<(Tally, Option<Marks>)>>;
+
 /// One phase while it is played.
 struct Play<'a> {
     index: usize,
@@ -152,8 +189,16 @@ struct Play<'a> {
 }
 
 impl Play<'_> {
-    fn run(&self, ward: &mut Ward<'_>) -> io::Result<(PhaseOutcome, Recorder, Tally)> {
-        let parts = self.parts();
+    fn run(
+        &self,
+        ward: &mut Ward<'_>,
+        remotes: &mut [Remote],
+    ) -> io::Result<(PhaseOutcome, Recorder, Tally)> {
+        let Play { index, phase, cast, run, .. } = *self;
+        let slots = if remotes.is_empty() { self.setting.threads } else { remotes.len() };
+        let parts = Deal { cast, phase, index, server: self.setting.server, run }.among(slots);
+        // Agents must hear of the start in time.
+        let lead = remotes.iter().map(|remote| AGENTS_LEAD + 4 * remote.far).max().unwrap_or(LEAD);
         let connections: Vec<u64> = parts.iter().map(|parts| parts.len() as u64).collect();
         let stand = Stand::new(self.clock, &connections);
         let before = ward.host.pid().and_then(Look::at);
@@ -161,30 +206,10 @@ impl Play<'_> {
         let mut gather = Gather::new(self.index, self.cast, parts.len());
         thread::scope(|scope| {
             let (sender, ticks) = mpsc::channel();
-            let mut threads = vec![];
-            let marks = marks::marks(parts.len());
-            for ((thread, parts), marks) in parts.into_iter().enumerate().zip(marks) {
-                let orders = Orders {
-                    thread,
-                    server: self.setting.server,
-                    parts,
-                    cast: self.cast,
-                    stand: &stand,
-                    has_clients: !self.phase.clients.is_empty(),
-                    has_service: self.phase.workers.iter().any(|workers| workers.service.largest() > 0.0),
-                    reconnect: self.phase.reconnect,
-                    tick,
-                    spin: self.setting.spin,
-                    core: match self.setting.cores.len() {
-                        0 => None,
-                        cores => Some(self.setting.cores[thread % cores]),
-                    },
-                    ticks: sender.clone(),
-                    spares: gather.spares(),
-                };
-                let builder = thread::Builder::new().name(format!("load-{thread}"));
-                threads.push(builder.spawn_scoped(scope, move || drive(orders, marks))?);
-            }
+            let threads = match remotes.is_empty() {
+                true => self.local(scope, parts, &stand, tick, &sender, &mut gather)?,
+                false => self.remote(scope, remotes, &stand, &sender)?,
+            };
             drop(sender);
             let probe = self.probe(scope, &stand)?;
             let failed = || threads.iter().any(thread::ScopedJoinHandle::is_finished);
@@ -197,6 +222,7 @@ impl Play<'_> {
                 clock: self.clock,
                 stand: &stand,
                 connections: all,
+                lead,
             };
             let seen = watch.lead(ward, &mut gather, &ticks, &failed);
             // Whatever happened, the threads must end.
@@ -210,7 +236,7 @@ impl Play<'_> {
                 match thread.join().expect("a load thread does not panic, or the process is over") {
                     Ok((flaws, marks)) => {
                         tally += flaws;
-                        ended.push(marks);
+                        ended.extend(marks);
                     }
                     Err(error) => failure = Some(error),
                 }
@@ -239,6 +265,63 @@ impl Play<'_> {
                 .finish(start_of_window, all, before.as_ref(), &seen.end);
             Ok((outcome, recorder, tally))
         })
+    }
+
+    /// The load threads of this process.
+    fn local<'scope>(
+        &'scope self,
+        scope: &'scope thread::Scope<'scope, '_>,
+        parts: Vec<Vec<Dealt>>,
+        stand: &'scope Stand,
+        tick: u64,
+        ticks: &mpsc::Sender<Tick>,
+        gather: &mut Gather,
+    ) -> io::Result<Vec<Loading<'scope>>> {
+        let mut threads = vec![];
+        let marks = marks::marks(parts.len());
+        for ((thread, parts), marks) in parts.into_iter().enumerate().zip(marks) {
+            let orders = Orders {
+                thread,
+                server: self.setting.server,
+                parts,
+                cast: self.cast,
+                stand,
+                has_clients: !self.phase.clients.is_empty(),
+                has_service: self.phase.workers.iter().any(|workers| workers.service.largest() > 0.0),
+                reconnect: self.phase.reconnect,
+                tick,
+                spin: self.setting.spin,
+                core: match self.setting.cores.len() {
+                    0 => None,
+                    cores => Some(self.setting.cores[thread % cores]),
+                },
+                ticks: ticks.clone(),
+                spares: gather.spares(),
+            };
+            let builder = thread::Builder::new().name(format!("load-{thread}"));
+            let drive = move || drive(orders, marks).map(|(tally, marks)| (tally, Some(marks)));
+            threads.push(builder.spawn_scoped(scope, drive)?);
+        }
+        Ok(threads)
+    }
+
+    /// A thread for each agent, which speaks for it.
+    fn remote<'scope>(
+        &'scope self,
+        scope: &'scope thread::Scope<'scope, '_>,
+        remotes: &'scope mut [Remote],
+        stand: &'scope Stand,
+        ticks: &mpsc::Sender<Tick>,
+    ) -> io::Result<Vec<Loading<'scope>>> {
+        let mut threads = vec![];
+        for (slot, remote) in remotes.iter_mut().enumerate() {
+            let (ticks, groups) = (ticks.clone(), self.cast.groups.len());
+            let builder = thread::Builder::new().name(format!("agent-{slot}"));
+            let play =
+                move || remote.play(self.index, slot, stand, groups, &ticks).map(|tally| (tally, None));
+            threads.push(builder.spawn_scoped(scope, play)?);
+        }
+        Ok(threads)
     }
 
     /// A probe beside the load, where the phase can have one.
@@ -276,37 +359,6 @@ impl Play<'_> {
         }
         if self.phase.drain && missing != Missing::Unknown {
             *queued = Queued::default();
-        }
-    }
-
-    /// The connections of the phase, dealt to the load threads in turn.
-    fn parts(&self) -> Vec<Vec<(Part, Option<Ipv4Addr>)>> {
-        let mut parts: Vec<Part> = vec![];
-        for (crew, _) in self.cast.crews.iter().enumerate().filter(|(_, crew)| crew.phase == self.index) {
-            parts.extend((0..self.cast.crews[crew].plan.count).map(|index| Part::Worker(crew, index)));
-        }
-        for group in self.cast.groups.iter().filter(|group| group.phase == self.index) {
-            parts.extend((0..group.plan.count).map(|at| Part::Client(group.first_client + at)));
-        }
-        parts.extend((0..self.phase.idle).map(|_| Part::Idle));
-        let many = parts.len() > PER_SOURCE;
-        let mut dealt = vec![vec![]; self.setting.threads];
-        for (at, part) in parts.into_iter().enumerate() {
-            let source = if many { self.source(at) } else { None };
-            dealt[at % self.setting.threads].push((part, source));
-        }
-        dealt
-    }
-
-    /// Ports that were closed are not free again for a minute: with thousands of connections each run takes
-    /// other addresses of the loopback network.
-    fn source(&self, at: usize) -> Option<Ipv4Addr> {
-        match self.setting.server.ip() {
-            IpAddr::V4(server) if server.is_loopback() => {
-                let run = (self.run % 250) as u8;
-                Some(Ipv4Addr::new(127, 1 + self.index as u8 % 100, run, 1 + (at / PER_SOURCE) as u8))
-            }
-            _ => None,
         }
     }
 }

@@ -157,8 +157,10 @@ impl Gather {
     }
 
     fn give_back(&mut self, thread: usize, recorder: Box<Recorder>) {
-        // A thread that is over needs none.
-        let _ = self.spares[thread].send(recorder);
+        // A thread that is over needs none, and an agent keeps its own.
+        if let Some(spares) = self.spares.get(thread) {
+            let _ = spares.send(recorder);
+        }
     }
 }
 

@@ -29,10 +29,16 @@ impl Meter {
             counts: stand.counts(),
             pid,
             server: pid.and_then(Look::at),
-            threads: stand.tids().map(probe::own_thread).collect(),
+            threads: threads(stand),
             machine: probe::machine_ticks(),
         }
     }
+}
+
+/// CPU time of each load thread, here or of agents.
+fn threads(stand: &Stand) -> Vec<u64> {
+    let elsewhere = stand.used_elsewhere();
+    if elsewhere.is_empty() { stand.tids().map(probe::own_thread).collect() } else { elsewhere }
 }
 
 /// How a phase ended, and what was seen of the job server's process on the way.

@@ -3,7 +3,9 @@
 use std::ops::AddAssign;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
 
 /// Nanoseconds since the run's epoch.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +17,13 @@ impl Clock {
     /// A clock that begins now.
     pub(crate) fn start() -> Clock {
         Clock { epoch: Instant::now() }
+    }
+
+    /// The same clock, by so many nanoseconds behind.
+    pub(crate) fn set_back(self, ahead: i64) -> Clock {
+        let by = Duration::from_nanos(ahead.unsigned_abs());
+        let epoch = if ahead < 0 { self.epoch.checked_sub(by) } else { self.epoch.checked_add(by) };
+        Clock { epoch: epoch.unwrap_or(self.epoch) }
     }
 
     /// The time.
@@ -52,6 +61,8 @@ pub(crate) struct Stand {
     counts: Vec<Mutex<Counts>>,
     /// The kernel's numbers of the threads, 0 until they began.
     tids: Vec<AtomicU32>,
+    /// CPU time of the threads of agents, in nanoseconds.
+    used: Vec<Mutex<Vec<u64>>>,
 }
 
 impl Stand {
@@ -69,6 +80,7 @@ impl Stand {
             from: zero(),
             counts,
             tids,
+            used: connections.iter().map(|_| Mutex::default()).collect(),
         }
     }
 
@@ -120,6 +132,18 @@ impl Stand {
         self.tids.iter().map(|tid| tid.load(Ordering::Relaxed))
     }
 
+    /// Lets the conductor see what the threads of an agent used.
+    pub(crate) fn used(&self, slot: usize, used: Vec<u64>) {
+        if !used.is_empty() {
+            *lock(&self.used[slot]) = used;
+        }
+    }
+
+    /// CPU time of the threads of all agents, in nanoseconds.
+    pub(crate) fn used_elsewhere(&self) -> Vec<u64> {
+        self.used.iter().flat_map(|used| lock(used).clone()).collect()
+    }
+
     /// Lets the conductor see what a thread counted.
     #[inline]
     pub(crate) fn publish(&self, thread: usize, counts: &Counts) {
@@ -142,7 +166,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// What the threads of a phase counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Counts {
     /// Connections on which the job server has not answered yet.
     pub(crate) connecting: u64,

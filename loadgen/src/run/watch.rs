@@ -89,6 +89,8 @@ pub(crate) struct Watch<'a> {
     pub(crate) stand: &'a Stand,
     /// Connections.
     pub(crate) connections: u64,
+    /// Nanoseconds from the last of them to the first job.
+    pub(crate) lead: u64,
 }
 
 /// What is known while a phase goes on.
@@ -210,7 +212,7 @@ impl Watch<'_> {
     }
 
     fn begin(&self, pid: Option<u32>, connected: Option<&Look>) -> Course {
-        let start = self.clock.now() + 20_000_000;
+        let start = self.clock.now() + self.lead;
         let from_time = start + (self.phase.warm_up * 1e9) as u64;
         let stop = self.phase.seconds.map_or(u64::MAX, |seconds| start + (seconds * 1e9) as u64);
         let limit = start + (self.phase.limit * 1e9) as u64;

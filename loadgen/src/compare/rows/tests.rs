@@ -61,6 +61,7 @@ fn outcome(rate: f64, cpu_per_job: f64) -> Outcome {
         server: Server::default(),
         threads: 1,
         cores: vec![],
+        agents: vec![],
         phases: vec![phase],
         tally: Tally::default(),
         memory: vec![],
