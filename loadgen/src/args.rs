@@ -108,6 +108,9 @@ pub(crate) enum Verb {
         /// Seconds for each load.
         #[arg(long, default_value_t = 2.0)]
         seconds: f64,
+        /// Load threads: background jobs are also tried with 2, 4 and so on, up to so many, each with a stand-in of its own.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+        threads: u16,
     },
 }
 

@@ -78,10 +78,12 @@ fn main() -> ExitCode {
         Some(Verb::Become { parent, command }) => Err(server::become_server(parent, &command)),
         Some(Verb::StandIn { address, port, fault }) => standin::stand_in((address, port), &fault),
         Some(Verb::Compare { a, b, out, gates }) => compare_folders(&a, b.as_deref(), out.as_deref(), &gates),
-        Some(Verb::SelfTest { seconds }) => selftest::self_test(seconds).map(|text| {
-            say(&text);
-            0
-        }),
+        Some(Verb::SelfTest { seconds, threads }) => {
+            selftest::self_test(seconds, usize::from(threads)).map(|text| {
+                say(&text);
+                0
+            })
+        }
     };
     if let (Some(signal), Err(error)) = (interrupt::caught(), &done) {
         eprintln!("ringgear-load: {error}");

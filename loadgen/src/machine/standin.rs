@@ -2,7 +2,7 @@
 //! its own ceiling, and, made to misbehave, what proves that its checks see everything.
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::{self, JoinHandle};
@@ -11,6 +11,7 @@ use std::time::Duration;
 use ringgear_protocol::{Priority, Request, RequestError, Response};
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::net::{AddressFamily, SocketType, sockopt};
 
 use crate::job::link::packets;
 
@@ -76,9 +77,29 @@ impl StandIn {
         StandIn::start_at((Ipv4Addr::LOCALHOST, 0), fault)
     }
 
+    /// Starts so many at one port of the loopback interface: the kernel deals connections to them. They know nothing of each other, so
+    /// that only background jobs can be sent there.
+    pub(crate) fn start_several(count: usize, fault: Fault) -> io::Result<Vec<StandIn>> {
+        let mut port = 0;
+        let mut all = vec![];
+        for _ in 0..count {
+            let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
+            sockopt::set_socket_reuseport(&socket, true)?;
+            rustix::net::bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
+            rustix::net::listen(&socket, 128)?;
+            let one = StandIn::start_on(TcpListener::from(socket), fault)?;
+            port = one.address.port();
+            all.push(one);
+        }
+        Ok(all)
+    }
+
     /// Starts one at this address.
     fn start_at(at: (Ipv4Addr, u16), fault: Fault) -> io::Result<StandIn> {
-        let listener = TcpListener::bind(at)?;
+        StandIn::start_on(TcpListener::bind(at)?, fault)
+    }
+
+    fn start_on(listener: TcpListener, fault: Fault) -> io::Result<StandIn> {
         let address = listener.local_addr()?;
         let (over, tid) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
         let (ending, telling) = (Arc::clone(&over), Arc::clone(&tid));
