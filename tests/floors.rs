@@ -93,6 +93,40 @@ fn the_engine_has_floors_too() {
     }
 }
 
+/// The wings of the load generator, from the bottom up: see `loadgen/src/main.rs`. `args` is named by all, and names none.
+const LOADGEN: &[&[&str]] = &[&["args"], &["job"], &["plan", "machine"], &["result"], &["run"], &["compare"]];
+
+#[test]
+fn the_wings_of_the_load_generator_name_none_below_them() {
+    let known: Vec<&str> = LOADGEN.concat();
+    for (floor, wings) in LOADGEN.iter().enumerate() {
+        let above: Vec<&str> = LOADGEN[..floor].concat();
+        for wing in *wings {
+            let file = sources_under(&format!("loadgen/src/{wing}.rs"));
+            let folder = sources_under(&format!("loadgen/src/{wing}/"));
+            assert!(!(file.is_empty() && folder.is_empty()), "no source of {wing}");
+            for (path, code) in file.into_iter().chain(folder) {
+                // What only tests name hangs in no wing.
+                if path.contains("tests") {
+                    continue;
+                }
+                let code = code.split("#[cfg(test)]\nmod tests").next().unwrap();
+                for named in modules_named(code, &known) {
+                    let fine = named == *wing || above.contains(&named.as_str());
+                    assert!(fine, "{path}: {wing} may not name {named}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn no_file_of_the_load_generator_is_too_long() {
+    for (path, code) in sources_under("loadgen/src/") {
+        assert!(code.lines().count() <= 500, "{path}");
+    }
+}
+
 #[test]
 fn some_words_have_one_place() {
     for (path, code) in sources_under("src/") {
@@ -137,7 +171,7 @@ fn nothing_that_is_built_for_use_has_planted_bugs() {
 /// Rust sources whose path from the repository's root begins so, without comments and strings.
 fn sources_under(prefix: &str) -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut folders = vec![root.join("src")];
+    let mut folders = vec![root.join("src"), root.join("loadgen/src")];
     let mut sources = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {

@@ -73,6 +73,7 @@ pub(crate) struct StandIn {
 
 impl StandIn {
     /// Starts one on a free port of the loopback interface.
+    #[cfg(test)]
     pub(crate) fn start(fault: Fault) -> io::Result<StandIn> {
         StandIn::start_at((Ipv4Addr::LOCALHOST, 0), fault)
     }
