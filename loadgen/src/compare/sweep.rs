@@ -102,6 +102,8 @@ pub(crate) struct Sweep {
     /// A rate above the end that was kept all the same: chance has a part in it.
     above: Option<f64>,
     steps: Vec<Step>,
+    /// False if somebody interrupted it before its end was found: it says nothing then.
+    whole: bool,
     /// What went wrong, if anything.
     clean: bool,
 }
@@ -205,6 +207,7 @@ pub(crate) fn sweep(
         });
         for (sweep, search) in sweeps.iter_mut().zip(&searches) {
             sweep.end(search);
+            sweep.whole = done.is_ok();
         }
         // The way up is known by now.
         let lowest = sweeps.iter().filter_map(|sweep| sweep.best).fold(f64::INFINITY, f64::min);
@@ -277,6 +280,7 @@ impl Sweep {
             measured: false,
             above: None,
             steps: vec![],
+            whole: true,
             clean: true,
         }
     }

@@ -37,14 +37,16 @@ fn labels(sweeps: &[Sweep]) -> Vec<String> {
     labels
 }
 
-/// The sweeps of one job server.
+/// The sweeps of one job server that came to their end.
 fn of<'a>(sweeps: &'a [Sweep], label: &str) -> Vec<&'a Sweep> {
-    sweeps.iter().filter(|sweep| sweep.label == label).collect()
+    sweeps.iter().filter(|sweep| sweep.label == label && sweep.whole).collect()
 }
 
 /// The rate within the bound as a range: from the lowest that a sweep missed, or the lowest end, to the highest that one kept.
 fn range(sweeps: &[&Sweep]) -> String {
-    let Some(first) = sweeps.first() else { return String::new() };
+    let Some(first) = sweeps.first() else {
+        return "\nno sweep came to its end, so nothing follows\n".to_owned();
+    };
     let kept = sweeps.iter().filter_map(|sweep| sweep.above.or(sweep.best));
     let (low, high) = kept.fold((f64::INFINITY, 0.0f64), |(low, high), rate| (low.min(rate), high.max(rate)));
     let missed = sweeps.iter().filter(|sweep| sweep.measured).filter_map(|sweep| sweep.end);
@@ -194,6 +196,9 @@ impl Sweep {
                 text,
                 "note: {above} jobs/s was kept again, so chance had a part in it: the end is a range"
             );
+        }
+        if !self.whole {
+            text.push_str("interrupted: what follows from these steps is not known\n");
         }
         if !self.clean {
             text.push_str(

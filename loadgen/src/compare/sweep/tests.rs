@@ -179,6 +179,9 @@ fn several_sweeps_give_a_range_and_the_ratio_of_each() {
         said.contains("2.0 - 2.1 - 2.3 times the rate of theirs (the worst, the middle and the best"),
         "{said}"
     );
+    let mut interrupted = sweeps(true);
+    interrupted[4].whole = false;
+    assert!(text(&interrupted).contains("ours: within the bound up to 73,000 - 91,000 jobs/s (2 sweeps)"));
     let said = text(&sweeps(false));
     assert!(said.contains("the end of the first was not found, so it may be more"), "{said}");
     assert!(said.contains("3 of them found no end of the job server"), "{said}");
