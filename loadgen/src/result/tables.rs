@@ -4,6 +4,7 @@ use std::io;
 
 use csv::Writer;
 
+use crate::plan::names;
 use crate::result::intervals::{Kind, kinds};
 use crate::result::outcome::{Outcome, Percentiles};
 use crate::result::record::Recorder;
@@ -45,13 +46,14 @@ pub(crate) fn series(outcome: &Outcome) -> io::Result<Vec<u8>> {
 pub(crate) fn percentiles(outcome: &Outcome, recorders: &[Recorder]) -> io::Result<Vec<u8>> {
     let mut table = Writer::from_writer(vec![]);
     table.write_record(["phase", "group", "span", "from", "quantile", "value_us", "jobs"])?;
-    let groups = || outcome.plan.phases.iter().flat_map(|phase| &phase.clients);
-    for (phase, recorder) in outcome.phases.iter().zip(recorders).filter(|(phase, _)| phase.measured) {
+    let phases = outcome.phases.iter().zip(recorders).enumerate();
+    for (index, (phase, recorder)) in phases.filter(|(_, (phase, _))| phase.measured) {
+        let groups = names::in_phase(&outcome.plan, index);
         for (kind, histogram) in kinds(recorder) {
             let (group, span, from) = match kind {
                 Kind::TimerError => ("", "timer-error", ""),
                 Kind::Latency { group, span, service } => (
-                    groups().nth(group).map_or("", |clients| clients.name.as_str()),
+                    groups.get(group).map_or("", String::as_str),
                     span.name(),
                     if service { "service" } else { "response" },
                 ),
@@ -101,7 +103,7 @@ mod tests {
         let worker: Vec<_> = rows.iter().filter(|row| &row[0] == "drain" && &row[2] == "worker").collect();
         let counts: Vec<u64> = worker.iter().map(|row| row[6].parse().unwrap()).collect();
         assert!(counts.is_sorted() && counts.last() == Some(&2000), "{counts:?}");
-        assert!(worker.iter().all(|row| &row[3] == "response" && &row[1] == "clients"));
+        assert!(worker.iter().all(|row| &row[3] == "response" && &row[1] == "clients of fill"));
         assert_eq!(&worker.last().unwrap()[4], "1.000000000");
     }
 }
