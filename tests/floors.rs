@@ -120,6 +120,44 @@ fn the_wings_of_the_load_generator_name_none_below_them() {
     }
 }
 
+/// What the load generator needs of others, each in the place that may know it.
+const LOADGEN_PLACES: &[(&str, &[&str])] = &[
+    ("plotters", &["loadgen/src/result/chart"]),
+    ("minijinja", &["loadgen/src/compare/page"]),
+    ("quick_xml", &["loadgen/src/result/junit"]),
+    ("postcard", &["loadgen/src/run/wire"]),
+    ("csv", &["loadgen/src/plan/", "loadgen/src/result/tables", "loadgen/src/compare/sweep/show"]),
+    ("jiff", &["loadgen/src/compare/"]),
+    ("clap", &["loadgen/src/args", "loadgen/src/main"]),
+    ("tempfile", &["loadgen/src/machine/server"]),
+    ("indicatif", &["loadgen/src/run/progress"]),
+    ("base64", &["loadgen/src/compare/histograms"]),
+    ("signal_hook", &["loadgen/src/machine/interrupt"]),
+    ("mimalloc", &["loadgen/src/main"]),
+];
+
+#[test]
+fn foreign_words_have_one_place_in_the_load_generator() {
+    let mut found = BTreeSet::new();
+    for (path, code) in sources_under("loadgen/src/") {
+        if path.contains("tests") {
+            continue;
+        }
+        let code = code.split("#[cfg(test)]\nmod tests").next().unwrap();
+        for (word, places) in LOADGEN_PLACES {
+            // As a path, not as a word: a module or a variable may be called alike.
+            if code.contains(&format!("use {word}::")) || code.contains(&format!("{word}::")) {
+                found.insert(*word);
+                assert!(
+                    places.iter().any(|place| path.starts_with(place)),
+                    "{path} names {word}, which belongs to {places:?}"
+                );
+            }
+        }
+    }
+    assert_eq!(found.len(), LOADGEN_PLACES.len(), "one of {LOADGEN_PLACES:?} is not used: {found:?}");
+}
+
 #[test]
 fn no_file_of_the_load_generator_is_too_long() {
     for (path, code) in sources_under("loadgen/src/") {
