@@ -13,6 +13,7 @@ mod killed;
 mod large;
 mod ledger;
 mod mount;
+mod old;
 mod room;
 mod rot;
 mod start;
