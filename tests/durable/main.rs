@@ -13,6 +13,7 @@ mod killed;
 mod large;
 mod ledger;
 mod mount;
+#[cfg(feature = "sqlite")]
 mod old;
 mod room;
 mod rot;

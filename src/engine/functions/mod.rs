@@ -15,6 +15,7 @@ mod check;
 mod chores;
 mod dead;
 mod drop;
+mod extra;
 mod function;
 mod held;
 mod holds;

@@ -1,7 +1,8 @@
 //! A job as a store is to keep it, and jobs that were found in the store at the start. Who waits for the store is not
 //! here: see `persist.rs`.
 use super::Functions;
-use super::job::{Death, FunctionIx, Job, JobIx, JobState};
+use super::extra::Death;
+use super::job::{FunctionIx, Job, JobIx, JobState};
 use super::unique::Key;
 use crate::outbox::Outbox;
 use crate::persist::{self, NotRestored, StoredJob};
