@@ -170,6 +170,9 @@ fn line(job: &StoredJob<'_>) -> Value {
     bytes(&mut object, "unique", job.unique);
     object.insert("priority".to_owned(), json!(priority));
     object.insert("attempts".to_owned(), json!(job.attempts));
+    if let Some(accepted) = job.accepted {
+        object.insert("accepted_ms".to_owned(), json!(accepted.0));
+    }
     if let Some(epoch) = job.epoch {
         object.insert("not_before_ms".to_owned(), json!(epoch.0));
     }
@@ -215,10 +218,12 @@ mod tests {
             workload: b"\xff\0",
             reducer: None,
             death: None,
+            accepted: Some(Epoch(4)),
+            more: b"",
         };
         let expected = json!({
             "job": job.id.number(), "function": "f", "unique": "u\"", "priority": "high", "attempts": 2,
-            "not_before_ms": 5, "workload_hex": "ff00"
+            "accepted_ms": 4, "not_before_ms": 5, "workload_hex": "ff00"
         });
         assert_eq!(line(&job), expected);
     }

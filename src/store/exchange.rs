@@ -202,6 +202,8 @@ mod tests {
             workload: b"",
             reducer: None,
             death: None,
+            accepted: None,
+            more: b"",
         }
     }
 

@@ -161,6 +161,8 @@ fn plain<'a>(sequence: u64, unique: &'a [u8], workload: &'a [u8]) -> StoredJob<'
         workload,
         reducer: None,
         death: None,
+        accepted: None,
+        more: b"",
     }
 }
 

@@ -213,6 +213,8 @@ pub(crate) fn kept(sequence: u64, function: &str) -> Kept {
         workload: b"w".to_vec(),
         reducer: None,
         death: None,
+        accepted: None,
+        more: Vec::new(),
     }
 }
 

@@ -26,6 +26,7 @@ pub(crate) struct Extra {
     pub(crate) late: Option<SessionId>,
     /// `Dead` jobs have it, and no others.
     pub(crate) death: Option<Box<Death>>,
+    pub(crate) carried: Option<Box<Carried>>,
     /// From the last WORK_STATUS of this attempt.
     pub(crate) numerator: u32,
     pub(crate) denominator: u32,
@@ -41,8 +42,23 @@ impl Extra {
         let reducer = self.reducer.as_ref().map_or(0, |reducer| reducer.len() + 16);
         let death = self.death.as_ref().map_or(0, |death| Death::EACH + death.worker.len());
         let telling = self.telling.as_ref().map_or(0, |telling| telling.bytes());
-        Self::EACH + Attachments::BYTES * self.joined.count as usize + reducer + death + telling
+        let carried = self.carried.as_ref().map_or(0, |carried| Carried::EACH + carried.more.len());
+        Self::EACH + carried + Attachments::BYTES * self.joined.count as usize + reducer + death + telling
     }
+}
+
+/// What the store knew of a job at the start, and only has to get back.
+#[derive(Debug)]
+pub(crate) struct Carried {
+    /// When it was accepted, if that does not fit into the job.
+    pub(crate) accepted: Option<Epoch>,
+    /// See [`crate::StoredJob::more`].
+    pub(crate) more: Box<[u8]>,
+}
+
+impl Carried {
+    /// Bytes that one takes.
+    const EACH: usize = size_of::<Carried>() + 16 + 16;
 }
 
 /// How a job ran out of attempts.

@@ -1,13 +1,13 @@
 //! One job: what it is, where it stands, and the only moves it may make. Tables of jobs are in `jobs.rs`.
 use super::attachments::{Attachments, Joined};
-use super::extra::{Death, Extra};
+use super::extra::{Carried, Death, Extra};
 use super::holds::HoldsIx;
 use super::party::PartyIx;
 use super::slab::Option32;
 use crate::body::Body;
 use crate::persist::StoreSeq;
 use crate::slot::JobId;
-use crate::time::{Epoch, Instant};
+use crate::time::Epoch;
 use alloc::boxed::Box;
 use ringgear_protocol::Priority;
 
@@ -58,7 +58,7 @@ pub(crate) struct Job {
     /// While it stands in a queue: the job before it. While `Running`: the list of those that its holder was given.
     /// While `Storing`: the other half of what it waits for.
     link: Option32,
-    /// When it was accepted, in milliseconds of the engine's clock; wraps after 49 days.
+    /// When it was accepted, in milliseconds of the engine's clock; wraps after 49 days. See `calendar.rs`.
     pub(crate) accepted_ms: u32,
     /// The first attached client; the others are in `extra`.
     first_client: Option32,
@@ -80,6 +80,8 @@ const CANCELLED: u8 = 1 << 4;
 const FILED: u8 = 1 << 5;
 /// The store has not answered its put in time: see `persist.rs`.
 const LATE: u8 = 1 << 6;
+/// When it was accepted is not in `accepted_ms`, but carried along or not known.
+const UNDATED: u8 = 1 << 7;
 
 impl Job {
     pub(crate) fn new(
@@ -89,7 +91,7 @@ impl Job {
         background: bool,
         unique_len: u8,
         body: Body,
-        accepted: Instant,
+        accepted_ms: u32,
     ) -> Job {
         Job {
             body,
@@ -98,7 +100,7 @@ impl Job {
             function,
             next: Option32::NONE,
             link: Option32::NONE,
-            accepted_ms: (accepted.0 / 1_000_000) as u32,
+            accepted_ms,
             first_client: Option32::NONE,
             unique_len,
             state: JobState::Queued,
@@ -165,6 +167,20 @@ impl Job {
 
     pub(crate) fn death(&self) -> Option<&Death> {
         self.extra.as_ref().and_then(|extra| extra.death.as_deref())
+    }
+
+    /// What it carries along for the store.
+    pub(crate) fn carried(&self) -> Option<&Carried> {
+        self.extra.as_ref().and_then(|extra| extra.carried.as_deref())
+    }
+
+    /// Whether `accepted_ms` says when it was accepted, to the calendar.
+    pub(crate) fn is_dated(&self) -> bool {
+        !self.has(UNDATED)
+    }
+
+    pub(crate) fn set_undated(&mut self) {
+        self.put(UNDATED, true);
     }
 
     pub(crate) fn epoch(&self) -> Option<Epoch> {
@@ -302,7 +318,7 @@ impl Job {
     /// What stays of a job whose clients are still to be told: those who joined, and what they are to hear.
     pub(crate) fn shell(&mut self) -> Job {
         let (id, priority, body) = (self.id, self.priority(), Body::default());
-        let mut shell = Job::new(id, FunctionIx::NONE, priority, false, 0, body, Instant(0));
+        let mut shell = Job::new(id, FunctionIx::NONE, priority, false, 0, body, 0);
         shell.state = JobState::Over;
         let (to, from) = (shell.extra(), self.extra());
         (to.joined, to.telling) = (core::mem::take(&mut from.joined), from.telling.take());
@@ -402,8 +418,7 @@ mod tests {
     #[test]
     fn leaving_clients_leave_it_ignored_only_without_background() {
         let id = JobId::new(1, Slot::of(b"f"));
-        let mut job =
-            Job::new(id, FunctionIx(0), Priority::Normal, false, 0, b"f\0\0".to_vec().into(), Instant(0));
+        let mut job = Job::new(id, FunctionIx(0), Priority::Normal, false, 0, b"f\0\0".to_vec().into(), 0);
         let mut attachments = Attachments::default();
         let mut joins = [Joins::default(); 4];
         let mut join = |job: &mut Job, client: u32| {
@@ -436,8 +451,7 @@ mod tests {
     #[should_panic(expected = "cannot run")]
     fn a_running_job_cannot_run_again() {
         let id = JobId::new(1, Slot::of(b"f"));
-        let mut job =
-            Job::new(id, FunctionIx(0), Priority::Normal, false, 0, b"f\0\0".to_vec().into(), Instant(0));
+        let mut job = Job::new(id, FunctionIx(0), Priority::Normal, false, 0, b"f\0\0".to_vec().into(), 0);
         job.run(HoldsIx(0), 0);
         job.run(HoldsIx(0), 1);
     }

@@ -33,6 +33,8 @@ fn put(number: u64, workload: &[u8], out: &mut Vec<u8>) {
         workload,
         reducer: None,
         death: None,
+        accepted: None,
+        more: b"",
     };
     record::put(&job, out);
 }

@@ -10,7 +10,7 @@ use super::single::{self, Singles};
 use super::state;
 use super::window::{Window, failed, segment_name, segment_number};
 use super::{LogOptions, LogStore};
-use crate::engine::{NotRestored, StoredJob};
+use crate::engine::{JobId, NotRestored, StoredJob};
 use crate::store::record::{self, Record, RecordError};
 use crate::store::{Store, StoreError};
 use std::collections::HashMap;
@@ -466,14 +466,27 @@ impl<'a, D: Disk> Scan<'a, D> {
                 }
                 continue;
             }
-            let Ok((record, _)) = record::read(&self.open[prefix..]) else { break };
             let order = match self.open.first_chunk() {
                 Some(order) if self.copies => u64::from_le_bytes(*order),
                 _ => self.order,
             };
             let begins = begun + prefix as u64;
             let (sector, within) = (begins / ROOM as u64, begins % ROOM as u64);
-            each(Spot { order, file, at: sector * SECTOR as u64 + within }, record, &self.open[prefix..]);
+            let at_byte = sector * SECTOR as u64 + within;
+            match record::read(&self.open[prefix..]) {
+                Ok((record, _)) => each(Spot { order, file, at: at_byte }, record, &self.open[prefix..]),
+                // It is intact, and nothing for this version; those behind it are.
+                Err(error @ RecordError::Field(_)) => {
+                    let name = self.files[file as usize].1.clone();
+                    self.problem(&name, at_byte, error.to_string());
+                    // What was put of the job before is not it any more.
+                    let id = record::head(&self.open[prefix..]).and_then(|head| JobId::from_number(head.id));
+                    if let Some(id) = id {
+                        each(Spot { order, file, at: at_byte }, Record::Done(id), &[]);
+                    }
+                }
+                Err(_) => break,
+            }
             self.order += u64::from(!self.copies);
             self.records += 1;
             self.start(here + at as u64);

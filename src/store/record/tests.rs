@@ -1,6 +1,7 @@
-//! Records are read as they were written and nothing else is.
+//! Records are read as they were written, with whatever fields, and nothing else is.
 use super::*;
 use crate::engine::slot::Slot;
+use proptest::prelude::*;
 use std::net::Ipv4Addr;
 
 fn job() -> StoredJob<'static> {
@@ -19,12 +20,19 @@ fn job() -> StoredJob<'static> {
             address: Ipv4Addr::LOCALHOST.into(),
             worker: b"w1",
         }),
+        accepted: Some(Epoch(1_700_000_000_001)),
+        more: b"\x02\x03any\x7f\0",
     }
+}
+
+/// The same without what not every job has.
+fn bare() -> StoredJob<'static> {
+    StoredJob { epoch: None, reducer: None, death: None, accepted: None, more: b"", ..job() }
 }
 
 #[test]
 fn what_is_written_is_read() {
-    let plain = StoredJob { epoch: None, reducer: None, death: None, unique: b"", workload: b"", ..job() };
+    let plain = StoredJob { unique: b"", workload: b"", ..bare() };
     let mut bytes = Vec::new();
     put(&job(), &mut bytes);
     let first = bytes.len();
@@ -88,4 +96,101 @@ fn contents_that_make_no_sense_are_refused() {
     seal(0, &mut bytes);
     assert_eq!(read(&bytes), Err(RecordError::Nonsense));
     assert_eq!(read(&[0; 64]), Err(RecordError::Length(0)));
+}
+
+/// Before there were fields, a put looked so, and it still does without any.
+#[test]
+fn a_put_without_fields_is_as_it_always_was() {
+    let mut bytes = Vec::new();
+    put(&bare(), &mut bytes);
+    let mut expected = vec![1];
+    expected.extend(bare().id.number().to_le_bytes());
+    expected.extend([2, 3, 1, 0, 3, 0, 0]);
+    expected.extend([0; 8]);
+    expected.extend(b"rev\0u\0any \0 bytes");
+    assert_eq!(&bytes[HEADER..], expected);
+    assert_eq!(read(&bytes), Ok((Record::Put(bare()), bytes.len())));
+}
+
+#[test]
+fn a_field_that_must_be_understood_has_an_error_of_its_own() {
+    let mut bytes = Vec::new();
+    put(&StoredJob { more: &[MUST | 2, 1, 7], ..job() }, &mut bytes);
+    assert_eq!(read(&bytes), Err(RecordError::Field(130)));
+    assert_eq!(length(&bytes), Ok(bytes.len()), "what is behind it can be read");
+    // Without its checksum nothing is known.
+    bytes[20] ^= 1;
+    assert_eq!(read(&bytes), Err(RecordError::Checksum));
+}
+
+/// Whole fields with numbers from 2 on that need not be understood.
+fn more() -> impl Strategy<Value = Vec<u8>> {
+    let value = proptest::collection::vec(any::<u8>(), 0..80);
+    proptest::collection::btree_map(2_u8..0x80, value, 0..6).prop_map(|fields| {
+        let field = |(tag, value): (u8, Vec<u8>)| [vec![tag, value.len() as u8], value].concat();
+        fields.into_iter().flat_map(field).collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_written_is_read(
+        accepted in proptest::option::of(any::<u64>()),
+        more in more(),
+        workload in proptest::collection::vec(any::<u8>(), 0..100),
+        plain in any::<bool>(),
+        apart in any::<bool>(),
+    ) {
+        let job = StoredJob {
+            accepted: accepted.map(Epoch),
+            more: &more,
+            workload: &workload,
+            ..if plain { bare() } else { job() }
+        };
+        let mut bytes = Vec::new();
+        put(&job, &mut bytes);
+        prop_assert_eq!(read(&bytes), Ok((Record::Put(job), bytes.len())));
+        set_attempts(&mut bytes, 9);
+        let attempts = if plain { 9 } else { job.attempts };
+        prop_assert_eq!(read(&bytes), Ok((Record::Put(StoredJob { attempts, ..job }), bytes.len())));
+        if apart {
+            let mut beginning = Vec::new();
+            put_beginning(&job, &mut beginning);
+            seal_apart(&mut beginning, &workload);
+            prop_assert_eq!(read_apart(&beginning, &workload), Ok(Record::Put(job)));
+        }
+    }
+
+    /// There is one way to write a record: whatever is read is written as it was.
+    #[test]
+    fn whatever_is_read_is_written_so(
+        kind in 0_u8..6,
+        mut rest in proptest::collection::vec(prop_oneof![3 => 0_u8..5, 1 => any::<u8>()], 8..80),
+        shaped in any::<bool>(),
+    ) {
+        if shaped && rest.len() > 40 {
+            // Names and fields that are short enough to be there.
+            for at in [10, 11, 12, 14] {
+                rest[at] %= 3;
+            }
+            (rest[8], rest[13]) = (rest[8] % 3, 0);
+            (rest[23], rest[24]) = (2, 0);
+            (rest[25], rest[26]) = (2 + rest[25] % 0x7e, 0);
+        }
+        let mut bytes = vec![0; HEADER];
+        bytes.push(kind);
+        bytes.append(&mut rest);
+        seal(0, &mut bytes);
+        if let Ok((record, length)) = read(&bytes) {
+            let mut again = Vec::new();
+            match record {
+                Record::Put(job) => put(&job, &mut again),
+                Record::Done(id) => done(id, &mut again),
+                Record::Attempts(id, lost) => attempts(id, lost, &mut again),
+            }
+            prop_assert_eq!(&again, &bytes[..length]);
+        }
+    }
 }

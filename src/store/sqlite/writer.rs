@@ -78,8 +78,11 @@ impl<'t> Writer<'t> {
         }
         let (key, tells) = key::of(job.id, job.unique);
         let mut columns = Columns::of(job, key);
-        let mut tells_all =
-            tells && job.attempts == 0 && job.reducer.is_none() && columns.epoch() == job.epoch;
+        let mut tells_all = tells
+            && job.attempts == 0
+            && job.reducer.is_none()
+            && job.more.is_empty()
+            && columns.epoch() == job.epoch;
         if !self.insert(row, &columns)? {
             // Either the job has a row already, or another living job has its key: one that was put back into its
             // queue after it was dead, while a new one had taken its unique.
