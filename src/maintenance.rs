@@ -136,8 +136,9 @@ pub fn run(order: Order, out: &mut dyn Write) -> Result<(), MaintenanceError> {
             writeln!(
                 out,
                 "of these {} are reduce jobs, which gearmand runs as plain ones, {} have lost attempts, which gearmand \
-                 counts anew, and {} have no unique, for which gearmand shows a made-up one",
-                done.reduce, done.attempts, done.generated_uniques
+                 counts anew, and {} have no unique, for which gearmand shows a made-up one; of {} it is not kept when they \
+                 were accepted",
+                done.reduce, done.attempts, done.generated_uniques, done.undated
             )?;
         }
     }

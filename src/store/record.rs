@@ -28,14 +28,7 @@
 //! | | | if dead: 8 bytes time of death in milliseconds since 1970, 16 bytes address as IPv6 (IPv4 mapped), 1 byte length of the worker's id, the id |
 //! | | | workload, to the end |
 //!
-//! **How to change this.** A new property of a job is a new field with the next number, and a row in the table of
-//! `fields.rs`; the version of the format stays. A job that has no such property gets no such field. Whoever does not know the
-//! field carries it along, also when the job changes: if that would be wrong, or if a server that does not know it would run
-//! the job wrongly, its tag has the highest bit, and going back to an earlier version means that jobs with it end first. A
-//! field is never removed, its number never given again, and its bytes never mean something else: that is a new field,
-//! and the old one is read as long as there are stores with it. Whatever takes more than a field can is a record of a new kind;
-//! earlier versions refuse these. Anything else, such as another checksum, is another version of the format, which the header
-//! of each segment names (`log/FORMAT.md`). Each version leaves a store in `tests/durable/old/`, which all later ones open.
+//! How this may be changed is said in `log/FORMAT.md`.
 pub use super::fields::{FIELDS_MAX, MUST};
 use super::fields::{Fields, FieldsError};
 use crate::engine::slot::JobId;

@@ -139,6 +139,12 @@ fn what_every_version_has_left_is_opened_and_gone_on_with() {
             let left: Vec<Value> = wanted.iter().skip(1).step_by(2).cloned().collect();
             assert_known(&dump(&dir), &left, &format!("{place}, ended"));
         }
+        // A database does not say it of plain jobs.
+        let undated = |mut job: Value| {
+            job.as_object_mut().unwrap().remove("accepted_ms");
+            job
+        };
+        let wanted: Vec<Value> = wanted.into_iter().map(undated).collect();
         let (database, imported) = (folder.path(DATABASE), folder.path("imported"));
         let place = format!("{}/{DATABASE}", version.display());
         let (status, said, error) = store(&["import", "--libsqlite3-db", &database, &imported]);
@@ -161,7 +167,7 @@ fn plain<'a>(sequence: u64, unique: &'a [u8], workload: &'a [u8]) -> StoredJob<'
         workload,
         reducer: None,
         death: None,
-        accepted: None,
+        accepted: Some(Epoch(1_763_999_999_000 + sequence)),
         more: b"",
     }
 }
