@@ -136,8 +136,9 @@ pub fn run(order: Order, out: &mut dyn Write) -> Result<(), MaintenanceError> {
             writeln!(
                 out,
                 "of these {} are reduce jobs, which gearmand runs as plain ones, {} have lost attempts, which gearmand \
-                 counts anew, and {} have no unique, for which gearmand shows a made-up one",
-                done.reduce, done.attempts, done.generated_uniques
+                 counts anew, and {} have no unique, for which gearmand shows a made-up one; of {} it is not kept when they \
+                 were accepted",
+                done.reduce, done.attempts, done.generated_uniques, done.undated
             )?;
         }
     }
@@ -170,6 +171,9 @@ fn line(job: &StoredJob<'_>) -> Value {
     bytes(&mut object, "unique", job.unique);
     object.insert("priority".to_owned(), json!(priority));
     object.insert("attempts".to_owned(), json!(job.attempts));
+    if let Some(accepted) = job.accepted {
+        object.insert("accepted_ms".to_owned(), json!(accepted.0));
+    }
     if let Some(epoch) = job.epoch {
         object.insert("not_before_ms".to_owned(), json!(epoch.0));
     }
@@ -215,10 +219,12 @@ mod tests {
             workload: b"\xff\0",
             reducer: None,
             death: None,
+            accepted: Some(Epoch(4)),
+            more: b"",
         };
         let expected = json!({
             "job": job.id.number(), "function": "f", "unique": "u\"", "priority": "high", "attempts": 2,
-            "not_before_ms": 5, "workload_hex": "ff00"
+            "accepted_ms": 4, "not_before_ms": 5, "workload_hex": "ff00"
         });
         assert_eq!(line(&job), expected);
     }

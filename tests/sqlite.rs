@@ -165,6 +165,8 @@ fn job<'a>(sequence: u64, unique: &'a [u8], workload: &'a [u8]) -> StoredJob<'a>
         workload,
         reducer: None,
         death: None,
+        accepted: None,
+        more: b"",
     }
 }
 

@@ -42,6 +42,9 @@ pub enum StoreOp {
     },
 }
 
+/// The most bytes of fields that a job carries along for other versions: see [`StoredJob::more`].
+pub const MORE_MAX: usize = 500;
+
 /// A background job as a store keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredJob<'a> {
@@ -63,6 +66,11 @@ pub struct StoredJob<'a> {
     pub reducer: Option<&'a [u8]>,
     /// Why it is not to be run any more, if it is out of attempts.
     pub death: Option<Death<'a>>,
+    /// When it was accepted, if the store knows that.
+    pub accepted: Option<Epoch>,
+    /// What a later version keeps of it and this one does not know, at most [`MORE_MAX`] bytes: given back as they are, and
+    /// not looked into. How they look is the store's affair.
+    pub more: &'a [u8],
 }
 
 impl StoredJob<'_> {
@@ -76,7 +84,8 @@ impl StoredJob<'_> {
         let fits = self.function.len() <= usize::from(u16::MAX)
             && self.unique.len() <= UNIQUE_MAX
             && reducer.len() <= REDUCER_MAX
-            && worker <= CLIENT_ID_MAX;
+            && worker <= CLIENT_ID_MAX
+            && self.more.len() <= MORE_MAX;
         if !fits || [self.function, self.unique, reducer].iter().any(|text| text.contains(&0)) {
             return Err(NotRestored::Name);
         }
@@ -116,7 +125,8 @@ pub enum NotRestored {
     Number,
     /// Another job has its number.
     Twice,
-    /// Its function, unique, reducer or worker's id is longer than the protocol allows, or has a NUL in it.
+    /// Its function, unique, reducer or worker's id is longer than the protocol allows, or has a NUL in it; or it carries
+    /// more along than it may.
     Name,
 }
 
@@ -125,7 +135,9 @@ impl fmt::Display for NotRestored {
         f.write_str(match self {
             NotRestored::Number => "its number is too large, or not one of its function",
             NotRestored::Twice => "another stored job has the same number",
-            NotRestored::Name => "no job can have its function, unique or reducer",
+            NotRestored::Name => {
+                "no job can have its function, unique or reducer, or as much of a later version"
+            }
         })
     }
 }

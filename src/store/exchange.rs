@@ -38,6 +38,8 @@ pub struct Exported {
     /// Jobs among `jobs` without a unique, or with the unique `-`: gearmand shows a generated one, and submissions that
     /// would have joined by workload do not.
     pub generated_uniques: u64,
+    /// Jobs among `jobs` of which it is not kept when they were accepted: no column of the table is for that.
+    pub undated: u64,
     /// Jobs that have another number, and so another handle, than in the store.
     pub renumbered: u64,
 }
@@ -95,6 +97,7 @@ pub fn export(from: &mut dyn Store, to: SqliteOptions) -> Result<Exported, Store
             counts.reduce += u64::from(job.reducer.is_some());
             counts.attempts += u64::from(job.attempts > 0);
             counts.generated_uniques += u64::from(identity(&job).is_none());
+            counts.undated += u64::from(job.accepted.is_some() && SqliteStore::is_plain(&job));
         }
         copy.add(&StoredJob { id, ..job });
     })?;
@@ -202,6 +205,8 @@ mod tests {
             workload: b"",
             reducer: None,
             death: None,
+            accepted: None,
+            more: b"",
         }
     }
 

@@ -110,6 +110,8 @@ mod tests {
             workload,
             reducer: None,
             death: None,
+            accepted: None,
+            more: b"",
         }
     }
 

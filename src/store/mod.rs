@@ -6,6 +6,7 @@
 pub(crate) mod dues;
 #[cfg(feature = "sqlite")]
 pub mod exchange;
+mod fields;
 pub(crate) mod gathered;
 pub(crate) mod keeper;
 pub mod log;
@@ -146,6 +147,15 @@ pub enum StoreError {
         /// What it says it is.
         found: String,
     },
+    /// A job has a field that a later version wrote and that must be understood (`fields.rs`).
+    Field {
+        /// Which file.
+        path: PathBuf,
+        /// Where in it.
+        place: String,
+        /// The tag of the field.
+        tag: u8,
+    },
     /// A database refused something.
     Database {
         /// Which file or server.
@@ -185,6 +195,12 @@ impl fmt::Display for StoreError {
             StoreError::Version { path, found } => {
                 write!(f, "{} was not written by this version of ringgear: {found}", path.display())
             }
+            StoreError::Field { path, place, tag } => write!(
+                f,
+                "{}, {place}: a job has field {tag}, which this version of ringgear does not know and must not pass over; \
+                 start the version that wrote it, or a later one",
+                path.display()
+            ),
             StoreError::Database { name, what } => write!(f, "{name}: {what}"),
             StoreError::Sealed => {
                 f.write_str("a write has failed earlier; start the server again when the disk is well")

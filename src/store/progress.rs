@@ -140,6 +140,8 @@ mod tests {
                     workload: b"",
                     reducer: None,
                     death: None,
+                    accepted: None,
+                    more: b"",
                 });
             }
             Ok(())

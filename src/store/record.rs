@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | 0 | 4 | `length` of what follows the checksum: 9 and more, at most [`LENGTH_MAX`] |
 //! | 4 | 4 | CRC-32C of these `length` bytes |
-//! | 8 | 1 | kind: 1 is put, 2 is done, 3 is attempts |
+//! | 8 | 1 | kind: 1 is put, 2 is done, 3 is attempts, 4 is put with fields |
 //! | 9 | 8 | the job's number; not 0 |
 //!
 //! A done record ends here. An attempts record ends with one more byte: the attempts that the job has lost, which counts
@@ -23,9 +23,14 @@
 //! | 21 | 2 | length of the function's name |
 //! | 23 | 1 | cause of death, 0 if the job lives |
 //! | 24 | 8 | not before: milliseconds since 1970, 0 if there is no such time |
-//! | 32 | | function, NUL, unique, NUL, reducer |
+//! | 32 | | with fields: 2 bytes length of the fields, not 0; the fields (`fields.rs`) |
+//! | | | function, NUL, unique, NUL, reducer |
 //! | | | if dead: 8 bytes time of death in milliseconds since 1970, 16 bytes address as IPv6 (IPv4 mapped), 1 byte length of the worker's id, the id |
 //! | | | workload, to the end |
+//!
+//! How this may be changed is said in `log/FORMAT.md`.
+pub use super::fields::{FIELDS_MAX, MUST};
+use super::fields::{Fields, FieldsError};
 use crate::engine::slot::JobId;
 use crate::engine::{Death, DeathReason, Epoch, StoredJob};
 use crate::protocol::{CLIENT_ID_MAX, PACKET_MAX, Priority, REDUCER_MAX, UNIQUE_MAX};
@@ -42,6 +47,7 @@ pub const LENGTH_MAX: u32 = PACKET_MAX + 1024;
 const PUT_KIND: u8 = 1;
 const DONE_KIND: u8 = 2;
 const ATTEMPTS_KIND: u8 = 3;
+const PUT_WITH_FIELDS_KIND: u8 = 4;
 /// Where a put says how many attempts are lost.
 const ATTEMPTS_AT: usize = HEADER + 10;
 /// Where it says of what the job has died.
@@ -51,7 +57,8 @@ const FIXED: usize = 24;
 const DEATH: usize = 25;
 
 // Whatever a peer may send fits into a record: a packet holds function, unique, reducer and workload, the rest is ours.
-const _: () = assert!(FIXED + 2 + DEATH + CLIENT_ID_MAX + PACKET_MAX as usize <= LENGTH_MAX as usize);
+const _: () =
+    assert!(FIXED + 2 + FIELDS_MAX + 2 + DEATH + CLIENT_ID_MAX + PACKET_MAX as usize <= LENGTH_MAX as usize);
 const _: () = assert!(UNIQUE_MAX < u8::MAX as usize);
 const _: () = assert!(REDUCER_MAX < u8::MAX as usize);
 const _: () = assert!(CLIENT_ID_MAX <= u8::MAX as usize);
@@ -78,6 +85,8 @@ pub enum RecordError {
     Checksum,
     /// The checksum is right, but the contents make no sense: written by another version, or by a bug.
     Nonsense,
+    /// The job has a field with this tag, which a later version wrote, and which must be understood.
+    Field(u8),
 }
 
 impl fmt::Display for RecordError {
@@ -87,6 +96,9 @@ impl fmt::Display for RecordError {
             RecordError::Length(length) => write!(f, "a record claims a length of {length}"),
             RecordError::Checksum => f.write_str("the checksum of a record is wrong"),
             RecordError::Nonsense => f.write_str("a record makes no sense"),
+            RecordError::Field(tag) => {
+                write!(f, "a job has field {tag} of a later version, which must be understood")
+            }
         }
     }
 }
@@ -106,7 +118,9 @@ pub fn put(job: &StoredJob<'_>, out: &mut Vec<u8>) {
 pub fn put_beginning(job: &StoredJob<'_>, out: &mut Vec<u8>) {
     let begin = out.len();
     out.extend_from_slice(&[0; HEADER]);
-    out.push(PUT_KIND);
+    let fields = Fields { accepted: job.accepted, more: job.more };
+    let has_fields = fields.len() > 0;
+    out.push(if has_fields { PUT_WITH_FIELDS_KIND } else { PUT_KIND });
     out.extend_from_slice(&job.id.number().to_le_bytes());
     // The lengths fit: they are Gearman's limits.
     let reducer = job.reducer.map_or(0, |reducer| reducer.len() as u8 + 1);
@@ -114,6 +128,11 @@ pub fn put_beginning(job: &StoredJob<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(&(job.function.len() as u16).to_le_bytes());
     out.push(job.death.map_or(0, |death| death.reason as u8));
     out.extend_from_slice(&job.epoch.map_or(0, |epoch| epoch.0).to_le_bytes());
+    if has_fields {
+        // It fits: see FIELDS_MAX.
+        out.extend_from_slice(&(fields.len() as u16).to_le_bytes());
+        fields.write(out);
+    }
     for part in [job.function, b"\0", job.unique, b"\0", job.reducer.unwrap_or_default()] {
         out.extend_from_slice(part);
     }
@@ -262,11 +281,11 @@ pub fn spans(slices: &[&[u8]]) -> impl Iterator<Item = Span> {
 }
 
 /// Looks at the record at the beginning of `bytes` without checking it; `None` if there is none.
-fn head(bytes: &[u8]) -> Option<Head> {
+pub(super) fn head(bytes: &[u8]) -> Option<Head> {
     let length = length(bytes).ok()?;
     let id = u64::from_le_bytes(*bytes.get(HEADER + 1..)?.first_chunk()?);
     let kind = match bytes[HEADER] {
-        PUT_KIND => Kind::Put,
+        PUT_KIND | PUT_WITH_FIELDS_KIND => Kind::Put,
         ATTEMPTS_KIND => Kind::Attempts,
         _ => Kind::Done,
     };
@@ -281,8 +300,7 @@ pub fn read(bytes: &[u8]) -> Result<(Record<'_>, usize), RecordError> {
     if header[4..] != checksum(body, &[]) {
         return Err(RecordError::Checksum);
     }
-    let record = contents(body).ok_or(RecordError::Nonsense)?;
-    Ok((record, length))
+    Ok((contents(body)?, length))
 }
 
 /// Reads a put record whose workload stands elsewhere.
@@ -294,30 +312,55 @@ fn read_apart<'a>(beginning: &'a [u8], workload: &'a [u8]) -> Result<Record<'a>,
     if header[4..] != checksum(body, workload) {
         return Err(RecordError::Checksum);
     }
-    match contents(body) {
-        Some(Record::Put(job)) if job.workload.is_empty() => Ok(Record::Put(StoredJob { workload, ..job })),
+    match contents(body)? {
+        Record::Put(job) if job.workload.is_empty() => Ok(Record::Put(StoredJob { workload, ..job })),
         _ => Err(RecordError::Nonsense),
     }
 }
 
-fn contents(body: &[u8]) -> Option<Record<'_>> {
-    let (&kind, rest) = body.split_first()?;
-    let (id, rest) = rest.split_first_chunk()?;
-    let id = JobId::from_number(u64::from_le_bytes(*id))?;
-    match kind {
+fn contents(body: &[u8]) -> Result<Record<'_>, RecordError> {
+    let (kind, id, rest) = beginning(body).ok_or(RecordError::Nonsense)?;
+    let record = match kind {
         DONE_KIND if rest.is_empty() => Some(Record::Done(id)),
         ATTEMPTS_KIND if rest.len() == 1 => Some(Record::Attempts(id, rest[0])),
-        PUT_KIND if body.len() >= FIXED => Some(Record::Put(put_contents(id, rest)?)),
+        PUT_KIND => rest
+            .split_first_chunk()
+            .and_then(|(fixed, rest)| put_contents(id, fixed, Fields::default(), rest))
+            .map(Record::Put),
+        PUT_WITH_FIELDS_KIND => {
+            let (fixed, fields, rest) = with_fields(rest).ok_or(RecordError::Nonsense)?;
+            let fields = Fields::read(fields).map_err(|error| match error {
+                FieldsError::Nonsense => RecordError::Nonsense,
+                FieldsError::Unknown(tag) => RecordError::Field(tag),
+            })?;
+            put_contents(id, fixed, fields, rest).map(Record::Put)
+        }
         _ => None,
-    }
+    };
+    record.ok_or(RecordError::Nonsense)
 }
 
-fn put_contents(id: JobId, rest: &[u8]) -> Option<StoredJob<'_>> {
-    let (&[priority, attempts, unique_len, reducer_len], rest) = rest.split_first_chunk()?;
-    let (function_len, rest) = rest.split_first_chunk()?;
-    let (&[cause], rest) = rest.split_first_chunk()?;
-    let (epoch, rest) = rest.split_first_chunk()?;
-    let (function, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*function_len)))?;
+/// Kind and job, which every record has, and the rest.
+fn beginning(body: &[u8]) -> Option<(u8, JobId, &[u8])> {
+    let (&kind, rest) = body.split_first()?;
+    let (id, rest) = rest.split_first_chunk()?;
+    Some((kind, JobId::from_number(u64::from_le_bytes(*id))?, rest))
+}
+
+/// The rest of the fixed part of a put.
+type Fixed = [u8; FIXED - 9];
+
+/// The fixed part of a put, its fields, of which there are some, and the rest.
+fn with_fields(rest: &[u8]) -> Option<(&Fixed, &[u8], &[u8])> {
+    let (fixed, rest) = rest.split_first_chunk()?;
+    let (length, rest) = rest.split_first_chunk()?;
+    let (fields, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
+    (!fields.is_empty()).then_some((fixed, fields, rest))
+}
+
+fn put_contents<'a>(id: JobId, fixed: &Fixed, fields: Fields<'a>, rest: &'a [u8]) -> Option<StoredJob<'a>> {
+    let [priority, attempts, unique_len, reducer_len, low, high, cause, epoch @ ..] = *fixed;
+    let (function, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes([low, high])))?;
     let (unique, rest) = rest.strip_prefix(b"\0")?.split_at_checked(usize::from(unique_len))?;
     let rest = rest.strip_prefix(b"\0")?;
     let (reducer, rest) = rest.split_at_checked(usize::from(reducer_len.saturating_sub(1)))?;
@@ -328,7 +371,7 @@ fn put_contents(id: JobId, rest: &[u8]) -> Option<StoredJob<'_>> {
         3 => death(DeathReason::TimedOut, rest)?,
         _ => return None,
     };
-    let epoch = u64::from_le_bytes(*epoch);
+    let epoch = u64::from_le_bytes(epoch);
     Some(StoredJob {
         id,
         priority: Priority::ALL.into_iter().find(|&known| known as u8 == priority)?,
@@ -339,6 +382,8 @@ fn put_contents(id: JobId, rest: &[u8]) -> Option<StoredJob<'_>> {
         workload,
         reducer: (reducer_len > 0).then_some(reducer),
         death,
+        accepted: fields.accepted,
+        more: fields.more,
     })
 }
 
@@ -352,96 +397,4 @@ fn death(reason: DeathReason, rest: &[u8]) -> Option<(Option<Death<'_>>, &[u8])>
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::slot::Slot;
-    use std::net::Ipv4Addr;
-
-    fn job() -> StoredJob<'static> {
-        StoredJob {
-            id: JobId::new(77, Slot::of(b"rev")),
-            priority: Priority::Low,
-            epoch: Some(Epoch(1_800_000_000_123)),
-            attempts: 3,
-            function: b"rev",
-            unique: b"u",
-            workload: b"any \0 bytes",
-            reducer: Some(b""),
-            death: Some(Death {
-                reason: DeathReason::AbilityDropped,
-                at: Epoch(5),
-                address: Ipv4Addr::LOCALHOST.into(),
-                worker: b"w1",
-            }),
-        }
-    }
-
-    #[test]
-    fn what_is_written_is_read() {
-        let plain =
-            StoredJob { epoch: None, reducer: None, death: None, unique: b"", workload: b"", ..job() };
-        let mut bytes = Vec::new();
-        put(&job(), &mut bytes);
-        let first = bytes.len();
-        put(&plain, &mut bytes);
-        done(job().id, &mut bytes);
-        assert_eq!(read(&bytes), Ok((Record::Put(job()), first)));
-        let (record, second) = read(&bytes[first..]).unwrap();
-        assert_eq!(record, Record::Put(plain));
-        assert_eq!(read(&bytes[first + second..]), Ok((Record::Done(job().id), DONE)));
-        set_attempts(&mut bytes[..first], 200);
-        set_attempts(&mut bytes[first..first + second], 200);
-        attempts(job().id, 7, &mut bytes);
-        assert_eq!(read(&bytes), Ok((Record::Put(job()), first)), "the dead stay as they are");
-        let changed = Record::Put(StoredJob { attempts: 200, ..plain });
-        assert_eq!(read(&bytes[first..]), Ok((changed, second)));
-        let seven = &bytes[first + second + DONE..];
-        assert_eq!(read(seven), Ok((Record::Attempts(job().id, 7), seven.len())));
-        let kinds: Vec<Kind> = spans(&[&bytes]).map(|span| span.head.kind).collect();
-        assert_eq!(kinds, [Kind::Put, Kind::Put, Kind::Done, Kind::Attempts]);
-    }
-
-    #[test]
-    fn a_workload_may_stand_elsewhere() {
-        let (mut beginning, mut whole, mut end) = (Vec::new(), Vec::new(), Vec::new());
-        attempts(job().id, 7, &mut beginning);
-        let from = beginning.len();
-        put_beginning(&job(), &mut beginning);
-        seal_apart(&mut beginning[from..], job().workload);
-        put(&job(), &mut whole);
-        assert_eq!([&beginning[from..], job().workload].concat(), whole);
-        done(job().id, &mut end);
-        let slices = [&beginning[..], job().workload, &[], &end];
-        let spans: Vec<Span> = spans(&slices).collect();
-        let places: Vec<_> = spans.iter().map(|span| (span.slice, span.from, span.head.length)).collect();
-        assert_eq!(places, [(0, 0, from), (0, from, whole.len()), (3, 0, DONE)]);
-        assert_eq!(spans[1].parts(&slices), [&beginning[from..], job().workload]);
-        assert_eq!(spans[1].read(&slices), Ok(Record::Put(job())));
-        assert_eq!(spans[2].read(&slices), Ok(Record::Done(job().id)));
-        let changed = [&beginning[..], b"any \0 bytez", &[], &end];
-        assert_eq!(spans[1].read(&changed), Err(RecordError::Checksum));
-    }
-
-    #[test]
-    fn every_flipped_bit_and_every_cut_is_noticed() {
-        let mut bytes = Vec::new();
-        put(&job(), &mut bytes);
-        for bit in 0..bytes.len() * 8 {
-            let mut flipped = bytes.clone();
-            flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(read(&flipped).is_err(), "bit {bit}");
-        }
-        for cut in 0..bytes.len() {
-            assert_eq!(read(&bytes[..cut]), Err(RecordError::Short), "cut at {cut}");
-        }
-    }
-
-    #[test]
-    fn contents_that_make_no_sense_are_refused() {
-        let mut bytes = vec![0; HEADER];
-        bytes.extend([9; 40]);
-        seal(0, &mut bytes);
-        assert_eq!(read(&bytes), Err(RecordError::Nonsense));
-        assert_eq!(read(&[0; 64]), Err(RecordError::Length(0)));
-    }
-}
+mod tests;

@@ -40,6 +40,7 @@ use super::{Committed, Progress, Store, StoreError};
 use crate::engine::{JobId, StoredJob};
 use fault::Fault;
 use reserve::Reserve;
+use row::Columns;
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
@@ -141,6 +142,13 @@ impl SqliteStore {
     pub fn counts(&self) -> Result<(u64, u64), StoreError> {
         let table = self.table.as_ref().ok_or(StoreError::Sealed)?;
         table.counts().map_err(|fault| fault.of(&self.path))
+    }
+
+    /// Whether gearmand's table tells everything of a living job but when it was accepted: then nothing else is written of
+    /// it, and that is not kept.
+    pub fn is_plain(job: &StoredJob<'_>) -> bool {
+        let (key, tells) = key::of(job.id, job.unique);
+        tells && writer::is_told(job, &Columns::of(job, key))
     }
 
     /// Writes records, all of them or none.

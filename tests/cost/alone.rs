@@ -41,8 +41,20 @@ pub(crate) fn submit<'a>(function: &'a [u8], unique: &'a [u8], background: bool)
 /// A job of `f` that was found in the store.
 pub(crate) fn stored(id: JobId) -> StoredJob<'static> {
     let (priority, function) = (Priority::Normal, b"f");
-    let (epoch, reducer, death) = (None, None, None);
-    StoredJob { id, priority, epoch, attempts: 0, function, unique: b"", workload: b"", reducer, death }
+    let (epoch, reducer, death, accepted) = (None, None, None, None);
+    StoredJob {
+        id,
+        priority,
+        epoch,
+        attempts: 0,
+        function,
+        unique: b"",
+        workload: b"",
+        reducer,
+        death,
+        accepted,
+        more: b"",
+    }
 }
 
 /// What comes of a request at once.

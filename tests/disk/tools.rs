@@ -124,6 +124,8 @@ fn unsound() -> StoredJob<'static> {
         workload: b"w",
         reducer: None,
         death: None,
+        accepted: None,
+        more: b"",
     }
 }
 

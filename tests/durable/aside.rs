@@ -22,6 +22,8 @@ fn job(number: u64, function: &'static [u8]) -> StoredJob<'static> {
         workload: b"w",
         reducer: None,
         death: None,
+        accepted: None,
+        more: b"",
     }
 }
 

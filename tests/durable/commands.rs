@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 const JOBS: usize = 300;
 
 /// Runs `ringgear store` with these arguments: status, standard output, standard error.
-fn store(arguments: &[&str]) -> (Option<i32>, String, String) {
+pub(super) fn store(arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ringgear"));
     let Output { status, stdout, stderr } = command.arg("store").args(arguments).output().unwrap();
     (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())

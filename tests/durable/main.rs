@@ -13,6 +13,8 @@ mod killed;
 mod large;
 mod ledger;
 mod mount;
+#[cfg(feature = "sqlite")]
+mod old;
 mod room;
 mod rot;
 mod start;

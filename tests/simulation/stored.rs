@@ -9,6 +9,7 @@ use ringgear_engine::{
 };
 use ringgear_protocol::{GrabKind, Refusal, Request, Submit};
 use std::num::NonZeroU8;
+use std::time::Duration;
 
 fn story(shards: u16) -> Story {
     Story::new(shards, Policy { store: true, attempts: NonZeroU8::new(1), ..policy() })
@@ -213,6 +214,41 @@ pub(crate) fn kept(sequence: u64, function: &str) -> Kept {
         workload: b"w".to_vec(),
         reducer: None,
         death: None,
+        accepted: None,
+        more: Vec::new(),
+    }
+}
+
+/// When it was accepted, and what a later version wrote with it, however little of that means anything here.
+#[test]
+fn a_restored_job_keeps_what_only_the_store_wants_to_know() {
+    let mut story = story(1);
+    let now = story.0.now().epoch.0;
+    let times = [None, Some(now), Some(now - 86_400_000), Some(now - 31_536_000_000), Some(now + 5), Some(0)];
+    let mut jobs = Vec::new();
+    for (sequence, accepted) in (1..).zip(times) {
+        for more in [&b""[..], b"\x05\x02hi"] {
+            let function = if more.is_empty() { "f" } else { "g" };
+            let job = Kept { accepted: accepted.map(Epoch), more: more.to_vec(), ..kept(sequence, function) };
+            assert_eq!(story.0.restore(&job), Ok(()));
+            jobs.push(job);
+        }
+    }
+    story.0.sequence_at_least(90);
+    let client = story.open(0);
+    story.ask(client, background(b"h", b"u"));
+    let [new] = &answer(&mut story, true)[..] else { panic!("one job") };
+    assert_eq!((new.accepted, &new.more[..]), (Some(Epoch(now)), &b""[..]));
+    // Whatever time it is meanwhile, on either clock.
+    for (hours, epoch) in [(0, now), (1, now + 3_600_000), (2000, 5), (3000, now * 2)] {
+        story.0.advance(Duration::from_secs(hours * 3600));
+        story.0.set_epoch(Epoch(epoch));
+        story.ask(client, background(b"h", b""));
+        answer(&mut story, true);
+        for job in jobs.iter().chain([new]) {
+            let stored = story.0.engine(ShardId(0)).stored_job(job.id).map(|job| Kept::of(&job));
+            assert_eq!(stored.as_ref(), Some(job), "after {hours} hours, at {epoch}");
+        }
     }
 }
 

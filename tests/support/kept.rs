@@ -16,6 +16,8 @@ pub(crate) struct Kept {
     pub(crate) reducer: Option<Vec<u8>>,
     /// Reason, time, and the last worker's address and id.
     pub(crate) death: Option<(DeathReason, Epoch, IpAddr, Vec<u8>)>,
+    pub(crate) accepted: Option<Epoch>,
+    pub(crate) more: Vec<u8>,
 }
 
 impl Kept {
@@ -30,6 +32,8 @@ impl Kept {
             workload: job.workload.to_vec(),
             reducer: job.reducer.map(<[u8]>::to_vec),
             death: job.death.map(|death| (death.reason, death.at, death.address, death.worker.to_vec())),
+            accepted: job.accepted,
+            more: job.more.to_vec(),
         }
     }
 
@@ -50,6 +54,8 @@ impl Kept {
             workload: &self.workload,
             reducer: self.reducer.as_deref(),
             death,
+            accepted: self.accepted,
+            more: &self.more,
         }
     }
 }

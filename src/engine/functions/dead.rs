@@ -2,7 +2,8 @@
 //! from the index of uniques and from every count of jobs; so many on all shards together, the latest.
 use super::Functions;
 use super::chores::Chore;
-use super::job::{Death, JobIx, JobState};
+use super::extra::Death;
+use super::job::{JobIx, JobState};
 use crate::event::{Note, Output};
 use crate::message::{Message, ToFunctions};
 use crate::outbox::Outbox;

@@ -1,16 +1,14 @@
 //! One job: what it is, where it stands, and the only moves it may make. Tables of jobs are in `jobs.rs`.
 use super::attachments::{Attachments, Joined};
+use super::extra::{Carried, Death, Extra};
 use super::holds::HoldsIx;
 use super::party::PartyIx;
 use super::slab::Option32;
-use super::telling::Telling;
 use crate::body::Body;
-use crate::persist::{DeathReason, StoreSeq};
-use crate::slot::{JobId, SessionId};
-use crate::time::{Epoch, Instant};
+use crate::persist::StoreSeq;
+use crate::slot::JobId;
+use crate::time::Epoch;
 use alloc::boxed::Box;
-use bytes::Bytes;
-use core::net::IpAddr;
 use ringgear_protocol::Priority;
 
 /// A place in the table of jobs. Reused; a [`JobId`] is not.
@@ -60,7 +58,7 @@ pub(crate) struct Job {
     /// While it stands in a queue: the job before it. While `Running`: the list of those that its holder was given.
     /// While `Storing`: the other half of what it waits for.
     link: Option32,
-    /// When it was accepted, in milliseconds of the engine's clock; wraps after 49 days.
+    /// When it was accepted, in milliseconds of the engine's clock; wraps after 49 days. See `calendar.rs`.
     pub(crate) accepted_ms: u32,
     /// The first attached client; the others are in `extra`.
     first_client: Option32,
@@ -69,59 +67,6 @@ pub(crate) struct Job {
     traits: u8,
     /// Lost attempts.
     pub(crate) retries: u8,
-}
-
-/// What few jobs have.
-#[derive(Debug, Default)]
-pub(crate) struct Extra {
-    /// Clients that attached when the first was there, in the order in which they came.
-    pub(crate) joined: Joined,
-    /// What these are still to hear.
-    pub(crate) telling: Option<Box<Telling>>,
-    /// Not before this time; `Scheduled` jobs have it.
-    pub(crate) epoch: Option<Epoch>,
-    pub(crate) reducer: Option<Box<[u8]>>,
-    /// When the holder has had enough time; also in `timers.rs`.
-    pub(crate) deadline: Option<Instant>,
-    /// The put that submissions wait for which joined a job that was not stored; see [`Job::pending`].
-    pub(crate) pending: Option<StoreSeq>,
-    /// Who held it last, if its time limit took it away and nobody has had it since.
-    pub(crate) late: Option<SessionId>,
-    /// `Dead` jobs have it, and no others.
-    pub(crate) death: Option<Box<Death>>,
-    /// From the last WORK_STATUS of this attempt.
-    pub(crate) numerator: u32,
-    pub(crate) denominator: u32,
-    /// What all this was last charged with. Kept by [`Job::charge`].
-    charged: u64,
-}
-
-impl Extra {
-    /// Bytes that one takes, its timer included.
-    const EACH: usize = size_of::<Extra>() + 16 + 40;
-
-    fn bytes(&self) -> usize {
-        let reducer = self.reducer.as_ref().map_or(0, |reducer| reducer.len() + 16);
-        let death = self.death.as_ref().map_or(0, |death| Death::EACH + death.worker.len());
-        let telling = self.telling.as_ref().map_or(0, |telling| telling.bytes());
-        Self::EACH + Job::ATTACHMENT * self.joined.count as usize + reducer + death + telling
-    }
-}
-
-/// How a job ran out of attempts.
-#[derive(Clone, Debug)]
-pub(crate) struct Death {
-    pub(crate) reason: DeathReason,
-    pub(crate) at: Epoch,
-    /// Of the last worker.
-    pub(crate) address: IpAddr,
-    /// What the last worker called itself; empty if nothing.
-    pub(crate) worker: Bytes,
-}
-
-impl Death {
-    /// Bytes that one takes, with the place of the job among the dead of its function.
-    const EACH: usize = size_of::<Death>() + 16 + 16;
 }
 
 const PRIORITY: u8 = 0b11;
@@ -135,6 +80,8 @@ const CANCELLED: u8 = 1 << 4;
 const FILED: u8 = 1 << 5;
 /// The store has not answered its put in time: see `persist.rs`.
 const LATE: u8 = 1 << 6;
+/// When it was accepted is not in `accepted_ms`, but carried along or not known.
+const UNDATED: u8 = 1 << 7;
 
 impl Job {
     pub(crate) fn new(
@@ -144,7 +91,7 @@ impl Job {
         background: bool,
         unique_len: u8,
         body: Body,
-        accepted: Instant,
+        accepted_ms: u32,
     ) -> Job {
         Job {
             body,
@@ -153,7 +100,7 @@ impl Job {
             function,
             next: Option32::NONE,
             link: Option32::NONE,
-            accepted_ms: (accepted.0 / 1_000_000) as u32,
+            accepted_ms,
             first_client: Option32::NONE,
             unique_len,
             state: JobState::Queued,
@@ -220,6 +167,20 @@ impl Job {
 
     pub(crate) fn death(&self) -> Option<&Death> {
         self.extra.as_ref().and_then(|extra| extra.death.as_deref())
+    }
+
+    /// What it carries along for the store.
+    pub(crate) fn carried(&self) -> Option<&Carried> {
+        self.extra.as_ref().and_then(|extra| extra.carried.as_deref())
+    }
+
+    /// Whether `accepted_ms` says when it was accepted, to the calendar.
+    pub(crate) fn is_dated(&self) -> bool {
+        !self.has(UNDATED)
+    }
+
+    pub(crate) fn set_undated(&mut self) {
+        self.put(UNDATED, true);
     }
 
     pub(crate) fn epoch(&self) -> Option<Epoch> {
@@ -357,7 +318,7 @@ impl Job {
     /// What stays of a job whose clients are still to be told: those who joined, and what they are to hear.
     pub(crate) fn shell(&mut self) -> Job {
         let (id, priority, body) = (self.id, self.priority(), Body::default());
-        let mut shell = Job::new(id, FunctionIx::NONE, priority, false, 0, body, Instant(0));
+        let mut shell = Job::new(id, FunctionIx::NONE, priority, false, 0, body, 0);
         shell.state = JobState::Over;
         let (to, from) = (shell.extra(), self.extra());
         (to.joined, to.telling) = (core::mem::take(&mut from.joined), from.telling.take());
@@ -457,8 +418,7 @@ mod tests {
     #[test]
     fn leaving_clients_leave_it_ignored_only_without_background() {
         let id = JobId::new(1, Slot::of(b"f"));
-        let mut job =
-            Job::new(id, FunctionIx(0), Priority::Normal, false, 0, b"f\0\0".to_vec().into(), Instant(0));
+        let mut job = Job::new(id, FunctionIx(0), Priority::Normal, false, 0, b"f\0\0".to_vec().into(), 0);
         let mut attachments = Attachments::default();
         let mut joins = [Joins::default(); 4];
         let mut join = |job: &mut Job, client: u32| {
@@ -491,8 +451,7 @@ mod tests {
     #[should_panic(expected = "cannot run")]
     fn a_running_job_cannot_run_again() {
         let id = JobId::new(1, Slot::of(b"f"));
-        let mut job =
-            Job::new(id, FunctionIx(0), Priority::Normal, false, 0, b"f\0\0".to_vec().into(), Instant(0));
+        let mut job = Job::new(id, FunctionIx(0), Priority::Normal, false, 0, b"f\0\0".to_vec().into(), 0);
         job.run(HoldsIx(0), 0);
         job.run(HoldsIx(0), 1);
     }

@@ -304,12 +304,11 @@ mod tests {
     use super::super::job::FunctionIx;
     use super::*;
     use crate::slot::Slot;
-    use crate::time::Instant;
     use ringgear_protocol::Priority;
 
     fn job(sequence: u64) -> Job {
         let id = JobId::new(sequence, Slot::of(b"f"));
-        Job::new(id, FunctionIx(0), Priority::Normal, true, 0, b"f\0\0".to_vec().into(), Instant(0))
+        Job::new(id, FunctionIx(0), Priority::Normal, true, 0, b"f\0\0".to_vec().into(), 0)
     }
 
     /// Shards count apart, so two jobs of a server with two shards may have one sequence; then there is one shard.

@@ -5,16 +5,18 @@
 //! [`telling`] tells clients of them,
 //! [`leave`] says what follows when somebody leaves, [`abandoned`] keeps what nobody wants out of the way, [`persist`] has
 //! background jobs stored before they are answered, [`dead`] keeps those that are out of attempts, [`timers`] says what is due,
-//! [`chores`] does in pieces what is too much for one event, [`held`] counts bytes, [`admin`], [`drop`] and [`lists`] answer
+//! [`calendar`] says when jobs were accepted, [`chores`] does in pieces what is too much for one event, [`held`] counts bytes, [`admin`], [`drop`] and [`lists`] answer
 //! administrators; [`check`] asserts that all of it fits together.
 mod abandoned;
 mod admin;
 mod assign;
 mod attachments;
+mod calendar;
 mod check;
 mod chores;
 mod dead;
 mod drop;
+mod extra;
 mod function;
 mod held;
 mod holds;
@@ -46,6 +48,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use attachments::Attachments;
+use calendar::Calendar;
 use chores::{Chore, Chores};
 use function::FunctionTable;
 use holds::Holds;
@@ -66,6 +69,8 @@ pub(crate) struct Functions {
     topology: Topology,
     policy: Arc<Policy>,
     now: Now,
+    /// When the jobs were accepted.
+    calendar: Calendar,
     jobs: Jobs,
     functions: FunctionTable,
     parties: Parties,
@@ -102,6 +107,7 @@ impl Functions {
             shard,
             topology,
             now: Now { instant: Instant(0), epoch: Epoch(0) },
+            calendar: Calendar::default(),
             jobs: Jobs::default(),
             functions: FunctionTable::new(&policy),
             parties: Parties::new(policy.hash_seed),

@@ -1,12 +1,14 @@
 //! A job as a store is to keep it, and jobs that were found in the store at the start. Who waits for the store is not
 //! here: see `persist.rs`.
 use super::Functions;
-use super::job::{Death, FunctionIx, Job, JobIx, JobState};
+use super::extra::{Carried, Death};
+use super::job::{FunctionIx, Job, JobIx, JobState};
 use super::unique::Key;
 use crate::outbox::Outbox;
 use crate::persist::{self, NotRestored, StoredJob};
 use crate::policy::Planted;
 use crate::slot::JobId;
+use crate::time::Epoch;
 use alloc::boxed::Box;
 use bytes::Bytes;
 
@@ -31,7 +33,17 @@ impl Functions {
             workload: job.workload(function.len()),
             reducer: job.reducer(),
             death,
+            accepted: self.accepted(job),
+            more: job.carried().map_or(&[], |carried| &carried.more),
         })
+    }
+
+    /// When a job was accepted, by the clock on the wall.
+    fn accepted(&self, job: &Job) -> Option<Epoch> {
+        if job.is_dated() {
+            return self.calendar.time(job.id.sequence(), job.accepted_ms);
+        }
+        job.carried().and_then(|carried| carried.accepted)
     }
 
     /// Its workload as a share, if it can be shared.
@@ -72,6 +84,7 @@ impl Functions {
         let function =
             function.unwrap_or_else(|| self.functions.create(Bytes::copy_from_slice(stored.function)));
         let mut restored = self.job_of(stored, function);
+        self.carry(&mut restored, stored);
         restored.charge();
         let ix = self.jobs.insert(restored);
         let job = self.jobs.get_mut(ix);
@@ -100,8 +113,7 @@ impl Functions {
         let body = [stored.function, b"\0", stored.unique, b"\0", stored.workload].concat();
         let unique_len = stored.unique.len() as u8;
         let now = self.now;
-        let mut job =
-            Job::new(stored.id, function, stored.priority, true, unique_len, body.into(), now.instant);
+        let mut job = Job::new(stored.id, function, stored.priority, true, unique_len, body.into(), 0);
         job.retries = stored.attempts;
         if let Some(reducer) = stored.reducer {
             job.extra().reducer = Some(Box::from(reducer));
@@ -119,6 +131,24 @@ impl Functions {
             }));
         }
         job
+    }
+
+    /// Has a job keep what only the store wants to know: mostly in the four bytes that it has for that.
+    fn carry(&mut self, job: &mut Job, stored: &StoredJob<'_>) {
+        job.accepted_ms = self.calendar.accept(self.sequence, self.now);
+        let sequence = stored.id.sequence();
+        // Behind a job that is far beyond all others, the calendar goes on.
+        let known = stored.accepted.filter(|_| sequence <= JobId::SEQUENCE_HINT_MAX);
+        let kept = known.and_then(|accepted| self.calendar.keeps(sequence, accepted));
+        match kept {
+            Some(kept) => job.accepted_ms = kept,
+            None => job.set_undated(),
+        }
+        let accepted = stored.accepted.filter(|_| kept.is_none());
+        if accepted.is_some() || !stored.more.is_empty() {
+            let more = Box::from(stored.more);
+            job.extra().carried = Some(Box::new(Carried { accepted, more }));
+        }
     }
 
     /// Files a job, unless submissions with its unique already join another one.

@@ -138,11 +138,11 @@ impl Functions {
         out: &mut Outbox,
     ) -> Option<JobId> {
         let id = JobId::new(self.sequence, self.functions.get(function).slot);
+        let accepted_ms = self.calendar.accept(self.sequence, self.now);
         self.sequence += 1;
         let body = core::mem::take(&mut submission.body);
         let Submission { priority, background, unique_len, epoch, .. } = submission;
-        let now = self.now.instant;
-        let mut job = Job::new(id, function, priority, background, unique_len, body, now);
+        let mut job = Job::new(id, function, priority, background, unique_len, body, accepted_ms);
         if let Some(reducer) = submission.reducer.take() {
             job.extra().reducer = Some(reducer);
         }

@@ -377,7 +377,6 @@ mod tests {
     use super::super::job::Job;
     use super::*;
     use crate::slot::{HandlePrefix, JobId, Slot};
-    use crate::time::Instant;
     use ringgear_protocol::Priority;
 
     struct World {
@@ -410,15 +409,8 @@ mod tests {
             let id = JobId::new(self.sequence, Slot::of(function));
             let body = [function, b"\0", unique, b"\0w"].concat().into_boxed_slice();
             let len = unique.len() as u8;
-            let ix = self.jobs.insert(Job::new(
-                id,
-                ix,
-                Priority::Normal,
-                true,
-                len,
-                body.into_vec().into(),
-                Instant(0),
-            ));
+            let ix =
+                self.jobs.insert(Job::new(id, ix, Priority::Normal, true, len, body.into_vec().into(), 0));
             let filed = Filed { jobs: &self.jobs, functions: &self.functions, keys: &self.keys };
             let key = filed.key(ix).unwrap();
             self.uniques.insert(filed, key, filed.keys.hash(key), ix);

@@ -96,6 +96,8 @@ fn put(number: u64, workload: &[u8]) -> Vec<u8> {
         workload,
         reducer: None,
         death: None,
+        accepted: None,
+        more: b"",
     };
     record::put(&job, &mut bytes);
     bytes

@@ -10,6 +10,7 @@ mod live;
 mod planted;
 mod recover;
 mod repair;
+mod scan;
 mod sector;
 mod segments;
 mod single;

@@ -6,8 +6,8 @@ use super::live::{Live, Place, Size};
 use super::planted::Bug;
 use super::sector::{self, Found, Home, PAGE, Role, SECTOR};
 use super::state::{self, State};
-use super::window::{Window, corrupt, segment_name, segment_number, spare_number};
-use crate::store::record::{self, Record};
+use super::window::{Window, corrupt, segment_name, segment_number, spare_number, unusable};
+use crate::store::record::{self, Record, RecordError};
 use crate::store::{Progress, StoreError};
 use std::collections::{HashMap, VecDeque};
 
@@ -171,7 +171,7 @@ pub(super) fn records<E>(
         let distance = |at: usize| block::distance(block::HEADER + at) as u64;
         if copies {
             let Some(bytes) = contents[at..].first_chunk() else {
-                return Err(RecordsError::Record(distance(begin), record::RecordError::Short));
+                return Err(RecordsError::Record(distance(begin), RecordError::Short));
             };
             order = Some(u64::from_le_bytes(*bytes));
             at += block::ORDER;
@@ -189,9 +189,17 @@ pub(super) fn records<E>(
 #[derive(Debug)]
 pub(super) enum RecordsError<E> {
     /// The one at this distance cannot be read.
-    Record(u64, record::RecordError),
+    Record(u64, RecordError),
     /// What was called for each said so.
     Each(E),
+}
+
+/// What is wrong with a whole block.
+enum Wrong {
+    /// This, with all of it.
+    Block(String),
+    /// The record at this distance from its beginning cannot be used.
+    Record(u64, RecordError),
 }
 
 struct Reading {
@@ -263,7 +271,10 @@ impl Reading {
                     block::contents(bytes, &header, &mut contents);
                     let read = self.block(&header, copies, offset, &contents);
                     self.contents = contents;
-                    read.map_err(|(at, what)| corrupt(disk, window.name(), offset + at, what))?;
+                    read.map_err(|wrong| match wrong {
+                        Wrong::Block(what) => corrupt(disk, window.name(), offset, what),
+                        Wrong::Record(at, error) => unusable(disk, window.name(), offset + at, error),
+                    })?;
                     header
                 }
             };
@@ -276,30 +287,27 @@ impl Reading {
         self.rest(disk, &mut window, home, offset, newest)
     }
 
-    /// Takes in a whole block. What is wrong, and at which distance from its beginning.
-    fn block(
-        &mut self,
-        header: &Header,
-        copies: bool,
-        offset: u64,
-        contents: &[u8],
-    ) -> Result<(), (u64, String)> {
+    /// Takes in a whole block.
+    fn block(&mut self, header: &Header, copies: bool, offset: u64, contents: &[u8]) -> Result<(), Wrong> {
         let expected = match self.last {
             Some(last) => last.number + 1,
             None if self.segments.len() == 1 => header.number,
-            None => return Err((0, "segments before this one are empty".to_owned())),
+            None => return Err(Wrong::Block("segments before this one are empty".to_owned())),
         };
         if header.number != expected {
-            return Err((0, format!("block {} stands where block {expected} should be", header.number)));
+            let what = format!("block {} stands where block {expected} should be", header.number);
+            return Err(Wrong::Block(what));
         }
+        let contradicts =
+            || Wrong::Block(format!("block {} contradicts the blocks before it", header.number));
         let before = self.last.map_or(0, |last| last.durable);
         let oldest = self.last.map_or(0, |last| last.oldest);
         let here = self.segments.back().map_or(0, |segment| segment.number);
         if header.durable < before || header.durable >= header.number {
-            return Err((0, format!("block {} contradicts the blocks before it", header.number)));
+            return Err(contradicts());
         }
         if header.oldest < oldest || header.oldest > here || (!copies && header.order < self.next_order) {
-            return Err((0, format!("block {} contradicts the blocks before it", header.number)));
+            return Err(contradicts());
         }
         let mut order = header.order;
         let count = records(contents, copies, |record, bytes, copied, at| {
@@ -310,8 +318,10 @@ impl Reading {
         });
         match count {
             Ok(count) if count == header.count => {}
-            Ok(count) => return Err((0, format!("a block of {} records holds {count}", header.count))),
-            Err(RecordsError::Record(at, error)) => return Err((at, error.to_string())),
+            Ok(count) => {
+                return Err(Wrong::Block(format!("a block of {} records holds {count}", header.count)));
+            }
+            Err(RecordsError::Record(at, error)) => return Err(Wrong::Record(at, error)),
             Err(RecordsError::Each(())) => {}
         }
         self.next_order = self.next_order.max(order);

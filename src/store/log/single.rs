@@ -4,7 +4,7 @@ use super::disk::Disk;
 use super::live::Place;
 use super::recover::{Recovered, Segment};
 use super::sector::{ROOM, SECTOR};
-use super::window::{Window, corrupt, segment_name};
+use super::window::{Window, corrupt, segment_name, unusable};
 use crate::engine::StoredJob;
 use crate::store::StoreError;
 use crate::store::record::{self, Record};
@@ -75,7 +75,7 @@ pub(super) fn tell<D: Disk>(
                 each(StoredJob { attempts: lost.copied().unwrap_or(job.attempts), ..job });
             }
             Ok(_) => return Err(corrupt(disk, &name(), at.into(), "a put has become a done")),
-            Err(error) => return Err(corrupt(disk, &name(), at.into(), error.to_string())),
+            Err(error) => return Err(unusable(disk, &name(), at.into(), error)),
         }
     }
     Ok(())

@@ -33,6 +33,8 @@ fn put(number: u64, workload: &[u8], out: &mut Vec<u8>) {
         workload,
         reducer: None,
         death: None,
+        accepted: None,
+        more: b"",
     };
     record::put(&job, out);
 }
@@ -258,6 +260,49 @@ fn tools_look_and_save() {
     let (_, jobs) = open(small(&saved.file("log")));
     assert_eq!(jobs, (2..=100).map(|number| (number, 3000)).collect::<Vec<_>>());
     assert!(tools::salvage(&scratch.file("log"), &saved.file("log")).is_err());
+}
+
+/// A later version wrote it, and says that nobody may run the job who does not know what that is.
+#[test]
+fn a_field_that_must_be_understood_stops_the_start() {
+    let scratch = Scratch::new();
+    let saved = Scratch::new();
+    let dir = scratch.file("log");
+    let (mut store, _) = open(small(&dir));
+    let mut batch = Vec::new();
+    (1..=3).for_each(|number| put(number, b"w", &mut batch));
+    // The second one is put again, as this version would not write it.
+    let whole = record::read(&batch[record::length(&batch).unwrap()..]);
+    let Ok((record::Record::Put(job), _)) = whole else { panic!("{whole:?}") };
+    let mut later = Vec::new();
+    record::put(&StoredJob { more: &[2, 0, record::MUST | 3, 0], ..job }, &mut later);
+    put(4, b"w", &mut later);
+    commit(&mut store, &[&batch, &later]);
+    store.close().unwrap();
+    drop(store);
+
+    let at = block_offset(&dir, &later);
+    let refusals = [LogStore::open(small(&dir)).unwrap().replay(&mut |_| {}), tools::check(&dir).map(drop)];
+    for refused in refusals {
+        let error = refused.unwrap_err();
+        assert!(matches!(error, StoreError::Field { tag: 131, .. }), "{error:?}");
+        let said = error.to_string();
+        for word in ["segment-0000000001", &format!("byte {at}:"), "field 131", "start the version"] {
+            assert!(said.contains(word), "{said} does not name {word}");
+        }
+    }
+    // A salvage says so, and saves the others.
+    let report = tools::salvage(&dir, &saved.file("log")).unwrap();
+    assert_eq!((report.records, report.jobs, report.problems.len()), (5, 3, 1), "{report:?}");
+    assert_eq!(report.problems[0].offset, at);
+    let (_, jobs) = open(small(&saved.file("log")));
+    assert_eq!(jobs.iter().map(|&(number, _)| number).collect::<Vec<_>>(), [1, 3, 4]);
+}
+
+/// Where a record begins in the first segment, within one sector.
+fn block_offset(dir: &Path, record: &[u8]) -> u64 {
+    let bytes = fs::read(dir.join("segment-0000000001")).unwrap();
+    bytes.windows(40).position(|window| window == &record[..40]).unwrap() as u64
 }
 
 #[test]

@@ -3,6 +3,7 @@ use super::aligned::Aligned;
 use super::disk::Disk;
 use super::sector::PAGE;
 use crate::store::StoreError;
+use crate::store::record::RecordError;
 use std::io;
 
 /// What is read at a time, in bytes.
@@ -53,6 +54,16 @@ pub(super) fn failed<D: Disk>(disk: &D, doing: &'static str, name: &str, source:
 /// A file is not as it was written.
 pub(super) fn corrupt<D: Disk>(disk: &D, name: &str, offset: u64, what: impl Into<String>) -> StoreError {
     StoreError::Corrupt { path: disk.path(name), offset, what: what.into() }
+}
+
+/// A record cannot be used.
+pub(super) fn unusable<D: Disk>(disk: &D, name: &str, offset: u64, error: RecordError) -> StoreError {
+    match error {
+        RecordError::Field(tag) => {
+            StoreError::Field { path: disk.path(name), place: format!("byte {offset}"), tag }
+        }
+        error => corrupt(disk, name, offset, error.to_string()),
+    }
 }
 
 /// A piece of a file in memory.

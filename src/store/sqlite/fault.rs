@@ -18,6 +18,13 @@ pub(super) enum Fault {
         /// What is wrong.
         what: String,
     },
+    /// A job has a field with this tag, which a later version wrote, and which must be understood.
+    Field {
+        /// Where it stands.
+        place: String,
+        /// The tag.
+        tag: u8,
+    },
     /// There would not be enough room afterwards.
     NoRoom,
     /// Anything else that is not as it must be.
@@ -35,6 +42,7 @@ impl fmt::Display for Fault {
         match self {
             Fault::Sql(error) => error.fmt(f),
             Fault::Row { row, column, what } => write!(f, "row {row}: column {column} {what}"),
+            Fault::Field { place, tag } => write!(f, "{place}: field {tag} must be understood"),
             Fault::NoRoom => f.write_str("there is not enough room"),
             Fault::Other(what) => f.write_str(what),
         }
@@ -68,10 +76,10 @@ impl Fault {
 
     /// The same, of this file.
     pub(super) fn of(self, path: &Path) -> StoreError {
-        if self.is_full() {
-            StoreError::Full { path: path.to_owned() }
-        } else {
-            StoreError::Database { name: path.display().to_string(), what: self.to_string() }
+        match self {
+            fault if fault.is_full() => StoreError::Full { path: path.to_owned() },
+            Fault::Field { place, tag } => StoreError::Field { path: path.to_owned(), place, tag },
+            fault => StoreError::Database { name: path.display().to_string(), what: fault.to_string() },
         }
     }
 }

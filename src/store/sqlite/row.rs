@@ -95,6 +95,8 @@ impl<'a> Columns<'a> {
             workload: self.workload,
             reducer: None,
             death: None,
+            accepted: None,
+            more: b"",
         })
     }
 }

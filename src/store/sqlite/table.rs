@@ -16,7 +16,8 @@
 //!                                      digest INTEGER, record BLOB, UNIQUE (unique_key, function_name))
 //! ```
 //!
-//! * A living job that has a reducer, lost attempts, a time between seconds or a unique that its key does not tell: the
+//! * A living job that has a reducer, lost attempts, a time between seconds, a unique that its key does not tell or fields
+//!   of a later version (when it was accepted alone is not worth a second row, and gets lost): the
 //!   key of its row, a checksum of that row, and its record (`record.rs`) without the workload. If gearmand has ended
 //!   the job meanwhile, there is no such row, or another one, and this one is dropped.
 //! * A dead job, which gearmand must not run: its record; the key is NULL, and gearmand's table has no row of it.
@@ -27,7 +28,7 @@ use super::row::Columns;
 use super::writer::{Names, Writer, row_id};
 use crate::engine::slot::{SLOTS, Slot};
 use crate::engine::{JobId, StoredJob};
-use crate::store::record::{self, Record};
+use crate::store::record::{self, Record, RecordError};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::collections::{HashMap, HashSet};
@@ -408,6 +409,7 @@ fn put_record<'r>(number: i64, value: ValueRef<'r>, ours: &str) -> Result<Stored
             Ok(job)
         }
         Ok(_) => Err(damaged(number, ours, "it is not that of this row")),
+        Err(RecordError::Field(tag)) => Err(Fault::Field { place: format!("{ours}, row {number}"), tag }),
         Err(error) => Err(damaged(number, ours, &error.to_string())),
     }
 }

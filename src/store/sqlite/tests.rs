@@ -45,6 +45,7 @@ struct Job {
     workload: Vec<u8>,
     reducer: Option<Vec<u8>>,
     dead: bool,
+    more: Vec<u8>,
 }
 
 impl Job {
@@ -59,6 +60,7 @@ impl Job {
             workload: b"any \0 bytes \xff".to_vec(),
             reducer: None,
             dead: false,
+            more: Vec::new(),
         }
     }
 
@@ -73,11 +75,16 @@ impl Job {
             workload: &self.workload,
             reducer: self.reducer.as_deref(),
             death: self.dead.then_some(DEATH),
+            accepted: (self.dead || !self.more.is_empty()).then_some(ACCEPTED),
+            more: &self.more,
         }
     }
 
     fn of(job: StoredJob<'_>) -> Job {
         assert!(job.death.is_none_or(|death| death == DEATH), "{:?}", job.death);
+        // Whatever has a row of our own keeps it.
+        let dated = job.death.is_some() || !job.more.is_empty();
+        assert!(!dated || job.accepted == Some(ACCEPTED), "{job:?}");
         Job {
             id: job.id,
             priority: job.priority,
@@ -88,9 +95,13 @@ impl Job {
             workload: job.workload.to_vec(),
             reducer: job.reducer.map(<[u8]>::to_vec),
             dead: job.death.is_some(),
+            more: job.more.to_vec(),
         }
     }
 }
+
+/// When jobs were accepted.
+const ACCEPTED: Epoch = Epoch(1_799_000_000_456);
 
 const DEATH: Death<'static> = Death {
     reason: DeathReason::WorkerGone,
@@ -144,7 +155,9 @@ fn every_kind() -> Vec<Job> {
         Job { attempts: 3, ..Job::new(14, "f", b"tried") },
         Job::new(15, "f", b"\xff\xfe \n\t'\"%"),
         Job::new(16, "f", b"ringgear:17408:e"),
+        Job { more: b"\x02\x03any\x70\0".to_vec(), ..Job::new(160, "f", b"with more") },
         Job { dead: true, attempts: 9, ..Job::new(17, "f", b"dead") },
+        Job { dead: true, more: b"\x7e\x01x".to_vec(), ..Job::new(18, "f", b"dead, with more") },
     ]
 }
 
@@ -248,6 +261,34 @@ fn rows_that_mean_nothing_stop_the_start_with_their_place() {
             assert!(said.contains(word), "{said} does not name {word}");
         }
     }
+}
+
+/// A later version wrote it, and says that nobody may run the job who does not know what that is.
+#[test]
+fn a_field_that_must_be_understood_stops_the_start() {
+    let folder = Folder::new();
+    let mut store = folder.store();
+    let job = Job { more: vec![record::MUST | 9, 0], ..Job::new(1, "f", b"u") };
+    record_of_a_later_version(&mut store, &job);
+    store.close().unwrap();
+    let error = folder.store().replay(&mut |_| {}).unwrap_err();
+    assert!(matches!(error, StoreError::Field { tag: 137, .. }), "{error:?}");
+    let said = error.to_string();
+    let row = format!("row {}", job.id.number());
+    for word in ["queue.db", "gearman_queue_ringgear", &row, "field 137", "start the version"] {
+        assert!(said.contains(word), "{said} does not name {word}");
+    }
+}
+
+/// Has the database hold a job as this version would not write it.
+fn record_of_a_later_version(store: &mut SqliteStore, job: &Job) {
+    let known = Job { more: b"\x02\0".to_vec(), ..job.clone() };
+    commit(store, &puts(std::slice::from_ref(&known)));
+    // The workload is in the row beside it.
+    let mut bytes = Vec::new();
+    record::put(&StoredJob { workload: b"", ..job.stored() }, &mut bytes);
+    let record: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    store.table.as_ref().unwrap().run(&format!("UPDATE gearman_queue_ringgear SET record = x'{record}'"));
 }
 
 #[test]
@@ -586,9 +627,11 @@ fn job() -> impl Strategy<Value = Job> {
     let epoch = prop_oneof![Just(None), (1_u64..1 << 50).prop_map(|time| Some(Epoch(time)))];
     let reducer = proptest::option::of(proptest::collection::vec(1_u8.., 0..=64));
     let workload = proptest::collection::vec(any::<u8>(), 0..40);
+    let more = prop_oneof![4 => Just(Vec::new()), 1 => Just(b"\x02\x01a\x03\0".to_vec())];
     let function = prop_oneof![Just("f"), Just("g"), Just("a function")];
-    (0..3_usize, epoch, 0..4_u8, function, unique, workload, reducer).prop_map(
-        |(priority, epoch, attempts, function, unique, workload, reducer)| Job {
+    (0..3_usize, epoch, 0..4_u8, function, unique, workload, reducer, more).prop_map(
+        |(priority, epoch, attempts, function, unique, workload, reducer, more)| Job {
+            more,
             priority: Priority::ALL[priority],
             epoch,
             // Mostly none, as in life.

@@ -78,8 +78,7 @@ impl<'t> Writer<'t> {
         }
         let (key, tells) = key::of(job.id, job.unique);
         let mut columns = Columns::of(job, key);
-        let mut tells_all =
-            tells && job.attempts == 0 && job.reducer.is_none() && columns.epoch() == job.epoch;
+        let mut tells_all = tells && is_told(job, &columns);
         if !self.insert(row, &columns)? {
             // Either the job has a row already, or another living job has its key: one that was put back into its
             // queue after it was dead, while a new one had taken its unique.
@@ -164,6 +163,11 @@ impl<'t> Writer<'t> {
         }
         Ok(())
     }
+}
+
+/// Whether these columns, whose key tells the unique, say all of a living job that is worth another row.
+pub(super) fn is_told(job: &StoredJob<'_>, columns: &Columns<'_>) -> bool {
+    job.attempts == 0 && job.reducer.is_none() && job.more.is_empty() && columns.epoch() == job.epoch
 }
 
 /// A job's number as a rowid.

@@ -173,7 +173,12 @@ impl Auditor {
         let asked = what.epoch.map(|seconds| seconds * 1000);
         // What was due when it was accepted needs no time.
         let since = self.walls.partition_point(|&(at, _)| at <= sub.at) - 1;
-        let latest = self.walls[since..].iter().map(|&(_, wall)| wall).max().expect("at least one");
+        let walls = || self.walls[since..].iter().map(|&(_, wall)| wall);
+        let latest = walls().max().expect("at least one");
+        let earliest = walls().min().expect("at least one");
+        // The engine takes what is less for no news of the clock.
+        let about = earliest.saturating_sub(100)..=latest.saturating_add(100);
+        let dated = kept.accepted.is_some_and(|accepted| about.contains(&accepted.0));
         let in_time = match kept.epoch {
             Some(epoch) => asked == Some(epoch.0),
             None => asked.is_none_or(|asked| asked <= latest),
@@ -184,6 +189,7 @@ impl Auditor {
             && what.reducer.as_deref() == kept.reducer.as_deref()
             && what.priority == kept.priority
             && in_time
+            && dated
     }
 
     /// Jobs with the same unique that have both come back: neither may be lost.
