@@ -1,10 +1,9 @@
 //! The program: reads the command line, becomes the process that was asked for, runs the server in it, tells the operator
 //! why it ended.
-use ringgear::config::offline::Order;
+use ringgear::cli::store::{self, MaintenanceError, Order};
 use ringgear::config::{Config, program};
 use ringgear::log_at;
 use ringgear::logging::{self, Level, Target};
-use ringgear::maintenance::{self, MaintenanceError};
 use ringgear::process::{Entered, Process, ProcessError};
 use ringgear::server::{self, ServerError, Signals};
 use std::ffi::OsString;
@@ -109,7 +108,7 @@ fn look_after(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match maintenance::run(order, &mut io::stdout().lock()) {
+    match store::run(order, &mut io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "ringgear store: {error}");
