@@ -1,5 +1,5 @@
-//! `ringgear store`: its command line, looking after a store while no server uses it, and telling people what was found. What
-//! is read and written is the store's affair (`store/log/tools.rs`, `store/exchange.rs`).
+//! `ringgear store`: its command line, looking after a store while no server uses it, and telling people what was found.
+//! What is read and written is the store's affair (`store/log/tools.rs`, `store/exchange.rs`).
 use crate::engine::StoredJob;
 use crate::protocol::Priority;
 use crate::store::StoreError;
@@ -17,10 +17,38 @@ use std::fmt;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// `ringgear store ...`: the status is 0 if it was done, 1 if the store is damaged or the line is wrong, 74 if the store
+/// cannot be used, or has jobs that a server would set aside. Nobody may read what is printed; that changes nothing.
+pub(super) fn run(words: impl Iterator<Item = OsString>) -> ExitCode {
+    const EX_IOERR: u8 = 74;
+    let order = match Order::read(words) {
+        Ok(order) => order,
+        Err((text, true)) => {
+            let _ = io::stdout().write_all(text.as_bytes());
+            return ExitCode::SUCCESS;
+        }
+        Err((text, false)) => {
+            let _ = io::stderr().write_all(text.as_bytes());
+            return ExitCode::FAILURE;
+        }
+    };
+    match carry_out(order, &mut io::stdout().lock()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "ringgear store: {error}");
+            match error {
+                MaintenanceError::Damaged => ExitCode::FAILURE,
+                _ => ExitCode::from(EX_IOERR),
+            }
+        }
+    }
+}
 
 /// What is to be done.
 #[derive(Debug, Subcommand)]
-pub enum Order {
+enum Order {
     /// Read a data directory and say whether it is intact; nothing is changed
     Check {
         /// The data directory
@@ -76,7 +104,7 @@ struct Line {
 impl Order {
     /// Reads the arguments behind `ringgear store`. Otherwise a text to print, and whether it is an answer (help) or says
     /// what is wrong.
-    pub fn read(arguments: impl Iterator<Item = OsString>) -> Result<Order, (String, bool)> {
+    fn read(arguments: impl Iterator<Item = OsString>) -> Result<Order, (String, bool)> {
         let arguments = std::iter::once(OsString::from("ringgear store")).chain(arguments);
         let line =
             Line::try_parse_from(arguments).map_err(|error| (error.to_string(), !error.use_stderr()))?;
@@ -86,7 +114,7 @@ impl Order {
 
 /// Why it was not done.
 #[derive(Debug)]
-pub enum MaintenanceError {
+enum MaintenanceError {
     /// The store said so.
     Store(StoreError),
     /// What was found cannot be printed.
@@ -129,7 +157,7 @@ impl From<io::Error> for MaintenanceError {
 }
 
 /// Does it, and prints what came of it. An error is for the caller to print.
-pub fn run(order: Order, out: &mut dyn Write) -> Result<(), MaintenanceError> {
+fn carry_out(order: Order, out: &mut dyn Write) -> Result<(), MaintenanceError> {
     match order {
         Order::Check { dir } => {
             let report = tools::check(&dir)?;
