@@ -6,7 +6,6 @@ mod line;
 mod machine;
 mod memory;
 mod mistake;
-pub mod offline;
 mod process;
 mod store;
 mod words;

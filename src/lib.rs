@@ -3,10 +3,10 @@
 pub use ringgear_engine as engine;
 pub use ringgear_protocol as protocol;
 
+pub mod cli;
 pub mod config;
 pub mod frontend;
 pub mod logging;
-pub mod maintenance;
 mod memory;
 pub mod process;
 pub mod server;

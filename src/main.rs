@@ -1,22 +1,19 @@
-//! The program: reads the command line, becomes the process that was asked for, runs the server in it, tells the operator
-//! why it ended.
-use ringgear::config::offline::Order;
+//! The program: a subcommand (`cli/`), or the server: reads its command line, becomes the process that was asked for, runs the
+//! server in it, tells the operator why it ended.
+use ringgear::cli;
 use ringgear::config::{Config, program};
 use ringgear::log_at;
 use ringgear::logging::{self, Level, Target};
-use ringgear::maintenance::{self, MaintenanceError};
 use ringgear::process::{Entered, Process, ProcessError};
 use ringgear::server::{self, ServerError, Signals};
-use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// Nobody may read what is printed; that changes nothing.
 fn main() -> ExitCode {
-    let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().is_some_and(|first| first == "store") {
-        return look_after(arguments);
+    if let Some(status) = cli::run(std::env::args_os().skip(1)) {
+        return status;
     }
     let config = match Config::from_process() {
         Ok(config) => config,
@@ -91,33 +88,5 @@ impl From<ProcessError> for Failure {
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Failure {
         Failure::Server(error)
-    }
-}
-
-/// `ringgear store ...`: the status is 0 if it was done, 1 if the store is damaged or the line is wrong, 74 if the store
-/// cannot be used.
-fn look_after(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    const EX_IOERR: u8 = 74;
-    let order = match Order::read(arguments) {
-        Ok(order) => order,
-        Err((text, true)) => {
-            let _ = io::stdout().write_all(text.as_bytes());
-            return ExitCode::SUCCESS;
-        }
-        Err((text, false)) => {
-            let _ = io::stderr().write_all(text.as_bytes());
-            return ExitCode::FAILURE;
-        }
-    };
-    match maintenance::run(order, &mut io::stdout().lock()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "ringgear store: {error}");
-            if matches!(error, MaintenanceError::Damaged) {
-                ExitCode::FAILURE
-            } else {
-                ExitCode::from(EX_IOERR)
-            }
-        }
     }
 }

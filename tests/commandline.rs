@@ -88,25 +88,101 @@ fn version_and_help_end_well() {
     }
 }
 
-/// The README's table and the help name the same options.
-#[test]
-fn the_readme_knows_every_option() {
-    let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
-    let options = |text: &str| -> Vec<String> {
-        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
-        words.filter(|word| word.len() > 3 && word.starts_with("--")).map(str::to_owned).collect()
-    };
-    let readme = include_str!("../README.md");
-    let in_readme = options(readme);
-    for option in options(&help) {
-        assert!(in_readme.contains(&option), "README.md does not mention {option}");
-    }
-    let (_, tables) = readme.split_once("## Options").unwrap();
-    let (tables, _) = tables.split_once("## Compatibility").unwrap();
-    for row in tables.lines().filter(|line| line.starts_with("| `")) {
-        for option in options(row.split('|').nth(1).unwrap()) {
-            assert!(help.contains(&option), "README.md tells of {option}, which is no option");
+/// The pages of `ringgear help`, each as the file that it is.
+fn pages() -> Vec<(String, String)> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli/help");
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let pages = files.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    pages.map(|path| (path.display().to_string(), fs::read_to_string(&path).unwrap())).collect()
+}
+
+/// Long names of options in a text.
+fn options(text: &str) -> Vec<String> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+    words.filter(|word| word.len() > 3 && word.starts_with("--")).map(str::to_owned).collect()
+}
+
+/// What the tables of the pages say: options, with the default behind each.
+fn table_rows() -> Vec<(Vec<String>, Vec<String>)> {
+    let mut rows = Vec::new();
+    for (_, page) in pages() {
+        let mut default = None;
+        for line in page.lines() {
+            let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+            if cells[0] == "option" {
+                default = cells.iter().position(|name| *name == "default");
+            } else if !line.starts_with('|') {
+                default = None;
+            } else if let Some(default) = default.filter(|_| cells[0].starts_with("`-")) {
+                let defaults = cells[default].split(", ").map(str::to_owned).collect();
+                rows.push((options(cells[0]), defaults));
+            }
         }
+    }
+    rows
+}
+
+/// Each option of the help is a row of one table, or named as not there yet; and each of a row is an option.
+#[test]
+fn the_pages_and_the_help_name_the_same_options() {
+    let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
+    let (here, later) = help.split_once("Not there yet:").unwrap();
+    let in_rows: Vec<String> = table_rows().into_iter().flat_map(|(options, _)| options).collect();
+    for option in options(here) {
+        let rows = in_rows.iter().filter(|row| **row == option).count();
+        assert_eq!(rows, 1, "rows of {option} in the tables of src/cli/help");
+    }
+    let known = options(here);
+    for option in in_rows {
+        assert!(known.contains(&option), "src/cli/help tells of {option}, which is no option");
+    }
+    let page = include_str!("../src/cli/help/options.md");
+    let not_there = options(page.split_once("## Not there yet").unwrap().1);
+    for option in options(later.split_once("\n\n").unwrap().0) {
+        assert!(not_there.contains(&option), "options.md does not say that {option} is not there yet");
+    }
+}
+
+/// Where the help says a default in one word, the tables say the same.
+#[test]
+fn the_pages_and_the_help_name_the_same_defaults() {
+    let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
+    let mut entries: Vec<String> = Vec::new();
+    for line in help.lines() {
+        let indent = line.len() - line.trim_start().len();
+        match line.trim_start().starts_with('-') && indent <= 6 {
+            true => entries.push(line.to_owned()),
+            false => entries.last_mut().into_iter().for_each(|entry| *entry += &format!(" {}", line.trim())),
+        }
+    }
+    let rows = table_rows();
+    let mut compared = 0;
+    for entry in entries {
+        let name = options(&entry)[0].clone();
+        let Some(default) = entry.split("[default: ").nth(1).and_then(|rest| rest.split(']').next()) else {
+            continue;
+        };
+        if default.contains(' ') {
+            continue;
+        }
+        let Some((options, defaults)) = rows.iter().find(|(options, _)| options.contains(&name)) else {
+            panic!("no row of {name}");
+        };
+        let place = options.iter().position(|option| *option == name).unwrap();
+        assert_eq!(plain(&defaults[place]), default, "the default of {name}");
+        compared += 1;
+    }
+    assert!(compared > 20, "{compared} defaults were compared");
+}
+
+/// A default of a table as the help would write it: `256 MiB`, `10,000`, `0: no limit`.
+fn plain(default: &str) -> String {
+    let default = default.split(": ").next().unwrap().replace(['`', ','], "");
+    let unit = |unit: &str| default.strip_suffix(unit).and_then(|number| number.parse::<u64>().ok());
+    match (unit(" MiB"), unit(" GiB")) {
+        (Some(number), _) => (number << 20).to_string(),
+        (_, Some(number)) => (number << 30).to_string(),
+        _ => default,
     }
 }
 

@@ -24,8 +24,8 @@ const MODULES: &[(&str, &str, &[&str])] = &[
         "src/config",
         &["engine", "protocol", "frontend", "logging", "process", "server", "shard", "store"],
     ),
-    ("maintenance", "src/maintenance", &["engine", "protocol", "config", "store"]),
-    ("main", "src/main.rs", &["config", "frontend", "logging", "process", "server", "maintenance"]),
+    ("cli", "src/cli/", &["engine", "protocol", "store"]),
+    ("main", "src/main.rs", &["config", "frontend", "logging", "process", "server", "cli"]),
 ];
 
 /// The modules of the engine, a line for each floor, from the bottom up. A module names only those of lower floors, so
@@ -51,7 +51,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("io_uring", &["src/shard/ring"]),
     ("unsafe", &["src/shard/ring", "src/memory", "src/process/daemon"]),
     ("mimalloc", &["src/memory"]),
-    ("clap", &["src/config"]),
+    ("clap", &["src/cli/", "src/config"]),
     ("jiff", &["src/logging"]),
     ("tracing", &["src/logging"]),
     ("rusqlite", &["src/store/sqlite"]),

@@ -17,7 +17,8 @@ use std::time::Duration;
     name = "ringgear",
     about = "A Gearman job server with a thread per core",
     disable_version_flag = true,
-    max_term_width = 100
+    max_term_width = 100,
+    after_help = "`ringgear help` lists topics, `ringgear help TOPIC` tells more of one; `ringgear store --help`: tools for stores"
 )]
 pub(super) struct Flags {
     /// Port to listen on, a number or the name of a service. 0 takes any free port. Empty: the service `gearman`, or

@@ -1,6 +1,5 @@
-//! `ringgear store`: looks after a store while no server uses it, and tells people what it found. What is read and written
-//! is the store's affair (`store/log/tools.rs`, `store/exchange.rs`).
-use crate::config::offline::Order;
+//! `ringgear store`: its command line, looking after a store while no server uses it, and telling people what was found.
+//! What is read and written is the store's affair (`store/log/tools.rs`, `store/exchange.rs`).
 use crate::engine::StoredJob;
 use crate::protocol::Priority;
 use crate::store::StoreError;
@@ -11,14 +10,111 @@ use crate::store::log::tools::{self, CheckReport, Problem};
 use crate::store::log::{LogOptions, LogStore};
 #[cfg(feature = "sqlite")]
 use crate::store::{Store, sqlite::SqliteOptions};
+use clap::{Parser, Subcommand};
 use serde_json::{Map, Value, json};
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Write};
 use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// `ringgear store ...`: the status is 0 if it was done, 1 if the store is damaged or the line is wrong, 74 if the store
+/// cannot be used, or has jobs that a server would set aside. Nobody may read what is printed; that changes nothing.
+pub(super) fn run(words: impl Iterator<Item = OsString>) -> ExitCode {
+    const EX_IOERR: u8 = 74;
+    let order = match Order::read(words) {
+        Ok(order) => order,
+        Err((text, true)) => {
+            let _ = io::stdout().write_all(text.as_bytes());
+            return ExitCode::SUCCESS;
+        }
+        Err((text, false)) => {
+            let _ = io::stderr().write_all(text.as_bytes());
+            return ExitCode::FAILURE;
+        }
+    };
+    match carry_out(order, &mut io::stdout().lock()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "ringgear store: {error}");
+            match error {
+                MaintenanceError::Damaged => ExitCode::FAILURE,
+                _ => ExitCode::from(EX_IOERR),
+            }
+        }
+    }
+}
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+enum Order {
+    /// Read a data directory and say whether it is intact; nothing is changed
+    Check {
+        /// The data directory
+        dir: PathBuf,
+    },
+    /// Write every job that is intact in a damaged data directory to a new one
+    Salvage {
+        /// The damaged data directory; it is not changed
+        from: PathBuf,
+        /// The new one; it must not be there, or be empty
+        to: PathBuf,
+    },
+    /// Print every job of a data directory as a line of JSON
+    Dump {
+        /// The data directory
+        dir: PathBuf,
+    },
+    #[cfg(feature = "sqlite")]
+    /// Add the jobs of gearmand's SQLite table to a data directory, new or not; the table is not changed
+    Import {
+        /// The database
+        #[arg(long, value_name = "FILE")]
+        libsqlite3_db: PathBuf,
+        /// The table in it
+        #[arg(long, value_name = "NAME", default_value = "gearman_queue")]
+        libsqlite3_table: String,
+        /// The data directory
+        dir: PathBuf,
+    },
+    #[cfg(feature = "sqlite")]
+    /// Write the jobs of a data directory to an SQLite table that gearmand can use, for the way back; the directory is
+    /// not changed
+    Export {
+        /// The data directory
+        dir: PathBuf,
+        /// The database; it may be there, without jobs in the table
+        #[arg(long, value_name = "FILE")]
+        libsqlite3_db: PathBuf,
+        /// The table in it
+        #[arg(long, value_name = "NAME", default_value = "gearman_queue")]
+        libsqlite3_table: String,
+    },
+}
+
+/// Looks after a store while no server uses it.
+#[derive(Debug, Parser)]
+#[command(name = "ringgear store", disable_help_subcommand = true)]
+struct Line {
+    #[command(subcommand)]
+    order: Order,
+}
+
+impl Order {
+    /// Reads the arguments behind `ringgear store`. Otherwise a text to print, and whether it is an answer (help) or says
+    /// what is wrong.
+    fn read(arguments: impl Iterator<Item = OsString>) -> Result<Order, (String, bool)> {
+        let arguments = std::iter::once(OsString::from("ringgear store")).chain(arguments);
+        let line =
+            Line::try_parse_from(arguments).map_err(|error| (error.to_string(), !error.use_stderr()))?;
+        Ok(line.order)
+    }
+}
 
 /// Why it was not done.
 #[derive(Debug)]
-pub enum MaintenanceError {
+enum MaintenanceError {
     /// The store said so.
     Store(StoreError),
     /// What was found cannot be printed.
@@ -61,7 +157,7 @@ impl From<io::Error> for MaintenanceError {
 }
 
 /// Does it, and prints what came of it. An error is for the caller to print.
-pub fn run(order: Order, out: &mut dyn Write) -> Result<(), MaintenanceError> {
+fn carry_out(order: Order, out: &mut dyn Write) -> Result<(), MaintenanceError> {
     match order {
         Order::Check { dir } => {
             let report = tools::check(&dir)?;
@@ -146,7 +242,7 @@ pub fn run(order: Order, out: &mut dyn Write) -> Result<(), MaintenanceError> {
 }
 
 #[cfg(feature = "sqlite")]
-fn table(file: std::path::PathBuf, table: String) -> SqliteOptions {
+fn table(file: PathBuf, table: String) -> SqliteOptions {
     SqliteOptions { file, table, on_shutdown_only: false }
 }
 

@@ -1,0 +1,17 @@
+//! The subcommands: what `ringgear WORD ...` does beside serving, each in a file of its own with its words, its doing and its
+//! printing. The flags of the server are in `config/`.
+mod help;
+mod store;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Runs the subcommand that the first of these words names, and says with which status to end. `None` where it names none: the
+/// words are the server's.
+pub fn run(mut words: impl Iterator<Item = OsString>) -> Option<ExitCode> {
+    match words.next()?.to_str()? {
+        "help" => Some(help::run(words)),
+        "store" => Some(store::run(words)),
+        _ => None,
+    }
+}

@@ -1,0 +1,143 @@
+//! `ringgear help` as its readers see it, and the README: that every page is printed and named, and that links lead
+//! somewhere. How pages are laid out is tested in `src/cli/help`, options and defaults in `commandline.rs`.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Runs `ringgear help` with these words: status, standard output, standard error.
+fn help(words: &[&str]) -> (i32, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ringgear"));
+    let Output { status, stdout, stderr } =
+        command.arg("help").args(words).stdin(Stdio::null()).output().unwrap();
+    (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+/// Names of the pages in the folder.
+fn topics() -> BTreeSet<String> {
+    let files = fs::read_dir(root().join("src/cli/help")).unwrap().map(|entry| entry.unwrap().path());
+    let pages = files.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    pages.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
+}
+
+/// The first words of the indented lines.
+fn listed(text: &str) -> BTreeSet<String> {
+    let lines = text.lines().filter_map(|line| line.strip_prefix("  "));
+    lines.map(|line| line.split(' ').next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_list_has_every_page() {
+    for words in [&[][..], &["--help"], &["-h"]] {
+        let (status, printed, complaint) = help(words);
+        assert_eq!((status, complaint.as_str()), (0, ""), "{words:?}");
+        assert_eq!(listed(&printed), topics(), "{printed}");
+        assert!(printed.lines().all(|line| line.len() <= 110), "{printed}");
+    }
+}
+
+#[test]
+fn every_page_is_printed() {
+    for topic in topics() {
+        let file = fs::read_to_string(root().join(format!("src/cli/help/{topic}.md"))).unwrap();
+        let (status, printed, complaint) = help(&[&topic]);
+        assert_eq!((status, complaint.as_str()), (0, ""), "{topic}");
+        assert_eq!(printed.lines().next(), file.lines().next().unwrap().strip_prefix("# "), "{topic}");
+        let filled = printed.split_whitespace().collect::<Vec<_>>().join(" ");
+        for code in file.replace("```", "").split('`').skip(1).step_by(2) {
+            let code = code.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(filled.contains(&code), "{topic} does not print {code}");
+        }
+        assert_eq!(help(&[&topic.to_uppercase()]).1, printed, "{topic}");
+    }
+}
+
+#[test]
+fn an_unknown_topic_names_the_nearest_and_lists_all() {
+    for (word, nearest) in [("limit", "limits"), ("--data-dir", "options"), ("munin", "monitoring")] {
+        let (status, printed, complaint) = help(&[word]);
+        assert_eq!((status, printed.as_str()), (2, ""), "{word}");
+        let said = format!(
+            "ringgear help: there is no topic '{word}'; the nearest is '{nearest}'. The topics are:\n"
+        );
+        assert!(complaint.starts_with(&said), "{complaint}");
+        assert_eq!(listed(&complaint), topics(), "{complaint}");
+    }
+    let (status, printed, complaint) = help(&["limits", "signals"]);
+    assert_eq!((status, printed.as_str()), (2, ""));
+    assert!(complaint.starts_with("ringgear help: one topic at a time."), "{complaint}");
+}
+
+/// Whoever stops to read closes the pipe.
+#[test]
+fn nobody_needs_to_read_it() {
+    let mut command = Command::new("sh");
+    let line = "{ \"$0\" help options; echo $? >&2; } | true";
+    let output = command.args(["-c", line, env!("CARGO_BIN_EXE_ringgear")]).output().unwrap();
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "0\n");
+}
+
+#[test]
+fn the_short_help_names_the_topics() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ringgear"));
+    let printed = String::from_utf8(command.arg("--help").output().unwrap().stdout).unwrap();
+    assert!(printed.contains("`ringgear help TOPIC`"), "{printed}");
+}
+
+/// What `[text](target)` leads to, without what stands on the web.
+fn links(text: &str) -> Vec<String> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    targets.filter(|target| !target.starts_with("http")).map(str::to_owned).collect()
+}
+
+/// The name by which a heading is linked to.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    headings
+        .map(|line| {
+            let heading = line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+            heading.chars().filter(|c| c.is_alphanumeric() || *c == '-').collect()
+        })
+        .collect()
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let pages = topics().into_iter().map(|topic| format!("src/cli/help/{topic}.md"));
+    let files: Vec<PathBuf> = pages.chain(["README.md".to_owned()]).map(|file| root().join(file)).collect();
+    let mut followed = 0;
+    for file in files {
+        for link in links(&fs::read_to_string(&file).unwrap()) {
+            let (path, anchor) = link.split_once('#').map_or((&link[..], None), |(path, a)| (path, Some(a)));
+            let target = file.parent().unwrap().join(path);
+            assert!(target.exists(), "{} leads to {link}, which is not there", file.display());
+            if let Some(anchor) = anchor {
+                let headings = anchors(&fs::read_to_string(target).unwrap());
+                assert!(headings.contains(anchor), "{} leads to {link}: {headings:?}", file.display());
+            }
+            followed += 1;
+        }
+    }
+    assert!(followed > 50, "{followed} links");
+}
+
+#[test]
+fn the_readme_names_every_page_and_every_example() {
+    let readme = links(include_str!("../README.md"));
+    for topic in topics() {
+        let page = format!("src/cli/help/{topic}.md");
+        assert!(readme.contains(&page), "README.md does not lead to {page}");
+    }
+    for entry in fs::read_dir(root().join("tests/talks")).unwrap().map(Result::unwrap) {
+        if entry.path().is_dir() {
+            let example = format!("tests/talks/{}", entry.file_name().to_str().unwrap());
+            assert!(readme.contains(&example), "README.md does not lead to {example}");
+        }
+    }
+}
