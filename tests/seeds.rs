@@ -35,8 +35,11 @@ use std::time::Duration;
 use std::{fs, panic};
 use support::scratch::Scratch;
 
+/// Asserts what must hold of any bytes.
+type Check = fn(&[u8]);
+
 /// The fuzzers' targets, each with its check.
-const TARGETS: [(&str, fn(&[u8])); 5] = [
+const TARGETS: [(&str, Check); 5] = [
     ("decode", decode::run),
     ("text", text::run),
     ("record", record::run),
@@ -281,7 +284,7 @@ fn paths_in(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-fn check_of(target: &str) -> fn(&[u8]) {
+fn check_of(target: &str) -> Check {
     TARGETS.iter().find(|(name, _)| *name == target).unwrap_or_else(|| panic!("{target} is no target")).1
 }
 

@@ -67,7 +67,7 @@ impl World {
             let starts = |option: &&[&str]| {
                 rest.len() >= option.len() && rest.iter().zip(*option).all(|(a, b)| a == b)
             };
-            let at = OPTIONS.iter().position(|option| starts(option))?;
+            let at = OPTIONS.iter().position(starts)?;
             world.options |= 1 << at;
             rest = &rest[OPTIONS[at].len()..];
         }
@@ -75,14 +75,14 @@ impl World {
     }
 
     fn words(self) -> Vec<String> {
-        let chosen = OPTIONS.iter().enumerate().filter(|(at, _)| self.options >> at & 1 == 1);
+        let chosen = OPTIONS.iter().enumerate().filter(|(at, _)| (self.options >> at) & 1 == 1);
         chosen.flat_map(|(_, words)| words.iter().map(|word| (*word).to_owned())).collect()
     }
 }
 
 /// The program as bytes: three of the world, then of each act one that says what and who, and what belongs to it.
 pub(crate) fn written(world: World, acts: &[Act]) -> Vec<u8> {
-    let mut bytes = vec![world.shards - 1 | u8::from(world.scarce) << 2];
+    let mut bytes = vec![(world.shards - 1) | (u8::from(world.scarce) << 2)];
     bytes.extend(world.options.to_le_bytes());
     for act in acts {
         match act {
