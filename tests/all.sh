@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checks everything: format, lints, tests. Installs what the tests need where it is missing (Debian and its kin).
+# Checks everything: format, lints, documentation, dependencies, tests. Installs what the tests need where it is missing (Debian and its kin).
 # Run from anywhere.
 set -eu
 cd "$(dirname "$0")/.."
@@ -30,5 +30,13 @@ if [ "$(id -u)" = 0 ]; then export NEED_LOOP_MOUNTS=1; fi
 set -x
 cargo fmt --all --check
 cargo clippy --workspace --all-targets --features measure --locked -- -D warnings
+# Without SQLite nothing may name it. The library and the program alone: for tests, the features are those of the tests.
+cargo clippy -p ringgear --lib --bins --no-default-features --locked -- -D warnings
+RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+if command -v cargo-deny >/dev/null; then
+    cargo deny --locked check licenses bans sources
+else
+    echo "NOT RUN: cargo deny, which is not there: cargo install cargo-deny --locked" >&2
+fi
 cargo test --workspace --locked --no-fail-fast
 benches/instructions.sh

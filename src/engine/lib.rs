@@ -1,7 +1,7 @@
 //! The job server as a synchronous, deterministic state machine: no clock, socket, file, thread, log or random id.
 //!
 //! Events go in through [`Engine::handle`], one at a time, each with the time. When it returns, the engine is quiet;
-//! what it wants done is drained from [`Engine::output`] and, for other shards, [`Engine::take_outbox`].
+//! what it wants done is drained from [`Engine::output`] and, for other shards, [`Engine::take_messages`].
 #![no_std]
 extern crate alloc;
 

@@ -1,6 +1,6 @@
 //! The shell of one shard: sockets, time and messages on the way to the engine and back. Decides nothing about jobs.
 //!
-//! A shard is a thread on a core of its own with one task, [`Shard::serve`], which goes round and round: let the
+//! A shard is a thread on a core of its own with one task, `Shard::serve`, which goes round and round: let the
 //! kernel finish what is ready (`ring.rs`), read what arrived (`reader.rs`), feed the engine (`pump.rs`), hand
 //! messages to other shards (`mesh.rs`), send what is to be sent, once for each connection. With nothing to do it
 //! looks for work a little (`patience.rs`), then sleeps until the ring, another shard or the alarm wakes it.

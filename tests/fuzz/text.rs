@@ -1,55 +1,8 @@
-//! Fuzzes what reads the shared port: administrators' lines among packets, and what is printed of names that peers chose.
+//! Fuzzes what reads the shared port. What must hold stands in `checks/text.rs`.
 //! Run: `cargo +nightly fuzz run --fuzz-dir tests/fuzz text`
 #![no_main]
 
-use bytes::Bytes;
-use libfuzzer_sys::fuzz_target;
-use ringgear::engine::report::FunctionRow;
-use ringgear::engine::{Compat, HandlePrefix, Query, Reply, Report};
-use ringgear::frontend::{Decoded, Frontend, Incoming};
+#[path = "checks/text.rs"]
+mod check;
 
-fuzz_target!(|bytes: &[u8]| {
-    let frontend = Frontend {
-        packet_max: 2048,
-        version: "1",
-        verbosity: "INFO",
-        pid: 1,
-        handle_prefix: HandlePrefix::new(b"H:x").expect("a short prefix"),
-        compat: Compat::V1_1,
-    };
-    read(&frontend, bytes);
-    print(&frontend, bytes);
-});
-
-/// Everything in the input, one after the other. An answer is printed, and a shorter input is never more than
-/// incomplete.
-fn read(frontend: &Frontend, mut rest: &[u8]) {
-    loop {
-        match frontend.decode(rest) {
-            Decoded::One { item, consumed } => {
-                assert!((1..=rest.len()).contains(&consumed));
-                assert!(matches!(frontend.decode(&rest[..consumed - 1]), Decoded::Incomplete { .. }));
-                if let Incoming::Answer(reply) = item {
-                    let mut out = Vec::new();
-                    assert_eq!(frontend.encode(&reply, &mut out), None);
-                    assert!(!out.is_empty());
-                }
-                rest = &rest[consumed..];
-            }
-            Decoded::Incomplete { needed } => return assert!(needed > rest.len()),
-            Decoded::TooLarge | Decoded::Malformed(_) => return,
-        }
-    }
-}
-
-/// Whatever a function is called, it is one line of four columns.
-fn print(frontend: &Frontend, name: &[u8]) {
-    let row =
-        FunctionRow { function: Bytes::copy_from_slice(name), queued: [1, 2, 3], running: 4, workers: 5 };
-    let mut out = Vec::new();
-    let reply = Reply::Report(Box::new((Query::Status, Report::Functions(vec![row]))));
-    assert_eq!(frontend.encode(&reply, &mut out), None);
-    assert!(out.ends_with(b"\t10\t4\t5\n.\n"));
-    assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 2);
-    assert_eq!(out.iter().filter(|byte| **byte == b'\t').count(), 3);
-}
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| check::run(bytes));

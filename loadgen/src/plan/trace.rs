@@ -169,7 +169,7 @@ struct Builder {
     speed: f64,
     names: Vec<String>,
     numbers: HashMap<Vec<u8>, u32>,
-    /// By [`kind`].
+    /// By priority, then those in the background.
     kinds: [(Vec<u64>, Vec<What>); 6],
     last: f64,
     lines: usize,
