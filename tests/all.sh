@@ -34,7 +34,7 @@ cargo clippy --workspace --all-targets --features measure --locked -- -D warning
 cargo clippy -p ringgear --lib --bins --no-default-features --locked -- -D warnings
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 if command -v cargo-deny >/dev/null; then
-    cargo deny --locked check licenses bans sources
+    cargo deny --workspace --locked check licenses bans sources
 else
     echo "NOT RUN: cargo deny, which is not there: cargo install cargo-deny --locked" >&2
 fi
