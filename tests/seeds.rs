@@ -233,6 +233,8 @@ fn record_of(mut stream: &[u8]) -> Option<Vec<u8>> {
                 workload: submit.workload,
                 reducer: submit.reducer,
                 death: None,
+                accepted: submit.epoch.map(|_| Epoch(1_900_000_000_000)),
+                more: b"",
             };
             let mut bytes = vec![0, 2];
             records::put(&job, &mut bytes);
