@@ -26,7 +26,7 @@ use pretend::{Pretend, Room};
 use ringgear::engine::slot::Slot;
 use ringgear::engine::{Epoch, JobId, StoredJob};
 use ringgear::protocol::{Frame, Request, frame};
-use ringgear::store::record as records;
+use ringgear::store::record::{self as records, Record};
 use script::{Audience, Script};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -323,6 +323,10 @@ fn corpus() {
     for (target, _) in TARGETS {
         let count = seeds.iter().filter(|seed| seed.target == target).count();
         assert!(count >= 10, "{target} begins with {count} seeds");
+    }
+    for seed in seeds.iter().filter(|seed| seed.target == "record") {
+        let whole = record::sealed(&seed.bytes[2..]);
+        assert!(matches!(records::read(&whole), Ok((Record::Put(_), _))), "{} is no job", seed.name);
     }
     let Some(to) = std::env::var_os("SEEDS_TO").map(PathBuf::from) else { return };
     for Seed { target, name, bytes } in seeds {

@@ -32,7 +32,7 @@ fn stream(mut rest: &[u8]) {
 }
 
 /// These contents with a length and a checksum that are right, so that no time is spent on finding them.
-fn sealed(contents: &[u8]) -> Vec<u8> {
+pub(crate) fn sealed(contents: &[u8]) -> Vec<u8> {
     let mut whole = vec![0; HEADER];
     whole[..4].copy_from_slice(&(contents.len() as u32).to_le_bytes());
     whole.extend_from_slice(contents);
