@@ -567,8 +567,15 @@ fn a_trial_of_ringgear_can_be_undone() {
 
     let back = folder.0.file("back.db");
     let exported = exchange::export(&mut store, SqliteOptions::of(&back)).unwrap();
-    let wanted =
-        exchange::Exported { jobs: 5, dead: 1, reduce: 1, attempts: 1, generated_uniques: 1, renumbered: 0 };
+    let wanted = exchange::Exported {
+        jobs: 5,
+        dead: 1,
+        reduce: 1,
+        attempts: 1,
+        generated_uniques: 1,
+        renumbered: 0,
+        undated: 0,
+    };
     assert_eq!(exported, wanted);
     let refused = exchange::export(&mut store, SqliteOptions::of(&back)).unwrap_err();
     assert!(refused.to_string().contains("has 6 jobs already"), "{refused}");
