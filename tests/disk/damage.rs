@@ -167,11 +167,12 @@ fn mutate(world: &mut World, other: &mut World, random: &mut Random) -> String {
     }
 }
 
-/// The contents of all sectors of a file, and a record's sectors in it.
+/// The contents of all sectors of a file, and a record's sectors in it. A copy stands behind its order number, without which it
+/// is not found.
 fn sectors_of(file: &[u8], record: &[u8]) -> Vec<std::ops::RangeInclusive<usize>> {
     let contents: Vec<u8> = file.chunks_exact(512).flat_map(|sector| &sector[..496]).copied().collect();
     let found = contents.windows(record.len()).enumerate().filter(|(_, window)| *window == record);
-    found.map(|(at, _)| at / 496..=(at + record.len() - 1) / 496).collect()
+    found.map(|(at, _)| at.saturating_sub(8) / 496..=(at + record.len() - 1) / 496).collect()
 }
 
 /// The jobs of which a record is where it was, as it was.

@@ -58,6 +58,7 @@ pub(crate) enum Seen {
 /// What a shard wants of the store.
 #[expect(clippy::large_enum_variant, reason = "nearly all of them are puts")]
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "few wait at a time, and a test has room")]
 pub(crate) enum ToStore {
     /// The job as it was when this was asked; none if it had ended by then.
     Put(StoreSeq, Option<Kept>),
