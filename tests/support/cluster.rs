@@ -56,7 +56,6 @@ pub(crate) enum Seen {
 }
 
 /// What a shard wants of the store.
-#[expect(clippy::large_enum_variant, reason = "nearly all of them are puts")]
 #[derive(Clone, Debug)]
 #[allow(clippy::large_enum_variant, reason = "few wait at a time, and a test has room")]
 pub(crate) enum ToStore {
