@@ -20,6 +20,8 @@ use crate::run::conduct::Finding;
 pub(crate) const RESULT: &str = "result.json";
 /// A comparison for other programs.
 const COMPARISON: &str = "compare.json";
+/// What became of the thresholds of a comparison.
+pub(crate) const THRESHOLDS: &str = "thresholds.json";
 const PLOT: &str = "plot.svg";
 /// What to open.
 pub(crate) const PAGE: &str = "index.html";
@@ -68,23 +70,19 @@ pub(crate) fn prepare(folder: &Path, force: bool) -> Result<(), String> {
     Ok(())
 }
 
-/// Takes away every file that may be a result's, in the folder and in those of its sides and rounds, and the folders that are
-/// empty after that. Whatever else there is stays.
+/// Takes away every file that may be a result's, in the folder and in those of its sides, rounds and steps, and the folders that
+/// are empty after that. Whatever else there is stays.
 fn take_away(folder: &Path) -> io::Result<()> {
     let is_result =
         |name: &str| KNOWN.contains(&name) || [".hgrm", ".part"].iter().any(|ending| name.ends_with(ending));
-    for side in [vec![folder.to_owned()], folders(folder).map_err(io::Error::other)?].concat() {
-        let rounds = if side == folder { vec![] } else { folders(&side).map_err(io::Error::other)? };
-        for place in rounds.iter().chain([&side]) {
-            for file in fs::read_dir(place)?.flatten() {
-                if file.file_type()?.is_file() && file.file_name().to_str().is_some_and(is_result) {
-                    fs::remove_file(file.path())?;
-                }
-            }
-            // One that has something else stays.
-            if place != folder {
-                let _ = fs::remove_dir(place);
-            }
+    for place in folders(folder).map_err(io::Error::other)? {
+        take_away(&place)?;
+        // One that has something else stays.
+        let _ = fs::remove_dir(&place);
+    }
+    for file in fs::read_dir(folder)?.flatten() {
+        if file.file_type()?.is_file() && file.file_name().to_str().is_some_and(is_result) {
+            fs::remove_file(file.path())?;
         }
     }
     Ok(())
@@ -107,7 +105,7 @@ const KNOWN: [&str; 16] = [
     "series.csv",
     "percentiles.csv",
     "junit.xml",
-    "ledger.json",
+    THRESHOLDS,
 ];
 
 /// Writes everything about a run into a folder, which is made.
@@ -282,6 +280,9 @@ mod tests {
         fs::write(out.join("ours/001").join(RESULT), "{}").unwrap();
         fs::write(out.join("ours/001/1-x-result.hgrm"), "").unwrap();
         fs::write(out.join("compare.md"), "").unwrap();
+        fs::write(out.join("thresholds.json"), "").unwrap();
+        fs::create_dir_all(out.join("ours/sweep-1/001-1000")).unwrap();
+        fs::write(out.join("ours/sweep-1/001-1000").join(RESULT), "{}").unwrap();
         fs::write(out.join("diary.md"), "mine").unwrap();
         let error = prepare(&out, false).unwrap_err();
         assert!(error.contains("another folder"), "{error}");

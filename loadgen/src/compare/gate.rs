@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::args::Gates;
+use crate::compare::files;
 use crate::plan::terms::Plan;
 use crate::plan::threshold::Threshold;
 use crate::result::expect::{self, Judged};
@@ -54,9 +55,9 @@ impl Gate {
         if !judged.is_empty() {
             say(&format!("\nthresholds of {}:\n{}", first.label, expect::lines(&judged)));
             if let Some(folder) = folder {
-                let file = folder.join("thresholds.json");
                 let text = serde_json::to_vec_pretty(&judged).map_err(|error| error.to_string())?;
-                fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))?;
+                files::place(folder, files::THRESHOLDS, &text)
+                    .map_err(|error| format!("{}: {error}", folder.display()))?;
             }
         }
         self.write(&sides, &judged)?;

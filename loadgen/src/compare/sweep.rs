@@ -14,7 +14,7 @@ use crate::machine::interrupt;
 use crate::plan::overrides::set_rate;
 use crate::plan::terms::Plan;
 use crate::result::numbers::count;
-use crate::result::outcome::{Limit, Outcome, Percentiles, PhaseOutcome};
+use crate::result::outcome::{Limit, Outcome, Percentiles};
 
 mod show;
 
@@ -45,9 +45,6 @@ const TRIES: usize = 3;
 
 /// So many times the lowest rate that was missed is tried at the end.
 const ABOVE: [f64; 2] = [1.1, 1.25];
-
-/// From which share of the machine on other processes disturb a step.
-const DISTURBED: f64 = 0.1;
 
 /// The most rates in all.
 const STEPS_MAX: usize = 30;
@@ -344,8 +341,8 @@ fn step(outcome: &Outcome, asked: f64, bound: f64) -> Option<Step> {
     let kept_up = phase.asked.is_none_or(|asked| phase.rate >= asked * 0.95);
     let enough = latency.is_some_and(|latency| latency.tells(0.99));
     let kept = phase.finished && kept_up && latency.is_some_and(|latency| latency.p99 <= bound);
-    let disturbed = phase.others + phase.stolen >= DISTURBED;
-    let own = latency.is_some_and(|latency| own_part(phase, &latency));
+    let disturbed = phase.is_disturbed();
+    let own = latency.is_some_and(|latency| phase.is_own(|all| all.p99, latency.p99));
     // Who does not wait in the load generator's own queue was served in time.
     let probe = phase.probe.is_some_and(|probe| probe.tells(0.99) && probe.p99 <= bound);
     let generator = probe && phase.own_queue() || matches!(phase.limit, Limit::Generator | Limit::Both);
@@ -366,12 +363,6 @@ fn step(outcome: &Outcome, asked: f64, bound: f64) -> Option<Step> {
         found,
         limit: phase.limit.clone(),
     })
-}
-
-/// True if the load generator's own delay is above a quarter of the 99th percentile of a latency.
-fn own_part(phase: &PhaseOutcome, latency: &Percentiles) -> bool {
-    let own = [phase.timer_error, phase.receive_lag].into_iter().flatten().map(|own| own.p99);
-    own.fold(0.0, f64::max) * 4.0 > latency.p99
 }
 
 impl Found {

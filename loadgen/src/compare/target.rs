@@ -86,8 +86,7 @@ impl Target {
                     .to_owned(),
             );
         }
-        if matches!(place, Place::There { .. }) && plan.phases.iter().any(|phase| phase.kill_every.is_some())
-        {
+        if matches!(place, Place::There { .. }) && plan.kills() {
             return Err("the plan kills the job server, which must be started for it: give --server-command"
                 .to_owned());
         }
@@ -170,10 +169,7 @@ impl Place {
             "No job server answers at {USUAL} ({error}): starting {} on a free port of the loopback interface for this run.",
             program.display()
         );
-        // What is killed must have a store.
-        let kills = plan.phases.iter().any(|phase| phase.kill_every.is_some());
-        let store = if kills { " --data-dir {dir}" } else { "" };
-        let command = format!("'{}' --port {{port}} --listen 127.0.0.1{store}", program.display());
+        let command = server::usual(&program, plan.kills());
         Ok(Place::Command { command, cores: run.server_core.clone() })
     }
 }

@@ -1,6 +1,6 @@
 //! `versus`: the whole comparison of Ringgear with another job server from one word. It only fills in what the command line leaves
 //! out; the run itself is the one of `rounds.rs`.
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::args::{AGAINST, Rounds, Run};
 use crate::compare::files;
@@ -30,7 +30,7 @@ pub(crate) fn fill_in(
     if run.plan.replay.is_none() {
         run.plan.seconds.get_or_insert(SECONDS);
     }
-    let kills = plan(&run)?.phases.iter().any(|phase| phase.kill_every.is_some());
+    let kills = plan(&run)?.kills();
     let theirs = find(other)?;
     let name =
         theirs.file_name().map_or_else(|| other.to_owned(), |name| name.to_string_lossy().into_owned());
@@ -39,10 +39,10 @@ pub(crate) fn fill_in(
             "there is no `ringgear` beside this program or on the path: name one with --server-command"
                 .to_owned()
         })?;
-        run.server_command = Some(command(&ours, "ringgear", kills));
+        run.server_command = Some(server::usual(&ours, kills));
     }
     if run.against.is_none() && run.against_command.is_none() {
-        run.against_command = Some(command(&theirs, &name, kills));
+        run.against_command = Some(server::usual(&theirs, kills));
     }
     run.label.get_or_insert_with(|| "ringgear".to_owned());
     // Ringgear beside another build of itself.
@@ -69,30 +69,13 @@ fn pin(run: &mut Run) {
     (run.server_core, run.load_core) = (server.to_vec(), load.to_vec());
 }
 
-/// How a job server is started: with what it does by itself, on the loopback interface, and a store where it is killed.
-fn command(program: &Path, name: &str, kills: bool) -> String {
-    let program = program.display();
-    match (name, kills) {
-        ("gearmand", false) => format!("'{program}' -p {{port}} -L 127.0.0.1 -l none"),
-        ("gearmand", true) => {
-            format!(
-                "'{program}' -p {{port}} -L 127.0.0.1 -l none -q libsqlite3 --libsqlite3-db {{dir}}/queue.db"
-            )
-        }
-        (_, false) => format!("'{program}' --port {{port}} --listen 127.0.0.1"),
-        (_, true) => format!("'{program}' --port {{port}} --listen 127.0.0.1 --data-dir {{dir}}"),
-    }
-}
-
 /// A program by its path or name.
 fn find(program: &str) -> Result<PathBuf, String> {
     if program.contains('/') {
         let path = PathBuf::from(program);
         return if path.is_file() { Ok(path) } else { Err(format!("{program}: there is no such file")) };
     }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let places = std::env::split_paths(&path).chain(PLACES.iter().map(PathBuf::from));
-    places.map(|folder| folder.join(program)).find(|file| file.is_file()).ok_or_else(|| {
+    server::on_path(program, &PLACES).ok_or_else(|| {
         format!(
             "{program} is not on the path, nor in {}: install it (Debian: apt install gearman-job-server), name its path, or \
              give --against-command",
@@ -106,6 +89,7 @@ mod tests {
     use super::*;
     use crate::args::{Arguments, Verb};
     use clap::Parser;
+    use std::path::Path;
 
     fn filled(words: &str) -> Result<Run, String> {
         let words = format!("ringgear-load versus {words}");
@@ -141,9 +125,7 @@ mod tests {
 
     #[test]
     fn what_is_killed_gets_a_store() {
-        assert!(
-            command(Path::new("/x/gearmand"), "gearmand", true).contains("--libsqlite3-db {dir}/queue.db")
-        );
+        assert!(server::usual(Path::new("/x/gearmand"), true).contains("--libsqlite3-db {dir}/queue.db"));
         let run = filled(&format!("/bin/sh crash {OURS}")).unwrap();
         assert!(run.against_command.unwrap().ends_with("--data-dir {dir}"));
     }

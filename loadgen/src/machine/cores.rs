@@ -1,8 +1,9 @@
 //! The machine's cores: how many there are, and which of them a thread may use.
 use std::fs;
 use std::io;
+use std::num::NonZeroU64;
 
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity, set_current_timer_slack};
 
 /// Lets the calling thread, and what it starts, run on these cores only.
 pub(crate) fn pin(cores: &[usize]) -> io::Result<()> {
@@ -14,6 +15,12 @@ pub(crate) fn pin(cores: &[usize]) -> io::Result<()> {
         set.set(core);
     }
     Ok(sched_setaffinity(None, &set)?)
+}
+
+/// Lets the calling thread wake to the nanosecond: the kernel otherwise gathers timers within 50 microseconds. It may refuse; timer
+/// error shows it.
+pub(crate) fn wake_exactly() {
+    let _ = set_current_timer_slack(NonZeroU64::new(1));
 }
 
 /// The cores that this process may use, rising.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -265,8 +265,25 @@ pub(crate) fn ringgear() -> Option<PathBuf> {
     if beside.is_file() {
         return Some(beside);
     }
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join("ringgear")).find(|file| file.is_file())
+    on_path("ringgear", &[])
+}
+
+/// A program on the search path, or else in one of these folders.
+pub(crate) fn on_path(program: &str, besides: &[&str]) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let places = std::env::split_paths(&path).chain(besides.iter().map(PathBuf::from));
+    places.map(|folder| folder.join(program)).find(|file| file.is_file())
+}
+
+/// How a job server is started: with what it does by itself, on the loopback interface, and a store if it is to be killed.
+pub(crate) fn usual(program: &Path, durable: bool) -> String {
+    let store = match (program.file_name().is_some_and(|name| name == "gearmand"), durable) {
+        (true, false) => " -l none",
+        (true, true) => " -l none -q libsqlite3 --libsqlite3-db {dir}/queue.db",
+        (false, false) => "",
+        (false, true) => " --data-dir {dir}",
+    };
+    format!("'{}' --port {{port}} --listen 127.0.0.1{store}", program.display())
 }
 
 fn free_port() -> io::Result<u16> {

@@ -26,6 +26,13 @@ pub(crate) struct Plan {
     pub(crate) phases: Vec<Phase>,
 }
 
+impl Plan {
+    /// True if it kills the job server.
+    pub(crate) fn kills(&self) -> bool {
+        self.phases.iter().any(|phase| phase.kill_every.is_some())
+    }
+}
+
 /// A part of a plan. Its connections are made before it begins and closed after it ended. One with nobody in it
 /// only waits and watches the job server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

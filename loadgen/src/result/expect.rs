@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::plan::terms::Plan;
 use crate::plan::threshold::{Bound, Figure, Point, Threshold};
-use crate::result::numbers::{bytes, count};
-use crate::result::outcome::{GroupOutcome, Outcome, Percentiles, PhaseOutcome, SpanOutcome};
+use crate::result::numbers::{bytes, count, time};
+use crate::result::outcome::{GroupOutcome, Outcome, Percentiles, PhaseOutcome, STALL_LEAST, SpanOutcome};
 
 /// A threshold and what became of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -212,7 +212,7 @@ fn look(threshold: &Threshold, outcome: &Outcome, phase: &PhaseOutcome) -> Sight
         Figure::Rate => Ok(Seen::exactly(phase.rate)),
         Figure::Stall => Ok(match phase.stall {
             Some(stall) => Seen::exactly(stall.seconds * 1e6),
-            None => Seen { least: 0.0, most: SHORTEST_STALL, note: None },
+            None => Seen { least: 0.0, most: STALL_LEAST * 1e6, note: None },
         }),
         Figure::Lost => Ok(Seen::exactly(outcome.tally.lost as f64)),
         Figure::Doubled => Ok(Seen::exactly(outcome.tally.doubled as f64)),
@@ -228,9 +228,6 @@ fn look(threshold: &Threshold, outcome: &Outcome, phase: &PhaseOutcome) -> Sight
         }
     }
 }
-
-/// What a stall that was not told can have been, in microseconds: see `run/stalls.rs`.
-const SHORTEST_STALL: f64 = 50_000.0;
 
 /// Of the group of clients in which it is worst: what fails in one of them fails.
 fn latency(above: bool, span: Option<&str>, point: Point, phase: &PhaseOutcome) -> Sight {
@@ -281,8 +278,8 @@ fn of_span(phase: &PhaseOutcome, span: &SpanOutcome, point: Point) -> Sight {
         let note = format!("{} jobs were not answered", span.unanswered);
         return Ok(Seen { least: value, most: f64::INFINITY, note: Some(note) });
     }
-    let own = [phase.timer_error, phase.receive_lag].into_iter().flatten().map(|own| pick(&own));
-    let note = (own.fold(0.0, f64::max) * 4.0 > value)
+    let note = phase
+        .is_own(pick, value)
         .then(|| "the load generator's own delay is more than a quarter of that".to_owned());
     Ok(Seen { least: value, most: value, note })
 }
@@ -313,15 +310,6 @@ fn range(figure: &Figure, seen: &Seen) -> String {
         most if seen.least == 0.0 && most.is_finite() => format!("less than {}", say(most)),
         most if most.is_infinite() => format!("at least {}", say(seen.least)),
         most => format!("{} to {}", say(seen.least), say(most)),
-    }
-}
-
-/// Microseconds in the unit that suits.
-fn time(micros: f64) -> String {
-    match micros {
-        micros if micros >= 1e6 => format!("{} s", count(micros / 1e6)),
-        micros if micros >= 1e3 => format!("{} ms", count(micros / 1e3)),
-        micros => format!("{} µs", count(micros)),
     }
 }
 

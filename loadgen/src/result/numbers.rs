@@ -42,6 +42,15 @@ pub(crate) fn list(cores: &[usize]) -> String {
     cores.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
 }
 
+/// Microseconds in the unit that suits.
+pub(crate) fn time(micros: f64) -> String {
+    match micros {
+        micros if micros >= 1e6 => format!("{} s", count(micros / 1e6)),
+        micros if micros >= 1e3 => format!("{} ms", count(micros / 1e3)),
+        micros => format!("{} µs", count(micros)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -173,6 +173,18 @@ impl PhaseOutcome {
             && !self.groups.iter().any(takes_time)
     }
 
+    /// True if the load generator's own delay, timer error or receive lag, is more than a quarter of a latency at the same place of
+    /// their distributions; `value` in microseconds.
+    pub(crate) fn is_own(&self, place: impl Fn(&Percentiles) -> f64, value: f64) -> bool {
+        let own = [self.timer_error, self.receive_lag].into_iter().flatten().map(|own| place(&own));
+        own.fold(0.0, f64::max) * 4.0 > value
+    }
+
+    /// True if others took a tenth of the machine or more.
+    pub(crate) fn is_disturbed(&self) -> bool {
+        self.others + self.stolen >= 0.1
+    }
+
     /// True if it was to give figures and no job was done in its measured time.
     pub(crate) fn did_nothing(&self) -> bool {
         self.measured && self.counted != Counted::Nothing && self.jobs == 0
@@ -210,6 +222,9 @@ impl Fates {
         self.due.saturating_sub(self.answered)
     }
 }
+
+/// Stalls that are shorter are not told, in seconds: threads and their conductor look some milliseconds apart.
+pub(crate) const STALL_LEAST: f64 = 0.05;
 
 /// A time without any answer, although jobs waited for one and no worker had any.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

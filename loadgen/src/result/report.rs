@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use crate::result::checks::checks;
 use crate::result::expect;
-use crate::result::numbers::{bytes, count, list, whole};
+use crate::result::numbers::{bytes, count, list, time, whole};
 use crate::result::outcome::{
     Counted, Fates, GroupOutcome, Limit, Outcome, Percentiles, PhaseOutcome, Stall,
 };
@@ -219,13 +219,10 @@ fn watched(phase: &PhaseOutcome) -> String {
     format!("\n{}: watched for {:.2} s, nobody connected\n  server     {seen}\n", phase.name, phase.seconds)
 }
 
-/// From which share of the machine on other processes disturb.
-const DISTURBED: f64 = 0.1;
-
 /// Why the figures of a phase may say less than they seem to.
 pub(crate) fn doubts(phase: &PhaseOutcome) -> Vec<String> {
     let mut doubts = vec![];
-    if phase.others + phase.stolen >= DISTURBED {
+    if phase.is_disturbed() {
         doubts.push(
             "other processes took much of the machine: compare CPU a job rather than rates or latencies"
                 .to_owned(),
@@ -249,7 +246,7 @@ pub(crate) fn doubts(phase: &PhaseOutcome) -> Vec<String> {
         if worst > 2.0 * probe.p99 {
             doubts.push(format!(
                 "the probe, which does not wait in the load generator's queue, had a p99 of {}: the rest may be the load generator's",
-                short(probe.p99)
+                time(probe.p99)
             ));
         }
     }
@@ -278,10 +275,9 @@ enum Trust {
 
 /// What a quantile of a latency is worth; `value` in microseconds.
 fn trust(phase: &PhaseOutcome, at_least: Option<f64>, quantile: Quantile, value: f64) -> Trust {
-    let own = [phase.timer_error, phase.receive_lag].into_iter().flatten().map(|own| quantile(&own));
     match at_least {
         Some(least) if value >= least * 0.999 => Trust::AtLeast,
-        _ if own.fold(0.0, f64::max) * 4.0 > value => Trust::Own,
+        _ if phase.is_own(quantile, value) => Trust::Own,
         _ => Trust::Exact,
     }
 }

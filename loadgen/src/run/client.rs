@@ -59,13 +59,15 @@ impl Client {
         let share =
             |jobs: u64| jobs / u64::from(count) + u64::from(u64::from(index) < jobs % u64::from(count));
         let start = start + (plan.start * 1e9) as u64;
+        // A connection for each job has one job.
+        let most = |most| if plan.connect_each { 1 } else { most };
         let pace = match (plan.closed, &cast.groups[group].timing) {
             (None, Some(timing)) => {
                 let seed = mix(cast.seed ^ group as u64);
                 let schedule = Schedule::new(timing, index, count, seed, start);
-                Pace::Open { schedule, most: plan.outstanding, free_since: 0 }
+                Pace::Open { schedule, most: most(plan.outstanding), free_since: 0 }
             }
-            (depth, _) => Pace::Closed { depth: depth.unwrap_or(1), start },
+            (depth, _) => Pace::Closed { depth: most(depth.unwrap_or(1)), start },
         };
         let quota = plan.jobs.map_or(u64::MAX, share);
         Client {
@@ -96,7 +98,7 @@ impl Client {
             if intended > now {
                 return self.arm(intended);
             }
-            if self.outstanding >= most || self.connects_each(context.cast) && self.outstanding > 0 {
+            if self.outstanding >= most {
                 return None;
             }
             if let Pace::Open { schedule, free_since, .. } = &mut self.pace {

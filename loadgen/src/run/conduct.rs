@@ -2,15 +2,14 @@
 //! at the job server's process at the right moments, and gathers what the threads measured.
 use std::io;
 use std::net::SocketAddr;
-use std::num::NonZeroU64;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use hdrhistogram::Histogram;
-use rustix::thread::set_current_timer_slack;
 
 use crate::job::check::Tally;
+use crate::machine::cores::wake_exactly;
 use crate::machine::identity::Machine;
 use crate::machine::memory::Memory;
 use crate::machine::probe::{self, Look};
@@ -335,8 +334,7 @@ impl Play<'_> {
         let server = self.setting.server;
         let builder = thread::Builder::new().name("probe".to_owned());
         let thread = builder.spawn_scoped(scope, move || {
-            // The kernel otherwise gathers timers within 50 microseconds.
-            let _ = set_current_timer_slack(NonZeroU64::new(1));
+            wake_exactly();
             probing::probe(server, &function, rate, stand)
         });
         thread.map(Some)

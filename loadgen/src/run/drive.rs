@@ -3,17 +3,16 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io;
-use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
 
 use ringgear_protocol::Request;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
-use rustix::thread::{gettid, set_current_timer_slack};
+use rustix::thread::gettid;
 
 use crate::job::check::Tally;
 use crate::job::link::{Link, SCRATCH};
-use crate::machine::cores::pin;
+use crate::machine::cores::{pin, wake_exactly};
 use crate::result::record::Recorder;
 use crate::run::client::Client;
 use crate::run::conn::{Broken, Conn, Role};
@@ -39,8 +38,7 @@ pub(crate) fn drive(orders: Orders<'_>, marks: Marks) -> io::Result<(Tally, Mark
         pin(&[core])?;
     }
     orders.stand.enlist(orders.thread, gettid().as_raw_nonzero().get() as u32);
-    // The kernel otherwise gathers timers within 50 microseconds. It may refuse; timer error shows it.
-    let _ = set_current_timer_slack(NonZeroU64::new(1));
+    wake_exactly();
     let mut driver = Driver::new(&orders, marks)?;
     driver.connect()?;
     driver.run()?;

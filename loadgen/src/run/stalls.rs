@@ -1,10 +1,7 @@
 //! The longest time in which a job server answered nobody although jobs waited: what users of servers that sync, collect
 //! garbage or fall asleep look for first. Seen by the conductor, which looks every few milliseconds.
-use crate::result::outcome::Stall;
+use crate::result::outcome::{STALL_LEAST, Stall};
 use crate::run::stage::Counts;
-
-/// Shorter ones are not told: threads and their conductor look some milliseconds apart.
-const LEAST: u64 = 50_000_000;
 
 /// From how many nanoseconds between two looks on it was the load generator that stood still.
 const OWN_PAUSE: u64 = 40_000_000;
@@ -47,8 +44,9 @@ impl Stalls {
     /// The longest, if it was long enough to be told from the distance of two looks.
     pub(crate) fn longest(&self) -> Option<Stall> {
         let (since, length, waiting) = self.longest;
-        (length >= LEAST).then(|| Stall {
-            seconds: length as f64 / 1e9,
+        let seconds = length as f64 / 1e9;
+        (seconds >= STALL_LEAST).then(|| Stall {
+            seconds,
             at: since.saturating_sub(self.start) as f64 / 1e9,
             waiting,
         })
