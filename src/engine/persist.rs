@@ -1,5 +1,5 @@
 //! What the engine asks of a store, and what a store gives back at the next start. Values only: how jobs are kept is
-//! the store's affair, when they are answered is `functions/persist.rs`.
+//! the store's affair, when they are answered is `functions/storing.rs`.
 use crate::slot::{JobId, Slot};
 use crate::time::Epoch;
 use core::fmt;

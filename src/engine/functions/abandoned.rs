@@ -6,19 +6,11 @@
 //! which one it has looked. So looking costs each worker one step for each such function, and no look is in vain twice.
 use super::Functions;
 use super::chores::Chore;
-use super::job::{FunctionIx, JobIx, JobState};
-use super::party::PartyIx;
+use super::index::{FunctionIx, JobIx, PartyIx};
+use super::job::JobState;
 use crate::outbox::Outbox;
 use crate::policy::Planted;
-use alloc::collections::BTreeMap;
 use core::ops::Bound;
-
-/// Functions with abandoned jobs that nobody has discarded yet.
-#[derive(Debug, Default)]
-pub(crate) struct Stale {
-    by_number: BTreeMap<u64, FunctionIx>,
-    last: u64,
-}
 
 impl Functions {
     /// A job stands in its queue or would; whether anybody wants it may have changed.

@@ -1,6 +1,7 @@
 //! Answering administrators: the orders that concern functions and jobs. Lists are in `lists.rs`.
 use super::Functions;
-use super::job::{JobIx, JobState};
+use super::index::JobIx;
+use super::job::JobState;
 use super::lists::page;
 use super::unique::Key;
 use crate::message::{Place, ToSessions, Work};

@@ -1,10 +1,10 @@
-//! Giving jobs to workers: registrations, peek, take, sleep, and whom to wake. How sleepers are found is in `sleepers.rs`.
+//! Giving jobs to workers: registrations, peek, take, sleep, and whom to wake. How sleepers are found is in `wake.rs`.
 //!
 //! A worker that sleeps was told of no job that it could have. Each job that enters a queue wakes one sleeper (or as
 //! many as the policy says); whatever may go wrong with that one is made good: it leaves, it takes something else, it
 //! was awake already, or it does not come within [`crate::Policy::wake_patience`].
-use super::job::{FunctionIx, JobIx};
-use super::party::{PartyIx, Sleep};
+use super::index::{FunctionIx, JobIx, PartyIx};
+use super::party::Sleep;
 use super::{Functions, priorities};
 use crate::message::{Assignment, Candidate, Place, ToSessions, WorkerName};
 use crate::outbox::Outbox;

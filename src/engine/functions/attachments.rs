@@ -1,8 +1,7 @@
 //! Who waits for which job, beside the first client of each: one entry for each submission that joined, in a list of its job
 //! and in one of its client, so that either can let go of it in one step. Marks
-//! may stand in the list of a job, too: see `telling.rs`.
-use super::job::JobIx;
-use super::party::PartyIx;
+//! may stand in the list of a job, too: see `tell.rs`.
+use super::index::{JobIx, PartyIx};
 use super::slab::{Option32, Pieces, Slab};
 
 /// A submission that joined a job.

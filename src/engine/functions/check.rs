@@ -1,8 +1,10 @@
 //! Asserts that all parts of a shard's functions fit together. Walks everything: for tests.
 use super::Functions;
-use super::job::{FunctionIx, Job, JobIx, JobState};
-use super::party::{PartyIx, Sleep};
+use super::index::{FunctionIx, JobIx, PartyIx};
+use super::job::{Job, JobState};
+use super::party::Sleep;
 use super::queue::Queue;
+use super::registration::Registration;
 use super::registrations;
 use alloc::collections::{BTreeMap, BTreeSet};
 use ringgear_protocol::Priority;
@@ -129,8 +131,7 @@ impl Functions {
             let all = party.unlisted.is_empty() || party.is_listing;
             assert!(party.sleep != Sleep::Asleep || all, "a sleeper can be found");
         }
-        let now =
-            |(&(ix, _), r): (&(PartyIx, _), &registrations::Registration)| r.era == self.parties.get(ix).era;
+        let now = |(&(ix, _), r): (&(PartyIx, _), &Registration)| r.era == self.parties.get(ix).era;
         assert_eq!(self.parties.registrations.iter().filter(|&entry| now(entry)).count(), registered);
         let attached = |(_, job): (JobIx, &Job)| usize::from(job.first_client().is_some());
         assert_eq!(self.jobs.iter().map(attached).sum::<usize>(), first);

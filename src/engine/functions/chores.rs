@@ -1,20 +1,35 @@
-//! What is too much for one event is done in pieces: chores take turns, and each call of the engine does so many units of
-//! work. Says when; what one step of a chore is, the other files say.
-//!
-//! A chore does a unit of work in each step, and holds nothing that may go away between two steps: it finds things anew. A
-//! party keeps its place as long as there is a chore of it.
-use super::Functions;
-use super::drop::Ending;
-use super::job::{FunctionIx, JobIx};
-use super::leave::{Lost, Over};
-use super::party::PartyIx;
-use crate::outbox::Outbox;
-use crate::time::Now;
+//! What is too much for one event, each with what is left of it, and the queue of all. One step of each is in `steps.rs`.
+use super::index::{Era, FunctionIx, HoldsIx, JobIx, PartyIx};
+use crate::persist::{DeathReason, StoreSeq};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-/// With room for so many chores and none to do, the room is kept.
-const ROOM_KEPT: usize = 64;
+/// What a worker had registered in an era that is over.
+#[derive(Debug)]
+pub(super) struct Over {
+    pub(super) party: PartyIx,
+    pub(super) era: Era,
+    pub(super) functions: VecDeque<(i64, FunctionIx)>,
+    pub(super) reason: DeathReason,
+}
+
+/// Jobs that a worker held.
+#[derive(Debug)]
+pub(super) struct Lost {
+    pub(super) list: HoldsIx,
+    pub(super) reason: DeathReason,
+}
+
+/// A function whose jobs end.
+#[derive(Debug)]
+pub(super) struct Ending {
+    pub(super) function: FunctionIx,
+    /// The put from which on jobs that wait for the store are looked for.
+    pub(super) next: StoreSeq,
+    pub(super) queued: u64,
+    pub(super) scheduled: u64,
+    pub(super) dead: u64,
+}
 
 /// Something that takes many steps.
 #[derive(Debug)]
@@ -27,7 +42,7 @@ pub(super) enum Chore {
     GiveBack(Lost),
     /// A client that is gone waits for nothing any more.
     Detach(PartyIx),
-    /// A worker that fell asleep is listed beside each of its functions. See `sleepers.rs`.
+    /// A worker that fell asleep is listed beside each of its functions. See `wake.rs`.
     List(PartyIx),
     /// Sleepers beside a function are woken.
     Wake(FunctionIx),
@@ -37,20 +52,20 @@ pub(super) enum Chore {
     Discard(FunctionIx),
     /// The jobs of a function that was dropped end. See `drop.rs`.
     EndFunction(Ending),
-    /// The clients of a job hear of it. See `telling.rs`.
+    /// The clients of a job hear of it. See `tell.rs`.
     Tell(JobIx),
 }
 
 /// Chores that are not done, and what this call of the engine may still do.
 #[derive(Debug, Default)]
 pub(super) struct Chores {
-    queue: VecDeque<Chore>,
+    pub(super) queue: VecDeque<Chore>,
     /// Those that wait until other shards have taken messages.
-    held: Vec<Chore>,
+    pub(super) held: Vec<Chore>,
     /// Units of work that this call may still do.
-    left: u32,
+    pub(super) left: u32,
     /// Units of work that were ever done.
-    done: u64,
+    pub(super) done: u64,
 }
 
 impl Chores {
@@ -94,65 +109,5 @@ impl Chores {
     pub(super) fn tellings(&self) -> usize {
         let all = self.queue.iter().chain(&self.held);
         all.filter(|chore| matches!(chore, Chore::Tell(_))).count()
-    }
-}
-
-impl Functions {
-    /// A call of the engine begins. It is now this late.
-    #[inline]
-    pub(crate) fn begin(&mut self, now: Now) {
-        self.now = now;
-        self.chores.left = self.policy.work_at_once;
-    }
-
-    /// Whether [`Functions::go_on`] has something to do.
-    #[inline]
-    pub(crate) fn has_chores(&self) -> bool {
-        !self.chores.is_empty()
-    }
-
-    /// Other shards have taken messages: there is room for more.
-    #[inline]
-    pub(crate) fn release(&mut self) {
-        self.chores.queue.extend(self.chores.held.drain(..));
-    }
-
-    /// Whether this call has done all that it may.
-    pub(crate) fn is_tired(&self) -> bool {
-        self.chores.left == 0
-    }
-
-    /// Units of work that were ever done in pieces.
-    pub(crate) fn work_done(&self) -> u64 {
-        self.chores.done
-    }
-
-    /// Goes on with what is to be done, until all is or this call has done its share.
-    pub(crate) fn go_on(&mut self, out: &mut Outbox) {
-        while self.has_chores() && self.chores.spend() {
-            let Some(chore) = self.chores.queue.pop_front() else { return };
-            if let Some(rest) = self.step(chore, out) {
-                self.chores.queue.push_back(rest);
-            }
-        }
-        if self.chores.queue.is_empty() && self.chores.queue.capacity() > ROOM_KEPT {
-            self.chores.queue = VecDeque::new();
-        }
-    }
-
-    /// One step. Gives back what is left of the chore.
-    fn step(&mut self, chore: Chore, out: &mut Outbox) -> Option<Chore> {
-        match chore {
-            Chore::MakeRoom { jobs, bytes } => self.make_room(jobs, bytes, out),
-            Chore::Forget(over) => self.forget_one(over),
-            Chore::GiveBack(lost) => self.give_back_one(lost, out),
-            Chore::Detach(client) => self.detach_one(client, out),
-            Chore::List(worker) => self.list_one(worker, out),
-            Chore::Wake(function) => self.wake_next(function, out),
-            Chore::Look(worker) => self.look_at_one(worker),
-            Chore::Discard(function) => self.discard_one(function, out),
-            Chore::EndFunction(ending) => self.end_one(ending, out),
-            Chore::Tell(job) => self.tell_one(job, out),
-        }
     }
 }

@@ -3,7 +3,8 @@
 use super::Functions;
 use super::chores::Chore;
 use super::extra::Death;
-use super::job::{JobIx, JobState};
+use super::index::JobIx;
+use super::job::JobState;
 use crate::event::{Note, Output};
 use crate::message::{Message, ToFunctions};
 use crate::outbox::Outbox;

@@ -2,8 +2,9 @@
 //! a submission with its name makes a new one. Its jobs end one by one, which is a chore; until then nobody is told
 //! of them.
 use super::Functions;
-use super::chores::Chore;
-use super::job::{FunctionIx, JobIx, JobState};
+use super::chores::{Chore, Ending};
+use super::index::JobIx;
+use super::job::JobState;
 use crate::event::Note;
 use crate::message::Work;
 use crate::outbox::Outbox;
@@ -11,17 +12,6 @@ use crate::persist::StoreSeq;
 use crate::policy::Planted;
 use crate::report::{DropRow, Report};
 use alloc::vec::Vec;
-
-/// A function whose jobs end.
-#[derive(Debug)]
-pub(super) struct Ending {
-    function: FunctionIx,
-    /// The put from which on jobs that wait for the store are looked for.
-    next: StoreSeq,
-    queued: u64,
-    scheduled: u64,
-    dead: u64,
-}
 
 impl Functions {
     /// Drops the function of this name.

@@ -1,5 +1,5 @@
 //! One function: its queues, counts and limits, and the workers that may sleep beside it.
-use super::job::FunctionIx;
+use super::index::FunctionIx;
 use super::queue::Queue;
 use super::slab::Line;
 use super::sleepers::Waking;
@@ -37,7 +37,7 @@ pub(crate) struct Function {
     pub(crate) limits: [u32; 3],
     /// Registrations.
     pub(crate) workers: u32,
-    /// Workers to wake, the one that has slept longest first; see `sleepers.rs`.
+    /// Workers to wake, the one that has slept longest first; see `wake.rs`.
     pub(crate) sleepers: Line,
     pub(crate) waking: Waking,
     /// It was dropped, and only waits for the end of its jobs.

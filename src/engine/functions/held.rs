@@ -1,7 +1,8 @@
 //! What jobs take, the living and the dead apart: each shard counts its own and tells the others, since both limits are
 //! for all shards together.
 use super::Functions;
-use super::job::{JobIx, JobState};
+use super::index::JobIx;
+use super::job::JobState;
 use crate::message::{Message, ToFunctions};
 use crate::outbox::Outbox;
 

@@ -1,12 +1,7 @@
 //! Who holds which running job: for each worker and function a list of the jobs that it was given, newest last. A worker that
 //! gives up a function loses the whole list at once, however long it is; the jobs are put back one by one (`leave.rs`).
-use super::job::JobIx;
-use super::party::{Era, PartyIx};
+use super::index::{Era, HoldsIx, JobIx, PartyIx};
 use super::slab::{Line, Linked, Slab};
-
-/// A place in the table of lists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct HoldsIx(pub(crate) u32);
 
 /// The jobs of one function that one worker was given.
 #[derive(Clone, Copy, Debug)]

@@ -1,8 +1,7 @@
 //! One job: what it is, where it stands, and the only moves it may make. Tables of jobs are in `jobs.rs`.
 use super::attachments::{Attachments, Joined};
 use super::extra::{Carried, Death, Extra};
-use super::holds::HoldsIx;
-use super::party::PartyIx;
+use super::index::{FunctionIx, HoldsIx, PartyIx};
 use super::slab::Option32;
 use crate::body::Body;
 use crate::persist::StoreSeq;
@@ -10,19 +9,6 @@ use crate::slot::JobId;
 use crate::time::Epoch;
 use alloc::boxed::Box;
 use ringgear_protocol::Priority;
-
-/// A place in the table of jobs. Reused; a [`JobId`] is not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct JobIx(pub(crate) u32);
-
-/// A place in the table of functions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct FunctionIx(pub(crate) u32);
-
-impl FunctionIx {
-    /// No function.
-    pub(crate) const NONE: FunctionIx = FunctionIx(u32::MAX);
-}
 
 /// Where a job stands. A job that ends leaves the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +25,7 @@ pub(crate) enum JobState {
     Running,
     /// Has run out of attempts; is kept to be looked at and put back. See `dead.rs`.
     Dead,
-    /// Is no job any more: its clients are told what it came to. See `telling.rs`.
+    /// Is no job any more: its clients are told what it came to. See `tell.rs`.
     Over,
 }
 
@@ -78,7 +64,7 @@ const IGNORED: u8 = 1 << 3;
 const CANCELLED: u8 = 1 << 4;
 /// It is in the index of uniques.
 const FILED: u8 = 1 << 5;
-/// The store has not answered its put in time: see `persist.rs`.
+/// The store has not answered its put in time: see `storing.rs`.
 const LATE: u8 = 1 << 6;
 /// When it was accepted is not in `accepted_ms`, but carried along or not known.
 const UNDATED: u8 = 1 << 7;
@@ -406,6 +392,7 @@ impl Job {
 #[cfg(test)]
 mod tests {
     use super::super::attachments::Joins;
+    use super::super::index::JobIx;
     use super::*;
     use crate::slot::Slot;
     use alloc::vec::Vec;

@@ -1,5 +1,6 @@
 //! The table of jobs: places for them in segments that never move, and the way from a job's number to its place.
-use super::job::{Job, JobIx};
+use super::index::JobIx;
+use super::job::Job;
 use crate::slot::JobId;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -301,7 +302,7 @@ impl Jobs {
 
 #[cfg(test)]
 mod tests {
-    use super::super::job::FunctionIx;
+    use super::super::index::FunctionIx;
     use super::*;
     use crate::slot::Slot;
     use ringgear_protocol::Priority;

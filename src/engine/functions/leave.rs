@@ -1,32 +1,14 @@
 //! Leaving: a session that is gone, a worker that gives up functions. What it had registered and what it waits for counts no
 //! more from then on, however much that is; putting it all away is a chore, and so is giving back the jobs that it held.
 use super::Functions;
-use super::chores::Chore;
-use super::holds::HoldsIx;
-use super::job::{FunctionIx, JobIx};
-use super::party::{Era, PartyIx, Sleep};
-use super::registrations::Registration;
+use super::chores::{Chore, Lost, Over};
+use super::index::{FunctionIx, JobIx, PartyIx};
+use super::party::Sleep;
+use super::registration::Registration;
 use crate::outbox::Outbox;
 use crate::persist::DeathReason;
 use crate::policy::Planted;
 use crate::slot::SessionId;
-use alloc::collections::VecDeque;
-
-/// What a worker had registered in an era that is over.
-#[derive(Debug)]
-pub(super) struct Over {
-    party: PartyIx,
-    era: Era,
-    functions: VecDeque<(i64, FunctionIx)>,
-    reason: DeathReason,
-}
-
-/// Jobs that a worker held.
-#[derive(Debug)]
-pub(super) struct Lost {
-    list: HoldsIx,
-    reason: DeathReason,
-}
 
 impl Functions {
     /// The session is gone: its jobs go back, of each function the newest first; its attachments end.

@@ -1,8 +1,8 @@
 //! This shard's rows of the lists that administrators ask for, a page at a time: functions by name, jobs by number, and what
 //! each client waits for. Orders are in `admin.rs`.
 use super::Functions;
-use super::job::{Job, JobIx, JobState};
-use super::party::PartyIx;
+use super::index::{JobIx, PartyIx};
+use super::job::{Job, JobState};
 use crate::page::{Budget, Mark, Row};
 use crate::report::{DeadRow, FunctionRow, InvolvedJob, JobRow, Report, WaitingRow, Waits};
 use crate::slot::{JobId, SessionId};

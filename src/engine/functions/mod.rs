@@ -1,12 +1,15 @@
 //! The half of a shard that owns functions: their queues, their jobs, and the parties that care for them.
 //! It turns a message into changes and answers; it knows sessions only by their ids.
 //!
-//! [`submit`] takes jobs in, [`assign`] gives them to workers, [`sleepers`] wakes these, [`work`] follows jobs to their end,
-//! [`telling`] tells clients of them,
-//! [`leave`] says what follows when somebody leaves, [`abandoned`] keeps what nobody wants out of the way, [`persist`] has
-//! background jobs stored before they are answered, [`dead`] keeps those that are out of attempts, [`timers`] says what is due,
-//! [`calendar`] says when jobs were accepted, [`chores`] does in pieces what is too much for one event, [`held`] counts bytes, [`admin`], [`drop`] and [`lists`] answer
-//! administrators; [`check`] asserts that all of it fits together.
+//! Nouns, which know nothing of [`Functions`], are below: [`index`], [`job`], [`function`], [`party`], [`holds`], [`timers`],
+//! [`chores`] and others. What is done with them is above, in files that add to [`Functions`]:
+//!
+//! [`submit`] takes jobs in, [`assign`] gives them to workers, [`wake`] wakes these, [`work`] follows jobs to their end,
+//! [`tell`] tells clients of them, [`moves`] has a job stand elsewhere, [`leave`] says what follows when somebody leaves,
+//! [`abandoned`] keeps what nobody wants out of the way, [`storing`] has background jobs stored before they are answered,
+//! [`restore`] brings them back, [`dead`] keeps those that are out of attempts, [`due`] does what is due, [`steps`] does in
+//! pieces what is too much for one event, [`held`] counts bytes, [`admin`], [`drop`] and [`lists`] answer administrators;
+//! [`check`] asserts that all of it fits together.
 mod abandoned;
 mod admin;
 mod assign;
@@ -16,26 +19,35 @@ mod check;
 mod chores;
 mod dead;
 mod drop;
+mod due;
 mod extra;
 mod function;
 mod held;
 mod holds;
+mod index;
 mod job;
 mod jobs;
 mod leave;
 mod lists;
+mod moves;
 mod party;
-mod persist;
+mod puts;
 mod queue;
+mod registration;
 mod registrations;
 mod restore;
 mod slab;
 mod sleepers;
+mod stale;
+mod steps;
+mod storing;
 mod submit;
 mod tally;
+mod tell;
 mod telling;
 mod timers;
 mod unique;
+mod wake;
 mod work;
 
 use crate::message::{Held, Message, ToFunctions, ToSessions};
@@ -43,7 +55,6 @@ use crate::outbox::Outbox;
 use crate::policy::Policy;
 use crate::slot::{JobId, SessionId, ShardId, Topology};
 use crate::time::{Epoch, Instant, Now};
-use abandoned::Stale;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -52,13 +63,14 @@ use calendar::Calendar;
 use chores::{Chore, Chores};
 use function::FunctionTable;
 use holds::Holds;
-use job::{FunctionIx, JobIx, JobState};
+use index::{FunctionIx, JobIx};
 use jobs::Jobs;
-use party::{Parties, PartyIx};
-use persist::Puts;
+use party::Parties;
+use puts::Puts;
 use queue::Queue;
 use ringgear_protocol::Priority;
 use sleepers::Sleepers;
+use stale::Stale;
 use timers::Timers;
 use unique::{Filed, KeyHash, KeyHasher, Uniques};
 
@@ -171,61 +183,6 @@ impl Functions {
     /// Length of the name of a job's function.
     fn function_len(&self, function: FunctionIx) -> usize {
         self.functions.get(function).name.len()
-    }
-
-    /// Puts a job into its queue; one that nobody wants stands apart.
-    fn enqueue(&mut self, ix: JobIx) {
-        if self.jobs.get(ix).ignored() {
-            return self.abandon(ix);
-        }
-        let (function, priority) = (self.jobs.get(ix).function, self.jobs.get(ix).priority());
-        self.functions.get_mut(function).queues[priority as usize].push(&mut self.jobs, ix);
-        self.functions.note_ready(function, priority);
-    }
-
-    /// Takes a job out of its queue.
-    fn unqueue(&mut self, ix: JobIx) {
-        let (function, priority) = (self.jobs.get(ix).function, self.jobs.get(ix).priority());
-        self.functions.get_mut(function).queues[priority as usize].remove(&mut self.jobs, ix);
-        self.functions.note_ready(function, priority);
-    }
-
-    /// Ends a job for good, wherever it stands: it leaves queues, timers, indexes, counts and the store. Nobody is told.
-    fn end(&mut self, ix: JobIx, out: &mut Outbox) {
-        let (function, priority) = (self.jobs.get(ix).function, self.jobs.get(ix).priority());
-        match self.jobs.get(ix).state() {
-            JobState::Queued => self.unqueue(ix),
-            JobState::Storing => self.functions.get_mut(function).aside[priority as usize] -= 1,
-            JobState::Scheduled => self.unschedule(ix),
-            JobState::Abandoned => self.leave_abandoned(ix),
-            JobState::Running => drop(self.stop(ix)),
-            JobState::Dead => self.exhume(ix, out),
-            JobState::Over => unreachable!("a job ends once"),
-        }
-        self.unfile(ix);
-        self.unstore(ix, out);
-        if self.jobs.get(ix).is_joined_or_told() {
-            if self.jobs.get(ix).is_being_told() {
-                let job = self.leave_to_clients(ix, out);
-                return self.count_bytes(-(job.bytes() as i64), out);
-            }
-            self.forget_clients(ix);
-        }
-        let job = self.jobs.remove(ix);
-        if let Some(client) = job.first_client() {
-            self.parties.get_mut(client).attached.leave();
-        }
-        self.count_bytes(-(job.bytes() as i64), out);
-    }
-
-    /// A running job runs no longer, as far as its holder, timers and counts go. Returns who held it.
-    fn stop(&mut self, ix: JobIx) -> PartyIx {
-        let job = self.jobs.get_mut(ix);
-        let (function, (list, at)) = (job.function, job.hold().expect("a running job is held"));
-        self.timers.disarm(job);
-        self.functions.get_mut(function).running -= 1;
-        self.holds.remove(list, at);
-        self.holds.party(list)
     }
 
     /// What the index of uniques must know of the jobs in it.

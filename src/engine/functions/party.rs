@@ -1,8 +1,8 @@
 //! Sessions as the functions of a shard see them: clients that are attached, workers that know functions, sleep and
 //! hold jobs. A party may be both. What they have registered is in `registrations.rs`.
 use super::attachments::Joins;
-use super::job::FunctionIx;
-use super::registrations::Registrations;
+use super::index::{Era, FunctionIx, PartyIx};
+use super::registration::Registrations;
 use super::tally::Tally;
 use crate::message::WorkerName;
 use crate::slot::{JobId, SessionId};
@@ -12,25 +12,6 @@ use alloc::vec::Vec;
 use core::ops::Bound;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-
-/// A place in the table of parties. Valid from the first message of a session until it is gone and nothing of it is left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct PartyIx(pub(crate) u32);
-
-/// A worker's time between two moments at which it has given up all that it had registered. What it did in an earlier one
-/// is over, though not all of that may have been put away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Era(u32);
-
-impl Era {
-    const FIRST: Era = Era(1);
-    /// Of no worker.
-    pub(crate) const NONE: Era = Era(0);
-
-    fn next(self) -> Era {
-        Era(self.0.wrapping_add(1).max(1))
-    }
-}
 
 /// What the functions of this shard know of a worker's sleep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

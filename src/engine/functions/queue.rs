@@ -1,6 +1,6 @@
 //! The queue of one function and priority, and that of dead jobs: a list through the jobs themselves, so that it never grows or moves and
 //! a cancelled job leaves from the middle.
-use super::job::JobIx;
+use super::index::JobIx;
 use super::jobs::Jobs;
 use super::slab::Option32;
 

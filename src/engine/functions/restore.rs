@@ -1,8 +1,9 @@
 //! A job as a store is to keep it, and jobs that were found in the store at the start. Who waits for the store is not
-//! here: see `persist.rs`.
+//! here: see `storing.rs`.
 use super::Functions;
 use super::extra::{Carried, Death};
-use super::job::{FunctionIx, Job, JobIx, JobState};
+use super::index::{FunctionIx, JobIx};
+use super::job::{Job, JobState};
 use super::unique::Key;
 use crate::outbox::Outbox;
 use crate::persist::{self, NotRestored, StoredJob};

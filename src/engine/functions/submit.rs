@@ -1,6 +1,7 @@
 //! Taking jobs in: accept, coalesce, refuse.
 use super::Functions;
-use super::job::{FunctionIx, Job, JobIx, JobState};
+use super::index::{FunctionIx, JobIx};
+use super::job::{Job, JobState};
 use super::unique::{Key, KeyHash};
 use crate::event::Note;
 use crate::message::{Submission, ToSessions};
@@ -172,26 +173,6 @@ impl Functions {
             }
         }
         Some(id)
-    }
-
-    pub(super) fn schedule(&mut self, ix: JobIx) {
-        let job = self.jobs.get_mut(ix);
-        job.go(JobState::Scheduled);
-        self.timers.schedule(job);
-        let priority = job.priority();
-        let function = self.functions.get_mut(job.function);
-        function.aside[priority as usize] += 1;
-        function.scheduled.push(&mut self.jobs, ix);
-    }
-
-    /// A scheduled job waits no longer for its time.
-    pub(super) fn unschedule(&mut self, ix: JobIx) {
-        let job = self.jobs.get(ix);
-        self.timers.unschedule(job);
-        let priority = job.priority();
-        let function = self.functions.get_mut(job.function);
-        function.aside[priority as usize] -= 1;
-        function.scheduled.remove(&mut self.jobs, ix);
     }
 
     fn note_accepted(&self, submission: &Submission, out: &mut Outbox) {

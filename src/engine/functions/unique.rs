@@ -4,7 +4,7 @@
 //! A job is found by its key alone, so that both questions are one look-up in one table. Where jobs of several functions
 //! share a key, its entry leads to a [`Crowd`]: however many they are, finding, adding and removing one stays cheap.
 use super::function::FunctionTable;
-use super::job::{FunctionIx, JobIx};
+use super::index::{FunctionIx, JobIx};
 use super::jobs::Jobs;
 use crate::policy::{Planted, Policy};
 use alloc::boxed::Box;

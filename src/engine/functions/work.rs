@@ -1,7 +1,7 @@
 //! Following a running job to its end: data, status, results, lost attempts.
 use super::Functions;
-use super::job::{JobIx, JobState};
-use super::party::PartyIx;
+use super::index::{JobIx, PartyIx};
+use super::job::JobState;
 use crate::event::Note;
 use crate::message::{Place, ToSessions, Work};
 use crate::number::sign_and_digits;

@@ -1,0 +1,84 @@
+//! The moves of a job from where it stands to somewhere else, and its end: into a queue and out, to those that wait for their
+//! time, away from its holder. Why it moves is decided elsewhere.
+use super::Functions;
+use super::index::{JobIx, PartyIx};
+use super::job::JobState;
+use crate::outbox::Outbox;
+
+impl Functions {
+    /// Puts a job into its queue; one that nobody wants stands apart.
+    pub(super) fn enqueue(&mut self, ix: JobIx) {
+        if self.jobs.get(ix).ignored() {
+            return self.abandon(ix);
+        }
+        let (function, priority) = (self.jobs.get(ix).function, self.jobs.get(ix).priority());
+        self.functions.get_mut(function).queues[priority as usize].push(&mut self.jobs, ix);
+        self.functions.note_ready(function, priority);
+    }
+
+    /// Takes a job out of its queue.
+    pub(super) fn unqueue(&mut self, ix: JobIx) {
+        let (function, priority) = (self.jobs.get(ix).function, self.jobs.get(ix).priority());
+        self.functions.get_mut(function).queues[priority as usize].remove(&mut self.jobs, ix);
+        self.functions.note_ready(function, priority);
+    }
+
+    /// A job waits for its time.
+    pub(super) fn schedule(&mut self, ix: JobIx) {
+        let job = self.jobs.get_mut(ix);
+        job.go(JobState::Scheduled);
+        self.timers.schedule(job);
+        let priority = job.priority();
+        let function = self.functions.get_mut(job.function);
+        function.aside[priority as usize] += 1;
+        function.scheduled.push(&mut self.jobs, ix);
+    }
+
+    /// A scheduled job waits no longer for its time.
+    pub(super) fn unschedule(&mut self, ix: JobIx) {
+        let job = self.jobs.get(ix);
+        self.timers.unschedule(job);
+        let priority = job.priority();
+        let function = self.functions.get_mut(job.function);
+        function.aside[priority as usize] -= 1;
+        function.scheduled.remove(&mut self.jobs, ix);
+    }
+
+    /// Ends a job for good, wherever it stands: it leaves queues, timers, indexes, counts and the store. Nobody is told.
+    pub(super) fn end(&mut self, ix: JobIx, out: &mut Outbox) {
+        let (function, priority) = (self.jobs.get(ix).function, self.jobs.get(ix).priority());
+        match self.jobs.get(ix).state() {
+            JobState::Queued => self.unqueue(ix),
+            JobState::Storing => self.functions.get_mut(function).aside[priority as usize] -= 1,
+            JobState::Scheduled => self.unschedule(ix),
+            JobState::Abandoned => self.leave_abandoned(ix),
+            JobState::Running => drop(self.stop(ix)),
+            JobState::Dead => self.exhume(ix, out),
+            JobState::Over => unreachable!("a job ends once"),
+        }
+        self.unfile(ix);
+        self.unstore(ix, out);
+        if self.jobs.get(ix).is_joined_or_told() {
+            if self.jobs.get(ix).is_being_told() {
+                let job = self.leave_to_clients(ix, out);
+                return self.count_bytes(-(job.bytes() as i64), out);
+            }
+            self.forget_clients(ix);
+        }
+        let job = self.jobs.remove(ix);
+        if let Some(client) = job.first_client() {
+            self.parties.get_mut(client).attached.leave();
+        }
+        self.count_bytes(-(job.bytes() as i64), out);
+    }
+
+    /// A running job runs no longer, as far as its holder, timers and counts go. Returns who held it.
+    pub(super) fn stop(&mut self, ix: JobIx) -> PartyIx {
+        let job = self.jobs.get_mut(ix);
+        let (function, (list, at)) = (job.function, job.hold().expect("a running job is held"));
+        self.timers.disarm(job);
+        self.functions.get_mut(function).running -= 1;
+        self.holds.remove(list, at);
+        self.holds.party(list)
+    }
+}
