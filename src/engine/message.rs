@@ -107,7 +107,7 @@ pub struct Candidate {
 
 /// What the jobs of one shard take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Held {
+pub struct Usage {
     /// Bytes of the living ones.
     pub bytes: u64,
     /// How many are dead.
@@ -271,11 +271,11 @@ pub enum ToFunctions {
         ask: Box<Ask>,
     },
     /// What the jobs of the sending shard take now.
-    Held {
+    Usage {
         /// Whose.
         shard: ShardId,
         /// How much.
-        held: Held,
+        usage: Usage,
     },
     /// A job has died, and this shard has those that have been dead longest: they make room, as long as a limit is
     /// exceeded.

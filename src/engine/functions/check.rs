@@ -62,7 +62,7 @@ impl Functions {
             }
         }
         assert_eq!(self.jobs.count(), count);
-        assert_eq!((self.held.bytes, self.held.dead_bytes), (bytes, dead_bytes));
+        assert_eq!((self.usages.here.bytes, self.usages.here.dead_bytes), (bytes, dead_bytes));
         assert_eq!(self.uniques.count(), filed);
         assert_eq!(self.timers.counts(), (armed, scheduled));
     }

@@ -70,7 +70,7 @@ impl Functions {
         if jobs == 0 && bytes == 0 {
             return;
         }
-        let here = self.held.oldest.filter(|_| self.dead.len() > 1);
+        let here = self.usages.here.oldest.filter(|_| self.dead.len() > 1);
         self.ask_for_room(here, jobs, bytes, out);
     }
 
@@ -81,13 +81,13 @@ impl Functions {
         let own = self.shard;
         let others = self.topology.all().filter(|&shard| shard != own);
         let oldest = others
-            .filter_map(|shard| Some((self.held_elsewhere[shard.index()].oldest?, shard)))
+            .filter_map(|shard| Some((self.usages.oldest_of(shard)?, shard)))
             .chain(here.map(|at| (at, own)))
             .min_by_key(|&(at, shard)| (at, shard != own, shard.index()));
         match oldest {
             Some((_, shard)) if shard != own => {
                 // It is to know of all dead jobs here when it is asked.
-                self.tell_held(out);
+                self.tell_usage(out);
                 out.send(shard, Message::ToFunctions(ToFunctions::MakeRoom { jobs, bytes }));
             }
             Some(_) => self.chores.push(Chore::MakeRoom { jobs, bytes }),
@@ -167,7 +167,7 @@ impl Functions {
             count += 1;
         }
         assert_eq!(self.dead.len(), count);
-        assert_eq!(self.held.dead, u64::from(count));
+        assert_eq!(self.usages.here.dead, u64::from(count));
         let by_function: u32 = self.functions.iter().map(|(_, function)| function.dead.len() as u32).sum();
         let dead = self.jobs.iter().filter(|(_, job)| job.state() == JobState::Dead);
         assert_eq!((by_function, dead.count() as u32), (count, count));

@@ -8,7 +8,7 @@
 //! [`tell`] tells clients of them, [`moves`] has a job stand elsewhere, [`leave`] says what follows when somebody leaves,
 //! [`abandoned`] keeps what nobody wants out of the way, [`storing`] has background jobs stored before they are answered,
 //! [`restore`] brings them back, [`dead`] keeps those that are out of attempts, [`due`] does what is due, [`steps`] does in
-//! pieces what is too much for one event, [`held`] counts bytes, [`admin`], [`drop`] and [`lists`] answer administrators;
+//! pieces what is too much for one event, [`count`] counts bytes, [`admin`], [`drop`] and [`lists`] answer administrators;
 //! [`check`] asserts that all of it fits together.
 mod abandoned;
 mod admin;
@@ -17,12 +17,12 @@ mod attachments;
 mod calendar;
 mod check;
 mod chores;
+mod count;
 mod dead;
 mod drop;
 mod due;
 mod extra;
 mod function;
-mod held;
 mod holds;
 mod index;
 mod job;
@@ -47,17 +47,16 @@ mod tell;
 mod telling;
 mod timers;
 mod unique;
+mod usage;
 mod wake;
 mod work;
 
-use crate::message::{Held, Message, ToFunctions, ToSessions};
+use crate::message::{Message, ToFunctions, ToSessions};
 use crate::outbox::Outbox;
 use crate::policy::Policy;
 use crate::slot::{JobId, SessionId, ShardId, Topology};
 use crate::time::{Epoch, Instant, Now};
 use alloc::sync::Arc;
-use alloc::vec;
-use alloc::vec::Vec;
 use attachments::Attachments;
 use calendar::Calendar;
 use chores::{Chore, Chores};
@@ -73,6 +72,7 @@ use sleepers::Sleepers;
 use stale::Stale;
 use timers::Timers;
 use unique::{Filed, KeyHash, KeyHasher, Uniques};
+use usage::Usages;
 
 /// The functions that one shard owns.
 #[derive(Debug)]
@@ -101,12 +101,8 @@ pub(crate) struct Functions {
     sequence: u64,
     /// The first sequence that no job gets.
     sequence_end: u64,
-    /// What all jobs here take.
-    held: Held,
-    /// What the other shards were last told of that.
-    held_told: Held,
-    /// What each other shard last told.
-    held_elsewhere: Vec<Held>,
+    /// What all jobs take, here and elsewhere.
+    usages: Usages,
     /// What is done in pieces.
     chores: Chores,
     /// What the updates take that clients of jobs are still to hear.
@@ -134,9 +130,7 @@ impl Functions {
             dead: Queue::default(),
             sequence: 1,
             sequence_end: JobId::SEQUENCE_MAX + 1,
-            held: Held::default(),
-            held_told: Held::default(),
-            held_elsewhere: vec![Held::default(); usize::from(topology.shards())],
+            usages: Usages::new(topology.shards()),
             chores: Chores::default(),
             telling_bytes: 0,
             policy,
@@ -165,7 +159,7 @@ impl Functions {
             }
             ToFunctions::Gone { session } => self.gone(session, out),
             ToFunctions::Ask { from, place, ask } => self.ask(from, place, &ask, out),
-            ToFunctions::Held { shard, held } => self.held_elsewhere[shard.index()] = held,
+            ToFunctions::Usage { shard, usage } => self.usages.note(shard, usage),
             ToFunctions::MakeRoom { jobs, bytes } => self.chores.push(Chore::MakeRoom { jobs, bytes }),
         }
     }
