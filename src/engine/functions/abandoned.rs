@@ -7,7 +7,7 @@
 use super::Functions;
 use super::chores::Chore;
 use super::index::{FunctionIx, JobIx, PartyIx};
-use super::job::JobState;
+use super::standing::Standing;
 use crate::outbox::Outbox;
 use crate::policy::Planted;
 use core::ops::Bound;
@@ -17,12 +17,12 @@ impl Functions {
     #[inline]
     pub(super) fn look_whether_wanted(&mut self, ix: JobIx) {
         let job = self.jobs.get(ix);
-        match job.state() {
-            JobState::Queued if job.ignored() => {
+        match job.standing() {
+            Standing::Queued(_) if job.ignored() => {
                 self.unqueue(ix);
                 self.abandon(ix);
             }
-            JobState::Abandoned if !job.ignored() => self.want_again(ix),
+            Standing::Abandoned(_) if !job.ignored() => self.want_again(ix),
             _ => {}
         }
     }
@@ -30,12 +30,11 @@ impl Functions {
     /// A job that nobody wants, and that is in no queue, stands apart.
     #[cold]
     pub(super) fn abandon(&mut self, ix: JobIx) {
-        let job = self.jobs.get_mut(ix);
-        job.go(JobState::Abandoned);
+        let job = self.jobs.get(ix);
         let (id, priority) = (job.function, job.priority());
         let function = self.functions.get_mut(id);
         function.aside[priority as usize] += 1;
-        function.abandoned.push(&mut self.jobs, ix);
+        function.abandoned.push(&mut self.jobs, ix, Standing::Abandoned);
         if function.stale == 0 && !function.is_discarding && !function.dropped {
             self.number_anew(id);
         }
@@ -47,7 +46,6 @@ impl Functions {
             return;
         }
         self.leave_abandoned(ix);
-        self.jobs.get_mut(ix).go(JobState::Queued);
         self.enqueue(ix);
     }
 

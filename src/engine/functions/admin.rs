@@ -1,7 +1,6 @@
 //! Answering administrators: the orders that concern functions and jobs. Lists are in `lists.rs`.
 use super::Functions;
 use super::index::JobIx;
-use super::job::JobState;
 use super::lists::page;
 use super::unique::Key;
 use crate::message::{Place, ToSessions, Work};
@@ -107,7 +106,7 @@ impl Functions {
         let Some(ix) = found.filter(|&ix| !self.is_hidden(ix)) else { return Report::UnknownJob };
         out.counters.jobs_cancelled += 1;
         self.tell_clients(ix, Work::Fail, None, out);
-        if self.jobs.get(ix).state() == JobState::Running {
+        if self.jobs.get(ix).is_running() {
             // A later submission with the same unique makes a new job.
             self.unfile(ix);
             let ix = self.part_from_clients(ix, out);

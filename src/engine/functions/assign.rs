@@ -5,6 +5,7 @@
 //! was awake already, or it does not come within [`crate::Policy::wake_patience`].
 use super::index::{FunctionIx, JobIx, PartyIx};
 use super::party::Sleep;
+use super::standing::Standing;
 use super::{Functions, priorities};
 use crate::message::{Assignment, Candidate, Place, ToSessions, WorkerName};
 use crate::outbox::Outbox;
@@ -173,7 +174,7 @@ impl Functions {
         let timeout_ms = registration.timeout_ms;
         let at = self.holds.add(list, job);
         let running = self.jobs.get_mut(job);
-        running.run(list, at);
+        running.go(Standing::running(list, at));
         if let Some(extra) = running.extra.as_mut() {
             extra.late = None;
         }

@@ -1,11 +1,12 @@
 //! Asserts that all parts of a shard's functions fit together. Walks everything: for tests.
 use super::Functions;
 use super::index::{FunctionIx, JobIx, PartyIx};
-use super::job::{Job, JobState};
+use super::job::Job;
 use super::party::Sleep;
 use super::queue::Queue;
 use super::registration::Registration;
 use super::registrations;
+use super::standing::Standing;
 use alloc::collections::{BTreeMap, BTreeSet};
 use ringgear_protocol::Priority;
 
@@ -24,10 +25,10 @@ impl Functions {
         let (mut count, mut bytes, mut filed, mut armed, mut scheduled) = (0, 0, 0, 0, 0);
         let mut dead_bytes = 0;
         for (ix, job) in self.jobs.iter() {
-            let held = if job.state() == JobState::Dead { &mut dead_bytes } else { &mut bytes };
+            let held = if job.is_dead() { &mut dead_bytes } else { &mut bytes };
             *held += job.bytes();
             assert!(job.is_charged(), "every byte of a job is counted");
-            if job.state() == JobState::Over {
+            if job.is_over() {
                 assert!(self.jobs.find(job.id) != Some(ix), "a shell is not found");
                 continue;
             }
@@ -36,21 +37,20 @@ impl Functions {
             assert_eq!(job.id.slot(), self.functions.get(job.function).slot);
             assert_eq!(self.topology.owner(job.id.slot()), self.shard, "a job is with its owner");
             let deadline = job.extra.as_ref().and_then(|extra| extra.deadline);
-            assert!(deadline.is_none() || job.state() == JobState::Running);
+            assert!(deadline.is_none() || job.is_running());
             armed += usize::from(deadline.is_some());
-            scheduled += usize::from(job.state() == JobState::Scheduled);
+            scheduled += usize::from(job.is_scheduled());
             filed += u64::from(job.filed());
             let clients = job.clients(&self.attachments).count();
             assert_eq!(clients, job.count_clients());
             let wanted = job.background() || clients > 0;
             assert_eq!(job.ignored(), !wanted, "exactly a job that nobody wants is ignored: {:?}", job.id);
-            assert!(job.state() != JobState::Queued || wanted, "what stands in a queue is wanted");
-            assert!(job.state() != JobState::Abandoned || !wanted, "what is wanted is not abandoned");
-            assert!(!job.cancelled() || job.state() == JobState::Running && !job.filed());
-            assert_eq!(job.death().is_some(), job.state() == JobState::Dead, "exactly the dead have a death");
-            let dead = job.state() == JobState::Dead;
-            assert!(!dead || job.background() && !job.filed() && clients == 0);
-            let storing = job.state() == JobState::Storing;
+            assert!(!job.is_queued() || wanted, "what stands in a queue is wanted");
+            assert!(!job.is_abandoned() || !wanted, "what is wanted is not abandoned");
+            assert!(!job.cancelled() || job.is_running() && !job.filed());
+            assert_eq!(job.death().is_some(), job.is_dead(), "exactly the dead have a death");
+            assert!(!job.is_dead() || job.background() && !job.filed() && clients == 0);
+            let storing = job.is_storing();
             assert!(!storing || job.may_be_stored() && self.policy.store);
             assert!(!job.late() || !storing || clients == 0, "whoever waits for a result waits for no store");
             if job.filed() {
@@ -71,9 +71,9 @@ impl Functions {
         let mut running = BTreeMap::new();
         let mut queued = BTreeMap::new();
         for (_, job) in self.jobs.iter() {
-            match job.state() {
-                JobState::Running => *running.entry(job.function).or_insert(0) += 1,
-                JobState::Dead | JobState::Over => {}
+            match job.standing() {
+                Standing::Running { .. } => *running.entry(job.function).or_insert(0) += 1,
+                Standing::Dead(_) | Standing::Over => {}
                 _ => *queued.entry(job.function).or_insert(0) += 1,
             }
         }
@@ -92,22 +92,22 @@ impl Functions {
                 let queue = &function.queues[priority as usize];
                 let bit = self.functions.ready(ix) >> priority as u8 & 1 == 1;
                 assert_eq!(bit, queue.len() > 0);
-                self.check_queue(queue, JobState::Queued, Some(priority));
+                self.check_queue(queue, Job::is_queued, Some(priority));
             }
-            self.check_queue(&function.abandoned, JobState::Abandoned, None);
-            self.check_queue(&function.scheduled, JobState::Scheduled, None);
+            self.check_queue(&function.abandoned, Job::is_abandoned, None);
+            self.check_queue(&function.scheduled, Job::is_scheduled, None);
         }
         assert!(running.is_empty() && queued.is_empty() && registrations.is_empty());
     }
 
-    fn check_queue(&self, queue: &Queue, state: JobState, priority: Option<Priority>) {
+    fn check_queue(&self, queue: &Queue, stands_there: fn(&Job) -> bool, priority: Option<Priority>) {
         let (mut at, mut count) = (queue.head(), 0);
         while let Some(ix) = at {
             let job = self.jobs.get(ix);
-            assert_eq!(job.state(), state);
+            assert!(stands_there(job), "a job knows in which queue it stands");
             assert!(priority.is_none_or(|priority| job.priority() == priority));
             count += 1;
-            at = job.next.get().map(JobIx);
+            at = job.next();
         }
         assert_eq!(count, queue.len());
     }

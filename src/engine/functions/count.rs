@@ -2,7 +2,6 @@
 //! `usage.rs`.
 use super::Functions;
 use super::index::JobIx;
-use super::job::JobState;
 use crate::message::{Message, ToFunctions};
 use crate::outbox::Outbox;
 
@@ -27,7 +26,7 @@ impl Functions {
     #[inline]
     pub(super) fn charge(&mut self, ix: JobIx, out: &mut Outbox) {
         let job = self.jobs.get_mut(ix);
-        let dead = job.state() == JobState::Dead;
+        let dead = job.is_dead();
         let change = job.charge();
         if change != 0 && dead {
             self.count_dead(0, change, out);

@@ -4,7 +4,7 @@ use super::Functions;
 use super::chores::Chore;
 use super::extra::Death;
 use super::index::JobIx;
-use super::job::JobState;
+use super::standing::Standing;
 use crate::event::{Note, Output};
 use crate::message::{Message, ToFunctions};
 use crate::outbox::Outbox;
@@ -34,7 +34,6 @@ impl Functions {
         (extra.numerator, extra.denominator) = (0, 0);
         extra.death = Some(Box::new(death));
         self.charge(ix, out);
-        self.jobs.get_mut(ix).go(JobState::Dead);
         if self.policy.store {
             if self.policy.plants(Planted::DoneBeforePut) {
                 out.outputs.push_back(Output::Store(StoreOp::Done { id: self.jobs.get(ix).id }));
@@ -45,13 +44,13 @@ impl Functions {
         self.have_room_made(ix, out);
     }
 
-    /// Lists a job that has become `Dead`. At the start none has to go, however many there are.
+    /// Lists a job as dead. At the start none has to go, however many there are.
     #[cold]
     pub(super) fn keep_dead(&mut self, ix: JobIx, out: &mut Outbox) {
         let job = self.jobs.get(ix);
         let (id, function, bytes) = (job.id, job.function, job.bytes() as i64);
         self.functions.get_mut(function).dead.insert(id);
-        self.dead.push(&mut self.jobs, ix);
+        self.dead.push(&mut self.jobs, ix, Standing::Dead);
         self.count_bytes(-bytes, out);
         self.count_dead(1, bytes, out);
     }
@@ -136,22 +135,22 @@ impl Functions {
     #[cold]
     pub(super) fn retry_job(&mut self, handle: &[u8], out: &mut Outbox) -> Report {
         let found = self.policy.handle_prefix.parse(handle).and_then(|id| self.jobs.find(id));
-        let dead = |&ix: &JobIx| self.jobs.get(ix).state() == JobState::Dead && !self.is_hidden(ix);
+        let dead = |&ix: &JobIx| self.jobs.get(ix).is_dead() && !self.is_hidden(ix);
         let Some(ix) = found.filter(dead) else {
             return Report::UnknownJob;
         };
         self.exhume(ix, out);
         let job = self.jobs.get_mut(ix);
-        job.go(JobState::Queued);
         job.retries = 0;
         job.extra().death = None;
+        // It is among the living before its bytes are counted anew.
+        self.enqueue(ix);
         self.charge(ix, out);
         self.file_if_alone(ix);
         if self.policy.store {
             self.put(ix, out);
         }
         out.counters.dead_jobs_retried += 1;
-        self.enqueue(ix);
         self.wake_for(ix, out);
         out.counters.jobs = self.count();
         Report::Done
@@ -162,14 +161,14 @@ impl Functions {
         let mut at = self.dead.head();
         let mut count = 0;
         while let Some(ix) = at {
-            assert_eq!(self.jobs.get(ix).state(), JobState::Dead);
-            at = self.jobs.get(ix).next.get().map(JobIx);
+            assert!(self.jobs.get(ix).is_dead());
+            at = self.jobs.get(ix).next();
             count += 1;
         }
         assert_eq!(self.dead.len(), count);
         assert_eq!(self.usages.here.dead, u64::from(count));
         let by_function: u32 = self.functions.iter().map(|(_, function)| function.dead.len() as u32).sum();
-        let dead = self.jobs.iter().filter(|(_, job)| job.state() == JobState::Dead);
+        let dead = self.jobs.iter().filter(|(_, job)| job.is_dead());
         assert_eq!((by_function, dead.count() as u32), (count, count));
     }
 }

@@ -4,7 +4,6 @@
 use super::Functions;
 use super::chores::{Chore, Ending};
 use super::index::JobIx;
-use super::job::JobState;
 use crate::event::Note;
 use crate::message::Work;
 use crate::outbox::Outbox;
@@ -64,7 +63,7 @@ impl Functions {
             self.end_of(ending, out);
             return None;
         };
-        if self.jobs.get(job).state() != JobState::Dead {
+        if !self.jobs.get(job).is_dead() {
             out.counters.jobs_dropped += 1;
         }
         self.tell_clients(job, Work::Fail, None, out);

@@ -2,7 +2,6 @@
 //! other files do it.
 use super::Functions;
 use super::index::{JobIx, PartyIx};
-use super::job::JobState;
 use crate::event::Note;
 use crate::outbox::Outbox;
 use crate::persist::DeathReason;
@@ -50,7 +49,7 @@ impl Functions {
             self.fall_due(ix, out);
         }
         while let Some(&(instant, id)) = self.timers.patience.front() {
-            let queued = self.jobs.find(id).filter(|&ix| self.jobs.get(ix).state() == JobState::Queued);
+            let queued = self.jobs.find(id).filter(|&ix| self.jobs.get(ix).is_queued());
             if queued.is_some() && instant > now.instant {
                 break;
             }
@@ -68,7 +67,7 @@ impl Functions {
     pub(crate) fn calm_down(&mut self) {
         for _ in 0..CALMED_AT_ONCE {
             let Some(&(_, id)) = self.timers.patience.front() else { return };
-            let queued = self.jobs.find(id).is_some_and(|ix| self.jobs.get(ix).state() == JobState::Queued);
+            let queued = self.jobs.find(id).is_some_and(|ix| self.jobs.get(ix).is_queued());
             if queued {
                 return;
             }
@@ -101,7 +100,7 @@ impl Functions {
         let session = party.session;
         let Some(ix) = self.jobs.find(id) else { return };
         let job = self.jobs.get_mut(ix);
-        if matches!(job.state(), JobState::Queued | JobState::Abandoned)
+        if (job.is_queued() || job.is_abandoned())
             && let Some(extra) = job.extra.as_mut()
         {
             extra.late = Some(session);
@@ -111,7 +110,6 @@ impl Functions {
     /// The time of a scheduled job has come: it goes to the tail of its queue, and workers hear of it.
     fn fall_due(&mut self, ix: JobIx, out: &mut Outbox) {
         self.unschedule(ix);
-        self.jobs.get_mut(ix).go(JobState::Queued);
         self.enqueue(ix);
         if !self.jobs.get(ix).ignored() {
             self.wake_for(ix, out);

@@ -1,33 +1,15 @@
 //! One job: what it is, where it stands, and the only moves it may make. Tables of jobs are in `jobs.rs`.
 use super::attachments::{Attachments, Joined};
 use super::extra::{Carried, Death, Extra};
-use super::index::{FunctionIx, HoldsIx, PartyIx};
+use super::index::{FunctionIx, HoldsIx, JobIx, PartyIx};
 use super::slab::Option32;
+use super::standing::{Links, Standing};
 use crate::body::Body;
 use crate::persist::StoreSeq;
 use crate::slot::JobId;
 use crate::time::Epoch;
 use alloc::boxed::Box;
 use ringgear_protocol::Priority;
-
-/// Where a job stands. A job that ends leaves the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum JobState {
-    /// Waits for the store to keep it, outside the queues; it may be joined, but is not yet answered.
-    Storing,
-    /// Waits for its time, outside the queues.
-    Scheduled,
-    /// Stands in the queue of its priority.
-    Queued,
-    /// Would stand in the queue, but nobody wants it: stands apart until somebody does or it is discarded. See `abandoned.rs`.
-    Abandoned,
-    /// Is held by a worker.
-    Running,
-    /// Has run out of attempts; is kept to be looked at and put back. See `dead.rs`.
-    Dead,
-    /// Is no job any more: its clients are told what it came to. See `tell.rs`.
-    Over,
-}
 
 /// A job. Kept small: a million of them may wait (56 bytes and the body).
 #[derive(Debug)]
@@ -38,18 +20,12 @@ pub(crate) struct Job {
     /// What few jobs have.
     pub(crate) extra: Option<Box<Extra>>,
     pub(crate) function: FunctionIx,
-    /// While it stands in a queue: the job behind it. Kept by `queue.rs`. While `Running`: its place among what is held.
-    /// While `Storing`: half of what it waits for.
-    pub(crate) next: Option32,
-    /// While it stands in a queue: the job before it. While `Running`: the list of those that its holder was given.
-    /// While `Storing`: the other half of what it waits for.
-    link: Option32,
     /// When it was accepted, in milliseconds of the engine's clock; wraps after 49 days. See `calendar.rs`.
     pub(crate) accepted_ms: u32,
     /// The first attached client; the others are in `extra`.
     first_client: Option32,
+    standing: Standing,
     pub(crate) unique_len: u8,
-    state: JobState,
     traits: u8,
     /// Lost attempts.
     pub(crate) retries: u8,
@@ -84,70 +60,110 @@ impl Job {
             id,
             extra: None,
             function,
-            next: Option32::NONE,
-            link: Option32::NONE,
             accepted_ms,
             first_client: Option32::NONE,
+            standing: Standing::New,
             unique_len,
-            state: JobState::Queued,
             traits: priority as u8 | if background { BACKGROUND } else { 0 },
             retries: 0,
         }
     }
 
-    pub(crate) fn state(&self) -> JobState {
-        self.state
+    #[inline(always)]
+    pub(crate) fn standing(&self) -> Standing {
+        self.standing
     }
 
-    /// Makes a move; every other one is a bug of ours.
-    pub(crate) fn go(&mut self, to: JobState) {
-        use JobState::*;
-        let legal = matches!(
-            (self.state, to),
-            (Queued, Scheduled | Storing | Abandoned)
-                | (Scheduled | Running | Dead | Abandoned, Queued)
-                | (Storing, Queued | Scheduled | Dead)
-                | (Running, Dead)
-        );
-        assert!(legal, "job {:?} cannot go from {:?} to {to:?}", self.id, self.state);
-        self.state = to;
-        (self.next, self.link) = (Option32::NONE, Option32::NONE);
+    /// Makes a move.
+    #[inline(always)]
+    pub(crate) fn go(&mut self, to: Standing) {
+        let legal = self.standing.may_become(to);
+        assert!(legal, "job {:?} cannot go from {:?} to {to:?}", self.id, self.standing);
+        self.standing = to;
     }
 
-    /// A worker gets the job: it stands in this list of what it was given, at this place.
-    pub(crate) fn run(&mut self, list: HoldsIx, at: u32) {
-        assert!(self.state == JobState::Queued, "job {:?} cannot run from {:?}", self.id, self.state);
-        self.state = JobState::Running;
-        (self.link, self.next) = (Option32::some(list.0), Option32::some(at));
+    #[inline(always)]
+    pub(crate) fn is_queued(&self) -> bool {
+        matches!(self.standing, Standing::Queued(_))
+    }
+
+    pub(crate) fn is_scheduled(&self) -> bool {
+        matches!(self.standing, Standing::Scheduled(_))
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_abandoned(&self) -> bool {
+        matches!(self.standing, Standing::Abandoned(_))
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_running(&self) -> bool {
+        matches!(self.standing, Standing::Running { .. })
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_storing(&self) -> bool {
+        matches!(self.standing, Standing::Storing(_))
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_dead(&self) -> bool {
+        matches!(self.standing, Standing::Dead(_))
+    }
+
+    /// Whether it is only the shell of a job.
+    #[inline(always)]
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.standing, Standing::Over)
     }
 
     /// Where a running job stands among those that are held.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn hold(&self) -> Option<(HoldsIx, u32)> {
-        if self.state == JobState::Running { self.link.get().map(HoldsIx).zip(self.next.get()) } else { None }
+        match self.standing {
+            Standing::Running { list, at } => Some((list.get(), at.get())),
+            _ => None,
+        }
+    }
+
+    /// The neighbours of a job that stands in a queue of jobs.
+    #[inline(always)]
+    pub(crate) fn links(&mut self) -> &mut Links {
+        use Standing::*;
+        match &mut self.standing {
+            Queued(links) | Scheduled(links) | Abandoned(links) | Dead(links) => links,
+            _ => unreachable!("only what stands in a queue has neighbours"),
+        }
+    }
+
+    /// The job behind one that stands in a queue of jobs.
+    pub(crate) fn next(&self) -> Option<JobIx> {
+        use Standing::*;
+        match self.standing {
+            Queued(links) | Scheduled(links) | Abandoned(links) | Dead(links) => {
+                links.next().get().map(JobIx)
+            }
+            _ => None,
+        }
     }
 
     /// The put that submissions of this job wait for.
     pub(crate) fn pending(&self) -> Option<StoreSeq> {
-        if self.state == JobState::Storing {
-            let halves = (u64::from(self.next.0), u64::from(self.link.0));
-            return Some(StoreSeq(halves.0 << 32 | halves.1));
+        match self.standing {
+            Standing::Storing(seq) => Some(seq.get()),
+            _ => self.extra.as_ref().and_then(|extra| extra.pending),
         }
-        self.extra.as_ref().and_then(|extra| extra.pending)
     }
 
-    /// Submissions of this job wait for a put from now on. What does so while `Storing` ends with that state.
-    pub(crate) fn set_pending(&mut self, seq: Option<StoreSeq>) {
-        match seq {
-            Some(StoreSeq(seq)) if self.state == JobState::Storing => {
-                (self.next, self.link) = (Option32((seq >> 32) as u32), Option32(seq as u32));
-            }
-            Some(_) => self.extra().pending = seq,
-            None => {
-                if let Some(extra) = self.extra.as_mut() {
-                    extra.pending = None;
-                }
-            }
+    /// Submissions of this job, which stands somewhere already, wait for a put from now on.
+    pub(crate) fn wait_for(&mut self, seq: StoreSeq) {
+        self.extra().pending = Some(seq);
+    }
+
+    /// No submission waits for a put any more, unless the job is `Storing`: then that ends with the next move.
+    pub(crate) fn wait_no_longer(&mut self) {
+        if let Some(extra) = self.extra.as_mut() {
+            extra.pending = None;
         }
     }
 
@@ -175,22 +191,6 @@ impl Job {
 
     pub(crate) fn reducer(&self) -> Option<&[u8]> {
         self.extra.as_ref().and_then(|extra| extra.reducer.as_deref())
-    }
-
-    /// Whether it stands in a queue of jobs.
-    fn listed(&self) -> bool {
-        matches!(self.state, JobState::Queued | JobState::Dead | JobState::Scheduled | JobState::Abandoned)
-    }
-
-    /// The job before this one in their queue.
-    pub(crate) fn previous(&self) -> Option32 {
-        assert!(self.listed());
-        self.link
-    }
-
-    pub(crate) fn set_previous(&mut self, previous: Option32) {
-        assert!(self.listed());
-        self.link = previous;
     }
 
     pub(crate) fn priority(&self) -> Priority {
@@ -305,7 +305,7 @@ impl Job {
     pub(crate) fn shell(&mut self) -> Job {
         let (id, priority, body) = (self.id, self.priority(), Body::default());
         let mut shell = Job::new(id, FunctionIx::NONE, priority, false, 0, body, 0);
-        shell.state = JobState::Over;
+        shell.standing = Standing::Over;
         let (to, from) = (shell.extra(), self.extra());
         (to.joined, to.telling) = (core::mem::take(&mut from.joined), from.telling.take());
         self.note_wanted();
@@ -392,7 +392,6 @@ impl Job {
 #[cfg(test)]
 mod tests {
     use super::super::attachments::Joins;
-    use super::super::index::JobIx;
     use super::*;
     use crate::slot::Slot;
     use alloc::vec::Vec;
@@ -435,11 +434,12 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "cannot run")]
+    #[should_panic(expected = "cannot go")]
     fn a_running_job_cannot_run_again() {
         let id = JobId::new(1, Slot::of(b"f"));
         let mut job = Job::new(id, FunctionIx(0), Priority::Normal, false, 0, b"f\0\0".to_vec().into(), 0);
-        job.run(HoldsIx(0), 0);
-        job.run(HoldsIx(0), 1);
+        job.go(Standing::Queued(Links::NONE));
+        job.go(Standing::running(HoldsIx(0), 0));
+        job.go(Standing::running(HoldsIx(0), 1));
     }
 }

@@ -2,7 +2,7 @@
 //! each client waits for. Orders are in `admin.rs`.
 use super::Functions;
 use super::index::{JobIx, PartyIx};
-use super::job::{Job, JobState};
+use super::job::Job;
 use crate::page::{Budget, Mark, Row};
 use crate::report::{DeadRow, FunctionRow, InvolvedJob, JobRow, Report, WaitingRow, Waits};
 use crate::slot::{JobId, SessionId};
@@ -84,7 +84,7 @@ impl Functions {
 
     pub(super) fn list_jobs(&self, after: Option<&Mark>, budget: &mut Budget) -> (Report, Option<Mark>) {
         let (rows, stop) = self.list(after, budget, |ix, job| {
-            (job.state() != JobState::Dead).then(|| JobRow {
+            (!job.is_dead()).then(|| JobRow {
                 job: job.id,
                 unique: self.unique_of(ix),
                 retries: job.retries,
@@ -114,9 +114,8 @@ impl Functions {
     }
 
     pub(super) fn list_involved(&self, after: Option<&Mark>, budget: &mut Budget) -> (Report, Option<Mark>) {
-        let (rows, stop) = self.list(after, budget, |ix, job| {
-            (job.state() != JobState::Dead).then(|| self.involved(ix, job.count_clients()))
-        });
+        let (rows, stop) = self
+            .list(after, budget, |ix, job| (!job.is_dead()).then(|| self.involved(ix, job.count_clients())));
         (Report::Involved(rows), stop)
     }
 

@@ -1,7 +1,7 @@
 //! The half of a shard that owns functions: their queues, their jobs, and the parties that care for them.
 //! It turns a message into changes and answers; it knows sessions only by their ids.
 //!
-//! Nouns, which know nothing of [`Functions`], are below: [`index`], [`job`], [`function`], [`party`], [`holds`], [`timers`],
+//! Nouns, which know nothing of [`Functions`], are below: [`index`], [`job`], [`standing`], [`function`], [`party`], [`holds`], [`timers`],
 //! [`chores`] and others. What is done with them is above, in files that add to [`Functions`]:
 //!
 //! [`submit`] takes jobs in, [`assign`] gives them to workers, [`wake`] wakes these, [`work`] follows jobs to their end,
@@ -39,6 +39,7 @@ mod restore;
 mod slab;
 mod sleepers;
 mod stale;
+mod standing;
 mod steps;
 mod storing;
 mod submit;

@@ -2,7 +2,7 @@
 //! time, away from its holder. Why it moves is decided elsewhere.
 use super::Functions;
 use super::index::{JobIx, PartyIx};
-use super::job::JobState;
+use super::standing::Standing;
 use crate::outbox::Outbox;
 
 impl Functions {
@@ -12,7 +12,7 @@ impl Functions {
             return self.abandon(ix);
         }
         let (function, priority) = (self.jobs.get(ix).function, self.jobs.get(ix).priority());
-        self.functions.get_mut(function).queues[priority as usize].push(&mut self.jobs, ix);
+        self.functions.get_mut(function).queues[priority as usize].push(&mut self.jobs, ix, Standing::Queued);
         self.functions.note_ready(function, priority);
     }
 
@@ -25,13 +25,12 @@ impl Functions {
 
     /// A job waits for its time.
     pub(super) fn schedule(&mut self, ix: JobIx) {
-        let job = self.jobs.get_mut(ix);
-        job.go(JobState::Scheduled);
+        let job = self.jobs.get(ix);
         self.timers.schedule(job);
         let priority = job.priority();
         let function = self.functions.get_mut(job.function);
         function.aside[priority as usize] += 1;
-        function.scheduled.push(&mut self.jobs, ix);
+        function.scheduled.push(&mut self.jobs, ix, Standing::Scheduled);
     }
 
     /// A scheduled job waits no longer for its time.
@@ -47,14 +46,14 @@ impl Functions {
     /// Ends a job for good, wherever it stands: it leaves queues, timers, indexes, counts and the store. Nobody is told.
     pub(super) fn end(&mut self, ix: JobIx, out: &mut Outbox) {
         let (function, priority) = (self.jobs.get(ix).function, self.jobs.get(ix).priority());
-        match self.jobs.get(ix).state() {
-            JobState::Queued => self.unqueue(ix),
-            JobState::Storing => self.functions.get_mut(function).aside[priority as usize] -= 1,
-            JobState::Scheduled => self.unschedule(ix),
-            JobState::Abandoned => self.leave_abandoned(ix),
-            JobState::Running => drop(self.stop(ix)),
-            JobState::Dead => self.exhume(ix, out),
-            JobState::Over => unreachable!("a job ends once"),
+        match self.jobs.get(ix).standing() {
+            Standing::Queued(_) => self.unqueue(ix),
+            Standing::Storing(_) => self.functions.get_mut(function).aside[priority as usize] -= 1,
+            Standing::Scheduled(_) => self.unschedule(ix),
+            Standing::Abandoned(_) => self.leave_abandoned(ix),
+            Standing::Running { .. } => drop(self.stop(ix)),
+            Standing::Dead(_) => self.exhume(ix, out),
+            Standing::New | Standing::Over => unreachable!("a job ends once"),
         }
         self.unfile(ix);
         self.unstore(ix, out);

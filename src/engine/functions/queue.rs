@@ -3,6 +3,7 @@
 use super::index::JobIx;
 use super::jobs::Jobs;
 use super::slab::Option32;
+use super::standing::{Links, Standing};
 
 /// First in, first out.
 #[derive(Clone, Copy, Debug)]
@@ -27,39 +28,32 @@ impl Queue {
         self.head.get().map(JobIx)
     }
 
-    /// Adds a job, which is `Queued` (or `Dead`) already, at the tail.
+    /// Adds a job at the tail; there it stands from now on, as a member of this kind of queue.
     #[inline(always)]
-    pub(crate) fn push(&mut self, jobs: &mut Jobs, ix: JobIx) {
-        let job = jobs.get_mut(ix);
-        job.set_previous(self.tail);
-        job.next = Option32::NONE;
+    pub(crate) fn push(&mut self, jobs: &mut Jobs, ix: JobIx, standing: impl FnOnce(Links) -> Standing) {
+        jobs.get_mut(ix).go(standing(Links::behind(self.tail)));
         match self.tail.get() {
-            Some(tail) => jobs.get_mut(JobIx(tail)).next = Option32::some(ix.0),
+            Some(tail) => jobs.get_mut(JobIx(tail)).links().set_next(Option32::some(ix.0)),
             None => self.head = Option32::some(ix.0),
         }
         self.tail = Option32::some(ix.0);
         self.len += 1;
     }
 
-    /// Takes a job out, wherever it stands.
+    /// Takes a job out, wherever in the queue. It is to go somewhere else, or to end.
     #[inline(always)]
     pub(crate) fn remove(&mut self, jobs: &mut Jobs, ix: JobIx) {
-        let (previous, next) = {
-            let job = jobs.get_mut(ix);
-            let links = (job.previous(), job.next);
-            job.set_previous(Option32::NONE);
-            job.next = Option32::NONE;
-            links
-        };
+        let links = core::mem::replace(jobs.get_mut(ix).links(), Links::NONE);
+        let (previous, next) = (links.previous(), links.next());
         match previous.get() {
-            Some(previous) => jobs.get_mut(JobIx(previous)).next = next,
+            Some(previous) => jobs.get_mut(JobIx(previous)).links().set_next(next),
             None => {
                 assert!(self.head == Option32::some(ix.0), "a job without a predecessor is the head");
                 self.head = next;
             }
         }
         match next.get() {
-            Some(next) => jobs.get_mut(JobIx(next)).set_previous(previous),
+            Some(next) => jobs.get_mut(JobIx(next)).links().set_previous(previous),
             None => self.tail = previous,
         }
         self.len -= 1;

@@ -3,7 +3,7 @@
 use super::Functions;
 use super::extra::{Carried, Death};
 use super::index::{FunctionIx, JobIx};
-use super::job::{Job, JobState};
+use super::job::Job;
 use super::unique::Key;
 use crate::outbox::Outbox;
 use crate::persist::{self, NotRestored, StoredJob};
@@ -92,8 +92,6 @@ impl Functions {
         let bytes = job.bytes();
         let scheduled = job.epoch().is_some();
         if job.death().is_some() {
-            job.go(JobState::Storing);
-            job.go(JobState::Dead);
             self.count_bytes(bytes as i64, out);
             self.keep_dead(ix, out);
             return Ok(());

@@ -19,8 +19,8 @@
 //! when there is no room for more ([`crate::Input::StoreFull`]): whatever would need another put is refused then.
 use super::Functions;
 use super::index::JobIx;
-use super::job::JobState;
 use super::puts::{Asked, Waiting};
+use super::standing::Standing;
 use crate::event::Output;
 use crate::message::{Submission, ToSessions};
 use crate::outbox::Outbox;
@@ -37,22 +37,28 @@ impl Functions {
     /// A new background job waits for the store, and its submission with it.
     #[inline(never)]
     pub(super) fn store(&mut self, ix: JobIx, submission: &Submission, out: &mut Outbox) {
+        let seq = self.put(ix, out);
         let job = self.jobs.get_mut(ix);
-        job.go(JobState::Storing);
+        job.go(Standing::storing(seq));
         let (function, priority) = (job.function, job.priority());
         self.functions.get_mut(function).aside[priority as usize] += 1;
-        self.put_for(ix, submission, out);
+        self.remember(ix, seq, submission, out);
     }
 
-    /// Has the store keep a job, which a submission waits for.
+    /// Has the store keep a job that stands somewhere already, for a submission that joined it and waits for that.
     #[inline(never)]
     fn put_for(&mut self, ix: JobIx, submission: &Submission, out: &mut Outbox) {
         let seq = self.put(ix, out);
-        let first = self.waiting(submission);
-        let job = self.jobs.get_mut(ix);
-        job.set_pending(Some(seq));
-        let id = job.id;
+        self.jobs.get_mut(ix).wait_for(seq);
         self.charge(ix, out);
+        self.remember(ix, seq, submission, out);
+    }
+
+    /// A submission waits for the answer to the put of a job.
+    #[inline(always)]
+    fn remember(&mut self, ix: JobIx, seq: StoreSeq, submission: &Submission, out: &mut Outbox) {
+        let first = self.waiting(submission);
+        let id = self.jobs.get(ix).id;
         let asked = Asked { seq, id, until: first.until, first: Some(first), more: Vec::new() };
         self.puts.asked.push_back(asked);
         if self.policy.plants(Planted::AnswersBeforeStored) {
@@ -128,7 +134,7 @@ impl Functions {
         out: &mut Outbox,
     ) -> bool {
         let job = self.jobs.get(ix);
-        let storing = job.state() == JobState::Storing;
+        let storing = job.is_storing();
         match job.pending() {
             Some(seq) if storing && job.late() && !submission.background => {
                 self.go_ahead(ix, seq, out);
@@ -210,14 +216,14 @@ impl Functions {
         let Some(ix) = self.jobs.find(id) else { return };
         let job = self.jobs.get_mut(ix);
         // One that died is kept as what it is if the store keeps it, and one that was cancelled has ended for it.
-        if job.state() == JobState::Dead || job.cancelled() {
+        if job.is_dead() || job.cancelled() {
             return;
         }
         job.set_late(true);
         if !awaited {
             job.leave_background();
         }
-        if job.state() == JobState::Storing && job.has_clients() {
+        if job.is_storing() && job.has_clients() {
             self.go_ahead(ix, seq, out);
         }
         self.look_whether_wanted(ix);
@@ -227,7 +233,7 @@ impl Functions {
     #[cold]
     fn go_ahead(&mut self, ix: JobIx, seq: StoreSeq, out: &mut Outbox) {
         self.leave_storing(ix, out);
-        self.jobs.get_mut(ix).set_pending(Some(seq));
+        self.jobs.get_mut(ix).wait_for(seq);
         self.charge(ix, out);
     }
 
@@ -248,7 +254,7 @@ impl Functions {
     /// Whoever wanted a job in the background was refused: it ends, or goes on for those who wait for its result.
     fn nobody_in_background(&mut self, ix: JobIx, out: &mut Outbox) {
         let job = self.jobs.get(ix);
-        if job.state() == JobState::Storing && job.ignored() {
+        if job.is_storing() && job.ignored() {
             out.counters.jobs_unstored += 1;
             self.end(ix, out);
         } else {
@@ -279,9 +285,9 @@ impl Functions {
     #[inline(never)]
     fn admit(&mut self, ix: JobIx, out: &mut Outbox) {
         let job = self.jobs.get_mut(ix);
-        job.set_pending(None);
+        job.wait_no_longer();
         job.set_late(false);
-        if job.state() == JobState::Storing {
+        if job.is_storing() {
             self.leave_storing(ix, out);
         }
     }
@@ -289,10 +295,9 @@ impl Functions {
     /// A job that was to be stored goes to its queue, or waits for its time.
     fn leave_storing(&mut self, ix: JobIx, out: &mut Outbox) {
         let now = self.now.epoch;
-        let job = self.jobs.get_mut(ix);
+        let job = self.jobs.get(ix);
         let (function, priority) = (job.function, job.priority());
         let scheduled = job.epoch().is_some_and(|epoch| epoch > now);
-        job.go(JobState::Queued);
         self.functions.get_mut(function).aside[priority as usize] -= 1;
         if scheduled {
             self.schedule(ix);
@@ -311,7 +316,7 @@ impl Functions {
         job.leave_background();
         job.set_late(false);
         // If it died meanwhile, whoever was attached knows.
-        if job.state() == JobState::Dead {
+        if job.is_dead() {
             return self.end(ix, out);
         }
         self.look_whether_wanted(ix);

@@ -1,7 +1,7 @@
 //! Taking jobs in: accept, coalesce, refuse.
 use super::Functions;
 use super::index::{FunctionIx, JobIx};
-use super::job::{Job, JobState};
+use super::job::Job;
 use super::unique::{Key, KeyHash};
 use crate::event::Note;
 use crate::message::{Submission, ToSessions};
@@ -110,7 +110,7 @@ impl Functions {
         }
         if was_ignored {
             self.look_whether_wanted(ix);
-            if self.jobs.get(ix).state() == JobState::Queued {
+            if self.jobs.get(ix).is_queued() {
                 self.wake_for(ix, out);
             }
         }

@@ -12,7 +12,7 @@
 use super::Functions;
 use super::chores::Chore;
 use super::index::{JobIx, PartyIx};
-use super::job::{Job, JobState};
+use super::job::Job;
 use super::telling::{Line, Telling, weight};
 use crate::message::{Message, ToSessions, Work};
 use crate::outbox::Outbox;
@@ -95,7 +95,7 @@ impl Functions {
     pub(super) fn tell_one(&mut self, ix: JobIx, out: &mut Outbox) -> Option<Chore> {
         let Functions { jobs, attachments, parties, .. } = self;
         let job = jobs.get_mut(ix);
-        let (id, over) = (job.id, job.state() == JobState::Over);
+        let (id, over) = (job.id, job.is_over());
         let extra = job.extra();
         let telling = extra.telling.as_mut().expect("a chore of telling has something to tell");
         let Line { update, mark, .. } = telling.updates.front().expect("there is an update to be told");
@@ -148,7 +148,7 @@ impl Functions {
         }
         extra.telling = None;
         self.charge(ix, out);
-        if self.jobs.get(ix).state() == JobState::Over {
+        if self.jobs.get(ix).is_over() {
             // Each was let go when it heard the last.
             self.forget_clients(ix);
             self.charge(ix, out);
@@ -197,7 +197,7 @@ impl Functions {
         let (mut bytes, mut marks, mut tellings) = (0, 0, 0);
         for (_, job) in self.jobs.iter() {
             let telling = job.extra.as_ref().and_then(|extra| extra.telling.as_ref());
-            assert!(job.state() != JobState::Over || telling.is_some(), "who is not told waits for no end");
+            assert!(!job.is_over() || telling.is_some(), "who is not told waits for no end");
             bytes += telling.map_or(0, |telling| telling.pending());
             marks += telling.map_or(0, |telling| telling.marks());
             assert!(telling.is_none() || job.first_client().is_none());

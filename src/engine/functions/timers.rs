@@ -1,5 +1,5 @@
 //! What is due and when: job time-outs, epoch jobs, and the patience with workers that were woken. Doing it is in `due.rs`.
-use super::job::{Job, JobState};
+use super::job::Job;
 use crate::slot::JobId;
 use crate::time::{Epoch, Instant, Now};
 use alloc::collections::{BTreeSet, VecDeque};
@@ -22,7 +22,7 @@ pub(crate) struct Timers {
 impl Timers {
     /// A running job has until `deadline`.
     pub(crate) fn arm(&mut self, job: &mut Job, deadline: Instant) {
-        assert!(job.state() == JobState::Running);
+        assert!(job.is_running());
         job.extra().deadline = Some(deadline);
         self.armed.insert((deadline, job.id));
     }

@@ -1,7 +1,6 @@
 //! Following a running job to its end: data, status, results, lost attempts.
 use super::Functions;
 use super::index::{JobIx, PartyIx};
-use super::job::JobState;
 use crate::event::Note;
 use crate::message::{Place, ToSessions, Work};
 use crate::number::sign_and_digits;
@@ -48,9 +47,8 @@ impl Functions {
             let job = self.jobs.get(ix);
             let late = job.extra.as_ref().and_then(|extra| extra.late);
             let anybodys = self.policy.plants(Planted::LateWordOfAnybody);
-            let waits = matches!(job.state(), JobState::Queued | JobState::Abandoned);
-            waits && late == Some(worker) && !self.is_hidden(ix)
-                || anybodys && job.state() == JobState::Running
+            let waits = job.is_queued() || job.is_abandoned();
+            waits && late == Some(worker) && !self.is_hidden(ix) || anybodys && job.is_running()
         });
         let Some(ix) = queued else {
             out.counters.results_late += 1;
@@ -67,7 +65,7 @@ impl Functions {
     fn update(&mut self, ix: JobIx, holder: PartyIx, update: Work, out: &mut Outbox) {
         // The numbers are those of whoever has the job.
         if let Work::Status(text) = &update
-            && self.jobs.get(ix).state() == JobState::Running
+            && self.jobs.get(ix).is_running()
         {
             self.keep_status(ix, text, out);
         }
@@ -123,7 +121,6 @@ impl Functions {
         }
         self.stop(ix);
         let job = self.jobs.get_mut(ix);
-        job.go(JobState::Queued);
         if let Some(extra) = job.extra.as_mut() {
             (extra.numerator, extra.denominator) = (0, 0);
         }
@@ -156,7 +153,7 @@ impl Functions {
     /// The state of a job. To whoever waits for its end, a dead one has ended.
     pub(super) fn status(&self, id: JobId) -> JobStatus {
         let found = self.jobs.find(id);
-        let found = found.filter(|&ix| self.jobs.get(ix).state() != JobState::Dead && !self.is_hidden(ix));
+        let found = found.filter(|&ix| !self.jobs.get(ix).is_dead() && !self.is_hidden(ix));
         found.map_or_else(JobStatus::default, |ix| self.status_at(ix))
     }
 
@@ -164,7 +161,7 @@ impl Functions {
         let job = self.jobs.get(ix);
         let (numerator, denominator) =
             job.extra.as_ref().map_or((0, 0), |extra| (extra.numerator, extra.denominator));
-        JobStatus { known: true, running: job.state() == JobState::Running, numerator, denominator }
+        JobStatus { known: true, running: job.is_running(), numerator, denominator }
     }
 }
 
