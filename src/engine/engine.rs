@@ -62,7 +62,7 @@ impl Engine {
             self.settle();
         }
         self.go_on();
-        self.functions.calm_down();
+        self.functions.drop_wake_checks();
         self.watch_outbox();
         let counters = &mut self.outbox.counters;
         counters.registrations_bytes = self.sessions.registrations_bytes();
@@ -126,7 +126,7 @@ impl Engine {
         self.functions.advance(&mut self.outbox);
         let restored = self.functions.restore(job, &mut self.outbox);
         self.settle();
-        self.functions.calm_down();
+        self.functions.drop_wake_checks();
         self.watch_outbox();
         restored
     }

@@ -240,7 +240,7 @@ impl Functions {
                 // Without other sleepers nobody is left to be woken later: whoever falls asleep from now on looks
                 // at the queue first.
                 if self.wake_one(function, out) && !self.functions.get(function).sleepers.is_empty() {
-                    self.timers.be_patient(id, self.now.instant.after(self.policy.wake_patience));
+                    self.timers.check_wake(id, self.now.instant.after(self.policy.wake_patience));
                 }
             }
         }
@@ -269,7 +269,7 @@ impl Functions {
     }
 
     /// A job is still queued although somebody was woken for it a while ago: everybody is, now.
-    pub(super) fn lose_patience(&mut self, job: JobIx, out: &mut Outbox) {
+    pub(super) fn escalate_wake(&mut self, job: JobIx, out: &mut Outbox) {
         let function = self.jobs.get(job).function;
         if !self.functions.get(function).sleepers.is_empty() {
             out.counters.wakeups_escalated += 1;

@@ -1,7 +1,8 @@
-//! What is due and when: job time-outs, epoch jobs, and the patience with workers that were woken. Says what; the
-//! other files do it.
+//! Doing what is due: job time-outs, epoch jobs, and a second look at jobs for which somebody was woken. When it is due
+//! is in `timers.rs`.
 use super::Functions;
 use super::index::{JobIx, PartyIx};
+use super::timers::Alarm;
 use crate::event::Note;
 use crate::outbox::Outbox;
 use crate::persist::DeathReason;
@@ -11,7 +12,7 @@ use crate::time::Instant;
 use bytes::Bytes;
 
 /// Jobs that are no longer queued are looked for only so often in one event.
-const CALMED_AT_ONCE: usize = 64;
+const DROPPED_AT_ONCE: usize = 64;
 
 impl Functions {
     /// The time of the last event.
@@ -26,52 +27,46 @@ impl Functions {
 
     /// Does what is due, as much as this call may. What is left is due still.
     pub(crate) fn advance(&mut self, out: &mut Outbox) {
-        let now = self.now;
+        // Those who wait for the store have a bound of their own.
         self.look_at_overdue(out);
-        while let Some(&(instant, id)) = self.timers.armed.first() {
-            if instant > now.instant {
-                break;
-            }
+        while let Some(alarm) = self.timers.due(self.now, |job| self.is_queued(job)) {
             if !self.chores.spend() {
                 return;
             }
-            let ix = self.jobs.find(id).expect("a job with a timer exists");
-            self.time_out(ix, out);
-        }
-        while let Some(&(epoch, id)) = self.timers.scheduled.first() {
-            if epoch > now.epoch {
-                break;
-            }
-            if !self.chores.spend() {
-                return;
-            }
-            let ix = self.jobs.find(id).expect("a job with a timer exists");
-            self.fall_due(ix, out);
-        }
-        while let Some(&(instant, id)) = self.timers.patience.front() {
-            let queued = self.jobs.find(id).filter(|&ix| self.jobs.get(ix).is_queued());
-            if queued.is_some() && instant > now.instant {
-                break;
-            }
-            if !self.chores.spend() {
-                return;
-            }
-            self.timers.patience.pop_front();
-            if let Some(ix) = queued {
-                self.lose_patience(ix, out);
+            match alarm {
+                Alarm::TimeOut(job) => self.time_out(self.with_alarm(job), out),
+                Alarm::FallDue(job) => self.fall_due(self.with_alarm(job), out),
+                Alarm::CheckWake(job) => self.check_wake(job, out),
             }
         }
     }
 
-    /// Nobody need be patient for the sake of jobs that are no longer queued: no timer is kept for them.
-    pub(crate) fn calm_down(&mut self) {
-        for _ in 0..CALMED_AT_ONCE {
-            let Some(&(_, id)) = self.timers.patience.front() else { return };
-            let queued = self.jobs.find(id).is_some_and(|ix| self.jobs.get(ix).is_queued());
-            if queued {
+    /// A job that has an alarm: who takes it away takes the alarm along.
+    fn with_alarm(&self, job: JobId) -> JobIx {
+        self.jobs.find(job).expect("a job with an alarm exists")
+    }
+
+    #[inline]
+    fn is_queued(&self, job: JobId) -> bool {
+        self.jobs.find(job).is_some_and(|ix| self.jobs.get(ix).is_queued())
+    }
+
+    /// Nobody need look again after jobs that are no longer queued: no alarm is kept for them.
+    pub(crate) fn drop_wake_checks(&mut self) {
+        for _ in 0..DROPPED_AT_ONCE {
+            let Some(job) = self.timers.next_wake_check() else { return };
+            if self.is_queued(job) {
                 return;
             }
-            self.timers.patience.pop_front();
+            self.timers.drop_wake_check();
+        }
+    }
+
+    /// Somebody was woken for a job a while ago. If it is still queued, everybody is woken.
+    fn check_wake(&mut self, job: JobId, out: &mut Outbox) {
+        self.timers.drop_wake_check();
+        if let Some(ix) = self.jobs.find(job).filter(|&ix| self.jobs.get(ix).is_queued()) {
+            self.escalate_wake(ix, out);
         }
     }
 
