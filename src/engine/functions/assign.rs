@@ -3,10 +3,11 @@
 //! A worker that sleeps was told of no job that it could have. Each job that enters a queue wakes one sleeper (or as
 //! many as the policy says); whatever may go wrong with that one is made good: it leaves, it takes something else, it
 //! was awake already, or it does not come within [`crate::Policy::wake_patience`].
+use super::Functions;
+use super::gate::priorities;
 use super::index::{FunctionIx, JobIx, PartyIx};
 use super::party::Sleep;
 use super::standing::Standing;
-use super::{Functions, priorities};
 use crate::message::{Assignment, Candidate, Place, ToSessions, WorkerName};
 use crate::outbox::Outbox;
 use crate::persist::DeathReason;
@@ -135,28 +136,28 @@ impl Functions {
         let priority_first = self.policy.priority_first();
         let known = self.functions.ready_list().iter().filter_map(|&function| {
             let turn = self.parties.turn(ix, function)?;
-            let priority = priorities(self.functions.ready(function)).next()? as i64;
+            let priority = priorities(self.open(function)).next()? as i64;
             let rank = if priority_first { (priority, turn) } else { (turn, priority) };
             Some((rank, function, turn))
         });
         let (_, function, turn) = known.min_by_key(|&(rank, ..)| rank)?;
-        self.first(function, self.functions.ready(function)).map(|job| Best { turn, job })
+        self.first(function, self.open(function)).map(|job| Best { turn, job })
     }
 
     /// The same among the priorities of `mask`: the first registration that has a job, in it the highest priority.
     fn best_of(&self, ix: PartyIx, mask: u8) -> Option<Best> {
         self.parties.get(ix).order().iter().find_map(|&(turn, function)| {
-            let ready = self.functions.ready(function) & mask;
-            if ready == 0 {
+            let open = self.open(function) & mask;
+            if open == 0 {
                 return None;
             }
-            self.first(function, ready).map(|job| Best { turn, job })
+            self.first(function, open).map(|job| Best { turn, job })
         })
     }
 
-    /// The first job of a function, by priority.
-    fn first(&self, function: FunctionIx, ready: u8) -> Option<JobIx> {
-        let mut priorities = priorities(ready);
+    /// The first job of a function, of the priorities that are open.
+    fn first(&self, function: FunctionIx, open: u8) -> Option<JobIx> {
+        let mut priorities = priorities(open);
         let inverted = self.policy.plants(Planted::PriorityInversion);
         let priority = if inverted { priorities.last() } else { priorities.next() }?;
         self.functions.get(function).queues[priority as usize].head()
@@ -251,8 +252,7 @@ impl Functions {
         if !self.functions.exists(function) || self.policy.wakeup == Wakeup::All {
             return;
         }
-        let ready = self.functions.ready(function);
-        let Some(priority) = priorities(ready).next() else { return };
+        let Some(priority) = priorities(self.open(function)).next() else { return };
         if let Some(job) = self.functions.get(function).queues[priority as usize].head() {
             self.wake_for(job, out);
         }

@@ -1,5 +1,6 @@
 //! Asserts that all parts of a shard's functions fit together. Walks everything: for tests.
 use super::Functions;
+use super::gate::{Gate, Reason};
 use super::index::{FunctionIx, JobIx, PartyIx};
 use super::job::Job;
 use super::party::Sleep;
@@ -94,10 +95,25 @@ impl Functions {
                 assert_eq!(bit, queue.len() > 0);
                 self.check_queue(queue, Job::is_queued, Some(priority));
             }
+            self.check_gate(ix);
             self.check_queue(&function.abandoned, Job::is_abandoned, None);
             self.check_queue(&function.scheduled, Job::is_scheduled, None);
         }
         assert!(running.is_empty() && queued.is_empty() && registrations.is_empty());
+    }
+
+    /// What the gate says of a function is so.
+    fn check_gate(&self, ix: FunctionIx) {
+        let function = self.functions.get(ix);
+        let some = function.queues.iter().any(|queue| queue.len() > 0);
+        match self.gate(ix) {
+            Gate::Open(_) => assert!(some, "where the gate is open there is a job"),
+            Gate::Shut(Reason::Empty) => assert!(function.total() == 0 && function.dead.is_empty()),
+            Gate::Shut(reason) => {
+                let there = !some && (function.total() > 0 || reason == Reason::Dead);
+                assert!(there, "no job can be taken, but there are some: {reason:?}");
+            }
+        }
     }
 
     fn check_queue(&self, queue: &Queue, stands_there: fn(&Job) -> bool, priority: Option<Priority>) {

@@ -4,7 +4,7 @@
 //! Nouns, which know nothing of [`Functions`], are below: [`index`], [`job`], [`standing`], [`function`], [`party`], [`holds`], [`timers`],
 //! [`chores`] and others. What is done with them is above, in files that add to [`Functions`]:
 //!
-//! [`submit`] takes jobs in, [`assign`] gives them to workers, [`wake`] wakes these, [`work`] follows jobs to their end,
+//! [`submit`] takes jobs in, [`assign`] gives them to workers as far as [`gate`] lets it, [`wake`] wakes these, [`work`] follows jobs to their end,
 //! [`tell`] tells clients of them, [`moves`] has a job stand elsewhere, [`leave`] says what follows when somebody leaves,
 //! [`abandoned`] keeps what nobody wants out of the way, [`storing`] has background jobs stored before they are answered,
 //! [`restore`] brings them back, [`dead`] keeps those that are out of attempts, [`due`] does what is due, [`steps`] does in
@@ -23,6 +23,7 @@ mod drop;
 mod due;
 mod extra;
 mod function;
+mod gate;
 mod holds;
 mod index;
 mod job;
@@ -68,7 +69,6 @@ use jobs::Jobs;
 use party::Parties;
 use puts::Puts;
 use queue::Queue;
-use ringgear_protocol::Priority;
 use sleepers::Sleepers;
 use stale::Stale;
 use timers::Timers;
@@ -204,9 +204,4 @@ impl Functions {
         uniques.remove(filed, filed.key(ix).expect("a filed job has a key"), ix);
         jobs.get_mut(ix).set_filed(false);
     }
-}
-
-/// Priorities, the most urgent first, whose bit is set.
-fn priorities(ready: u8) -> impl Iterator<Item = Priority> {
-    Priority::ALL.into_iter().filter(move |&priority| ready >> priority as u8 & 1 == 1)
 }

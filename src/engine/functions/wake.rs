@@ -46,7 +46,7 @@ impl Functions {
             && let Some(function) = self.parties.next_unlisted(ix)
         {
             self.enter(ix, function);
-            if self.functions.ready(function) != 0 {
+            if self.open(function) != 0 {
                 self.wake(ix, function, out);
             }
             return Some(Chore::List(ix));

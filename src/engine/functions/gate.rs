@@ -1,0 +1,74 @@
+//! May a function's queue be taken from now, and if not, why not? Whoever gives a job to a worker, or wakes one for it, asks
+//! here: what is to hold a function back some day (a pause, a rate, a limit of running jobs) is said here and nowhere else.
+//! Today a queue with a job in it is open, so who wakes somebody for a job that has just entered its queue need not ask.
+//! Who gets the job is decided in `assign.rs`.
+use super::Functions;
+use super::index::FunctionIx;
+use ringgear_protocol::Priority;
+
+/// Whether a function's queue may be taken from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gate {
+    /// It may: there are jobs of these priorities, a bit each.
+    Open(u8),
+    /// It may not.
+    Shut(Reason),
+}
+
+/// Why there is nothing to be taken. Of several reasons, the one that may pass soonest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// Jobs wait for the store to keep them.
+    Storing,
+    /// Jobs wait for their time.
+    Scheduled,
+    /// All jobs are with workers.
+    Running,
+    /// Jobs are there, but nobody wants them any more.
+    Abandoned,
+    /// Jobs are out of attempts.
+    Dead,
+    /// There is no job.
+    Empty,
+}
+
+impl Functions {
+    /// The priorities of which jobs of a function may be taken now, a bit each; 0 if the gate is shut. A worker that
+    /// looks for a job asks for each of its functions, so this is what it has of the gate.
+    #[inline(always)]
+    pub(super) fn open(&self, function: FunctionIx) -> u8 {
+        self.functions.ready(function)
+    }
+
+    /// The same, with the reason if it is shut.
+    pub(super) fn gate(&self, function: FunctionIx) -> Gate {
+        match self.open(function) {
+            0 => Gate::Shut(self.why_shut(function)),
+            open => Gate::Open(open),
+        }
+    }
+
+    fn why_shut(&self, function: FunctionIx) -> Reason {
+        let function = self.functions.get(function);
+        let (scheduled, abandoned) = (function.scheduled.len(), function.abandoned.len());
+        let aside: u32 = function.aside.iter().sum();
+        if aside > scheduled + abandoned {
+            Reason::Storing
+        } else if scheduled > 0 {
+            Reason::Scheduled
+        } else if function.running > 0 {
+            Reason::Running
+        } else if abandoned > 0 {
+            Reason::Abandoned
+        } else if !function.dead.is_empty() {
+            Reason::Dead
+        } else {
+            Reason::Empty
+        }
+    }
+}
+
+/// Priorities, the most urgent first, whose bit is set.
+pub(super) fn priorities(open: u8) -> impl Iterator<Item = Priority> {
+    Priority::ALL.into_iter().filter(move |&priority| open >> priority as u8 & 1 == 1)
+}
