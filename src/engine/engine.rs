@@ -149,7 +149,7 @@ impl Engine {
 
     /// Does what is done in pieces, as much as this call may.
     fn go_on(&mut self) {
-        while self.functions.has_chores() && !self.functions.is_tired() {
+        while self.functions.has_chores() && !self.functions.is_spent() {
             self.functions.go_on(&mut self.outbox);
             self.settle();
         }

@@ -107,7 +107,7 @@ pub struct Candidate {
 
 /// What the jobs of one shard take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
+pub struct JobsUsage {
     /// Bytes of the living ones.
     pub bytes: u64,
     /// How many are dead.
@@ -275,7 +275,7 @@ pub enum ToFunctions {
         /// Whose.
         shard: ShardId,
         /// How much.
-        usage: Usage,
+        usage: JobsUsage,
     },
     /// A job has died, and this shard has those that have been dead longest: they make room, as long as a limit is
     /// exceeded.

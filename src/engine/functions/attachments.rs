@@ -19,15 +19,15 @@ struct Attachment {
 
 /// The submissions that joined one job.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Joined {
+pub(crate) struct Joiners {
     first: Option32,
     last: Option32,
     pub(crate) count: u32,
 }
 
-impl Default for Joined {
-    fn default() -> Joined {
-        Joined { first: Option32::NONE, last: Option32::NONE, count: 0 }
+impl Default for Joiners {
+    fn default() -> Joiners {
+        Joiners { first: Option32::NONE, last: Option32::NONE, count: 0 }
     }
 }
 
@@ -64,7 +64,7 @@ impl Attachments {
     /// A client waits for a job once more.
     pub(crate) fn add(
         &mut self,
-        (job, joined): (JobIx, &mut Joined),
+        (job, joined): (JobIx, &mut Joiners),
         (client, joins): (PartyIx, &mut Joins),
     ) {
         let at = self.mark_last(job, joined);
@@ -74,7 +74,7 @@ impl Attachments {
     /// A client waits for a job that all others joined later.
     pub(crate) fn add_first(
         &mut self,
-        (job, joined): (JobIx, &mut Joined),
+        (job, joined): (JobIx, &mut Joiners),
         (client, joins): (PartyIx, &mut Joins),
     ) {
         let at = self.mark_first(job, joined);
@@ -82,7 +82,7 @@ impl Attachments {
     }
 
     /// A mark becomes an attachment of this client.
-    fn give_to(&mut self, at: u32, joined: &mut Joined, (client, joins): (PartyIx, &mut Joins)) {
+    fn give_to(&mut self, at: u32, joined: &mut Joiners, (client, joins): (PartyIx, &mut Joins)) {
         let older = core::mem::replace(&mut joins.newest, Option32::some(at));
         let place = self.slab.get_mut(at);
         (place.client, place.older) = (client, older);
@@ -94,7 +94,7 @@ impl Attachments {
     }
 
     /// The first that joined a job.
-    pub(crate) fn first(&self, joined: Joined) -> Option<(u32, PartyIx)> {
+    pub(crate) fn first(&self, joined: Joiners) -> Option<(u32, PartyIx)> {
         joined.first.get().map(|at| (at, self.slab.get(at).client))
     }
 
@@ -104,7 +104,7 @@ impl Attachments {
     }
 
     /// Ends an attachment of this job and this client.
-    pub(crate) fn remove(&mut self, at: u32, joined: &mut Joined, joins: &mut Joins) {
+    pub(crate) fn remove(&mut self, at: u32, joined: &mut Joiners, joins: &mut Joins) {
         self.unlink(at, joined);
         let Attachment { older, newer, .. } = self.slab.remove(at);
         match newer.get() {
@@ -120,7 +120,7 @@ impl Attachments {
 
     /// Takes something out of the list of a job.
     #[inline(always)]
-    fn unlink(&mut self, at: u32, joined: &mut Joined) {
+    fn unlink(&mut self, at: u32, joined: &mut Joiners) {
         let &Attachment { earlier, later, .. } = self.slab.get(at);
         match earlier.get() {
             Some(earlier) => self.slab.get_mut(earlier).later = later,
@@ -133,7 +133,7 @@ impl Attachments {
     }
 
     /// Puts something into the list of a job, behind another or in front of all.
-    fn link(&mut self, at: u32, earlier: Option32, joined: &mut Joined) {
+    fn link(&mut self, at: u32, earlier: Option32, joined: &mut Joiners) {
         let later = match earlier.get() {
             Some(earlier) => core::mem::replace(&mut self.slab.get_mut(earlier).later, Option32::some(at)),
             None => core::mem::replace(&mut joined.first, Option32::some(at)),
@@ -146,7 +146,7 @@ impl Attachments {
         (place.earlier, place.later) = (earlier, later);
     }
 
-    fn mark(&mut self, job: JobIx, behind: Option32, joined: &mut Joined) -> u32 {
+    fn mark(&mut self, job: JobIx, behind: Option32, joined: &mut Joiners) -> u32 {
         let none = Option32::NONE;
         let mark = Attachment { job, client: NOBODY, earlier: none, later: none, older: none, newer: none };
         let at = self.slab.add(mark);
@@ -155,22 +155,22 @@ impl Attachments {
     }
 
     /// A mark in front of all who joined a job.
-    pub(crate) fn mark_first(&mut self, job: JobIx, joined: &mut Joined) -> u32 {
+    pub(crate) fn mark_first(&mut self, job: JobIx, joined: &mut Joiners) -> u32 {
         self.mark(job, Option32::NONE, joined)
     }
 
     /// A mark behind all who joined a job so far.
-    pub(crate) fn mark_last(&mut self, job: JobIx, joined: &mut Joined) -> u32 {
+    pub(crate) fn mark_last(&mut self, job: JobIx, joined: &mut Joiners) -> u32 {
         self.mark(job, joined.last, joined)
     }
 
-    pub(crate) fn remove_mark(&mut self, at: u32, joined: &mut Joined) {
+    pub(crate) fn remove_mark(&mut self, at: u32, joined: &mut Joiners) {
         self.unlink(at, joined);
         self.slab.remove(at);
     }
 
     /// A mark moves behind something of the same job.
-    pub(crate) fn go_behind(&mut self, mark: u32, other: u32, joined: &mut Joined) {
+    pub(crate) fn go_behind(&mut self, mark: u32, other: u32, joined: &mut Joiners) {
         self.unlink(mark, joined);
         self.link(mark, Option32::some(other), joined);
     }
@@ -186,7 +186,7 @@ impl Attachments {
     }
 
     /// Who joined a job, in that order.
-    pub(crate) fn clients(&self, joined: Joined) -> impl Iterator<Item = PartyIx> + '_ {
+    pub(crate) fn clients(&self, joined: Joiners) -> impl Iterator<Item = PartyIx> + '_ {
         let mut next = joined.first;
         core::iter::from_fn(move || {
             let attachment = self.slab.get(next.get()?);

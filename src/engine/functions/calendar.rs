@@ -14,7 +14,7 @@ const MARKS: usize = 1024;
 
 /// How the clocks go together, from this job on, in milliseconds.
 #[derive(Clone, Copy, Debug)]
-struct Mark {
+struct ClockMark {
     sequence: u64,
     instant: u64,
     epoch: u64,
@@ -24,7 +24,7 @@ struct Mark {
 #[derive(Debug)]
 pub(crate) struct Calendar {
     /// In the order of their sequences; the first is for all jobs before it, too.
-    marks: Vec<Mark>,
+    marks: Vec<ClockMark>,
     /// What the last of them says.
     since: u64,
     ahead: u64,
@@ -44,13 +44,13 @@ impl Calendar {
         let instant = now.instant.0 / 1_000_000;
         let drift = now.epoch.0.wrapping_sub(instant).wrapping_sub(self.ahead);
         if drift.wrapping_add(JITTER) > 2 * JITTER || instant.wrapping_sub(self.since) >= SPAN {
-            self.mark(Mark { sequence, instant, epoch: now.epoch.0 });
+            self.mark(ClockMark { sequence, instant, epoch: now.epoch.0 });
         }
         instant as u32
     }
 
     #[cold]
-    fn mark(&mut self, mark: Mark) {
+    fn mark(&mut self, mark: ClockMark) {
         if self.marks.len() >= MARKS {
             self.marks.pop();
         }
@@ -58,7 +58,7 @@ impl Calendar {
         (self.since, self.ahead) = (mark.instant, mark.epoch.wrapping_sub(mark.instant));
     }
 
-    fn find(&self, sequence: u64) -> Option<&Mark> {
+    fn find(&self, sequence: u64) -> Option<&ClockMark> {
         self.marks.iter().rev().find(|mark| mark.sequence <= sequence).or(self.marks.first())
     }
 

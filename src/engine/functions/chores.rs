@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 /// What a worker had registered in an era that is over.
 #[derive(Debug)]
-pub(super) struct Over {
+pub(super) struct OldEra {
     pub(super) party: PartyIx,
     pub(super) era: Era,
     pub(super) functions: VecDeque<(i64, FunctionIx)>,
@@ -37,7 +37,7 @@ pub(super) enum Chore {
     /// Those that have been dead longest go, for a job that has died: so many jobs and so many bytes. See `dead.rs`.
     MakeRoom { jobs: u64, bytes: u64 },
     /// What a worker had registered is put away. See `leave.rs`.
-    Forget(Over),
+    Forget(OldEra),
     /// Jobs that a worker held go back.
     GiveBack(Lost),
     /// A client that is gone waits for nothing any more.

@@ -2,7 +2,7 @@
 //! from the index of uniques and from every count of jobs; so many on all shards together, the latest.
 use super::Functions;
 use super::chores::Chore;
-use super::extra::Death;
+use super::extra::CauseOfDeath;
 use super::index::JobIx;
 use super::standing::Standing;
 use crate::event::{Note, Output};
@@ -22,13 +22,14 @@ impl Functions {
 
     /// A running job is out of attempts, and is kept. Who waited for it has been told.
     #[cold]
-    pub(super) fn bury(&mut self, ix: JobIx, reason: DeathReason, out: &mut Outbox) {
+    pub(super) fn keep_dead(&mut self, ix: JobIx, reason: DeathReason, out: &mut Outbox) {
         let holder = self.stop(ix);
         self.unfile(ix);
         let ix = self.part_from_clients(ix, out);
         let party = self.parties.get(holder);
         let name = party.name.as_ref().expect("a worker was introduced before it could do anything");
-        let death = Death { reason, at: self.now.epoch, address: name.address, worker: name.id.clone() };
+        let death =
+            CauseOfDeath { reason, at: self.now.epoch, address: name.address, worker: name.id.clone() };
         let job = self.jobs.get_mut(ix);
         let extra = job.extra();
         (extra.numerator, extra.denominator) = (0, 0);
@@ -40,13 +41,13 @@ impl Functions {
             }
             self.put(ix, out);
         }
-        self.keep_dead(ix, out);
+        self.add_to_dead(ix, out);
         self.have_room_made(ix, out);
     }
 
     /// Lists a job as dead. At the start none has to go, however many there are.
     #[cold]
-    pub(super) fn keep_dead(&mut self, ix: JobIx, out: &mut Outbox) {
+    pub(super) fn add_to_dead(&mut self, ix: JobIx, out: &mut Outbox) {
         let job = self.jobs.get(ix);
         let (id, function, bytes) = (job.id, job.function, job.bytes() as i64);
         self.functions.get_mut(function).dead.insert(id);
@@ -122,7 +123,7 @@ impl Functions {
 
     /// A dead job is no longer one of them.
     #[cold]
-    pub(super) fn exhume(&mut self, ix: JobIx, out: &mut Outbox) {
+    pub(super) fn take_from_dead(&mut self, ix: JobIx, out: &mut Outbox) {
         let job = self.jobs.get(ix);
         let (id, function, bytes) = (job.id, job.function, job.bytes() as i64);
         self.functions.get_mut(function).dead.remove(&id);
@@ -139,7 +140,7 @@ impl Functions {
         let Some(ix) = found.filter(dead) else {
             return Report::UnknownJob;
         };
-        self.exhume(ix, out);
+        self.take_from_dead(ix, out);
         let job = self.jobs.get_mut(ix);
         job.retries = 0;
         job.extra().death = None;

@@ -1,5 +1,5 @@
 //! What few jobs have: kept apart from the job, so that it stays small. What all have is `job.rs`.
-use super::attachments::{Attachments, Joined};
+use super::attachments::{Attachments, Joiners};
 use super::telling::Telling;
 use crate::persist::{DeathReason, StoreSeq};
 use crate::slot::SessionId;
@@ -12,7 +12,7 @@ use core::net::IpAddr;
 #[derive(Debug, Default)]
 pub(crate) struct Extra {
     /// Clients that attached when the first was there, in the order in which they came.
-    pub(crate) joined: Joined,
+    pub(crate) joined: Joiners,
     /// What these are still to hear.
     pub(crate) telling: Option<Box<Telling>>,
     /// Not before this time; `Scheduled` jobs have it.
@@ -25,7 +25,7 @@ pub(crate) struct Extra {
     /// Who held it last, if its time limit took it away and nobody has had it since.
     pub(crate) late: Option<SessionId>,
     /// `Dead` jobs have it, and no others.
-    pub(crate) death: Option<Box<Death>>,
+    pub(crate) death: Option<Box<CauseOfDeath>>,
     pub(crate) carried: Option<Box<Carried>>,
     /// From the last WORK_STATUS of this attempt.
     pub(crate) numerator: u32,
@@ -40,7 +40,7 @@ impl Extra {
 
     pub(super) fn bytes(&self) -> usize {
         let reducer = self.reducer.as_ref().map_or(0, |reducer| reducer.len() + 16);
-        let death = self.death.as_ref().map_or(0, |death| Death::EACH + death.worker.len());
+        let death = self.death.as_ref().map_or(0, |death| CauseOfDeath::EACH + death.worker.len());
         let telling = self.telling.as_ref().map_or(0, |telling| telling.bytes());
         let carried = self.carried.as_ref().map_or(0, |carried| Carried::EACH + carried.more.len());
         Self::EACH + carried + Attachments::BYTES * self.joined.count as usize + reducer + death + telling
@@ -63,7 +63,7 @@ impl Carried {
 
 /// How a job ran out of attempts.
 #[derive(Clone, Debug)]
-pub(crate) struct Death {
+pub(crate) struct CauseOfDeath {
     pub(crate) reason: DeathReason,
     pub(crate) at: Epoch,
     /// Of the last worker.
@@ -72,7 +72,7 @@ pub(crate) struct Death {
     pub(crate) worker: Bytes,
 }
 
-impl Death {
+impl CauseOfDeath {
     /// Bytes that one takes, with the place of the job among the dead of its function.
-    const EACH: usize = size_of::<Death>() + 16 + 16;
+    const EACH: usize = size_of::<CauseOfDeath>() + 16 + 16;
 }

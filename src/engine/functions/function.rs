@@ -1,7 +1,7 @@
 //! One function: its queues, counts and limits, and the workers that may sleep beside it.
 use super::index::FunctionIx;
 use super::queue::Queue;
-use super::slab::Line;
+use super::slab::Chain;
 use super::sleepers::Waking;
 use crate::page::Mark;
 use crate::policy::Policy;
@@ -38,7 +38,7 @@ pub(crate) struct Function {
     /// Registrations.
     pub(crate) workers: u32,
     /// Workers to wake, the one that has slept longest first; see `wake.rs`.
-    pub(crate) sleepers: Line,
+    pub(crate) sleepers: Chain,
     pub(crate) waking: Waking,
     /// It was dropped, and only waits for the end of its jobs.
     pub(crate) dropped: bool,
@@ -59,7 +59,7 @@ impl Function {
             dead: BTreeSet::new(),
             limits: [0; 3],
             workers: 0,
-            sleepers: Line::default(),
+            sleepers: Chain::default(),
             waking: Waking::default(),
             dropped: false,
         }

@@ -1,7 +1,7 @@
 //! Who holds which running job: for each worker and function a list of the jobs that it was given, newest last. A worker that
 //! gives up a function loses the whole list at once, however long it is; the jobs are put back one by one (`leave.rs`).
 use super::index::{Era, HoldsIx, JobIx, PartyIx};
-use super::slab::{Line, Linked, Slab};
+use super::slab::{Chain, Linked, Slab};
 
 /// The jobs of one function that one worker was given.
 #[derive(Clone, Copy, Debug)]
@@ -9,7 +9,7 @@ struct List {
     party: PartyIx,
     /// The worker holds the jobs as long as this is its era.
     era: Era,
-    line: Line,
+    chain: Chain,
 }
 
 /// All running jobs of a shard by who holds them.
@@ -22,25 +22,25 @@ pub(crate) struct Holds {
 impl Holds {
     /// An empty list.
     pub(crate) fn create(&mut self, party: PartyIx, era: Era) -> HoldsIx {
-        HoldsIx(self.lists.add(List { party, era, line: Line::default() }))
+        HoldsIx(self.lists.add(List { party, era, chain: Chain::default() }))
     }
 
     /// Forgets a list, which is empty.
     pub(crate) fn forget(&mut self, list: HoldsIx) {
         let list = self.lists.remove(list.0);
-        assert!(list.line.is_empty(), "a running job is held");
+        assert!(list.chain.is_empty(), "a running job is held");
     }
 
     /// Adds a job; returns its place.
     #[inline(always)]
     pub(crate) fn add(&mut self, list: HoldsIx, job: JobIx) -> u32 {
-        self.lists.get_mut(list.0).line.push(&mut self.jobs, job)
+        self.lists.get_mut(list.0).chain.push(&mut self.jobs, job)
     }
 
     /// Takes the job at a place out of its list.
     #[inline(always)]
     pub(crate) fn remove(&mut self, list: HoldsIx, at: u32) {
-        self.lists.get_mut(list.0).line.remove(&mut self.jobs, at);
+        self.lists.get_mut(list.0).chain.remove(&mut self.jobs, at);
     }
 
     /// The job at a place stands elsewhere in the table of jobs now.
@@ -67,16 +67,16 @@ impl Holds {
 
     /// The job of a list that was given last.
     pub(crate) fn newest(&self, list: HoldsIx) -> Option<JobIx> {
-        self.lists.get(list.0).line.last().map(|at| self.jobs.get(at).thing)
+        self.lists.get(list.0).chain.last().map(|at| self.jobs.get(at).thing)
     }
 
     pub(crate) fn is_empty(&self, list: HoldsIx) -> bool {
-        self.lists.get(list.0).line.is_empty()
+        self.lists.get(list.0).chain.is_empty()
     }
 
     /// Jobs of a list.
     pub(crate) fn count(&self, list: HoldsIx) -> u32 {
-        self.lists.get(list.0).line.len()
+        self.lists.get(list.0).chain.len()
     }
 
     /// Lists and jobs now.
@@ -86,6 +86,6 @@ impl Holds {
 
     /// The jobs of a list, in the order in which they were given.
     pub(crate) fn iter(&self, list: HoldsIx) -> impl Iterator<Item = JobIx> + '_ {
-        self.lists.get(list.0).line.iter(&self.jobs).map(|at| self.jobs.get(at).thing)
+        self.lists.get(list.0).chain.iter(&self.jobs).map(|at| self.jobs.get(at).thing)
     }
 }

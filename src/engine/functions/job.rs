@@ -1,6 +1,6 @@
 //! One job: what it is, where it stands, and the only moves it may make. Tables of jobs are in `jobs.rs`.
-use super::attachments::{Attachments, Joined};
-use super::extra::{Carried, Death, Extra};
+use super::attachments::{Attachments, Joiners};
+use super::extra::{Carried, CauseOfDeath, Extra};
 use super::index::{FunctionIx, HoldsIx, JobIx, PartyIx};
 use super::slab::Option32;
 use super::standing::{Links, Standing};
@@ -167,7 +167,7 @@ impl Job {
         }
     }
 
-    pub(crate) fn death(&self) -> Option<&Death> {
+    pub(crate) fn death(&self) -> Option<&CauseOfDeath> {
         self.extra.as_ref().and_then(|extra| extra.death.as_deref())
     }
 
@@ -268,8 +268,8 @@ impl Job {
         self.extra.get_or_insert_default()
     }
 
-    fn joined(&self) -> Joined {
-        self.extra.as_ref().map_or_else(Joined::default, |extra| extra.joined)
+    fn joined(&self) -> Joiners {
+        self.extra.as_ref().map_or_else(Joiners::default, |extra| extra.joined)
     }
 
     /// The attached clients, in the order in which they came; one that attached twice is there twice.
@@ -340,7 +340,7 @@ impl Job {
     }
 
     /// One of the others is not attached any more. Returns those that are, to be changed.
-    pub(crate) fn detach_joined(&mut self, change: impl FnOnce(&mut Joined)) {
+    pub(crate) fn detach_joined(&mut self, change: impl FnOnce(&mut Joiners)) {
         if let Some(extra) = self.extra.as_mut() {
             change(&mut extra.joined);
         }

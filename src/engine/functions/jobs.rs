@@ -14,15 +14,15 @@ const SEGMENT: u32 = 256;
 const PAGE: u64 = 64;
 
 #[derive(Debug)]
-enum Place {
+enum JobPlace {
     Free { next: u32 },
     Used(Job),
 }
 
 /// A block of places. It is given back when its last job ends.
 #[derive(Debug)]
-struct Segment {
-    places: Vec<Place>,
+struct JobSegment {
+    places: Vec<JobPlace>,
     /// The first free place, or [`SEGMENT`] if none.
     free: u32,
     used: u32,
@@ -44,7 +44,7 @@ const NO_PAGE: u64 = u64::MAX;
 /// All jobs of a shard.
 #[derive(Debug)]
 pub(crate) struct Jobs {
-    segments: Vec<Option<Box<Segment>>>,
+    segments: Vec<Option<Box<JobSegment>>>,
     /// Segments with a free place; the first is filled first, so that the last ones empty.
     open: BTreeSet<u32>,
     /// Numbers of segments that were given back.
@@ -92,10 +92,10 @@ impl Jobs {
         };
         let segment = self.segments[number as usize].as_mut().expect("open segments exist");
         let at = segment.free;
-        let Place::Free { next } = segment.places[at as usize] else {
+        let JobPlace::Free { next } = segment.places[at as usize] else {
             unreachable!("the free list leads to free places")
         };
-        segment.places[at as usize] = Place::Used(job);
+        segment.places[at as usize] = JobPlace::Used(job);
         segment.free = next;
         segment.used += 1;
         if next == SEGMENT {
@@ -152,8 +152,8 @@ impl Jobs {
     }
 
     fn add_segment(&mut self) -> u32 {
-        let places = (1..=SEGMENT).map(|next| Place::Free { next }).collect();
-        let segment = Some(Box::new(Segment { places, free: 0, used: 0 }));
+        let places = (1..=SEGMENT).map(|next| JobPlace::Free { next }).collect();
+        let segment = Some(Box::new(JobSegment { places, free: 0, used: 0 }));
         let number = match self.vacant.pop_first() {
             Some(number) => {
                 self.segments[number as usize] = segment;
@@ -194,7 +194,7 @@ impl Jobs {
     pub(crate) fn get(&self, ix: JobIx) -> &Job {
         match self.segments[(ix.0 / SEGMENT) as usize].as_ref().map(|s| &s.places[(ix.0 % SEGMENT) as usize])
         {
-            Some(Place::Used(job)) => job,
+            Some(JobPlace::Used(job)) => job,
             _ => panic!("no job at {ix:?}"),
         }
     }
@@ -203,7 +203,7 @@ impl Jobs {
     pub(crate) fn get_mut(&mut self, ix: JobIx) -> &mut Job {
         let segment = self.segments[(ix.0 / SEGMENT) as usize].as_mut();
         match segment.map(|s| &mut s.places[(ix.0 % SEGMENT) as usize]) {
-            Some(Place::Used(job)) => job,
+            Some(JobPlace::Used(job)) => job,
             _ => panic!("no job at {ix:?}"),
         }
     }
@@ -233,8 +233,8 @@ impl Jobs {
     fn vacate(&mut self, ix: JobIx) -> Job {
         let (number, at) = (ix.0 / SEGMENT, ix.0 % SEGMENT);
         let segment = self.segments[number as usize].as_mut().expect("a job's segment exists");
-        let free = Place::Free { next: segment.free };
-        let Place::Used(job) = core::mem::replace(&mut segment.places[at as usize], free) else {
+        let free = JobPlace::Free { next: segment.free };
+        let JobPlace::Used(job) = core::mem::replace(&mut segment.places[at as usize], free) else {
             panic!("no job at {ix:?}")
         };
         if segment.free == SEGMENT {
@@ -293,8 +293,8 @@ impl Jobs {
         self.segments.iter().enumerate().flat_map(|(number, segment)| {
             let places = segment.as_ref().map_or(&[][..], |s| &s.places[..]);
             places.iter().enumerate().filter_map(move |(at, place)| match place {
-                Place::Used(job) => Some((JobIx(number as u32 * SEGMENT + at as u32), job)),
-                Place::Free { .. } => None,
+                JobPlace::Used(job) => Some((JobIx(number as u32 * SEGMENT + at as u32), job)),
+                JobPlace::Free { .. } => None,
             })
         })
     }

@@ -1,7 +1,7 @@
 //! Leaving: a session that is gone, a worker that gives up functions. What it had registered and what it waits for counts no
 //! more from then on, however much that is; putting it all away is a chore, and so is giving back the jobs that it held.
 use super::Functions;
-use super::chores::{Chore, Lost, Over};
+use super::chores::{Chore, Lost, OldEra};
 use super::index::{FunctionIx, JobIx, PartyIx};
 use super::party::Sleep;
 use super::registration::Registration;
@@ -40,7 +40,7 @@ impl Functions {
         let woken_for = self.rouse(ix);
         if self.parties.get(ix).registered() > 0 {
             let (era, functions) = self.parties.get_mut(ix).begin_era();
-            self.push_for(ix, Chore::Forget(Over { party: ix, era, functions, reason }));
+            self.push_for(ix, Chore::Forget(OldEra { party: ix, era, functions, reason }));
         }
         if let Some(function) = woken_for {
             // It may have been the only one that was woken for a job.
@@ -62,7 +62,7 @@ impl Functions {
     }
 
     /// One registration of an era that is over.
-    pub(super) fn forget_one(&mut self, mut over: Over) -> Option<Chore> {
+    pub(super) fn forget_one(&mut self, mut over: OldEra) -> Option<Chore> {
         let Some((_, function)) = over.functions.pop_front() else {
             self.done_for(over.party);
             return None;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use core::net::SocketAddr;
 
 /// Rows, and where the list goes on if it does.
-pub(super) type Rows<R> = (Vec<R>, Option<Mark>);
+pub(super) type ListPage<R> = (Vec<R>, Option<Mark>);
 
 /// So many clients of a job, or entries of a tally, are looked through as fast as one job is looked at.
 const SMALL: usize = 64;
@@ -23,7 +23,7 @@ pub(super) fn page<T: Copy, R: Row>(
     budget: &mut Budget,
     mark: impl Fn(T) -> Mark,
     row: impl Fn(T) -> Option<R>,
-) -> Rows<R> {
+) -> ListPage<R> {
     let mut rows = Vec::new();
     for thing in things {
         budget.look(1);
@@ -66,7 +66,7 @@ impl Functions {
         after: Option<&Mark>,
         budget: &mut Budget,
         row: impl Fn(JobIx, &Job) -> Option<R>,
-    ) -> Rows<R> {
+    ) -> ListPage<R> {
         let after = match after {
             Some(&Mark::Job(job)) => Some(job),
             _ => None,

@@ -52,7 +52,7 @@ impl Functions {
             Standing::Scheduled(_) => self.unschedule(ix),
             Standing::Abandoned(_) => self.leave_abandoned(ix),
             Standing::Running { .. } => drop(self.stop(ix)),
-            Standing::Dead(_) => self.exhume(ix, out),
+            Standing::Dead(_) => self.take_from_dead(ix, out),
             Standing::New | Standing::Over => unreachable!("a job ends once"),
         }
         self.unfile(ix);

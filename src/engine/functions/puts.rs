@@ -21,7 +21,7 @@ pub(super) struct Waiting {
 
 /// A put that submissions wait for.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct AwaitedPut {
     pub(super) seq: StoreSeq,
     pub(super) id: JobId,
     /// When it is overdue.
@@ -32,13 +32,13 @@ pub(super) struct Asked {
     pub(super) more: Vec<Waiting>,
 }
 
-impl Asked {
+impl AwaitedPut {
     pub(super) fn waiting(self) -> impl Iterator<Item = Waiting> {
         self.first.into_iter().chain(self.more)
     }
 
     /// Takes out who waits no longer: foreground submissions, and those in the background whose time is over.
-    pub(super) fn impatient(&mut self, now: Instant) -> Vec<Waiting> {
+    pub(super) fn take_overdue(&mut self, now: Instant) -> Vec<Waiting> {
         let over = |waiting: &Waiting| !waiting.background || waiting.until <= now;
         let mut told: Vec<Waiting> = self.first.take_if(|waiting| over(waiting)).into_iter().collect();
         told.extend(self.more.extract_if(.., |waiting| over(waiting)));
@@ -56,23 +56,23 @@ impl Asked {
 pub(crate) struct Puts {
     pub(super) last: StoreSeq,
     /// In order.
-    pub(super) asked: VecDeque<Asked>,
+    pub(super) asked: VecDeque<AwaitedPut>,
     /// How many of them are overdue: the first ones.
     pub(super) overdue: usize,
-    /// When those who joined have waited long enough, and for what. In order, since all have the same patience.
+    /// When those who joined have waited long enough, and for what. In order, since all wait equally long.
     pub(super) joined: VecDeque<(Instant, StoreSeq)>,
     /// There is no room for more, as the shell has told.
     pub(super) full: bool,
 }
 
 impl Puts {
-    pub(super) fn find(&mut self, seq: StoreSeq) -> Option<&mut Asked> {
+    pub(super) fn find(&mut self, seq: StoreSeq) -> Option<&mut AwaitedPut> {
         let at = self.asked.binary_search_by_key(&seq, |asked| asked.seq).ok()?;
         self.asked.get_mut(at)
     }
 
     /// The next put up to this one, if somebody waits for it.
-    pub(super) fn answered(&mut self, upto: StoreSeq) -> Option<Asked> {
+    pub(super) fn answered(&mut self, upto: StoreSeq) -> Option<AwaitedPut> {
         assert!(upto <= self.last, "the store answers what it was asked");
         if self.asked.front().is_none_or(|asked| asked.seq > upto) {
             if self.asked.is_empty() && self.asked.capacity() > ROOM_KEPT {

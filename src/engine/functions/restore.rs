@@ -1,7 +1,7 @@
 //! A job as a store is to keep it, and jobs that were found in the store at the start. Who waits for the store is not
 //! here: see `storing.rs`.
 use super::Functions;
-use super::extra::{Carried, Death};
+use super::extra::{Carried, CauseOfDeath};
 use super::index::{FunctionIx, JobIx};
 use super::job::Job;
 use super::unique::Key;
@@ -93,7 +93,7 @@ impl Functions {
         let scheduled = job.epoch().is_some();
         if job.death().is_some() {
             self.count_bytes(bytes as i64, out);
-            self.keep_dead(ix, out);
+            self.add_to_dead(ix, out);
             return Ok(());
         }
         out.counters.jobs_restored += 1;
@@ -122,7 +122,7 @@ impl Functions {
             job.extra().epoch = Some(epoch);
         }
         if let Some(death) = stored.death {
-            job.extra().death = Some(Box::new(Death {
+            job.extra().death = Some(Box::new(CauseOfDeath {
                 reason: death.reason,
                 at: death.at,
                 address: death.address,

@@ -1,4 +1,4 @@
-//! Things in numbered places that are reused, and lines of them: small tables that never look for anything.
+//! Things in numbered places that are reused, and chains of them: small tables that never look for anything.
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::marker::PhantomData;
@@ -172,7 +172,7 @@ impl<T: Copy, P: Places<T>> Slab<T, P> {
     }
 }
 
-/// A thing of a slab that may stand in a [`Line`], with one each before and behind it.
+/// A thing of a slab that may stand in a [`Chain`], with one each before and behind it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Linked<T> {
     pub(crate) thing: T,
@@ -182,19 +182,19 @@ pub(crate) struct Linked<T> {
 
 /// A list through things of a slab, any of which can be taken out.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Line {
+pub(crate) struct Chain {
     first: Option32,
     last: Option32,
     len: u32,
 }
 
-impl Default for Line {
-    fn default() -> Line {
-        Line { first: Option32::NONE, last: Option32::NONE, len: 0 }
+impl Default for Chain {
+    fn default() -> Chain {
+        Chain { first: Option32::NONE, last: Option32::NONE, len: 0 }
     }
 }
 
-impl Line {
+impl Chain {
     pub(crate) fn len(&self) -> u32 {
         self.len
     }
@@ -230,7 +230,7 @@ impl Line {
         at
     }
 
-    /// Takes a thing out of the line, wherever it stands, and out of the slab.
+    /// Takes a thing out of the chain, wherever it stands, and out of the slab.
     #[inline(always)]
     pub(crate) fn remove<T: Copy, P: Places<Linked<T>>>(
         &mut self,
@@ -284,17 +284,17 @@ mod tests {
 
     #[test]
     fn things_leave_a_line_from_anywhere_and_their_room_is_given_back() {
-        let (mut slab, mut line): (Slab<_>, _) = (Slab::default(), Line::default());
-        let places: Vec<u32> = (0..100_u32).map(|number| line.push(&mut slab, number)).collect();
+        let (mut slab, mut chain): (Slab<_>, _) = (Slab::default(), Chain::default());
+        let places: Vec<u32> = (0..100_u32).map(|number| chain.push(&mut slab, number)).collect();
         for &at in places.iter().filter(|&&at| at % 3 != 1) {
-            assert_eq!(line.remove(&mut slab, at), at);
+            assert_eq!(chain.remove(&mut slab, at), at);
         }
-        let left: Vec<u32> = line.iter(&slab).map(|at| slab.get(at).thing).collect();
+        let left: Vec<u32> = chain.iter(&slab).map(|at| slab.get(at).thing).collect();
         assert_eq!(left, (0..100).filter(|number| number % 3 == 1).collect::<Vec<_>>());
-        assert_eq!((line.len() as usize, slab.count()), (left.len(), left.len()));
-        while let Some(at) = line.last() {
-            assert_eq!(line.remove(&mut slab, at), at);
+        assert_eq!((chain.len() as usize, slab.count()), (left.len(), left.len()));
+        while let Some(at) = chain.last() {
+            assert_eq!(chain.remove(&mut slab, at), at);
         }
-        assert!(line.is_empty() && line.first().is_none() && slab.places.capacity() == 0);
+        assert!(chain.is_empty() && chain.first().is_none() && slab.places.capacity() == 0);
     }
 }

@@ -33,7 +33,7 @@ impl Functions {
     }
 
     /// Whether this call has done all that it may.
-    pub(crate) fn is_tired(&self) -> bool {
+    pub(crate) fn is_spent(&self) -> bool {
         self.chores.left == 0
     }
 

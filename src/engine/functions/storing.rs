@@ -19,7 +19,7 @@
 //! when there is no room for more ([`crate::Input::StoreFull`]): whatever would need another put is refused then.
 use super::Functions;
 use super::index::JobIx;
-use super::puts::{Asked, Waiting};
+use super::puts::{AwaitedPut, Waiting};
 use super::standing::Standing;
 use crate::event::Output;
 use crate::message::{Submission, ToSessions};
@@ -59,7 +59,7 @@ impl Functions {
     fn remember(&mut self, ix: JobIx, seq: StoreSeq, submission: &Submission, out: &mut Outbox) {
         let first = self.waiting(submission);
         let id = self.jobs.get(ix).id;
-        let asked = Asked { seq, id, until: first.until, first: Some(first), more: Vec::new() };
+        let asked = AwaitedPut { seq, id, until: first.until, first: Some(first), more: Vec::new() };
         self.puts.asked.push_back(asked);
         if self.policy.plants(Planted::AnswersBeforeStored) {
             self.stored(seq, out);
@@ -208,8 +208,8 @@ impl Functions {
     fn overdue(&mut self, seq: StoreSeq, out: &mut Outbox) {
         let now = self.now.instant;
         let Some(asked) = self.puts.find(seq) else { return };
-        let (id, impatient, awaited) = (asked.id, asked.impatient(now), asked.is_awaited());
-        for waiting in impatient {
+        let (id, overdue, awaited) = (asked.id, asked.take_overdue(now), asked.is_awaited());
+        for waiting in overdue {
             out.counters.store_timeouts += u64::from(waiting.background);
             self.turn_away(waiting, id, out);
         }

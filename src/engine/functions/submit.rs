@@ -11,17 +11,17 @@ use bytes::Bytes;
 use ringgear_protocol::{Refusal, UNIQUE_MAX};
 
 /// A submission's body, taken apart.
-struct Parts<'a> {
+struct BodyParts<'a> {
     function: &'a [u8],
     unique: &'a [u8],
     workload: &'a [u8],
 }
 
-impl<'a> Parts<'a> {
-    fn of(submission: &'a Submission) -> Parts<'a> {
+impl<'a> BodyParts<'a> {
+    fn of(submission: &'a Submission) -> BodyParts<'a> {
         let (function, rest) = submission.body.split_at(usize::from(submission.function_len));
         let (unique, rest) = rest[1..].split_at(usize::from(submission.unique_len));
-        Parts { function, unique, workload: &rest[1..] }
+        BodyParts { function, unique, workload: &rest[1..] }
     }
 }
 
@@ -38,7 +38,7 @@ impl Functions {
 
     /// The job that the submission made or joined, unless the store is to keep it before that is told.
     fn accept(&mut self, submission: Submission, out: &mut Outbox) -> Result<Option<JobId>, Refusal> {
-        let parts = Parts::of(&submission);
+        let parts = BodyParts::of(&submission);
         let function = self.functions.find_or_create(parts.function);
         let function = function.inspect_err(|_| out.counters.refused_functions += 1)?;
         let key = Key::of(parts.unique, parts.workload).map(|key| (key, self.keys.hash(key)));
@@ -177,7 +177,7 @@ impl Functions {
 
     fn note_accepted(&self, submission: &Submission, out: &mut Outbox) {
         if self.policy.note_accepted {
-            let parts = Parts::of(submission);
+            let parts = BodyParts::of(submission);
             out.note(Note::Accepted {
                 function: Bytes::copy_from_slice(parts.function),
                 unique: Bytes::copy_from_slice(parts.unique),

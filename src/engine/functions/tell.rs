@@ -13,7 +13,7 @@ use super::Functions;
 use super::chores::Chore;
 use super::index::{JobIx, PartyIx};
 use super::job::Job;
-use super::telling::{Line, Telling, weight};
+use super::telling::{Telling, WaitingUpdate, weight};
 use crate::message::{Message, ToSessions, Work};
 use crate::outbox::Outbox;
 use crate::policy::Planted;
@@ -84,7 +84,7 @@ impl Functions {
         self.telling_bytes += weight(&update);
         let slowed = worker.filter(|_| self.telling_bytes > self.policy.outbox_bytes);
         let slowed = slowed.map(|worker| self.parties.get(worker).session);
-        telling.updates.push_back(Line { update, mark, slowed });
+        telling.updates.push_back(WaitingUpdate { update, mark, slowed });
         if let Some(to) = slowed {
             self.tell(to, ToSessions::Slow { to, begins: true }, out);
         }
@@ -98,7 +98,8 @@ impl Functions {
         let (id, over) = (job.id, job.is_over());
         let extra = job.extra();
         let telling = extra.telling.as_mut().expect("a chore of telling has something to tell");
-        let Line { update, mark, .. } = telling.updates.front().expect("there is an update to be told");
+        let WaitingUpdate { update, mark, .. } =
+            telling.updates.front().expect("there is an update to be told");
         let next = attachments.behind(telling.cursor).expect("the mark is behind the cursor");
         if next == *mark {
             return self.have_told(ix, out);
@@ -131,7 +132,7 @@ impl Functions {
         let Functions { jobs, attachments, .. } = self;
         let extra = jobs.get_mut(ix).extra();
         let telling = extra.telling.as_mut().expect("something is told");
-        if let Some(Line { update, mark, slowed }) = telling.updates.pop_front() {
+        if let Some(WaitingUpdate { update, mark, slowed }) = telling.updates.pop_front() {
             attachments.remove_mark(mark, &mut extra.joined);
             telling.bytes -= weight(&update);
             self.telling_bytes -= weight(&update);

@@ -8,7 +8,7 @@ use alloc::collections::VecDeque;
 #[derive(Debug)]
 pub(crate) struct Telling {
     /// Updates in order.
-    pub(super) updates: VecDeque<Line>,
+    pub(super) updates: VecDeque<WaitingUpdate>,
     /// The mark before the next client that hears the first one.
     pub(super) cursor: u32,
     /// What the updates take.
@@ -17,7 +17,7 @@ pub(crate) struct Telling {
 
 /// An update that stands in line.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct WaitingUpdate {
     pub(super) update: Work,
     /// The mark behind the last client that hears it.
     pub(super) mark: u32,
@@ -44,5 +44,5 @@ impl Telling {
 
 /// Bytes that an update takes while it stands in line, its mark included. The line may have room for twice as many.
 pub(super) fn weight(update: &Work) -> usize {
-    update.len() + 2 * size_of::<Line>() + Attachments::BYTES
+    update.len() + 2 * size_of::<WaitingUpdate>() + Attachments::BYTES
 }

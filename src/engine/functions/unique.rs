@@ -198,7 +198,7 @@ impl Crowd {
 
 /// A part of the index: the entries whose hashes are alike in some bits.
 #[derive(Debug, Default)]
-struct Part {
+struct IndexPart {
     /// Places of jobs and, marked with [`CROWD`], of crowds.
     entries: HashTable<u32>,
     crowds: Vec<Crowd>,
@@ -211,7 +211,7 @@ fn any(crowds: &[Crowd], entry: u32) -> JobIx {
     if entry & CROWD == 0 { JobIx(entry) } else { crowds[(entry & !CROWD) as usize].any() }
 }
 
-impl Part {
+impl IndexPart {
     fn crowd(&self, entry: u32) -> Option<&Crowd> {
         (entry & CROWD != 0).then(|| &self.crowds[(entry & !CROWD) as usize])
     }
@@ -260,13 +260,13 @@ impl Part {
 /// Jobs by key and function.
 #[derive(Debug)]
 pub(crate) struct Uniques {
-    parts: Box<[Part]>,
+    parts: Box<[IndexPart]>,
     count: u64,
 }
 
 impl Uniques {
     pub(crate) fn new() -> Uniques {
-        Uniques { parts: (0..PARTS).map(|_| Part::default()).collect(), count: 0 }
+        Uniques { parts: (0..PARTS).map(|_| IndexPart::default()).collect(), count: 0 }
     }
 
     /// Jobs in the index.
@@ -286,7 +286,7 @@ impl Uniques {
     }
 
     #[inline(always)]
-    fn entry(&self, filed: Filed<'_>, key: Key<'_>, KeyHash(hash): KeyHash) -> Option<(&Part, u32)> {
+    fn entry(&self, filed: Filed<'_>, key: Key<'_>, KeyHash(hash): KeyHash) -> Option<(&IndexPart, u32)> {
         let part = &self.parts[Self::part(hash)];
         let has_key = |&entry: &u32| filed.has_key(any(&part.crowds, entry), key);
         part.entries.find(hash, has_key).map(|&entry| (part, entry))
@@ -333,7 +333,7 @@ impl Uniques {
     /// Files a job; none of its function has this key.
     #[inline(always)]
     pub(crate) fn insert(&mut self, filed: Filed<'_>, key: Key<'_>, KeyHash(hash): KeyHash, job: JobIx) {
-        let Part { entries, crowds, vacant } = &mut self.parts[Self::part(hash)];
+        let IndexPart { entries, crowds, vacant } = &mut self.parts[Self::part(hash)];
         let has_key = |&entry: &u32| filed.has_key(any(crowds, entry), key);
         match entries.entry(hash, has_key, |&entry| filed.hash(any(crowds, entry))) {
             Entry::Vacant(place) => {
@@ -343,7 +343,7 @@ impl Uniques {
                 entry if entry & CROWD != 0 => crowds[(entry & !CROWD) as usize].add(filed, job),
                 entry => {
                     let both = [JobIx(entry), job].to_vec();
-                    *place.get_mut() = Part::crowd_of(crowds, vacant, both);
+                    *place.get_mut() = IndexPart::crowd_of(crowds, vacant, both);
                 }
             },
         }
@@ -353,7 +353,7 @@ impl Uniques {
     /// Takes a filed job out. A part that has become sparse is shrunk.
     pub(crate) fn remove(&mut self, filed: Filed<'_>, key: Key<'_>, job: JobIx) {
         let KeyHash(hash) = filed.keys.hash(key);
-        let Part { entries, crowds, vacant } = &mut self.parts[Self::part(hash)];
+        let IndexPart { entries, crowds, vacant } = &mut self.parts[Self::part(hash)];
         let is_it =
             |&entry: &u32| entry == job.0 || entry & CROWD != 0 && filed.has_key(any(crowds, entry), key);
         let Ok(mut place) = entries.find_entry(hash, is_it) else {
@@ -363,7 +363,7 @@ impl Uniques {
             place.remove();
         } else {
             let entry = *place.get();
-            *place.get_mut() = Part::leave_crowd(crowds, vacant, entry, filed, job);
+            *place.get_mut() = IndexPart::leave_crowd(crowds, vacant, entry, filed, job);
         }
         if entries.capacity() > 64 && entries.len() < entries.capacity() / 8 {
             entries.shrink_to(entries.len() * 2, |&entry| filed.hash(any(crowds, entry)));

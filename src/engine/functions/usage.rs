@@ -1,6 +1,6 @@
 //! What jobs take, the living and the dead apart, here and on the other shards: both limits are for all shards together.
 //! Counting what comes and goes is in `count.rs`.
-use crate::message::Usage;
+use crate::message::JobsUsage;
 use crate::policy::Policy;
 use crate::slot::ShardId;
 use crate::time::Epoch;
@@ -11,26 +11,26 @@ use alloc::vec::Vec;
 #[derive(Debug)]
 pub(crate) struct Usages {
     /// What all jobs here take.
-    pub(super) here: Usage,
+    pub(super) here: JobsUsage,
     /// What the other shards were last told of that.
-    told: Usage,
+    told: JobsUsage,
     /// What each other shard last told.
-    elsewhere: Vec<Usage>,
+    elsewhere: Vec<JobsUsage>,
 }
 
 impl Usages {
     pub(crate) fn new(shards: u16) -> Usages {
-        let elsewhere = vec![Usage::default(); usize::from(shards)];
-        Usages { here: Usage::default(), told: Usage::default(), elsewhere }
+        let elsewhere = vec![JobsUsage::default(); usize::from(shards)];
+        Usages { here: JobsUsage::default(), told: JobsUsage::default(), elsewhere }
     }
 
     /// Another shard has told what its jobs take.
-    pub(crate) fn note(&mut self, shard: ShardId, usage: Usage) {
+    pub(crate) fn note(&mut self, shard: ShardId, usage: JobsUsage) {
         self.elsewhere[shard.index()] = usage;
     }
 
     /// The other shards are told now.
-    pub(super) fn tell(&mut self) -> Usage {
+    pub(super) fn tell(&mut self) -> JobsUsage {
         self.told = self.here;
         self.here
     }

@@ -144,7 +144,7 @@ impl Functions {
         if self.wake_first(function, at, out) && !is_meant {
             self.functions.get_mut(function).waking.more -= 1;
         }
-        if self.policy.plants(Planted::WakesFirstPiece) && self.is_tired() {
+        if self.policy.plants(Planted::WakesFirstPiece) && self.is_spent() {
             self.functions.get_mut(function).waking = Waking::default();
             return None;
         }

@@ -144,7 +144,7 @@ impl Functions {
         out.note(Note::OutOfAttempts { job, unique, kept });
         self.tell_clients(ix, Work::Fail, None, out);
         if kept {
-            self.bury(ix, reason, out);
+            self.keep_dead(ix, reason, out);
         } else {
             self.end(ix, out);
         }
