@@ -94,6 +94,8 @@ impl Functions {
         out: &mut Outbox,
     ) {
         let taken = self.parties.find(worker).and_then(|ix| {
+            // Whatever the look comes to, the worker is awake. If it finds no job, there is none of the function either that
+            // it was woken for, and nobody need be woken in its place.
             let woken_for = self.rouse(ix);
             self.look_for_abandoned(ix);
             if self.policy.plants(Planted::FullStopsGrabs) && self.is_too_much(true, None) {
@@ -168,6 +170,8 @@ impl Functions {
         if self.policy.plants(Planted::TwoHolders) && self.sequence.is_multiple_of(8) {
             return self.assignment(job, kind);
         }
+        // First out of the queue, as long as the job still knows its neighbours there: where it will stand among what is
+        // held takes the place of these.
         self.unqueue(job);
         let function = self.jobs.get(job).function;
         let registration = self.parties.registration_mut(ix, function).expect("a worker gets what it knows");
@@ -179,6 +183,7 @@ impl Functions {
         if let Some(extra) = running.extra.as_mut() {
             extra.late = None;
         }
+        // Only a running job has a time limit; its alarm takes bytes, which are counted as soon as it is there.
         if timeout_ms > 0 {
             self.timers.arm(running, self.now.instant.after(Duration::from_millis(timeout_ms)));
             self.charge(job, out);
@@ -210,6 +215,8 @@ impl Functions {
 
     pub(super) fn sleep(&mut self, worker: SessionId, nap: u32, out: &mut Outbox) {
         let Some(ix) = self.parties.find(worker) else { return };
+        // The nap before a wake-up, which names it; and what the worker was woken for before it is woken anew, which writes
+        // that over. Whoever falls asleep looks at the queues first: a job that is there already wakes nobody later.
         self.parties.get_mut(ix).nap = nap;
         let woken_for = self.rouse(ix);
         self.look_for_abandoned(ix);

@@ -46,6 +46,7 @@ impl Functions {
     /// Ends a job for good, wherever it stands: it leaves queues, timers, indexes, counts and the store. Nobody is told.
     pub(super) fn end(&mut self, ix: JobIx, out: &mut Outbox) {
         let (function, priority) = (self.jobs.get(ix).function, self.jobs.get(ix).priority());
+        // Lists, index and store first: they need the job itself, and a shell may take its place.
         match self.jobs.get(ix).standing() {
             Standing::Queued(_) => self.unqueue(ix),
             Standing::Storing(_) => self.functions.get_mut(function).aside[priority as usize] -= 1,
@@ -57,6 +58,7 @@ impl Functions {
         }
         self.unfile(ix);
         self.unstore(ix, out);
+        // Then those who wait for it: if they are still to be told, the shell is left to them.
         if self.jobs.get(ix).is_joined_or_told() {
             if self.jobs.get(ix).is_being_told() {
                 let job = self.leave_to_clients(ix, out);
@@ -64,6 +66,7 @@ impl Functions {
             }
             self.forget_clients(ix);
         }
+        // The bytes last: with them the jobs are counted, and this one must be gone.
         let job = self.jobs.remove(ix);
         if let Some(client) = job.first_client() {
             self.parties.get_mut(client).attached.leave();

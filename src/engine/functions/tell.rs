@@ -74,6 +74,8 @@ impl Functions {
             party.attached.leave();
             self.attachments.add_first((ix, &mut extra.joined), (client, &mut party.joins));
         }
+        // The first client has moved by now: the cursor is made in front of all who are there, and whoever stood in front
+        // of the cursor would hear nothing.
         let mark = self.attachments.mark_last(ix, &mut extra.joined);
         let telling = extra.telling.get_or_insert_with(|| {
             self.chores.push(Chore::Tell(ix));
@@ -107,6 +109,7 @@ impl Functions {
         let client = attachments.client(next);
         let party = parties.get_mut(client);
         let to = party.session;
+        // Before anything is changed: when other shards have taken messages, this client is still the next.
         if to.shard() != self.shard && out.bytes() > self.policy.outbox_bytes {
             self.chores.hold(Chore::Tell(ix));
             return None;
@@ -141,6 +144,7 @@ impl Functions {
                 out.send(to.shard(), Message::ToSessions(go_on));
             }
         }
+        // The next update is told from the front again, as far as its own mark.
         attachments.remove_mark(telling.cursor, &mut extra.joined);
         if !telling.updates.is_empty() {
             telling.cursor = attachments.mark_first(ix, &mut extra.joined);
