@@ -80,7 +80,7 @@ impl Bench {
     fn give(&mut self, input: Input<'_>) -> Option<(SessionId, Reply)> {
         self.engine.handle(NOW, input);
         let mut last = None;
-        while let Some(output) = self.engine.output() {
+        while let Some((output, _)) = self.engine.output() {
             if let Output::Reply(to, reply) = output {
                 last = Some((to, reply));
             }

@@ -26,6 +26,28 @@ pub struct Engine {
     congested: bool,
 }
 
+/// The jobs of an engine, for a store that is to keep some: see [`Engine::output`] and [`crate::StoreOp::Put`]. Nothing is
+/// copied.
+#[derive(Clone, Copy, Debug)]
+pub struct JobsToKeep<'a> {
+    functions: &'a Functions,
+}
+
+impl<'a> JobsToKeep<'a> {
+    /// A job as a store is to keep it. `None` if it has ended by now: then there is nothing to keep, but an answer is due
+    /// all the same.
+    #[inline]
+    pub fn find(self, id: JobId) -> Option<StoredJob<'a>> {
+        self.functions.stored_job(id)
+    }
+
+    /// The workload of such a job as a share, if it is in memory that can be shared.
+    #[inline]
+    pub fn shared_workload(self, id: JobId) -> Option<Bytes> {
+        self.functions.shared_workload(id)
+    }
+}
+
 impl Engine {
     /// The engine of one shard. All shards of a job server share topology and policy.
     pub fn new(shard: ShardId, topology: Topology, policy: Arc<Policy>) -> Engine {
@@ -106,17 +128,6 @@ impl Engine {
         }
     }
 
-    /// A job as a store is to keep it, for the [`crate::StoreOp::Put`] that was just put out: before the next event.
-    /// `None` if the job ended during the same event; then there is nothing to keep, but an answer is due all the same.
-    pub fn stored_job(&self, id: JobId) -> Option<StoredJob<'_>> {
-        self.functions.stored_job(id)
-    }
-
-    /// The workload of [`Engine::stored_job`] as a share, if it is in memory that can be shared: nothing is copied.
-    pub fn shared_workload(&self, id: JobId) -> Option<Bytes> {
-        self.functions.shared_workload(id)
-    }
-
     /// Takes a job that was found in the store at the start; this shard owns its slot. In the order in which the jobs
     /// were accepted, before any worker comes. Limits do not apply. Two jobs that
     /// submissions would join both live on: at least once is promised, and which one is right cannot be seen. After an
@@ -164,10 +175,11 @@ impl Engine {
         self.outbox.counters.outbox_bytes = self.outbox.bytes() as u64;
     }
 
-    /// What is to be done next; `None` when all is done.
+    /// What is to be done next, and the jobs as they are now, of which some may be to be kept; `None` when all is done.
+    /// Who holds the jobs gives the engine no input, so they stay what they are.
     #[inline]
-    pub fn output(&mut self) -> Option<Output> {
-        self.outbox.outputs.pop_front()
+    pub fn output(&mut self) -> Option<(Output, JobsToKeep<'_>)> {
+        self.outbox.outputs.pop_front().map(|output| (output, JobsToKeep { functions: &self.functions }))
     }
 
     /// Notes how many bytes the shell keeps for the connections of this shard, for who asks for counters.
@@ -250,6 +262,11 @@ impl Engine {
     /// Units of work that were ever done in pieces: one call does at most [`Policy::work_at_once`]. For tests.
     pub fn work_done(&self) -> u64 {
         self.functions.work_done()
+    }
+
+    /// The jobs as a store is to keep them now. For tests: a shell gets them with what it is to do.
+    pub fn jobs_to_keep(&self) -> JobsToKeep<'_> {
+        JobsToKeep { functions: &self.functions }
     }
 
     /// Asserts everything that must be true of a quiet engine. For tests: it walks the whole state.

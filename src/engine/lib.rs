@@ -22,7 +22,7 @@ pub mod slot;
 pub mod time;
 
 pub use body::{Body, SHARED_MIN};
-pub use engine::Engine;
+pub use engine::{Engine, JobsToKeep};
 pub use event::{CloseReason, Event, Held, Input, Introduction, Note, Output, Reply};
 pub use message::{Assignment, Candidate, Message, Submission, ToFunctions, ToSessions, Work, WorkerName};
 pub use persist::{Death, DeathReason, MORE_MAX, NotRestored, StoreOp, StoreSeq, StoredJob};

@@ -13,8 +13,8 @@ pub struct StoreSeq(pub u64);
 /// What is to be stored, in the order in which it happened to a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreOp {
-    /// The job is to be kept as it is now: see [`crate::Engine::stored_job`], to be asked before the next input. It
-    /// replaces what was kept under this id. [`crate::Input::Stored`] or [`crate::Input::StoreFailed`] answers it.
+    /// The job is to be kept as it is now: the [`crate::JobsToKeep`] that come with this have it. It replaces what was
+    /// kept under this id. [`crate::Input::Stored`] or [`crate::Input::StoreFailed`] answers it.
     Put {
         /// Which answer is for it.
         seq: StoreSeq,

@@ -1,6 +1,6 @@
 //! What this shard wants stored, on its way to the thread of the store, and the answers. Group commit: while one batch
 //! is under way, the next gathers here. How records look is `store/record.rs`.
-use crate::engine::{Engine, Instant, JobId, SHARED_MIN, ShardId, StoreOp, StoreSeq};
+use crate::engine::{Instant, JobId, JobsToKeep, SHARED_MIN, ShardId, StoreOp, StoreSeq};
 use crate::store::gathered::Gathered;
 use crate::store::keeper::{Answer, Batch, Desk};
 use std::sync::Arc;
@@ -74,18 +74,18 @@ impl Commit {
         }
     }
 
-    /// Adds what the engine wants stored. To be called before the engine gets its next input.
+    /// Adds what the engine wants stored. The jobs are those that came with this.
     #[inline]
-    pub(crate) fn add(&mut self, op: StoreOp, engine: &Engine, now: Instant) {
+    pub(crate) fn add(&mut self, op: StoreOp, jobs: JobsToKeep<'_>, now: Instant) {
         self.since.get_or_insert(now);
         match op {
             StoreOp::Put { seq, id } => {
                 self.upto = seq;
                 // A job that is gone already has a done record behind this, which does no harm alone.
-                match engine.stored_job(id) {
+                match jobs.find(id) {
                     Some(job) => {
                         let large = job.workload.len() >= SHARED_MIN;
-                        let shared = if large { engine.shared_workload(id) } else { None };
+                        let shared = if large { jobs.shared_workload(id) } else { None };
                         self.records.put(&job, shared);
                     }
                     None => self.gaps.push(seq),
@@ -213,7 +213,7 @@ impl Commit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{HandlePrefix, Policy, Topology};
+    use crate::engine::{Engine, HandlePrefix, Policy, Topology};
     use crate::store::record;
 
     const LIMIT: u64 = 500;
@@ -244,15 +244,15 @@ mod tests {
     fn gathers_while_there_is_hope_for_more_and_no_longer() {
         let (mut commit, desk, engine) = of_one_shard();
         assert!(!commit.hand_over(Instant(1000), LIMIT), "nothing gathers");
-        commit.add(done(1), &engine, Instant(1000));
+        commit.add(done(1), engine.jobs_to_keep(), Instant(1000));
         assert!(commit.hand_over(Instant(1000), LIMIT));
-        commit.add(done(2), &engine, Instant(1499));
+        commit.add(done(2), engine.jobs_to_keep(), Instant(1499));
         assert!(commit.hand_over(Instant(1499), LIMIT));
         assert!(desk.take_back(ShardId(0)).is_none() && !commit.is_idle());
         assert!(!commit.hand_over(Instant(1500), LIMIT));
         assert_eq!(taken(&desk), [record(1), record(2)].concat());
 
-        commit.add(done(3), &engine, Instant(1600));
+        commit.add(done(3), engine.jobs_to_keep(), Instant(1600));
         assert!(!commit.hand_over(Instant(1600), 0), "the shard has nothing else to do");
         assert_eq!(taken(&desk), record(3));
     }
@@ -261,7 +261,7 @@ mod tests {
     fn a_full_batch_waits_for_no_more() {
         let (mut commit, _desk, engine) = of_one_shard();
         while commit.records.len() < Commit::FULL {
-            commit.add(done(1), &engine, Instant(1000));
+            commit.add(done(1), engine.jobs_to_keep(), Instant(1000));
         }
         assert!(!commit.hand_over(Instant(1000), LIMIT));
     }
@@ -269,15 +269,15 @@ mod tests {
     #[test]
     fn what_was_not_taken_is_added_to() {
         let (mut commit, desk, engine) = of_one_shard();
-        commit.add(done(1), &engine, Instant(1000));
+        commit.add(done(1), engine.jobs_to_keep(), Instant(1000));
         commit.hand_over(Instant(1000), 0);
-        commit.add(done(2), &engine, Instant(1000));
+        commit.add(done(2), engine.jobs_to_keep(), Instant(1000));
         commit.hand_over(Instant(1000), 0);
         assert_eq!((commit.batches, commit.under_way), (1, 2 * record(1).len()));
         assert_eq!(taken(&desk), [record(1), record(2)].concat());
 
         // One that was taken is out of reach.
-        commit.add(done(3), &engine, Instant(1000));
+        commit.add(done(3), engine.jobs_to_keep(), Instant(1000));
         commit.hand_over(Instant(1000), 0);
         assert_eq!((commit.batches, commit.under_way), (2, 3 * record(1).len()));
         assert_eq!(taken(&desk), record(3));

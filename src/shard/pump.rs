@@ -68,7 +68,7 @@ impl Pump {
 
     #[inline]
     fn drain(&mut self, table: &mut Table) {
-        while let Some(output) = self.engine.output() {
+        while let Some((output, jobs)) = self.engine.output() {
             match output {
                 Output::Reply(session, reply) => self.reply(table, session, &reply),
                 Output::Pause(session) => {
@@ -111,7 +111,7 @@ impl Pump {
                 }
                 Output::Store(op) => {
                     let commit = self.commit.as_mut().expect("the policy says whether there is a store");
-                    commit.add(op, &self.engine, self.now.instant);
+                    commit.add(op, jobs, self.now.instant);
                 }
                 Output::Note(note) => {
                     logging::note(&note, &self.handle_prefix, &mut |session| match table.of(session) {

@@ -65,7 +65,7 @@ pub(crate) fn ask(engine: &mut Engine, session: SessionId, request: Request<'_>)
 
 /// What waits to be done.
 pub(crate) fn outputs(engine: &mut Engine) -> Vec<Output> {
-    std::iter::from_fn(|| engine.output()).collect()
+    std::iter::from_fn(|| Some(engine.output()?.0)).collect()
 }
 
 /// Goes on until the engine has nothing more to do; how many events that took.

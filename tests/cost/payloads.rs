@@ -29,7 +29,7 @@ fn large(engine: &mut Engine, session: SessionId, packet: &Bytes) -> Vec<Output>
 }
 
 fn outputs(engine: &mut Engine) -> Vec<Output> {
-    std::iter::from_fn(|| engine.output()).collect()
+    std::iter::from_fn(|| Some(engine.output()?.0)).collect()
 }
 
 #[test]

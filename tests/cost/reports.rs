@@ -35,7 +35,7 @@ impl World {
 
     fn give(&mut self, input: Input<'_>) -> Vec<Output> {
         self.engine.handle(NOW, input);
-        std::iter::from_fn(|| self.engine.output()).collect()
+        std::iter::from_fn(|| Some(self.engine.output()?.0)).collect()
     }
 
     fn submit(&mut self, client: SessionId, function: &str, unique: &str, background: bool) {

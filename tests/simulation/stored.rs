@@ -246,7 +246,7 @@ fn a_restored_job_keeps_what_only_the_store_wants_to_know() {
         story.ask(client, background(b"h", b""));
         answer(&mut story, true);
         for job in jobs.iter().chain([new]) {
-            let stored = story.0.engine(ShardId(0)).stored_job(job.id).map(|job| Kept::of(&job));
+            let stored = story.0.engine(ShardId(0)).jobs_to_keep().find(job.id).map(|job| Kept::of(&job));
             assert_eq!(stored.as_ref(), Some(job), "after {hours} hours, at {epoch}");
         }
     }

@@ -4,8 +4,8 @@ use super::bounds::{self, Given, Puts};
 use super::kept::Kept;
 use bytes::Bytes;
 use ringgear_engine::{
-    CloseReason, Engine, Epoch, Input, Instant, JobId, Message, NotRestored, Note, Now, Output, Peer, Policy,
-    Query, Reply, Report, SessionId, ShardId, StoreOp, StoreSeq, Topology,
+    CloseReason, Engine, Epoch, Input, Instant, JobId, JobsToKeep, Message, NotRestored, Note, Now, Output,
+    Peer, Policy, Query, Reply, Report, SessionId, ShardId, StoreOp, StoreSeq, Topology,
 };
 use ringgear_protocol::{Frame, Request, frame};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -520,9 +520,12 @@ impl Cluster {
     /// outputs count.
     fn collect(&mut self, shard: ShardId) -> u64 {
         let mut made = 0;
-        while let Some(output) = self.engines[shard.index()].output() {
+        while let Some((output, jobs)) = self.engines[shard.index()].output() {
             made += bounds::output(&output);
             self.puts[shard.index()].see(&output);
+            if let Output::Store(op) = output {
+                self.to_store.push((shard, asked(op, jobs)));
+            }
             let Some(output) = self.complete(output) else { continue };
             if let Some(seen) = &mut self.seen {
                 seen.push(Seen::Output(output.clone()));
@@ -578,7 +581,7 @@ impl Cluster {
     fn carry_out(&mut self, shard: ShardId, output: Output) {
         let (session, known) = match &output {
             Output::Note(note) => return self.notes.push((shard, Note::clone(note))),
-            Output::Store(op) => return self.store(shard, *op),
+            Output::Store(_) => return,
             Output::Reply(session, _)
             | Output::Close(session)
             | Output::Holds(session, _)
@@ -614,18 +617,6 @@ impl Cluster {
             }
             Output::Note(_) | Output::Store(_) => unreachable!("handled above"),
         }
-    }
-
-    fn store(&mut self, shard: ShardId, op: StoreOp) {
-        let asked = match op {
-            StoreOp::Put { seq, id } => {
-                ToStore::Put(seq, self.engines[shard.index()].stored_job(id).map(|job| Kept::of(&job)))
-            }
-            StoreOp::Attempts { id, attempts } => ToStore::Attempts(id, attempts),
-            StoreOp::Done { id } => ToStore::Done(id),
-            StoreOp::Unknown { id } => ToStore::Unknown(id),
-        };
-        self.to_store.push((shard, asked));
     }
 
     /// Hands in what sessions of a shard have sent and may be read now.
@@ -671,5 +662,15 @@ fn sender(input: &Input<'_>) -> Option<SessionId> {
         | Input::Answer(session, _)
         | Input::Finish(session, _) => Some(session),
         _ => None,
+    }
+}
+
+/// What the store is asked for, with the job as it is now.
+fn asked(op: StoreOp, jobs: JobsToKeep<'_>) -> ToStore {
+    match op {
+        StoreOp::Put { seq, id } => ToStore::Put(seq, jobs.find(id).map(|job| Kept::of(&job))),
+        StoreOp::Attempts { id, attempts } => ToStore::Attempts(id, attempts),
+        StoreOp::Done { id } => ToStore::Done(id),
+        StoreOp::Unknown { id } => ToStore::Unknown(id),
     }
 }

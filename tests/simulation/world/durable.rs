@@ -176,7 +176,7 @@ impl World {
     fn compare_contents(&self) {
         for (kept, up_to_date) in self.store.living() {
             let owner = self.cluster.topology().owner(kept.id.slot());
-            let now = self.cluster.engine(owner).stored_job(kept.id);
+            let now = self.cluster.engine(owner).jobs_to_keep().find(kept.id);
             let now = now.expect("it was listed");
             let mut then = kept.stored();
             if !up_to_date || self.mix.policy.attempts.is_none() || self.mix.storing_max < usize::MAX {
