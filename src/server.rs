@@ -135,7 +135,7 @@ impl Running {
     ) -> Result<(), ServerError> {
         let policy = Arc::new(options.policy);
         let crowded = usize::from(self.shards) > cores.len();
-        for (id, listeners) in topology.all().zip(listeners) {
+        for (id, listeners) in topology.owners().zip(listeners) {
             let setup = Setup {
                 id,
                 topology,

@@ -12,7 +12,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 
-/// One shard of the job server.
+/// One shard of the job server, or a guest, which holds sessions and owns no functions.
 ///
 /// [`Engine::handle`] takes what happened. Afterwards [`Engine::output`] is drained, and messages for other shards are
 /// taken with [`Engine::take_messages`] when there is room for them on the way. [`Engine::deadline`] says when to come
@@ -27,13 +27,13 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// The engine of one shard. All shards of a job server share topology and policy.
+    /// The engine of one home. All engines of a job server share topology and policy.
     pub fn new(shard: ShardId, topology: Topology, policy: Arc<Policy>) -> Engine {
-        assert!(shard.0 < topology.shards());
+        assert!(shard.index() < topology.homes().len());
         Engine {
             sessions: Sessions::new(topology, policy.clone()),
             functions: Functions::new(shard, topology, policy.clone()),
-            outbox: Outbox::new(shard, topology.shards(), &policy),
+            outbox: Outbox::new(shard, topology, &policy),
             policy,
             congested: false,
         }

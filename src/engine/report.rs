@@ -241,12 +241,14 @@ pub enum Scope<'a> {
     Function(&'a [u8]),
     /// The owner of the job with this handle.
     Job(&'a [u8]),
-    /// The sessions of every shard.
+    /// The sessions of every home.
     Sessions,
-    /// The functions of every shard.
+    /// The functions of every owner.
     Functions,
-    /// Both halves of every shard.
+    /// The sessions of every home, and the functions of every owner.
     Both,
+    /// Every engine, for what is counted of both its halves.
+    Engines,
 }
 
 impl Query {
@@ -261,8 +263,8 @@ impl Query {
             | Query::Jobs
             | Query::UniqueJobs
             | Query::DeadJobs
-            | Query::Counters
             | Query::UniqueStatus { .. } => Scope::Functions,
+            Query::Counters => Scope::Engines,
             // The function of exactly this name first: only if there is none does case not matter.
             Query::MaxQueue { function, .. }
             | Query::CreateFunction { function }

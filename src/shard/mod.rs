@@ -136,7 +136,7 @@ impl Drop for AbortOnPanic {
 /// One shard.
 struct Shard {
     id: ShardId,
-    shards: u16,
+    topology: Topology,
     options: ShardOptions,
     commons: Arc<Commons>,
     ring: Ring,
@@ -190,8 +190,8 @@ impl Shard {
         };
         Ok(Shard {
             id,
-            shards: topology.shards(),
-            patience: Patience::new(options.spin, setup.crowded || topology.shards() == 1),
+            topology,
+            patience: Patience::new(options.spin, setup.crowded || topology.homes().len() == 1),
             watch: Watch::new(&options.keepalive),
             hold: u64::try_from(options.hold.as_nanos()).unwrap_or(u64::MAX),
             options,

@@ -23,6 +23,21 @@ impl Story {
         Story(Cluster::new(shards, policy))
     }
 
+    pub(crate) fn of(topology: Topology, policy: Policy) -> Story {
+        Story(Cluster::of(topology, policy))
+    }
+
+    /// Asks an administrator's question, and returns the report.
+    pub(crate) fn report(&mut self, session: SessionId, query: Query) -> Report {
+        self.0.query(session, query);
+        self.0.run_until_quiet();
+        self.0.check();
+        match &self.told(session)[..] {
+            [Reply::Report(report)] => report.1.clone(),
+            other => panic!("told {other:?}"),
+        }
+    }
+
     pub(crate) fn open(&mut self, shard: u16) -> SessionId {
         self.0.open(ShardId(shard))
     }
@@ -191,4 +206,52 @@ fn a_session_that_moves_takes_along_what_it_said_of_itself() {
     story.ask(worker, Request::WorkException { handle: &handle, exception: b"oh" });
     let told = story.told(client);
     assert_eq!(told, [Reply::Work(job, Work::Exception(Bytes::from_static(b"oh")))]);
+}
+
+/// A home that owns no function: its client reaches every owner and hears its results, its worker is given jobs of every owner,
+/// reports tell of both, and what it leaves behind is dropped like what any other home leaves.
+#[test]
+fn a_guest_is_a_home_like_any_other() {
+    for shards in [1, 3] {
+        let mut story = Story::of(Topology::new(shards).with_guests(1), policy());
+        let [client, worker] = [0; 2].map(|_| story.open(shards));
+        let admin = story.open(0);
+        let functions: Vec<String> = (0..shards).map(|owner| function_of(shards, owner)).collect();
+        functions.iter().for_each(|f| drop(story.ask(worker, Request::CanDo { function: f.as_bytes() })));
+        assert_eq!(story.ask(worker, Request::PreSleep), []);
+        let prefix = HandlePrefix::new(PREFIX).expect("a short prefix");
+        for function in &functions {
+            let job = story.submit(client, function.as_bytes(), b"u");
+            assert_eq!(story.told(worker), [Reply::Noop], "with {shards} shards");
+            assert_eq!(story.assigned(worker).job, job);
+            let handle = prefix.handle(job).to_vec();
+            assert_eq!(story.ask(worker, Request::WorkComplete { handle: &handle, result: b"r" }), []);
+            let result = Work::Complete(Bytes::from_static(b"r"));
+            assert_eq!(story.told(client), [Reply::Work(job, result)]);
+            assert_eq!(story.ask(worker, Request::PreSleep), []);
+        }
+        // Owners answer for functions, every home for sessions, every engine for what it counts: asked at a shard, and at a guest.
+        story.submit(client, functions[0].as_bytes(), b"left behind");
+        for asker in [admin, client] {
+            let Report::Functions(rows) = story.report(asker, Query::Status) else { panic!("no functions") };
+            let queued: Vec<[u32; 3]> = rows.iter().map(|row| row.queued).collect();
+            assert!(rows.len() == functions.len() && queued.concat().iter().sum::<u32>() == 1, "{rows:?}");
+            let Report::Workers(rows) = story.report(asker, Query::Workers) else { panic!("no workers") };
+            let known: Vec<usize> = rows.iter().map(|row| row.functions.len()).collect();
+            assert_eq!(known, [0, functions.len(), 0]);
+            let Report::Waiting(rows) = story.report(asker, Query::ClientsWithJobs) else {
+                panic!("no clients")
+            };
+            assert_eq!(rows.len(), 4, "{rows:?}");
+            let Report::Counters(counters) = story.report(asker, Query::Counters) else {
+                panic!("no counters")
+            };
+            assert_eq!((counters.sessions, counters.jobs), (3, 1));
+            assert_eq!(counters.wakeups, u64::from(shards) + 1);
+        }
+        story.close(client);
+        assert_eq!(story.ask(worker, Request::Grab(GrabKind::Plain)), [Reply::Noop, Reply::NoJob]);
+        let Report::Counters(counters) = story.report(admin, Query::Counters) else { panic!("no counters") };
+        assert_eq!((counters.jobs, counters.jobs_abandoned), (0, 1));
+    }
 }

@@ -5,7 +5,8 @@ use crate::kept::Kept;
 use crate::workload::handle;
 use ringgear_engine::slot::Slot;
 use ringgear_engine::{
-    DeathReason, Epoch, JobId, NotRestored, Policy, Query, Reply, Report, SessionId, ShardId, StoreSeq, Work,
+    DeathReason, Epoch, JobId, NotRestored, Policy, Query, Reply, Report, SessionId, ShardId, StoreSeq,
+    Topology, Work,
 };
 use ringgear_protocol::{GrabKind, Refusal, Request, Submit};
 use std::num::NonZeroU8;
@@ -165,7 +166,7 @@ fn a_dead_job_outlives_a_restart_and_can_be_put_back() {
     let death = dead.death.as_ref().expect("it is dead");
     assert_eq!((dead.attempts, death.0, &death.3[..]), (1, DeathReason::WorkerGone, &b"worker 7"[..]));
 
-    story.0.restart(5);
+    story.0.restart(Topology::new(5));
     assert_eq!(story.0.restore(dead), Ok(()));
     let [admin, worker] = [0, 3].map(|shard| story.open(shard));
     let Report::DeadJobs(rows) = report(&mut story, admin, Query::DeadJobs) else { panic!("dead jobs") };

@@ -131,7 +131,7 @@ impl Stage for Pretend {
     }
 
     fn connect(&mut self, name: &str) -> Result<(), String> {
-        let shard = ShardId(self.connected % self.cluster.topology().shards());
+        let shard = ShardId(self.connected % self.cluster.topology().owners().len() as u16);
         self.connected += 1;
         let session = self.cluster.open(shard);
         self.peers.insert(name.to_owned(), Peer { session, unread: Vec::new(), last: None });

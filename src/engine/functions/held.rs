@@ -13,10 +13,10 @@ impl Functions {
         self.held.bytes = self.held.bytes.saturating_add_signed(change);
         out.counters.jobs_bytes = self.held.bytes;
         out.counters.jobs = self.count();
-        if self.policy.queued_bytes == u64::MAX || self.topology.shards() == 1 {
+        if self.policy.queued_bytes == u64::MAX || self.topology.owners().len() == 1 {
             return;
         }
-        let step = self.policy.queued_bytes / (16 * u64::from(self.topology.shards()));
+        let step = self.policy.queued_bytes / (16 * self.topology.owners().len() as u64);
         if self.held.bytes.abs_diff(self.held_told.bytes) > step {
             self.tell_held(out);
         }
@@ -43,7 +43,7 @@ impl Functions {
         held.dead_bytes = held.dead_bytes.saturating_add_signed(bytes);
         held.oldest = self.dead.head().and_then(|ix| self.jobs.get(ix).death()).map(|death| death.at);
         (out.counters.dead_jobs, out.counters.dead_bytes) = (held.dead, held.dead_bytes);
-        let share = 16 * u64::from(self.topology.shards());
+        let share = 16 * self.topology.owners().len() as u64;
         let (limit, told) = (&self.policy, &self.held_told);
         let differs = held.dead.abs_diff(told.dead) > u64::from(limit.dead_jobs) / share
             || held.dead_bytes.abs_diff(told.dead_bytes) > limit.dead_bytes / share
@@ -57,7 +57,7 @@ impl Functions {
     pub(super) fn tell_held(&mut self, out: &mut Outbox) {
         self.held_told = self.held;
         let (shard, held) = (self.shard, self.held);
-        for to in self.topology.all().filter(|&to| to != shard) {
+        for to in self.topology.owners().filter(|&to| to != shard) {
             out.send(to, Message::ToFunctions(ToFunctions::Held { shard, held }));
         }
     }

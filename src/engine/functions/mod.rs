@@ -124,7 +124,7 @@ impl Functions {
             sequence_end: JobId::SEQUENCE_MAX + 1,
             held: Held::default(),
             held_told: Held::default(),
-            held_elsewhere: vec![Held::default(); usize::from(topology.shards())],
+            held_elsewhere: vec![Held::default(); topology.owners().len()],
             chores: Chores::default(),
             telling_bytes: 0,
             policy,

@@ -25,23 +25,22 @@ struct Halves {
 }
 
 impl Halves {
-    fn all(topology: Topology, sessions: bool, functions: bool) -> Halves {
-        let mut halves = Halves::default();
-        for shard in topology.all() {
-            if sessions {
-                halves.sessions.insert(shard);
-            }
-            if functions {
-                halves.functions.insert(shard);
-            }
-        }
-        halves
+    fn owner(owner: ShardId) -> Halves {
+        Halves { functions: ShardSet::of([owner]), ..Halves::default() }
     }
 
-    fn owner(owner: ShardId) -> Halves {
-        let mut halves = Halves::default();
-        halves.functions.insert(owner);
-        halves
+    fn owners(topology: Topology) -> Halves {
+        Halves { functions: ShardSet::of(topology.owners()), ..Halves::default() }
+    }
+
+    /// The sessions of every home.
+    fn homes(topology: Topology) -> Halves {
+        Halves { sessions: ShardSet::of(topology.homes()), ..Halves::default() }
+    }
+
+    /// Every engine once; a guest has a half for functions, too, which owns none.
+    fn engines(topology: Topology) -> Halves {
+        Halves { functions: ShardSet::of(topology.homes()), ..Halves::default() }
     }
 
     fn count(self) -> u32 {
@@ -150,7 +149,7 @@ impl Survey {
         let inexact = self.exact && report.is_empty();
         if inexact {
             self.exact = false;
-            self.left = Halves::all(topology, false, true);
+            self.left = Halves::owners(topology);
         }
         inexact
     }
@@ -165,9 +164,10 @@ impl Sessions {
                 Some(job) => Halves::owner(topology.owner(job.slot())),
                 None => return self.answer_at_once(id, query, out),
             },
-            Scope::Sessions => Halves::all(topology, true, false),
-            Scope::Functions => Halves::all(topology, false, true),
-            Scope::Both => Halves::all(topology, true, true),
+            Scope::Sessions => Halves::homes(topology),
+            Scope::Functions => Halves::owners(topology),
+            Scope::Both => Halves { sessions: ShardSet::of(topology.homes()), ..Halves::owners(topology) },
+            Scope::Engines => Halves::engines(topology),
         };
         let rows = self.policy.rows_at_once;
         let Some(session) = self.table.get_mut(id) else { return };

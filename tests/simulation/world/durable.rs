@@ -35,7 +35,7 @@ impl World {
     /// Whether one was told something, which is to be looked at.
     pub(super) fn tell_how_full(&mut self) -> bool {
         let mut told = false;
-        for shard in self.cluster.topology().all() {
+        for shard in self.cluster.topology().owners() {
             let full = self.store.load(shard) > self.mix.storing_max;
             if self.full.contains(&shard) != full {
                 self.trace.note(12, |_| format!("too much of shard {} waits for the store: {full}", shard.0));
@@ -65,7 +65,7 @@ impl World {
         self.auditor.not_exactly();
         self.perform(self.observer, Act::Query(Query::Status));
         for _ in 0..2 {
-            for shard in self.cluster.topology().all() {
+            for shard in self.cluster.topology().homes() {
                 self.tick(shard);
             }
             loop {
@@ -122,7 +122,7 @@ impl World {
         let shards = self.mix.shards;
         self.trace.note(10, |_| format!("a crash; then {shards} shards, with {remains:?}"));
         let sequence = self.store.sequence().max(self.auditor.sequence());
-        self.cluster.restart(shards);
+        self.cluster.restart(self.mix.topology());
         self.full.clear();
         self.auditor.store_full(false);
         self.auditor.restarted(shards, &remains);
