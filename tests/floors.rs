@@ -31,10 +31,11 @@ const MODULES: &[(&str, &str, &[&str])] = &[
 /// The modules of the engine, a line for each floor, from the bottom up. A module names only those of lower floors, so
 /// `sessions` and `functions` never name each other.
 const ENGINE: &[&[&str]] = &[
-    &["body", "counters", "number", "slot", "time"],
+    &["body", "counters", "number", "slot", "status", "time"],
     &["policy"],
     &["persist"],
     &["report"],
+    &["query"],
     &["page"],
     &["message"],
     &["event"],

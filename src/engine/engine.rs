@@ -79,7 +79,7 @@ impl Engine {
             Input::Large(session, request, packet) => {
                 self.sessions.request(session, request, Some(packet), out);
             }
-            Input::Query(session, query) => self.sessions.admin(session, query, out),
+            Input::Ask(session, ask) => self.sessions.admin(session, ask, out),
             Input::Answer(session, reply) => self.sessions.answer_in_turn(session, reply, out),
             Input::Opened(session, peer) => self.sessions.opened(session, peer, out),
             Input::Adopted(session, peer, introduction) => {

@@ -16,9 +16,11 @@ mod outbox;
 pub mod page;
 pub mod persist;
 pub mod policy;
+pub mod query;
 pub mod report;
 mod sessions;
 pub mod slot;
+mod status;
 pub mod time;
 
 pub use body::{Body, SHARED_MIN};
@@ -27,6 +29,7 @@ pub use event::{CloseReason, Event, Held, Input, Introduction, Note, Output, Rep
 pub use message::{Assignment, Candidate, Message, Submission, ToFunctions, ToSessions, Work, WorkerName};
 pub use persist::{Death, DeathReason, MORE_MAX, NotRestored, StoreOp, StoreSeq, StoredJob};
 pub use policy::{Compat, Planted, Policy, TimeoutUnit, Wakeup};
-pub use report::{Query, Report};
+pub use query::{Ask, Order, Query};
+pub use report::Report;
 pub use slot::{HandlePrefix, JobHandle, JobId, Peer, SessionId, ShardId, Topology};
 pub use time::{Epoch, Instant, Now};

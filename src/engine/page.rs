@@ -4,8 +4,9 @@
 //! Each list has an order in which its rows are told, and a [`Mark`] is a place in it. A shard returns rows behind a mark,
 //! and how far it has looked; what all shards have looked through makes a page. So nothing is kept between pages but
 //! a mark, and what comes or goes meanwhile is told or not.
+use crate::query::Ask;
 use crate::report::{
-    DeadRow, DropRow, FunctionRow, InvolvedJob, JobRow, Query, Report, WaitingRow, Waits, WorkerRow,
+    DeadRow, DropRow, FunctionRow, InvolvedJob, JobRow, Report, WaitingRow, Waits, WorkerRow,
 };
 use crate::slot::{JobId, SessionId, ShardId};
 use alloc::vec::Vec;
@@ -39,12 +40,12 @@ pub enum Mark {
     },
 }
 
-/// What a shard is asked.
+/// What half a shard is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ask {
-    /// The query.
-    pub query: Query,
-    /// With [`Query::DropFunction`]: whether case counts.
+pub struct PageRequest {
+    /// The query or order.
+    pub ask: Ask,
+    /// With [`crate::Order::DropFunction`]: whether case counts.
     pub exact: bool,
     /// Rows behind this are wanted; all, if `None`.
     pub after: Option<Mark>,
@@ -68,7 +69,7 @@ pub struct Part {
     pub from: ShardId,
     /// Which half of it.
     pub half: Half,
-    /// The rows, in the order of the list; or what else the query is answered with.
+    /// The rows, in the order of the list; or what else is answered.
     pub report: Report,
     /// How far was looked, if there may be more behind it.
     pub stop: Option<Mark>,
@@ -280,12 +281,12 @@ pub(crate) struct Joined {
 
 impl Joined {
     /// Joins the parts of a page: what is behind the place up to which everybody has looked is for a later page.
-    pub(crate) fn of(query: &Query, parts: Vec<Part>) -> Joined {
+    pub(crate) fn of(ask: &Ask, parts: Vec<Part>) -> Joined {
         let stop = parts.iter().filter_map(|part| part.stop.clone()).min();
         let told = |part: &Part| stop.is_none() || part.report.last() <= stop;
         let done = parts.iter().filter(|part| part.stop.is_none() && told(part));
         let done = done.map(|part| (part.half, part.from)).collect();
-        let mut report = query.empty_report();
+        let mut report = ask.empty_report();
         parts.into_iter().for_each(|part| report.merge(part.report));
         report.order(stop.as_ref());
         Joined { report, stop, done }

@@ -1,6 +1,6 @@
 //! The shared port: whether a packet or an administrator's line begins is seen from its first byte, and seen anew for
 //! each, so one connection may mix both. Packets are read and written by the protocol; lines in `text.rs`.
-use crate::engine::{Assignment, JobId, Query, Reply, Report, SHARED_MIN, Work};
+use crate::engine::{Ask, Assignment, JobId, Query, Reply, Report, SHARED_MIN, Work};
 use crate::protocol::{DecodeError, Frame, GrabKind, Request, RequestError, Response, frame};
 
 use super::{Decoded, Frontend, Incoming, Wrong, text, until_nul};
@@ -125,9 +125,9 @@ fn work<'a>(work: &'a Work, handle: &'a [u8]) -> Response<'a> {
     }
 }
 
-/// One query comes as a packet and is answered by one; all others come as lines.
-fn encode_report(frontend: &Frontend, query: &Query, report: &Report, out: &mut Vec<u8>) {
-    if let (Query::UniqueStatus { unique }, Report::UniqueStatus(found)) = (query, report) {
+/// One query comes as a packet and is answered by one; everything else that is asked comes as lines.
+fn encode_report(frontend: &Frontend, ask: &Ask, report: &Report, out: &mut Vec<u8>) {
+    if let (Ask::Query(Query::UniqueStatus { unique }), Report::UniqueStatus(found)) = (ask, report) {
         Response::StatusResUnique {
             unique: until_nul(unique),
             known: found.status.known,
@@ -138,7 +138,7 @@ fn encode_report(frontend: &Frontend, query: &Query, report: &Report, out: &mut 
         }
         .encode(out);
     } else {
-        text::render(frontend, query, report, true, out);
+        text::render(frontend, ask, report, true, out);
     }
 }
 
@@ -190,7 +190,7 @@ mod tests {
         let bytes = [GRAB, b"status\n", GRAB].concat();
         let grab = || Incoming::Request(Request::Grab(GrabKind::Plain));
         assert_eq!(frontend.decode(&bytes), Decoded::One { item: grab(), consumed: 12 });
-        let item = Incoming::Query(Query::Status);
+        let item = Incoming::Ask(Query::Status.into());
         assert_eq!(frontend.decode(&bytes[12..]), Decoded::One { item, consumed: 7 });
         assert_eq!(frontend.decode(&bytes[19..]), Decoded::One { item: grab(), consumed: 12 });
         assert_eq!(frontend.decode(b""), Decoded::Incomplete { needed: 1 });
@@ -307,6 +307,6 @@ mod tests {
         let query = Query::UniqueStatus { unique: Bytes::from_static(b"u\0v") };
         let status = JobStatus { known: true, running: false, numerator: 0, denominator: 0 };
         let report = Report::UniqueStatus(UniqueStatus { status, clients: 2, accepted_ms: 9 });
-        encodes(Reply::Report(Box::new((query, report))), 42, "u\x001\x000\x000\x000\x002");
+        encodes(Reply::Report(Box::new((query.into(), report))), 42, "u\x001\x000\x000\x000\x002");
     }
 }

@@ -1,4 +1,4 @@
-//! The front end of the shared port: bytes to requests and queries, replies to bytes. Pure functions: no sockets, no
+//! The front end of the shared port: bytes to requests, queries and orders, replies to bytes. Pure functions: no sockets, no
 //! clock, no state of jobs. Packets and lines are told apart in `gear.rs`; the administrators' lines are in `text.rs`.
 mod gear;
 mod text;
@@ -8,7 +8,7 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
-use crate::engine::{Compat, HandlePrefix, Query, Reply};
+use crate::engine::{Ask, Compat, HandlePrefix, Reply};
 use crate::protocol::{DecodeError, Request};
 use bytes::Bytes;
 use std::fmt;
@@ -94,7 +94,7 @@ pub enum Incoming<'a> {
     /// A request, borrowed from the bytes.
     Request(Request<'a>),
     /// A question or an order of an administrator.
-    Query(Query),
+    Ask(Ask),
     /// Something whose answer is known already. It still takes its turn among the replies.
     Answer(Reply),
 }

@@ -1,6 +1,6 @@
 //! What peers make the engine keep is counted, and there is a limit to it.
 use crate::alone::{NOW, ask, counter, engine, open, outputs, submission, submit};
-use ringgear_engine::page::Ask;
+use ringgear_engine::page::PageRequest;
 use ringgear_engine::{
     CloseReason, Engine, Held, Input, Message, Output, Query, Reply, Report, SessionId, ShardId, ToFunctions,
     ToSessions, Topology,
@@ -44,7 +44,7 @@ fn counter_of_two(engine: &mut Engine, name: &str) -> u64 {
     let ask = ToFunctions::Ask {
         from: SessionId::new(ShardId(1), 0, 1),
         place: 0,
-        ask: Box::new(Ask { query: Query::Counters, exact: false, after: None, most: 1 }),
+        request: Box::new(PageRequest { ask: Query::Counters.into(), exact: false, after: None, most: 1 }),
     };
     engine.handle(NOW, Input::Message(ShardId(1), Message::ToFunctions(ask)));
     let answer = engine.take_messages(ShardId(1), 10).pop();

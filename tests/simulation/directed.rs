@@ -4,8 +4,8 @@ use crate::swarm::PREFIX;
 use bytes::Bytes;
 use ringgear_engine::slot::Slot;
 use ringgear_engine::{
-    Assignment, CloseReason, HandlePrefix, JobId, Policy, Query, Reply, Report, SessionId, ShardId, Topology,
-    Wakeup, Work,
+    Ask, Assignment, CloseReason, HandlePrefix, JobId, Order, Policy, Query, Reply, Report, SessionId,
+    ShardId, Topology, Wakeup, Work,
 };
 use ringgear_protocol::{GrabKind, Priority, Refusal, Request, Submit};
 use std::num::NonZeroU8;
@@ -28,8 +28,8 @@ impl Story {
     }
 
     /// Asks an administrator's question, and returns the report.
-    pub(crate) fn report(&mut self, session: SessionId, query: Query) -> Report {
-        self.0.query(session, query);
+    pub(crate) fn report(&mut self, session: SessionId, ask: impl Into<Ask>) -> Report {
+        self.0.query(session, ask);
         self.0.run_until_quiet();
         self.0.check();
         match &self.told(session)[..] {
@@ -169,7 +169,7 @@ fn functions_are_bounded() {
     assert_eq!(story.ask(session, submission(b"g", b"")), refused);
     assert_eq!(story.ask(session, Request::CanDo { function: b"g" }), refused);
     assert_eq!(story.ask(session, Request::CanDo { function: b"f" }), []);
-    story.0.query(session, Query::CreateFunction { function: "h".into() });
+    story.0.query(session, Order::CreateFunction { function: "h".into() });
     story.0.query(session, Query::Workers);
     let [Reply::Report(created), Reply::Report(workers)] = &story.told(session)[..] else {
         panic!("two reports")

@@ -11,7 +11,7 @@ use crate::store::Store;
 use crate::swarm::Mix;
 use crate::trace::Trace;
 use crate::workload::{Actor, Common};
-use ringgear_engine::{CloseReason, Epoch, Planted, Query, Reply, SessionId, ShardId};
+use ringgear_engine::{Ask, CloseReason, Epoch, Order, Planted, Query, Reply, SessionId, ShardId};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -412,7 +412,7 @@ impl World {
             1 => drop(self.observe(Query::Workers)),
             2 => drop(self.observe(Query::Counters)),
             3 => {
-                self.observe(Query::DropFunction { function });
+                self.observe(Order::DropFunction { function });
                 self.observe(Query::Status);
             }
             _ => {
@@ -422,8 +422,8 @@ impl World {
         }
     }
 
-    fn observe(&mut self, query: Query) -> Vec<Reply> {
-        self.observe_by(Act::Query(query))
+    fn observe(&mut self, ask: impl Into<Ask>) -> Vec<Reply> {
+        self.observe_by(Act::Ask(ask.into()))
     }
 
     fn observe_by(&mut self, act: Act) -> Vec<Reply> {

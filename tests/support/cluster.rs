@@ -4,8 +4,8 @@ use super::bounds::{self, Given, Puts};
 use super::kept::Kept;
 use bytes::Bytes;
 use ringgear_engine::{
-    CloseReason, Engine, Epoch, Input, Instant, JobId, Message, NotRestored, Note, Now, Output, Peer, Policy,
-    Query, Reply, Report, SessionId, ShardId, StoreOp, StoreSeq, Topology,
+    Ask, CloseReason, Engine, Epoch, Input, Instant, JobId, Message, NotRestored, Note, Now, Output, Peer,
+    Policy, Reply, Report, SessionId, ShardId, StoreOp, StoreSeq, Topology,
 };
 use ringgear_protocol::{Frame, Request, frame};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -26,7 +26,7 @@ const TICKS_AT_ONCE_MAX: usize = 10_000;
 enum Held {
     /// The packet, as on the wire: a request borrows, and this has to wait.
     Request(Bytes),
-    Query(Query),
+    Ask(Ask),
     Answer(Reply),
     Finish(CloseReason),
 }
@@ -296,9 +296,9 @@ impl Cluster {
         }
     }
 
-    /// An administrator sends a query.
-    pub(crate) fn query(&mut self, session: SessionId, query: Query) {
-        self.send(session, Held::Query(query));
+    /// An administrator sends a query or an order.
+    pub(crate) fn query(&mut self, session: SessionId, ask: impl Into<Ask>) {
+        self.send(session, Held::Ask(ask.into()));
     }
 
     /// The peer sends something that the front end can answer.
@@ -493,7 +493,7 @@ impl Cluster {
                 // Whatever waited comes as large packets do: what the engine keeps of it is part of these bytes.
                 self.handle(session.shard(), Input::Large(session, request, &bytes));
             }
-            Held::Query(query) => self.handle(session.shard(), Input::Query(session, query)),
+            Held::Ask(ask) => self.handle(session.shard(), Input::Ask(session, ask)),
             Held::Answer(reply) => self.handle(session.shard(), Input::Answer(session, reply)),
             Held::Finish(reason) => self.handle(session.shard(), Input::Finish(session, reason)),
         }
@@ -671,7 +671,7 @@ fn sender(input: &Input<'_>) -> Option<SessionId> {
     match *input {
         Input::Request(session, _)
         | Input::Large(session, ..)
-        | Input::Query(session, _)
+        | Input::Ask(session, _)
         | Input::Answer(session, _)
         | Input::Finish(session, _) => Some(session),
         _ => None,

@@ -92,7 +92,7 @@ impl Peer {
                     start += consumed;
                     match item {
                         Incoming::Request(request) => cluster.request(self.session, request),
-                        Incoming::Query(query) => cluster.query(self.session, query),
+                        Incoming::Ask(ask) => cluster.query(self.session, ask),
                         Incoming::Answer(reply) => cluster.answer(self.session, reply),
                     }
                 }

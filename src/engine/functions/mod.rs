@@ -152,7 +152,7 @@ impl Functions {
                 self.tell(from, ToSessions::Status { to: from, place, job, status }, out);
             }
             ToFunctions::Gone { session } => self.gone(session, out),
-            ToFunctions::Ask { from, place, ask } => self.ask(from, place, &ask, out),
+            ToFunctions::Ask { from, place, request } => self.ask(from, place, &request, out),
             ToFunctions::Held { shard, held } => self.held_elsewhere[shard.index()] = held,
             ToFunctions::MakeRoom { jobs, bytes } => self.chores.push(Chore::MakeRoom { jobs, bytes }),
         }

@@ -156,7 +156,9 @@ impl Sessions {
                 self.answer(to, place, *part, out);
                 to
             }
-            ToSessions::Ask { from, place, ask } => return self.report(from, place, &ask, shard, out),
+            ToSessions::Ask { from, place, request } => {
+                return self.report(from, place, &request, shard, out);
+            }
         };
         self.settle(id, out);
     }

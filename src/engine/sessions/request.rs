@@ -6,7 +6,7 @@ use crate::message::{Message, Submission, ToFunctions, Work};
 use crate::number::sign_and_digits;
 use crate::outbox::Outbox;
 use crate::policy::{Planted, TimeoutUnit};
-use crate::report::Query;
+use crate::query::{Ask, Query};
 use crate::slot::{SessionId, Slot};
 use crate::time::Epoch;
 use alloc::boxed::Box;
@@ -113,9 +113,9 @@ impl Sessions {
         }
     }
 
-    pub(crate) fn admin(&mut self, id: SessionId, query: Query, out: &mut Outbox) {
+    pub(crate) fn admin(&mut self, id: SessionId, ask: Ask, out: &mut Outbox) {
         if self.welcome(id) {
-            self.query(id, query, out);
+            self.survey(id, ask, out);
             self.settle(id, out);
         }
     }
@@ -270,7 +270,7 @@ impl Sessions {
             return Err(Hopeless);
         }
         let unique = Bytes::copy_from_slice(until_nul(unique));
-        self.query(id, Query::UniqueStatus { unique }, out);
+        self.survey(id, Query::UniqueStatus { unique }.into(), out);
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! A query goes to the shards that know something of it; their answers come back and are joined.
+//! A query or an order goes to the shards that know something of it; their answers come back and are joined.
 //!
 //! Long answers come in pages. One page is fetched at a time, when all earlier replies have left and the shell has said that
 //! there is room; between pages nothing is kept but how far the list has come. A session has one such survey at a
@@ -7,9 +7,10 @@ use super::Sessions;
 use crate::event::{Output, Reply};
 use crate::message::{Message, Place, ToFunctions, ToSessions};
 use crate::outbox::Outbox;
-use crate::page::{Ask, Half, Joined, Mark, Part};
+use crate::page::{Half, Joined, Mark, PageRequest, Part};
 use crate::policy::Planted;
-use crate::report::{Query, Report, Scope, Waits};
+use crate::query::{Ask, Scope};
+use crate::report::{Report, Waits};
 use crate::slot::{SessionId, ShardId, ShardSet, Slot, Topology};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -66,11 +67,11 @@ enum Step {
     Asked(u32),
 }
 
-/// A query on its way.
+/// A query or an order on its way.
 #[derive(Debug)]
 pub(crate) struct Survey {
-    query: Query,
-    /// For [`Query::DropFunction`]: only the owner of the exact name was asked so far.
+    what: Ask,
+    /// For [`crate::Order::DropFunction`]: only the owner of the exact name was asked so far.
     exact: bool,
     /// Who may have something to tell.
     left: Halves,
@@ -81,15 +82,15 @@ pub(crate) struct Survey {
     parts: Vec<Part>,
     /// The client whose line was told last: what others wait for is not told.
     client: Option<SessionId>,
-    /// For [`Query::DropFunction`]: rows that are held back until it is known whether they are the last.
+    /// For [`crate::Order::DropFunction`]: rows that are held back until it is known whether they are the last.
     held: Option<Report>,
 }
 
 impl Survey {
-    fn new(query: Query, left: Halves) -> Survey {
-        let exact = matches!(query, Query::DropFunction { .. });
+    fn new(what: Ask, left: Halves) -> Survey {
+        let exact = what.begins_exact();
         let (parts, step) = (Vec::new(), Step::Behind);
-        Survey { query, exact, left, step, after: None, parts, client: None, held: None }
+        Survey { what, exact, left, step, after: None, parts, client: None, held: None }
     }
 
     /// Asks whoever may have something to tell.
@@ -97,15 +98,15 @@ impl Survey {
         let halves = self.left.count();
         self.step = Step::Asked(halves);
         let most = (rows / halves.max(1)).max(rows.min(ROWS_MIN));
-        let ask = || {
-            let (query, after) = (self.query.clone(), self.after.clone());
-            Box::new(Ask { query, exact: self.exact, after, most })
+        let request = || {
+            let (ask, after) = (self.what.clone(), self.after.clone());
+            Box::new(PageRequest { ask, exact: self.exact, after, most })
         };
         for to in self.left.sessions.iter() {
-            out.send(to, Message::ToSessions(ToSessions::Ask { from, place, ask: ask() }));
+            out.send(to, Message::ToSessions(ToSessions::Ask { from, place, request: request() }));
         }
         for to in self.left.functions.iter() {
-            out.send(to, Message::ToFunctions(ToFunctions::Ask { from, place, ask: ask() }));
+            out.send(to, Message::ToFunctions(ToFunctions::Ask { from, place, request: request() }));
         }
     }
 
@@ -119,7 +120,7 @@ impl Survey {
 
     /// Makes a page of the parts. True if it is the last one.
     fn turn(&mut self) -> (Report, bool) {
-        let joined = Joined::of(&self.query, core::mem::take(&mut self.parts));
+        let joined = Joined::of(&self.what, core::mem::take(&mut self.parts));
         joined.done.into_iter().for_each(|(half, shard)| self.left.remove(half, shard));
         self.after = joined.stop;
         let mut report = joined.report;
@@ -156,13 +157,14 @@ impl Survey {
 }
 
 impl Sessions {
-    pub(super) fn query(&mut self, id: SessionId, query: Query, out: &mut Outbox) {
+    /// Somebody asks for something.
+    pub(super) fn survey(&mut self, id: SessionId, ask: Ask, out: &mut Outbox) {
         let topology = self.topology;
-        let left = match query.scope() {
+        let left = match ask.scope() {
             Scope::Function(function) => Halves::owner(topology.owner(Slot::of(function))),
             Scope::Job(handle) => match self.policy.handle_prefix.parse(handle) {
                 Some(job) => Halves::owner(topology.owner(job.slot())),
-                None => return self.answer_at_once(id, query, out),
+                None => return self.answer_at_once(id, ask, out),
             },
             Scope::Sessions => Halves::homes(topology),
             Scope::Functions => Halves::owners(topology),
@@ -171,8 +173,8 @@ impl Sessions {
         };
         let rows = self.policy.rows_at_once;
         let Some(session) = self.table.get_mut(id) else { return };
-        let long = query.is_long();
-        let place = session.replies.take_survey(Survey::new(query, left));
+        let long = ask.is_long();
+        let place = session.replies.take_survey(Survey::new(ask, left));
         if long {
             session.survey = Some(place);
         } else if let Some(survey) = session.replies.survey(place) {
@@ -180,11 +182,11 @@ impl Sessions {
         }
     }
 
-    /// A query to which no shard has anything to say.
-    fn answer_at_once(&mut self, id: SessionId, query: Query, out: &mut Outbox) {
+    /// Something to which no shard has anything to say.
+    fn answer_at_once(&mut self, id: SessionId, ask: Ask, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(id) else { return };
-        let report = query.empty_report();
-        session.tell(Reply::Report(Box::new((query, report))), out);
+        let report = ask.empty_report();
+        session.tell(Reply::Report(Box::new((ask, report))), out);
     }
 
     /// The turn of a session's survey may have come: earlier replies have left.
@@ -227,16 +229,16 @@ impl Sessions {
         if !last || survey.is_inexact(&report, topology) {
             survey.step = Step::WantsRoom;
             if let Some(report) = survey.hold_back(report) {
-                out.reply(id, Reply::Rows(Box::new((survey.query.clone(), report))));
+                out.reply(id, Reply::Rows(Box::new((survey.what.clone(), report))));
             }
             if !self.policy.plants(Planted::SurveyForgotten) {
                 out.outputs.push_back(Output::WantsRoom(id));
             }
             return;
         }
-        let mut all = survey.held.take().unwrap_or_else(|| survey.query.empty_report());
+        let mut all = survey.held.take().unwrap_or_else(|| survey.what.empty_report());
         all.merge(report);
-        let reply = Reply::Report(Box::new((survey.query.clone(), all)));
+        let reply = Reply::Report(Box::new((survey.what.clone(), all)));
         if session.survey == Some(place) {
             session.survey = None;
         }

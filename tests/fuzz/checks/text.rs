@@ -44,7 +44,7 @@ fn print(frontend: &Frontend, name: &[u8]) {
     let row =
         FunctionRow { function: Bytes::copy_from_slice(name), queued: [1, 2, 3], running: 4, workers: 5 };
     let mut out = Vec::new();
-    let reply = Reply::Report(Box::new((Query::Status, Report::Functions(vec![row]))));
+    let reply = Reply::Report(Box::new((Query::Status.into(), Report::Functions(vec![row]))));
     assert_eq!(frontend.encode(&reply, &mut out), None);
     assert!(out.ends_with(b"\t10\t4\t5\n.\n"));
     assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 2);

@@ -3,7 +3,7 @@ use super::World;
 use crate::act::Act;
 use crate::store::Answer;
 use crate::workload::handle;
-use ringgear_engine::{JobId, Query, Reply, Report, SessionId, ShardId};
+use ringgear_engine::{JobId, Order, Query, Reply, Report, SessionId, ShardId};
 use std::collections::BTreeSet;
 
 impl World {
@@ -63,7 +63,7 @@ impl World {
     /// While the store hangs: whatever does not need it goes on, and who has waited long enough is answered.
     pub(super) fn ask_while_it_hangs(&mut self) {
         self.auditor.not_exactly();
-        self.perform(self.observer, Act::Query(Query::Status));
+        self.perform(self.observer, Act::Ask(Query::Status.into()));
         for _ in 0..2 {
             for shard in self.cluster.topology().homes() {
                 self.tick(shard);
@@ -169,7 +169,7 @@ impl World {
         }
         if retry && !dead.is_empty() {
             let job = *self.random.pick(&dead);
-            self.observe(Query::RetryJob { handle: handle(job) });
+            self.observe(Order::RetryJob { handle: handle(job) });
         }
     }
 

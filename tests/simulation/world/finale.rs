@@ -1,7 +1,7 @@
 //! How a world ends: only honest workers act, until every job has ended; then all leave, and nothing may be left.
 use super::World;
 use crate::workload::{Actor, handle};
-use ringgear_engine::{CloseReason, Query, Reply, Report};
+use ringgear_engine::{CloseReason, Order, Query, Reply, Report};
 use std::time::Duration;
 
 /// Rounds in which everything must have come to an end.
@@ -48,7 +48,7 @@ impl World {
         let [Reply::Report(report)] = &told[..] else { panic!("[each query has its report] {told:?}") };
         let Report::DeadJobs(rows) = &report.1 else { panic!("[each query has its report] {told:?}") };
         for row in rows {
-            self.observe(Query::RetryJob { handle: handle(row.job) });
+            self.observe(Order::RetryJob { handle: handle(row.job) });
         }
         self.work_off();
         self.settle();
