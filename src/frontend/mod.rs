@@ -1,6 +1,7 @@
 //! The front end of the shared port: bytes to requests, queries and orders, replies to bytes. Pure functions: no sockets, no
 //! clock, no state of jobs. Packets and lines are told apart in `gear.rs`; the administrators' lines are in `text.rs`.
 mod gear;
+pub mod json;
 mod text;
 
 #[cfg(test)]
