@@ -133,6 +133,7 @@ impl Mix {
             mix.shards = shards.max(2);
             mix.policy.wakeup = Wakeup::AtMost(NonZeroU8::MIN);
             (mix.workers, mix.habits.versatile, mix.habits.poll) = (8, 500, 0);
+            mix.guests = 0;
         }
         if planted == Some(Planted::DoneBeforePut) {
             // It shows only if the power goes between the two, and jobs die seldom.
