@@ -4,6 +4,7 @@
 //! it peeks again; after three lost races it takes from each owner in turn whatever there is. NO_JOB is said only
 //! after every owner has said that it has nothing, in the same round.
 use super::Sessions;
+use super::grab_round::{Step, Walk};
 use crate::event::Reply;
 use crate::message::{Assignment, Candidate, Message, Place, ToFunctions};
 use crate::outbox::Outbox;
@@ -15,26 +16,6 @@ use ringgear_protocol::GrabKind;
 
 /// Races that a grab may lose before it takes whatever there is.
 const RACES: u8 = 3;
-
-/// A grab under way at several owners.
-#[derive(Debug)]
-pub(crate) struct Walk {
-    place: Place,
-    kind: GrabKind,
-    /// Races lost so far.
-    lost: u8,
-    step: Step,
-}
-
-#[derive(Debug)]
-enum Step {
-    /// All owners were asked; `missing` have not answered.
-    Peek { missing: usize, best: Option<(Candidate, ShardId)> },
-    /// The owner of the best job was asked for it.
-    Take,
-    /// Owners are asked one after the other; these are left.
-    Sweep { left: Vec<ShardId> },
-}
 
 impl Sessions {
     pub(super) fn grab(&mut self, id: SessionId, kind: GrabKind, out: &mut Outbox) {

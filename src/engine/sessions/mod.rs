@@ -1,10 +1,14 @@
 //! The half of a shard that holds sessions: it turns requests into messages to the owners of functions, and their
 //! answers into replies. It knows functions only by name.
 //!
-//! [`request`] takes requests in, [`replies`] keeps their order, [`grab`] and [`survey`] speak with several owners, [`rows`] answers surveys, [`parts`]
-//! does what is much in parts; [`abilities`] and [`names`] are what workers have registered.
+//! [`request`] takes requests in, [`grab`] and [`ask`] speak with several owners, [`rows`] answers them for sessions, [`mass_do`] does what is much
+//! in parts. What they work on stands below them: a [`session`] with its [`replies`] in order, [`abilities`] and [`names`], and what is
+//! under way of a grab ([`grab_round`]), of a query or an order ([`survey`]), of what is much ([`parts`]).
 mod abilities;
+mod ask;
 mod grab;
+mod grab_round;
+mod mass_do;
 mod names;
 mod parts;
 mod replies;

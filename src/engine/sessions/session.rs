@@ -1,6 +1,6 @@
 //! One session: who is there, what it can do, whether it sleeps. Sessions of a shard stand in a table.
 use super::abilities::Abilities;
-use super::grab::Walk;
+use super::grab_round::Walk;
 use super::names::Names;
 use super::parts::MassDo;
 use super::replies::Replies;
