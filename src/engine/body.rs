@@ -9,11 +9,11 @@ pub const SHARED_MIN: usize = 16 << 10;
 
 /// Function, NUL, unique, NUL, workload: as it stands in SUBMIT_JOB and in JOB_ASSIGN_UNIQ.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Body(Held);
+pub struct Body(BodyBytes);
 
 /// As small as a slice, because there may be millions of jobs.
 #[derive(Clone, PartialEq, Eq)]
-enum Held {
+enum BodyBytes {
     Own(Box<[u8]>),
     Shared(Box<Bytes>),
 }
@@ -21,7 +21,7 @@ enum Held {
 impl Body {
     /// A large packet's part.
     pub fn shared(bytes: Bytes) -> Body {
-        Body(Held::Shared(Box::new(bytes)))
+        Body(BodyBytes::Shared(Box::new(bytes)))
     }
 
     #[cold]
@@ -33,23 +33,23 @@ impl Body {
     #[inline]
     pub fn share(&self) -> Bytes {
         match &self.0 {
-            Held::Own(bytes) => Bytes::copy_from_slice(bytes),
-            Held::Shared(bytes) => Bytes::clone(bytes),
+            BodyBytes::Own(bytes) => Bytes::copy_from_slice(bytes),
+            BodyBytes::Shared(bytes) => Bytes::clone(bytes),
         }
     }
 
     /// A part of the bytes for somebody else, unless that takes a copy.
     pub fn share_of(&self, part: &[u8]) -> Option<Bytes> {
         match &self.0 {
-            Held::Own(_) => None,
-            Held::Shared(bytes) => Some(bytes.slice_ref(part)),
+            BodyBytes::Own(_) => None,
+            BodyBytes::Shared(bytes) => Some(bytes.slice_ref(part)),
         }
     }
 }
 
 impl Default for Body {
     fn default() -> Body {
-        Body(Held::Own(Box::default()))
+        Body(BodyBytes::Own(Box::default()))
     }
 }
 
@@ -59,7 +59,7 @@ impl From<Vec<u8>> for Body {
         if bytes.len() >= SHARED_MIN {
             return Body::share_all(bytes);
         }
-        Body(Held::Own(bytes.into_boxed_slice()))
+        Body(BodyBytes::Own(bytes.into_boxed_slice()))
     }
 }
 
@@ -69,8 +69,8 @@ impl Deref for Body {
     #[inline]
     fn deref(&self) -> &[u8] {
         match &self.0 {
-            Held::Own(bytes) => bytes,
-            Held::Shared(bytes) => bytes,
+            BodyBytes::Own(bytes) => bytes,
+            BodyBytes::Shared(bytes) => bytes,
         }
     }
 }

@@ -52,14 +52,14 @@ impl Engine {
         let has_left = matches!(input, Input::Closed(..));
         if !has_left {
             self.functions.advance(&mut self.outbox);
-            self.settle();
+            self.deliver();
         }
         self.take(input);
         self.sessions.go_on(&mut self.outbox);
-        self.settle();
+        self.deliver();
         if has_left {
             self.functions.advance(&mut self.outbox);
-            self.settle();
+            self.deliver();
         }
         self.go_on();
         self.functions.calm_down();
@@ -125,7 +125,7 @@ impl Engine {
         self.functions.begin(now);
         self.functions.advance(&mut self.outbox);
         let restored = self.functions.restore(job, &mut self.outbox);
-        self.settle();
+        self.deliver();
         self.functions.calm_down();
         self.watch_outbox();
         restored
@@ -138,7 +138,7 @@ impl Engine {
     }
 
     /// Hands messages between the halves until there are none.
-    fn settle(&mut self) {
+    fn deliver(&mut self) {
         while let Some(message) = self.outbox.local.pop_front() {
             match message {
                 Message::ToFunctions(message) => self.functions.handle(message, &mut self.outbox),
@@ -151,7 +151,7 @@ impl Engine {
     fn go_on(&mut self) {
         while self.functions.has_chores() && !self.functions.is_tired() {
             self.functions.go_on(&mut self.outbox);
-            self.settle();
+            self.deliver();
         }
     }
 

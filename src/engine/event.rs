@@ -147,7 +147,7 @@ impl Reply {
 
 /// Bytes that the engine holds for a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Held {
+pub struct SessionHolds {
     /// Replies that wait for earlier ones: the peer has not read them.
     pub unread: usize,
     /// Everything else: what a worker has registered.
@@ -230,7 +230,7 @@ pub enum Output {
     /// Requests of this session are welcome again.
     Resume(SessionId),
     /// The engine holds so many bytes for the session now. Told when it makes a difference.
-    Holds(SessionId, Held),
+    Holds(SessionId, SessionHolds),
     /// A page of a report can be fetched for this session, which is paused meanwhile: [`Input::Room`] is wanted as soon as
     /// not much waits to be sent to it.
     WantsRoom(SessionId),

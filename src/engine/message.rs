@@ -3,7 +3,7 @@
 //! To an owner, a home shard looks like a set of clients and workers that know only the functions that this
 //! owner has. Each request-like message gets exactly one answer, which carries the `place` of the request.
 use crate::body::Body;
-use crate::page::{PageRequest, Part};
+use crate::page::{PagePart, PageRequest};
 use crate::slot::{JobId, SessionId, ShardId};
 use crate::status::JobStatus;
 use crate::time::Epoch;
@@ -107,7 +107,7 @@ pub struct Candidate {
 
 /// What the jobs of one shard take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Held {
+pub struct JobsHeld {
     /// Bytes of the living ones.
     pub bytes: u64,
     /// How many are dead.
@@ -275,7 +275,7 @@ pub enum ToFunctions {
         /// Whose.
         shard: ShardId,
         /// How much.
-        held: Held,
+        held: JobsHeld,
     },
     /// A job has died, and this shard has those that have been dead longest: they make room, as long as a limit is
     /// exceeded.
@@ -399,7 +399,7 @@ pub enum ToSessions {
         /// Where the answer stands.
         place: Place,
         /// The part.
-        part: Box<Part>,
+        part: Box<PagePart>,
     },
     /// An administrator asks about sessions. Answered `Answer`.
     Ask {

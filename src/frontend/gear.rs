@@ -3,11 +3,11 @@
 use crate::engine::{Ask, Assignment, JobId, Query, Reply, Report, SHARED_MIN, Work};
 use crate::protocol::{DecodeError, Frame, GrabKind, Request, RequestError, Response, frame};
 
-use super::{Decoded, Frontend, Incoming, Wrong, text, until_nul};
+use super::{Decoded, Incoming, SharedPort, WireError, text, until_nul};
 use bytes::Bytes;
 
 #[inline]
-pub(super) fn decode<'a>(frontend: &Frontend, bytes: &'a [u8]) -> Decoded<'a> {
+pub(super) fn decode<'a>(frontend: &SharedPort, bytes: &'a [u8]) -> Decoded<'a> {
     match bytes.first() {
         Some(0) => packet(frontend, bytes),
         Some(_) => text::line(frontend, bytes),
@@ -16,23 +16,23 @@ pub(super) fn decode<'a>(frontend: &Frontend, bytes: &'a [u8]) -> Decoded<'a> {
 }
 
 #[inline]
-fn packet<'a>(frontend: &Frontend, bytes: &'a [u8]) -> Decoded<'a> {
+fn packet<'a>(frontend: &SharedPort, bytes: &'a [u8]) -> Decoded<'a> {
     let (header, data, consumed) = match frame(bytes, frontend.packet_max) {
         Ok(Frame::Packet { header, data, consumed }) => (header, data, consumed),
         Ok(Frame::Incomplete { needed }) => return Decoded::Incomplete { needed: bytes.len() + needed },
         Err(DecodeError::TooLarge { .. }) => return Decoded::TooLarge,
-        Err(error) => return Decoded::Malformed(Wrong::Packet(error)),
+        Err(error) => return Decoded::Malformed(WireError::Packet(error)),
     };
     let item = match Request::decode(&header, data) {
         Ok(request) => Incoming::Request(request),
         Err(RequestError::Refused(refusal)) => Incoming::Answer(Reply::Error(refusal)),
-        Err(RequestError::Malformed(error)) => return Decoded::Malformed(Wrong::Packet(error)),
+        Err(RequestError::Malformed(error)) => return Decoded::Malformed(WireError::Packet(error)),
     };
     Decoded::One { item, consumed }
 }
 
 #[inline]
-pub(super) fn encode(frontend: &Frontend, reply: &Reply, out: &mut Vec<u8>) -> Option<Bytes> {
+pub(super) fn encode(frontend: &SharedPort, reply: &Reply, out: &mut Vec<u8>) -> Option<Bytes> {
     let handle = |job: &JobId| frontend.handle_prefix.handle(*job);
     match reply {
         Reply::JobCreated(job) => Response::JobCreated { handle: &handle(job) }.encode(out),
@@ -126,7 +126,7 @@ fn work<'a>(work: &'a Work, handle: &'a [u8]) -> Response<'a> {
 }
 
 /// One query comes as a packet and is answered by one; everything else that is asked comes as lines.
-fn encode_report(frontend: &Frontend, ask: &Ask, report: &Report, out: &mut Vec<u8>) {
+fn encode_report(frontend: &SharedPort, ask: &Ask, report: &Report, out: &mut Vec<u8>) {
     if let (Ask::Query(Query::UniqueStatus { unique }), Report::UniqueStatus(found)) = (ask, report) {
         Response::StatusResUnique {
             unique: until_nul(unique),
@@ -180,13 +180,13 @@ mod tests {
     #[track_caller]
     fn encodes(reply: Reply, number: u8, data: &str) {
         let mut out = b"before".to_vec();
-        assert_eq!(Frontend::for_tests().encode(&reply, &mut out), None);
+        assert_eq!(SharedPort::for_tests().encode(&reply, &mut out), None);
         assert_eq!(out[6..].escape_ascii().to_string(), packet(number, data).escape_ascii().to_string());
     }
 
     #[test]
     fn packets_and_lines_share_a_connection() {
-        let frontend = Frontend::for_tests();
+        let frontend = SharedPort::for_tests();
         let bytes = [GRAB, b"status\n", GRAB].concat();
         let grab = || Incoming::Request(Request::Grab(GrabKind::Plain));
         assert_eq!(frontend.decode(&bytes), Decoded::One { item: grab(), consumed: 12 });
@@ -198,14 +198,14 @@ mod tests {
 
     #[test]
     fn needed_counts_from_the_beginning() {
-        let frontend = Frontend::for_tests();
+        let frontend = SharedPort::for_tests();
         assert_eq!(frontend.decode(&GRAB[..5]), Decoded::Incomplete { needed: 12 });
         assert_eq!(frontend.decode(b"\0REQ\0\0\0\x10\0\0\0\x05he"), Decoded::Incomplete { needed: 17 });
     }
 
     #[test]
     fn large_packets_are_refused_from_their_header_on() {
-        let frontend = Frontend { packet_max: 1000, ..Frontend::for_tests() };
+        let frontend = SharedPort { packet_max: 1000, ..SharedPort::for_tests() };
         assert_eq!(frontend.decode(b"\0REQ\0\0\0\x07\0\0\x03\xe9"), Decoded::TooLarge);
         assert_eq!(frontend.decode(b"\0REQ\0\0\0\x07\0\0\x03\xe8"), Decoded::Incomplete { needed: 1012 });
         // No CAN_DO is that long, whatever the limit.
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn what_is_not_gearmans_is_malformed() {
-        let frontend = Frontend::for_tests();
+        let frontend = SharedPort::for_tests();
         for bytes in [
             b"\0GET\0\0\0\x09\0\0\0\0",
             b"\0REQ\0\0\0\0\0\0\0\0",
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn refusals_are_answered_in_turn() {
-        let frontend = Frontend::for_tests();
+        let frontend = SharedPort::for_tests();
         for (bytes, refusal) in [
             (b"\0RES\0\0\0\x09\0\0\0\0", Refusal::InvalidMagic),
             (b"\0REQ\0\0\0\x06\0\0\0\0", Refusal::InvalidCommand),
@@ -273,7 +273,7 @@ mod tests {
         };
         let shares = |reply: Reply, source: &Bytes| {
             let mut out = Vec::new();
-            let payload = Frontend::for_tests().encode(&reply, &mut out).unwrap();
+            let payload = SharedPort::for_tests().encode(&reply, &mut out).unwrap();
             let at = source.len() - payload.len();
             assert_eq!((payload.as_ptr(), payload.len()), (source[at..].as_ptr(), SHARED_MIN), "{reply:?}");
             assert!(out.len() < 100);

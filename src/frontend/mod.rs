@@ -30,7 +30,7 @@ pub fn version(compat: Compat) -> &'static str {
 
 /// What the front end must know to read and write for one job server. The same on every shard.
 #[derive(Clone, Debug)]
-pub struct Frontend {
+pub struct SharedPort {
     /// The most bytes of data in one packet, its header not counted (`--max-packet-size`).
     pub packet_max: u32,
     /// What `version` tells: see [`version`].
@@ -61,16 +61,16 @@ pub enum Decoded<'a> {
         /// Its length: the next one begins there.
         consumed: usize,
     },
-    /// A packet that could be right but is larger than [`Frontend::packet_max`]: to be answered
+    /// A packet that could be right but is larger than [`SharedPort::packet_max`]: to be answered
     /// [`crate::protocol::Refusal::PacketTooLarge`], and the connection closed.
     TooLarge,
     /// Not Gearman's: the connection is to be closed without a word.
-    Malformed(Wrong),
+    Malformed(WireError),
 }
 
 /// What is wrong with bytes that are not Gearman's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wrong {
+pub enum WireError {
     /// A packet that is none.
     Packet(DecodeError),
     /// A line that is too long.
@@ -79,12 +79,12 @@ pub enum Wrong {
     ManyWords,
 }
 
-impl fmt::Display for Wrong {
+impl fmt::Display for WireError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Wrong::Packet(error) => error.fmt(f),
-            Wrong::LongLine => write!(f, "the peer sent a line of more than {} bytes", text::LINE_MAX),
-            Wrong::ManyWords => write!(f, "the peer sent a line of more than {} words", text::WORDS_MAX),
+            WireError::Packet(error) => error.fmt(f),
+            WireError::LongLine => write!(f, "the peer sent a line of more than {} bytes", text::LINE_MAX),
+            WireError::ManyWords => write!(f, "the peer sent a line of more than {} words", text::WORDS_MAX),
         }
     }
 }
@@ -100,7 +100,7 @@ pub enum Incoming<'a> {
     Answer(Reply),
 }
 
-impl Frontend {
+impl SharedPort {
     /// Reads one packet or line at the beginning of `bytes`. A pure function: call it again with the same bytes and
     /// more behind them.
     #[inline]
@@ -126,10 +126,10 @@ fn until_nul(bytes: &[u8]) -> &[u8] {
 }
 
 #[cfg(test)]
-impl Frontend {
+impl SharedPort {
     /// A front end for tests, with handles like `H:host:1024`.
-    pub(crate) fn for_tests() -> Frontend {
-        Frontend {
+    pub(crate) fn for_tests() -> SharedPort {
+        SharedPort {
             packet_max: 1 << 20,
             version: "1.2.3+test",
             verbosity: "INFO",

@@ -12,7 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 /// What a line asks; `None` if it closes the connection.
 fn ask(line: &[u8]) -> Option<Incoming<'static>> {
     let bytes = [line, b"next line\n"].concat();
-    match Frontend::for_tests().decode(&bytes) {
+    match SharedPort::for_tests().decode(&bytes) {
         Decoded::One { item: Incoming::Ask(asked), consumed } => {
             assert_eq!(consumed, line.len());
             Some(Incoming::Ask(asked))
@@ -45,7 +45,7 @@ fn renders(query: impl Into<Ask>, report: Report, text: &str) {
 #[track_caller]
 fn renders_for(compat: Compat, query: impl Into<Ask>, report: Report, text: &str) {
     let mut out = Vec::new();
-    let frontend = Frontend { compat, ..Frontend::for_tests() };
+    let frontend = SharedPort { compat, ..SharedPort::for_tests() };
     assert_eq!(frontend.encode(&Reply::Report(Box::new((query.into(), report))), &mut out), None);
     assert_eq!(out.escape_ascii().to_string(), text.as_bytes().escape_ascii().to_string());
 }
@@ -196,7 +196,7 @@ fn five_words_and_no_more() {
 
 #[test]
 fn the_longest_line() {
-    let frontend = Frontend::for_tests();
+    let frontend = SharedPort::for_tests();
     let mut line = vec![b'x'; 8191];
     assert_eq!(frontend.decode(&line), Decoded::Incomplete { needed: 8192 });
     assert_eq!(frontend.decode(&line[..7]), Decoded::Incomplete { needed: 8 });
@@ -206,7 +206,7 @@ fn the_longest_line() {
     assert!(ask(&line).is_some());
     line.insert(0, b'x');
     assert_eq!(ask(&line), None);
-    assert_eq!(frontend.decode(&line[..8192]), Decoded::Malformed(Wrong::LongLine));
+    assert_eq!(frontend.decode(&line[..8192]), Decoded::Malformed(WireError::LongLine));
 }
 
 #[test]
@@ -322,7 +322,7 @@ fn jobs_with_workers_and_clients_with_jobs() {
 
 #[test]
 fn pages_make_one_list() {
-    let frontend = Frontend::for_tests();
+    let frontend = SharedPort::for_tests();
     let mut out = Vec::new();
     let mut page = |report, last: bool| {
         let page = Box::new((Query::Workers.into(), report));
@@ -404,7 +404,7 @@ fn counters_are_names_and_values() {
     let counters = Counters { sessions: 3, ..Counters::default() };
     let mut out = Vec::new();
     let reply = Reply::Report(Box::new((Query::Counters.into(), Report::Counters(Box::new(counters)))));
-    assert_eq!(Frontend::for_tests().encode(&reply, &mut out), None);
+    assert_eq!(SharedPort::for_tests().encode(&reply, &mut out), None);
     let text = String::from_utf8(out).unwrap();
     assert!(text.starts_with("sessions\t3\nsessions_opened\t0\n"), "{text}");
     assert!(text.ends_with("\t0\n.\n"), "{text}");

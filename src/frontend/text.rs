@@ -11,7 +11,7 @@ use std::fmt::Arguments;
 use std::io::Write;
 use std::net::SocketAddr;
 
-use super::{Decoded, Frontend, Incoming, Wrong, until_nul};
+use super::{Decoded, Incoming, SharedPort, WireError, until_nul};
 
 /// The longest line, its CR included and its LF not. A longer one closes the connection.
 pub(super) const LINE_MAX: usize = 8191;
@@ -30,18 +30,18 @@ const TOO_MANY_FUNCTIONS: &str = "ERR TOO_MANY_FUNCTIONS\r\n";
 const FUNCTION_BYTES_FULL: &str = "ERR FUNCTION_BYTES_FULL\r\n";
 
 /// Reads a line at the beginning of `bytes`.
-pub(super) fn line<'a>(frontend: &Frontend, bytes: &'a [u8]) -> Decoded<'a> {
+pub(super) fn line<'a>(frontend: &SharedPort, bytes: &'a [u8]) -> Decoded<'a> {
     let window = &bytes[..bytes.len().min(LINE_MAX + 1)];
     let Some(end) = window.iter().position(|&byte| byte == b'\n') else {
         return match bytes.len() {
             0..=LINE_MAX => Decoded::Incomplete { needed: bytes.len() + 1 },
-            _ => Decoded::Malformed(Wrong::LongLine),
+            _ => Decoded::Malformed(WireError::LongLine),
         };
     };
     let line = &bytes[..end];
     match Words::split(line.strip_suffix(b"\r").unwrap_or(line)) {
         Some(words) => Decoded::One { item: command(frontend, words.all()), consumed: end + 1 },
-        None => Decoded::Malformed(Wrong::ManyWords),
+        None => Decoded::Malformed(WireError::ManyWords),
     }
 }
 
@@ -80,7 +80,7 @@ fn without_blanks(bytes: &[u8]) -> &[u8] {
 }
 
 /// What a line asks. The first word and the fixed words after it are matched in any case.
-fn command(frontend: &Frontend, words: &[&[u8]]) -> Incoming<'static> {
+fn command(frontend: &SharedPort, words: &[&[u8]]) -> Incoming<'static> {
     let first = words.first().copied().unwrap_or_default();
     let (is, argument) =
         (|word: &str| first.eq_ignore_ascii_case(word.as_bytes()), words.get(1..).unwrap_or(&[]));
@@ -200,7 +200,7 @@ fn unknown(word: &[u8]) -> Incoming<'static> {
 }
 
 /// Appends the answer to what came as a line, or a page of it.
-pub(super) fn render(frontend: &Frontend, ask: &Ask, report: &Report, last: bool, out: &mut Vec<u8>) {
+pub(super) fn render(frontend: &SharedPort, ask: &Ask, report: &Report, last: bool, out: &mut Vec<u8>) {
     let asked = |query: Query| *ask == Ask::Query(query);
     match report {
         Report::Functions(rows) if asked(Query::PriorityStatus) => list(out, rows, last, priority_status),
@@ -307,14 +307,14 @@ fn peer(out: &mut Vec<u8>, peer: Option<SocketAddr>) {
     }
 }
 
-fn job(frontend: &Frontend, out: &mut Vec<u8>, row: &JobRow) {
+fn job(frontend: &SharedPort, out: &mut Vec<u8>, row: &JobRow) {
     out.extend_from_slice(&frontend.handle_prefix.handle(row.job));
     let (ignored, stored) = (u8::from(row.ignored), u8::from(row.stored));
     put(out, format_args!("\t{}\t{ignored}\t{stored}\n", row.retries));
 }
 
 /// gearmand 2.2 put the handle in front.
-fn unique_job(frontend: &Frontend, out: &mut Vec<u8>, row: &JobRow) {
+fn unique_job(frontend: &SharedPort, out: &mut Vec<u8>, row: &JobRow) {
     if frontend.compat >= Compat::V2_2 {
         out.extend_from_slice(&frontend.handle_prefix.handle(row.job));
         out.push(b'\t');
@@ -325,7 +325,7 @@ fn unique_job(frontend: &Frontend, out: &mut Vec<u8>, row: &JobRow) {
 
 /// Handle, function, unique, lost attempts, how the last one was lost, when (in milliseconds since 1970), and the
 /// address and the id of the worker that had it.
-fn dead_job(frontend: &Frontend, out: &mut Vec<u8>, row: &DeadRow) {
+fn dead_job(frontend: &SharedPort, out: &mut Vec<u8>, row: &DeadRow) {
     out.extend_from_slice(&frontend.handle_prefix.handle(row.job));
     out.push(b'\t');
     name(out, &row.function, Blanks::Stay);

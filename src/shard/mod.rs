@@ -40,7 +40,7 @@ mod watch;
 
 use crate::engine::slot::ShardSet;
 use crate::engine::{Engine, Instant, Policy, ShardId, Topology};
-use crate::frontend::Frontend;
+use crate::frontend::SharedPort;
 use crate::memory::{Large, Tidy};
 use crate::store::keeper::Desk;
 use commit::Commit;
@@ -84,7 +84,7 @@ pub(crate) struct Setup {
     pub(crate) listeners: Vec<OwnedFd>,
     pub(crate) options: ShardOptions,
     pub(crate) policy: Arc<Policy>,
-    pub(crate) frontend: Frontend,
+    pub(crate) frontend: SharedPort,
     pub(crate) commons: Arc<Commons>,
     /// Where to have jobs stored, if anywhere.
     pub(crate) desk: Option<Arc<Desk>>,

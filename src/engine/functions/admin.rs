@@ -5,7 +5,7 @@ use super::lists::page;
 use super::unique::Key;
 use crate::message::{Place, ToSessions, Work};
 use crate::outbox::Outbox;
-use crate::page::{Budget, Half, Mark, PageRequest, Part};
+use crate::page::{Budget, Half, ListMark, PagePart, PageRequest};
 use crate::query::{Ask, Order, Query};
 use crate::report::{Counters, DropRow, Report};
 use crate::slot::SessionId;
@@ -23,7 +23,7 @@ impl Functions {
             }
             Ask::Order(order) => (self.order(order, out), None),
         };
-        let part = Box::new(Part { from: self.shard, half: Half::Functions, report, stop });
+        let part = Box::new(PagePart { from: self.shard, half: Half::Functions, report, stop });
         self.tell(from, ToSessions::Answer { to: from, place, part }, out);
     }
 
@@ -31,10 +31,10 @@ impl Functions {
     fn query(
         &self,
         query: &Query,
-        after: Option<&Mark>,
+        after: Option<&ListMark>,
         budget: &mut Budget,
         out: &Outbox,
-    ) -> (Report, Option<Mark>) {
+    ) -> (Report, Option<ListMark>) {
         match query {
             Query::Status | Query::PriorityStatus => self.list_functions(after, budget),
             Query::Jobs | Query::UniqueJobs => self.list_jobs(after, budget),
@@ -108,14 +108,14 @@ impl Functions {
     fn drop_in_any_case(
         &mut self,
         name: &[u8],
-        after: Option<&Mark>,
+        after: Option<&ListMark>,
         budget: &mut Budget,
-    ) -> (Report, Option<Mark>) {
+    ) -> (Report, Option<ListMark>) {
         let names = self.functions.in_order(after).map(|ix| &self.functions.get(ix).name);
         let (found, stop) = page(
             names,
             budget,
-            |function| Mark::Function(function.clone()),
+            |function| ListMark::Function(function.clone()),
             |function| {
                 let alike = function.eq_ignore_ascii_case(name);
                 alike.then(|| DropRow { function: function.clone(), dropped: false })

@@ -38,7 +38,7 @@ mod timers;
 mod unique;
 mod work;
 
-use crate::message::{Held, Message, ToFunctions, ToSessions};
+use crate::message::{JobsHeld, Message, ToFunctions, ToSessions};
 use crate::outbox::Outbox;
 use crate::policy::Policy;
 use crate::slot::{JobId, SessionId, ShardId, Topology};
@@ -90,11 +90,11 @@ pub(crate) struct Functions {
     /// The first sequence that no job gets.
     sequence_end: u64,
     /// What all jobs here take.
-    held: Held,
+    held: JobsHeld,
     /// What the other shards were last told of that.
-    held_told: Held,
+    held_told: JobsHeld,
     /// What each other shard last told.
-    held_elsewhere: Vec<Held>,
+    held_elsewhere: Vec<JobsHeld>,
     /// What is done in pieces.
     chores: Chores,
     /// What the updates take that clients of jobs are still to hear.
@@ -122,9 +122,9 @@ impl Functions {
             dead: Queue::default(),
             sequence: 1,
             sequence_end: JobId::SEQUENCE_MAX + 1,
-            held: Held::default(),
-            held_told: Held::default(),
-            held_elsewhere: vec![Held::default(); topology.owners().len()],
+            held: JobsHeld::default(),
+            held_told: JobsHeld::default(),
+            held_elsewhere: vec![JobsHeld::default(); topology.owners().len()],
             chores: Chores::default(),
             telling_bytes: 0,
             policy,

@@ -4,11 +4,11 @@
 //! there is room; between pages nothing is kept but how far the list has come. A session has one such survey at a
 //! time and is paused meanwhile. This shard's own rows are in `rows.rs`, what is kept of a survey is in `survey.rs`.
 use super::Sessions;
-use super::survey::{Halves, Step, Survey};
+use super::survey::{Halves, Survey, SurveyStep};
 use crate::event::{Output, Reply};
 use crate::message::Place;
 use crate::outbox::Outbox;
-use crate::page::Part;
+use crate::page::PagePart;
 use crate::policy::Planted;
 use crate::query::{Ask, Scope};
 use crate::slot::{SessionId, ShardSet, Slot};
@@ -53,9 +53,9 @@ impl Sessions {
         let Some(session) = self.table.get_mut(id) else { return };
         let Some(place) = session.survey.filter(|&place| session.replies.is_next(place)) else { return };
         if let Some(survey) = session.replies.survey(place)
-            && survey.step == Step::Behind
+            && survey.step == SurveyStep::Behind
         {
-            survey.step = Step::WantsRoom;
+            survey.step = SurveyStep::WantsRoom;
             out.outputs.push_back(Output::WantsRoom(id));
         }
     }
@@ -69,14 +69,14 @@ impl Sessions {
         let Some(session) = self.table.get_mut(id) else { return };
         let Some(place) = session.survey else { return };
         if let Some(survey) = session.replies.survey(place)
-            && survey.step == Step::WantsRoom
+            && survey.step == SurveyStep::WantsRoom
         {
             survey.ask(id, place, rows, out);
         }
     }
 
     /// A part of a report has come.
-    pub(super) fn answer(&mut self, id: SessionId, place: Place, part: Part, out: &mut Outbox) {
+    pub(super) fn answer(&mut self, id: SessionId, place: Place, part: PagePart, out: &mut Outbox) {
         let topology = self.topology;
         let Some(session) = self.table.get_mut(id) else { return };
         let survey = session.replies.survey(place).expect("an answer belongs to a survey");
@@ -85,7 +85,7 @@ impl Sessions {
         }
         let (report, last) = survey.turn();
         if !last || survey.is_inexact(&report, topology) {
-            survey.step = Step::WantsRoom;
+            survey.step = SurveyStep::WantsRoom;
             if let Some(report) = survey.hold_back(report) {
                 out.reply(id, Reply::Rows(Box::new((survey.what.clone(), report))));
             }

@@ -4,7 +4,7 @@
 //! it peeks again; after three lost races it takes from each owner in turn whatever there is. NO_JOB is said only
 //! after every owner has said that it has nothing, in the same round.
 use super::Sessions;
-use super::grab_round::{Step, Walk};
+use super::grab_round::{GrabRound, GrabStep};
 use crate::event::Reply;
 use crate::message::{Assignment, Candidate, Message, Place, ToFunctions};
 use crate::outbox::Outbox;
@@ -24,7 +24,7 @@ impl Sessions {
         if session.woken_by.is_some() && self.looks_at_fewer(id, out) {
             self.grab_job(id, kind, out);
             // The other half has heard something that it does not answer, so that nobody else would.
-            return self.settle(id, out);
+            return self.flush_replies(id, out);
         }
         self.grab_job(id, kind, out);
     }
@@ -41,8 +41,8 @@ impl Sessions {
             }
             _ => {
                 let place = session.replies.take_place();
-                let step = Step::Peek { missing: 0, best: None };
-                session.walk = Some(Box::new(Walk { place, kind, lost: 0, step }));
+                let step = GrabStep::Peek { missing: 0, best: None };
+                session.grab_round = Some(Box::new(GrabRound { place, kind, lost: 0, step }));
                 self.peek(id, out);
             }
         }
@@ -67,10 +67,10 @@ impl Sessions {
     /// Asks all owners for their best job.
     fn peek(&mut self, id: SessionId, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(id) else { return };
-        let Some(walk) = session.walk.as_mut() else { return };
-        walk.step = Step::Peek { missing: session.owners.len(), best: None };
+        let Some(round) = session.grab_round.as_mut() else { return };
+        round.step = GrabStep::Peek { missing: session.owners.len(), best: None };
         for &(owner, _) in &session.owners {
-            let peek = ToFunctions::Peek { worker: id, place: walk.place };
+            let peek = ToFunctions::Peek { worker: id, place: round.place };
             out.send(owner, Message::ToFunctions(peek));
         }
     }
@@ -85,9 +85,9 @@ impl Sessions {
     ) {
         let priority_first = self.policy.priority_first();
         let Some(session) = self.table.get_mut(id) else { return };
-        let walk = session.walk.as_mut().expect("a peek belongs to a grab");
-        assert!(walk.place == place);
-        let Step::Peek { missing, best } = &mut walk.step else { panic!("an answer to no peek") };
+        let round = session.grab_round.as_mut().expect("a peek belongs to a grab");
+        assert!(round.place == place);
+        let GrabStep::Peek { missing, best } = &mut round.step else { panic!("an answer to no peek") };
         let rank = |c: &Candidate| {
             if priority_first { (c.priority as i64, c.turn) } else { (c.turn, c.priority as i64) }
         };
@@ -103,7 +103,7 @@ impl Sessions {
         }
         match *best {
             Some((_, owner)) => {
-                walk.step = Step::Take;
+                round.step = GrabStep::Take;
                 self.take(id, owner, out);
             }
             None => self.finish_grab(id, Reply::NoJob, out),
@@ -115,15 +115,15 @@ impl Sessions {
         let turn = session.back_turn();
         // Who woke it sees what it takes.
         session.woken_by = session.woken_by.filter(|&(woke, _)| woke != owner);
-        let Some(walk) = session.walk.as_ref() else { return };
-        let take = ToFunctions::Take { worker: id, place: walk.place, kind: walk.kind, turn };
+        let Some(round) = session.grab_round.as_ref() else { return };
+        let take = ToFunctions::Take { worker: id, place: round.place, kind: round.kind, turn };
         out.send(owner, Message::ToFunctions(take));
     }
 
     pub(super) fn assigned(&mut self, id: SessionId, place: Place, assignment: Assignment, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(id) else { return };
         let reply = Reply::Assigned(Box::new(assignment));
-        if session.walk.as_ref().is_some_and(|walk| walk.place == place) {
+        if session.grab_round.as_ref().is_some_and(|round| round.place == place) {
             self.finish_grab(id, reply, out);
         } else {
             session.answer(place, Some(reply), out);
@@ -133,22 +133,22 @@ impl Sessions {
     /// An owner had nothing: for a grab with one owner that is the answer.
     pub(super) fn nothing(&mut self, id: SessionId, place: Place, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(id) else { return };
-        let Some(walk) = session.walk.as_mut().filter(|walk| walk.place == place) else {
+        let Some(round) = session.grab_round.as_mut().filter(|round| round.place == place) else {
             return session.answer(place, Some(Reply::NoJob), out);
         };
-        let next = match &mut walk.step {
-            Step::Peek { .. } => panic!("nothing was to be taken"),
-            Step::Take => {
-                walk.lost += 1;
-                if walk.lost < RACES {
+        let next = match &mut round.step {
+            GrabStep::Peek { .. } => panic!("nothing was to be taken"),
+            GrabStep::Take => {
+                round.lost += 1;
+                if round.lost < RACES {
                     return self.peek(id, out);
                 }
                 let mut left: Vec<ShardId> = session.owners.iter().map(|&(owner, _)| owner).collect();
                 let next = left.pop();
-                walk.step = Step::Sweep { left };
+                round.step = GrabStep::Sweep { left };
                 next
             }
-            Step::Sweep { left } => left.pop(),
+            GrabStep::Sweep { left } => left.pop(),
         };
         match next {
             Some(owner) => self.take(id, owner, out),
@@ -158,11 +158,11 @@ impl Sessions {
 
     fn finish_grab(&mut self, id: SessionId, reply: Reply, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(id) else { return };
-        if let Some(walk) = session.walk.take() {
+        if let Some(round) = session.grab_round.take() {
             if !self.policy.plants(Planted::ForgetsWhoWasWoken) {
                 session.takes_something_else(out);
             }
-            session.answer(walk.place, Some(reply), out);
+            session.answer(round.place, Some(reply), out);
         }
     }
 

@@ -6,16 +6,16 @@ use ringgear_protocol::GrabKind;
 
 /// A grab under way at several owners.
 #[derive(Debug)]
-pub(crate) struct Walk {
+pub(crate) struct GrabRound {
     pub(super) place: Place,
     pub(super) kind: GrabKind,
     /// Races lost so far.
     pub(super) lost: u8,
-    pub(super) step: Step,
+    pub(super) step: GrabStep,
 }
 
 #[derive(Debug)]
-pub(super) enum Step {
+pub(super) enum GrabStep {
     /// All owners were asked; `missing` have not answered.
     Peek { missing: usize, best: Option<(Candidate, ShardId)> },
     /// The owner of the best job was asked for it.

@@ -14,7 +14,7 @@ impl Sessions {
     /// Whether there is something to go on with.
     #[inline]
     pub(crate) fn has_more_to_do(&self) -> bool {
-        !self.parts.naming.is_empty() || !self.parts.leaving.is_empty()
+        !self.unfinished.naming.is_empty() || !self.unfinished.leaving.is_empty()
     }
 
     /// Does one part of what there is.
@@ -27,21 +27,21 @@ impl Sessions {
 
     #[cold]
     fn do_a_part(&mut self, out: &mut Outbox) {
-        if let Some(id) = self.parts.naming.pop_front() {
+        if let Some(id) = self.unfinished.naming.pop_front() {
             let mass_do = self.table.get_mut(id).and_then(|session| session.mass_do.take());
             if let Some(mut mass_do) = mass_do {
                 if let Some(used) = self.register(id, &mass_do.names, out) {
                     mass_do.names.advance(used);
                     self.put_off(id, mass_do);
                 }
-                self.settle(id, out);
+                self.flush_replies(id, out);
             }
         }
         for _ in 0..self.policy.names_at_once {
-            let Some(abilities) = self.parts.leaving.last_mut() else { return };
+            let Some(abilities) = self.unfinished.leaving.last_mut() else { return };
             match abilities.pop() {
                 Some(name) => self.names.give_back(name),
-                None => drop(self.parts.leaving.pop()),
+                None => drop(self.unfinished.leaving.pop()),
             }
         }
     }
@@ -81,7 +81,7 @@ impl Sessions {
     fn put_off(&mut self, id: SessionId, mass_do: Box<MassDo>) {
         if let Some(session) = self.table.get_mut(id) {
             session.mass_do = Some(mass_do);
-            self.parts.naming.push_back(id);
+            self.unfinished.naming.push_back(id);
         }
     }
 }

@@ -23,8 +23,8 @@ use crate::outbox::Outbox;
 use crate::policy::{Planted, Policy};
 use crate::slot::{Peer, SessionId, Topology};
 use alloc::sync::Arc;
-use names::Names;
-use parts::Parts;
+use names::FunctionNames;
+use parts::Unfinished;
 use replies::Replies;
 use ringgear_protocol::Refusal;
 use session::{Session, SessionTable};
@@ -35,8 +35,8 @@ pub(crate) struct Sessions {
     topology: Topology,
     policy: Arc<Policy>,
     table: SessionTable,
-    names: Names,
-    parts: Parts,
+    names: FunctionNames,
+    unfinished: Unfinished,
     /// Bytes of replies that wait for earlier ones, of all sessions, as far as told.
     replies_bytes: u64,
     /// As long as no more places of a session wait, and nothing else does, it need not be paused.
@@ -45,7 +45,7 @@ pub(crate) struct Sessions {
 
 impl Sessions {
     pub(crate) fn new(topology: Topology, policy: Arc<Policy>) -> Sessions {
-        let names = Names::new(topology, policy.hash_seed);
+        let names = FunctionNames::new(topology, policy.hash_seed);
         let places = Replies::places_in(policy.waiting_bytes);
         let places = places.min((policy.requests_in_flight as usize).saturating_sub(1)) as u32;
         Sessions {
@@ -53,7 +53,7 @@ impl Sessions {
             policy,
             table: SessionTable::default(),
             names,
-            parts: Parts::default(),
+            unfinished: Unfinished::default(),
             replies_bytes: 0,
             places,
         }
@@ -93,7 +93,7 @@ impl Sessions {
             session.mass_do = None;
             count_reason(reason, out);
         }
-        self.settle(id, out);
+        self.flush_replies(id, out);
     }
 
     pub(crate) fn closed(&mut self, id: SessionId, reason: CloseReason, out: &mut Outbox) {
@@ -105,7 +105,7 @@ impl Sessions {
     /// The session is gone; whoever knows it is told. False if it was gone already.
     fn forget(&mut self, id: SessionId, out: &mut Outbox) -> bool {
         let Some(mut session) = self.table.remove(id) else { return false };
-        self.parts.let_go(session.take_abilities(), &mut self.names, &self.policy);
+        self.unfinished.let_go(session.take_abilities(), &mut self.names, &self.policy);
         self.replies_bytes -= session.told.unread as u64;
         out.counters.sessions -= 1;
         for owner in session.known_by.iter() {
@@ -164,7 +164,7 @@ impl Sessions {
                 return self.report(from, place, &request, shard, out);
             }
         };
-        self.settle(id, out);
+        self.flush_replies(id, out);
     }
 
     /// Fills a place of a session, unless it is gone, and lets leave what may.
@@ -180,7 +180,7 @@ impl Sessions {
             reply => session.answer(place, reply, out),
         }
         if !session.is_at_rest(self.places) {
-            self.settle_closely(to, out);
+            self.flush_closely(to, out);
         }
     }
 
@@ -189,7 +189,7 @@ impl Sessions {
     fn slow(&mut self, to: SessionId, begins: bool, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(to) else { return };
         session.slowed = if begins { session.slowed + 1 } else { session.slowed.saturating_sub(1) };
-        self.settle_closely(to, out);
+        self.flush_closely(to, out);
     }
 
     /// News of a job that the session waits for.
@@ -210,18 +210,18 @@ impl Sessions {
 
     /// Lets replies leave whose turn has come; pauses, resumes or closes the session.
     #[inline]
-    fn settle(&mut self, id: SessionId, out: &mut Outbox) {
+    fn flush_replies(&mut self, id: SessionId, out: &mut Outbox) {
         let at_rest = self.table.get(id).is_some_and(|session| session.is_at_rest(self.places));
         if !at_rest {
-            self.settle_closely(id, out);
+            self.flush_closely(id, out);
         }
     }
 
     #[inline(never)]
-    fn settle_closely(&mut self, id: SessionId, out: &mut Outbox) {
+    fn flush_closely(&mut self, id: SessionId, out: &mut Outbox) {
         let most = self.policy.requests_in_flight as usize;
         let Some(session) = self.table.get_mut(id) else { return };
-        if session.told.unread > 0 && !session.replies.is_settled() {
+        if session.told.unread > 0 && !session.replies.is_flushed() {
             // What leaves now is not to be counted twice.
             self.replies_bytes -= session.told.unread as u64;
             session.told.unread = 0;
@@ -285,14 +285,14 @@ impl Sessions {
     pub(crate) fn check(&self) {
         assert_eq!(self.table.iter().count(), self.table.count());
         let most = self.policy.requests_in_flight as usize;
-        let mut registered = self.parts.leaving();
+        let mut registered = self.unfinished.leaving();
         for session in self.table.iter() {
             registered += session.abilities.len();
             let owned: u32 = session.owners.iter().map(|&(_, count)| count).sum();
             assert_eq!(owned as usize, session.abilities.len());
             assert!(!session.is_busy() && session.slowed == 0 || session.paused || session.finishing);
             session.check_bytes(&self.names);
-            assert!(session.replies.is_settled(), "replies whose turn has come have left");
+            assert!(session.replies.is_flushed(), "replies whose turn has come have left");
             assert!(session.paused || session.replies.len() < most, "too many wait, and more are welcome");
             assert!(!session.noop_sent || session.asleep);
         }

@@ -1,7 +1,7 @@
 //! What was too much for one event and is left to do: names of a MASS_DO to register, registrations to forget. It is done in
 //! `mass_do.rs`.
 use super::abilities::Abilities;
-use super::names::Names;
+use super::names::FunctionNames;
 use crate::policy::Policy;
 use crate::slot::SessionId;
 use alloc::collections::VecDeque;
@@ -23,16 +23,16 @@ impl MassDo {
 
 /// What is left to do.
 #[derive(Debug, Default)]
-pub(crate) struct Parts {
+pub(crate) struct Unfinished {
     /// Sessions with a MASS_DO under way. They may be gone.
     pub(super) naming: VecDeque<SessionId>,
     /// What sessions had registered that have other things registered now, or are gone.
     pub(super) leaving: Vec<Abilities>,
 }
 
-impl Parts {
+impl Unfinished {
     /// Forgets registrations; at once if they are few.
-    pub(crate) fn let_go(&mut self, abilities: Abilities, names: &mut Names, policy: &Policy) {
+    pub(crate) fn let_go(&mut self, abilities: Abilities, names: &mut FunctionNames, policy: &Policy) {
         if abilities.len() > policy.names_at_once as usize {
             self.leaving.push(abilities);
         } else {

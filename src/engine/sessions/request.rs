@@ -66,7 +66,7 @@ impl Sessions {
             // The other half of this shard answers it, and that is followed by the same. With a store it may have
             // nothing to say for a while.
             Ok(()) if answered && !out.local.is_empty() && !self.policy.store => {}
-            Ok(()) => self.settle(id, out),
+            Ok(()) => self.flush_replies(id, out),
             Err(Hopeless) => self.finish(id, CloseReason::Malformed, out),
         }
     }
@@ -116,7 +116,7 @@ impl Sessions {
     pub(crate) fn admin(&mut self, id: SessionId, ask: Ask, out: &mut Outbox) {
         if self.welcome(id) {
             self.survey(id, ask, out);
-            self.settle(id, out);
+            self.flush_replies(id, out);
         }
     }
 
@@ -124,7 +124,7 @@ impl Sessions {
     pub(crate) fn answer_in_turn(&mut self, id: SessionId, reply: Reply, out: &mut Outbox) {
         if self.welcome(id) {
             self.tell(id, reply, out);
-            self.settle(id, out);
+            self.flush_replies(id, out);
         }
     }
 
@@ -234,7 +234,7 @@ impl Sessions {
 
     pub(super) fn reset_abilities(&mut self, id: SessionId, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(id) else { return };
-        self.parts.let_go(session.take_abilities(), &mut self.names, &self.policy);
+        self.unfinished.let_go(session.take_abilities(), &mut self.names, &self.policy);
         for (owner, _) in core::mem::take(&mut session.owners) {
             out.send(owner, Message::ToFunctions(ToFunctions::ResetAbilities { worker: id }));
         }

@@ -3,7 +3,7 @@ use super::Sessions;
 use super::session::Session;
 use crate::message::{Message, Place, ToSessions};
 use crate::outbox::Outbox;
-use crate::page::{Budget, Half, Mark, PageRequest, Part, Row};
+use crate::page::{Budget, Half, ListMark, ListRow, PagePart, PageRequest};
 use crate::query::{Ask, Query};
 use crate::report::{Report, WaitingRow, Waits, WorkerRow};
 use crate::slot::{SessionId, ShardId};
@@ -29,13 +29,13 @@ impl Sessions {
             // Everything else is about functions: this half has no part in it.
             Ask::Query(_) | Ask::Order(_) => (request.ask.empty_report(), None),
         };
-        let part = Box::new(Part { from: shard, half: Half::Sessions, report, stop });
+        let part = Box::new(PagePart { from: shard, half: Half::Sessions, report, stop });
         out.send(from.shard(), Message::ToSessions(ToSessions::Answer { to: from, place, part }));
     }
 
-    fn list_clients(&self, after: Option<&Mark>, budget: &mut Budget) -> (Report, Option<Mark>) {
+    fn list_clients(&self, after: Option<&ListMark>, budget: &mut Budget) -> (Report, Option<ListMark>) {
         let after = match after {
-            Some(&Mark::Waiting { session, .. }) => Some(session),
+            Some(&ListMark::Waiting { session, .. }) => Some(session),
             _ => None,
         };
         let mut rows = Vec::new();
@@ -56,12 +56,12 @@ impl Sessions {
     fn list_workers(
         &self,
         shard: ShardId,
-        after: Option<&Mark>,
+        after: Option<&ListMark>,
         budget: &mut Budget,
-    ) -> (Report, Option<Mark>) {
+    ) -> (Report, Option<ListMark>) {
         let mut rows = Vec::new();
         let after = match after {
-            Some(&Mark::Worker { descriptor, session, left }) => Some((descriptor, session, left.0)),
+            Some(&ListMark::Worker { descriptor, session, left }) => Some((descriptor, session, left.0)),
             _ => None,
         };
         if let Some((descriptor, session, left @ 1..)) =
@@ -75,7 +75,7 @@ impl Sessions {
             let Some((descriptor, session)) = next.next() else { return (Report::Workers(rows), None) };
             rows.push(self.piece(descriptor, session, None, budget));
         }
-        let stop = rows.last().map(Row::mark);
+        let stop = rows.last().map(ListRow::mark);
         (Report::Workers(rows), stop)
     }
 

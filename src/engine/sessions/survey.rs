@@ -2,7 +2,7 @@
 //! how far the list has come. Who asks when is in `ask.rs`.
 use crate::message::{Message, Place, ToFunctions, ToSessions};
 use crate::outbox::Outbox;
-use crate::page::{Half, Joined, Mark, PageRequest, Part};
+use crate::page::{Half, ListMark, Page, PagePart, PageRequest};
 use crate::query::Ask;
 use crate::report::{Report, Waits};
 use crate::slot::{SessionId, ShardId, ShardSet, Topology};
@@ -52,7 +52,7 @@ impl Halves {
 
 /// Where a survey stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum SurveyStep {
     /// Replies to earlier requests have not left.
     Behind,
     /// The shell was asked for room.
@@ -69,11 +69,11 @@ pub(crate) struct Survey {
     exact: bool,
     /// Who may have something to tell.
     left: Halves,
-    pub(super) step: Step,
+    pub(super) step: SurveyStep,
     /// How far the list has come.
-    after: Option<Mark>,
+    after: Option<ListMark>,
     /// What has come of the next page.
-    parts: Vec<Part>,
+    parts: Vec<PagePart>,
     /// The client whose line was told last: what others wait for is not told.
     client: Option<SessionId>,
     /// For [`crate::Order::DropFunction`]: rows that are held back until it is known whether they are the last.
@@ -83,14 +83,14 @@ pub(crate) struct Survey {
 impl Survey {
     pub(super) fn new(what: Ask, left: Halves) -> Survey {
         let exact = what.begins_exact();
-        let (parts, step) = (Vec::new(), Step::Behind);
+        let (parts, step) = (Vec::new(), SurveyStep::Behind);
         Survey { what, exact, left, step, after: None, parts, client: None, held: None }
     }
 
     /// Asks whoever may have something to tell.
     pub(super) fn ask(&mut self, from: SessionId, place: Place, rows: u32, out: &mut Outbox) {
         let halves = self.left.count();
-        self.step = Step::Asked(halves);
+        self.step = SurveyStep::Asked(halves);
         let most = (rows / halves.max(1)).max(rows.min(ROWS_MIN));
         let request = || {
             let (ask, after) = (self.what.clone(), self.after.clone());
@@ -105,16 +105,18 @@ impl Survey {
     }
 
     /// A part has come. True if it was the last one of its page.
-    pub(super) fn take(&mut self, part: Part) -> bool {
-        let Step::Asked(missing) = self.step else { panic!("a part of a report for which nobody was asked") };
+    pub(super) fn take(&mut self, part: PagePart) -> bool {
+        let SurveyStep::Asked(missing) = self.step else {
+            panic!("a part of a report for which nobody was asked")
+        };
         self.parts.push(part);
-        self.step = Step::Asked(missing - 1);
+        self.step = SurveyStep::Asked(missing - 1);
         missing == 1
     }
 
     /// Makes a page of the parts. True if it is the last one.
     pub(super) fn turn(&mut self) -> (Report, bool) {
-        let joined = Joined::of(&self.what, core::mem::take(&mut self.parts));
+        let joined = Page::of(&self.what, core::mem::take(&mut self.parts));
         joined.done.into_iter().for_each(|(half, shard)| self.left.remove(half, shard));
         self.after = joined.stop;
         let mut report = joined.report;
