@@ -3,11 +3,29 @@
 use crate::engine::{Ask, Assignment, JobId, Query, Reply, Report, SHARED_MIN, Work};
 use crate::protocol::{DecodeError, Frame, GrabKind, Request, RequestError, Response, frame};
 
-use super::{Decoded, Incoming, SharedPort, WireError, text, until_nul};
+use super::port::{Decoded, Incoming, SharedPort, WireError, until_nul};
+use super::text;
 use bytes::Bytes;
 
+impl SharedPort {
+    /// Reads one packet or line at the beginning of `bytes`. A pure function: call it again with the same bytes and
+    /// more behind them.
+    #[inline]
+    pub fn decode<'a>(&self, bytes: &'a [u8]) -> Decoded<'a> {
+        decode(self, bytes)
+    }
+
+    /// Appends what the peer is to be sent, but for a payload of at least [`crate::engine::SHARED_MIN`] bytes: that is given back,
+    /// shared with the reply, and comes next on the wire.
+    #[inline]
+    #[must_use = "the peer waits for the payload"]
+    pub fn encode(&self, reply: &Reply, out: &mut Vec<u8>) -> Option<Bytes> {
+        encode(self, reply, out)
+    }
+}
+
 #[inline]
-pub(super) fn decode<'a>(frontend: &SharedPort, bytes: &'a [u8]) -> Decoded<'a> {
+fn decode<'a>(frontend: &SharedPort, bytes: &'a [u8]) -> Decoded<'a> {
     match bytes.first() {
         Some(0) => packet(frontend, bytes),
         Some(_) => text::line(frontend, bytes),
@@ -32,7 +50,7 @@ fn packet<'a>(frontend: &SharedPort, bytes: &'a [u8]) -> Decoded<'a> {
 }
 
 #[inline]
-pub(super) fn encode(frontend: &SharedPort, reply: &Reply, out: &mut Vec<u8>) -> Option<Bytes> {
+fn encode(frontend: &SharedPort, reply: &Reply, out: &mut Vec<u8>) -> Option<Bytes> {
     let handle = |job: &JobId| frontend.handle_prefix.handle(*job);
     match reply {
         Reply::JobCreated(job) => Response::JobCreated { handle: &handle(job) }.encode(out),

@@ -4,7 +4,7 @@ use crate::engine::report::{
     Counters, DeadRow, DropRow, FunctionRow, InvolvedJob, JobRow, WaitingRow, Waits, WorkerRow,
 };
 use crate::engine::slot::Slot;
-use crate::engine::{Ask, DeathReason, Epoch, JobId, Order, Query, Report, SessionId, ShardId};
+use crate::engine::{Ask, DeathReason, Epoch, JobId, Order, Query, Reply, Report, SessionId, ShardId};
 use crate::protocol::Refusal;
 use bytes::Bytes;
 use std::net::{IpAddr, SocketAddr};

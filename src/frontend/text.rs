@@ -11,13 +11,7 @@ use std::fmt::Arguments;
 use std::io::Write;
 use std::net::SocketAddr;
 
-use super::{Decoded, Incoming, SharedPort, WireError, until_nul};
-
-/// The longest line, its CR included and its LF not. A longer one closes the connection.
-pub(super) const LINE_MAX: usize = 8191;
-
-/// The most words in a line. More close the connection.
-pub(super) const WORDS_MAX: usize = 5;
+use super::port::{Decoded, Incoming, LINE_MAX, SharedPort, WORDS_MAX, WireError, until_nul};
 
 const OK: &str = "OK\r\n";
 const UNKNOWN_SHOW: &str = "ERR UNKNOWN_SHOW_ARGUMENTS\r\n";
