@@ -193,6 +193,15 @@ pub enum Note {
         /// Dead jobs.
         dead: u64,
     },
+    /// A function was not dropped (`drop function`), because it is in use. The answer on the wire does not say by whom.
+    FunctionKept {
+        /// The function's name.
+        function: Bytes,
+        /// Registrations of workers that know it.
+        workers: u32,
+        /// Jobs of it that run.
+        running: u32,
+    },
     /// A job went back to its queue because its worker took too long.
     TimedOut {
         /// The job.

@@ -367,6 +367,9 @@ impl Auditor {
                 Note::FunctionDropped { function, queued, scheduled, dead } => {
                     self.function_dropped(function, [*queued, *scheduled, *dead]);
                 }
+                Note::FunctionKept { workers, running, .. } => {
+                    audit!(self, "what is not used is dropped", workers + running > 0, "{note:?}");
+                }
                 Note::ShortTimeout { .. } => {}
             },
             Output::Store(_) => {}

@@ -2,9 +2,10 @@
 use crate::cluster::Cluster;
 use crate::swarm::PREFIX;
 use bytes::Bytes;
+use ringgear_engine::report::DropRow;
 use ringgear_engine::slot::Slot;
 use ringgear_engine::{
-    Ask, Assignment, CloseReason, HandlePrefix, JobId, Order, Policy, Query, Reply, Report, SessionId,
+    Ask, Assignment, CloseReason, HandlePrefix, JobId, Note, Order, Policy, Query, Reply, Report, SessionId,
     ShardId, Topology, Wakeup, Work,
 };
 use ringgear_protocol::{GrabKind, Priority, Refusal, Request, Submit};
@@ -206,6 +207,31 @@ fn a_session_that_moves_takes_along_what_it_said_of_itself() {
     story.ask(worker, Request::WorkException { handle: &handle, exception: b"oh" });
     let told = story.told(client);
     assert_eq!(told, [Reply::Work(job, Work::Exception(Bytes::from_static(b"oh")))]);
+}
+
+/// The answer on the wire is gearmand's and names no reason: the log does.
+#[test]
+fn the_log_says_why_a_function_is_not_dropped() {
+    for order in ["resize", "RESIZE"] {
+        let mut story = Story::new(3, policy());
+        let [worker, idle, admin] = [0, 1, 2].map(|shard| story.open(shard));
+        for session in [worker, idle] {
+            story.ask(session, Request::CanDo { function: b"resize" });
+        }
+        story.submit(admin, b"resize", b"u");
+        story.assigned(worker);
+        let drop = || Order::DropFunction { function: order.into() };
+        let row = |dropped| Report::Dropped(vec![DropRow { function: "resize".into(), dropped }]);
+        assert_eq!(story.report(admin, drop()), row(false));
+        let note = |workers, running| Note::FunctionKept { function: "resize".into(), workers, running };
+        let notes =
+            |story: &mut Story| -> Vec<Note> { story.0.notes().into_iter().map(|(_, note)| note).collect() };
+        assert_eq!(notes(&mut story), [note(2, 1)]);
+        story.ask(worker, Request::CantDo { function: b"resize" });
+        assert_eq!((story.report(admin, drop()), notes(&mut story)), (row(false), vec![note(1, 0)]));
+        story.close(idle);
+        assert_eq!(story.report(admin, drop()), row(true));
+    }
 }
 
 /// A home that owns no function: its client reaches every owner and hears its results, its worker is given jobs of every owner,

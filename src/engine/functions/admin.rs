@@ -19,7 +19,7 @@ impl Functions {
         let (report, stop) = match &request.ask {
             Ask::Query(query) => self.query(query, request.after.as_ref(), &mut budget, out),
             Ask::Order(Order::DropFunction { function }) if !request.exact => {
-                self.drop_in_any_case(function, request.after.as_ref(), &mut budget)
+                self.drop_in_any_case(function, request.after.as_ref(), &mut budget, out)
             }
             Ask::Order(order) => (self.order(order, out), None),
         };
@@ -53,7 +53,7 @@ impl Functions {
         match order {
             Order::MaxQueue { function, limits } => self.max_queue(function, *limits),
             Order::CreateFunction { function } => self.create_function(function, out),
-            Order::DropFunction { function } => self.drop_function(function),
+            Order::DropFunction { function } => self.drop_function(function, out),
             Order::CancelJob { handle } => self.cancel_job(handle, out),
             Order::RetryJob { handle } => self.retry_job(handle, out),
         }
@@ -110,6 +110,7 @@ impl Functions {
         name: &[u8],
         after: Option<&ListMark>,
         budget: &mut Budget,
+        out: &mut Outbox,
     ) -> (Report, Option<ListMark>) {
         let names = self.functions.in_order(after).map(|ix| &self.functions.get(ix).name);
         let (found, stop) = page(
@@ -122,7 +123,7 @@ impl Functions {
             },
         );
         let mut report = Report::Dropped(Vec::new());
-        found.iter().for_each(|row| report.merge(self.drop_function(&row.function)));
+        found.iter().for_each(|row| report.merge(self.drop_function(&row.function, out)));
         (report, stop)
     }
 
