@@ -1,7 +1,8 @@
 //! The job server as a synchronous, deterministic state machine: no clock, socket, file, thread, log or random id.
 //!
-//! Events go in through [`Engine::handle`], one at a time, each with the time. When it returns, the engine is quiet;
-//! what it wants done is drained from [`Engine::output`] and, for other shards, [`Engine::take_messages`].
+//! [`Engine`] tells how it is used, with an example. [`event`] has what goes in and comes out, [`message`] what engines say to each other,
+//! [`query`] and [`report`] what administrators ask and hear, [`page`] how long answers come in pages, [`persist`] what a store keeps,
+//! [`policy`] what an operator chooses; [`slot`] says who is where, and [`time`] when.
 #![no_std]
 extern crate alloc;
 

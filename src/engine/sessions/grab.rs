@@ -20,6 +20,7 @@ const RACES: u8 = 3;
 impl Sessions {
     pub(super) fn grab(&mut self, id: SessionId, kind: GrabKind, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(id) else { return };
+        // A wake that comes from here on finds nobody asleep, and another worker is woken.
         (session.asleep, session.noop_sent) = (false, false);
         if session.woken_by.is_some() && self.looks_at_fewer(id, out) {
             self.grab_job(id, kind, out);
@@ -91,13 +92,15 @@ impl Sessions {
         let rank = |c: &Candidate| {
             if priority_first { (c.priority as i64, c.turn) } else { (c.turn, c.priority as i64) }
         };
-        // Who has nothing takes it that nobody is needed.
+        // Each answer counts here, also one that does not win, and before it is seen whether it was the last: who woke the
+        // session and has nothing needs nobody else.
         session.woken_by = session.woken_by.filter(|&(owner, _)| owner != from || found.is_some());
         let beats = |c: &Candidate| best.as_ref().is_none_or(|(other, _)| rank(c) < rank(other));
         if let Some(candidate) = found.filter(beats) {
             *best = Some((candidate, from));
         }
         *missing -= 1;
+        // No owner is asked for its job before all have answered: the best of some is not the best of all.
         if *missing > 0 {
             return;
         }
@@ -159,6 +162,7 @@ impl Sessions {
     fn finish_grab(&mut self, id: SessionId, reply: Reply, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(id) else { return };
         if let Some(round) = session.grab_round.take() {
+            // In this event and not later: the next request may be a PRE_SLEEP, which forgets who woke the session.
             if !self.policy.plants(Planted::ForgetsWhoWasWoken) {
                 session.takes_something_else(out);
             }
@@ -169,6 +173,7 @@ impl Sessions {
     /// True if it leaves something among the replies.
     pub(super) fn pre_sleep(&mut self, id: SessionId, out: &mut Outbox) -> bool {
         let Some(session) = self.table.get_mut(id) else { return false };
+        // The nap is a new one before any owner hears of it: wakes of an earlier nap may still be under way.
         (session.asleep, session.noop_sent, session.woken_by) = (true, false, None);
         session.nap = session.nap.wrapping_add(1);
         if self.policy.plants(Planted::NapsPileUp) {

@@ -230,6 +230,7 @@ impl Sessions {
         while let Some(reply) = session.replies.next() {
             out.reply(id, reply);
         }
+        // From here on what is left decides: how much the session holds, whether it is over, paused or welcome.
         let waiting = session.replies.len();
         if session.holds_news() {
             self.replies_bytes -= session.told.unread as u64;
@@ -266,6 +267,7 @@ impl Sessions {
             session.paused = false;
             out.outputs.push_back(Output::Resume(id));
         }
+        // Behind the pause: the shell fetches pages of a session that is paused, and of no other.
         if surveys {
             self.begin_survey(id, out);
         }

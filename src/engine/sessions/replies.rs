@@ -87,6 +87,7 @@ impl Replies {
     #[inline(never)]
     fn push(&mut self, entry: PlaceState) -> Place {
         let place = self.back();
+        // Places that only wait stand before this one: they get their entries first, or it would stand in one of theirs.
         self.enter(self.waiting);
         self.bytes += weight(&entry);
         self.entries.push_back(entry);
@@ -176,6 +177,7 @@ impl Replies {
     #[inline(never)]
     pub(crate) fn keep(&mut self, place: Place, reply: Option<Reply>) {
         let ahead = place.wrapping_sub(self.front);
+        // Before entries are made: there are none to make for a place that nobody took.
         assert!((ahead as usize) < self.len(), "an answer has a place");
         self.enter((ahead + 1).saturating_sub(self.entries.len() as u32));
         let entry = &mut self.entries[ahead as usize];
