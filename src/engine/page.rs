@@ -270,7 +270,7 @@ impl Report {
 
 /// A page, made of what all have answered.
 #[derive(Debug)]
-pub(crate) struct Page {
+pub(crate) struct ReportPage {
     /// The rows that can be told.
     pub(crate) report: Report,
     /// How far the list has come; `None` if it is complete.
@@ -279,9 +279,9 @@ pub(crate) struct Page {
     pub(crate) done: Vec<(Half, ShardId)>,
 }
 
-impl Page {
+impl ReportPage {
     /// Joins the parts of a page: what is behind the place up to which everybody has looked is for a later page.
-    pub(crate) fn of(ask: &Ask, parts: Vec<PagePart>) -> Page {
+    pub(crate) fn of(ask: &Ask, parts: Vec<PagePart>) -> ReportPage {
         let stop = parts.iter().filter_map(|part| part.stop.clone()).min();
         let told = |part: &PagePart| stop.is_none() || part.report.last() <= stop;
         let done = parts.iter().filter(|part| part.stop.is_none() && told(part));
@@ -289,6 +289,6 @@ impl Page {
         let mut report = ask.empty_report();
         parts.into_iter().for_each(|part| report.merge(part.report));
         report.order(stop.as_ref());
-        Page { report, stop, done }
+        ReportPage { report, stop, done }
     }
 }

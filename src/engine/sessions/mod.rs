@@ -1,9 +1,9 @@
 //! The half of a shard that holds sessions: it turns requests into messages to the owners of functions, and their
 //! answers into replies. It knows functions only by name.
 //!
-//! [`request`] takes requests in, [`grab`] and [`ask`] speak with several owners, [`rows`] answers them for sessions, [`mass_do`] does what is much
-//! in parts. What they work on stands below them: a [`session`] with its [`replies`] in order, [`abilities`] and [`names`], and what is
-//! under way of a grab ([`grab_round`]), of a query or an order ([`survey`]), of what is much ([`parts`]).
+//! [`request`] takes requests in, [`grab`] and [`ask`] speak with several owners, [`rows`] has the lists of sessions, [`mass_do`] does in
+//! parts what is much. What they work on stands below them: a [`session`] with its [`replies`] in order, its [`abilities`] and their
+//! [`names`], and what is under way: a grab ([`grab_round`]), a query or an order ([`survey`]), what is much ([`parts`]).
 mod abilities;
 mod ask;
 mod grab;

@@ -2,7 +2,7 @@
 //! how far the list has come. Who asks when is in `ask.rs`.
 use crate::message::{Message, Place, ToFunctions, ToSessions};
 use crate::outbox::Outbox;
-use crate::page::{Half, ListMark, Page, PagePart, PageRequest};
+use crate::page::{Half, ListMark, PagePart, PageRequest, ReportPage};
 use crate::query::Ask;
 use crate::report::{Report, Waits};
 use crate::slot::{SessionId, ShardId, ShardSet, Topology};
@@ -116,7 +116,7 @@ impl Survey {
 
     /// Makes a page of the parts. True if it is the last one.
     pub(super) fn turn(&mut self) -> (Report, bool) {
-        let joined = Page::of(&self.what, core::mem::take(&mut self.parts));
+        let joined = ReportPage::of(&self.what, core::mem::take(&mut self.parts));
         joined.done.into_iter().for_each(|(half, shard)| self.left.remove(half, shard));
         self.after = joined.stop;
         let mut report = joined.report;
