@@ -11,7 +11,7 @@ mod store;
 mod words;
 
 use crate::engine::{Compat, HandlePrefix, Policy, Wakeup};
-use crate::frontend::{self, Frontend, VERSION};
+use crate::frontend::{self, SharedPort, VERSION};
 use crate::log_at;
 use crate::logging::{self, Level, LogOptions, Target};
 use crate::process::ProcessOptions;
@@ -38,7 +38,7 @@ pub struct Config {
     /// For the server and its shards.
     pub server: ServerOptions,
     /// For reading and writing on the shared port.
-    pub frontend: Frontend,
+    pub frontend: SharedPort,
     /// For the log.
     pub log: LogOptions,
     /// What the operator should know about how the command line was understood.
@@ -127,7 +127,7 @@ fn config(flags: Flags, port: Option<&OsStr>, mut notices: Vec<String>) -> Resul
     let store = store::options(&flags.storing, &mut notices)?;
     let policy = Policy { store: store.is_some(), ..policy };
     let process = process::options(&flags.process);
-    let frontend = Frontend {
+    let frontend = SharedPort {
         packet_max: shard.packet_max,
         version: frontend::version(policy.compat),
         verbosity: log.level.name(),

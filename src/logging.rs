@@ -296,6 +296,14 @@ pub fn note(note: &Note, prefix: &HandlePrefix, who: &mut dyn FnMut(SessionId) -
                 "Function dropped: {function} (jobs that ended with it: {queued} queued, {scheduled} scheduled, {dead} dead)"
             );
         }
+        Note::FunctionKept { function, workers, running } => {
+            let function = Visible(function);
+            log_at!(
+                @from place,
+                Level::Notice,
+                "Function not dropped: {function} (in use: known to {workers} workers, {running} jobs run)"
+            );
+        }
         Note::TimedOut { job, unique, address, worker } => {
             let handle = prefix.handle(*job);
             let (handle, unique) = (Visible(&handle), Visible(unique));

@@ -11,7 +11,7 @@ pub use signals::Signals;
 
 use crate::engine::slot::SHARDS_MAX;
 use crate::engine::{Policy, ShardId, Topology};
-use crate::frontend::{Frontend, VERSION};
+use crate::frontend::{SharedPort, VERSION};
 use crate::log_at;
 use crate::logging::{self, Level};
 use crate::shard::commons::Commons;
@@ -75,7 +75,7 @@ enum News {
 
 /// Starts a job server: it listens when this returns, and every shard runs. The store is open then, if there is one; its
 /// jobs are read from now on, while requests wait.
-pub fn start(options: ServerOptions, frontend: Frontend, signals: Signals) -> Result<Running, ServerError> {
+pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> Result<Running, ServerError> {
     let (tell, news) = channel();
     let boot = signals.forward(tell.clone())?;
     let cores = cores()?;
@@ -127,7 +127,7 @@ impl Running {
     fn start_shards(
         &self,
         options: ServerOptions,
-        frontend: Frontend,
+        frontend: SharedPort,
         topology: Topology,
         cores: &[usize],
         listeners: Vec<Vec<OwnedFd>>,
@@ -135,7 +135,7 @@ impl Running {
     ) -> Result<(), ServerError> {
         let policy = Arc::new(options.policy);
         let crowded = usize::from(self.shards) > cores.len();
-        for (id, listeners) in topology.all().zip(listeners) {
+        for (id, listeners) in topology.owners().zip(listeners) {
             let setup = Setup {
                 id,
                 topology,

@@ -1,7 +1,6 @@
 //! `ringgear store`: its command line, looking after a store while no server uses it, and telling people what was found.
 //! What is read and written is the store's affair (`store/log/tools.rs`, `store/exchange.rs`).
-use crate::engine::StoredJob;
-use crate::protocol::Priority;
+use crate::frontend::json;
 use crate::store::StoreError;
 #[cfg(feature = "sqlite")]
 use crate::store::exchange;
@@ -11,11 +10,9 @@ use crate::store::log::{LogOptions, LogStore};
 #[cfg(feature = "sqlite")]
 use crate::store::{Store, sqlite::SqliteOptions};
 use clap::{Parser, Subcommand};
-use serde_json::{Map, Value, json};
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Write};
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -23,7 +20,7 @@ use std::process::ExitCode;
 /// cannot be used, or has jobs that a server would set aside. Nobody may read what is printed; that changes nothing.
 pub(super) fn run(words: impl Iterator<Item = OsString>) -> ExitCode {
     const EX_IOERR: u8 = 74;
-    let order = match Order::read(words) {
+    let order = match StoreCommand::read(words) {
         Ok(order) => order,
         Err((text, true)) => {
             let _ = io::stdout().write_all(text.as_bytes());
@@ -48,7 +45,7 @@ pub(super) fn run(words: impl Iterator<Item = OsString>) -> ExitCode {
 
 /// What is to be done.
 #[derive(Debug, Subcommand)]
-enum Order {
+enum StoreCommand {
     /// Read a data directory and say whether it is intact; nothing is changed
     Check {
         /// The data directory
@@ -96,18 +93,18 @@ enum Order {
 /// Looks after a store while no server uses it.
 #[derive(Debug, Parser)]
 #[command(name = "ringgear store", disable_help_subcommand = true)]
-struct Line {
+struct StoreLine {
     #[command(subcommand)]
-    order: Order,
+    order: StoreCommand,
 }
 
-impl Order {
+impl StoreCommand {
     /// Reads the arguments behind `ringgear store`. Otherwise a text to print, and whether it is an answer (help) or says
     /// what is wrong.
-    fn read(arguments: impl Iterator<Item = OsString>) -> Result<Order, (String, bool)> {
+    fn read(arguments: impl Iterator<Item = OsString>) -> Result<StoreCommand, (String, bool)> {
         let arguments = std::iter::once(OsString::from("ringgear store")).chain(arguments);
         let line =
-            Line::try_parse_from(arguments).map_err(|error| (error.to_string(), !error.use_stderr()))?;
+            StoreLine::try_parse_from(arguments).map_err(|error| (error.to_string(), !error.use_stderr()))?;
         Ok(line.order)
     }
 }
@@ -157,9 +154,9 @@ impl From<io::Error> for MaintenanceError {
 }
 
 /// Does it, and prints what came of it. An error is for the caller to print.
-fn carry_out(order: Order, out: &mut dyn Write) -> Result<(), MaintenanceError> {
+fn carry_out(order: StoreCommand, out: &mut dyn Write) -> Result<(), MaintenanceError> {
     match order {
-        Order::Check { dir } => {
+        StoreCommand::Check { dir } => {
             let report = tools::check(&dir)?;
             let CheckReport { segments, blocks, records, jobs, closed, torn, .. } = report;
             writeln!(out, "{segments} segments, {blocks} blocks, {records} records, {jobs} jobs")?;
@@ -185,7 +182,7 @@ fn carry_out(order: Order, out: &mut dyn Write) -> Result<(), MaintenanceError> 
                 return Err(MaintenanceError::SetAside(report.set_aside.len()));
             }
         }
-        Order::Salvage { from, to } => {
+        StoreCommand::Salvage { from, to } => {
             let report = tools::salvage(&from, &to)?;
             tell(&report.problems, out)?;
             writeln!(
@@ -196,12 +193,12 @@ fn carry_out(order: Order, out: &mut dyn Write) -> Result<(), MaintenanceError> 
                 to.display()
             )?;
         }
-        Order::Dump { dir } => {
+        StoreCommand::Dump { dir } => {
             // A pipe that is closed early is no reason to go on reading.
             let mut failed = None;
             tools::dump(&dir, &mut |job| {
                 if failed.is_none() {
-                    failed = writeln!(out, "{}", line(&job)).err();
+                    failed = writeln!(out, "{}", json::stored_job(&job)).err();
                 }
             })?;
             if let Some(error) = failed {
@@ -209,7 +206,7 @@ fn carry_out(order: Order, out: &mut dyn Write) -> Result<(), MaintenanceError> 
             }
         }
         #[cfg(feature = "sqlite")]
-        Order::Import { libsqlite3_db, libsqlite3_table, dir } => {
+        StoreCommand::Import { libsqlite3_db, libsqlite3_table, dir } => {
             let mut store = LogStore::open(LogOptions::new(dir))?;
             let done = exchange::import(table(libsqlite3_db, libsqlite3_table), &mut store)?;
             store.close()?;
@@ -221,7 +218,7 @@ fn carry_out(order: Order, out: &mut dyn Write) -> Result<(), MaintenanceError> 
             )?;
         }
         #[cfg(feature = "sqlite")]
-        Order::Export { dir, libsqlite3_db, libsqlite3_table } => {
+        StoreCommand::Export { dir, libsqlite3_db, libsqlite3_table } => {
             let mut store = LogStore::open(LogOptions::new(dir))?;
             let done = exchange::export(&mut store, table(libsqlite3_db, libsqlite3_table))?;
             writeln!(
@@ -252,76 +249,4 @@ fn tell(problems: &[Problem], out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{} at byte {offset}: {what}", path.display())?;
     }
     Ok(())
-}
-
-/// A job as a line of JSON. What is no UTF-8 stands as hexadecimal digits under a name of its own.
-fn line(job: &StoredJob<'_>) -> Value {
-    let priority = match job.priority {
-        Priority::High => "high",
-        Priority::Normal => "normal",
-        Priority::Low => "low",
-    };
-    let mut object = Map::new();
-    object.insert("job".to_owned(), json!(job.id.number()));
-    bytes(&mut object, "function", job.function);
-    bytes(&mut object, "unique", job.unique);
-    object.insert("priority".to_owned(), json!(priority));
-    object.insert("attempts".to_owned(), json!(job.attempts));
-    if let Some(accepted) = job.accepted {
-        object.insert("accepted_ms".to_owned(), json!(accepted.0));
-    }
-    if let Some(epoch) = job.epoch {
-        object.insert("not_before_ms".to_owned(), json!(epoch.0));
-    }
-    if let Some(reducer) = job.reducer {
-        bytes(&mut object, "reducer", reducer);
-    }
-    if let Some(death) = job.death {
-        let address: IpAddr = death.address;
-        object.insert("dead_since_ms".to_owned(), json!(death.at.0));
-        object.insert("dead_because".to_owned(), json!(format!("{:?}", death.reason)));
-        object.insert("last_worker_address".to_owned(), json!(address.to_string()));
-        bytes(&mut object, "last_worker_id", death.worker);
-    }
-    bytes(&mut object, "workload", job.workload);
-    Value::Object(object)
-}
-
-fn bytes(object: &mut Map<String, Value>, name: &str, bytes: &[u8]) {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => object.insert(name.to_owned(), json!(text)),
-        Err(_) => {
-            let digits = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-            object.insert(format!("{name}_hex"), json!(digits))
-        }
-    };
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::slot::Slot;
-    use crate::engine::{Epoch, JobId};
-
-    #[test]
-    fn a_job_is_a_line_of_json() {
-        let job = StoredJob {
-            id: JobId::new(3, Slot::of(b"f")),
-            priority: Priority::High,
-            epoch: Some(Epoch(5)),
-            attempts: 2,
-            function: b"f",
-            unique: b"u\"",
-            workload: b"\xff\0",
-            reducer: None,
-            death: None,
-            accepted: Some(Epoch(4)),
-            more: b"",
-        };
-        let expected = json!({
-            "job": job.id.number(), "function": "f", "unique": "u\"", "priority": "high", "attempts": 2,
-            "accepted_ms": 4, "not_before_ms": 5, "workload_hex": "ff00"
-        });
-        assert_eq!(line(&job), expected);
-    }
 }

@@ -36,7 +36,7 @@ pub(super) struct Flags {
     pub(super) unix_mode: u32,
 
     /// Threads, each with a core, a part of the connections and a part of the functions of its own. 0: one for each
-    /// core that this process may use
+    /// core that this process may use; at most 255
     #[arg(short, long, value_name = "N", default_value_t = 0, value_parser = number(0..=SHARDS_MAX.into()))]
     pub(super) threads: i64,
 

@@ -286,7 +286,7 @@ fn mistakes_are_one_line() {
     refused(&["-p"], "a value is required for '--port <PORT>' but none was supplied");
     refused(&["-p", "1", "-p", "2"], "the argument '--port <PORT>' cannot be used multiple times");
     refused(&["-R", "-R"], "the argument '--round-robin' cannot be used multiple times");
-    refused(&["-t", "257"], "invalid value '257' for '--threads <N>': 257 is not in 0..=256");
+    refused(&["-t", "256"], "invalid value '256' for '--threads <N>': 256 is not in 0..=255");
     refused(&["-t", "x"], "invalid value 'x' for '--threads <N>': invalid digit found in string");
     for (compat, number) in [("1.1", "1.1.20"), ("2.0", "2.0.0"), ("2.1", "2.1.0"), ("2.2", "2.2.0")] {
         let ours = format!("{number}+ringgear-{}", env!("CARGO_PKG_VERSION"));

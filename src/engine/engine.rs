@@ -12,11 +12,53 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 
-/// One shard of the job server.
+/// One shard of the job server, or a guest, which holds sessions and owns no functions.
 ///
-/// [`Engine::handle`] takes what happened. Afterwards [`Engine::output`] is drained, and messages for other shards are
-/// taken with [`Engine::take_messages`] when there is room for them on the way. [`Engine::deadline`] says when to come
-/// back though nothing happened.
+/// Whoever holds an engine, the *shell*, goes round in a loop:
+///
+/// 1. At the start, where there is a store, each stored job is handed over with [`Engine::restore`], in the order in which the jobs were
+///    accepted; then [`Engine::sequence_at_least`].
+/// 2. Something happens: [`Engine::handle`]. When it returns, the engine is quiet.
+/// 3. [`Engine::output`] is drained, before the next event: replies to send, what is to be stored, sessions to pause or to close.
+/// 4. [`Engine::take_messages`] for every other home that has room; what is left stays in order. While the engine is
+///    [`congested`](Engine::congested), requests wait; messages of others are still handed in.
+/// 5. By [`Engine::deadline`] at the latest, [`Input::Tick`].
+///
+/// Two sessions and one job, on a job server with a single shard, so that there are no messages:
+///
+/// ```
+/// use ringgear_engine::{
+///     Engine, Epoch, HandlePrefix, Input, Instant, Now, Output, Peer, Policy, Reply, SessionId, ShardId, Topology, Work,
+/// };
+/// use ringgear_protocol::{GrabKind, Priority, Request, Submit};
+///
+/// let prefix = HandlePrefix::new(b"H:host")?;
+/// let mut engine = Engine::new(ShardId(0), Topology::new(1), Policy::new(prefix.clone()).into());
+/// let mut happens = |input: Input<'_>| -> Vec<Output> {
+///     engine.handle(Now { instant: Instant(0), epoch: Epoch(0) }, input);
+///     std::iter::from_fn(|| engine.output()).collect()
+/// };
+/// let [client, worker] = [0, 1].map(|index| SessionId::new(ShardId(0), index, 1));
+/// for session in [client, worker] {
+///     happens(Input::Opened(session, Peer { descriptor: 3, address: [127, 0, 0, 1].into(), port: 0 }));
+/// }
+/// happens(Input::Request(worker, Request::CanDo { function: b"reverse" }));
+///
+/// let (function, unique, workload) = (b"reverse", b"", b"hello");
+/// let (priority, background, epoch, reducer) = (Priority::Normal, false, None, None);
+/// let submit = Submit { function, unique, workload, priority, background, epoch, reducer };
+/// let told = happens(Input::Request(client, Request::Submit(submit)));
+/// let [Output::Reply(_, Reply::JobCreated(job))] = told[..] else { panic!("{told:?}") };
+///
+/// let told = happens(Input::Request(worker, Request::Grab(GrabKind::Plain)));
+/// let [Output::Reply(_, Reply::Assigned(assignment))] = &told[..] else { panic!("{told:?}") };
+/// assert_eq!(assignment.workload(), b"hello");
+///
+/// let handle = prefix.handle(assignment.job);
+/// let told = happens(Input::Request(worker, Request::WorkComplete { handle: &handle, result: b"olleh" }));
+/// assert_eq!(told, [Output::Reply(client, Reply::Work(job, Work::Complete("olleh".into())))]);
+/// # Ok::<(), ringgear_engine::slot::PrefixTooLong>(())
+/// ```
 #[derive(Debug)]
 pub struct Engine {
     policy: Arc<Policy>,
@@ -48,43 +90,46 @@ impl<'a> JobsToKeep<'a> {
     }
 }
 
+/// Made once.
 impl Engine {
-    /// The engine of one shard. All shards of a job server share topology and policy.
+    /// The engine of one home. All engines of a job server share topology and policy.
     pub fn new(shard: ShardId, topology: Topology, policy: Arc<Policy>) -> Engine {
-        assert!(shard.0 < topology.shards());
+        assert!(shard.index() < topology.homes().len());
         Engine {
             sessions: Sessions::new(topology, policy.clone()),
             functions: Functions::new(shard, topology, policy.clone()),
-            outbox: Outbox::new(shard, topology.shards(), &policy),
+            outbox: Outbox::new(shard, topology, &policy),
             policy,
             congested: false,
         }
     }
+}
 
-    /// No job that is accepted from now on gets this number, which a store keeps for something else; this shard owns its
-    /// slot.
-    pub fn keep_clear_of(&mut self, id: JobId) {
-        self.functions.keep_clear_of(id);
-    }
-
+/// **Events in.**
+impl Engine {
     /// Takes an event. When it returns, the engine is quiet.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
+        // The time comes first: everything below reads it.
         self.functions.begin(now);
-        // Whoever has left is told of nothing any more that is due.
+        // What is due has happened before the event: a result that comes with its time limit comes too late. But whoever has left is
+        // told of nothing any more that is due.
         let has_left = matches!(input, Input::Closed(..));
         if !has_left {
             self.functions.advance(&mut self.outbox);
-            self.settle();
+            self.deliver();
         }
         self.take(input);
+        // This could as well come before the event, whose session has no MASS_DO under way: one delivery serves both.
         self.sessions.go_on(&mut self.outbox);
-        self.settle();
+        self.deliver();
         if has_left {
             self.functions.advance(&mut self.outbox);
-            self.settle();
+            self.deliver();
         }
+        // Chores last: an event and what is due have taken their share of what a call may do, chores get what is left.
         self.go_on();
         self.functions.drop_wake_checks();
+        // Only now nothing is sent any more, so that what waits is what the shell will see.
         self.watch_outbox();
         let counters = &mut self.outbox.counters;
         counters.registrations_bytes = self.sessions.registrations_bytes();
@@ -101,7 +146,7 @@ impl Engine {
             Input::Large(session, request, packet) => {
                 self.sessions.request(session, request, Some(packet), out);
             }
-            Input::Query(session, query) => self.sessions.admin(session, query, out),
+            Input::Ask(session, ask) => self.sessions.admin(session, ask, out),
             Input::Answer(session, reply) => self.sessions.answer_in_turn(session, reply, out),
             Input::Opened(session, peer) => self.sessions.opened(session, peer, out),
             Input::Adopted(session, peer, introduction) => {
@@ -128,28 +173,8 @@ impl Engine {
         }
     }
 
-    /// Takes a job that was found in the store at the start; this shard owns its slot. In the order in which the jobs
-    /// were accepted, before any worker comes. Limits do not apply. Two jobs that
-    /// submissions would join both live on: at least once is promised, and which one is right cannot be seen. After an
-    /// error nothing has changed, and no job will get this number.
-    pub fn restore(&mut self, now: Now, job: &StoredJob<'_>) -> Result<(), NotRestored> {
-        self.functions.begin(now);
-        self.functions.advance(&mut self.outbox);
-        let restored = self.functions.restore(job, &mut self.outbox);
-        self.settle();
-        self.functions.drop_wake_checks();
-        self.watch_outbox();
-        restored
-    }
-
-    /// Jobs that this shard accepts from now on get this sequence (see [`JobId::sequence`]) or later ones. For every
-    /// shard, after the last job was restored anywhere: above all their sequences, or handles would mean two jobs.
-    pub fn sequence_at_least(&mut self, sequence: u64) {
-        self.functions.sequence_at_least(sequence);
-    }
-
     /// Hands messages between the halves until there are none.
-    fn settle(&mut self) {
+    fn deliver(&mut self) {
         while let Some(message) = self.outbox.local.pop_front() {
             match message {
                 Message::ToFunctions(message) => self.functions.handle(message, &mut self.outbox),
@@ -162,7 +187,7 @@ impl Engine {
     fn go_on(&mut self) {
         while self.functions.has_chores() && !self.functions.is_spent() {
             self.functions.go_on(&mut self.outbox);
-            self.settle();
+            self.deliver();
         }
     }
 
@@ -174,28 +199,23 @@ impl Engine {
         self.congested = full;
         self.outbox.counters.outbox_bytes = self.outbox.bytes() as u64;
     }
+}
 
+/// **Outputs out**: after every event, until there are none.
+impl Engine {
     /// What is to be done next, and the jobs as they are now, of which some may be to be kept; `None` when all is done.
     /// Who holds the jobs gives the engine no input, so they stay what they are.
     #[inline]
     pub fn output(&mut self) -> Option<(Output, JobsToKeep<'_>)> {
         self.outbox.outputs.pop_front().map(|output| (output, JobsToKeep { functions: &self.functions }))
     }
+}
 
-    /// Notes how many bytes the shell keeps for the connections of this shard, for who asks for counters.
-    #[inline]
-    pub fn note_connections_bytes(&mut self, bytes: u64) {
-        self.outbox.counters.connections_bytes = bytes;
-    }
-
+/// **Messages between engines**: taken when there is room for them on the way, handed in elsewhere with [`Input::Message`].
+impl Engine {
     /// Whether messages wait for a shard.
     pub fn has_messages(&self, to: ShardId) -> bool {
         self.outbox.has(to)
-    }
-
-    /// What waits for other shards. For tests.
-    pub fn waiting(&self) -> impl Iterator<Item = &Message> {
-        self.outbox.waiting()
     }
 
     /// Takes at most `most` messages for another shard, to be delivered in this order and after all taken before.
@@ -214,14 +234,49 @@ impl Engine {
         self.congested && !self.policy.plants(Planted::UnboundedOutbox)
     }
 
-    /// Whether clients are still to hear of jobs that may have ended.
-    pub fn is_telling(&self) -> bool {
-        self.functions.is_telling()
-    }
-
     /// Bytes of messages that wait for other shards.
     pub fn outbox_bytes(&self) -> usize {
         self.outbox.bytes()
+    }
+}
+
+/// **Restoring at the start**: before the first event, where there is a store.
+impl Engine {
+    /// No job that is accepted from now on gets this number, which a store keeps for something else; this shard owns its
+    /// slot.
+    pub fn keep_clear_of(&mut self, id: JobId) {
+        self.functions.keep_clear_of(id);
+    }
+
+    /// Takes a job that was found in the store at the start; this shard owns its slot. In the order in which the jobs
+    /// were accepted, before any worker comes. Limits do not apply. Two jobs that
+    /// submissions would join both live on: at least once is promised, and which one is right cannot be seen. After an
+    /// error nothing has changed, and no job will get this number.
+    pub fn restore(&mut self, now: Now, job: &StoredJob<'_>) -> Result<(), NotRestored> {
+        self.functions.begin(now);
+        self.functions.advance(&mut self.outbox);
+        let restored = self.functions.restore(job, &mut self.outbox);
+        self.deliver();
+        self.functions.drop_wake_checks();
+        self.watch_outbox();
+        restored
+    }
+
+    /// Jobs that this shard accepts from now on get this sequence (see [`JobId::sequence`]) or later ones. For every
+    /// shard, after the last job was restored anywhere: above all their sequences, or handles would mean two jobs.
+    pub fn sequence_at_least(&mut self, sequence: u64) {
+        self.functions.sequence_at_least(sequence);
+    }
+}
+
+/// **Questions**, at any time between events; and what the shell says or takes without an event.
+impl Engine {
+    /// When to call [`Engine::handle`] with [`Input::Tick`] at the latest.
+    pub fn deadline(&self) -> Option<Instant> {
+        if self.sessions.has_more_to_do() || self.functions.has_chores() {
+            return Some(self.functions.now());
+        }
+        self.functions.deadline()
     }
 
     /// Whether requests of this session are unwelcome for now.
@@ -234,21 +289,6 @@ impl Engine {
         self.sessions.client_id(session)
     }
 
-    /// Lets go of a session that is to live on another shard, where it goes on with [`Input::Adopted`]. `None`, and
-    /// nothing changed, if that cannot be: only a session of which no function knows, and that waits for no answer,
-    /// is all here.
-    pub fn let_go(&mut self, session: SessionId) -> Option<Introduction> {
-        self.sessions.let_go(session, &mut self.outbox)
-    }
-
-    /// When to call [`Engine::handle`] with [`Input::Tick`] at the latest.
-    pub fn deadline(&self) -> Option<Instant> {
-        if self.sessions.has_more_to_do() || self.functions.has_chores() {
-            return Some(self.functions.now());
-        }
-        self.functions.deadline()
-    }
-
     /// Jobs of this shard's functions now; dead ones are not counted.
     pub fn jobs(&self) -> u64 {
         self.functions.count()
@@ -259,7 +299,33 @@ impl Engine {
         self.outbox.counters.jobs_accepted
     }
 
-    /// Units of work that were ever done in pieces: one call does at most [`Policy::work_at_once`]. For tests.
+    /// Whether clients are still to hear of jobs that may have ended.
+    pub fn is_telling(&self) -> bool {
+        self.functions.is_telling()
+    }
+
+    /// Lets go of a session that is to live on another shard, where it goes on with [`Input::Adopted`]. `None`, and
+    /// nothing changed, if that cannot be: only a session of which no function knows, and that waits for no answer,
+    /// is all here.
+    pub fn let_go(&mut self, session: SessionId) -> Option<Introduction> {
+        self.sessions.let_go(session, &mut self.outbox)
+    }
+
+    /// Notes how many bytes the shell keeps for the connections of this shard, for who asks for counters.
+    #[inline]
+    pub fn note_connections_bytes(&mut self, bytes: u64) {
+        self.outbox.counters.connections_bytes = bytes;
+    }
+}
+
+/// **For tests.**
+impl Engine {
+    /// What waits for other shards.
+    pub fn waiting(&self) -> impl Iterator<Item = &Message> {
+        self.outbox.waiting()
+    }
+
+    /// Units of work that were ever done in pieces: one call does at most [`Policy::work_at_once`].
     pub fn work_done(&self) -> u64 {
         self.functions.work_done()
     }

@@ -1,8 +1,10 @@
 //! What goes into the engine and what comes out. Values; nothing here decides.
 use crate::message::{Assignment, Message, Work};
 use crate::persist::{StoreOp, StoreSeq};
-use crate::report::{JobStatus, Query, Report};
+use crate::query::Ask;
+use crate::report::Report;
 use crate::slot::{JobId, Peer, SessionId, ShardId};
+use crate::status::JobStatus;
 use alloc::boxed::Box;
 use bytes::Bytes;
 use core::net::IpAddr;
@@ -67,8 +69,8 @@ pub enum Input<'a> {
     /// A large request arrived, of which the payload is shared instead of copied. It is all of these bytes, its header
     /// included. Not while the session is paused.
     Large(SessionId, Request<'a>, &'a Bytes),
-    /// An administrator's question arrived. Not while the session is paused.
-    Query(SessionId, Query),
+    /// An administrator's question or order arrived. Not while the session is paused.
+    Ask(SessionId, Ask),
     /// A request arrived to which the front end knows the answer: it takes its turn among the replies. Not while
     /// the session is paused.
     Answer(SessionId, Reply),
@@ -123,10 +125,10 @@ pub enum Reply {
     Error(Refusal),
     /// Text that the front end made.
     Text(Bytes),
-    /// The answer to a query, or the last page of it, to be rendered by the front end that asked.
-    Report(Box<(Query, Report)>),
-    /// A page of the answer to a query; more follow, and nothing else comes between.
-    Rows(Box<(Query, Report)>),
+    /// The answer to what was asked, or the last page of it, to be rendered by the front end that asked.
+    Report(Box<(Ask, Report)>),
+    /// A page of the answer to what was asked; more follow, and nothing else comes between.
+    Rows(Box<(Ask, Report)>),
 }
 
 impl Reply {
@@ -145,7 +147,7 @@ impl Reply {
 
 /// Bytes that the engine holds for a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Held {
+pub struct SessionHolds {
     /// Replies that wait for earlier ones: the peer has not read them.
     pub unread: usize,
     /// Everything else: what a worker has registered.
@@ -191,6 +193,15 @@ pub enum Note {
         /// Dead jobs.
         dead: u64,
     },
+    /// A function was not dropped (`drop function`), because it is in use. The answer on the wire does not say by whom.
+    FunctionKept {
+        /// The function's name.
+        function: Bytes,
+        /// Registrations of workers that know it.
+        workers: u32,
+        /// Jobs of it that run.
+        running: u32,
+    },
     /// A job went back to its queue because its worker took too long.
     TimedOut {
         /// The job.
@@ -228,7 +239,7 @@ pub enum Output {
     /// Requests of this session are welcome again.
     Resume(SessionId),
     /// The engine holds so many bytes for the session now. Told when it makes a difference.
-    Holds(SessionId, Held),
+    Holds(SessionId, SessionHolds),
     /// A page of a report can be fetched for this session, which is paused meanwhile: [`Input::Room`] is wanted as soon as
     /// not much waits to be sent to it.
     WantsRoom(SessionId),

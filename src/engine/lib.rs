@@ -1,7 +1,8 @@
 //! The job server as a synchronous, deterministic state machine: no clock, socket, file, thread, log or random id.
 //!
-//! Events go in through [`Engine::handle`], one at a time, each with the time. When it returns, the engine is quiet;
-//! what it wants done is drained from [`Engine::output`] and, for other shards, [`Engine::take_messages`].
+//! [`Engine`] tells how it is used, with an example. [`event`] has what goes in and comes out, [`message`] what engines say to each other,
+//! [`query`] and [`report`] what administrators ask and hear, [`page`] how long answers come in pages, [`persist`] what a store keeps,
+//! [`policy`] what an operator chooses; [`slot`] says who is where, and [`time`] when.
 #![no_std]
 extern crate alloc;
 
@@ -16,17 +17,20 @@ mod outbox;
 pub mod page;
 pub mod persist;
 pub mod policy;
+pub mod query;
 pub mod report;
 mod sessions;
 pub mod slot;
+mod status;
 pub mod time;
 
 pub use body::{Body, SHARED_MIN};
 pub use engine::{Engine, JobsToKeep};
-pub use event::{CloseReason, Event, Held, Input, Introduction, Note, Output, Reply};
+pub use event::{CloseReason, Event, Input, Introduction, Note, Output, Reply, SessionHolds};
 pub use message::{Assignment, Candidate, Message, Submission, ToFunctions, ToSessions, Work, WorkerName};
 pub use persist::{Death, DeathReason, MORE_MAX, NotRestored, StoreOp, StoreSeq, StoredJob};
 pub use policy::{Compat, Planted, Policy, TimeoutUnit, Wakeup};
-pub use report::{Query, Report};
+pub use query::{Ask, Order, Query};
+pub use report::Report;
 pub use slot::{HandlePrefix, JobHandle, JobId, Peer, SessionId, ShardId, Topology};
 pub use time::{Epoch, Instant, Now};

@@ -3,9 +3,9 @@
 //! To an owner, a home shard looks like a set of clients and workers that know only the functions that this
 //! owner has. Each request-like message gets exactly one answer, which carries the `place` of the request.
 use crate::body::Body;
-use crate::page::{Ask, Part};
-use crate::report::JobStatus;
+use crate::page::{PagePart, PageRequest};
 use crate::slot::{JobId, SessionId, ShardId};
+use crate::status::JobStatus;
 use crate::time::Epoch;
 use alloc::boxed::Box;
 use bytes::Bytes;
@@ -261,14 +261,14 @@ pub enum ToFunctions {
         /// Who.
         session: SessionId,
     },
-    /// An administrator asks. Answered `Answer`.
+    /// An administrator asks, or gives an order. Answered `Answer`.
     Ask {
         /// Who asked.
         from: SessionId,
         /// Where the answer stands.
         place: Place,
         /// What.
-        ask: Box<Ask>,
+        request: Box<PageRequest>,
     },
     /// What the jobs of the sending shard take now.
     Usage {
@@ -399,7 +399,7 @@ pub enum ToSessions {
         /// Where the answer stands.
         place: Place,
         /// The part.
-        part: Box<Part>,
+        part: Box<PagePart>,
     },
     /// An administrator asks about sessions. Answered `Answer`.
     Ask {
@@ -408,7 +408,7 @@ pub enum ToSessions {
         /// Where the answer stands.
         place: Place,
         /// What.
-        ask: Box<Ask>,
+        request: Box<PageRequest>,
     },
 }
 

@@ -3,7 +3,7 @@ use crate::counters::Counters;
 use crate::event::{Note, Output, Reply};
 use crate::message::Message;
 use crate::policy::{Planted, Policy};
-use crate::slot::{SessionId, ShardId};
+use crate::slot::{SessionId, ShardId, Topology};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -33,12 +33,12 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    pub(crate) fn new(shard: ShardId, shards: u16, policy: &Policy) -> Outbox {
+    pub(crate) fn new(shard: ShardId, topology: Topology, policy: &Policy) -> Outbox {
         Outbox {
             shard,
             outputs: VecDeque::new(),
             local: VecDeque::new(),
-            lanes: (0..shards).map(|_| Lane::default()).collect(),
+            lanes: topology.homes().map(|_| Lane::default()).collect(),
             bytes: 0,
             reorders: policy.plants(Planted::MessageReordered),
             counters: Counters::default(),

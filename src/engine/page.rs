@@ -1,11 +1,12 @@
 //! Reports come in pages: how far a list has come, what a shard is asked for and answers, and how the rows of several
 //! shards become one page. Who asks when is in `sessions/survey.rs`.
 //!
-//! Each list has an order in which its rows are told, and a [`Mark`] is a place in it. A shard returns rows behind a mark,
+//! Each list has an order in which its rows are told, and a [`ListMark`] is a place in it. A shard returns rows behind a mark,
 //! and how far it has looked; what all shards have looked through makes a page. So nothing is kept between pages but
 //! a mark, and what comes or goes meanwhile is told or not.
+use crate::query::Ask;
 use crate::report::{
-    DeadRow, DropRow, FunctionRow, InvolvedJob, JobRow, Query, Report, WaitingRow, Waits, WorkerRow,
+    DeadRow, DropRow, FunctionRow, InvolvedJob, JobRow, Report, WaitingRow, Waits, WorkerRow,
 };
 use crate::slot::{JobId, SessionId, ShardId};
 use alloc::vec::Vec;
@@ -14,7 +15,7 @@ use core::cmp::Reverse;
 
 /// A place in the order of a list: the rows up to it, itself included, have been told.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Mark {
+pub enum ListMark {
     /// Functions are told by name.
     Function(Bytes),
     /// Jobs are told by number.
@@ -39,15 +40,15 @@ pub enum Mark {
     },
 }
 
-/// What a shard is asked.
+/// What half a shard is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ask {
-    /// The query.
-    pub query: Query,
-    /// With [`Query::DropFunction`]: whether case counts.
+pub struct PageRequest {
+    /// The query or order.
+    pub ask: Ask,
+    /// With [`crate::Order::DropFunction`]: whether case counts.
     pub exact: bool,
     /// Rows behind this are wanted; all, if `None`.
-    pub after: Option<Mark>,
+    pub after: Option<ListMark>,
     /// About how many rows are wanted at most. It bounds their bytes too, and how many things are looked at to find them.
     pub most: u32,
 }
@@ -63,15 +64,15 @@ pub enum Half {
 
 /// What half a shard answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct PagePart {
     /// Who answers.
     pub from: ShardId,
     /// Which half of it.
     pub half: Half,
-    /// The rows, in the order of the list; or what else the query is answered with.
+    /// The rows, in the order of the list; or what else is answered.
     pub report: Report,
     /// How far was looked, if there may be more behind it.
-    pub stop: Option<Mark>,
+    pub stop: Option<ListMark>,
 }
 
 /// What may be spent on one part of a page.
@@ -117,16 +118,16 @@ impl Budget {
 }
 
 /// A row of a list.
-pub(crate) trait Row {
+pub(crate) trait ListRow {
     /// Its place.
-    fn mark(&self) -> Mark;
+    fn mark(&self) -> ListMark;
     /// About how many bytes it takes, those that it shares included.
     fn weight(&self) -> usize;
 }
 
-impl Row for FunctionRow {
-    fn mark(&self) -> Mark {
-        Mark::Function(self.function.clone())
+impl ListRow for FunctionRow {
+    fn mark(&self) -> ListMark {
+        ListMark::Function(self.function.clone())
     }
 
     fn weight(&self) -> usize {
@@ -134,9 +135,9 @@ impl Row for FunctionRow {
     }
 }
 
-impl Row for DropRow {
-    fn mark(&self) -> Mark {
-        Mark::Function(self.function.clone())
+impl ListRow for DropRow {
+    fn mark(&self) -> ListMark {
+        ListMark::Function(self.function.clone())
     }
 
     fn weight(&self) -> usize {
@@ -144,9 +145,9 @@ impl Row for DropRow {
     }
 }
 
-impl Row for JobRow {
-    fn mark(&self) -> Mark {
-        Mark::Job(self.job)
+impl ListRow for JobRow {
+    fn mark(&self) -> ListMark {
+        ListMark::Job(self.job)
     }
 
     fn weight(&self) -> usize {
@@ -154,9 +155,9 @@ impl Row for JobRow {
     }
 }
 
-impl Row for DeadRow {
-    fn mark(&self) -> Mark {
-        Mark::Job(self.job)
+impl ListRow for DeadRow {
+    fn mark(&self) -> ListMark {
+        ListMark::Job(self.job)
     }
 
     fn weight(&self) -> usize {
@@ -164,9 +165,9 @@ impl Row for DeadRow {
     }
 }
 
-impl Row for InvolvedJob {
-    fn mark(&self) -> Mark {
-        Mark::Job(self.job)
+impl ListRow for InvolvedJob {
+    fn mark(&self) -> ListMark {
+        ListMark::Job(self.job)
     }
 
     fn weight(&self) -> usize {
@@ -174,10 +175,10 @@ impl Row for InvolvedJob {
     }
 }
 
-impl Row for WorkerRow {
-    fn mark(&self) -> Mark {
+impl ListRow for WorkerRow {
+    fn mark(&self) -> ListMark {
         let left = Reverse(self.left);
-        Mark::Worker { descriptor: self.descriptor, session: self.session, left }
+        ListMark::Worker { descriptor: self.descriptor, session: self.session, left }
     }
 
     fn weight(&self) -> usize {
@@ -186,13 +187,13 @@ impl Row for WorkerRow {
     }
 }
 
-impl Row for WaitingRow {
-    fn mark(&self) -> Mark {
+impl ListRow for WaitingRow {
+    fn mark(&self) -> ListMark {
         let (job, times) = match &self.what {
             Waits::Session(_) => (None, 0),
             Waits::Job { job, told, times, .. } => (Some(job.job), told + times),
         };
-        Mark::Waiting { session: self.session, job, times }
+        ListMark::Waiting { session: self.session, job, times }
     }
 
     /// Each time is a line.
@@ -206,16 +207,16 @@ impl Row for WaitingRow {
     }
 }
 
-fn last<R: Row>(rows: &[R]) -> Option<Mark> {
-    rows.last().map(Row::mark)
+fn last<R: ListRow>(rows: &[R]) -> Option<ListMark> {
+    rows.last().map(ListRow::mark)
 }
 
-fn weigh<R: Row>(rows: &[R]) -> usize {
-    rows.iter().map(Row::weight).sum()
+fn weigh<R: ListRow>(rows: &[R]) -> usize {
+    rows.iter().map(ListRow::weight).sum()
 }
 
-fn order<R: Row>(rows: &mut Vec<R>, stop: Option<&Mark>) {
-    rows.sort_by_cached_key(Row::mark);
+fn order<R: ListRow>(rows: &mut Vec<R>, stop: Option<&ListMark>) {
+    rows.sort_by_cached_key(ListRow::mark);
     if let Some(stop) = stop {
         rows.truncate(rows.partition_point(|row| row.mark() <= *stop));
     }
@@ -223,7 +224,7 @@ fn order<R: Row>(rows: &mut Vec<R>, stop: Option<&Mark>) {
 
 impl Report {
     /// The place of the last row.
-    fn last(&self) -> Option<Mark> {
+    fn last(&self) -> Option<ListMark> {
         match self {
             Report::Functions(rows) => last(rows),
             Report::Workers(rows) => last(rows),
@@ -237,7 +238,7 @@ impl Report {
     }
 
     /// Puts the rows in order, and drops those behind `stop`.
-    fn order(&mut self, stop: Option<&Mark>) {
+    fn order(&mut self, stop: Option<&ListMark>) {
         match self {
             Report::Functions(rows) => order(rows, stop),
             Report::Workers(rows) => order(rows, stop),
@@ -269,25 +270,25 @@ impl Report {
 
 /// A page, made of what all have answered.
 #[derive(Debug)]
-pub(crate) struct Joined {
+pub(crate) struct ReportPage {
     /// The rows that can be told.
     pub(crate) report: Report,
     /// How far the list has come; `None` if it is complete.
-    pub(crate) stop: Option<Mark>,
+    pub(crate) stop: Option<ListMark>,
     /// Who has nothing more to tell.
     pub(crate) done: Vec<(Half, ShardId)>,
 }
 
-impl Joined {
+impl ReportPage {
     /// Joins the parts of a page: what is behind the place up to which everybody has looked is for a later page.
-    pub(crate) fn of(query: &Query, parts: Vec<Part>) -> Joined {
+    pub(crate) fn of(ask: &Ask, parts: Vec<PagePart>) -> ReportPage {
         let stop = parts.iter().filter_map(|part| part.stop.clone()).min();
-        let told = |part: &Part| stop.is_none() || part.report.last() <= stop;
+        let told = |part: &PagePart| stop.is_none() || part.report.last() <= stop;
         let done = parts.iter().filter(|part| part.stop.is_none() && told(part));
         let done = done.map(|part| (part.half, part.from)).collect();
-        let mut report = query.empty_report();
+        let mut report = ask.empty_report();
         parts.into_iter().for_each(|part| report.merge(part.report));
         report.order(stop.as_ref());
-        Joined { report, stop, done }
+        ReportPage { report, stop, done }
     }
 }

@@ -1,7 +1,9 @@
-//! What administrators ask and hear: queries, reports, and how reports of several shards merge.
+//! What administrators hear: the rows of lists, reports, and how the reports of several engines become one. What they ask
+//! for is in `query.rs`, how lists come in pages is in `page.rs`.
 pub use crate::counters::Counters;
 use crate::persist::DeathReason;
 use crate::slot::{JobId, SessionId};
+pub use crate::status::{JobStatus, UniqueStatus};
 use crate::time::Epoch;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -9,85 +11,30 @@ use bytes::Bytes;
 use core::net::{IpAddr, SocketAddr};
 use ringgear_protocol::Refusal;
 
-/// A question or an order of an administrator.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Query {
-    /// `status`
-    Status,
-    /// `prioritystatus`
-    PriorityStatus,
-    /// `workers`
-    Workers,
-    /// `jobs` (of the Perl server): each job, and who runs it.
-    JobsWithWorkers,
-    /// `clients` (of the Perl server): each session, and the jobs that it waits for.
-    ClientsWithJobs,
-    /// `show jobs`
-    Jobs,
-    /// `show unique jobs`
-    UniqueJobs,
-    /// `show dead jobs` (ours)
-    DeadJobs,
-    /// `show counters` (ours)
-    Counters,
-    /// GET_STATUS_UNIQUE: the latest job with this unique in any function.
-    UniqueStatus {
-        /// The unique, as asked.
-        unique: Bytes,
-    },
-    /// `maxqueue`
-    MaxQueue {
-        /// The exact name.
-        function: Bytes,
-        /// Limits for high, normal, low; 0 is none.
-        limits: [u32; 3],
-    },
-    /// `create function`
-    CreateFunction {
-        /// The exact name.
-        function: Bytes,
-    },
-    /// `drop function`
-    DropFunction {
-        /// The name, in any case.
-        function: Bytes,
-    },
-    /// `cancel job`
-    CancelJob {
-        /// The handle as given.
-        handle: Bytes,
-    },
-    /// `retry job` (ours): a dead job goes back to its queue.
-    RetryJob {
-        /// The handle as given.
-        handle: Bytes,
-    },
-}
-
-/// An answer to a [`Query`]. Rows are in order, so that hash order is never seen.
+/// An answer to a query or an order, which stand in `query.rs`. Rows are in order, so that hash order is never seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {
-    /// For [`Query::Status`] and [`Query::PriorityStatus`].
+    /// For `Status` and `PriorityStatus`.
     Functions(Vec<FunctionRow>),
-    /// For [`Query::Workers`].
+    /// For `Workers`.
     Workers(Vec<WorkerRow>),
-    /// For [`Query::JobsWithWorkers`].
+    /// For `JobsWithWorkers`.
     Involved(Vec<InvolvedJob>),
-    /// For [`Query::ClientsWithJobs`].
+    /// For `ClientsWithJobs`.
     Waiting(Vec<WaitingRow>),
-    /// For [`Query::Jobs`] and [`Query::UniqueJobs`].
+    /// For `Jobs` and `UniqueJobs`.
     Jobs(Vec<JobRow>),
-    /// For [`Query::DeadJobs`].
+    /// For `DeadJobs`.
     DeadJobs(Vec<DeadRow>),
-    /// For [`Query::Counters`].
+    /// For `Counters`.
     Counters(Box<Counters>),
-    /// For [`Query::UniqueStatus`].
+    /// For `UniqueStatus`.
     UniqueStatus(UniqueStatus),
     /// The order was carried out.
     Done,
-    /// For [`Query::DropFunction`]: each function that matched; empty if none did.
+    /// For `DropFunction`: each function that matched; empty if none did.
     Dropped(Vec<DropRow>),
-    /// For [`Query::CancelJob`] and [`Query::RetryJob`]: there is no such job.
+    /// For `CancelJob` and `RetryJob`: there is no such job.
     UnknownJob,
     /// A limit on functions is reached: nothing was created.
     NotCreated(Refusal),
@@ -210,106 +157,6 @@ pub struct DropRow {
     pub dropped: bool,
 }
 
-/// The state of a job, as STATUS_RES and STATUS_RES_UNIQUE tell it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct JobStatus {
-    /// Whether the job exists.
-    pub known: bool,
-    /// Whether a worker holds it.
-    pub running: bool,
-    /// From the last WORK_STATUS of this attempt.
-    pub numerator: u32,
-    /// From the last WORK_STATUS of this attempt.
-    pub denominator: u32,
-}
-
-/// Answer to GET_STATUS_UNIQUE.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct UniqueStatus {
-    /// The state.
-    pub status: JobStatus,
-    /// Attached foreground clients.
-    pub clients: u32,
-    /// When the job was accepted, in milliseconds of the engines' clock, to tell which of several came last. Wraps.
-    pub accepted_ms: u32,
-}
-
-/// Who has to be asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope<'a> {
-    /// The owner of this function.
-    Function(&'a [u8]),
-    /// The owner of the job with this handle.
-    Job(&'a [u8]),
-    /// The sessions of every shard.
-    Sessions,
-    /// The functions of every shard.
-    Functions,
-    /// Both halves of every shard.
-    Both,
-}
-
-impl Query {
-    /// Who has to be asked.
-    pub fn scope(&self) -> Scope<'_> {
-        match self {
-            Query::Workers => Scope::Sessions,
-            Query::ClientsWithJobs => Scope::Both,
-            Query::Status
-            | Query::PriorityStatus
-            | Query::JobsWithWorkers
-            | Query::Jobs
-            | Query::UniqueJobs
-            | Query::DeadJobs
-            | Query::Counters
-            | Query::UniqueStatus { .. } => Scope::Functions,
-            // The function of exactly this name first: only if there is none does case not matter.
-            Query::MaxQueue { function, .. }
-            | Query::CreateFunction { function }
-            | Query::DropFunction { function } => Scope::Function(function),
-            Query::CancelJob { handle } | Query::RetryJob { handle } => Scope::Job(handle),
-        }
-    }
-
-    /// Whether the answer, or finding it, may be long: it comes in pages, and the session is paused meanwhile.
-    pub fn is_long(&self) -> bool {
-        match self {
-            Query::Status
-            | Query::PriorityStatus
-            | Query::Workers
-            | Query::JobsWithWorkers
-            | Query::ClientsWithJobs
-            | Query::Jobs
-            | Query::UniqueJobs
-            | Query::DeadJobs
-            | Query::DropFunction { .. } => true,
-            Query::Counters
-            | Query::UniqueStatus { .. }
-            | Query::MaxQueue { .. }
-            | Query::CreateFunction { .. }
-            | Query::CancelJob { .. }
-            | Query::RetryJob { .. } => false,
-        }
-    }
-
-    /// The report to which those of the shards are added.
-    pub fn empty_report(&self) -> Report {
-        match self {
-            Query::Status | Query::PriorityStatus => Report::Functions(Vec::new()),
-            Query::Workers => Report::Workers(Vec::new()),
-            Query::JobsWithWorkers => Report::Involved(Vec::new()),
-            Query::ClientsWithJobs => Report::Waiting(Vec::new()),
-            Query::Jobs | Query::UniqueJobs => Report::Jobs(Vec::new()),
-            Query::DeadJobs => Report::DeadJobs(Vec::new()),
-            Query::Counters => Report::Counters(Box::default()),
-            Query::UniqueStatus { .. } => Report::UniqueStatus(UniqueStatus::default()),
-            Query::DropFunction { .. } => Report::Dropped(Vec::new()),
-            Query::CancelJob { .. } | Query::RetryJob { .. } => Report::UnknownJob,
-            Query::MaxQueue { .. } | Query::CreateFunction { .. } => Report::Done,
-        }
-    }
-}
-
 impl Report {
     /// Adds what another shard reported to the same query.
     pub fn merge(&mut self, other: Report) {
@@ -322,13 +169,7 @@ impl Report {
             (Report::DeadJobs(rows), Report::DeadJobs(more)) => rows.extend(more),
             (Report::Dropped(rows), Report::Dropped(more)) => rows.extend(more),
             (Report::Counters(sum), Report::Counters(more)) => sum.merge(&more),
-            (Report::UniqueStatus(best), Report::UniqueStatus(other)) => {
-                if other.status.known
-                    && (!best.status.known || other.accepted_ms.wrapping_sub(best.accepted_ms) as i32 > 0)
-                {
-                    *best = other;
-                }
-            }
+            (Report::UniqueStatus(best), Report::UniqueStatus(other)) => best.merge(other),
             (report, other) => *report = other,
         }
     }

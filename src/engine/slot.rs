@@ -7,10 +7,13 @@ use core::num::NonZeroU64;
 /// Slots of a job server. A function name hashes to one of them; a shard owns some of them.
 pub const SLOTS: u16 = 1024;
 
-/// The most shards that one job server may have (`--threads`).
-pub const SHARDS_MAX: u16 = 256;
+/// The most shards that one job server may have (`--threads`): one home remains for a guest.
+pub const SHARDS_MAX: u16 = HOMES_MAX - 1;
 
-/// A shard: one core with its own state. 0 up to the number of shards.
+/// The most homes: the id of a session has eight bits for its home.
+const HOMES_MAX: u16 = 256;
+
+/// A thread with an engine: a shard, or a guest. 0 up to the number of homes; guests come behind the shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ShardId(pub u16);
 
@@ -37,27 +40,39 @@ impl Slot {
     }
 }
 
-/// Which shard owns which slot.
+/// Which engines there are, and which of them owns which slot.
+///
+/// An *owner* owns slots, and so functions with their jobs: the shards are the owners. A *home* holds sessions: the shards are
+/// homes, and so are the guests, which own no slot. To an owner, a guest is a home like any other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Topology {
     shards: u16,
+    guests: u16,
 }
 
 impl Topology {
     /// A job server of `shards` shards, 1..=[`SHARDS_MAX`].
     pub fn new(shards: u16) -> Topology {
         assert!((1..=SHARDS_MAX).contains(&shards), "a job server has 1..={SHARDS_MAX} shards");
-        Topology { shards }
+        Topology { shards, guests: 0 }
     }
 
-    /// The number of shards.
-    pub fn shards(self) -> u16 {
-        self.shards
+    /// The same shards, and so many guests.
+    pub fn with_guests(self, guests: u16) -> Topology {
+        assert!(guests <= HOMES_MAX - self.shards, "a job server has at most {HOMES_MAX} homes");
+        Topology { guests, ..self }
     }
 
-    /// Every shard, in order.
-    pub fn all(self) -> impl Iterator<Item = ShardId> {
+    /// Everybody who owns slots, in order: the shards.
+    #[inline]
+    pub fn owners(self) -> impl ExactSizeIterator<Item = ShardId> {
         (0..self.shards).map(ShardId)
+    }
+
+    /// Everybody who holds sessions, in order: the shards, then the guests.
+    #[inline]
+    pub fn homes(self) -> impl ExactSizeIterator<Item = ShardId> {
+        (0..self.shards + self.guests).map(ShardId)
     }
 
     /// The shard that owns a slot.
@@ -66,11 +81,20 @@ impl Topology {
     }
 }
 
-/// A set of shards, as a bitmap.
+/// A set of homes, as a bitmap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ShardSet([u64; (SHARDS_MAX as usize) / 64]);
+pub struct ShardSet([u64; (HOMES_MAX as usize) / 64]);
 
 impl ShardSet {
+    /// A set of these.
+    pub fn of(shards: impl IntoIterator<Item = ShardId>) -> ShardSet {
+        let mut set = ShardSet::default();
+        for shard in shards {
+            set.insert(shard);
+        }
+        set
+    }
+
     /// Adds a shard; false if it was there.
     pub fn insert(&mut self, shard: ShardId) -> bool {
         let (word, bit) = (shard.index() / 64, 1 << (shard.index() % 64));
@@ -126,13 +150,13 @@ impl SessionId {
 
     /// A session of `shard`; `index` is at most [`Self::INDEX_MAX`], `generation` is 1 or more.
     pub fn new(shard: ShardId, index: u32, generation: u32) -> SessionId {
-        assert!(shard.0 < SHARDS_MAX && index <= Self::INDEX_MAX && generation > 0);
+        assert!(shard.0 < HOMES_MAX && index <= Self::INDEX_MAX && generation > 0);
         let packed = u64::from(shard.0) << 56 | u64::from(index) << 32 | u64::from(generation);
         // Not zero: the generation is not.
         SessionId(NonZeroU64::new(packed).unwrap_or(NonZeroU64::MIN))
     }
 
-    /// The home shard of the session: where its connection is.
+    /// The home of the session: where its connection is.
     pub fn shard(self) -> ShardId {
         ShardId((self.0.get() >> 56) as u16)
     }
@@ -360,6 +384,17 @@ mod tests {
         assert_eq!(id.shard(), ShardId(255));
         assert_eq!(id.index(), SessionId::INDEX_MAX as usize);
         assert_eq!(id.generation(), u32::MAX);
+    }
+
+    #[test]
+    fn guests_are_homes_and_own_nothing() {
+        let topology = Topology::new(3).with_guests(2);
+        assert_eq!((topology.owners().len(), topology.homes().len()), (3, 5));
+        assert!(topology.homes().take(3).eq(topology.owners()));
+        assert!((0..SLOTS).all(|slot| topology.owner(Slot(slot)) == Topology::new(3).owner(Slot(slot))));
+        let most = Topology::new(SHARDS_MAX).with_guests(1);
+        let last = most.homes().last().unwrap();
+        assert_eq!(SessionId::new(last, 0, 1).shard(), last);
     }
 
     /// Handles and logs carry slots: this hash may never change.

@@ -1,13 +1,31 @@
 //! The shared port: whether a packet or an administrator's line begins is seen from its first byte, and seen anew for
 //! each, so one connection may mix both. Packets are read and written by the protocol; lines in `text.rs`.
-use crate::engine::{Assignment, JobId, Query, Reply, Report, SHARED_MIN, Work};
+use crate::engine::{Ask, Assignment, JobId, Query, Reply, Report, SHARED_MIN, Work};
 use crate::protocol::{DecodeError, Frame, GrabKind, Request, RequestError, Response, frame};
 
-use super::{Decoded, Frontend, Incoming, Wrong, text, until_nul};
+use super::port::{Decoded, Incoming, SharedPort, WireError, until_nul};
+use super::text;
 use bytes::Bytes;
 
+impl SharedPort {
+    /// Reads one packet or line at the beginning of `bytes`. A pure function: call it again with the same bytes and
+    /// more behind them.
+    #[inline]
+    pub fn decode<'a>(&self, bytes: &'a [u8]) -> Decoded<'a> {
+        decode(self, bytes)
+    }
+
+    /// Appends what the peer is to be sent, but for a payload of at least [`crate::engine::SHARED_MIN`] bytes: that is given back,
+    /// shared with the reply, and comes next on the wire.
+    #[inline]
+    #[must_use = "the peer waits for the payload"]
+    pub fn encode(&self, reply: &Reply, out: &mut Vec<u8>) -> Option<Bytes> {
+        encode(self, reply, out)
+    }
+}
+
 #[inline]
-pub(super) fn decode<'a>(frontend: &Frontend, bytes: &'a [u8]) -> Decoded<'a> {
+fn decode<'a>(frontend: &SharedPort, bytes: &'a [u8]) -> Decoded<'a> {
     match bytes.first() {
         Some(0) => packet(frontend, bytes),
         Some(_) => text::line(frontend, bytes),
@@ -16,23 +34,23 @@ pub(super) fn decode<'a>(frontend: &Frontend, bytes: &'a [u8]) -> Decoded<'a> {
 }
 
 #[inline]
-fn packet<'a>(frontend: &Frontend, bytes: &'a [u8]) -> Decoded<'a> {
+fn packet<'a>(frontend: &SharedPort, bytes: &'a [u8]) -> Decoded<'a> {
     let (header, data, consumed) = match frame(bytes, frontend.packet_max) {
         Ok(Frame::Packet { header, data, consumed }) => (header, data, consumed),
         Ok(Frame::Incomplete { needed }) => return Decoded::Incomplete { needed: bytes.len() + needed },
         Err(DecodeError::TooLarge { .. }) => return Decoded::TooLarge,
-        Err(error) => return Decoded::Malformed(Wrong::Packet(error)),
+        Err(error) => return Decoded::Malformed(WireError::Packet(error)),
     };
     let item = match Request::decode(&header, data) {
         Ok(request) => Incoming::Request(request),
         Err(RequestError::Refused(refusal)) => Incoming::Answer(Reply::Error(refusal)),
-        Err(RequestError::Malformed(error)) => return Decoded::Malformed(Wrong::Packet(error)),
+        Err(RequestError::Malformed(error)) => return Decoded::Malformed(WireError::Packet(error)),
     };
     Decoded::One { item, consumed }
 }
 
 #[inline]
-pub(super) fn encode(frontend: &Frontend, reply: &Reply, out: &mut Vec<u8>) -> Option<Bytes> {
+fn encode(frontend: &SharedPort, reply: &Reply, out: &mut Vec<u8>) -> Option<Bytes> {
     let handle = |job: &JobId| frontend.handle_prefix.handle(*job);
     match reply {
         Reply::JobCreated(job) => Response::JobCreated { handle: &handle(job) }.encode(out),
@@ -125,9 +143,9 @@ fn work<'a>(work: &'a Work, handle: &'a [u8]) -> Response<'a> {
     }
 }
 
-/// One query comes as a packet and is answered by one; all others come as lines.
-fn encode_report(frontend: &Frontend, query: &Query, report: &Report, out: &mut Vec<u8>) {
-    if let (Query::UniqueStatus { unique }, Report::UniqueStatus(found)) = (query, report) {
+/// One query comes as a packet and is answered by one; everything else that is asked comes as lines.
+fn encode_report(frontend: &SharedPort, ask: &Ask, report: &Report, out: &mut Vec<u8>) {
+    if let (Ask::Query(Query::UniqueStatus { unique }), Report::UniqueStatus(found)) = (ask, report) {
         Response::StatusResUnique {
             unique: until_nul(unique),
             known: found.status.known,
@@ -138,7 +156,7 @@ fn encode_report(frontend: &Frontend, query: &Query, report: &Report, out: &mut 
         }
         .encode(out);
     } else {
-        text::render(frontend, query, report, true, out);
+        text::render(frontend, ask, report, true, out);
     }
 }
 
@@ -180,17 +198,17 @@ mod tests {
     #[track_caller]
     fn encodes(reply: Reply, number: u8, data: &str) {
         let mut out = b"before".to_vec();
-        assert_eq!(Frontend::for_tests().encode(&reply, &mut out), None);
+        assert_eq!(SharedPort::for_tests().encode(&reply, &mut out), None);
         assert_eq!(out[6..].escape_ascii().to_string(), packet(number, data).escape_ascii().to_string());
     }
 
     #[test]
     fn packets_and_lines_share_a_connection() {
-        let frontend = Frontend::for_tests();
+        let frontend = SharedPort::for_tests();
         let bytes = [GRAB, b"status\n", GRAB].concat();
         let grab = || Incoming::Request(Request::Grab(GrabKind::Plain));
         assert_eq!(frontend.decode(&bytes), Decoded::One { item: grab(), consumed: 12 });
-        let item = Incoming::Query(Query::Status);
+        let item = Incoming::Ask(Query::Status.into());
         assert_eq!(frontend.decode(&bytes[12..]), Decoded::One { item, consumed: 7 });
         assert_eq!(frontend.decode(&bytes[19..]), Decoded::One { item: grab(), consumed: 12 });
         assert_eq!(frontend.decode(b""), Decoded::Incomplete { needed: 1 });
@@ -198,14 +216,14 @@ mod tests {
 
     #[test]
     fn needed_counts_from_the_beginning() {
-        let frontend = Frontend::for_tests();
+        let frontend = SharedPort::for_tests();
         assert_eq!(frontend.decode(&GRAB[..5]), Decoded::Incomplete { needed: 12 });
         assert_eq!(frontend.decode(b"\0REQ\0\0\0\x10\0\0\0\x05he"), Decoded::Incomplete { needed: 17 });
     }
 
     #[test]
     fn large_packets_are_refused_from_their_header_on() {
-        let frontend = Frontend { packet_max: 1000, ..Frontend::for_tests() };
+        let frontend = SharedPort { packet_max: 1000, ..SharedPort::for_tests() };
         assert_eq!(frontend.decode(b"\0REQ\0\0\0\x07\0\0\x03\xe9"), Decoded::TooLarge);
         assert_eq!(frontend.decode(b"\0REQ\0\0\0\x07\0\0\x03\xe8"), Decoded::Incomplete { needed: 1012 });
         // No CAN_DO is that long, whatever the limit.
@@ -214,7 +232,7 @@ mod tests {
 
     #[test]
     fn what_is_not_gearmans_is_malformed() {
-        let frontend = Frontend::for_tests();
+        let frontend = SharedPort::for_tests();
         for bytes in [
             b"\0GET\0\0\0\x09\0\0\0\0",
             b"\0REQ\0\0\0\0\0\0\0\0",
@@ -228,7 +246,7 @@ mod tests {
 
     #[test]
     fn refusals_are_answered_in_turn() {
-        let frontend = Frontend::for_tests();
+        let frontend = SharedPort::for_tests();
         for (bytes, refusal) in [
             (b"\0RES\0\0\0\x09\0\0\0\0", Refusal::InvalidMagic),
             (b"\0REQ\0\0\0\x06\0\0\0\0", Refusal::InvalidCommand),
@@ -273,7 +291,7 @@ mod tests {
         };
         let shares = |reply: Reply, source: &Bytes| {
             let mut out = Vec::new();
-            let payload = Frontend::for_tests().encode(&reply, &mut out).unwrap();
+            let payload = SharedPort::for_tests().encode(&reply, &mut out).unwrap();
             let at = source.len() - payload.len();
             assert_eq!((payload.as_ptr(), payload.len()), (source[at..].as_ptr(), SHARED_MIN), "{reply:?}");
             assert!(out.len() < 100);
@@ -307,6 +325,6 @@ mod tests {
         let query = Query::UniqueStatus { unique: Bytes::from_static(b"u\0v") };
         let status = JobStatus { known: true, running: false, numerator: 0, denominator: 0 };
         let report = Report::UniqueStatus(UniqueStatus { status, clients: 2, accepted_ms: 9 });
-        encodes(Reply::Report(Box::new((query, report))), 42, "u\x001\x000\x000\x000\x002");
+        encodes(Reply::Report(Box::new((query.into(), report))), 42, "u\x001\x000\x000\x000\x002");
     }
 }

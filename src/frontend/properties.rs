@@ -4,7 +4,7 @@ use crate::protocol::{HEADER_LEN, PacketType};
 use proptest::prelude::*;
 
 /// Reads all there is in `bytes`. `None` at the end if something in them closes the connection.
-fn read_all(frontend: &Frontend, bytes: &[u8]) -> Vec<Option<String>> {
+fn read_all(frontend: &SharedPort, bytes: &[u8]) -> Vec<Option<String>> {
     let mut items = Vec::new();
     let mut rest = bytes;
     loop {
@@ -27,7 +27,7 @@ fn read_all(frontend: &Frontend, bytes: &[u8]) -> Vec<Option<String>> {
 }
 
 /// Reads what comes in pieces, as a connection does.
-fn read_pieces(frontend: &Frontend, bytes: &[u8], sizes: &[usize]) -> Vec<Option<String>> {
+fn read_pieces(frontend: &SharedPort, bytes: &[u8], sizes: &[usize]) -> Vec<Option<String>> {
     let mut items = Vec::new();
     let mut start = 0;
     let mut sizes = sizes.iter().cycle();
@@ -79,25 +79,25 @@ fn talk() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..9000)) {
-        read_all(&Frontend::for_tests(), &bytes);
+        read_all(&SharedPort::for_tests(), &bytes);
     }
 
     #[test]
     fn pieces_read_as_the_whole(bytes in talk(), sizes in proptest::collection::vec(1..50_usize, 1..9)) {
-        let frontend = Frontend { packet_max: 30, ..Frontend::for_tests() };
+        let frontend = SharedPort { packet_max: 30, ..SharedPort::for_tests() };
         prop_assert_eq!(read_pieces(&frontend, &bytes, &sizes), read_all(&frontend, &bytes));
     }
 
     #[test]
     fn a_line_reads_as_its_pieces(word in "[ -~]{0,9000}", sizes in proptest::collection::vec(1..5000_usize, 1..5)) {
         let bytes = [word.as_bytes(), b"\n"].concat();
-        let frontend = Frontend::for_tests();
+        let frontend = SharedPort::for_tests();
         prop_assert_eq!(read_pieces(&frontend, &bytes, &sizes), read_all(&frontend, &bytes));
     }
 
     #[test]
     fn needed_is_enough_for_a_packet(bytes in talk()) {
-        let frontend = Frontend::for_tests();
+        let frontend = SharedPort::for_tests();
         if bytes.first() == Some(&0) && let Decoded::One { consumed, .. } = frontend.decode(&bytes) {
             prop_assert_eq!(frontend.decode(&bytes[..1]), Decoded::Incomplete { needed: HEADER_LEN });
             if consumed > HEADER_LEN {

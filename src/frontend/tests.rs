@@ -4,7 +4,7 @@ use crate::engine::report::{
     Counters, DeadRow, DropRow, FunctionRow, InvolvedJob, JobRow, WaitingRow, Waits, WorkerRow,
 };
 use crate::engine::slot::Slot;
-use crate::engine::{DeathReason, Epoch, JobId, Report, SessionId, ShardId};
+use crate::engine::{Ask, DeathReason, Epoch, JobId, Order, Query, Reply, Report, SessionId, ShardId};
 use crate::protocol::Refusal;
 use bytes::Bytes;
 use std::net::{IpAddr, SocketAddr};
@@ -12,10 +12,10 @@ use std::net::{IpAddr, SocketAddr};
 /// What a line asks; `None` if it closes the connection.
 fn ask(line: &[u8]) -> Option<Incoming<'static>> {
     let bytes = [line, b"next line\n"].concat();
-    match Frontend::for_tests().decode(&bytes) {
-        Decoded::One { item: Incoming::Query(query), consumed } => {
+    match SharedPort::for_tests().decode(&bytes) {
+        Decoded::One { item: Incoming::Ask(asked), consumed } => {
             assert_eq!(consumed, line.len());
-            Some(Incoming::Query(query))
+            Some(Incoming::Ask(asked))
         }
         Decoded::One { item: Incoming::Answer(reply), consumed } => {
             assert_eq!(consumed, line.len());
@@ -27,8 +27,8 @@ fn ask(line: &[u8]) -> Option<Incoming<'static>> {
 }
 
 #[track_caller]
-fn queries(line: &str, query: Query) {
-    assert_eq!(ask(line.as_bytes()), Some(Incoming::Query(query)), "{line:?}");
+fn queries(line: &str, asked: impl Into<Ask>) {
+    assert_eq!(ask(line.as_bytes()), Some(Incoming::Ask(asked.into())), "{line:?}");
 }
 
 #[track_caller]
@@ -38,15 +38,15 @@ fn answers(line: &str, answer: &str) {
 }
 
 #[track_caller]
-fn renders(query: Query, report: Report, text: &str) {
+fn renders(query: impl Into<Ask>, report: Report, text: &str) {
     renders_for(Compat::V1_1, query, report, text);
 }
 
 #[track_caller]
-fn renders_for(compat: Compat, query: Query, report: Report, text: &str) {
+fn renders_for(compat: Compat, query: impl Into<Ask>, report: Report, text: &str) {
     let mut out = Vec::new();
-    let frontend = Frontend { compat, ..Frontend::for_tests() };
-    assert_eq!(frontend.encode(&Reply::Report(Box::new((query, report))), &mut out), None);
+    let frontend = SharedPort { compat, ..SharedPort::for_tests() };
+    assert_eq!(frontend.encode(&Reply::Report(Box::new((query.into(), report))), &mut out), None);
     assert_eq!(out.escape_ascii().to_string(), text.as_bytes().escape_ascii().to_string());
 }
 
@@ -54,8 +54,8 @@ fn text(bytes: &'static str) -> Bytes {
     Bytes::from_static(bytes.as_bytes())
 }
 
-fn max_queue(function: &'static str, limits: [u32; 3]) -> Query {
-    Query::MaxQueue { function: text(function), limits }
+fn max_queue(function: &'static str, limits: [u32; 3]) -> Order {
+    Order::MaxQueue { function: text(function), limits }
 }
 
 fn job(sequence: u64) -> JobId {
@@ -112,8 +112,8 @@ fn show() {
 
 #[test]
 fn create_and_drop_function() {
-    let create = |name| Query::CreateFunction { function: text(name) };
-    let drop = |name| Query::DropFunction { function: text(name) };
+    let create = |name| Order::CreateFunction { function: text(name) };
+    let drop = |name| Order::DropFunction { function: text(name) };
     queries("create function abc\r\n", create("abc"));
     // gearmand 1.1.20 would create `ab`.
     queries("create function abc\n", create("abc"));
@@ -134,7 +134,7 @@ fn create_and_drop_function() {
 
 #[test]
 fn cancel_job() {
-    let cancel = |handle| Query::CancelJob { handle: text(handle) };
+    let cancel = |handle| Order::CancelJob { handle: text(handle) };
     queries("cancel job H:host:12\r\n", cancel("H:host:12"));
     queries("CANCEL JOB x\n", cancel("x"));
     queries("cancel job \n", cancel(""));
@@ -146,7 +146,7 @@ fn cancel_job() {
 
 #[test]
 fn retry_job() {
-    let retry = |handle| Query::RetryJob { handle: text(handle) };
+    let retry = |handle| Order::RetryJob { handle: text(handle) };
     queries("retry job H:host:12\r\n", retry("H:host:12"));
     queries("RETRY JOB x\n", retry("x"));
     answers("retry job\n", "ERR UNKNOWN_COMMAND Unknown+server+commandretry\r\n");
@@ -196,7 +196,7 @@ fn five_words_and_no_more() {
 
 #[test]
 fn the_longest_line() {
-    let frontend = Frontend::for_tests();
+    let frontend = SharedPort::for_tests();
     let mut line = vec![b'x'; 8191];
     assert_eq!(frontend.decode(&line), Decoded::Incomplete { needed: 8192 });
     assert_eq!(frontend.decode(&line[..7]), Decoded::Incomplete { needed: 8 });
@@ -206,7 +206,7 @@ fn the_longest_line() {
     assert!(ask(&line).is_some());
     line.insert(0, b'x');
     assert_eq!(ask(&line), None);
-    assert_eq!(frontend.decode(&line[..8192]), Decoded::Malformed(Wrong::LongLine));
+    assert_eq!(frontend.decode(&line[..8192]), Decoded::Malformed(WireError::LongLine));
 }
 
 #[test]
@@ -322,10 +322,10 @@ fn jobs_with_workers_and_clients_with_jobs() {
 
 #[test]
 fn pages_make_one_list() {
-    let frontend = Frontend::for_tests();
+    let frontend = SharedPort::for_tests();
     let mut out = Vec::new();
     let mut page = |report, last: bool| {
-        let page = Box::new((Query::Workers, report));
+        let page = Box::new((Query::Workers.into(), report));
         let reply = if last { Reply::Report(page) } else { Reply::Rows(page) };
         assert!(frontend.encode(&reply, &mut out).is_none());
     };
@@ -377,18 +377,18 @@ fn dead_job_columns() {
 #[test]
 fn orders_carried_out_or_not() {
     let function = || text("f");
-    let create = || Query::CreateFunction { function: function() };
+    let create = || Order::CreateFunction { function: function() };
     renders(create(), Report::Done, "OK\r\n");
     renders(create(), Report::NotCreated(Refusal::TooManyFunctions), "ERR TOO_MANY_FUNCTIONS\r\n");
     renders(create(), Report::NotCreated(Refusal::FunctionBytesFull), "ERR FUNCTION_BYTES_FULL\r\n");
     renders(max_queue("f", [1; 3]), Report::Done, "OK\r\n");
-    let cancel = || Query::CancelJob { handle: text("x") };
+    let cancel = || Order::CancelJob { handle: text("x") };
     renders(cancel(), Report::Done, "OK\r\n");
     renders(cancel(), Report::UnknownJob, "ERR UNKNOWN_JOB\r\n");
-    let retry = || Query::RetryJob { handle: text("x") };
+    let retry = || Order::RetryJob { handle: text("x") };
     renders(retry(), Report::Done, "OK\r\n");
     renders(retry(), Report::UnknownJob, "ERR UNKNOWN_JOB\r\n");
-    let drop = || Query::DropFunction { function: function() };
+    let drop = || Order::DropFunction { function: function() };
     renders(drop(), Report::Dropped(vec![]), "ERR function not found\r\n");
     let row = |dropped| DropRow { function: function(), dropped };
     renders(drop(), Report::Dropped(vec![row(true)]), "OK\r\n");
@@ -403,8 +403,8 @@ fn orders_carried_out_or_not() {
 fn counters_are_names_and_values() {
     let counters = Counters { sessions: 3, ..Counters::default() };
     let mut out = Vec::new();
-    let reply = Reply::Report(Box::new((Query::Counters, Report::Counters(Box::new(counters)))));
-    assert_eq!(Frontend::for_tests().encode(&reply, &mut out), None);
+    let reply = Reply::Report(Box::new((Query::Counters.into(), Report::Counters(Box::new(counters)))));
+    assert_eq!(SharedPort::for_tests().encode(&reply, &mut out), None);
     let text = String::from_utf8(out).unwrap();
     assert!(text.starts_with("sessions\t3\nsessions_opened\t0\n"), "{text}");
     assert!(text.ends_with("\t0\n.\n"), "{text}");

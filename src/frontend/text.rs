@@ -4,20 +4,14 @@
 use crate::engine::report::{
     Counters, DeadRow, DropRow, FunctionRow, InvolvedJob, JobRow, WaitingRow, Waits, WorkerRow,
 };
-use crate::engine::{Compat, DeathReason, Query, Reply, Report};
+use crate::engine::{Ask, Compat, DeathReason, Order, Query, Reply, Report};
 use crate::protocol::Refusal;
 use bytes::Bytes;
 use std::fmt::Arguments;
 use std::io::Write;
 use std::net::SocketAddr;
 
-use super::{Decoded, Frontend, Incoming, Wrong, until_nul};
-
-/// The longest line, its CR included and its LF not. A longer one closes the connection.
-pub(super) const LINE_MAX: usize = 8191;
-
-/// The most words in a line. More close the connection.
-pub(super) const WORDS_MAX: usize = 5;
+use super::port::{Decoded, Incoming, LINE_MAX, SharedPort, WORDS_MAX, WireError, until_nul};
 
 const OK: &str = "OK\r\n";
 const UNKNOWN_SHOW: &str = "ERR UNKNOWN_SHOW_ARGUMENTS\r\n";
@@ -30,18 +24,18 @@ const TOO_MANY_FUNCTIONS: &str = "ERR TOO_MANY_FUNCTIONS\r\n";
 const FUNCTION_BYTES_FULL: &str = "ERR FUNCTION_BYTES_FULL\r\n";
 
 /// Reads a line at the beginning of `bytes`.
-pub(super) fn line<'a>(frontend: &Frontend, bytes: &'a [u8]) -> Decoded<'a> {
+pub(super) fn line<'a>(frontend: &SharedPort, bytes: &'a [u8]) -> Decoded<'a> {
     let window = &bytes[..bytes.len().min(LINE_MAX + 1)];
     let Some(end) = window.iter().position(|&byte| byte == b'\n') else {
         return match bytes.len() {
             0..=LINE_MAX => Decoded::Incomplete { needed: bytes.len() + 1 },
-            _ => Decoded::Malformed(Wrong::LongLine),
+            _ => Decoded::Malformed(WireError::LongLine),
         };
     };
     let line = &bytes[..end];
     match Words::split(line.strip_suffix(b"\r").unwrap_or(line)) {
         Some(words) => Decoded::One { item: command(frontend, words.all()), consumed: end + 1 },
-        None => Decoded::Malformed(Wrong::ManyWords),
+        None => Decoded::Malformed(WireError::ManyWords),
     }
 }
 
@@ -80,32 +74,32 @@ fn without_blanks(bytes: &[u8]) -> &[u8] {
 }
 
 /// What a line asks. The first word and the fixed words after it are matched in any case.
-fn command(frontend: &Frontend, words: &[&[u8]]) -> Incoming<'static> {
+fn command(frontend: &SharedPort, words: &[&[u8]]) -> Incoming<'static> {
     let first = words.first().copied().unwrap_or_default();
     let (is, argument) =
         (|word: &str| first.eq_ignore_ascii_case(word.as_bytes()), words.get(1..).unwrap_or(&[]));
     if is("status") {
-        Incoming::Query(Query::Status)
+        ask(Query::Status)
     } else if is("prioritystatus") {
-        Incoming::Query(Query::PriorityStatus)
+        ask(Query::PriorityStatus)
     } else if is("workers") {
-        Incoming::Query(Query::Workers)
+        ask(Query::Workers)
     } else if is("jobs") {
-        Incoming::Query(Query::JobsWithWorkers)
+        ask(Query::JobsWithWorkers)
     } else if is("clients") {
-        Incoming::Query(Query::ClientsWithJobs)
+        ask(Query::ClientsWithJobs)
     } else if is("show") && !argument.is_empty() {
         show(argument)
     } else if is("maxqueue") {
         max_queue(argument)
     } else if is("create") {
-        on_function("create", argument, |function| Query::CreateFunction { function })
+        on_function("create", argument, |function| Order::CreateFunction { function })
     } else if is("drop") {
-        on_function("drop", argument, |function| Query::DropFunction { function })
+        on_function("drop", argument, |function| Order::DropFunction { function })
     } else if is("cancel") && argument.len() >= 2 {
-        on_job(argument, |handle| Query::CancelJob { handle })
+        on_job(argument, |handle| Order::CancelJob { handle })
     } else if is("retry") && argument.len() >= 2 {
-        on_job(argument, |handle| Query::RetryJob { handle })
+        on_job(argument, |handle| Order::RetryJob { handle })
     } else if is("version") {
         answer(format!("OK {}\n", frontend.version))
     } else if is("verbose") {
@@ -124,13 +118,13 @@ fn show(argument: &[&[u8]]) -> Incoming<'static> {
             && argument.iter().zip(words).all(|(given, word)| given.eq_ignore_ascii_case(word.as_bytes()))
     };
     if is(&["jobs"]) {
-        Incoming::Query(Query::Jobs)
+        ask(Query::Jobs)
     } else if is(&["unique", "jobs"]) {
-        Incoming::Query(Query::UniqueJobs)
+        ask(Query::UniqueJobs)
     } else if is(&["dead", "jobs"]) {
-        Incoming::Query(Query::DeadJobs)
+        ask(Query::DeadJobs)
     } else if is(&["counters"]) {
-        Incoming::Query(Query::Counters)
+        ask(Query::Counters)
     } else {
         answer(UNKNOWN_SHOW)
     }
@@ -138,21 +132,19 @@ fn show(argument: &[&[u8]]) -> Incoming<'static> {
 
 /// `create function` and `drop function`, which take one name and nothing else. (gearmand 1.1.20 cuts the last
 /// letter of a name to create if the line ends with a bare LF; we take it as given.)
-fn on_function(command: &str, argument: &[&[u8]], query: impl Fn(Bytes) -> Query) -> Incoming<'static> {
+fn on_function(command: &str, argument: &[&[u8]], order: impl Fn(Bytes) -> Order) -> Incoming<'static> {
     match argument {
         [word, function] if word.eq_ignore_ascii_case(b"function") => {
-            Incoming::Query(query(Bytes::copy_from_slice(function)))
+            ask(order(Bytes::copy_from_slice(function)))
         }
         _ => invalid_arguments(command),
     }
 }
 
 /// `cancel job`, and ours: `retry job`. With fewer words `cancel` is an unknown command.
-fn on_job(argument: &[&[u8]], query: impl Fn(Bytes) -> Query) -> Incoming<'static> {
+fn on_job(argument: &[&[u8]], order: impl Fn(Bytes) -> Order) -> Incoming<'static> {
     match argument {
-        [word, handle] if word.eq_ignore_ascii_case(b"job") => {
-            Incoming::Query(query(Bytes::copy_from_slice(handle)))
-        }
+        [word, handle] if word.eq_ignore_ascii_case(b"job") => ask(order(Bytes::copy_from_slice(handle))),
         _ => answer(UNKNOWN_ERROR),
     }
 }
@@ -167,7 +159,7 @@ fn max_queue(argument: &[&[u8]]) -> Incoming<'static> {
             [limit(high), limit(normal), rest.first().map_or(0, |low| limit(low))]
         }
     };
-    Incoming::Query(Query::MaxQueue { function: Bytes::copy_from_slice(argument[0]), limits })
+    ask(Order::MaxQueue { function: Bytes::copy_from_slice(argument[0]), limits })
 }
 
 /// A number as C's `atoi` reads it: space, a sign, digits, and whatever follows is nothing; what is no number is 0.
@@ -180,6 +172,10 @@ fn limit(word: &[u8]) -> u32 {
         .iter()
         .take_while(|byte| byte.is_ascii_digit())
         .fold(0_u32, |number, digit| number.saturating_mul(10).saturating_add(u32::from(digit - b'0')))
+}
+
+fn ask(what: impl Into<Ask>) -> Incoming<'static> {
+    Incoming::Ask(what.into())
 }
 
 fn answer(text: impl Into<Bytes>) -> Incoming<'static> {
@@ -197,15 +193,16 @@ fn unknown(word: &[u8]) -> Incoming<'static> {
     answer([b"ERR UNKNOWN_COMMAND Unknown+server+command", word, b"\r\n"].concat())
 }
 
-/// Appends the answer to a query that came as a line, or a page of it.
-pub(super) fn render(frontend: &Frontend, query: &Query, report: &Report, last: bool, out: &mut Vec<u8>) {
+/// Appends the answer to what came as a line, or a page of it.
+pub(super) fn render(frontend: &SharedPort, ask: &Ask, report: &Report, last: bool, out: &mut Vec<u8>) {
+    let asked = |query: Query| *ask == Ask::Query(query);
     match report {
-        Report::Functions(rows) if *query == Query::PriorityStatus => list(out, rows, last, priority_status),
+        Report::Functions(rows) if asked(Query::PriorityStatus) => list(out, rows, last, priority_status),
         Report::Functions(rows) => list(out, rows, last, status),
         Report::Workers(rows) => list(out, rows, last, worker),
         Report::Involved(rows) => list(out, rows, last, involved),
         Report::Waiting(rows) => list(out, rows, last, waiting),
-        Report::Jobs(rows) if *query == Query::UniqueJobs => {
+        Report::Jobs(rows) if asked(Query::UniqueJobs) => {
             list(out, rows, last, |out, row| unique_job(frontend, out, row));
         }
         Report::Jobs(rows) => list(out, rows, last, |out, row| job(frontend, out, row)),
@@ -218,8 +215,8 @@ pub(super) fn render(frontend: &Frontend, query: &Query, report: &Report, last: 
             out.extend_from_slice(FUNCTION_BYTES_FULL.as_bytes())
         }
         Report::NotCreated(_) => out.extend_from_slice(TOO_MANY_FUNCTIONS.as_bytes()),
-        // Asked by a packet and answered by one, in `gear.rs`.
-        Report::UniqueStatus(_) => debug_assert!(false, "no line asks for the state of a unique"),
+        // Asked for by a packet and answered by one, in `gear.rs`: a line never asks.
+        Report::UniqueStatus(_) => {}
     }
 }
 
@@ -304,14 +301,14 @@ fn peer(out: &mut Vec<u8>, peer: Option<SocketAddr>) {
     }
 }
 
-fn job(frontend: &Frontend, out: &mut Vec<u8>, row: &JobRow) {
+fn job(frontend: &SharedPort, out: &mut Vec<u8>, row: &JobRow) {
     out.extend_from_slice(&frontend.handle_prefix.handle(row.job));
     let (ignored, stored) = (u8::from(row.ignored), u8::from(row.stored));
     put(out, format_args!("\t{}\t{ignored}\t{stored}\n", row.retries));
 }
 
 /// gearmand 2.2 put the handle in front.
-fn unique_job(frontend: &Frontend, out: &mut Vec<u8>, row: &JobRow) {
+fn unique_job(frontend: &SharedPort, out: &mut Vec<u8>, row: &JobRow) {
     if frontend.compat >= Compat::V2_2 {
         out.extend_from_slice(&frontend.handle_prefix.handle(row.job));
         out.push(b'\t');
@@ -322,7 +319,7 @@ fn unique_job(frontend: &Frontend, out: &mut Vec<u8>, row: &JobRow) {
 
 /// Handle, function, unique, lost attempts, how the last one was lost, when (in milliseconds since 1970), and the
 /// address and the id of the worker that had it.
-fn dead_job(frontend: &Frontend, out: &mut Vec<u8>, row: &DeadRow) {
+fn dead_job(frontend: &SharedPort, out: &mut Vec<u8>, row: &DeadRow) {
     out.extend_from_slice(&frontend.handle_prefix.handle(row.job));
     out.push(b'\t');
     name(out, &row.function, Blanks::Stay);

@@ -58,6 +58,8 @@ pub(crate) struct Commons {
     open_doors: AtomicUsize,
     phase: AtomicU8,
     boards: Vec<Board>,
+    /// Those among them that have connections.
+    shards: u64,
 }
 
 impl Commons {
@@ -69,10 +71,11 @@ impl Commons {
         Ok(Commons {
             mesh: Mesh::new(topology, mesh_capacity)?,
             connections: Alone::default(),
-            unrestored: AtomicUsize::new(usize::from(topology.shards())),
-            open_doors: AtomicUsize::new(usize::from(topology.shards())),
+            unrestored: AtomicUsize::new(topology.owners().len()),
+            open_doors: AtomicUsize::new(topology.owners().len()),
             phase: AtomicU8::new(Phase::Serving as u8),
-            boards: topology.all().map(|_| Board::default()).collect(),
+            boards: topology.homes().map(|_| Board::default()).collect(),
+            shards: topology.owners().len() as u64,
         })
     }
 
@@ -96,7 +99,7 @@ impl Commons {
     /// have if all had as many, and more than [`Commons::FEW`] besides.
     pub(crate) fn move_over(&self, from: ShardId, to: ShardId, percent: u64) -> bool {
         let all = self.connections.0.load(Ordering::Relaxed) as u64;
-        let most = Self::FEW + (all * percent).div_ceil(100 * self.boards.len() as u64);
+        let most = Self::FEW + (all * percent).div_ceil(100 * self.shards);
         let there = &self.boards[to.index()].connections;
         if there.fetch_add(1, Ordering::Relaxed) as u64 >= most {
             there.fetch_sub(1, Ordering::Relaxed);

@@ -6,7 +6,7 @@ use super::parcel::Parcel;
 use super::rest::Rest;
 use super::ring::{Ring, Token};
 use super::spares::Spares;
-use crate::engine::{CloseReason, Held, Peer, SessionId, ShardId};
+use crate::engine::{CloseReason, Peer, SessionHolds, SessionId, ShardId};
 use rustix::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -80,7 +80,7 @@ pub(crate) struct Connection {
     /// The shard to which it goes as soon as the ring is done with it. Until then nothing is read from it.
     pub(crate) moving_to: Option<ShardId>,
     /// What the engine holds for it.
-    pub(crate) held: Held,
+    pub(crate) held: SessionHolds,
     /// What it was last charged with. Kept by the table.
     pub(super) charged: Owed,
     /// Whether it is left unread because it holds more than others do. Kept by the ledger.
@@ -122,7 +122,7 @@ impl Connection {
             watched: false,
             settled: false,
             moving_to: None,
-            held: Held::default(),
+            held: SessionHolds::default(),
             charged: Owed::default(),
             debtor: false,
             seat: None,

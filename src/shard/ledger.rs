@@ -51,7 +51,7 @@ impl Shard {
         self.pump.engine.note_connections_bytes(owed.here);
         self.commons.publish_owed(self.id, owed.all);
         // As long as each shard has less than its share of the mark, there is room.
-        let share = self.ledger.mark() / u64::from(self.shards);
+        let share = self.ledger.mark() / self.topology.owners().len() as u64;
         let held_back = self.table.debtors.smallest_unread().is_some();
         if owed.all > share || held_back || self.ledger.since.is_some() {
             self.press();
@@ -70,7 +70,7 @@ impl Shard {
             self.read_smallest_again();
         }
         // Elsewhere there are larger debtors.
-        if all <= mark || self.table.owed.all <= mark / u64::from(self.shards) {
+        if all <= mark || self.table.owed.all <= mark / self.topology.owners().len() as u64 {
             self.ledger.since = None;
             return;
         }

@@ -5,7 +5,7 @@ use super::spares::Spares;
 use crate::engine::slot::ShardSet;
 use crate::engine::{Compat, Epoch, HandlePrefix, slot::Slot};
 use crate::engine::{Engine, Input, Instant, JobId, Now, Peer, Policy, Reply, SessionId, ShardId, Topology};
-use crate::frontend::{self, Frontend};
+use crate::frontend::{self, SharedPort};
 use crate::protocol::Request;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -68,14 +68,14 @@ impl Hop {
 pub struct Mouth {
     outlet: Outlet,
     spares: Spares,
-    frontend: Frontend,
+    frontend: SharedPort,
     reply: Reply,
 }
 
 impl Mouth {
     /// Of a connection that hears JOB_CREATED only.
     pub fn new() -> std::io::Result<Mouth> {
-        let frontend = Frontend {
+        let frontend = SharedPort {
             packet_max: 1 << 20,
             version: frontend::version(Compat::V1_1),
             verbosity: "ERROR",

@@ -25,11 +25,11 @@ struct Seat {
     settlers: ArrayQueue<Settler>,
 }
 
-/// Between all shards of a server.
+/// Between all homes of a server: the shards, and guests that hold an engine besides.
 #[derive(Debug)]
 pub(crate) struct Mesh {
     seats: Vec<Seat>,
-    /// First in, first out for each ordered pair of shards, at `to * shards + from`.
+    /// First in, first out for each ordered pair of homes, at `to * homes + from`.
     lanes: Vec<ArrayQueue<Vec<Message>>>,
 }
 
@@ -41,16 +41,16 @@ impl Mesh {
             let settlers = ArrayQueue::new(SETTLERS);
             Ok(Seat { bell: Bell::new(), clapper: eventfd(0, flags)?, settlers })
         };
-        let shards = usize::from(topology.shards());
+        let homes = topology.homes().len();
         Ok(Mesh {
-            seats: topology.all().map(seat).collect::<io::Result<_>>()?,
-            lanes: (0..shards * shards).map(|_| ArrayQueue::new(capacity)).collect(),
+            seats: topology.homes().map(seat).collect::<io::Result<_>>()?,
+            lanes: (0..homes * homes).map(|_| ArrayQueue::new(capacity)).collect(),
         })
     }
 
     fn lanes_to(&self, shard: ShardId) -> &[ArrayQueue<Vec<Message>>] {
-        let shards = self.seats.len();
-        &self.lanes[shard.index() * shards..][..shards]
+        let homes = self.seats.len();
+        &self.lanes[shard.index() * homes..][..homes]
     }
 
     /// Takes from the engine of a shard what it has for others, and adds these to `unrung`. True if something was

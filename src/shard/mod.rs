@@ -40,7 +40,7 @@ mod watch;
 
 use crate::engine::slot::ShardSet;
 use crate::engine::{Engine, Instant, Policy, ShardId, Topology};
-use crate::frontend::Frontend;
+use crate::frontend::SharedPort;
 use crate::memory::{Large, Tidy};
 use crate::store::keeper::Desk;
 use commit::Commit;
@@ -84,7 +84,7 @@ pub(crate) struct Setup {
     pub(crate) listeners: Vec<OwnedFd>,
     pub(crate) options: ShardOptions,
     pub(crate) policy: Arc<Policy>,
-    pub(crate) frontend: Frontend,
+    pub(crate) frontend: SharedPort,
     pub(crate) commons: Arc<Commons>,
     /// Where to have jobs stored, if anywhere.
     pub(crate) desk: Option<Arc<Desk>>,
@@ -136,7 +136,7 @@ impl Drop for AbortOnPanic {
 /// One shard.
 struct Shard {
     id: ShardId,
-    shards: u16,
+    topology: Topology,
     options: ShardOptions,
     commons: Arc<Commons>,
     ring: Ring,
@@ -190,8 +190,8 @@ impl Shard {
         };
         Ok(Shard {
             id,
-            shards: topology.shards(),
-            patience: Patience::new(options.spin, setup.crowded || topology.shards() == 1),
+            topology,
+            patience: Patience::new(options.spin, setup.crowded || topology.homes().len() == 1),
             watch: Watch::new(&options.keepalive),
             hold: u64::try_from(options.hold.as_nanos()).unwrap_or(u64::MAX),
             options,

@@ -5,8 +5,8 @@ use super::connection::Phase;
 use super::settle::Settling;
 use super::table::Table;
 use super::tell;
-use crate::engine::{CloseReason, Engine, HandlePrefix, Held, Input, Now, Output, Reply, SessionId};
-use crate::frontend::Frontend;
+use crate::engine::{CloseReason, Engine, HandlePrefix, Input, Now, Output, Reply, SessionHolds, SessionId};
+use crate::frontend::SharedPort;
 use crate::logging::{self, Level};
 
 /// What the engine finds so wrong that there is no answer.
@@ -22,7 +22,7 @@ const PAGES_PER_ROUND: usize = 4;
 /// The engine of a shard, and what it needs of the world.
 pub(crate) struct Pump {
     pub(crate) engine: Engine,
-    pub(crate) frontend: Frontend,
+    pub(crate) frontend: SharedPort,
     /// The time of this round.
     pub(crate) now: Now,
     /// What handles begin with, for the log.
@@ -166,7 +166,7 @@ impl Pump {
     /// The engine holds so much for a session now. With too much unread, one reply more is too many, also where it waits
     /// for earlier ones.
     #[cold]
-    fn holds(&mut self, table: &mut Table, session: SessionId, held: Held) {
+    fn holds(&mut self, table: &mut Table, session: SessionId, held: SessionHolds) {
         let Some((connection, _)) = table.of(session) else { return };
         let too_many = connection.unread() > self.unread_max && held.unread > connection.held.unread;
         connection.held = held;

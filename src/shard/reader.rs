@@ -7,7 +7,7 @@ use super::ring::Token;
 use super::settle;
 use super::table::Table;
 use super::tell;
-use crate::engine::{CloseReason, Event, Input, Query, Reply, SessionId};
+use crate::engine::{Ask, CloseReason, Event, Input, Query, Reply, SessionId};
 use crate::frontend::{Decoded, Incoming};
 use crate::logging;
 use crate::memory::Large;
@@ -214,7 +214,7 @@ impl Pump {
                         tell::refused_packet(&self.engine, connection, *refusal, compat, packet);
                     }
                     used += consumed;
-                    if matches!(item, Incoming::Query(Query::Counters)) {
+                    if matches!(item, Incoming::Ask(Ask::Query(Query::Counters))) {
                         self.count_lost_lines(table);
                     }
                     self.feed(table, input(session, item, packet));
@@ -307,7 +307,7 @@ fn input<'a>(session: SessionId, item: Incoming<'a>, packet: Option<&'a Bytes>) 
             None => Input::Request(session, request),
             Some(packet) => Input::Large(session, request, packet),
         },
-        Incoming::Query(query) => Input::Query(session, query),
+        Incoming::Ask(ask) => Input::Ask(session, ask),
         Incoming::Answer(reply) => Input::Answer(session, reply),
     }
 }

@@ -224,8 +224,9 @@ impl Shard {
         let mut heard = false;
         let (mut batches, mut silent) = (0, 0);
         // In turn, beginning behind whoever was last.
-        while batches < BATCHES_PER_ROUND && silent < self.shards {
-            self.heard_last = (self.heard_last + 1) % self.shards;
+        let homes = self.topology.homes().len() as u16;
+        while batches < BATCHES_PER_ROUND && silent < homes {
+            self.heard_last = (self.heard_last + 1) % homes;
             let from = ShardId(self.heard_last);
             let Some(batch) = self.commons.mesh.receive(from, self.id) else {
                 silent += 1;

@@ -172,7 +172,7 @@ mod tests {
         let peer = Peer { descriptor: 7, address: Ipv4Addr::LOCALHOST.into(), port: 0 };
         let session = crate::engine::SessionId::new(ShardId(0), 1, 1);
         let mut connection = Connection::new(Token { index: 1, generation: 1 }, session, peer, socket);
-        let frontend = crate::frontend::Frontend::for_tests();
+        let frontend = crate::frontend::SharedPort::for_tests();
         for request in requests {
             let Decoded::One { item, .. } = frontend.decode(request) else { panic!("{request:?}") };
             if connection.settled || settling.moves(&mut connection, &item) {

@@ -140,7 +140,7 @@ impl Desk {
             errands: ArrayQueue::new(ERRANDS),
         };
         Desk {
-            ports: topology.all().map(port).collect(),
+            ports: topology.owners().map(port).collect(),
             thread: OnceLock::new(),
             stopping: AtomicBool::new(false),
         }
@@ -237,7 +237,7 @@ pub(crate) fn run(
 impl Keeper {
     fn replay(&mut self, tell: &dyn Fn(Replay)) -> Result<u64, StoreError> {
         let Keeper { store, desk, topology, wake, .. } = self;
-        let mut pieces: Vec<Vec<u8>> = topology.all().map(|_| Vec::new()).collect();
+        let mut pieces: Vec<Vec<u8>> = topology.owners().map(|_| Vec::new()).collect();
         let mut sequence = 0;
         let begin = Instant::now();
         let mut each = |job: StoredJob<'_>| {
@@ -262,7 +262,7 @@ impl Keeper {
         };
         let jobs = progress::replay(store, &Instant::now, &mut say, &mut each)?;
         let sequence = floor().max(sequence + 1);
-        for (owner, piece) in topology.all().zip(pieces) {
+        for (owner, piece) in topology.owners().zip(pieces) {
             if !piece.is_empty() {
                 send_piece(desk, wake, owner, Piece::Records(piece));
             }
@@ -298,7 +298,7 @@ impl Keeper {
     }
 
     fn gather(&self) -> Vec<(ShardId, Batch)> {
-        let ports = self.topology.all().zip(&self.desk.ports);
+        let ports = self.topology.owners().zip(&self.desk.ports);
         ports.filter_map(|(shard, port)| Some((shard, port.batches.pop()?))).collect()
     }
 
@@ -330,10 +330,10 @@ impl Keeper {
     fn repair(&mut self) {
         let mut wanted: Vec<Vec<JobId>> = Vec::new();
         for job in self.store.wanted() {
-            wanted.resize_with(usize::from(self.topology.shards()), Vec::new);
+            wanted.resize_with(self.topology.owners().len(), Vec::new);
             wanted[self.topology.owner(job.slot()).index()].push(job);
         }
-        for (shard, jobs) in self.topology.all().zip(wanted).filter(|(_, jobs)| !jobs.is_empty()) {
+        for (shard, jobs) in self.topology.owners().zip(wanted).filter(|(_, jobs)| !jobs.is_empty()) {
             self.errands.push_back((shard, Errand::PutAgain(jobs)));
         }
         let Repaired { pieces, lost } = self.store.repaired();

@@ -5,7 +5,7 @@ use crate::script::{Bindings, Script, Step};
 use crate::support::server::*;
 use crate::*;
 use ringgear::engine::{Compat, HandlePrefix};
-use ringgear::frontend::{Decoded, Frontend, Incoming};
+use ringgear::frontend::{Decoded, Incoming, SharedPort};
 use ringgear::protocol::{HANDLE_MAX, Request, UNIQUE_MAX};
 use std::fs;
 use std::io::Write;
@@ -177,8 +177,8 @@ fn is_hopeless(item: &Incoming<'_>) -> bool {
     }
 }
 
-fn frontend(packet_max: u32) -> Frontend {
-    Frontend {
+fn frontend(packet_max: u32) -> SharedPort {
+    SharedPort {
         packet_max,
         version: "",
         verbosity: "",

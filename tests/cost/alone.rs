@@ -82,7 +82,7 @@ pub(crate) fn go_on(engine: &mut Engine) -> (usize, Vec<Output>) {
 /// A number of `show counters`, asked by somebody who leaves at once.
 pub(crate) fn counter(engine: &mut Engine, name: &str) -> u64 {
     let session = open(engine, 1_000_000);
-    engine.handle(NOW, Input::Query(session, Query::Counters));
+    engine.handle(NOW, Input::Ask(session, Query::Counters.into()));
     let report = outputs(engine).into_iter().find_map(|output| match output {
         Output::Reply(_, Reply::Report(report)) => Some(report.1),
         _ => None,
@@ -102,7 +102,7 @@ pub(crate) struct Row {
 
 /// All functions.
 pub(crate) fn status(engine: &mut Engine, session: SessionId) -> Vec<Row> {
-    engine.handle(NOW, Input::Query(session, Query::Status));
+    engine.handle(NOW, Input::Ask(session, Query::Status.into()));
     let mut all = Report::Functions(Vec::new());
     loop {
         engine.handle(NOW, Input::Room(session));

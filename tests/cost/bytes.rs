@@ -1,9 +1,9 @@
 //! What peers make the engine keep is counted, and there is a limit to it.
 use crate::alone::{NOW, ask, counter, engine, open, outputs, submission, submit};
-use ringgear_engine::page::Ask;
+use ringgear_engine::page::PageRequest;
 use ringgear_engine::{
-    CloseReason, Engine, Held, Input, Message, Output, Query, Reply, Report, SessionId, ShardId, ToFunctions,
-    ToSessions, Topology,
+    CloseReason, Engine, Input, Message, Output, Query, Reply, Report, SessionHolds, SessionId, ShardId,
+    ToFunctions, ToSessions, Topology,
 };
 use ringgear_protocol::{Refusal, Request, Submit};
 
@@ -44,7 +44,7 @@ fn counter_of_two(engine: &mut Engine, name: &str) -> u64 {
     let ask = ToFunctions::Ask {
         from: SessionId::new(ShardId(1), 0, 1),
         place: 0,
-        ask: Box::new(Ask { query: Query::Counters, exact: false, after: None, most: 1 }),
+        request: Box::new(PageRequest { ask: Query::Counters.into(), exact: false, after: None, most: 1 }),
     };
     engine.handle(NOW, Input::Message(ShardId(1), Message::ToFunctions(ask)));
     let answer = engine.take_messages(ShardId(1), 10).pop();
@@ -61,7 +61,7 @@ fn named(shard: u16) -> &'static [u8] {
     names.into_iter().find(|name| owner(name) == ShardId(shard)).unwrap()
 }
 
-fn held(out: &[Output]) -> Option<Held> {
+fn held(out: &[Output]) -> Option<SessionHolds> {
     out.iter().rev().find_map(|output| match output {
         Output::Holds(_, held) => Some(*held),
         _ => None,
@@ -74,7 +74,7 @@ fn replies_that_wait_are_counted_and_pause_the_session() {
     // Its answer is with the other shard, which says nothing.
     assert_eq!(ask(&mut engine, client, submit(named(1), b"", false)), []);
     let data = vec![b'x'; 300_000];
-    let mut told = Held::default();
+    let mut told = SessionHolds::default();
     for number in 1..=4 {
         let out = ask(&mut engine, client, Request::EchoReq { data: &data });
         told = held(&out).expect("the shell is told");
@@ -102,7 +102,7 @@ fn replies_that_leave_are_not_counted_any_more() {
     engine.handle(NOW, Input::Message(ShardId(1), Message::ToSessions(refused)));
     let out = outputs(&mut engine);
     // First that nothing waits any more, then what had waited.
-    let told = out.iter().position(|output| *output == Output::Holds(client, Held::default()));
+    let told = out.iter().position(|output| *output == Output::Holds(client, SessionHolds::default()));
     let echo = out.iter().position(|output| matches!(output, Output::Reply(_, Reply::Echo(_))));
     assert!(told.unwrap() < echo.unwrap(), "{out:?}");
     assert_eq!(counter_of_two(&mut engine, "replies_bytes"), 0);

@@ -3,7 +3,7 @@
 use crate::alone::{NOW, ask, engine, go_on, open, outputs, status, stored, submission, submit};
 use ringgear_engine::slot::Slot;
 use ringgear_engine::{
-    CloseReason, Engine, Epoch, HandlePrefix, Input, Instant, JobId, Note, Now, Output, Policy, Query, Reply,
+    CloseReason, Engine, Epoch, HandlePrefix, Input, Instant, JobId, Note, Now, Order, Output, Policy, Reply,
     Report, SessionId, StoredJob, Wakeup,
 };
 use ringgear_protocol::{GrabKind, Request, Submit};
@@ -297,8 +297,8 @@ fn a_function_that_is_dropped_ends_its_jobs_in_pieces() {
     let mut out = Vec::new();
     let mut calls = 0;
     let steps = work(&mut engine, |engine| {
-        let drop = Query::DropFunction { function: "f".into() };
-        engine.handle(NOW, Input::Query(admin, drop));
+        let drop = Order::DropFunction { function: "f".into() };
+        engine.handle(NOW, Input::Ask(admin, drop.into()));
         engine.handle(NOW, Input::Room(admin));
         out.extend(outputs(engine));
         assert!(engine.jobs() > u64::from(MANY), "{} jobs are left", engine.jobs());

@@ -3,8 +3,8 @@ use crate::alone::{NOW, submit};
 use crate::cluster::Cluster;
 use ringgear_engine::report::{InvolvedJob, WaitingRow, Waits};
 use ringgear_engine::{
-    CloseReason, Engine, HandlePrefix, Input, Output, Peer, Policy, Query, Reply, Report, SessionId, ShardId,
-    Topology,
+    Ask, CloseReason, Engine, HandlePrefix, Input, Order, Output, Peer, Policy, Query, Reply, Report,
+    SessionId, ShardId, Topology,
 };
 use ringgear_protocol::{GrabKind, Request};
 use std::net::Ipv4Addr;
@@ -44,9 +44,10 @@ impl World {
     }
 
     /// The pages of a report, each of which one event has told.
-    fn pages(&mut self, query: &Query) -> Vec<Report> {
+    fn pages(&mut self, ask: impl Into<Ask>) -> Vec<Report> {
+        let ask = ask.into();
         let admin = self.open();
-        let asked = self.give(Input::Query(admin, query.clone()));
+        let asked = self.give(Input::Ask(admin, ask.clone()));
         assert_eq!(
             asked,
             [Output::Pause(admin), Output::WantsRoom(admin)],
@@ -57,11 +58,11 @@ impl World {
             let mut told = self.give(Input::Room(admin)).into_iter();
             match told.next() {
                 Some(Output::Reply(to, Reply::Rows(page))) if to == admin => {
-                    assert_eq!(page.0, *query);
+                    assert_eq!(page.0, ask);
                     pages.push(page.1);
                     assert_eq!(told.as_slice(), [Output::WantsRoom(admin)]);
                 }
-                Some(Output::WantsRoom(to)) if to == admin => pages.push(query.empty_report()),
+                Some(Output::WantsRoom(to)) if to == admin => pages.push(ask.empty_report()),
                 Some(Output::Reply(to, Reply::Report(last))) if to == admin => {
                     pages.push(last.1);
                     assert_eq!(told.as_slice(), [Output::Resume(admin)]);
@@ -93,7 +94,7 @@ fn lists_of_jobs_and_functions_come_in_pages() {
         world.submit(client, &format!("f{:04}", number * 7 % 1500), &format!("u{number}"), true);
     }
     for query in [Query::Jobs, Query::UniqueJobs, Query::JobsWithWorkers] {
-        let pages = world.pages(&query);
+        let pages = world.pages(query.clone());
         assert!(pages.len() > 3000 / ROWS, "{query:?} in {} pages", pages.len());
         let numbers: Vec<u64> = match whole(pages) {
             Report::Jobs(rows) => rows.iter().map(|row| row.job.number()).collect(),
@@ -104,7 +105,7 @@ fn lists_of_jobs_and_functions_come_in_pages() {
         assert!(numbers.is_sorted_by(|one, next| one < next));
     }
     for query in [Query::Status, Query::PriorityStatus] {
-        let pages = world.pages(&query);
+        let pages = world.pages(query.clone());
         assert!(pages.len() > 1500 / ROWS, "{query:?} in {} pages", pages.len());
         let Report::Functions(rows) = whole(pages) else { panic!("functions") };
         assert_eq!(rows.len(), 1500);
@@ -126,7 +127,7 @@ fn few_dead_among_many_living_are_found_step_by_step() {
     world.give(Input::Request(worker, Request::CanDo { function: b"dead" }));
     (0..2).for_each(|_| drop(world.give(Input::Request(worker, Request::Grab(GrabKind::Plain)))));
     world.give(Input::Closed(worker, CloseReason::Peer));
-    let pages = world.pages(&Query::DeadJobs);
+    let pages = world.pages(Query::DeadJobs);
     assert!(pages.len() >= 9, "10,000 jobs in {} events", pages.len());
     assert_eq!(whole(pages).rows(), 2);
 }
@@ -137,9 +138,9 @@ fn long_names_make_short_pages() {
     let admin = world.open();
     for number in 0..300 {
         let function = format!("{}{number:03}", "x".repeat(8000)).into();
-        world.give(Input::Query(admin, Query::CreateFunction { function }));
+        world.give(Input::Ask(admin, Order::CreateFunction { function }.into()));
     }
-    let pages = world.pages(&Query::Status);
+    let pages = world.pages(Query::Status);
     assert!(pages.iter().all(|page| page.rows() <= 10), "at most 64 KiB and one row");
     assert_eq!(whole(pages).rows(), 300);
 }
@@ -152,7 +153,7 @@ fn a_worker_with_many_functions_comes_in_pieces() {
         let name = format!("f{number}");
         world.give(Input::Request(worker, Request::CanDo { function: name.as_bytes() }));
     }
-    let pages = world.pages(&Query::Workers);
+    let pages = world.pages(Query::Workers);
     assert!(pages.len() >= 5, "5,000 names in {} events", pages.len());
     let Report::Workers(rows) = whole(pages) else { panic!("workers") };
     assert_eq!(rows.len(), 2, "the worker, and who asks");
@@ -168,7 +169,7 @@ fn a_client_that_waits_for_one_job_many_times_comes_in_pieces() {
         world.submit(client, "f", "same", false);
         world.submit(client, "f", &format!("u{number}"), false);
     }
-    let pages = world.pages(&Query::ClientsWithJobs);
+    let pages = world.pages(Query::ClientsWithJobs);
     let lines = |page: &Report| {
         let Report::Waiting(rows) = page else { panic!("{page:?}") };
         let times = |row: &WaitingRow| if let Waits::Job { times, .. } = row.what { times } else { 1 };
@@ -176,7 +177,7 @@ fn a_client_that_waits_for_one_job_many_times_comes_in_pieces() {
     };
     assert!(pages.iter().all(|page| lines(page) <= 2 * ROWS as u32));
     assert_eq!(pages.iter().map(lines).sum::<u32>(), 2000 + 2, "both sessions, and each submission");
-    let jobs = world.pages(&Query::JobsWithWorkers);
+    let jobs = world.pages(Query::JobsWithWorkers);
     let Report::Involved(rows) = whole(jobs) else { panic!("jobs") };
     assert!(matches!(&rows[0], InvolvedJob { clients: 1000, .. }) && rows.len() == 1001);
 }
@@ -187,12 +188,12 @@ fn dropping_in_any_case_looks_at_so_many_functions_at_once() {
     let mut world = World::new(|_| {});
     let admin = world.open();
     for number in 0..5000 {
-        world.give(Input::Query(admin, Query::CreateFunction { function: format!("f{number}").into() }));
+        world.give(Input::Ask(admin, Order::CreateFunction { function: format!("f{number}").into() }.into()));
     }
-    let pages = world.pages(&Query::DropFunction { function: "F77".into() });
+    let pages = world.pages(Order::DropFunction { function: "F77".into() });
     assert!(pages.len() >= 5, "5,000 functions in {} events", pages.len());
     assert_eq!(whole(pages).rows(), 1);
-    assert_eq!(whole(world.pages(&Query::DropFunction { function: "F77".into() })).rows(), 0);
+    assert_eq!(whole(world.pages(Order::DropFunction { function: "F77".into() })).rows(), 0);
 }
 
 #[test]
@@ -202,7 +203,7 @@ fn a_survey_ends_with_its_session() {
     (0..1000).for_each(|number| world.submit(client, "f", &number.to_string(), true));
     for rooms in 0..4 {
         let admin = world.open();
-        world.give(Input::Query(admin, Query::Jobs));
+        world.give(Input::Ask(admin, Query::Jobs.into()));
         (0..rooms).for_each(|_| drop(world.give(Input::Room(admin))));
         assert!(world.give(Input::Closed(admin, CloseReason::Peer)).is_empty());
         assert!(world.give(Input::Room(admin)).is_empty());
@@ -230,7 +231,7 @@ fn pages_of_several_shards_merge() {
         let mut ask = |query: Query| {
             cluster.query(admin, query);
             cluster.run_until_quiet();
-            let most = cluster.topology().all().map(|shard| cluster.engine(shard).outbox_bytes()).max();
+            let most = cluster.topology().homes().map(|shard| cluster.engine(shard).outbox_bytes()).max();
             assert_eq!(most, Some(0));
             let Some(Reply::Report(report)) = cluster.replies(admin).pop() else { panic!("a report") };
             report.1

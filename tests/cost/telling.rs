@@ -2,7 +2,7 @@
 //! for that.
 use crate::alone::{NOW, ask, engine, go_on, open, outputs, submit};
 use ringgear_engine::{
-    Body, CloseReason, Engine, HandlePrefix, Input, JobId, Message, Output, Policy, Query, Reply, SessionId,
+    Body, CloseReason, Engine, HandlePrefix, Input, JobId, Message, Order, Output, Policy, Reply, SessionId,
     ShardId, Submission, ToFunctions, ToSessions, Work, slot::Slot,
 };
 use ringgear_protocol::{GrabKind, Priority, Request};
@@ -191,21 +191,21 @@ fn a_job_that_lives_on_leaves_its_clients() {
         let mut popular = Popular::new(dies, |policy| policy.attempts = NonZeroU8::new(1));
         popular.data(b"one");
         let handle = popular.handle.clone();
-        let order = |popular: &mut Popular, order: Query| {
+        let order = |popular: &mut Popular, order: Order| {
             let admin = open(&mut popular.engine, 3000);
             let out = outputs(&mut popular.engine);
             popular.hear(out);
-            popular.handle(Input::Query(admin, order));
+            popular.handle(Input::Ask(admin, order.into()));
         };
         if dies {
             popular.say(Request::CantDo { function: b"f" });
         } else {
-            order(&mut popular, Query::CancelJob { handle: handle.clone().into() });
+            order(&mut popular, Order::CancelJob { handle: handle.clone().into() });
         }
         popular.engine.check();
         if dies {
             popular.tick();
-            order(&mut popular, Query::RetryJob { handle: handle.into() });
+            order(&mut popular, Order::RetryJob { handle: handle.into() });
             // It is told once more, of those who come then.
             let late = popular.join(2000);
             popular.say(Request::CanDo { function: b"f" });

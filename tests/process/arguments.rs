@@ -136,7 +136,7 @@ const DIFFERENT: &[(&str, &str)] = &[
     ("-vvv", "as -v"),
     ("@/dev/null", "gearmand's help promises it"),
     ("-L a -L b", "there may be several addresses"),
-    ("-t 300", "a thread owns a part of all functions, and there are 256 parts at the most"),
+    ("-t 300", "a thread owns a part of all functions, and there are 255 threads at the most"),
     ("-t -1", "gearmand makes a huge number of it"),
     ("-b -1", "gearmand makes a huge number of it"),
     ("-j 5000000000", "only a number modulo 256 is meant, whatever its size"),

@@ -2,7 +2,7 @@
 //! line of a transcript.
 use crate::cluster::Cluster;
 use bytes::Bytes;
-use ringgear_engine::{CloseReason, Query, Reply, SessionId, Work};
+use ringgear_engine::{Ask, CloseReason, Reply, SessionId, Work};
 use ringgear_protocol::{GrabKind, Priority, Request, Submit};
 use std::fmt;
 
@@ -41,7 +41,7 @@ pub(crate) enum Act {
     GetStatusUnique(Bytes),
     Echo(Bytes),
     Option(Bytes),
-    Query(Query),
+    Ask(Ask),
     /// A request whose answer the front end knows.
     Answer(Bytes),
     /// No more will be sent.
@@ -52,7 +52,7 @@ impl Act {
     /// Sends it.
     pub(crate) fn perform(&self, session: SessionId, names: &[Bytes], cluster: &mut Cluster) {
         match self {
-            Act::Query(query) => cluster.query(session, query.clone()),
+            Act::Ask(ask) => cluster.query(session, ask.clone()),
             Act::Answer(text) => cluster.answer(session, Reply::Text(text.clone())),
             Act::Finish(reason) => cluster.finish(session, *reason),
             Act::CanDoTimeout(function, timeout) => {
@@ -166,7 +166,8 @@ impl fmt::Display for Shown<'_> {
             Act::GetStatusUnique(unique) => write!(f, "GET_STATUS_UNIQUE {}", unique.escape_ascii()),
             Act::Echo(data) => write!(f, "ECHO_REQ \"{}\"", data.escape_ascii()),
             Act::Option(option) => write!(f, "OPTION_REQ {}", option.escape_ascii()),
-            Act::Query(query) => write!(f, "{query:?}"),
+            Act::Ask(Ask::Query(query)) => write!(f, "{query:?}"),
+            Act::Ask(Ask::Order(order)) => write!(f, "{order:?}"),
             Act::Answer(text) => write!(f, "(answered by the front end: \"{}\")", text.escape_ascii()),
             Act::Finish(reason) => write!(f, "sends no more ({reason:?})"),
         }

@@ -312,7 +312,7 @@ impl Auditor {
             Act::Work(handle, update) => self.work(session, &handle, update),
             Act::GetStatus(handle) if handle.len() > HANDLE_MAX => peer.finishing = true,
             Act::GetStatus(handle) => self.ask(session, Asked::Status(handle)),
-            Act::GetStatusUnique(unique) => self.query(session, Query::UniqueStatus { unique }),
+            Act::GetStatusUnique(unique) => self.asks(session, Query::UniqueStatus { unique }.into()),
             Act::Echo(data) => self.ask(session, Asked::Echo(data)),
             Act::Option(option) => {
                 if is_exceptions(&option) && peer.exceptions == Exceptions::Off {
@@ -320,7 +320,7 @@ impl Auditor {
                 }
                 self.ask(session, Asked::Option(option));
             }
-            Act::Query(query) => self.query(session, query),
+            Act::Ask(ask) => self.asks(session, ask),
             Act::Answer(text) => self.ask(session, Asked::Answer(text)),
             Act::Finish(_) => peer.finishing = true,
         }
@@ -366,6 +366,9 @@ impl Auditor {
                 Note::DeadJobDropped { job, .. } => self.dead_dropped(*job),
                 Note::FunctionDropped { function, queued, scheduled, dead } => {
                     self.function_dropped(function, [*queued, *scheduled, *dead]);
+                }
+                Note::FunctionKept { workers, running, .. } => {
+                    audit!(self, "what is not used is dropped", workers + running > 0, "{note:?}");
                 }
                 Note::ShortTimeout { .. } => {}
             },

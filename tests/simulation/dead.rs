@@ -3,7 +3,7 @@ use crate::directed::{Story, policy, submission};
 use crate::kept::Kept;
 use crate::stored::{answer, background, kept, report};
 use ringgear_engine::report::Counters;
-use ringgear_engine::{DeathReason, Epoch, JobId, Policy, Query, Reply, Report, SessionId};
+use ringgear_engine::{DeathReason, Epoch, JobId, Policy, Query, Reply, Report, SessionId, Topology};
 use ringgear_protocol::{Refusal, Request, Submit};
 use std::net::Ipv4Addr;
 use std::num::NonZeroU8;
@@ -104,7 +104,7 @@ fn a_start_with_more_shards_drops_no_dead_job() {
     let attempts = NonZeroU8::new(1);
     let mut story = Story::new(1, Policy { store: true, dead_jobs: 10, attempts, ..policy() });
     let death = Some((DeathReason::WorkerGone, Epoch(1), Ipv4Addr::LOCALHOST.into(), Vec::new()));
-    story.0.restart(4);
+    story.0.restart(Topology::new(4));
     let jobs: Vec<Kept> =
         (1..=30).map(|sequence| Kept { death: death.clone(), attempts: 1, ..kept(sequence, "f") }).collect();
     jobs.iter().for_each(|job| assert_eq!(story.0.restore(job), Ok(())));

@@ -2,10 +2,11 @@
 use crate::cluster::Cluster;
 use crate::swarm::PREFIX;
 use bytes::Bytes;
+use ringgear_engine::report::DropRow;
 use ringgear_engine::slot::Slot;
 use ringgear_engine::{
-    Assignment, CloseReason, HandlePrefix, JobId, Policy, Query, Reply, Report, SessionId, ShardId, Topology,
-    Wakeup, Work,
+    Ask, Assignment, CloseReason, HandlePrefix, JobId, Note, Order, Policy, Query, Reply, Report, SessionId,
+    ShardId, Topology, Wakeup, Work,
 };
 use ringgear_protocol::{GrabKind, Priority, Refusal, Request, Submit};
 use std::num::NonZeroU8;
@@ -21,6 +22,21 @@ pub(crate) fn policy() -> Policy {
 impl Story {
     pub(crate) fn new(shards: u16, policy: Policy) -> Story {
         Story(Cluster::new(shards, policy))
+    }
+
+    pub(crate) fn of(topology: Topology, policy: Policy) -> Story {
+        Story(Cluster::of(topology, policy))
+    }
+
+    /// Asks an administrator's question, and returns the report.
+    pub(crate) fn report(&mut self, session: SessionId, ask: impl Into<Ask>) -> Report {
+        self.0.query(session, ask);
+        self.0.run_until_quiet();
+        self.0.check();
+        match &self.told(session)[..] {
+            [Reply::Report(report)] => report.1.clone(),
+            other => panic!("told {other:?}"),
+        }
     }
 
     pub(crate) fn open(&mut self, shard: u16) -> SessionId {
@@ -154,7 +170,7 @@ fn functions_are_bounded() {
     assert_eq!(story.ask(session, submission(b"g", b"")), refused);
     assert_eq!(story.ask(session, Request::CanDo { function: b"g" }), refused);
     assert_eq!(story.ask(session, Request::CanDo { function: b"f" }), []);
-    story.0.query(session, Query::CreateFunction { function: "h".into() });
+    story.0.query(session, Order::CreateFunction { function: "h".into() });
     story.0.query(session, Query::Workers);
     let [Reply::Report(created), Reply::Report(workers)] = &story.told(session)[..] else {
         panic!("two reports")
@@ -191,4 +207,77 @@ fn a_session_that_moves_takes_along_what_it_said_of_itself() {
     story.ask(worker, Request::WorkException { handle: &handle, exception: b"oh" });
     let told = story.told(client);
     assert_eq!(told, [Reply::Work(job, Work::Exception(Bytes::from_static(b"oh")))]);
+}
+
+/// The answer on the wire is gearmand's and names no reason: the log does.
+#[test]
+fn the_log_says_why_a_function_is_not_dropped() {
+    for order in ["resize", "RESIZE"] {
+        let mut story = Story::new(3, policy());
+        let [worker, idle, admin] = [0, 1, 2].map(|shard| story.open(shard));
+        for session in [worker, idle] {
+            story.ask(session, Request::CanDo { function: b"resize" });
+        }
+        story.submit(admin, b"resize", b"u");
+        story.assigned(worker);
+        let drop = || Order::DropFunction { function: order.into() };
+        let row = |dropped| Report::Dropped(vec![DropRow { function: "resize".into(), dropped }]);
+        assert_eq!(story.report(admin, drop()), row(false));
+        let note = |workers, running| Note::FunctionKept { function: "resize".into(), workers, running };
+        let notes =
+            |story: &mut Story| -> Vec<Note> { story.0.notes().into_iter().map(|(_, note)| note).collect() };
+        assert_eq!(notes(&mut story), [note(2, 1)]);
+        story.ask(worker, Request::CantDo { function: b"resize" });
+        assert_eq!((story.report(admin, drop()), notes(&mut story)), (row(false), vec![note(1, 0)]));
+        story.close(idle);
+        assert_eq!(story.report(admin, drop()), row(true));
+    }
+}
+
+/// A home that owns no function: its client reaches every owner and hears its results, its worker is given jobs of every owner,
+/// reports tell of both, and what it leaves behind is dropped like what any other home leaves.
+#[test]
+fn a_guest_is_a_home_like_any_other() {
+    for shards in [1, 3] {
+        let mut story = Story::of(Topology::new(shards).with_guests(1), policy());
+        let [client, worker] = [0; 2].map(|_| story.open(shards));
+        let admin = story.open(0);
+        let functions: Vec<String> = (0..shards).map(|owner| function_of(shards, owner)).collect();
+        functions.iter().for_each(|f| drop(story.ask(worker, Request::CanDo { function: f.as_bytes() })));
+        assert_eq!(story.ask(worker, Request::PreSleep), []);
+        let prefix = HandlePrefix::new(PREFIX).expect("a short prefix");
+        for function in &functions {
+            let job = story.submit(client, function.as_bytes(), b"u");
+            assert_eq!(story.told(worker), [Reply::Noop], "with {shards} shards");
+            assert_eq!(story.assigned(worker).job, job);
+            let handle = prefix.handle(job).to_vec();
+            assert_eq!(story.ask(worker, Request::WorkComplete { handle: &handle, result: b"r" }), []);
+            let result = Work::Complete(Bytes::from_static(b"r"));
+            assert_eq!(story.told(client), [Reply::Work(job, result)]);
+            assert_eq!(story.ask(worker, Request::PreSleep), []);
+        }
+        // Owners answer for functions, every home for sessions, every engine for what it counts: asked at a shard, and at a guest.
+        story.submit(client, functions[0].as_bytes(), b"left behind");
+        for asker in [admin, client] {
+            let Report::Functions(rows) = story.report(asker, Query::Status) else { panic!("no functions") };
+            let queued: Vec<[u32; 3]> = rows.iter().map(|row| row.queued).collect();
+            assert!(rows.len() == functions.len() && queued.concat().iter().sum::<u32>() == 1, "{rows:?}");
+            let Report::Workers(rows) = story.report(asker, Query::Workers) else { panic!("no workers") };
+            let known: Vec<usize> = rows.iter().map(|row| row.functions.len()).collect();
+            assert_eq!(known, [0, functions.len(), 0]);
+            let Report::Waiting(rows) = story.report(asker, Query::ClientsWithJobs) else {
+                panic!("no clients")
+            };
+            assert_eq!(rows.len(), 4, "{rows:?}");
+            let Report::Counters(counters) = story.report(asker, Query::Counters) else {
+                panic!("no counters")
+            };
+            assert_eq!((counters.sessions, counters.jobs), (3, 1));
+            assert_eq!(counters.wakeups, u64::from(shards) + 1);
+        }
+        story.close(client);
+        assert_eq!(story.ask(worker, Request::Grab(GrabKind::Plain)), [Reply::Noop, Reply::NoJob]);
+        let Report::Counters(counters) = story.report(admin, Query::Counters) else { panic!("no counters") };
+        assert_eq!((counters.jobs, counters.jobs_abandoned), (0, 1));
+    }
 }

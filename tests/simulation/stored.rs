@@ -5,7 +5,8 @@ use crate::kept::Kept;
 use crate::workload::handle;
 use ringgear_engine::slot::Slot;
 use ringgear_engine::{
-    DeathReason, Epoch, JobId, NotRestored, Policy, Query, Reply, Report, SessionId, ShardId, StoreSeq, Work,
+    Ask, DeathReason, Epoch, JobId, NotRestored, Order, Policy, Query, Reply, Report, SessionId, ShardId,
+    StoreSeq, Topology, Work,
 };
 use ringgear_protocol::{GrabKind, Refusal, Request, Submit};
 use std::num::NonZeroU8;
@@ -45,13 +46,8 @@ pub(crate) fn answer(story: &mut Story, kept: bool) -> Vec<Kept> {
     jobs
 }
 
-pub(crate) fn report(story: &mut Story, session: SessionId, query: Query) -> Report {
-    story.0.query(session, query);
-    story.0.run_until_quiet();
-    match &story.told(session)[..] {
-        [Reply::Report(report)] => report.1.clone(),
-        other => panic!("told {other:?}"),
-    }
+pub(crate) fn report(story: &mut Story, session: SessionId, ask: impl Into<Ask>) -> Report {
+    story.report(session, ask)
 }
 
 #[test]
@@ -165,14 +161,14 @@ fn a_dead_job_outlives_a_restart_and_can_be_put_back() {
     let death = dead.death.as_ref().expect("it is dead");
     assert_eq!((dead.attempts, death.0, &death.3[..]), (1, DeathReason::WorkerGone, &b"worker 7"[..]));
 
-    story.0.restart(5);
+    story.0.restart(Topology::new(5));
     assert_eq!(story.0.restore(dead), Ok(()));
     let [admin, worker] = [0, 3].map(|shard| story.open(shard));
     let Report::DeadJobs(rows) = report(&mut story, admin, Query::DeadJobs) else { panic!("dead jobs") };
     assert_eq!((rows[0].job, &rows[0].worker[..]), (job, &b"worker 7"[..]));
     story.ask(worker, Request::CanDo { function: b"f" });
     assert_eq!(story.ask(worker, Request::PreSleep), []);
-    assert_eq!(report(&mut story, admin, Query::RetryJob { handle: handle(job) }), Report::Done);
+    assert_eq!(report(&mut story, admin, Order::RetryJob { handle: handle(job) }), Report::Done);
     assert_eq!(story.told(worker), [Reply::Noop]);
     let kept = answer(&mut story, true);
     assert!(kept[0].death.is_none() && kept[0].attempts == 0, "{kept:?}");
@@ -450,7 +446,7 @@ fn a_late_job_can_be_cancelled() {
     story.ask(client, background(b"f", b"u"));
     wait(&mut story);
     let [('+', job)] = asked(&mut story)[..] else { panic!("one put") };
-    assert_eq!(report(&mut story, admin, Query::CancelJob { handle: handle(job) }), Report::Done);
+    assert_eq!(report(&mut story, admin, Order::CancelJob { handle: handle(job) }), Report::Done);
     assert_eq!(asked(&mut story), [('-', job)]);
     late(&mut story, 1, true);
     assert_eq!(asked(&mut story), []);

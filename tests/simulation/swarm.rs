@@ -2,7 +2,7 @@
 //! Each seed has its own mix, so that rare things are common in some worlds (swarm testing).
 use crate::random::Random;
 use bytes::Bytes;
-use ringgear_engine::{Compat, HandlePrefix, Planted, Policy, Wakeup};
+use ringgear_engine::{Compat, HandlePrefix, Planted, Policy, Topology, Wakeup};
 use std::num::NonZeroU8;
 use std::time::Duration;
 
@@ -91,6 +91,8 @@ pub(crate) struct Habits {
 #[derive(Clone, Debug)]
 pub(crate) struct Mix {
     pub(crate) shards: u16,
+    /// Homes without functions, behind the shards.
+    pub(crate) guests: u16,
     pub(crate) policy: Policy,
     /// The most messages in a channel.
     pub(crate) capacity: usize,
@@ -113,14 +115,25 @@ pub(crate) struct Mix {
 }
 
 impl Mix {
+    /// Who is there, while there are so many shards.
+    pub(crate) fn topology(&self) -> Topology {
+        Topology::new(self.shards).with_guests(self.guests)
+    }
+
     pub(crate) fn draw(random: &mut Random, planted: Option<Planted>) -> Mix {
         let shards = if random.chance(250) { 1 } else { random.between(2, 7) as u16 };
         let mut mix = Mix::of_shards(shards, random, planted);
+        // Drawn by the seed of the hash tables: worlds without guests are as they were before there were any.
+        mix.guests = [0, 0, 0, 1, 2][(mix.policy.hash_seed / 64 % 5) as usize];
+        if mix.guests > 0 && mix.weights.deliver == 0 {
+            mix.weights.deliver = 150;
+        }
         if planted == Some(Planted::ForgetsWhoWasWoken) {
             // It shows only among sleepers of whom each job wakes one, and who know functions of several shards.
             mix.shards = shards.max(2);
             mix.policy.wakeup = Wakeup::AtMost(NonZeroU8::MIN);
             (mix.workers, mix.habits.versatile, mix.habits.poll) = (8, 500, 0);
+            mix.guests = 0;
         }
         if planted == Some(Planted::DoneBeforePut) {
             // It shows only if the power goes between the two, and jobs die seldom.
@@ -133,6 +146,7 @@ impl Mix {
     fn of_shards(shards: u16, random: &mut Random, planted: Option<Planted>) -> Mix {
         Mix {
             shards,
+            guests: 0,
             policy: policy(random, planted),
             capacity: *random.pick(&[1, 2, 3, 8, 64, usize::MAX]),
             functions: functions(random),

@@ -11,7 +11,7 @@ use crate::store::Store;
 use crate::swarm::Mix;
 use crate::trace::Trace;
 use crate::workload::{Actor, Common};
-use ringgear_engine::{CloseReason, Epoch, Planted, Query, Reply, SessionId, ShardId};
+use ringgear_engine::{Ask, CloseReason, Epoch, Order, Planted, Query, Reply, SessionId, ShardId};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -55,7 +55,8 @@ impl World {
         let mut random = Random::new(seed);
         let mix = Mix::draw(&mut random, planted);
         let capacity = mix.capacity;
-        let cluster = Cluster::new(mix.shards, mix.policy.clone()).with_capacity(capacity).watched().stingy();
+        let cluster =
+            Cluster::of(mix.topology(), mix.policy.clone()).with_capacity(capacity).watched().stingy();
         let auditor = Auditor::new(mix.policy.clone(), mix.functions.clone(), mix.shards, cluster.now());
         let mut world = World {
             random,
@@ -103,8 +104,9 @@ impl World {
     pub(crate) fn describe(&self) -> String {
         let p = &self.mix.policy;
         format!(
-            "{} shards, channels of {}, {:?}, {:?}, round robin {}, attempts {:?}, {} functions, store {}, {} dead jobs",
+            "{} shards, {} guests, channels of {}, {:?}, {:?}, round robin {}, attempts {:?}, {} functions, store {}, {} dead jobs",
             self.mix.shards,
+            self.mix.guests,
             self.mix.capacity,
             p.compat,
             p.wakeup,
@@ -153,7 +155,7 @@ impl World {
                 self.deliver(from, to);
             }
             Some(2) => {
-                let shard = ShardId(self.random.below(u64::from(self.mix.shards)) as u16);
+                let shard = self.some_home();
                 self.tick(shard);
             }
             Some(3) => self.time_passes(),
@@ -268,9 +270,14 @@ impl World {
         self.auditor.time(self.cluster.now());
     }
 
+    /// Where somebody may connect: a shard or a guest.
+    fn some_home(&mut self) -> ShardId {
+        ShardId(self.random.below(self.mix.topology().homes().len() as u64) as u16)
+    }
+
     fn open(&mut self, role: usize) {
         self.born += 1;
-        let shard = ShardId(self.random.below(u64::from(self.mix.shards)) as u16);
+        let shard = self.some_home();
         let name = format!("{}{}", ['c', 'w', 'a'][role], self.born);
         let session = self.connect(shard, name);
         self.actors.push(match role {
@@ -343,7 +350,7 @@ impl World {
     /// What must be true after every step.
     fn look_around(&mut self) {
         self.cluster.engine(self.touched).check();
-        for shard in self.cluster.topology().all() {
+        for shard in self.cluster.topology().homes() {
             let engine = self.cluster.engine(shard);
             let (bytes, most) = (engine.outbox_bytes(), self.mix.policy.outbox_bytes);
             let bounded = bytes <= most || engine.congested();
@@ -382,7 +389,7 @@ impl World {
     /// Delivers everything, has the store do all it can, and does whatever is due, on all shards.
     fn settle(&mut self) {
         self.run_until_quiet();
-        for shard in self.cluster.topology().all() {
+        for shard in self.cluster.topology().homes() {
             self.tick(shard);
         }
         self.run_until_quiet();
@@ -405,7 +412,7 @@ impl World {
             1 => drop(self.observe(Query::Workers)),
             2 => drop(self.observe(Query::Counters)),
             3 => {
-                self.observe(Query::DropFunction { function });
+                self.observe(Order::DropFunction { function });
                 self.observe(Query::Status);
             }
             _ => {
@@ -415,8 +422,8 @@ impl World {
         }
     }
 
-    fn observe(&mut self, query: Query) -> Vec<Reply> {
-        self.observe_by(Act::Query(query))
+    fn observe(&mut self, ask: impl Into<Ask>) -> Vec<Reply> {
+        self.observe_by(Act::Ask(ask.into()))
     }
 
     fn observe_by(&mut self, act: Act) -> Vec<Reply> {

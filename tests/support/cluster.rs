@@ -4,8 +4,8 @@ use super::bounds::{self, Given, Puts};
 use super::kept::Kept;
 use bytes::Bytes;
 use ringgear_engine::{
-    CloseReason, Engine, Epoch, Input, Instant, JobId, JobsToKeep, Message, NotRestored, Note, Now, Output,
-    Peer, Policy, Query, Reply, Report, SessionId, ShardId, StoreOp, StoreSeq, Topology,
+    Ask, CloseReason, Engine, Epoch, Input, Instant, JobId, JobsToKeep, Message, NotRestored, Note, Now, Output, Peer,
+    Policy, Reply, Report, SessionId, ShardId, StoreOp, StoreSeq, Topology,
 };
 use ringgear_protocol::{Frame, Request, frame};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -26,7 +26,7 @@ const TICKS_AT_ONCE_MAX: usize = 10_000;
 enum Held {
     /// The packet, as on the wire: a request borrows, and this has to wait.
     Request(Bytes),
-    Query(Query),
+    Ask(Ask),
     Answer(Reply),
     Finish(CloseReason),
 }
@@ -119,9 +119,13 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// `shards` engines with one policy, quiet and without sessions, and channels without a bound.
     pub(crate) fn new(shards: u16, policy: Policy) -> Cluster {
-        let topology = Topology::new(shards);
+        Cluster::of(Topology::new(shards), policy)
+    }
+
+    /// The same with guests.
+    pub(crate) fn of(topology: Topology, policy: Policy) -> Cluster {
         let policy = Arc::new(policy);
-        let n = usize::from(shards);
+        let n = topology.homes().len();
         Cluster {
             topology,
             engines: engines(topology, &policy),
@@ -169,11 +173,10 @@ impl Cluster {
         self.seen.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// Everything but the time is lost, and the job server starts again with so many shards. No session of before has
-    /// the name of a later one.
-    pub(crate) fn restart(&mut self, shards: u16) {
-        let n = usize::from(shards);
-        self.topology = Topology::new(shards);
+    /// Everything but the time is lost, and the job server starts again. No session of before has the name of a later one.
+    pub(crate) fn restart(&mut self, topology: Topology) {
+        let n = topology.homes().len();
+        self.topology = topology;
         self.engines = engines(self.topology, &self.policy);
         self.channels = channels(n);
         self.connections.clear();
@@ -293,9 +296,9 @@ impl Cluster {
         }
     }
 
-    /// An administrator sends a query.
-    pub(crate) fn query(&mut self, session: SessionId, query: Query) {
-        self.send(session, Held::Query(query));
+    /// An administrator sends a query or an order.
+    pub(crate) fn query(&mut self, session: SessionId, ask: impl Into<Ask>) {
+        self.send(session, Held::Ask(ask.into()));
     }
 
     /// The peer sends something that the front end can answer.
@@ -369,7 +372,7 @@ impl Cluster {
 
     /// Ordered pairs of shards with a message under way.
     pub(crate) fn pairs(&self) -> Vec<(ShardId, ShardId)> {
-        let all = || self.topology.all();
+        let all = || self.topology.homes();
         all()
             .flat_map(|from| all().map(move |to| (from, to)))
             .filter(|&(from, to)| self.waits(from, to))
@@ -414,7 +417,8 @@ impl Cluster {
 
     /// The shard that wants to be told the time first, and when. The time may have come.
     pub(crate) fn next_deadline(&self) -> Option<(ShardId, Instant)> {
-        let deadlines = self.topology.all().filter_map(|shard| Some((shard, self.engine(shard).deadline()?)));
+        let deadlines =
+            self.topology.homes().filter_map(|shard| Some((shard, self.engine(shard).deadline()?)));
         deadlines.min_by_key(|&(shard, at)| (at, shard))
     }
 
@@ -489,7 +493,7 @@ impl Cluster {
                 // Whatever waited comes as large packets do: what the engine keeps of it is part of these bytes.
                 self.handle(session.shard(), Input::Large(session, request, &bytes));
             }
-            Held::Query(query) => self.handle(session.shard(), Input::Query(session, query)),
+            Held::Ask(ask) => self.handle(session.shard(), Input::Ask(session, ask)),
             Held::Answer(reply) => self.handle(session.shard(), Input::Answer(session, reply)),
             Held::Finish(reason) => self.handle(session.shard(), Input::Finish(session, reason)),
         }
@@ -513,7 +517,7 @@ impl Cluster {
         engine.handle(now, input);
         let (sent, work) = (waiting(engine) - before, engine.work_done() - work);
         let made = sent + self.collect(shard);
-        bounds::check(&self.policy, self.topology.shards(), given, made, work);
+        bounds::check(&self.policy, self.topology.homes().len() as u16, given, made, work);
     }
 
     /// Drains an engine: outputs to the sessions, messages into the channels as far as there is room. How much the
@@ -532,7 +536,7 @@ impl Cluster {
             }
             self.carry_out(shard, output);
         }
-        for to in self.topology.all() {
+        for to in self.topology.homes() {
             let channel = &mut self.channels[shard.index()][to.index()].0;
             let room = self.capacity - channel.len();
             channel.extend(self.engines[shard.index()].take_messages(to, room));
@@ -544,7 +548,7 @@ impl Cluster {
     /// for, and nothing comes between it and the next.
     fn complete(&mut self, output: Output) -> Option<Output> {
         let rows = self.policy.rows_at_once;
-        let most = (rows + 2 * u32::from(self.topology.shards()) * rows.min(16)) as usize;
+        let most = (rows + 2 * self.topology.homes().len() as u32 * rows.min(16)) as usize;
         match output {
             Output::Reply(session, Reply::Rows(page)) => {
                 let (query, page) = *page;
@@ -646,7 +650,7 @@ impl Cluster {
 }
 
 fn engines(topology: Topology, policy: &Arc<Policy>) -> Vec<Engine> {
-    topology.all().map(|shard| Engine::new(shard, topology, Arc::clone(policy))).collect()
+    topology.homes().map(|shard| Engine::new(shard, topology, Arc::clone(policy))).collect()
 }
 
 fn channels(shards: usize) -> Vec<Vec<Channel>> {
@@ -658,7 +662,7 @@ fn sender(input: &Input<'_>) -> Option<SessionId> {
     match *input {
         Input::Request(session, _)
         | Input::Large(session, ..)
-        | Input::Query(session, _)
+        | Input::Ask(session, _)
         | Input::Answer(session, _)
         | Input::Finish(session, _) => Some(session),
         _ => None,

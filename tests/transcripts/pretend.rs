@@ -6,7 +6,7 @@ use crate::support::cluster::Cluster;
 use ringgear::engine::{
     CloseReason, Compat, HandlePrefix, Policy, Reply, SessionId, ShardId, TimeoutUnit, Wakeup,
 };
-use ringgear::frontend::{Decoded, Frontend, Incoming, version};
+use ringgear::frontend::{Decoded, Incoming, SharedPort, version};
 use ringgear::protocol::Refusal;
 use std::collections::BTreeMap;
 use std::num::NonZeroU8;
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 pub(crate) struct Pretend {
     cluster: Cluster,
-    frontend: Frontend,
+    frontend: SharedPort,
     peers: BTreeMap<String, Peer>,
     /// Connections ever made.
     connected: u16,
@@ -48,7 +48,7 @@ impl Pretend {
             policy.outbox_bytes = 1;
             capacity = 1;
         }
-        let frontend = Frontend {
+        let frontend = SharedPort {
             packet_max: 1 << 20,
             version: version(policy.compat),
             verbosity: "INFO",
@@ -83,7 +83,7 @@ impl Pretend {
 
 impl Peer {
     /// Hands in what the engine wants to have; whether there was anything.
-    fn read(&mut self, frontend: &Frontend, cluster: &mut Cluster) -> bool {
+    fn read(&mut self, frontend: &SharedPort, cluster: &mut Cluster) -> bool {
         let mut start = 0;
         while cluster.is_welcome(self.session) && self.last.is_none_or(|reason| reason == CloseReason::Peer) {
             match frontend.decode(&self.unread[start..]) {
@@ -92,7 +92,7 @@ impl Peer {
                     start += consumed;
                     match item {
                         Incoming::Request(request) => cluster.request(self.session, request),
-                        Incoming::Query(query) => cluster.query(self.session, query),
+                        Incoming::Ask(ask) => cluster.query(self.session, ask),
                         Incoming::Answer(reply) => cluster.answer(self.session, reply),
                     }
                 }
@@ -131,7 +131,7 @@ impl Stage for Pretend {
     }
 
     fn connect(&mut self, name: &str) -> Result<(), String> {
-        let shard = ShardId(self.connected % self.cluster.topology().shards());
+        let shard = ShardId(self.connected % self.cluster.topology().owners().len() as u16);
         self.connected += 1;
         let session = self.cluster.open(shard);
         self.peers.insert(name.to_owned(), Peer { session, unread: Vec::new(), last: None });

@@ -1,37 +1,62 @@
-//! Answering administrators: the orders that concern functions and jobs. Lists are in `lists.rs`.
+//! Answering administrators: what they ask of functions and jobs, which changes nothing, and what they order. Lists are in `lists.rs`.
 use super::Functions;
 use super::index::JobIx;
 use super::lists::page;
 use super::unique::Key;
 use crate::message::{Place, ToSessions, Work};
 use crate::outbox::Outbox;
-use crate::page::{Ask, Budget, Half, Mark, Part};
-use crate::report::{Counters, DropRow, Query, Report, UniqueStatus};
+use crate::page::{Budget, Half, ListMark, PagePart, PageRequest};
+use crate::query::{Ask, Order, Query};
+use crate::report::{Counters, DropRow, Report};
 use crate::slot::SessionId;
+use crate::status::UniqueStatus;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 impl Functions {
-    pub(super) fn ask(&mut self, from: SessionId, place: Place, ask: &Ask, out: &mut Outbox) {
-        let (after, mut budget) = (ask.after.as_ref(), Budget::new(ask.most));
-        let (report, stop) = match &ask.query {
-            Query::Status | Query::PriorityStatus => self.list_functions(after, &mut budget),
-            Query::Jobs | Query::UniqueJobs => self.list_jobs(after, &mut budget),
-            Query::DeadJobs => self.list_dead(after, &mut budget),
-            Query::JobsWithWorkers => self.list_involved(after, &mut budget),
-            Query::ClientsWithJobs => self.list_waiting(after, &mut budget),
-            Query::DropFunction { function } if ask.exact => (self.drop_function(function), None),
-            Query::DropFunction { function } => self.drop_in_any_case(function, after, &mut budget),
+    pub(super) fn ask(&mut self, from: SessionId, place: Place, request: &PageRequest, out: &mut Outbox) {
+        let mut budget = Budget::new(request.most);
+        let (report, stop) = match &request.ask {
+            Ask::Query(query) => self.query(query, request.after.as_ref(), &mut budget, out),
+            Ask::Order(Order::DropFunction { function }) if !request.exact => {
+                self.drop_in_any_case(function, request.after.as_ref(), &mut budget, out)
+            }
+            Ask::Order(order) => (self.order(order, out), None),
+        };
+        let part = Box::new(PagePart { from: self.shard, half: Half::Functions, report, stop });
+        self.tell(from, ToSessions::Answer { to: from, place, part }, out);
+    }
+
+    /// This shard's part of a report, or a page of it. Changes nothing.
+    fn query(
+        &self,
+        query: &Query,
+        after: Option<&ListMark>,
+        budget: &mut Budget,
+        out: &Outbox,
+    ) -> (Report, Option<ListMark>) {
+        match query {
+            Query::Status | Query::PriorityStatus => self.list_functions(after, budget),
+            Query::Jobs | Query::UniqueJobs => self.list_jobs(after, budget),
+            Query::DeadJobs => self.list_dead(after, budget),
+            Query::JobsWithWorkers => self.list_involved(after, budget),
+            Query::ClientsWithJobs => self.list_waiting(after, budget),
             Query::Counters => (Report::Counters(Box::new(self.count_memory(out.counters.clone()))), None),
             Query::UniqueStatus { unique } => (Report::UniqueStatus(self.unique_status(unique)), None),
-            Query::MaxQueue { function, limits } => (self.max_queue(function, *limits), None),
-            Query::CreateFunction { function } => (self.create_function(function, out), None),
-            Query::CancelJob { handle } => (self.cancel_job(handle, out), None),
-            Query::RetryJob { handle } => (self.retry_job(handle, out), None),
-            Query::Workers => (ask.query.empty_report(), None),
-        };
-        let part = Box::new(Part { from: self.shard, half: Half::Functions, report, stop });
-        self.tell(from, ToSessions::Answer { to: from, place, part }, out);
+            // It is about sessions: this half has no part in it.
+            Query::Workers => (query.empty_report(), None),
+        }
+    }
+
+    /// Carries out an order; a function to drop has exactly this name.
+    fn order(&mut self, order: &Order, out: &mut Outbox) -> Report {
+        match order {
+            Order::MaxQueue { function, limits } => self.max_queue(function, *limits),
+            Order::CreateFunction { function } => self.create_function(function, out),
+            Order::DropFunction { function } => self.drop_function(function, out),
+            Order::CancelJob { handle } => self.cancel_job(handle, out),
+            Order::RetryJob { handle } => self.retry_job(handle, out),
+        }
     }
 
     /// The memory that is accounted for, by what it is for.
@@ -83,21 +108,22 @@ impl Functions {
     fn drop_in_any_case(
         &mut self,
         name: &[u8],
-        after: Option<&Mark>,
+        after: Option<&ListMark>,
         budget: &mut Budget,
-    ) -> (Report, Option<Mark>) {
+        out: &mut Outbox,
+    ) -> (Report, Option<ListMark>) {
         let names = self.functions.in_order(after).map(|ix| &self.functions.get(ix).name);
         let (found, stop) = page(
             names,
             budget,
-            |function| Mark::Function(function.clone()),
+            |function| ListMark::Function(function.clone()),
             |function| {
                 let alike = function.eq_ignore_ascii_case(name);
                 alike.then(|| DropRow { function: function.clone(), dropped: false })
             },
         );
         let mut report = Report::Dropped(Vec::new());
-        found.iter().for_each(|row| report.merge(self.drop_function(&row.function)));
+        found.iter().for_each(|row| report.merge(self.drop_function(&row.function, out)));
         (report, stop)
     }
 

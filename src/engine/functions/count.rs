@@ -13,10 +13,10 @@ impl Functions {
         self.usages.here.bytes = self.usages.here.bytes.saturating_add_signed(change);
         out.counters.jobs_bytes = self.usages.here.bytes;
         out.counters.jobs = self.count();
-        if self.policy.queued_bytes == u64::MAX || self.topology.shards() == 1 {
+        if self.policy.queued_bytes == u64::MAX || self.topology.owners().len() == 1 {
             return;
         }
-        let step = self.policy.queued_bytes / (16 * u64::from(self.topology.shards()));
+        let step = self.policy.queued_bytes / (16 * self.topology.owners().len() as u64);
         if self.usages.bytes_differ(step) {
             self.tell_usage(out);
         }
@@ -43,7 +43,7 @@ impl Functions {
         usage.dead_bytes = usage.dead_bytes.saturating_add_signed(bytes);
         usage.oldest = self.dead.head().and_then(|ix| self.jobs.get(ix).death()).map(|death| death.at);
         (out.counters.dead_jobs, out.counters.dead_bytes) = (usage.dead, usage.dead_bytes);
-        if self.usages.dead_differ(&self.policy, 16 * u64::from(self.topology.shards())) {
+        if self.usages.dead_differ(&self.policy, 16 * self.topology.owners().len() as u64) {
             self.tell_usage(out);
         }
     }
@@ -51,7 +51,7 @@ impl Functions {
     /// Tells the other shards what the jobs of this one take.
     pub(super) fn tell_usage(&mut self, out: &mut Outbox) {
         let (shard, usage) = (self.shard, self.usages.tell());
-        for to in self.topology.all().filter(|&to| to != shard) {
+        for to in self.topology.owners().filter(|&to| to != shard) {
             out.send(to, Message::ToFunctions(ToFunctions::Usage { shard, usage }));
         }
     }

@@ -79,7 +79,7 @@ impl Functions {
     #[cold]
     fn ask_for_room(&mut self, here: Option<Epoch>, jobs: u64, bytes: u64, out: &mut Outbox) {
         let own = self.shard;
-        let others = self.topology.all().filter(|&shard| shard != own);
+        let others = self.topology.owners().filter(|&shard| shard != own);
         let oldest = others
             .filter_map(|shard| Some((self.usages.oldest_of(shard)?, shard)))
             .chain(here.map(|at| (at, own)))

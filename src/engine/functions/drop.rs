@@ -13,12 +13,15 @@ use crate::report::{DropRow, Report};
 use alloc::vec::Vec;
 
 impl Functions {
-    /// Drops the function of this name.
-    pub(super) fn drop_function(&mut self, name: &[u8]) -> Report {
+    /// Drops the function of this name, unless it is in use; then the operator is told by how many.
+    pub(super) fn drop_function(&mut self, name: &[u8], out: &mut Outbox) -> Report {
         let Some(ix) = self.functions.find(name) else { return Report::Dropped(Vec::new()) };
         let function = self.functions.get(ix);
+        let (workers, running) = (function.workers, function.running);
         let row = DropRow { function: function.name.clone(), dropped: !function.in_use() };
-        if row.dropped {
+        if !row.dropped {
+            out.note(Note::FunctionKept { function: row.function.clone(), workers, running });
+        } else {
             self.not_stale(ix);
             self.functions.hide(ix);
             self.chores.push(Chore::EndFunction(Ending {

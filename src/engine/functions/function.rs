@@ -3,7 +3,7 @@ use super::index::FunctionIx;
 use super::queue::Queue;
 use super::slab::Chain;
 use super::sleepers::Waking;
-use crate::page::Mark;
+use crate::page::ListMark;
 use crate::policy::Policy;
 use crate::slot::{JobId, Slot};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -267,9 +267,9 @@ impl FunctionTable {
     }
 
     /// Functions by name, behind a mark.
-    pub(crate) fn in_order(&self, after: Option<&Mark>) -> impl Iterator<Item = FunctionIx> + '_ {
+    pub(crate) fn in_order(&self, after: Option<&ListMark>) -> impl Iterator<Item = FunctionIx> + '_ {
         let from = match after {
-            Some(Mark::Function(name)) => Bound::Excluded(&name[..]),
+            Some(ListMark::Function(name)) => Bound::Excluded(&name[..]),
             _ => Bound::Unbounded,
         };
         self.order.range::<[u8], _>((from, Bound::Unbounded)).map(|(_, &ix)| ix)

@@ -3,7 +3,7 @@
 use super::Functions;
 use super::index::{JobIx, PartyIx};
 use super::job::Job;
-use crate::page::{Budget, Mark, Row};
+use crate::page::{Budget, ListMark, ListRow};
 use crate::report::{DeadRow, FunctionRow, InvolvedJob, JobRow, Report, WaitingRow, Waits};
 use crate::slot::{JobId, SessionId};
 use alloc::collections::BTreeSet;
@@ -12,16 +12,16 @@ use bytes::Bytes;
 use core::net::SocketAddr;
 
 /// Rows, and where the list goes on if it does.
-pub(super) type ListPage<R> = (Vec<R>, Option<Mark>);
+pub(super) type ListPage<R> = (Vec<R>, Option<ListMark>);
 
 /// So many clients of a job, or entries of a tally, are looked through as fast as one job is looked at.
 const SMALL: usize = 64;
 
 /// The rows of things in the order of a list, until the budget is spent.
-pub(super) fn page<T: Copy, R: Row>(
+pub(super) fn page<T: Copy, R: ListRow>(
     things: impl Iterator<Item = T>,
     budget: &mut Budget,
-    mark: impl Fn(T) -> Mark,
+    mark: impl Fn(T) -> ListMark,
     row: impl Fn(T) -> Option<R>,
 ) -> ListPage<R> {
     let mut rows = Vec::new();
@@ -46,9 +46,13 @@ struct From {
 }
 
 impl Functions {
-    pub(super) fn list_functions(&self, after: Option<&Mark>, budget: &mut Budget) -> (Report, Option<Mark>) {
+    pub(super) fn list_functions(
+        &self,
+        after: Option<&ListMark>,
+        budget: &mut Budget,
+    ) -> (Report, Option<ListMark>) {
         let functions = self.functions.in_order(after).map(|ix| self.functions.get(ix));
-        let mark = |function: &super::function::Function| Mark::Function(function.name.clone());
+        let mark = |function: &super::function::Function| ListMark::Function(function.name.clone());
         let (rows, stop) = page(functions, budget, mark, |function| {
             Some(FunctionRow {
                 function: function.name.clone(),
@@ -61,17 +65,17 @@ impl Functions {
     }
 
     /// The rows of jobs that have any.
-    fn list<R: Row>(
+    fn list<R: ListRow>(
         &self,
-        after: Option<&Mark>,
+        after: Option<&ListMark>,
         budget: &mut Budget,
         row: impl Fn(JobIx, &Job) -> Option<R>,
     ) -> ListPage<R> {
         let after = match after {
-            Some(&Mark::Job(job)) => Some(job),
+            Some(&ListMark::Job(job)) => Some(job),
             _ => None,
         };
-        let mark = |(_, job): (JobIx, &Job)| Mark::Job(job.id);
+        let mark = |(_, job): (JobIx, &Job)| ListMark::Job(job.id);
         page(
             self.jobs.in_order(after),
             budget,
@@ -82,7 +86,11 @@ impl Functions {
         )
     }
 
-    pub(super) fn list_jobs(&self, after: Option<&Mark>, budget: &mut Budget) -> (Report, Option<Mark>) {
+    pub(super) fn list_jobs(
+        &self,
+        after: Option<&ListMark>,
+        budget: &mut Budget,
+    ) -> (Report, Option<ListMark>) {
         let (rows, stop) = self.list(after, budget, |ix, job| {
             (!job.is_dead()).then(|| JobRow {
                 job: job.id,
@@ -96,7 +104,11 @@ impl Functions {
     }
 
     #[cold]
-    pub(super) fn list_dead(&self, after: Option<&Mark>, budget: &mut Budget) -> (Report, Option<Mark>) {
+    pub(super) fn list_dead(
+        &self,
+        after: Option<&ListMark>,
+        budget: &mut Budget,
+    ) -> (Report, Option<ListMark>) {
         let (rows, stop) = self.list(after, budget, |ix, job| {
             let death = job.death()?;
             Some(DeadRow {
@@ -113,7 +125,11 @@ impl Functions {
         (Report::DeadJobs(rows), stop)
     }
 
-    pub(super) fn list_involved(&self, after: Option<&Mark>, budget: &mut Budget) -> (Report, Option<Mark>) {
+    pub(super) fn list_involved(
+        &self,
+        after: Option<&ListMark>,
+        budget: &mut Budget,
+    ) -> (Report, Option<ListMark>) {
         let (rows, stop) = self
             .list(after, budget, |ix, job| (!job.is_dead()).then(|| self.involved(ix, job.count_clients())));
         (Report::Involved(rows), stop)
@@ -136,9 +152,13 @@ impl Functions {
     }
 
     /// What clients wait for.
-    pub(super) fn list_waiting(&self, after: Option<&Mark>, budget: &mut Budget) -> (Report, Option<Mark>) {
+    pub(super) fn list_waiting(
+        &self,
+        after: Option<&ListMark>,
+        budget: &mut Budget,
+    ) -> (Report, Option<ListMark>) {
         let (first, mut from) = match after {
-            Some(&Mark::Waiting { session, job, times }) => (Some(session), From { job, told: times }),
+            Some(&ListMark::Waiting { session, job, times }) => (Some(session), From { job, told: times }),
             _ => (None, From { job: None, told: 0 }),
         };
         let mut rows = Vec::new();
@@ -156,7 +176,7 @@ impl Functions {
                 stop = Some((JobId::LAST, u32::MAX));
             }
             if let Some((job, times)) = stop {
-                return (Report::Waiting(rows), Some(Mark::Waiting { session, job: Some(job), times }));
+                return (Report::Waiting(rows), Some(ListMark::Waiting { session, job: Some(job), times }));
             }
         }
         (Report::Waiting(rows), None)

@@ -131,7 +131,7 @@ impl Functions {
             dead: Queue::default(),
             sequence: 1,
             sequence_end: JobId::SEQUENCE_MAX + 1,
-            usages: Usages::new(topology.shards()),
+            usages: Usages::new(topology.owners().len()),
             chores: Chores::default(),
             telling_bytes: 0,
             policy,
@@ -159,7 +159,7 @@ impl Functions {
                 self.tell(from, ToSessions::Status { to: from, place, job, status }, out);
             }
             ToFunctions::Gone { session } => self.gone(session, out),
-            ToFunctions::Ask { from, place, ask } => self.ask(from, place, &ask, out),
+            ToFunctions::Ask { from, place, request } => self.ask(from, place, &request, out),
             ToFunctions::Usage { shard, usage } => self.usages.note(shard, usage),
             ToFunctions::MakeRoom { jobs, bytes } => self.chores.push(Chore::MakeRoom { jobs, bytes }),
         }

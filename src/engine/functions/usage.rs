@@ -19,8 +19,8 @@ pub(crate) struct Usages {
 }
 
 impl Usages {
-    pub(crate) fn new(shards: u16) -> Usages {
-        let elsewhere = vec![JobsUsage::default(); usize::from(shards)];
+    pub(crate) fn new(owners: usize) -> Usages {
+        let elsewhere = vec![JobsUsage::default(); owners];
         Usages { here: JobsUsage::default(), told: JobsUsage::default(), elsewhere }
     }
 

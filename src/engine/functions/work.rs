@@ -7,8 +7,8 @@ use crate::number::sign_and_digits;
 use crate::outbox::Outbox;
 use crate::persist::DeathReason;
 use crate::policy::Planted;
-use crate::report::JobStatus;
 use crate::slot::{JobId, SessionId};
+use crate::status::JobStatus;
 
 impl Functions {
     pub(super) fn work(

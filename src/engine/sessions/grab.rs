@@ -4,6 +4,7 @@
 //! it peeks again; after three lost races it takes from each owner in turn whatever there is. NO_JOB is said only
 //! after every owner has said that it has nothing, in the same round.
 use super::Sessions;
+use super::grab_round::{GrabRound, GrabStep};
 use crate::event::Reply;
 use crate::message::{Assignment, Candidate, Message, Place, ToFunctions};
 use crate::outbox::Outbox;
@@ -16,34 +17,15 @@ use ringgear_protocol::GrabKind;
 /// Races that a grab may lose before it takes whatever there is.
 const RACES: u8 = 3;
 
-/// A grab under way at several owners.
-#[derive(Debug)]
-pub(crate) struct Walk {
-    place: Place,
-    kind: GrabKind,
-    /// Races lost so far.
-    lost: u8,
-    step: Step,
-}
-
-#[derive(Debug)]
-enum Step {
-    /// All owners were asked; `missing` have not answered.
-    Peek { missing: usize, best: Option<(Candidate, ShardId)> },
-    /// The owner of the best job was asked for it.
-    Take,
-    /// Owners are asked one after the other; these are left.
-    Sweep { left: Vec<ShardId> },
-}
-
 impl Sessions {
     pub(super) fn grab(&mut self, id: SessionId, kind: GrabKind, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(id) else { return };
+        // A wake that comes from here on finds nobody asleep, and another worker is woken.
         (session.asleep, session.noop_sent) = (false, false);
         if session.woken_by.is_some() && self.looks_at_fewer(id, out) {
             self.grab_job(id, kind, out);
             // The other half has heard something that it does not answer, so that nobody else would.
-            return self.settle(id, out);
+            return self.flush_replies(id, out);
         }
         self.grab_job(id, kind, out);
     }
@@ -60,8 +42,8 @@ impl Sessions {
             }
             _ => {
                 let place = session.replies.take_place();
-                let step = Step::Peek { missing: 0, best: None };
-                session.walk = Some(Box::new(Walk { place, kind, lost: 0, step }));
+                let step = GrabStep::Peek { missing: 0, best: None };
+                session.grab_round = Some(Box::new(GrabRound { place, kind, lost: 0, step }));
                 self.peek(id, out);
             }
         }
@@ -86,10 +68,10 @@ impl Sessions {
     /// Asks all owners for their best job.
     fn peek(&mut self, id: SessionId, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(id) else { return };
-        let Some(walk) = session.walk.as_mut() else { return };
-        walk.step = Step::Peek { missing: session.owners.len(), best: None };
+        let Some(round) = session.grab_round.as_mut() else { return };
+        round.step = GrabStep::Peek { missing: session.owners.len(), best: None };
         for &(owner, _) in &session.owners {
-            let peek = ToFunctions::Peek { worker: id, place: walk.place };
+            let peek = ToFunctions::Peek { worker: id, place: round.place };
             out.send(owner, Message::ToFunctions(peek));
         }
     }
@@ -104,25 +86,27 @@ impl Sessions {
     ) {
         let priority_first = self.policy.priority_first();
         let Some(session) = self.table.get_mut(id) else { return };
-        let walk = session.walk.as_mut().expect("a peek belongs to a grab");
-        assert!(walk.place == place);
-        let Step::Peek { missing, best } = &mut walk.step else { panic!("an answer to no peek") };
+        let round = session.grab_round.as_mut().expect("a peek belongs to a grab");
+        assert!(round.place == place);
+        let GrabStep::Peek { missing, best } = &mut round.step else { panic!("an answer to no peek") };
         let rank = |c: &Candidate| {
             if priority_first { (c.priority as i64, c.turn) } else { (c.turn, c.priority as i64) }
         };
-        // Who has nothing takes it that nobody is needed.
+        // Each answer counts here, also one that does not win, and before it is seen whether it was the last: who woke the
+        // session and has nothing needs nobody else.
         session.woken_by = session.woken_by.filter(|&(owner, _)| owner != from || found.is_some());
         let beats = |c: &Candidate| best.as_ref().is_none_or(|(other, _)| rank(c) < rank(other));
         if let Some(candidate) = found.filter(beats) {
             *best = Some((candidate, from));
         }
         *missing -= 1;
+        // No owner is asked for its job before all have answered: the best of some is not the best of all.
         if *missing > 0 {
             return;
         }
         match *best {
             Some((_, owner)) => {
-                walk.step = Step::Take;
+                round.step = GrabStep::Take;
                 self.take(id, owner, out);
             }
             None => self.finish_grab(id, Reply::NoJob, out),
@@ -134,15 +118,15 @@ impl Sessions {
         let turn = session.back_turn();
         // Who woke it sees what it takes.
         session.woken_by = session.woken_by.filter(|&(woke, _)| woke != owner);
-        let Some(walk) = session.walk.as_ref() else { return };
-        let take = ToFunctions::Take { worker: id, place: walk.place, kind: walk.kind, turn };
+        let Some(round) = session.grab_round.as_ref() else { return };
+        let take = ToFunctions::Take { worker: id, place: round.place, kind: round.kind, turn };
         out.send(owner, Message::ToFunctions(take));
     }
 
     pub(super) fn assigned(&mut self, id: SessionId, place: Place, assignment: Assignment, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(id) else { return };
         let reply = Reply::Assigned(Box::new(assignment));
-        if session.walk.as_ref().is_some_and(|walk| walk.place == place) {
+        if session.grab_round.as_ref().is_some_and(|round| round.place == place) {
             self.finish_grab(id, reply, out);
         } else {
             session.answer(place, Some(reply), out);
@@ -152,22 +136,22 @@ impl Sessions {
     /// An owner had nothing: for a grab with one owner that is the answer.
     pub(super) fn nothing(&mut self, id: SessionId, place: Place, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(id) else { return };
-        let Some(walk) = session.walk.as_mut().filter(|walk| walk.place == place) else {
+        let Some(round) = session.grab_round.as_mut().filter(|round| round.place == place) else {
             return session.answer(place, Some(Reply::NoJob), out);
         };
-        let next = match &mut walk.step {
-            Step::Peek { .. } => panic!("nothing was to be taken"),
-            Step::Take => {
-                walk.lost += 1;
-                if walk.lost < RACES {
+        let next = match &mut round.step {
+            GrabStep::Peek { .. } => panic!("nothing was to be taken"),
+            GrabStep::Take => {
+                round.lost += 1;
+                if round.lost < RACES {
                     return self.peek(id, out);
                 }
                 let mut left: Vec<ShardId> = session.owners.iter().map(|&(owner, _)| owner).collect();
                 let next = left.pop();
-                walk.step = Step::Sweep { left };
+                round.step = GrabStep::Sweep { left };
                 next
             }
-            Step::Sweep { left } => left.pop(),
+            GrabStep::Sweep { left } => left.pop(),
         };
         match next {
             Some(owner) => self.take(id, owner, out),
@@ -177,17 +161,19 @@ impl Sessions {
 
     fn finish_grab(&mut self, id: SessionId, reply: Reply, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(id) else { return };
-        if let Some(walk) = session.walk.take() {
+        if let Some(round) = session.grab_round.take() {
+            // In this event and not later: the next request may be a PRE_SLEEP, which forgets who woke the session.
             if !self.policy.plants(Planted::ForgetsWhoWasWoken) {
                 session.takes_something_else(out);
             }
-            session.answer(walk.place, Some(reply), out);
+            session.answer(round.place, Some(reply), out);
         }
     }
 
     /// True if it leaves something among the replies.
     pub(super) fn pre_sleep(&mut self, id: SessionId, out: &mut Outbox) -> bool {
         let Some(session) = self.table.get_mut(id) else { return false };
+        // The nap is a new one before any owner hears of it: wakes of an earlier nap may still be under way.
         (session.asleep, session.noop_sent, session.woken_by) = (true, false, None);
         session.nap = session.nap.wrapping_add(1);
         if self.policy.plants(Planted::NapsPileUp) {

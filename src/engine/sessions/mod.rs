@@ -1,10 +1,14 @@
 //! The half of a shard that holds sessions: it turns requests into messages to the owners of functions, and their
 //! answers into replies. It knows functions only by name.
 //!
-//! [`request`] takes requests in, [`replies`] keeps their order, [`grab`] and [`survey`] speak with several owners, [`rows`] answers surveys, [`parts`]
-//! does what is much in parts; [`abilities`] and [`names`] are what workers have registered.
+//! [`request`] takes requests in, [`grab`] and [`ask`] speak with several owners, [`rows`] has the lists of sessions, [`mass_do`] does in
+//! parts what is much. What they work on stands below them: a [`session`] with its [`replies`] in order, its [`abilities`] and their
+//! [`names`], and what is under way: a grab ([`grab_round`]), a query or an order ([`survey`]), what is much ([`parts`]).
 mod abilities;
+mod ask;
 mod grab;
+mod grab_round;
+mod mass_do;
 mod names;
 mod parts;
 mod replies;
@@ -19,8 +23,8 @@ use crate::outbox::Outbox;
 use crate::policy::{Planted, Policy};
 use crate::slot::{Peer, SessionId, Topology};
 use alloc::sync::Arc;
-use names::Names;
-use parts::Parts;
+use names::FunctionNames;
+use parts::Unfinished;
 use replies::Replies;
 use ringgear_protocol::Refusal;
 use session::{Session, SessionTable};
@@ -31,8 +35,8 @@ pub(crate) struct Sessions {
     topology: Topology,
     policy: Arc<Policy>,
     table: SessionTable,
-    names: Names,
-    parts: Parts,
+    names: FunctionNames,
+    unfinished: Unfinished,
     /// Bytes of replies that wait for earlier ones, of all sessions, as far as told.
     replies_bytes: u64,
     /// As long as no more places of a session wait, and nothing else does, it need not be paused.
@@ -41,7 +45,7 @@ pub(crate) struct Sessions {
 
 impl Sessions {
     pub(crate) fn new(topology: Topology, policy: Arc<Policy>) -> Sessions {
-        let names = Names::new(topology, policy.hash_seed);
+        let names = FunctionNames::new(topology, policy.hash_seed);
         let places = Replies::places_in(policy.waiting_bytes);
         let places = places.min((policy.requests_in_flight as usize).saturating_sub(1)) as u32;
         Sessions {
@@ -49,7 +53,7 @@ impl Sessions {
             policy,
             table: SessionTable::default(),
             names,
-            parts: Parts::default(),
+            unfinished: Unfinished::default(),
             replies_bytes: 0,
             places,
         }
@@ -89,7 +93,7 @@ impl Sessions {
             session.mass_do = None;
             count_reason(reason, out);
         }
-        self.settle(id, out);
+        self.flush_replies(id, out);
     }
 
     pub(crate) fn closed(&mut self, id: SessionId, reason: CloseReason, out: &mut Outbox) {
@@ -101,7 +105,7 @@ impl Sessions {
     /// The session is gone; whoever knows it is told. False if it was gone already.
     fn forget(&mut self, id: SessionId, out: &mut Outbox) -> bool {
         let Some(mut session) = self.table.remove(id) else { return false };
-        self.parts.let_go(session.take_abilities(), &mut self.names, &self.policy);
+        self.unfinished.let_go(session.take_abilities(), &mut self.names, &self.policy);
         self.replies_bytes -= session.told.unread as u64;
         out.counters.sessions -= 1;
         for owner in session.known_by.iter() {
@@ -156,9 +160,11 @@ impl Sessions {
                 self.answer(to, place, *part, out);
                 to
             }
-            ToSessions::Ask { from, place, ask } => return self.report(from, place, &ask, shard, out),
+            ToSessions::Ask { from, place, request } => {
+                return self.report(from, place, &request, shard, out);
+            }
         };
-        self.settle(id, out);
+        self.flush_replies(id, out);
     }
 
     /// Fills a place of a session, unless it is gone, and lets leave what may.
@@ -174,7 +180,7 @@ impl Sessions {
             reply => session.answer(place, reply, out),
         }
         if !session.is_at_rest(self.places) {
-            self.settle_closely(to, out);
+            self.flush_closely(to, out);
         }
     }
 
@@ -183,7 +189,7 @@ impl Sessions {
     fn slow(&mut self, to: SessionId, begins: bool, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(to) else { return };
         session.slowed = if begins { session.slowed + 1 } else { session.slowed.saturating_sub(1) };
-        self.settle_closely(to, out);
+        self.flush_closely(to, out);
     }
 
     /// News of a job that the session waits for.
@@ -204,18 +210,18 @@ impl Sessions {
 
     /// Lets replies leave whose turn has come; pauses, resumes or closes the session.
     #[inline]
-    fn settle(&mut self, id: SessionId, out: &mut Outbox) {
+    fn flush_replies(&mut self, id: SessionId, out: &mut Outbox) {
         let at_rest = self.table.get(id).is_some_and(|session| session.is_at_rest(self.places));
         if !at_rest {
-            self.settle_closely(id, out);
+            self.flush_closely(id, out);
         }
     }
 
     #[inline(never)]
-    fn settle_closely(&mut self, id: SessionId, out: &mut Outbox) {
+    fn flush_closely(&mut self, id: SessionId, out: &mut Outbox) {
         let most = self.policy.requests_in_flight as usize;
         let Some(session) = self.table.get_mut(id) else { return };
-        if session.told.unread > 0 && !session.replies.is_settled() {
+        if session.told.unread > 0 && !session.replies.is_flushed() {
             // What leaves now is not to be counted twice.
             self.replies_bytes -= session.told.unread as u64;
             session.told.unread = 0;
@@ -224,6 +230,7 @@ impl Sessions {
         while let Some(reply) = session.replies.next() {
             out.reply(id, reply);
         }
+        // From here on what is left decides: how much the session holds, whether it is over, paused or welcome.
         let waiting = session.replies.len();
         if session.holds_news() {
             self.replies_bytes -= session.told.unread as u64;
@@ -260,6 +267,7 @@ impl Sessions {
             session.paused = false;
             out.outputs.push_back(Output::Resume(id));
         }
+        // Behind the pause: the shell fetches pages of a session that is paused, and of no other.
         if surveys {
             self.begin_survey(id, out);
         }
@@ -279,14 +287,14 @@ impl Sessions {
     pub(crate) fn check(&self) {
         assert_eq!(self.table.iter().count(), self.table.count());
         let most = self.policy.requests_in_flight as usize;
-        let mut registered = self.parts.leaving();
+        let mut registered = self.unfinished.leaving();
         for session in self.table.iter() {
             registered += session.abilities.len();
             let owned: u32 = session.owners.iter().map(|&(_, count)| count).sum();
             assert_eq!(owned as usize, session.abilities.len());
             assert!(!session.is_busy() && session.slowed == 0 || session.paused || session.finishing);
             session.check_bytes(&self.names);
-            assert!(session.replies.is_settled(), "replies whose turn has come have left");
+            assert!(session.replies.is_flushed(), "replies whose turn has come have left");
             assert!(session.paused || session.replies.len() < most, "too many wait, and more are welcome");
             assert!(!session.noop_sent || session.asleep);
         }

@@ -12,7 +12,7 @@ use hashbrown::HashTable;
 pub(crate) struct NameIx(pub(crate) u32);
 
 #[derive(Debug)]
-struct Entry {
+struct NameEntry {
     name: Bytes,
     owner: ShardId,
     /// Registrations that have it; 0 if the place is vacant.
@@ -21,9 +21,9 @@ struct Entry {
 
 /// All names that sessions of a shard have registered.
 #[derive(Debug)]
-pub(crate) struct Names {
+pub(crate) struct FunctionNames {
     topology: Topology,
-    entries: Vec<Entry>,
+    entries: Vec<NameEntry>,
     vacant: Vec<u32>,
     index: HashTable<u32>,
     hasher: FixedState,
@@ -31,13 +31,13 @@ pub(crate) struct Names {
     users: usize,
 }
 
-impl Names {
+impl FunctionNames {
     /// What a name takes besides its own bytes: its entry, its place in the index, what the allocator and the
     /// reference count add.
-    const EACH: usize = size_of::<Entry>() + 8 + 40;
+    const EACH: usize = size_of::<NameEntry>() + 8 + 40;
 
-    pub(crate) fn new(topology: Topology, seed: u64) -> Names {
-        Names {
+    pub(crate) fn new(topology: Topology, seed: u64) -> FunctionNames {
+        FunctionNames {
             topology,
             entries: Vec::new(),
             vacant: Vec::new(),
@@ -61,7 +61,7 @@ impl Names {
             return ix;
         }
         let owner = self.topology.owner(Slot::of(name));
-        let entry = Entry { name: Bytes::copy_from_slice(name), owner, users: 1 };
+        let entry = NameEntry { name: Bytes::copy_from_slice(name), owner, users: 1 };
         let ix = match self.vacant.pop() {
             Some(ix) => {
                 self.entries[ix as usize] = entry;
@@ -72,7 +72,7 @@ impl Names {
                 self.entries.len() as u32 - 1
             }
         };
-        let Names { entries, index, hasher, .. } = self;
+        let FunctionNames { entries, index, hasher, .. } = self;
         let rehash = |&ix: &u32| hasher.hash_one(&entries[ix as usize].name[..]);
         index.insert_unique(hasher.hash_one(name), ix, rehash);
         NameIx(ix)
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_name_is_kept_once_and_no_longer_than_somebody_has_it() {
-        let mut names = Names::new(Topology::new(1), 7);
+        let mut names = FunctionNames::new(Topology::new(1), 7);
         let long = [b'x'; 8000];
         let first = names.take(&long);
         let bytes = names.bytes();

@@ -1,22 +1,17 @@
-//! What may be too much for one event is done in parts: the names of a MASS_DO, and forgetting what a worker had
-//! registered. Each event does one part more; as long as there is something, the engine asks to be called again.
-use super::Sessions;
+//! What was too much for one event and is left to do: names of a MASS_DO to register, registrations to forget. It is done in
+//! `mass_do.rs`.
 use super::abilities::Abilities;
-use super::names::Names;
-use crate::event::Reply;
-use crate::outbox::Outbox;
+use super::names::FunctionNames;
 use crate::policy::Policy;
 use crate::slot::SessionId;
-use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use bytes::{Buf, Bytes};
-use ringgear_protocol::{Refusal, mass_do_functions};
+use bytes::Bytes;
 
 /// The names of a MASS_DO that are not registered yet: at least one, with NUL between them and none at the end.
 #[derive(Debug)]
 pub(crate) struct MassDo {
-    names: Bytes,
+    pub(super) names: Bytes,
 }
 
 impl MassDo {
@@ -28,16 +23,16 @@ impl MassDo {
 
 /// What is left to do.
 #[derive(Debug, Default)]
-pub(crate) struct Parts {
+pub(crate) struct Unfinished {
     /// Sessions with a MASS_DO under way. They may be gone.
-    naming: VecDeque<SessionId>,
+    pub(super) naming: VecDeque<SessionId>,
     /// What sessions had registered that have other things registered now, or are gone.
-    leaving: Vec<Abilities>,
+    pub(super) leaving: Vec<Abilities>,
 }
 
-impl Parts {
+impl Unfinished {
     /// Forgets registrations; at once if they are few.
-    pub(crate) fn let_go(&mut self, abilities: Abilities, names: &mut Names, policy: &Policy) {
+    pub(crate) fn let_go(&mut self, abilities: Abilities, names: &mut FunctionNames, policy: &Policy) {
         if abilities.len() > policy.names_at_once as usize {
             self.leaving.push(abilities);
         } else {
@@ -48,81 +43,5 @@ impl Parts {
     /// Registrations that are still to be forgotten.
     pub(crate) fn leaving(&self) -> usize {
         self.leaving.iter().map(Abilities::len).sum()
-    }
-}
-
-impl Sessions {
-    /// Whether there is something to go on with.
-    #[inline]
-    pub(crate) fn has_more_to_do(&self) -> bool {
-        !self.parts.naming.is_empty() || !self.parts.leaving.is_empty()
-    }
-
-    /// Does one part of what there is.
-    #[inline]
-    pub(crate) fn go_on(&mut self, out: &mut Outbox) {
-        if self.has_more_to_do() {
-            self.do_a_part(out);
-        }
-    }
-
-    #[cold]
-    fn do_a_part(&mut self, out: &mut Outbox) {
-        if let Some(id) = self.parts.naming.pop_front() {
-            let mass_do = self.table.get_mut(id).and_then(|session| session.mass_do.take());
-            if let Some(mut mass_do) = mass_do {
-                if let Some(used) = self.register(id, &mass_do.names, out) {
-                    mass_do.names.advance(used);
-                    self.put_off(id, mass_do);
-                }
-                self.settle(id, out);
-            }
-        }
-        for _ in 0..self.policy.names_at_once {
-            let Some(abilities) = self.parts.leaving.last_mut() else { return };
-            match abilities.pop() {
-                Some(name) => self.names.give_back(name),
-                None => drop(self.parts.leaving.pop()),
-            }
-        }
-    }
-
-    /// MASS_DO: other registrations instead of those that there are. One ERROR, and nothing changes, if there are too many.
-    pub(super) fn mass_do(&mut self, id: SessionId, functions: &[u8], out: &mut Outbox) {
-        let most = self.policy.abilities as usize;
-        let too_many = mass_do_functions(functions).nth(most).is_some()
-            || functions.len() as u64 > self.policy.function_bytes;
-        if too_many {
-            out.counters.refused_abilities += 1;
-            let Some(session) = self.table.get_mut(id) else { return };
-            return session.tell(Reply::Error(Refusal::TooManyAbilities), out);
-        }
-        self.reset_abilities(id, out);
-        if functions.is_empty() {
-            return;
-        }
-        let functions = functions.strip_suffix(b"\0").unwrap_or(functions);
-        if let Some(used) = self.register(id, functions, out) {
-            self.put_off(id, Box::new(MassDo { names: Bytes::copy_from_slice(&functions[used..]) }));
-        }
-    }
-
-    /// Registers as many of these names as one event may. Returns where the next one begins, if there are more.
-    fn register(&mut self, id: SessionId, names: &[u8], out: &mut Outbox) -> Option<usize> {
-        let mut at = 0;
-        for _ in 0..self.policy.names_at_once.max(1) {
-            let rest = &names[at..];
-            let end = rest.iter().position(|&byte| byte == 0);
-            self.can_do(id, &rest[..end.unwrap_or(rest.len())], 0, out);
-            at += end? + 1;
-        }
-        Some(at)
-    }
-
-    fn put_off(&mut self, id: SessionId, mass_do: Box<MassDo>) {
-        if let Some(session) = self.table.get_mut(id) {
-            session.mass_do = Some(mass_do);
-            self.parts.naming.push_back(id);
-        }
     }
 }

@@ -12,7 +12,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
 #[derive(Debug)]
-enum Entry {
+enum PlaceState {
     /// Waits before a place that has an entry.
     Waiting,
     Survey(Box<Survey>),
@@ -22,16 +22,16 @@ enum Entry {
 }
 
 /// Bytes that an entry takes, with what it holds. Of a survey only the entry: its rows are counted where they are gathered.
-fn weight(entry: &Entry) -> usize {
-    let held = if let Entry::Answered(reply) = entry { reply.weight() } else { 0 };
-    size_of::<Entry>() + held
+fn weight(entry: &PlaceState) -> usize {
+    let held = if let PlaceState::Answered(reply) = entry { reply.weight() } else { 0 };
+    size_of::<PlaceState>() + held
 }
 
 /// The replies of one session that have not left.
 #[derive(Debug, Default)]
 pub(crate) struct Replies {
     /// The first places, up to the last one of which there is something to know.
-    entries: VecDeque<Entry>,
+    entries: VecDeque<PlaceState>,
     /// Places behind these; all of them wait.
     waiting: u32,
     /// Bytes that the entries take, with what the answers among them hold; a place that waits counts as an entry.
@@ -57,7 +57,7 @@ impl Replies {
 
     /// So many places that only wait hold no more than these bytes.
     pub(crate) fn places_in(bytes: usize) -> usize {
-        bytes / size_of::<Entry>()
+        bytes / size_of::<PlaceState>()
     }
 
     /// Bytes that what waits takes.
@@ -68,7 +68,7 @@ impl Replies {
 
     /// Panics unless the bytes are counted right.
     pub(crate) fn check_bytes(&self) {
-        let waiting = self.waiting as usize * size_of::<Entry>();
+        let waiting = self.waiting as usize * size_of::<PlaceState>();
         assert_eq!(self.bytes, self.entries.iter().map(weight).sum::<usize>() + waiting);
     }
 
@@ -81,12 +81,13 @@ impl Replies {
     /// Gives entries to so many of the places that wait.
     fn enter(&mut self, places: u32) {
         self.waiting -= places;
-        self.entries.extend((0..places).map(|_| Entry::Waiting));
+        self.entries.extend((0..places).map(|_| PlaceState::Waiting));
     }
 
     #[inline(never)]
-    fn push(&mut self, entry: Entry) -> Place {
+    fn push(&mut self, entry: PlaceState) -> Place {
         let place = self.back();
+        // Places that only wait stand before this one: they get their entries first, or it would stand in one of theirs.
         self.enter(self.waiting);
         self.bytes += weight(&entry);
         self.entries.push_back(entry);
@@ -94,7 +95,7 @@ impl Replies {
     }
 
     /// What is known of a place.
-    fn entry(&mut self, place: Place) -> Option<&mut Entry> {
+    fn entry(&mut self, place: Place) -> Option<&mut PlaceState> {
         self.entries.get_mut(place.wrapping_sub(self.front) as usize)
     }
 
@@ -103,13 +104,13 @@ impl Replies {
     pub(crate) fn take_place(&mut self) -> Place {
         let place = self.back();
         self.waiting += 1;
-        self.bytes += size_of::<Entry>();
+        self.bytes += size_of::<PlaceState>();
         place
     }
 
     /// A place for a query to several shards.
     pub(crate) fn take_survey(&mut self, survey: Survey) -> Place {
-        self.push(Entry::Survey(Box::new(survey)))
+        self.push(PlaceState::Survey(Box::new(survey)))
     }
 
     /// A reply that needs no waiting, or comes unasked: behind the places taken so far. Gives it back if it may leave
@@ -120,30 +121,30 @@ impl Replies {
         if self.len() == 0 {
             return Some(reply);
         }
-        self.push(Entry::Answered(reply));
+        self.push(PlaceState::Answered(reply));
         None
     }
 
     /// A PRE_SLEEP stands here. It leaves a mark only behind answers that its NOOP must not overtake.
     pub(crate) fn mark_nap(&mut self) {
-        self.nap = if self.len() == 0 { None } else { Some(self.push(Entry::Silent)) };
+        self.nap = if self.len() == 0 { None } else { Some(self.push(PlaceState::Silent)) };
     }
 
     /// A planted bug: a PRE_SLEEP leaves a mark wherever it stands.
     pub(crate) fn mark_nap_always(&mut self) {
-        self.nap = Some(self.push(Entry::Silent));
+        self.nap = Some(self.push(PlaceState::Silent));
     }
 
     /// Whether nothing is left whose turn to leave has come.
-    pub(crate) fn is_settled(&self) -> bool {
-        !matches!(self.entries.front(), Some(Entry::Answered(_) | Entry::Silent))
+    pub(crate) fn is_flushed(&self) -> bool {
+        !matches!(self.entries.front(), Some(PlaceState::Answered(_) | PlaceState::Silent))
     }
 
     /// The NOOP for the last PRE_SLEEP. True if it may leave at once: all before it has left.
     pub(crate) fn wake(&mut self) -> bool {
         match self.nap.and_then(|nap| self.entry(nap)) {
-            Some(entry @ Entry::Silent) => {
-                *entry = Entry::Answered(Reply::Noop);
+            Some(entry @ PlaceState::Silent) => {
+                *entry = PlaceState::Answered(Reply::Noop);
                 false
             }
             _ => true,
@@ -160,32 +161,36 @@ impl Replies {
             self.pass_entry();
         }
         self.front = self.front.wrapping_add(1);
-        self.bytes -= size_of::<Entry>();
+        self.bytes -= size_of::<PlaceState>();
     }
 
     #[inline(never)]
     fn pass_entry(&mut self) {
         let waited = self.entries.pop_front();
-        assert!(matches!(waited, Some(Entry::Waiting | Entry::Survey(_))), "a place is answered once");
+        assert!(
+            matches!(waited, Some(PlaceState::Waiting | PlaceState::Survey(_))),
+            "a place is answered once"
+        );
     }
 
     /// Fills a place that waits behind others; `None` says nothing.
     #[inline(never)]
     pub(crate) fn keep(&mut self, place: Place, reply: Option<Reply>) {
         let ahead = place.wrapping_sub(self.front);
+        // Before entries are made: there are none to make for a place that nobody took.
         assert!((ahead as usize) < self.len(), "an answer has a place");
         self.enter((ahead + 1).saturating_sub(self.entries.len() as u32));
         let entry = &mut self.entries[ahead as usize];
-        assert!(matches!(entry, Entry::Waiting | Entry::Survey(_)), "a place is answered once");
-        *entry = reply.map_or(Entry::Silent, Entry::Answered);
-        let more = weight(entry) - size_of::<Entry>();
+        assert!(matches!(entry, PlaceState::Waiting | PlaceState::Survey(_)), "a place is answered once");
+        *entry = reply.map_or(PlaceState::Silent, PlaceState::Answered);
+        let more = weight(entry) - size_of::<PlaceState>();
         self.bytes += more;
     }
 
     /// The survey at a place, if there is one.
     pub(crate) fn survey(&mut self, place: Place) -> Option<&mut Survey> {
         match self.entry(place) {
-            Some(Entry::Survey(survey)) => Some(survey),
+            Some(PlaceState::Survey(survey)) => Some(survey),
             _ => None,
         }
     }
@@ -198,11 +203,11 @@ impl Replies {
 
     /// The next reply that may leave.
     pub(crate) fn next(&mut self) -> Option<Reply> {
-        while let Some(Entry::Answered(_) | Entry::Silent) = self.entries.front() {
+        while let Some(PlaceState::Answered(_) | PlaceState::Silent) = self.entries.front() {
             self.front = self.front.wrapping_add(1);
             let Some(entry) = self.entries.pop_front() else { break };
             self.bytes -= weight(&entry);
-            if let Entry::Answered(reply) = entry {
+            if let PlaceState::Answered(reply) = entry {
                 return Some(reply);
             }
         }

@@ -6,7 +6,7 @@ use crate::message::{Message, Submission, ToFunctions, Work};
 use crate::number::sign_and_digits;
 use crate::outbox::Outbox;
 use crate::policy::{Planted, TimeoutUnit};
-use crate::report::Query;
+use crate::query::{Ask, Query};
 use crate::slot::{SessionId, Slot};
 use crate::time::Epoch;
 use alloc::boxed::Box;
@@ -66,7 +66,7 @@ impl Sessions {
             // The other half of this shard answers it, and that is followed by the same. With a store it may have
             // nothing to say for a while.
             Ok(()) if answered && !out.local.is_empty() && !self.policy.store => {}
-            Ok(()) => self.settle(id, out),
+            Ok(()) => self.flush_replies(id, out),
             Err(Hopeless) => self.finish(id, CloseReason::Malformed, out),
         }
     }
@@ -113,10 +113,10 @@ impl Sessions {
         }
     }
 
-    pub(crate) fn admin(&mut self, id: SessionId, query: Query, out: &mut Outbox) {
+    pub(crate) fn admin(&mut self, id: SessionId, ask: Ask, out: &mut Outbox) {
         if self.welcome(id) {
-            self.query(id, query, out);
-            self.settle(id, out);
+            self.survey(id, ask, out);
+            self.flush_replies(id, out);
         }
     }
 
@@ -124,7 +124,7 @@ impl Sessions {
     pub(crate) fn answer_in_turn(&mut self, id: SessionId, reply: Reply, out: &mut Outbox) {
         if self.welcome(id) {
             self.tell(id, reply, out);
-            self.settle(id, out);
+            self.flush_replies(id, out);
         }
     }
 
@@ -234,7 +234,7 @@ impl Sessions {
 
     pub(super) fn reset_abilities(&mut self, id: SessionId, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(id) else { return };
-        self.parts.let_go(session.take_abilities(), &mut self.names, &self.policy);
+        self.unfinished.let_go(session.take_abilities(), &mut self.names, &self.policy);
         for (owner, _) in core::mem::take(&mut session.owners) {
             out.send(owner, Message::ToFunctions(ToFunctions::ResetAbilities { worker: id }));
         }
@@ -270,7 +270,7 @@ impl Sessions {
             return Err(Hopeless);
         }
         let unique = Bytes::copy_from_slice(until_nul(unique));
-        self.query(id, Query::UniqueStatus { unique }, out);
+        self.survey(id, Query::UniqueStatus { unique }.into(), out);
         Ok(())
     }
 

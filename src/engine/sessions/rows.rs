@@ -3,8 +3,9 @@ use super::Sessions;
 use super::session::Session;
 use crate::message::{Message, Place, ToSessions};
 use crate::outbox::Outbox;
-use crate::page::{Ask, Budget, Half, Mark, Part, Row};
-use crate::report::{Query, Report, WaitingRow, Waits, WorkerRow};
+use crate::page::{Budget, Half, ListMark, ListRow, PagePart, PageRequest};
+use crate::query::{Ask, Query};
+use crate::report::{Report, WaitingRow, Waits, WorkerRow};
 use crate::slot::{SessionId, ShardId};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -13,20 +14,28 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 impl Sessions {
     /// This shard's part of a report on sessions.
-    pub(super) fn report(&self, from: SessionId, place: Place, ask: &Ask, shard: ShardId, out: &mut Outbox) {
-        let (after, mut budget) = (ask.after.as_ref(), Budget::new(ask.most));
-        let (report, stop) = match ask.query {
-            Query::Workers => self.list_workers(shard, after, &mut budget),
-            Query::ClientsWithJobs => self.list_clients(after, &mut budget),
-            _ => (ask.query.empty_report(), None),
+    pub(super) fn report(
+        &self,
+        from: SessionId,
+        place: Place,
+        request: &PageRequest,
+        shard: ShardId,
+        out: &mut Outbox,
+    ) {
+        let (after, mut budget) = (request.after.as_ref(), Budget::new(request.most));
+        let (report, stop) = match &request.ask {
+            Ask::Query(Query::Workers) => self.list_workers(shard, after, &mut budget),
+            Ask::Query(Query::ClientsWithJobs) => self.list_clients(after, &mut budget),
+            // Everything else is about functions: this half has no part in it.
+            Ask::Query(_) | Ask::Order(_) => (request.ask.empty_report(), None),
         };
-        let part = Box::new(Part { from: shard, half: Half::Sessions, report, stop });
+        let part = Box::new(PagePart { from: shard, half: Half::Sessions, report, stop });
         out.send(from.shard(), Message::ToSessions(ToSessions::Answer { to: from, place, part }));
     }
 
-    fn list_clients(&self, after: Option<&Mark>, budget: &mut Budget) -> (Report, Option<Mark>) {
+    fn list_clients(&self, after: Option<&ListMark>, budget: &mut Budget) -> (Report, Option<ListMark>) {
         let after = match after {
-            Some(&Mark::Waiting { session, .. }) => Some(session),
+            Some(&ListMark::Waiting { session, .. }) => Some(session),
             _ => None,
         };
         let mut rows = Vec::new();
@@ -47,12 +56,12 @@ impl Sessions {
     fn list_workers(
         &self,
         shard: ShardId,
-        after: Option<&Mark>,
+        after: Option<&ListMark>,
         budget: &mut Budget,
-    ) -> (Report, Option<Mark>) {
+    ) -> (Report, Option<ListMark>) {
         let mut rows = Vec::new();
         let after = match after {
-            Some(&Mark::Worker { descriptor, session, left }) => Some((descriptor, session, left.0)),
+            Some(&ListMark::Worker { descriptor, session, left }) => Some((descriptor, session, left.0)),
             _ => None,
         };
         if let Some((descriptor, session, left @ 1..)) =
@@ -66,7 +75,7 @@ impl Sessions {
             let Some((descriptor, session)) = next.next() else { return (Report::Workers(rows), None) };
             rows.push(self.piece(descriptor, session, None, budget));
         }
-        let stop = rows.last().map(Row::mark);
+        let stop = rows.last().map(ListRow::mark);
         (Report::Workers(rows), stop)
     }
 

@@ -1,10 +1,10 @@
 //! One session: who is there, what it can do, whether it sleeps. Sessions of a shard stand in a table.
 use super::abilities::Abilities;
-use super::grab::Walk;
-use super::names::Names;
+use super::grab_round::GrabRound;
+use super::names::FunctionNames;
 use super::parts::MassDo;
 use super::replies::Replies;
-use crate::event::{Held, Reply};
+use crate::event::{Reply, SessionHolds};
 use crate::message::{Message, Place, ToFunctions, WorkerName};
 use crate::outbox::Outbox;
 use crate::slot::{Peer, SessionId, ShardId, ShardSet};
@@ -45,9 +45,9 @@ pub(crate) struct Session {
     pub(crate) nap: u32,
     pub(crate) replies: Replies,
     /// What the shell was last told that the session holds.
-    pub(crate) told: Held,
+    pub(crate) told: SessionHolds,
     /// A grab under way at several owners. While there is one, the session is paused.
-    pub(crate) walk: Option<Box<Walk>>,
+    pub(crate) grab_round: Option<Box<GrabRound>>,
     /// A MASS_DO of which not all names are registered yet. While there is one, the session is paused.
     pub(crate) mass_do: Option<Box<MassDo>>,
     /// The place of the query under way whose answer may be long. While there is one, the session is paused.
@@ -69,7 +69,7 @@ impl Session {
             exceptions,
             abilities: Abilities::default(),
             registered: 0,
-            told: Held::default(),
+            told: SessionHolds::default(),
             owners: Vec::new(),
             known_by: ShardSet::default(),
             first_turn: 0,
@@ -79,7 +79,7 @@ impl Session {
             woken_by: None,
             nap: 0,
             replies: Replies::default(),
-            walk: None,
+            grab_round: None,
             mass_do: None,
             survey: None,
             slowed: 0,
@@ -103,16 +103,16 @@ impl Session {
 
     /// What the session holds, in bytes.
     #[inline]
-    pub(crate) fn holds(&self) -> Held {
+    pub(crate) fn holds(&self) -> SessionHolds {
         let mass_do = self.mass_do.as_ref().map_or(0, |mass_do| mass_do.len());
-        Held { unread: self.replies.bytes(), other: self.registered + mass_do }
+        SessionHolds { unread: self.replies.bytes(), other: self.registered + mass_do }
     }
 
     /// Whether the shell should be told how much the session holds now.
     #[inline]
     pub(crate) fn holds_news(&self) -> bool {
         let holds = self.holds();
-        let all = |held: Held| held.unread + held.other;
+        let all = |held: SessionHolds| held.unread + held.other;
         all(holds).abs_diff(all(self.told)) >= Self::NEWS || (all(holds) == 0 && all(self.told) > 0)
     }
 
@@ -123,7 +123,7 @@ impl Session {
     }
 
     /// Panics unless the bytes that it holds are counted right.
-    pub(crate) fn check_bytes(&self, names: &Names) {
+    pub(crate) fn check_bytes(&self, names: &FunctionNames) {
         let bytes = self.abilities.iter().map(|name| Self::REGISTRATION + names.get(name).len());
         assert_eq!(self.registered, bytes.sum::<usize>());
         self.replies.check_bytes();
@@ -132,7 +132,7 @@ impl Session {
     /// Whether a request of it is being carried out that must be over before the next one.
     #[inline]
     pub(crate) fn is_busy(&self) -> bool {
-        self.walk.is_some() || self.mass_do.is_some() || self.survey.is_some()
+        self.grab_round.is_some() || self.mass_do.is_some() || self.survey.is_some()
     }
 
     /// It takes something else than what it was woken for, if it was woken: somebody else is to be.
@@ -194,7 +194,7 @@ impl Session {
     }
 
     /// Notes a registration; returns the name, shared with all that have it.
-    pub(crate) fn add_ability(&mut self, function: &[u8], names: &mut Names) -> Bytes {
+    pub(crate) fn add_ability(&mut self, function: &[u8], names: &mut FunctionNames) -> Bytes {
         let name = names.take(function);
         self.abilities.add(name);
         self.registered += Self::REGISTRATION + function.len();
@@ -207,7 +207,7 @@ impl Session {
     }
 
     /// Forgets registrations of a function; all of them, or the newest only.
-    pub(crate) fn remove_ability(&mut self, function: &[u8], all: bool, names: &mut Names) {
+    pub(crate) fn remove_ability(&mut self, function: &[u8], all: bool, names: &mut FunctionNames) {
         let Some(name) = names.find(function) else { return };
         let gone = self.abilities.remove(name, all);
         if gone == 0 {

@@ -1,16 +1,11 @@
-//! A query goes to the shards that know something of it; their answers come back and are joined.
-//!
-//! Long answers come in pages. One page is fetched at a time, when all earlier replies have left and the shell has said that
-//! there is room; between pages nothing is kept but how far the list has come. A session has one such survey at a
-//! time and is paused meanwhile. This shard's own rows are in `rows.rs`.
-use super::Sessions;
-use crate::event::{Output, Reply};
+//! A query or an order on its way: which halves of which engines may have something to tell, what has come of the next page, and
+//! how far the list has come. Who asks when is in `ask.rs`.
 use crate::message::{Message, Place, ToFunctions, ToSessions};
 use crate::outbox::Outbox;
-use crate::page::{Ask, Half, Joined, Mark, Part};
-use crate::policy::Planted;
-use crate::report::{Query, Report, Scope, Waits};
-use crate::slot::{SessionId, ShardId, ShardSet, Slot, Topology};
+use crate::page::{Half, ListMark, PagePart, PageRequest, ReportPage};
+use crate::query::Ask;
+use crate::report::{Report, Waits};
+use crate::slot::{SessionId, ShardId, ShardSet, Topology};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -19,29 +14,28 @@ const ROWS_MIN: u32 = 16;
 
 /// Halves of shards.
 #[derive(Clone, Copy, Debug, Default)]
-struct Halves {
-    sessions: ShardSet,
-    functions: ShardSet,
+pub(super) struct Halves {
+    pub(super) sessions: ShardSet,
+    pub(super) functions: ShardSet,
 }
 
 impl Halves {
-    fn all(topology: Topology, sessions: bool, functions: bool) -> Halves {
-        let mut halves = Halves::default();
-        for shard in topology.all() {
-            if sessions {
-                halves.sessions.insert(shard);
-            }
-            if functions {
-                halves.functions.insert(shard);
-            }
-        }
-        halves
+    pub(super) fn owner(owner: ShardId) -> Halves {
+        Halves { functions: ShardSet::of([owner]), ..Halves::default() }
     }
 
-    fn owner(owner: ShardId) -> Halves {
-        let mut halves = Halves::default();
-        halves.functions.insert(owner);
-        halves
+    pub(super) fn owners(topology: Topology) -> Halves {
+        Halves { functions: ShardSet::of(topology.owners()), ..Halves::default() }
+    }
+
+    /// The sessions of every home.
+    pub(super) fn homes(topology: Topology) -> Halves {
+        Halves { sessions: ShardSet::of(topology.homes()), ..Halves::default() }
+    }
+
+    /// Every engine once; a guest has a half for functions, too, which owns none.
+    pub(super) fn engines(topology: Topology) -> Halves {
+        Halves { functions: ShardSet::of(topology.homes()), ..Halves::default() }
     }
 
     fn count(self) -> u32 {
@@ -58,7 +52,7 @@ impl Halves {
 
 /// Where a survey stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
+pub(super) enum SurveyStep {
     /// Replies to earlier requests have not left.
     Behind,
     /// The shell was asked for room.
@@ -67,60 +61,62 @@ enum Step {
     Asked(u32),
 }
 
-/// A query on its way.
+/// A query or an order on its way.
 #[derive(Debug)]
 pub(crate) struct Survey {
-    query: Query,
-    /// For [`Query::DropFunction`]: only the owner of the exact name was asked so far.
+    pub(super) what: Ask,
+    /// For [`crate::Order::DropFunction`]: only the owner of the exact name was asked so far.
     exact: bool,
     /// Who may have something to tell.
     left: Halves,
-    step: Step,
+    pub(super) step: SurveyStep,
     /// How far the list has come.
-    after: Option<Mark>,
+    after: Option<ListMark>,
     /// What has come of the next page.
-    parts: Vec<Part>,
+    parts: Vec<PagePart>,
     /// The client whose line was told last: what others wait for is not told.
     client: Option<SessionId>,
-    /// For [`Query::DropFunction`]: rows that are held back until it is known whether they are the last.
-    held: Option<Report>,
+    /// For [`crate::Order::DropFunction`]: rows that are held back until it is known whether they are the last.
+    pub(super) held: Option<Report>,
 }
 
 impl Survey {
-    fn new(query: Query, left: Halves) -> Survey {
-        let exact = matches!(query, Query::DropFunction { .. });
-        let (parts, step) = (Vec::new(), Step::Behind);
-        Survey { query, exact, left, step, after: None, parts, client: None, held: None }
+    pub(super) fn new(what: Ask, left: Halves) -> Survey {
+        let exact = what.begins_exact();
+        let (parts, step) = (Vec::new(), SurveyStep::Behind);
+        Survey { what, exact, left, step, after: None, parts, client: None, held: None }
     }
 
     /// Asks whoever may have something to tell.
-    fn ask(&mut self, from: SessionId, place: Place, rows: u32, out: &mut Outbox) {
+    pub(super) fn ask(&mut self, from: SessionId, place: Place, rows: u32, out: &mut Outbox) {
         let halves = self.left.count();
-        self.step = Step::Asked(halves);
+        self.step = SurveyStep::Asked(halves);
         let most = (rows / halves.max(1)).max(rows.min(ROWS_MIN));
-        let ask = || {
-            let (query, after) = (self.query.clone(), self.after.clone());
-            Box::new(Ask { query, exact: self.exact, after, most })
+        let request = || {
+            let (ask, after) = (self.what.clone(), self.after.clone());
+            Box::new(PageRequest { ask, exact: self.exact, after, most })
         };
         for to in self.left.sessions.iter() {
-            out.send(to, Message::ToSessions(ToSessions::Ask { from, place, ask: ask() }));
+            out.send(to, Message::ToSessions(ToSessions::Ask { from, place, request: request() }));
         }
         for to in self.left.functions.iter() {
-            out.send(to, Message::ToFunctions(ToFunctions::Ask { from, place, ask: ask() }));
+            out.send(to, Message::ToFunctions(ToFunctions::Ask { from, place, request: request() }));
         }
     }
 
     /// A part has come. True if it was the last one of its page.
-    fn take(&mut self, part: Part) -> bool {
-        let Step::Asked(missing) = self.step else { panic!("a part of a report for which nobody was asked") };
+    pub(super) fn take(&mut self, part: PagePart) -> bool {
+        let SurveyStep::Asked(missing) = self.step else {
+            panic!("a part of a report for which nobody was asked")
+        };
         self.parts.push(part);
-        self.step = Step::Asked(missing - 1);
+        self.step = SurveyStep::Asked(missing - 1);
         missing == 1
     }
 
     /// Makes a page of the parts. True if it is the last one.
-    fn turn(&mut self) -> (Report, bool) {
-        let joined = Joined::of(&self.query, core::mem::take(&mut self.parts));
+    pub(super) fn turn(&mut self) -> (Report, bool) {
+        let joined = ReportPage::of(&self.what, core::mem::take(&mut self.parts));
         joined.done.into_iter().for_each(|(half, shard)| self.left.remove(half, shard));
         self.after = joined.stop;
         let mut report = joined.report;
@@ -137,7 +133,7 @@ impl Survey {
     }
 
     /// Holds back the rows of a `drop function`, whose last page must tell whether there were any. What can be told.
-    fn hold_back(&mut self, report: Report) -> Option<Report> {
+    pub(super) fn hold_back(&mut self, report: Report) -> Option<Report> {
         match report {
             report if report.is_empty() => None,
             Report::Dropped(_) => self.held.replace(report),
@@ -146,100 +142,12 @@ impl Survey {
     }
 
     /// Whether no function has exactly this name, so that all others must be looked at.
-    fn is_inexact(&mut self, report: &Report, topology: Topology) -> bool {
+    pub(super) fn is_inexact(&mut self, report: &Report, topology: Topology) -> bool {
         let inexact = self.exact && report.is_empty();
         if inexact {
             self.exact = false;
-            self.left = Halves::all(topology, false, true);
+            self.left = Halves::owners(topology);
         }
         inexact
-    }
-}
-
-impl Sessions {
-    pub(super) fn query(&mut self, id: SessionId, query: Query, out: &mut Outbox) {
-        let topology = self.topology;
-        let left = match query.scope() {
-            Scope::Function(function) => Halves::owner(topology.owner(Slot::of(function))),
-            Scope::Job(handle) => match self.policy.handle_prefix.parse(handle) {
-                Some(job) => Halves::owner(topology.owner(job.slot())),
-                None => return self.answer_at_once(id, query, out),
-            },
-            Scope::Sessions => Halves::all(topology, true, false),
-            Scope::Functions => Halves::all(topology, false, true),
-            Scope::Both => Halves::all(topology, true, true),
-        };
-        let rows = self.policy.rows_at_once;
-        let Some(session) = self.table.get_mut(id) else { return };
-        let long = query.is_long();
-        let place = session.replies.take_survey(Survey::new(query, left));
-        if long {
-            session.survey = Some(place);
-        } else if let Some(survey) = session.replies.survey(place) {
-            survey.ask(id, place, rows, out);
-        }
-    }
-
-    /// A query to which no shard has anything to say.
-    fn answer_at_once(&mut self, id: SessionId, query: Query, out: &mut Outbox) {
-        let Some(session) = self.table.get_mut(id) else { return };
-        let report = query.empty_report();
-        session.tell(Reply::Report(Box::new((query, report))), out);
-    }
-
-    /// The turn of a session's survey may have come: earlier replies have left.
-    #[cold]
-    pub(super) fn begin_survey(&mut self, id: SessionId, out: &mut Outbox) {
-        let Some(session) = self.table.get_mut(id) else { return };
-        let Some(place) = session.survey.filter(|&place| session.replies.is_next(place)) else { return };
-        if let Some(survey) = session.replies.survey(place)
-            && survey.step == Step::Behind
-        {
-            survey.step = Step::WantsRoom;
-            out.outputs.push_back(Output::WantsRoom(id));
-        }
-    }
-
-    /// There is room for a page.
-    pub(crate) fn room(&mut self, id: SessionId, out: &mut Outbox) {
-        let rows = match self.policy.plants(Planted::EndlessPages) {
-            true => u32::MAX,
-            false => self.policy.rows_at_once,
-        };
-        let Some(session) = self.table.get_mut(id) else { return };
-        let Some(place) = session.survey else { return };
-        if let Some(survey) = session.replies.survey(place)
-            && survey.step == Step::WantsRoom
-        {
-            survey.ask(id, place, rows, out);
-        }
-    }
-
-    /// A part of a report has come.
-    pub(super) fn answer(&mut self, id: SessionId, place: Place, part: Part, out: &mut Outbox) {
-        let topology = self.topology;
-        let Some(session) = self.table.get_mut(id) else { return };
-        let survey = session.replies.survey(place).expect("an answer belongs to a survey");
-        if !survey.take(part) {
-            return;
-        }
-        let (report, last) = survey.turn();
-        if !last || survey.is_inexact(&report, topology) {
-            survey.step = Step::WantsRoom;
-            if let Some(report) = survey.hold_back(report) {
-                out.reply(id, Reply::Rows(Box::new((survey.query.clone(), report))));
-            }
-            if !self.policy.plants(Planted::SurveyForgotten) {
-                out.outputs.push_back(Output::WantsRoom(id));
-            }
-            return;
-        }
-        let mut all = survey.held.take().unwrap_or_else(|| survey.query.empty_report());
-        all.merge(report);
-        let reply = Reply::Report(Box::new((survey.query.clone(), all)));
-        if session.survey == Some(place) {
-            session.survey = None;
-        }
-        session.answer(place, Some(reply), out);
     }
 }

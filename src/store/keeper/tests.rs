@@ -55,7 +55,7 @@ impl Store for Owing {
 #[test]
 fn what_is_owed_is_tried_without_another_commit() {
     let topology = Topology::new(1);
-    let shard = topology.all().next().unwrap();
+    let shard = topology.owners().next().unwrap();
     let (desk, seen) = (Arc::new(Desk::new(topology)), Arc::new(Seen::default()));
     let store = Box::new(Owing { seen: seen.clone(), left: 0 });
     thread::scope(|scope| {

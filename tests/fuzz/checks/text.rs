@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use ringgear::engine::report::FunctionRow;
 use ringgear::engine::{Compat, HandlePrefix, Query, Reply, Report};
-use ringgear::frontend::{Decoded, Frontend, Incoming};
+use ringgear::frontend::{Decoded, Incoming, SharedPort};
 
 pub(crate) fn run(bytes: &[u8]) {
-    let frontend = Frontend {
+    let frontend = SharedPort {
         packet_max: 2048,
         version: "1",
         verbosity: "INFO",
@@ -20,7 +20,7 @@ pub(crate) fn run(bytes: &[u8]) {
 
 /// Everything in the input, one after the other. An answer is printed, and a shorter input is never more than
 /// incomplete.
-fn read(frontend: &Frontend, mut rest: &[u8]) {
+fn read(frontend: &SharedPort, mut rest: &[u8]) {
     loop {
         match frontend.decode(rest) {
             Decoded::One { item, consumed } => {
@@ -40,11 +40,11 @@ fn read(frontend: &Frontend, mut rest: &[u8]) {
 }
 
 /// Whatever a function is called, it is one line of four columns.
-fn print(frontend: &Frontend, name: &[u8]) {
+fn print(frontend: &SharedPort, name: &[u8]) {
     let row =
         FunctionRow { function: Bytes::copy_from_slice(name), queued: [1, 2, 3], running: 4, workers: 5 };
     let mut out = Vec::new();
-    let reply = Reply::Report(Box::new((Query::Status, Report::Functions(vec![row]))));
+    let reply = Reply::Report(Box::new((Query::Status.into(), Report::Functions(vec![row]))));
     assert_eq!(frontend.encode(&reply, &mut out), None);
     assert!(out.ends_with(b"\t10\t4\t5\n.\n"));
     assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 2);

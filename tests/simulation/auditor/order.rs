@@ -5,23 +5,30 @@ use super::{Auditor, audit};
 use crate::act::Function;
 use bytes::Bytes;
 use ringgear_engine::report::DropRow;
-use ringgear_engine::{JobId, Query, SessionId};
+use ringgear_engine::{Ask, JobId, Order, SessionId};
 
 impl Auditor {
-    pub(super) fn query(&mut self, session: SessionId, query: Query) {
-        match &query {
-            Query::MaxQueue { function, limits } => {
+    pub(super) fn asks(&mut self, session: SessionId, ask: Ask) {
+        if let Ask::Order(order) = &ask {
+            self.orders(order);
+        }
+        self.ask(session, Asked::Ask(ask));
+    }
+
+    fn orders(&mut self, order: &Order) {
+        match order {
+            Order::MaxQueue { function, limits } => {
                 if let Some(function) = self.function(function) {
                     self.order(function);
                     self.functions[function].limits_ever.push(*limits);
                 }
             }
-            Query::CreateFunction { function } => {
+            Order::CreateFunction { function } => {
                 if let Some(function) = self.function(function) {
                     self.use_function(function);
                 }
             }
-            Query::DropFunction { function } => {
+            Order::DropFunction { function } => {
                 for function in self.in_any_case(function) {
                     self.order(function);
                     self.functions[function].exists = None;
@@ -29,10 +36,9 @@ impl Auditor {
                     self.may_be_dropped(function);
                 }
             }
-            Query::CancelJob { handle } => self.cancel(handle),
-            _ => {}
+            Order::CancelJob { handle } => self.cancel(handle),
+            Order::RetryJob { .. } => {}
         }
-        self.ask(session, Asked::Query(query));
     }
 
     /// Functions of this name, in any case.
@@ -65,10 +71,10 @@ impl Auditor {
     }
 
     /// Whoever gave the order is gone, and nobody will be told whether it was carried out.
-    pub(super) fn order_forgotten(&mut self, query: &Query) {
-        let functions = match query {
-            Query::MaxQueue { function, .. } => self.function(function).into_iter().collect(),
-            Query::DropFunction { function } => self.in_any_case(function),
+    pub(super) fn order_forgotten(&mut self, order: &Order) {
+        let functions = match order {
+            Order::MaxQueue { function, .. } => self.function(function).into_iter().collect(),
+            Order::DropFunction { function } => self.in_any_case(function),
             _ => return,
         };
         for function in functions {

@@ -2,7 +2,7 @@
 use super::job::{Moment, SubId};
 use crate::act::{Act, Function};
 use bytes::Bytes;
-use ringgear_engine::{JobId, Query, Reply};
+use ringgear_engine::{Ask, JobId, Reply};
 use ringgear_protocol::{GrabKind, Refusal};
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -45,7 +45,7 @@ pub(crate) enum Asked {
     Status(Bytes),
     Echo(Bytes),
     Option(Bytes),
-    Query(Query),
+    Ask(Ask),
     Answer(Bytes),
 }
 
@@ -72,7 +72,7 @@ impl Asked {
             (Asked::Echo(data), Reply::Echo(echo)) => data == echo,
             (Asked::Option(option), Reply::Option(known)) => option == known,
             (Asked::Option(option), Reply::Error(Refusal::UnknownOption)) => !is_exceptions(option),
-            (Asked::Query(query), Reply::Report(report)) => report.0 == *query,
+            (Asked::Ask(ask), Reply::Report(report)) => report.0 == *ask,
             (Asked::Answer(text), Reply::Text(said)) => text == said,
             _ => false,
         }

@@ -2,7 +2,7 @@
 use super::job::Moment;
 use super::peer::{Asked, Exceptions, Pending, Verdict, is_exceptions};
 use super::{Auditor, audit};
-use ringgear_engine::{Reply, SessionId};
+use ringgear_engine::{Ask, Reply, SessionId};
 
 impl Auditor {
     pub(super) fn reply(&mut self, session: SessionId, reply: &Reply) {
@@ -63,7 +63,8 @@ impl Auditor {
                     peer.exceptions = Exceptions::On;
                 }
             }
-            (Asked::Query(query), Reply::Report(report)) => self.report(at, &query, &report.1),
+            (Asked::Ask(Ask::Query(query)), Reply::Report(report)) => self.report(at, &query, &report.1),
+            (Asked::Ask(Ask::Order(order)), Reply::Report(report)) => self.carried_out(at, &order, &report.1),
             _ => {}
         }
     }

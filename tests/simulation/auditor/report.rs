@@ -5,7 +5,7 @@ use super::{Auditor, audit};
 use bytes::Bytes;
 use ringgear_engine::report::{Counters, FunctionRow, JobRow, JobStatus, UniqueStatus, WorkerRow};
 use ringgear_engine::slot::Slot;
-use ringgear_engine::{Instant, JobId, Query, Reply, Report, SessionId};
+use ringgear_engine::{Instant, JobId, Order, Query, Reply, Report, SessionId};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
@@ -56,8 +56,7 @@ impl Auditor {
     }
 
     pub(super) fn report(&mut self, at: Moment, query: &Query, report: &Report) {
-        // Nothing that anybody else did is under way, or came between.
-        let exact = self.quiet_after(self.changed).is_some_and(|(quiet, _)| quiet < at);
+        let exact = self.is_exact(at);
         match (query, report) {
             (Query::Status | Query::PriorityStatus, Report::Functions(rows)) => {
                 self.functions(at, rows, exact)
@@ -70,25 +69,37 @@ impl Auditor {
             (Query::UniqueStatus { unique }, Report::UniqueStatus(status)) => {
                 self.unique_status(at, unique, status, exact);
             }
-            (Query::MaxQueue { function, limits }, Report::Done) => {
+            (Query::DeadJobs, Report::DeadJobs(rows)) => self.dead_rows(rows, exact),
+            _ => panic!("[each query has its report] {query:?}: {report:?}"),
+        }
+    }
+
+    pub(super) fn carried_out(&mut self, at: Moment, order: &Order, report: &Report) {
+        let exact = self.is_exact(at);
+        match (order, report) {
+            (Order::MaxQueue { function, limits }, Report::Done) => {
                 if let Some(function) = self.function(function) {
                     self.order_done(at, function, Some(*limits));
                 }
             }
-            (Query::CreateFunction { .. }, Report::Done) => {}
-            (Query::DropFunction { function }, Report::Dropped(rows)) => {
+            (Order::CreateFunction { .. }, Report::Done) => {}
+            (Order::DropFunction { function }, Report::Dropped(rows)) => {
                 for function in self.in_any_case(function) {
                     self.order_done(at, function, None);
                 }
                 self.dropped(at, rows, exact);
             }
-            (Query::DeadJobs, Report::DeadJobs(rows)) => self.dead_rows(rows, exact),
-            (Query::RetryJob { handle }, Report::Done) => self.retried(handle, true),
-            (Query::RetryJob { handle }, Report::UnknownJob) => self.retried(handle, false),
-            (Query::CancelJob { handle }, Report::Done) => self.cancelled(at, handle, true),
-            (Query::CancelJob { handle }, Report::UnknownJob) => self.cancelled(at, handle, false),
-            _ => panic!("[each query has its report] {query:?}: {report:?}"),
+            (Order::RetryJob { handle }, Report::Done) => self.retried(handle, true),
+            (Order::RetryJob { handle }, Report::UnknownJob) => self.retried(handle, false),
+            (Order::CancelJob { handle }, Report::Done) => self.cancelled(at, handle, true),
+            (Order::CancelJob { handle }, Report::UnknownJob) => self.cancelled(at, handle, false),
+            _ => panic!("[each query has its report] {order:?}: {report:?}"),
         }
+    }
+
+    /// Nothing that anybody else did is under way, or came between.
+    fn is_exact(&self, at: Moment) -> bool {
+        self.quiet_after(self.changed).is_some_and(|(quiet, _)| quiet < at)
     }
 
     fn functions(&mut self, at: Moment, rows: &[FunctionRow], exact: bool) {

@@ -5,7 +5,7 @@ use super::peer::{Asked, Verdict, bit};
 use super::{Auditor, OpenGrab, Sub, audit};
 use crate::act::{Function, Submission};
 use bytes::Bytes;
-use ringgear_engine::{JobId, SessionId};
+use ringgear_engine::{Ask, JobId, SessionId};
 use ringgear_protocol::Refusal;
 
 /// More than a job costs beside its name, unique and workload.
@@ -336,7 +336,7 @@ impl Auditor {
                 {
                     self.work_taken(job, update);
                 }
-                Asked::Query(query) => self.order_forgotten(&query),
+                Asked::Ask(Ask::Order(order)) => self.order_forgotten(&order),
                 _ => {}
             }
         }

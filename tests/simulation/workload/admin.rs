@@ -3,40 +3,40 @@ use super::Common;
 use crate::act::Act;
 use crate::random::Random;
 use crate::swarm::Mix;
-use ringgear_engine::Query;
+use ringgear_engine::{Order, Query};
 
 pub(super) fn act(mix: &Mix, common: &mut Common, random: &mut Random) -> Act {
     if random.chance(mix.orders) {
-        return Act::Query(order(mix, common, random));
+        return Act::Ask(order(mix, common, random).into());
     }
     match random.below(9) {
-        8 => Act::Query(Query::DeadJobs),
-        0 => Act::Query(Query::Status),
-        1 => Act::Query(Query::PriorityStatus),
-        2 => Act::Query(Query::Workers),
-        3 => Act::Query(Query::Jobs),
-        4 => Act::Query(Query::UniqueJobs),
-        5 => Act::Query(Query::Counters),
+        8 => Act::Ask(Query::DeadJobs.into()),
+        0 => Act::Ask(Query::Status.into()),
+        1 => Act::Ask(Query::PriorityStatus.into()),
+        2 => Act::Ask(Query::Workers.into()),
+        3 => Act::Ask(Query::Jobs.into()),
+        4 => Act::Ask(Query::UniqueJobs.into()),
+        5 => Act::Ask(Query::Counters.into()),
         6 => Act::GetStatus(common.some_handle(random)),
         _ => Act::Answer(format!("OK {}", common.count()).into()),
     }
 }
 
-fn order(mix: &Mix, common: &mut Common, random: &mut Random) -> Query {
+fn order(mix: &Mix, common: &mut Common, random: &mut Random) -> Order {
     let function = random.pick(&mix.functions).clone();
     match random.below(6) {
         0 => {
             let limits = [0; 3].map(|_| *random.pick(&[0, 0, 1, 3, 10]));
-            Query::MaxQueue { function, limits }
+            Order::MaxQueue { function, limits }
         }
-        1 => Query::CreateFunction { function },
+        1 => Order::CreateFunction { function },
         2 => {
             // Case does not count if there is no function of just this name.
             let shouted = random.chance(300);
-            Query::DropFunction {
+            Order::DropFunction {
                 function: if shouted { function.to_ascii_uppercase().into() } else { function },
             }
         }
-        _ => Query::CancelJob { handle: common.some_handle(random) },
+        _ => Order::CancelJob { handle: common.some_handle(random) },
     }
 }

@@ -3,7 +3,7 @@ use super::World;
 use crate::act::Act;
 use crate::store::Answer;
 use crate::workload::handle;
-use ringgear_engine::{JobId, Query, Reply, Report, SessionId, ShardId};
+use ringgear_engine::{JobId, Order, Query, Reply, Report, SessionId, ShardId};
 use std::collections::BTreeSet;
 
 impl World {
@@ -35,7 +35,7 @@ impl World {
     /// Whether one was told something, which is to be looked at.
     pub(super) fn tell_how_full(&mut self) -> bool {
         let mut told = false;
-        for shard in self.cluster.topology().all() {
+        for shard in self.cluster.topology().owners() {
             let full = self.store.load(shard) > self.mix.storing_max;
             if self.full.contains(&shard) != full {
                 self.trace.note(12, |_| format!("too much of shard {} waits for the store: {full}", shard.0));
@@ -63,9 +63,9 @@ impl World {
     /// While the store hangs: whatever does not need it goes on, and who has waited long enough is answered.
     pub(super) fn ask_while_it_hangs(&mut self) {
         self.auditor.not_exactly();
-        self.perform(self.observer, Act::Query(Query::Status));
+        self.perform(self.observer, Act::Ask(Query::Status.into()));
         for _ in 0..2 {
-            for shard in self.cluster.topology().all() {
+            for shard in self.cluster.topology().homes() {
                 self.tick(shard);
             }
             loop {
@@ -122,7 +122,7 @@ impl World {
         let shards = self.mix.shards;
         self.trace.note(10, |_| format!("a crash; then {shards} shards, with {remains:?}"));
         let sequence = self.store.sequence().max(self.auditor.sequence());
-        self.cluster.restart(shards);
+        self.cluster.restart(self.mix.topology());
         self.full.clear();
         self.auditor.store_full(false);
         self.auditor.restarted(shards, &remains);
@@ -169,7 +169,7 @@ impl World {
         }
         if retry && !dead.is_empty() {
             let job = *self.random.pick(&dead);
-            self.observe(Query::RetryJob { handle: handle(job) });
+            self.observe(Order::RetryJob { handle: handle(job) });
         }
     }
 

@@ -1,7 +1,7 @@
 //! How a world ends: only honest workers act, until every job has ended; then all leave, and nothing may be left.
 use super::World;
 use crate::workload::{Actor, handle};
-use ringgear_engine::{CloseReason, Query, Reply, Report, ShardId};
+use ringgear_engine::{CloseReason, Order, Query, Reply, Report};
 use std::time::Duration;
 
 /// Rounds in which everything must have come to an end.
@@ -14,7 +14,7 @@ impl World {
         let functions: Vec<usize> = (0..self.mix.functions.len()).collect();
         for some in functions.chunks(3) {
             self.born += 1;
-            let shard = ShardId(self.random.below(u64::from(self.mix.shards)) as u16);
+            let shard = self.some_home();
             let session = self.connect(shard, format!("k{}", self.born));
             self.actors.push(Actor::keeper(session, some.to_vec()));
         }
@@ -33,7 +33,7 @@ impl World {
             self.observe(query);
         }
         assert_eq!(self.auditor.jobs_left(), 0, "[every table is empty in the end] jobs are left");
-        for shard in self.cluster.topology().all() {
+        for shard in self.cluster.topology().homes() {
             let jobs = self.cluster.engine(shard).jobs();
             assert_eq!(jobs, 0, "[every table is empty in the end] jobs are left on shard {}", shard.0);
         }
@@ -48,7 +48,7 @@ impl World {
         let [Reply::Report(report)] = &told[..] else { panic!("[each query has its report] {told:?}") };
         let Report::DeadJobs(rows) = &report.1 else { panic!("[each query has its report] {told:?}") };
         for row in rows {
-            self.observe(Query::RetryJob { handle: handle(row.job) });
+            self.observe(Order::RetryJob { handle: handle(row.job) });
         }
         self.work_off();
         self.settle();
