@@ -14,10 +14,10 @@ use crate::engine::{Policy, ShardId, Topology};
 use crate::frontend::{Frontend, VERSION};
 use crate::log_at;
 use crate::logging::{self, Level};
-use crate::shard::commons::Commons;
 use crate::shard::error::ShardError;
 use crate::shard::listen;
 use crate::shard::options::{Endpoint, ShardOptions};
+use crate::shard::shared::Shared;
 use crate::shard::{self, Setup};
 use crate::store::keeper::{self, Desk, Replay};
 use crate::store::{Store, StoreError, StoreOptions};
@@ -99,16 +99,16 @@ pub fn start(options: ServerOptions, frontend: Frontend, signals: Signals) -> Re
         &options.shard.keepalive,
     )
     .map_err(|(endpoint, error)| ServerError::of_endpoint(endpoint, error))?;
-    let commons = Commons::new(topology, options.shard.mesh_capacity)
+    let shared = Shared::new(topology, options.shard.mesh_capacity)
         .map_err(|e| ShardError::of_system("make event descriptors", e))?;
 
     let desk = store.as_ref().map(|_| Arc::new(Desk::new(topology)));
     let writes_at_end = options.store.as_ref().is_some_and(StoreOptions::writes_at_end);
     let complete = store.is_none();
-    let commons = Arc::new(commons);
+    let shared = Arc::new(shared);
     let files = listeners.files;
     let descriptors = options.descriptors;
-    let server = Running { commons, shards, desk, files, writes_at_end, news, complete, descriptors };
+    let server = Running { shared, shards, desk, files, writes_at_end, news, complete, descriptors };
     // The first shard that runs acknowledges jobs.
     boot.over();
     server.start_shards(options, frontend, topology, &cores, listeners.of_shards, &tell)?;
@@ -145,7 +145,7 @@ impl Running {
                 options: options.shard.clone(),
                 policy: policy.clone(),
                 frontend: frontend.clone(),
-                commons: self.commons.clone(),
+                shared: self.shared.clone(),
                 desk: self.desk.clone(),
             };
             let tell = tell.clone();
@@ -163,9 +163,9 @@ impl Running {
         tell: &Sender<News>,
     ) -> Result<(), ServerError> {
         let Some(desk) = self.desk.clone() else { return Ok(()) };
-        let (commons, tell) = (self.commons.clone(), tell.clone());
+        let (shared, tell) = (self.shared.clone(), tell.clone());
         spawn("store".to_owned(), move || {
-            let wake = Box::new(move |shard| commons.mesh.nudge(shard));
+            let wake = Box::new(move |shard| shared.mesh.nudge(shard));
             let replay = |replay| drop(tell.send(News::Replay(replay)));
             let result = keeper::run(store, desk, topology, wake, &replay);
             // Nobody listens any more only when the process ends.

@@ -1,11 +1,11 @@
 //! One socket: what is known about it, and its life from accept to close. Bytes are read in `reader.rs`, all
 //! connections of a shard are in `table.rs`.
 use super::debtors::Seat;
-use super::outlet::Outlet;
+use super::outbound::Outbound;
 use super::parcel::Parcel;
+use super::pool::BufferPool;
 use super::rest::Rest;
 use super::ring::{Ring, Token};
-use super::spares::Spares;
 use crate::engine::{CloseReason, Held, Peer, SessionId, ShardId};
 use rustix::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -73,10 +73,10 @@ pub(crate) struct Connection {
     pub(crate) wants_room: bool,
     /// Whether it is in the table's list of those that have something to send or to end.
     pub(crate) listed: bool,
-    /// Whether it is among those that are watched for silence, see `watch.rs`.
+    /// Whether it is among those that are watched for silence, see `liveness.rs`.
     pub(crate) watched: bool,
     /// Whether it stays on this shard for good.
-    pub(crate) settled: bool,
+    pub(crate) stays: bool,
     /// The shard to which it goes as soon as the ring is done with it. Until then nothing is read from it.
     pub(crate) moving_to: Option<ShardId>,
     /// What the engine holds for it.
@@ -95,7 +95,7 @@ pub(crate) struct Connection {
     /// The last round in which something arrived, and how many bytes that were.
     pub(crate) round: u32,
     pub(crate) taken: usize,
-    pub(crate) outlet: Outlet,
+    pub(crate) outbound: Outbound,
 }
 
 impl Connection {
@@ -120,7 +120,7 @@ impl Connection {
             wants_room: false,
             listed: false,
             watched: false,
-            settled: false,
+            stays: false,
             moving_to: None,
             held: Held::default(),
             charged: Owed::default(),
@@ -131,7 +131,7 @@ impl Connection {
             kept: 0,
             round: 0,
             taken: 0,
-            outlet: Outlet::default(),
+            outbound: Outbound::default(),
         }
     }
 
@@ -144,7 +144,7 @@ impl Connection {
     /// Bytes that wait for the peer to read them, here and in the engine.
     #[inline]
     pub(crate) fn unread(&self) -> usize {
-        self.outlet.unsent() + self.held.unread
+        self.outbound.unsent() + self.held.unread
     }
 
     /// What the connection is to be charged with: nothing once it is given up, and what it holds is about to go.
@@ -153,7 +153,7 @@ impl Connection {
         if self.lost.is_some() {
             return Owed::default();
         }
-        let here = (self.rest.held() + self.outlet.unsent()) as u64;
+        let here = (self.rest.held() + self.outbound.unsent()) as u64;
         Owed { here, all: here + (self.held.unread + self.held.other) as u64 }
     }
 
@@ -176,9 +176,9 @@ impl Connection {
 
     /// Notes that the peer hears nothing any more; what waits for it goes. What is in flight is to be stopped, and what
     /// was received is to be carried out: see [`super::table::Table::lose`].
-    pub(crate) fn lose(&mut self, reason: CloseReason, spares: &mut Spares) {
+    pub(crate) fn lose(&mut self, reason: CloseReason, pool: &mut BufferPool) {
         self.lost.get_or_insert(reason);
-        spares.give(self.outlet.take_waiting().into_buffer());
+        pool.give(self.outbound.take_waiting().into_buffer());
     }
 
     /// Whether the ring should receive from it. Not only for requests: also what is dropped must be received, or
@@ -225,12 +225,12 @@ impl Connection {
 
     /// Whether the ring uses the socket or its bytes: if not, the socket can be closed.
     pub(crate) fn is_in_ring(&self) -> bool {
-        self.receiving != Receiving::Not || self.outlet.is_sending()
+        self.receiving != Receiving::Not || self.outbound.is_sending()
     }
 
     /// The socket, and replies that were not sent. No send is in flight.
     pub(crate) fn into_parts(mut self) -> (OwnedFd, Parcel) {
-        let unsent = self.outlet.take_waiting();
+        let unsent = self.outbound.take_waiting();
         (self.socket, unsent)
     }
 

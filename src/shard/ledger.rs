@@ -49,7 +49,7 @@ impl Shard {
     pub(super) fn keep_the_books(&mut self) {
         let owed = self.table.owed;
         self.pump.engine.note_connections_bytes(owed.here);
-        self.commons.publish_owed(self.id, owed.all);
+        self.shared.publish_owed(self.id, owed.all);
         // As long as each shard has less than its share of the mark, there is room.
         let share = self.ledger.mark() / u64::from(self.shards);
         let held_back = self.table.debtors.smallest_unread().is_some();
@@ -61,7 +61,7 @@ impl Shard {
     #[cold]
     fn press(&mut self) {
         let (mark, limit) = (self.ledger.mark(), self.ledger.limit);
-        let mut all = self.commons.owed();
+        let mut all = self.shared.owed();
         self.ledger.again = false;
         if all <= mark - mark / 8 {
             self.ledger.again = (0..AT_ONCE).all(|_| self.read_smallest_again());

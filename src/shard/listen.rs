@@ -1,4 +1,4 @@
-//! Makes the listening sockets, and gives them the options that accepted ones inherit. Accepting itself is in `door.rs`; the files of unix
+//! Makes the listening sockets, and gives them the options that accepted ones inherit. Accepting itself is in `accept.rs`; the files of unix
 //! sockets are in `listen/local.rs`.
 mod local;
 

@@ -1,7 +1,7 @@
 //! What connects the shards: a bounded queue of batches from each to each, and a bell for each. Nobody waits here: a
 //! batch that finds no room stays with its sender. When to ring is decided in `bell.rs`.
 use super::bell::Bell;
-use super::settle::Settler;
+use super::migrate::Migration;
 use crate::engine::slot::ShardSet;
 use crate::engine::{Engine, Message, ShardId, Topology};
 use crossbeam_queue::ArrayQueue;
@@ -13,16 +13,16 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 const BATCH: usize = 256;
 
 /// Connections that may be on their way to one shard; one more stays where it is.
-const SETTLERS: usize = 256;
+const MIGRATIONS: usize = 256;
 
 /// One shard, as the others see it.
 #[derive(Debug)]
 struct Seat {
     bell: Bell,
     /// An event descriptor, which wakes the shard.
-    clapper: OwnedFd,
+    eventfd: OwnedFd,
     /// Connections on their way to it, from whomever.
-    settlers: ArrayQueue<Settler>,
+    migrations: ArrayQueue<Migration>,
 }
 
 /// Between all shards of a server.
@@ -38,8 +38,8 @@ impl Mesh {
     pub(crate) fn new(topology: Topology, capacity: usize) -> io::Result<Mesh> {
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
         let seat = |_| {
-            let settlers = ArrayQueue::new(SETTLERS);
-            Ok(Seat { bell: Bell::new(), clapper: eventfd(0, flags)?, settlers })
+            let migrations = ArrayQueue::new(MIGRATIONS);
+            Ok(Seat { bell: Bell::new(), eventfd: eventfd(0, flags)?, migrations })
         };
         let shards = usize::from(topology.shards());
         Ok(Mesh {
@@ -87,16 +87,16 @@ impl Mesh {
     /// Sends a connection to a shard; it comes back if too many are on their way.
     // It is given back as it came, and that is rare.
     #[allow(clippy::result_large_err)]
-    pub(crate) fn send_settler(&self, to: ShardId, settler: Settler) -> Result<(), Settler> {
-        self.seats[to.index()].settlers.push(settler)?;
+    pub(crate) fn send_migration(&self, to: ShardId, migration: Migration) -> Result<(), Migration> {
+        self.seats[to.index()].migrations.push(migration)?;
         self.nudge(to);
         Ok(())
     }
 
     /// The next connection that comes to a shard.
     #[inline]
-    pub(crate) fn receive_settler(&self, to: ShardId) -> Option<Settler> {
-        self.seats[to.index()].settlers.pop()
+    pub(crate) fn receive_migration(&self, to: ShardId) -> Option<Migration> {
+        self.seats[to.index()].migrations.pop()
     }
 
     /// Wakes a shard if it sleeps. To be called after something was left for it, here or elsewhere.
@@ -110,13 +110,13 @@ impl Mesh {
     #[inline]
     pub(crate) fn waits_for(&self, shard: ShardId) -> bool {
         self.lanes_to(shard).iter().any(|lane| !lane.is_empty())
-            || !self.seats[shard.index()].settlers.is_empty()
+            || !self.seats[shard.index()].migrations.is_empty()
     }
 
     /// Batches and connections that wait anywhere.
     pub(crate) fn waiting(&self) -> usize {
         let batches: usize = self.lanes.iter().map(ArrayQueue::len).sum();
-        batches + self.seats.iter().map(|seat| seat.settlers.len()).sum::<usize>()
+        batches + self.seats.iter().map(|seat| seat.migrations.len()).sum::<usize>()
     }
 
     /// The bell of a shard.
@@ -125,14 +125,14 @@ impl Mesh {
     }
 
     /// What becomes readable when a shard is rung.
-    pub(crate) fn clapper(&self, shard: ShardId) -> BorrowedFd<'_> {
-        self.seats[shard.index()].clapper.as_fd()
+    pub(crate) fn eventfd(&self, shard: ShardId) -> BorrowedFd<'_> {
+        self.seats[shard.index()].eventfd.as_fd()
     }
 
     /// For the shard: what was rung is heard.
     pub(crate) fn hush(&self, shard: ShardId) {
         // Nothing to read is as good: it was not rung.
-        let _ = rustix::io::read(self.clapper(shard), &mut [0; 8]);
+        let _ = rustix::io::read(self.eventfd(shard), &mut [0; 8]);
     }
 
     /// Rings every shard, whether it sleeps or not.
@@ -142,7 +142,7 @@ impl Mesh {
 
     fn ring(&self, shard: ShardId) {
         // It can fail only when it was rung 2^64 times and not heard: it is readable then.
-        let _ = rustix::io::write(self.clapper(shard), &1_u64.to_ne_bytes());
+        let _ = rustix::io::write(self.eventfd(shard), &1_u64.to_ne_bytes());
     }
 }
 
@@ -156,8 +156,8 @@ mod tests {
         let shard = ShardId(1);
         mesh.ring_all();
         mesh.ring_all();
-        assert_eq!(rustix::io::read(mesh.clapper(shard), &mut [0; 8]), Ok(8));
-        assert_eq!(rustix::io::read(mesh.clapper(shard), &mut [0; 8]), Err(rustix::io::Errno::AGAIN));
+        assert_eq!(rustix::io::read(mesh.eventfd(shard), &mut [0; 8]), Ok(8));
+        assert_eq!(rustix::io::read(mesh.eventfd(shard), &mut [0; 8]), Err(rustix::io::Errno::AGAIN));
         mesh.hush(shard);
     }
 

@@ -3,65 +3,65 @@
 //! A shard is a thread on a core of its own with one task, `Shard::serve`, which goes round and round: let the
 //! kernel finish what is ready (`ring.rs`), read what arrived (`reader.rs`), feed the engine (`pump.rs`), hand
 //! messages to other shards (`mesh.rs`), send what is to be sent, once for each connection. With nothing to do it
-//! looks for work a little (`patience.rs`), then sleeps until the ring, another shard or the alarm wakes it.
+//! looks for work a little (`park.rs`), then sleeps until the ring, another shard or the alarm wakes it.
 //! `server.rs` starts shards and stops them.
 pub mod error;
 pub mod options;
 
+mod accept;
 mod bell;
+#[cfg(feature = "measure")]
+pub mod bench_api;
 mod clock;
 mod commit;
-pub(crate) mod commons;
 mod connection;
 mod debtors;
-mod door;
 mod intake;
 mod ledger;
 pub(crate) mod listen;
-#[cfg(feature = "measure")]
-pub mod measure;
+mod liveness;
 mod mesh;
+mod migrate;
 mod news;
-mod outlet;
+mod outbound;
 mod parcel;
-mod patience;
+mod park;
+mod pool;
 mod pump;
 mod rations;
 mod reader;
 mod rest;
 mod ring;
 mod round;
-mod settle;
-mod spares;
+pub(crate) mod shared;
 mod sync;
 mod table;
 mod tell;
-mod watch;
 
 use crate::engine::slot::ShardSet;
 use crate::engine::{Engine, Instant, Policy, ShardId, Topology};
 use crate::frontend::Frontend;
 use crate::memory::{Large, Tidy};
 use crate::store::keeper::Desk;
+use accept::Acceptor;
 use commit::Commit;
-use commons::{Commons, Phase};
-use door::Door;
 use error::ShardError;
 use glommio::{GlommioError, LocalExecutorBuilder, Placement, ReactorErrorKind};
 use ledger::Ledger;
+use liveness::Liveness;
+use migrate::MigrationPolicy;
 use options::ShardOptions;
-use patience::Patience;
+use park::Parking;
 use pump::Pump;
 use rations::Rations;
 use ring::{Ring, Token};
-use settle::Settling;
+use shared::{ServerPhase, Shared};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 use table::Table;
-use watch::Watch;
 
 /// Memory for the runtime's own input and output, of which there is none: its least.
 const RUNTIME_MEMORY: usize = 64 << 10;
@@ -85,7 +85,7 @@ pub(crate) struct Setup {
     pub(crate) options: ShardOptions,
     pub(crate) policy: Arc<Policy>,
     pub(crate) frontend: Frontend,
-    pub(crate) commons: Arc<Commons>,
+    pub(crate) shared: Arc<Shared>,
     /// Where to have jobs stored, if anywhere.
     pub(crate) desk: Option<Arc<Desk>>,
 }
@@ -95,7 +95,7 @@ pub(crate) fn check() -> Result<(), ShardError> {
     ring::probe().map_err(ShardError::of_ring)
 }
 
-/// Runs a shard on this thread until [`Phase::Stopping`]; calls `started` when it serves.
+/// Runs a shard on this thread until [`ServerPhase::Stopping`]; calls `started` when it serves.
 pub(crate) fn run(setup: Setup, started: impl FnOnce()) -> Result<(), ShardError> {
     // Before this thread has a core of its own, which others are not to be bound to.
     // A small part of the memory of which connections have a quarter.
@@ -138,14 +138,14 @@ struct Shard {
     id: ShardId,
     shards: u16,
     options: ShardOptions,
-    commons: Arc<Commons>,
+    shared: Arc<Shared>,
     ring: Ring,
-    door: Door,
+    acceptor: Acceptor,
     table: Table,
     pump: Pump,
-    patience: Patience,
+    parking: Parking,
     tidy: Tidy,
-    watch: Watch,
+    liveness: Liveness,
     /// Nanoseconds for which a reply may be held back: see [`ShardOptions::hold`].
     hold: u64,
     /// Whether other shards run on the same core.
@@ -161,8 +161,8 @@ struct Shard {
     let_in: usize,
     /// The shard that was heard last.
     heard_last: u16,
-    /// Rounds begun since the door was closed, up to [`ROUNDS_CLOSING`].
-    rounds_closed: u8,
+    /// Rounds begun since nobody is accepted any more, up to [`ROUNDS_CLOSING`].
+    rounds_not_accepting: u8,
     /// Connections in [`connection::Phase::Lingering`], and until when. In order of time.
     lingering: VecDeque<(Instant, Token)>,
     ledger: Ledger,
@@ -171,11 +171,11 @@ struct Shard {
 
 impl Shard {
     fn new(setup: Setup) -> Result<Shard, ShardError> {
-        let Setup { id, topology, options, commons, .. } = setup;
+        let Setup { id, topology, options, shared, .. } = setup;
         let ledger = Ledger::new(options.connection_bytes_max);
         let mut ring = Ring::new(options.receive_buffers).map_err(ShardError::of_ring)?;
-        ring.listen(commons.mesh.clapper(id));
-        let door = Door::open(setup.listeners, &mut ring);
+        ring.listen(shared.mesh.eventfd(id));
+        let acceptor = Acceptor::open(setup.listeners, &mut ring);
         let pump = Pump {
             handle_prefix: setup.policy.handle_prefix.clone(),
             engine: Engine::new(id, topology, setup.policy),
@@ -186,18 +186,18 @@ impl Shard {
             commit: setup.desk.map(|desk| Commit::new(id, desk, options.store_bytes_max)),
             fed: 0,
             fed_max: 0,
-            settling: Settling::new(id, topology, commons.clone(), options.settle),
+            migration_policy: MigrationPolicy::new(id, topology, shared.clone(), options.settle),
         };
         Ok(Shard {
             id,
             shards: topology.shards(),
-            patience: Patience::new(options.spin, setup.crowded || topology.shards() == 1),
-            watch: Watch::new(&options.keepalive),
+            parking: Parking::new(options.spin, setup.crowded || topology.shards() == 1),
+            liveness: Liveness::new(&options.keepalive),
             hold: u64::try_from(options.hold.as_nanos()).unwrap_or(u64::MAX),
             options,
-            commons,
+            shared,
             ring,
-            door,
+            acceptor,
             tidy: Tidy::default(),
             table: Table::new(id),
             pump,
@@ -208,7 +208,7 @@ impl Shard {
             arrivals: VecDeque::new(),
             let_in: 0,
             heard_last: 0,
-            rounds_closed: 0,
+            rounds_not_accepting: 0,
             lingering: VecDeque::new(),
             ledger,
             _abort: AbortOnPanic,
@@ -218,12 +218,12 @@ impl Shard {
     async fn serve(mut self) -> Result<(), ShardError> {
         let mut rounds = 0_u32;
         loop {
-            match self.commons.phase() {
-                Phase::Serving => {}
-                Phase::Draining => self.close_door(),
-                Phase::Stopping => return self.stop(),
+            match self.shared.phase() {
+                ServerPhase::Serving => {}
+                ServerPhase::Draining => self.stop_accepting(),
+                ServerPhase::Stopping => return self.stop(),
             }
-            let closing = (1..ROUNDS_CLOSING).contains(&self.rounds_closed);
+            let closing = (1..ROUNDS_CLOSING).contains(&self.rounds_not_accepting);
             if self.round()? || closing {
                 rounds = rounds.wrapping_add(1);
                 if rounds.is_multiple_of(ROUNDS_PER_YIELD) {
@@ -236,12 +236,13 @@ impl Shard {
     }
 
     /// Accepts nobody any more, and says so when what the last had sent is read.
-    fn close_door(&mut self) {
-        self.door.close(&mut self.ring);
-        if self.door.is_closed() && self.arrivals.is_empty() && self.rounds_closed < ROUNDS_CLOSING {
-            self.rounds_closed += 1;
-            if self.rounds_closed == ROUNDS_CLOSING {
-                self.commons.door_closed();
+    fn stop_accepting(&mut self) {
+        self.acceptor.close(&mut self.ring);
+        if self.acceptor.is_closed() && self.arrivals.is_empty() && self.rounds_not_accepting < ROUNDS_CLOSING
+        {
+            self.rounds_not_accepting += 1;
+            if self.rounds_not_accepting == ROUNDS_CLOSING {
+                self.shared.accepts_no_more();
             }
         }
     }
@@ -249,10 +250,10 @@ impl Shard {
     /// Closes the listeners: a ring that just goes away keeps them for a while, and whoever starts the server again
     /// finds the port taken. Connections may take that while.
     fn stop(&mut self) -> Result<(), ShardError> {
-        self.door.close(&mut self.ring);
+        self.acceptor.close(&mut self.ring);
         let until = clock::instant().after(STOP_MAX);
         let stored = |pump: &Pump| pump.commit.as_ref().is_none_or(Commit::is_idle);
-        while !(self.door.is_closed() && stored(&self.pump)) && clock::instant() < until {
+        while !(self.acceptor.is_closed() && stored(&self.pump)) && clock::instant() < until {
             self.round()?;
         }
         Ok(())
@@ -261,16 +262,16 @@ impl Shard {
     /// Comes back when there may be something to do.
     fn idle(&mut self) -> Result<(), ShardError> {
         let since = clock::instant();
-        let phase = self.commons.phase();
-        let until = Instant(since.0.saturating_add(self.patience.budget()));
+        let phase = self.shared.phase();
+        let until = Instant(since.0.saturating_add(self.parking.budget()));
         while clock::instant() < until {
             if self.ring.has_more() || self.has_work(phase) {
-                self.patience.paid();
+                self.parking.paid();
                 return Ok(());
             }
             std::hint::spin_loop();
         }
-        self.commons.mesh.bell(self.id).lie_down();
+        self.shared.mesh.bell(self.id).lie_down();
         if !self.has_work(phase) {
             if let Some(deadline) = self.deadline() {
                 self.ring.set_alarm(deadline);
@@ -279,27 +280,34 @@ impl Shard {
             // kernel to find that out.
             self.ring.wait().map_err(|error| ShardError::of_system("wait for an io_uring", error))?;
         }
-        self.commons.mesh.bell(self.id).get_up();
-        self.patience.slept(clock::instant().0.saturating_sub(since.0));
+        self.shared.mesh.bell(self.id).get_up();
+        self.parking.slept(clock::instant().0.saturating_sub(since.0));
         Ok(())
     }
 
     #[inline]
-    fn has_work(&mut self, phase: Phase) -> bool {
+    fn has_work(&mut self, phase: ServerPhase) -> bool {
         !self.ring.is_quiet()
-            || self.commons.mesh.waits_for(self.id)
-            || self.commons.phase() != phase
+            || self.shared.mesh.waits_for(self.id)
+            || self.shared.phase() != phase
             || self.pump.commit.as_ref().is_some_and(Commit::has_news)
-            || (self.pump.restoring && self.commons.all_restored())
+            || (self.pump.restoring && self.shared.all_restored())
     }
 
     /// When something is to be done at the latest.
     fn deadline(&self) -> Option<Instant> {
         let lingering = self.lingering.front().map(|&(at, _)| at);
-        let (door, watch) = (self.door.deadline(), self.watch.deadline());
-        [self.pump.engine.deadline(), door, watch, self.tidy.deadline(), lingering, self.ledger.deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        let (accepting, silence) = (self.acceptor.deadline(), self.liveness.deadline());
+        [
+            self.pump.engine.deadline(),
+            accepting,
+            silence,
+            self.tidy.deadline(),
+            lingering,
+            self.ledger.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 }

@@ -2,7 +2,7 @@
 //! [`Pump::feed`], one thing at a time, and is done when that returns. Never waits.
 use super::commit::Commit;
 use super::connection::Phase;
-use super::settle::Settling;
+use super::migrate::MigrationPolicy;
 use super::table::Table;
 use super::tell;
 use crate::engine::{CloseReason, Engine, HandlePrefix, Held, Input, Now, Output, Reply, SessionId};
@@ -37,7 +37,7 @@ pub(crate) struct Pump {
     pub(crate) fed: u32,
     pub(crate) fed_max: u32,
     /// Which connections move to other shards.
-    pub(crate) settling: Settling,
+    pub(crate) migration_policy: MigrationPolicy,
 }
 
 impl Pump {
@@ -125,37 +125,37 @@ impl Pump {
 
     #[inline]
     fn reply(&mut self, table: &mut Table, session: SessionId, reply: &Reply) {
-        let Some((connection, spares)) = table.of(session) else { return };
+        let Some((connection, pool)) = table.of(session) else { return };
         if !connection.hears() {
             return;
         }
         if connection.unread() > self.unread_max {
             return self.give_up_slow(table, session);
         }
-        let out = connection.outlet.waiting();
+        let out = connection.outbound.waiting();
         if out.capacity() == 0 {
-            *out = spares.take();
+            *out = pool.take();
         }
         if let Some(payload) = self.frontend.encode(reply, out) {
-            connection.outlet.share(payload);
+            connection.outbound.share(payload);
         }
         let urgent = match reply {
-            Reply::JobCreated(_) => !connection.outlet.expects_several(),
+            Reply::JobCreated(_) => !connection.outbound.expects_several(),
             Reply::Work(_, update) => {
                 if update.is_final() {
-                    connection.outlet.expect_no_more();
+                    connection.outbound.expect_no_more();
                 }
                 false
             }
             Reply::Error(refusal) => {
                 tell::refused(&self.engine, connection, *refusal, self.frontend.compat);
                 // Most likely a refused submission.
-                connection.outlet.expect_no_more();
+                connection.outbound.expect_no_more();
                 true
             }
             _ => true,
         };
-        connection.outlet.wrote(self.now.instant, urgent);
+        connection.outbound.wrote(self.now.instant, urgent);
         if !connection.listed {
             connection.listed = true;
             let token = connection.token;
@@ -187,7 +187,7 @@ impl Pump {
             }
             let Some(token) = table.roomy.pop_front() else { return };
             let Some(connection) = table.get(token) else { continue };
-            if connection.outlet.unsent() >= ROOM && connection.lost.is_none() {
+            if connection.outbound.unsent() >= ROOM && connection.lost.is_none() {
                 connection.wants_room = true;
                 continue;
             }

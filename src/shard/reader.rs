@@ -1,10 +1,10 @@
 //! From received bytes to the engine. A packet that is whole in the receive buffer is decoded there; only an
 //! incomplete rest is copied, into a buffer that grows with what arrives.
 use super::connection::{Connection, Phase};
+use super::migrate;
 use super::pump::Pump;
 use super::rest::{Packet, Rest};
 use super::ring::Token;
-use super::settle;
 use super::table::Table;
 use super::tell;
 use crate::engine::{CloseReason, Event, Input, Query, Reply, SessionId};
@@ -150,7 +150,7 @@ impl Pump {
         connection.phase = Phase::Finishing;
         let session = connection.session;
         let rest = std::mem::take(&mut connection.rest);
-        table.spares.give(rest.bytes);
+        table.pool.give(rest.bytes);
         self.feed(table, Input::Finish(session, reason));
     }
 
@@ -164,12 +164,12 @@ impl Pump {
         rest.needed = progress.needed;
         if rest.needed >= Rest::LARGE {
             expect_large(table, token, rest.needed, &rest.bytes[rest.start..]);
-            table.spares.give(rest.bytes);
+            table.pool.give(rest.bytes);
             return false;
         }
         match table.get(token) {
             Some(connection) if connection.phase == Phase::Open && !rest.is_empty() => connection.rest = rest,
-            _ => table.spares.give(rest.bytes),
+            _ => table.pool.give(rest.bytes),
         }
         if progress.stopped {
             table.resumed.push(token);
@@ -197,17 +197,17 @@ impl Pump {
                 Decoded::One { item, consumed } => {
                     let Some((connection, _)) = table.of(session) else { break };
                     let token = connection.token;
-                    if self.restoring && !settle::concerns_the_connection(&item) {
+                    if self.restoring && !migrate::concerns_the_connection(&item) {
                         connection.paused = true;
                         table.waiting.push(token);
                         break;
                     }
-                    if !connection.settled && self.settling.moves(connection, &item) {
+                    if !connection.stays && self.migration_policy.moves(connection, &item) {
                         table.unarmed.push(token);
                         break;
                     }
                     if matches!(&item, Incoming::Request(Request::Submit(submit)) if !submit.background) {
-                        connection.outlet.expect();
+                        connection.outbound.expect();
                     }
                     if let Incoming::Answer(Reply::Error(refusal)) = &item {
                         let (compat, packet) = (self.frontend.compat, &bytes[used..]);
@@ -276,7 +276,7 @@ fn keep(table: &mut Table, token: Token, bytes: &[u8], needed: usize) {
     }
     let mut fresh = None;
     if table.get(token).is_some_and(|connection| connection.rest.bytes.capacity() == 0) {
-        fresh = Some(table.spares.take());
+        fresh = Some(table.pool.take());
     }
     if let Some(Connection { phase: Phase::Open, rest, .. }) = table.get(token) {
         if let Some(bytes) = fresh {

@@ -4,13 +4,13 @@
 //! Towards the shard it is a queue of orders and a queue of [`Completion`]s. It owns every byte that the kernel
 //! reads or writes until the completion says that the kernel is done. Which sockets there are, and what the bytes
 //! mean, is none of its business; the receive buffers are in `ring/buffers.rs`, and what the kernel knows of a peer is
-//! asked in `ring/debt.rs` and `ring/peer.rs`.
+//! asked in `ring/unacked.rs` and `ring/peer.rs`.
 #![allow(unsafe_code)]
 
 mod buffers;
-mod debt;
 mod flight;
 mod peer;
+mod unacked;
 mod values;
 
 use super::parcel::Parcel;
@@ -18,7 +18,6 @@ use crate::engine::Instant;
 use crate::memory::Large;
 pub(crate) use buffers::Buffer;
 use buffers::Buffers;
-pub(crate) use debt::debt;
 use flight::Flight;
 use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue, types};
 pub(crate) use peer::former_peer;
@@ -26,6 +25,7 @@ use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+pub(crate) use unacked::unacked;
 use values::{ALARM, BELL, Kind, number};
 pub(crate) use values::{Completion, Received, Token};
 

@@ -1,12 +1,12 @@
 //! One round of a shard: everything that is ready is done, then everything that came of it is sent. See `mod.rs` for
 //! what happens between rounds.
+use super::accept::{self, Trouble};
 use super::commit::Commit;
 use super::connection::{Phase, Receiving};
-use super::door::{self, Trouble};
 use super::error::ShardError;
 use super::rations::Rations;
 use super::ring::{Completion, Received, Token};
-use super::{Shard, clock, commons, listen, pump};
+use super::{Shard, clock, listen, pump, shared};
 use crate::engine::{CloseReason, Event, Input, Peer, ShardId};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -39,7 +39,7 @@ impl Shard {
             self.pump.give_room(&mut self.table);
         }
         self.read_what_waits();
-        let left = self.commons.mesh.send_all(self.id, &mut self.pump.engine, &mut self.unrung);
+        let left = self.shared.mesh.send_all(self.id, &mut self.pump.engine, &mut self.unrung);
         self.ring_bells();
         let gathers = self.pump.commit.as_ref().is_some_and(Commit::gathers) && self.hand_over();
         if left {
@@ -56,7 +56,7 @@ impl Shard {
         let storing = self.pump.commit.as_ref().is_some_and(|commit| !commit.is_idle());
         let waiting = table.listed.len() + table.resumed.len() + self.rations.len();
         let unsent = table.sends + waiting + usize::from(left || storing || engine.is_telling());
-        self.commons.publish(self.id, engine.jobs(), engine.jobs_accepted(), unsent as u64);
+        self.shared.publish(self.id, engine.jobs(), engine.jobs_accepted(), unsent as u64);
         Ok(busy
             || left
             || gathers
@@ -81,15 +81,15 @@ impl Shard {
                     Ok(socket) if self.let_in < ACCEPTED_PER_ROUND => self.accepted(socket),
                     Ok(socket) => self.arrivals.push_back(socket),
                     Err(error) => {
-                        if self.door.failed(error, self.pump.now.instant) == Trouble::OutOfDescriptors {
+                        if self.acceptor.failed(error, self.pump.now.instant) == Trouble::OutOfDescriptors {
                             self.pump.feed(&mut self.table, Input::Count(Event::OutOfDescriptors));
                         }
                     }
                 }
-                if !more && let Some(listener) = self.door.disarmed(listener, &mut self.ring) {
+                if !more && let Some(listener) = self.acceptor.disarmed(listener, &mut self.ring) {
                     // Who has connected before may have sent something, too.
-                    while self.commons.phase() == commons::Phase::Draining
-                        && let Some(socket) = door::accept_waiting(&listener)
+                    while self.shared.phase() == shared::ServerPhase::Draining
+                        && let Some(socket) = accept::accept_waiting(&listener)
                     {
                         self.arrivals.push_back(socket);
                     }
@@ -97,22 +97,22 @@ impl Shard {
             }
             Completion::Alarm => {}
             Completion::Rung { more } => {
-                self.commons.mesh.hush(self.id);
+                self.shared.mesh.hush(self.id);
                 if !more {
-                    self.ring.listen(self.commons.mesh.clapper(self.id));
+                    self.ring.listen(self.shared.mesh.eventfd(self.id));
                 }
             }
         }
     }
 
     pub(super) fn accepted(&mut self, socket: OwnedFd) {
-        self.door.accepted();
+        self.acceptor.accepted();
         self.let_in += 1;
         let most = self.options.connections_max;
         let caller = listen::caller(socket.as_fd());
-        if !self.commons.admit(self.id, most) {
+        if !self.shared.admit(self.id, most) {
             drop(socket);
-            self.door.refused(most);
+            self.acceptor.refused(most);
             self.pump.feed(&mut self.table, Input::Count(Event::ConnectionRefused));
             return;
         }
@@ -120,7 +120,7 @@ impl Shard {
         let descriptor = socket.as_raw_fd() as u32;
         let peer = Peer { descriptor, address: caller.address(), port: caller.port() };
         let Some(connection) = self.table.insert(socket, peer) else {
-            self.commons.dismiss(self.id);
+            self.shared.dismiss(self.id);
             return;
         };
         let (token, session) = (connection.token, connection.session);
@@ -184,18 +184,18 @@ impl Shard {
         let over = buffer.is_some();
         if let Some(buffer) = buffer {
             self.table.sends -= 1;
-            self.table.spares.give(buffer);
+            self.table.pool.give(buffer);
         }
         let Some(connection) = self.table.get(token) else { return };
         if let Ok(count) = bytes {
-            connection.outlet.took(count);
+            connection.outbound.took(count);
         }
         if !over {
             return;
         }
-        connection.outlet.end();
-        self.watch.add(connection, self.pump.now.instant);
-        let roomy = connection.wants_room && connection.outlet.unsent() < pump::ROOM;
+        connection.outbound.end();
+        self.liveness.add(connection, self.pump.now.instant);
+        let roomy = connection.wants_room && connection.outbound.unsent() < pump::ROOM;
         connection.wants_room &= !roomy;
         let moves = connection.moving_to.is_some();
         if connection.phase == Phase::Dying {
@@ -204,7 +204,7 @@ impl Shard {
             // What has arrived is received now, and then the end.
             connection.shut();
             self.table.lose(token, CloseReason::Peer);
-        } else if (connection.outlet.unsent() > 0 || connection.phase == Phase::Flushing)
+        } else if (connection.outbound.unsent() > 0 || connection.phase == Phase::Flushing)
             && !connection.listed
         {
             connection.listed = true;
@@ -227,7 +227,7 @@ impl Shard {
         while batches < BATCHES_PER_ROUND && silent < self.shards {
             self.heard_last = (self.heard_last + 1) % self.shards;
             let from = ShardId(self.heard_last);
-            let Some(batch) = self.commons.mesh.receive(from, self.id) else {
+            let Some(batch) = self.shared.mesh.receive(from, self.id) else {
                 silent += 1;
                 continue;
             };
@@ -236,9 +236,9 @@ impl Shard {
                 self.pump.feed(&mut self.table, Input::Message(from, message));
             }
         }
-        while let Some(settler) = self.commons.mesh.receive_settler(self.id) {
+        while let Some(migration) = self.shared.mesh.receive_migration(self.id) {
             heard = true;
-            self.welcome(settler);
+            self.take_in(migration);
         }
         heard
     }
@@ -254,7 +254,7 @@ impl Shard {
         if self.crowded && now.0.saturating_sub(since.0) < self.hold && self.ring.has_more() {
             return;
         }
-        self.commons.mesh.wake(std::mem::take(&mut self.unrung));
+        self.shared.mesh.wake(std::mem::take(&mut self.unrung));
         self.unrung_since = None;
     }
 
@@ -268,7 +268,7 @@ impl Shard {
     /// For how many nanoseconds something may wait for company now: not at all where nothing is about to be read.
     #[inline]
     fn hold_now(&mut self) -> u64 {
-        let more = self.ring.has_more() || self.commons.mesh.waits_for(self.id);
+        let more = self.ring.has_more() || self.shared.mesh.waits_for(self.id);
         if more { self.hold } else { 0 }
     }
 
@@ -277,7 +277,7 @@ impl Shard {
         if self.pump.engine.deadline().is_some_and(|at| at <= now) {
             self.pump.feed(&mut self.table, Input::Tick);
         }
-        self.door.retry(now, &mut self.ring);
+        self.acceptor.retry(now, &mut self.ring);
         self.tidy.act(self.pump.engine.jobs(), now);
         self.look_at_the_silent();
         while let Some(&(until, token)) = self.lingering.front()
@@ -325,7 +325,7 @@ impl Shard {
             let token = self.table.listed[at];
             self.table.charge(token);
             let Some(connection) = self.table.get(token) else { continue };
-            if connection.phase < Phase::Flushing && connection.outlet.holds_back(now, limit) {
+            if connection.phase < Phase::Flushing && connection.outbound.holds_back(now, limit) {
                 self.table.listed[held] = token;
                 held += 1;
                 continue;
@@ -335,15 +335,15 @@ impl Shard {
                 continue;
             }
             if connection.lost.is_some() {
-                if connection.outlet.is_sending() {
+                if connection.outbound.is_sending() {
                     self.ring.stop_sending(token);
                 }
                 continue;
             }
-            if let Some(parcel) = connection.outlet.begin() {
+            if let Some(parcel) = connection.outbound.begin() {
                 self.ring.send(token, connection.socket(), parcel);
                 self.table.sends += 1;
-            } else if connection.phase == Phase::Flushing && !connection.outlet.is_sending() {
+            } else if connection.phase == Phase::Flushing && !connection.outbound.is_sending() {
                 if connection.ended {
                     self.table.broken.push(token);
                 } else {
@@ -381,7 +381,7 @@ impl Shard {
             } else if connection.phase == Phase::Dying {
                 self.bury(token);
             } else if connection.moving_to.is_some() {
-                self.see_off(token);
+                self.hand_off(token);
             }
         }
         self.table.unarmed.truncate(later);
@@ -396,13 +396,13 @@ impl Shard {
                 connection.shut();
             }
             connection.stop_receiving(&mut self.ring);
-            if connection.outlet.is_sending() {
+            if connection.outbound.is_sending() {
                 self.ring.stop_sending(token);
             }
-            let waiting = connection.outlet.take_waiting().into_buffer();
+            let waiting = connection.outbound.take_waiting().into_buffer();
             let rest = std::mem::take(&mut connection.rest);
-            self.table.spares.give(waiting);
-            self.table.spares.give(rest.bytes);
+            self.table.pool.give(waiting);
+            self.table.pool.give(rest.bytes);
             self.bury(token);
         }
         self.table.broken.clear();
@@ -412,10 +412,10 @@ impl Shard {
     fn bury(&mut self, token: Token) {
         if self.table.get(token).is_some_and(|c| c.phase == Phase::Dying && !c.is_in_ring()) {
             if let Some(to) = self.table.remove(token).and_then(|connection| connection.moving_to) {
-                self.commons.stay(self.id, to);
+                self.shared.stay(self.id, to);
             }
-            self.commons.dismiss(self.id);
-            self.door.relieved(&mut self.ring);
+            self.shared.dismiss(self.id);
+            self.acceptor.relieved(&mut self.ring);
         }
     }
 }

@@ -2,8 +2,8 @@
 //! something is to be done at the end of the round.
 use super::connection::{Connection, Owed, Phase};
 use super::debtors::{Debtors, Seat, class_of};
+use super::pool::BufferPool;
 use super::ring::Token;
-use super::spares::Spares;
 use crate::engine::{CloseReason, Peer, SessionId, ShardId};
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -43,7 +43,7 @@ pub(crate) struct Table {
     /// Sends in flight.
     pub(crate) sends: usize,
     /// Buffers that no connection uses now.
-    pub(crate) spares: Spares,
+    pub(crate) pool: BufferPool,
 }
 
 impl Table {
@@ -62,7 +62,7 @@ impl Table {
             owed: Owed::default(),
             debtors: Debtors::default(),
             sends: 0,
-            spares: Spares::default(),
+            pool: BufferPool::default(),
         }
     }
 
@@ -154,13 +154,13 @@ impl Table {
 
     /// The connection of this session, unless it is gone.
     #[inline]
-    pub(crate) fn of(&mut self, session: SessionId) -> Option<(&mut Connection, &mut Spares)> {
+    pub(crate) fn of(&mut self, session: SessionId) -> Option<(&mut Connection, &mut BufferPool)> {
         debug_assert_eq!(session.shard(), self.shard);
         let place = self.places.get_mut(session.index())?;
         if place.generation != session.generation() {
             return None;
         }
-        Some((place.connection.as_deref_mut()?, &mut self.spares))
+        Some((place.connection.as_deref_mut()?, &mut self.pool))
     }
 
     /// Notes that the peer of a connection hears nothing any more. What it sent before is carried out, as after a
@@ -171,7 +171,7 @@ impl Table {
         if connection.token != token || connection.lost.is_some() {
             return;
         }
-        connection.lose(reason, &mut self.spares);
+        connection.lose(reason, &mut self.pool);
         match connection.phase {
             Phase::Open | Phase::Finishing => {
                 self.resumed.push(token);

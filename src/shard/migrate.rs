@@ -1,15 +1,15 @@
-//! Connections settle where their functions live: a job is cheapest when client, worker and function share a shard.
+//! Connections move to where their functions live: a job is cheapest when client, worker and function share a shard.
 //!
 //! A connection moves at most once, before the first request that concerns a function: then nothing that another
 //! shard knows must be told. It stays if the owner of that function has more than its share of connections already,
 //! so one hot function does not draw all work to one core. Moving is: stop receiving, wait for the kernel, hand the
 //! socket and the bytes that were not used yet to the other shard, which goes on where this one stopped.
 use super::Shard;
-use super::commons::Commons;
 use super::connection::{Connection, Phase};
 use super::parcel::Parcel;
 use super::rest::Rest;
 use super::ring::Token;
+use super::shared::Shared;
 use crate::engine::slot::Slot;
 use crate::engine::{CloseReason, Input, Introduction, Peer, ShardId, Topology};
 use crate::frontend::Incoming;
@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 /// A connection on its way to another shard.
 #[derive(Debug)]
-pub(crate) struct Settler {
+pub(crate) struct Migration {
     socket: OwnedFd,
     peer: Peer,
     introduction: Introduction,
@@ -34,15 +34,15 @@ pub(crate) struct Settler {
 
 /// Says which connections move, and where to.
 #[derive(Debug)]
-pub(crate) struct Settling {
+pub(crate) struct MigrationPolicy {
     here: ShardId,
     topology: Topology,
-    commons: Arc<Commons>,
+    shared: Arc<Shared>,
     /// See [`super::options::ShardOptions::settle`].
     percent: u32,
 }
 
-/// What a request means for a connection that has not settled.
+/// What a request means for a connection that may still move.
 enum Concern {
     /// It says something about the connection itself.
     None,
@@ -52,12 +52,17 @@ enum Concern {
     Other,
 }
 
-impl Settling {
-    pub(crate) fn new(here: ShardId, topology: Topology, commons: Arc<Commons>, percent: u32) -> Settling {
-        Settling { here, topology, commons, percent }
+impl MigrationPolicy {
+    pub(crate) fn new(
+        here: ShardId,
+        topology: Topology,
+        shared: Arc<Shared>,
+        percent: u32,
+    ) -> MigrationPolicy {
+        MigrationPolicy { here, topology, shared, percent }
     }
 
-    /// Whether a connection that has not settled moves before this request. `true` also counts it as moved; the
+    /// Whether a connection that may still move does so before this request. `true` also counts it as moved; the
     /// connection then knows where to.
     #[cold]
     pub(crate) fn moves(&self, connection: &mut Connection, item: &Incoming<'_>) -> bool {
@@ -65,13 +70,13 @@ impl Settling {
             Concern::None => return false,
             Concern::Function(slot) if self.percent > 0 => slot,
             Concern::Function(_) | Concern::Other => {
-                connection.settled = true;
+                connection.stays = true;
                 return false;
             }
         };
-        connection.settled = true;
+        connection.stays = true;
         let owner = self.topology.owner(slot);
-        if owner == self.here || !self.commons.move_over(self.here, owner, self.percent.into()) {
+        if owner == self.here || !self.shared.move_over(self.here, owner, self.percent.into()) {
             return false;
         }
         connection.moving_to = Some(owner);
@@ -102,7 +107,7 @@ fn concern(item: &Incoming<'_>) -> Concern {
 
 impl Shard {
     /// Hands over a connection that moves, as soon as the ring is done with it.
-    pub(super) fn see_off(&mut self, token: Token) {
+    pub(super) fn hand_off(&mut self, token: Token) {
         let Some(connection) = self.table.get(token) else { return };
         let Some(to) = connection.moving_to else { return };
         connection.stop_receiving(&mut self.ring);
@@ -112,39 +117,39 @@ impl Shard {
         }
         let (session, peer) = (connection.session, connection.peer);
         let Some(introduction) = self.pump.engine.let_go(session) else {
-            return self.keep(token, to);
+            return self.keep_here(token, to);
         };
         let Some(mut connection) = self.table.remove(token) else { return };
         let unread = std::mem::take(&mut connection.rest);
         let (ended, lost) = (connection.ended, connection.lost);
         let (socket, unsent) = connection.into_parts();
-        let settler = Settler { socket, peer, introduction, unread, unsent, ended, lost };
-        if let Err(settler) = self.commons.mesh.send_settler(to, settler) {
+        let migration = Migration { socket, peer, introduction, unread, unsent, ended, lost };
+        if let Err(migration) = self.shared.mesh.send_migration(to, migration) {
             // So many at once: this one lives on here.
-            self.commons.stay(self.id, to);
-            self.welcome(settler);
+            self.shared.stay(self.id, to);
+            self.take_in(migration);
         }
     }
 
     /// The connection does not move after all.
-    fn keep(&mut self, token: Token, to: ShardId) {
+    fn keep_here(&mut self, token: Token, to: ShardId) {
         let Some(connection) = self.table.get(token) else { return };
         connection.moving_to = None;
-        self.commons.stay(self.id, to);
+        self.shared.stay(self.id, to);
         self.table.resumed.push(token);
     }
 
     /// Takes in a connection that comes from another shard.
-    pub(super) fn welcome(&mut self, settler: Settler) {
-        let Settler { socket, peer, introduction, unread, unsent, ended, lost } = settler;
+    pub(super) fn take_in(&mut self, migration: Migration) {
+        let Migration { socket, peer, introduction, unread, unsent, ended, lost } = migration;
         let Some(connection) = self.table.insert(socket, peer) else {
-            return self.commons.dismiss(self.id);
+            return self.shared.dismiss(self.id);
         };
-        (connection.settled, connection.lost) = (true, lost);
+        (connection.stays, connection.lost) = (true, lost);
         connection.rest = unread;
         let (token, session) = (connection.token, connection.session);
         if !unsent.is_empty() {
-            connection.outlet.put_waiting(unsent);
+            connection.outbound.put_waiting(unsent);
             connection.listed = true;
             self.table.listed.push(token);
         }
@@ -163,11 +168,11 @@ mod tests {
     use crate::frontend::Decoded;
     use std::net::Ipv4Addr;
 
-    /// Where a connection of shard 0 of 3 goes after these packets or lines, and whether it has settled.
+    /// Where a connection of shard 0 of 3 goes after these packets or lines, and whether it stays where it is then.
     fn goes(percent: u32, requests: &[&[u8]]) -> (Option<ShardId>, bool) {
         let topology = Topology::new(3);
-        let commons = Arc::new(Commons::new(topology, 1).unwrap());
-        let settling = Settling::new(ShardId(0), topology, commons, percent);
+        let shared = Arc::new(Shared::new(topology, 1).unwrap());
+        let policy = MigrationPolicy::new(ShardId(0), topology, shared, percent);
         let socket = OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
         let peer = Peer { descriptor: 7, address: Ipv4Addr::LOCALHOST.into(), port: 0 };
         let session = crate::engine::SessionId::new(ShardId(0), 1, 1);
@@ -175,11 +180,11 @@ mod tests {
         let frontend = crate::frontend::Frontend::for_tests();
         for request in requests {
             let Decoded::One { item, .. } = frontend.decode(request) else { panic!("{request:?}") };
-            if connection.settled || settling.moves(&mut connection, &item) {
+            if connection.stays || policy.moves(&mut connection, &item) {
                 break;
             }
         }
-        (connection.moving_to, connection.settled)
+        (connection.moving_to, connection.stays)
     }
 
     const CAN_DO: &[u8] = b"\0REQ\0\0\0\x01\0\0\0\x03rev";

@@ -28,7 +28,7 @@ struct Listener {
 
 /// The listeners of a shard.
 #[derive(Debug)]
-pub(crate) struct Door {
+pub(crate) struct Acceptor {
     listeners: Vec<Listener>,
     open: bool,
     /// When to try again where accepting stopped for want of descriptors.
@@ -40,19 +40,20 @@ pub(crate) struct Door {
 /// What came of an accept that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
-    /// A connection was gone before it was accepted; or the door is closed.
+    /// A connection was gone before it was accepted; or nobody is accepted any more.
     None,
     /// There are no descriptors, since just now.
     OutOfDescriptors,
 }
 
-impl Door {
+impl Acceptor {
     /// Begins to accept.
-    pub(crate) fn open(sockets: Vec<OwnedFd>, ring: &mut Ring) -> Door {
+    pub(crate) fn open(sockets: Vec<OwnedFd>, ring: &mut Ring) -> Acceptor {
         let listeners = sockets.into_iter().map(|socket| Listener { socket: Some(socket), armed: false });
-        let mut door = Door { listeners: listeners.collect(), open: true, retry: None, exhausted: false };
-        door.arm(ring);
-        door
+        let mut acceptor =
+            Acceptor { listeners: listeners.collect(), open: true, retry: None, exhausted: false };
+        acceptor.arm(ring);
+        acceptor
     }
 
     /// Accepts wherever the ring does not yet.
@@ -71,7 +72,7 @@ impl Door {
         }
     }
 
-    /// Stops accepting. Listeners close when the ring is done with them: see [`Door::disarmed`].
+    /// Stops accepting. Listeners close when the ring is done with them: see [`Acceptor::disarmed`].
     pub(crate) fn close(&mut self, ring: &mut Ring) {
         if !std::mem::replace(&mut self.open, false) {
             return;
@@ -110,7 +111,7 @@ impl Door {
         self.exhausted = false;
     }
 
-    /// Notes why no connection was accepted; to be called before [`Door::disarmed`].
+    /// Notes why no connection was accepted; to be called before [`Acceptor::disarmed`].
     pub(crate) fn failed(&mut self, error: Errno, now: Instant) -> Trouble {
         match error {
             Errno::CONNABORTED | Errno::INTR | Errno::AGAIN | Errno::PROTO | Errno::CANCELED => Trouble::None,
@@ -146,7 +147,7 @@ impl Door {
         }
     }
 
-    /// When [`Door::retry`] is due.
+    /// When [`Acceptor::retry`] is due.
     #[inline]
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.retry

@@ -20,7 +20,7 @@ const ATTEMPTS: u8 = 2;
 
 /// Connections whose peers may owe something.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(crate) struct Liveness {
     /// A peer that was silent for so long is gone; none: nobody is watched. Three quarters of what is promised.
     silence: Option<Duration>,
     /// Between two looks: the other quarter.
@@ -32,10 +32,10 @@ pub(crate) struct Watch {
     due: Option<Instant>,
 }
 
-impl Watch {
-    pub(crate) fn new(keepalive: &Keepalive) -> Watch {
+impl Liveness {
+    pub(crate) fn new(keepalive: &Keepalive) -> Liveness {
         let promised = keepalive.silence_max();
-        Watch {
+        Liveness {
             silence: promised.map(|most| most * 3 / 4),
             pause: promised.unwrap_or_default() / 4,
             watched: Vec::new(),
@@ -66,38 +66,38 @@ impl Shard {
     /// Looks at those that are watched, if it is time, and gives up whoever is gone.
     pub(super) fn look_at_the_silent(&mut self) {
         let now = self.pump.now.instant;
-        if self.watch.due.is_none_or(|due| due > now) {
+        if self.liveness.due.is_none_or(|due| due > now) {
             return;
         }
-        if self.watch.looking.is_empty() {
-            std::mem::swap(&mut self.watch.watched, &mut self.watch.looking);
+        if self.liveness.looking.is_empty() {
+            std::mem::swap(&mut self.liveness.watched, &mut self.liveness.looking);
         }
         for _ in 0..LOOKS_PER_ROUND {
-            let Some(token) = self.watch.looking.pop() else { break };
+            let Some(token) = self.liveness.looking.pop() else { break };
             self.look_at(token);
         }
-        if self.watch.looking.is_empty() {
-            let some = !self.watch.watched.is_empty();
-            self.watch.due = some.then(|| now.after(self.watch.pause));
+        if self.liveness.looking.is_empty() {
+            let some = !self.liveness.watched.is_empty();
+            self.liveness.due = some.then(|| now.after(self.liveness.pause));
         }
     }
 
     fn look_at(&mut self, token: Token) {
         let Some(connection) = self.table.get(token) else { return };
-        let Ok(debt) = ring::debt(connection.socket()) else {
+        let Ok(unacked) = ring::unacked(connection.socket()) else {
             // A unix socket, which knows when its peer is gone: it stays marked, so it is not looked at again.
             return;
         };
-        if !debt.owes {
+        if !unacked.owes {
             connection.watched = false;
             return;
         }
-        if debt.asked < ATTEMPTS || self.watch.silence.is_none_or(|silence| debt.silent < silence) {
-            self.watch.watched.push(token);
+        if unacked.asked < ATTEMPTS || self.liveness.silence.is_none_or(|silence| unacked.silent < silence) {
+            self.liveness.watched.push(token);
             return;
         }
         let caller = listen::caller(connection.socket());
-        let seconds = debt.silent.as_secs();
+        let seconds = unacked.silent.as_secs();
         log_at!(
             Level::Warning,
             "closing connection of {caller}: nothing was heard from it for {seconds} s, though it was sent something"
