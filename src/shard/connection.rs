@@ -1,6 +1,6 @@
 //! One socket: what is known about it, and its life from accept to close. Bytes are read in `reader.rs`, all
 //! connections of a shard are in `table.rs`.
-use super::debtors::Seat;
+use super::debtors::DebtorSeat;
 use super::outbound::Outbound;
 use super::parcel::Parcel;
 use super::pool::BufferPool;
@@ -86,7 +86,7 @@ pub(crate) struct Connection {
     /// Whether it is left unread because it holds more than others do. Kept by the ledger.
     pub(crate) debtor: bool,
     /// Its place among those that hold much. Kept by the table.
-    pub(super) seat: Option<Seat>,
+    pub(super) seat: Option<DebtorSeat>,
     pub(crate) rest: Rest,
     /// How many times more to receive once only, because a large packet came lately.
     pub(crate) expects_large: u8,
@@ -175,7 +175,7 @@ impl Connection {
     }
 
     /// Notes that the peer hears nothing any more; what waits for it goes. What is in flight is to be stopped, and what
-    /// was received is to be carried out: see [`super::table::Table::lose`].
+    /// was received is to be carried out: see [`super::table::ConnectionTable::lose`].
     pub(crate) fn lose(&mut self, reason: CloseReason, pool: &mut BufferPool) {
         self.lost.get_or_insert(reason);
         pool.give(self.outbound.take_waiting().into_buffer());

@@ -20,7 +20,7 @@ pub(crate) fn class_of(bytes: u64) -> u8 {
 
 /// Where a connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Seat {
+pub(crate) struct DebtorSeat {
     /// See [`class_of`].
     pub(crate) class: u8,
     /// Whether it is left unread.
@@ -42,15 +42,15 @@ impl Debtors {
     }
 
     /// Gives a connection a seat, which it keeps and gives back.
-    pub(crate) fn sit(&mut self, token: Token, class: u8, unread: bool) -> Seat {
+    pub(crate) fn sit(&mut self, token: Token, class: u8, unread: bool) -> DebtorSeat {
         let row = self.row(class, unread);
         row.push(token);
-        Seat { class, unread, at: row.len() - 1 }
+        DebtorSeat { class, unread, at: row.len() - 1 }
     }
 
     /// Takes a seat back. Whoever is returned sits there now.
     #[must_use]
-    pub(crate) fn rise(&mut self, seat: Seat) -> Option<Token> {
+    pub(crate) fn rise(&mut self, seat: DebtorSeat) -> Option<Token> {
         let row = self.row(seat.class, seat.unread);
         row.swap_remove(seat.at);
         let moved = row.get(seat.at).copied();
@@ -95,13 +95,13 @@ mod tests {
     #[test]
     fn the_largest_is_found_and_seats_are_given_back() {
         let mut debtors = Debtors::default();
-        let seats: Vec<Seat> = (0..3).map(|index| debtors.sit(token(index), 2, false)).collect();
+        let seats: Vec<DebtorSeat> = (0..3).map(|index| debtors.sit(token(index), 2, false)).collect();
         let large = debtors.sit(token(7), 5, true);
         assert_eq!(debtors.largest().next(), Some(token(7)));
         assert_eq!(debtors.largest_read().collect::<Vec<_>>(), [token(0), token(1), token(2)]);
         assert_eq!(debtors.rise(seats[0]), Some(token(2)), "the last one takes the place");
-        assert_eq!(debtors.rise(Seat { at: 0, ..seats[2] }), Some(token(1)));
-        assert_eq!(debtors.rise(Seat { at: 0, ..seats[1] }), None);
+        assert_eq!(debtors.rise(DebtorSeat { at: 0, ..seats[2] }), Some(token(1)));
+        assert_eq!(debtors.rise(DebtorSeat { at: 0, ..seats[1] }), None);
         assert_eq!((debtors.largest_read().next(), debtors.smallest_unread()), (None, Some(token(7))));
         assert_eq!(debtors.rise(large), None);
         assert_eq!(debtors.largest().next(), None);

@@ -41,7 +41,7 @@ mod tell;
 use crate::engine::slot::ShardSet;
 use crate::engine::{Engine, Instant, Policy, ShardId, Topology};
 use crate::frontend::Frontend;
-use crate::memory::{Large, Tidy};
+use crate::memory::{Large, Trim};
 use crate::store::keeper::Desk;
 use accept::Acceptor;
 use commit::Commit;
@@ -61,7 +61,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
-use table::Table;
+use table::ConnectionTable;
 
 /// Memory for the runtime's own input and output, of which there is none: its least.
 const RUNTIME_MEMORY: usize = 64 << 10;
@@ -141,10 +141,10 @@ struct Shard {
     shared: Arc<Shared>,
     ring: Ring,
     acceptor: Acceptor,
-    table: Table,
+    table: ConnectionTable,
     pump: Pump,
     parking: Parking,
-    tidy: Tidy,
+    trim: Trim,
     liveness: Liveness,
     /// Nanoseconds for which a reply may be held back: see [`ShardOptions::hold`].
     hold: u64,
@@ -198,8 +198,8 @@ impl Shard {
             shared,
             ring,
             acceptor,
-            tidy: Tidy::default(),
-            table: Table::new(id),
+            trim: Trim::default(),
+            table: ConnectionTable::new(id),
             pump,
             crowded: setup.crowded,
             unrung: ShardSet::default(),
@@ -302,7 +302,7 @@ impl Shard {
             self.pump.engine.deadline(),
             accepting,
             silence,
-            self.tidy.deadline(),
+            self.trim.deadline(),
             lingering,
             self.ledger.deadline(),
         ]

@@ -3,7 +3,7 @@
 use super::commit::Commit;
 use super::connection::Phase;
 use super::migrate::MigrationPolicy;
-use super::table::Table;
+use super::table::ConnectionTable;
 use super::tell;
 use crate::engine::{CloseReason, Engine, HandlePrefix, Held, Input, Now, Output, Reply, SessionId};
 use crate::frontend::Frontend;
@@ -43,7 +43,7 @@ pub(crate) struct Pump {
 impl Pump {
     /// Tells the engine that something happened and does what it wants done.
     #[inline]
-    pub(crate) fn feed(&mut self, table: &mut Table, input: Input<'_>) {
+    pub(crate) fn feed(&mut self, table: &mut ConnectionTable, input: Input<'_>) {
         self.fed += 1;
         self.engine.handle(self.now, input);
         self.drain(table);
@@ -67,7 +67,7 @@ impl Pump {
     }
 
     #[inline]
-    fn drain(&mut self, table: &mut Table) {
+    fn drain(&mut self, table: &mut ConnectionTable) {
         while let Some(output) = self.engine.output() {
             match output {
                 Output::Reply(session, reply) => self.reply(table, session, &reply),
@@ -124,7 +124,7 @@ impl Pump {
     }
 
     #[inline]
-    fn reply(&mut self, table: &mut Table, session: SessionId, reply: &Reply) {
+    fn reply(&mut self, table: &mut ConnectionTable, session: SessionId, reply: &Reply) {
         let Some((connection, pool)) = table.of(session) else { return };
         if !connection.hears() {
             return;
@@ -166,7 +166,7 @@ impl Pump {
     /// The engine holds so much for a session now. With too much unread, one reply more is too many, also where it waits
     /// for earlier ones.
     #[cold]
-    fn holds(&mut self, table: &mut Table, session: SessionId, held: Held) {
+    fn holds(&mut self, table: &mut ConnectionTable, session: SessionId, held: Held) {
         let Some((connection, _)) = table.of(session) else { return };
         let too_many = connection.unread() > self.unread_max && held.unread > connection.held.unread;
         connection.held = held;
@@ -180,7 +180,7 @@ impl Pump {
     /// Has pages of reports fetched for those who read: so many that sockets are not kept waiting. Where much waits to be
     /// sent, the next page waits until it was.
     #[cold]
-    pub(crate) fn give_room(&mut self, table: &mut Table) {
+    pub(crate) fn give_room(&mut self, table: &mut ConnectionTable) {
         for _ in 0..PAGES_PER_ROUND {
             if self.engine.congested() {
                 return;
@@ -198,7 +198,7 @@ impl Pump {
 
     /// From now on replies are dropped and nothing more is read; what was received is carried out.
     #[cold]
-    fn give_up_slow(&self, table: &mut Table, session: SessionId) {
+    fn give_up_slow(&self, table: &mut ConnectionTable, session: SessionId) {
         let Some((connection, _)) = table.of(session) else { return };
         let (peer, unsent) = (tell::who(&self.engine, connection), connection.unread());
         crate::log_at!(

@@ -26,7 +26,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 pub(crate) use unacked::unacked;
-use values::{ALARM, BELL, Kind, number};
+use values::{ALARM, BELL, Operation, number};
 pub(crate) use values::{Completion, Received, Token};
 
 /// Orders that may wait for one call of the kernel; more of them make more calls.
@@ -111,19 +111,19 @@ impl Ring {
     pub(crate) fn accept(&mut self, listener: u32, socket: BorrowedFd<'_>) {
         let token = Token { index: listener, generation: 0 };
         let entry = opcode::AcceptMulti::new(types::Fd(socket.as_raw_fd())).flags(libc::SOCK_CLOEXEC).build();
-        self.order(entry.user_data(number(Kind::Accept, token)));
+        self.order(entry.user_data(number(Operation::Accept, token)));
     }
 
     /// Stops accepting: a completion without more follows.
     pub(crate) fn stop_accepting(&mut self, listener: u32) {
-        self.cancel(number(Kind::Accept, Token { index: listener, generation: 0 }));
+        self.cancel(number(Operation::Accept, Token { index: listener, generation: 0 }));
     }
 
     /// Receives from a socket, which stays open until a completion says that no more will follow.
     #[inline]
     pub(crate) fn receive(&mut self, token: Token, socket: BorrowedFd<'_>) {
         let entry = opcode::RecvMulti::new(types::Fd(socket.as_raw_fd()), GROUP).build();
-        self.order(entry.user_data(number(Kind::Receive, token)));
+        self.order(entry.user_data(number(Operation::Receive, token)));
     }
 
     /// Receives once, as much as a receive buffer holds. The socket stays open until the completion.
@@ -132,7 +132,7 @@ impl Ring {
             .buf_group(GROUP)
             .build()
             .flags(squeue::Flags::BUFFER_SELECT);
-        self.order(entry.user_data(number(Kind::Receive, token)));
+        self.order(entry.user_data(number(Operation::Receive, token)));
     }
 
     /// Receives so many bytes behind those that are in the buffer, which has room for them. All of them, unless the
@@ -159,12 +159,12 @@ impl Ring {
             .build();
         assert!(self.direct[index].capacity() == 0, "one at a time");
         self.direct[index] = buffer;
-        self.order(entry.user_data(number(Kind::Direct, token)));
+        self.order(entry.user_data(number(Operation::Direct, token)));
     }
 
     /// Stops such a receive: its completion follows, with what has come.
     pub(crate) fn stop_direct(&mut self, token: Token) {
-        self.cancel(number(Kind::Direct, token));
+        self.cancel(number(Operation::Direct, token));
     }
 
     fn received_direct(&mut self, token: Token, result: Result<usize, Errno>) -> Completion {
@@ -178,7 +178,7 @@ impl Ring {
 
     /// Stops receiving: a completion without more follows.
     pub(crate) fn stop_receiving(&mut self, token: Token) {
-        self.cancel(number(Kind::Receive, token));
+        self.cancel(number(Operation::Receive, token));
     }
 
     /// Sends a parcel that is not empty. The socket stays open, and nothing else is sent for this token, until a
@@ -212,7 +212,7 @@ impl Ring {
             self.allowance = self.allowance.saturating_sub(flight.piece());
         }
         let entry = flight.order();
-        self.order(entry.user_data(number(Kind::Send, token)));
+        self.order(entry.user_data(number(Operation::Send, token)));
     }
 
     /// Orders pieces whose turn it is.
@@ -232,9 +232,9 @@ impl Ring {
             // The kernel does not know of it: its answer is to say that nothing was sent.
             Some(at) => {
                 self.turns.remove(at);
-                self.order(opcode::Nop::new().build().user_data(number(Kind::Send, token)));
+                self.order(opcode::Nop::new().build().user_data(number(Operation::Send, token)));
             }
-            None => self.cancel(number(Kind::Send, token)),
+            None => self.cancel(number(Operation::Send, token)),
         }
     }
 
@@ -258,7 +258,7 @@ impl Ring {
 
     fn cancel(&mut self, order: u64) {
         let entry = opcode::AsyncCancel::new(order).build();
-        self.order(entry.user_data(number(Kind::Nothing, Token { index: 0, generation: 0 })));
+        self.order(entry.user_data(number(Operation::Nothing, Token { index: 0, generation: 0 })));
     }
 
     #[inline]
@@ -382,10 +382,10 @@ impl Ring {
             // Not negative.
             count => Ok(count as usize),
         };
-        const ACCEPT: u8 = Kind::Accept as u8;
-        const RECEIVE: u8 = Kind::Receive as u8;
-        const DIRECT: u8 = Kind::Direct as u8;
-        const SEND: u8 = Kind::Send as u8;
+        const ACCEPT: u8 = Operation::Accept as u8;
+        const RECEIVE: u8 = Operation::Receive as u8;
+        const DIRECT: u8 = Operation::Direct as u8;
+        const SEND: u8 = Operation::Send as u8;
         match (order >> 56) as u8 {
             ACCEPT => {
                 // SAFETY: the kernel has just made this descriptor, and nobody else knows it.
@@ -406,11 +406,11 @@ impl Ring {
             }
             SEND => self.sent(token, result),
             DIRECT => Some(self.received_direct(token, result)),
-            kind if kind == Kind::Alarm as u8 => {
+            operation if operation == Operation::Alarm as u8 => {
                 self.alarm = None;
                 Some(Completion::Alarm)
             }
-            kind if kind == Kind::Bell as u8 => Some(Completion::Rung { more }),
+            operation if operation == Operation::Bell as u8 => Some(Completion::Rung { more }),
             _ => None,
         }
     }

@@ -50,7 +50,7 @@ impl Shard {
         self.keep_the_books();
         self.take_down_broken();
         self.receive_again();
-        self.tidy.look(self.pump.engine.jobs(), self.pump.now.instant);
+        self.trim.look(self.pump.engine.jobs(), self.pump.now.instant);
         self.ring.tend_buffers(self.rations.are_short());
         let (engine, table) = (&self.pump.engine, &self.table);
         let storing = self.pump.commit.as_ref().is_some_and(|commit| !commit.is_idle());
@@ -278,7 +278,7 @@ impl Shard {
             self.pump.feed(&mut self.table, Input::Tick);
         }
         self.acceptor.retry(now, &mut self.ring);
-        self.tidy.act(self.pump.engine.jobs(), now);
+        self.trim.act(self.pump.engine.jobs(), now);
         self.look_at_the_silent();
         while let Some(&(until, token)) = self.lingering.front()
             && until <= now

@@ -80,7 +80,7 @@ pub(crate) enum Received {
 /// What an order is, in the upper byte of its number; below are index and generation of the token.
 #[derive(Clone, Copy)]
 #[repr(u8)]
-pub(super) enum Kind {
+pub(super) enum Operation {
     Nothing,
     Accept,
     Receive,
@@ -91,12 +91,12 @@ pub(super) enum Kind {
 }
 
 /// The number of an order, which comes back with its completions.
-pub(super) fn number(kind: Kind, token: Token) -> u64 {
-    (kind as u64) << 56 | u64::from(token.index) << 32 | u64::from(token.generation)
+pub(super) fn number(operation: Operation, token: Token) -> u64 {
+    (operation as u64) << 56 | u64::from(token.index) << 32 | u64::from(token.generation)
 }
 
 /// The number of the alarm, of which there is one.
-pub(super) const ALARM: u64 = (Kind::Alarm as u64) << 56;
+pub(super) const ALARM: u64 = (Operation::Alarm as u64) << 56;
 
 /// The number of the order to listen to the bell, of which there is one.
-pub(super) const BELL: u64 = (Kind::Bell as u64) << 56;
+pub(super) const BELL: u64 = (Operation::Bell as u64) << 56;
