@@ -1,4 +1,4 @@
-//! A server that has started, as the control thread sees it: signals, draining, the end. Starting is in `server.rs`.
+//! A server that has started, as the control thread sees it: signals, draining, the end. Starting is in `mod.rs`.
 use super::{Descriptors, News, ServerError, room};
 use crate::log_at;
 use crate::logging::{self, Level};

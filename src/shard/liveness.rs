@@ -1,5 +1,5 @@
 //! Finds peers that are gone while they still owe us an acknowledgement. Where nothing is under way the kernel's probes
-//! find them (`listen.rs`); while something is, the kernel does not probe but send again, for a quarter of an hour.
+//! find them (`listen/`); while something is, the kernel does not probe but send again, for a quarter of an hour.
 //!
 //! TCP_USER_TIMEOUT would bound that, but it also ends connections of peers that are well and just do not read for a
 //! while: a client that takes a minute for a result while others wait. So we look ourselves, at those to whom

@@ -4,7 +4,7 @@
 //! kernel finish what is ready (`ring.rs`), read what arrived (`reader.rs`), feed the engine (`pump.rs`), hand
 //! messages to other shards (`mesh.rs`), send what is to be sent, once for each connection. With nothing to do it
 //! looks for work a little (`park.rs`), then sleeps until the ring, another shard or the alarm wakes it.
-//! `server.rs` starts shards and stops them.
+//! `server/` starts shards and stops them.
 pub mod error;
 pub mod options;
 

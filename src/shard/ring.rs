@@ -1,5 +1,5 @@
 //! The private io_uring of a shard: accept, receive, send, one alarm. The one unsafe place of the shell; the server has
-//! two more, `memory.rs` and `process/daemon.rs`.
+//! two more, `memory/` and `process/daemon.rs`.
 //!
 //! Towards the shard it is a queue of orders and a queue of [`Completion`]s. It owns every byte that the kernel
 //! reads or writes until the completion says that the kernel is done. Which sockets there are, and what the bytes

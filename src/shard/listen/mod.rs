@@ -1,5 +1,5 @@
 //! Makes the listening sockets, and gives them the options that accepted ones inherit. Accepting itself is in `accept.rs`; the files of unix
-//! sockets are in `listen/local.rs`.
+//! sockets are in `local.rs`.
 mod local;
 
 use super::options::{Endpoint, Keepalive};

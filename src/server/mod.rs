@@ -1,4 +1,4 @@
-//! Starts the shards and the store. What follows is in `server/running.rs`, what a shard does in `shard/`; options come from
+//! Starts the shards and the store. What follows is in `running.rs`, what a shard does in `shard/`; options come from
 //! `config.rs`.
 mod error;
 mod room;
