@@ -16,6 +16,7 @@ use crate::log_at;
 use crate::logging::{self, Level};
 use crate::shard::error::ShardError;
 use crate::shard::listen;
+use crate::shard::migrate::Migrations;
 use crate::shard::options::{Endpoint, ShardOptions};
 use crate::shard::shared::Shared;
 use crate::shard::{self, Setup};
@@ -105,10 +106,11 @@ pub fn start(options: ServerOptions, frontend: Frontend, signals: Signals) -> Re
     let desk = store.as_ref().map(|_| Arc::new(Desk::new(topology)));
     let writes_at_end = options.store.as_ref().is_some_and(StoreOptions::writes_at_end);
     let complete = store.is_none();
-    let shared = Arc::new(shared);
+    let (shared, migrations) = (Arc::new(shared), Arc::new(Migrations::new(topology)));
     let files = listeners.files;
     let descriptors = options.descriptors;
-    let server = Running { shared, shards, desk, files, writes_at_end, news, complete, descriptors };
+    let server =
+        Running { shared, migrations, shards, desk, files, writes_at_end, news, complete, descriptors };
     // The first shard that runs acknowledges jobs.
     boot.over();
     server.start_shards(options, frontend, topology, &cores, listeners.of_shards, &tell)?;
@@ -146,6 +148,7 @@ impl Running {
                 policy: policy.clone(),
                 frontend: frontend.clone(),
                 shared: self.shared.clone(),
+                migrations: self.migrations.clone(),
                 desk: self.desk.clone(),
             };
             let tell = tell.clone();

@@ -3,6 +3,7 @@ use super::{Descriptors, News, ServerError, room};
 use crate::log_at;
 use crate::logging::{self, Level};
 use crate::shard::listen::SocketFile;
+use crate::shard::migrate::Migrations;
 use crate::shard::shared::{ServerPhase, Shared};
 use crate::store::keeper::{Desk, Replay};
 use nix::sys::signal::Signal;
@@ -43,6 +44,8 @@ pub enum Stage<'a> {
 /// A server that has started: it listens, and every shard runs.
 pub struct Running {
     pub(super) shared: Arc<Shared>,
+    /// Connections on their way from shard to shard.
+    pub(super) migrations: Arc<Migrations>,
     pub(super) shards: u16,
     /// To the store, if there is one.
     pub(super) desk: Option<Arc<Desk>>,
@@ -149,7 +152,9 @@ impl Running {
             }
             // A job that is on its way from one shard to another may be in the gauges of no shard, so one look is not
             // enough.
-            let sums = self.shared.sums();
+            let moving = self.migrations.waiting() as u64;
+            let mut sums = self.shared.sums();
+            sums.unsent += moving;
             if told.is_none_or(|told| told.elapsed() >= DRAIN_TELL) {
                 told = Some(Instant::now());
                 watch(Stage::Draining(sums.jobs));

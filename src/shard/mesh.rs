@@ -1,7 +1,6 @@
 //! What connects the shards: a bounded queue of batches from each to each, and a bell for each. Nobody waits here: a
 //! batch that finds no room stays with its sender. When to ring is decided in `bell.rs`.
 use super::bell::Bell;
-use super::migrate::Migration;
 use crate::engine::slot::ShardSet;
 use crate::engine::{Engine, Message, ShardId, Topology};
 use crossbeam_queue::ArrayQueue;
@@ -12,23 +11,18 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// Messages in one batch: enough for a round under load, few enough to be handled in one go.
 const BATCH: usize = 256;
 
-/// Connections that may be on their way to one shard; one more stays where it is.
-const MIGRATIONS: usize = 256;
-
-/// One shard, as the others see it.
+/// How others wake a shard that sleeps.
 #[derive(Debug)]
-struct Seat {
+struct Doorbell {
     bell: Bell,
     /// An event descriptor, which wakes the shard.
     eventfd: OwnedFd,
-    /// Connections on their way to it, from whomever.
-    migrations: ArrayQueue<Migration>,
 }
 
 /// Between all shards of a server.
 #[derive(Debug)]
 pub(crate) struct Mesh {
-    seats: Vec<Seat>,
+    doorbells: Vec<Doorbell>,
     /// First in, first out for each ordered pair of shards, at `to * shards + from`.
     lanes: Vec<ArrayQueue<Vec<Message>>>,
 }
@@ -37,19 +31,16 @@ impl Mesh {
     /// With room for so many batches in each lane.
     pub(crate) fn new(topology: Topology, capacity: usize) -> io::Result<Mesh> {
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
-        let seat = |_| {
-            let migrations = ArrayQueue::new(MIGRATIONS);
-            Ok(Seat { bell: Bell::new(), eventfd: eventfd(0, flags)?, migrations })
-        };
+        let doorbell = |_| Ok(Doorbell { bell: Bell::new(), eventfd: eventfd(0, flags)? });
         let shards = usize::from(topology.shards());
         Ok(Mesh {
-            seats: topology.all().map(seat).collect::<io::Result<_>>()?,
+            doorbells: topology.all().map(doorbell).collect::<io::Result<_>>()?,
             lanes: (0..shards * shards).map(|_| ArrayQueue::new(capacity)).collect(),
         })
     }
 
     fn lanes_to(&self, shard: ShardId) -> &[ArrayQueue<Vec<Message>>] {
-        let shards = self.seats.len();
+        let shards = self.doorbells.len();
         &self.lanes[shard.index() * shards..][..shards]
     }
 
@@ -57,7 +48,7 @@ impl Mesh {
     /// left behind, because the others are slow to take it.
     pub(crate) fn send_all(&self, from: ShardId, engine: &mut Engine, unrung: &mut ShardSet) -> bool {
         let mut left = false;
-        for to in (0..self.seats.len() as u16).map(ShardId) {
+        for to in (0..self.doorbells.len() as u16).map(ShardId) {
             if !engine.has_messages(to) {
                 continue;
             }
@@ -84,49 +75,32 @@ impl Mesh {
         self.lanes_to(to)[from.index()].pop()
     }
 
-    /// Sends a connection to a shard; it comes back if too many are on their way.
-    // It is given back as it came, and that is rare.
-    #[allow(clippy::result_large_err)]
-    pub(crate) fn send_migration(&self, to: ShardId, migration: Migration) -> Result<(), Migration> {
-        self.seats[to.index()].migrations.push(migration)?;
-        self.nudge(to);
-        Ok(())
-    }
-
-    /// The next connection that comes to a shard.
-    #[inline]
-    pub(crate) fn receive_migration(&self, to: ShardId) -> Option<Migration> {
-        self.seats[to.index()].migrations.pop()
-    }
-
     /// Wakes a shard if it sleeps. To be called after something was left for it, here or elsewhere.
     pub(crate) fn nudge(&self, shard: ShardId) {
-        if self.seats[shard.index()].bell.must_ring() {
+        if self.doorbells[shard.index()].bell.must_ring() {
             self.ring(shard);
         }
     }
 
-    /// Whether something waits for a shard.
+    /// Whether a batch waits for a shard.
     #[inline]
     pub(crate) fn waits_for(&self, shard: ShardId) -> bool {
         self.lanes_to(shard).iter().any(|lane| !lane.is_empty())
-            || !self.seats[shard.index()].migrations.is_empty()
     }
 
-    /// Batches and connections that wait anywhere.
+    /// Batches that wait anywhere.
     pub(crate) fn waiting(&self) -> usize {
-        let batches: usize = self.lanes.iter().map(ArrayQueue::len).sum();
-        batches + self.seats.iter().map(|seat| seat.migrations.len()).sum::<usize>()
+        self.lanes.iter().map(ArrayQueue::len).sum()
     }
 
     /// The bell of a shard.
     pub(crate) fn bell(&self, shard: ShardId) -> &Bell {
-        &self.seats[shard.index()].bell
+        &self.doorbells[shard.index()].bell
     }
 
     /// What becomes readable when a shard is rung.
     pub(crate) fn eventfd(&self, shard: ShardId) -> BorrowedFd<'_> {
-        self.seats[shard.index()].eventfd.as_fd()
+        self.doorbells[shard.index()].eventfd.as_fd()
     }
 
     /// For the shard: what was rung is heard.
@@ -137,7 +111,7 @@ impl Mesh {
 
     /// Rings every shard, whether it sleeps or not.
     pub(crate) fn ring_all(&self) {
-        (0..self.seats.len() as u16).map(ShardId).for_each(|shard| self.ring(shard));
+        (0..self.doorbells.len() as u16).map(ShardId).for_each(|shard| self.ring(shard));
     }
 
     fn ring(&self, shard: ShardId) {

@@ -14,6 +14,7 @@ use crate::engine::slot::Slot;
 use crate::engine::{CloseReason, Input, Introduction, Peer, ShardId, Topology};
 use crate::frontend::Incoming;
 use crate::protocol::{Request, mass_do_functions};
+use crossbeam_queue::ArrayQueue;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -30,6 +31,50 @@ pub(crate) struct Migration {
     /// See [`Connection::ended`] and [`Connection::lost`].
     ended: bool,
     lost: Option<CloseReason>,
+}
+
+/// Connections that may be on their way to one shard; one more stays where it is.
+const MOVING_MAX: usize = 256;
+
+/// Connections on their way, a queue for each shard, from whomever. Between all shards of a server, like the mesh, which
+/// carries values only.
+#[derive(Debug)]
+pub(crate) struct Migrations {
+    queues: Vec<ArrayQueue<Migration>>,
+}
+
+impl Migrations {
+    /// For the shards of a topology.
+    pub(crate) fn new(topology: Topology) -> Migrations {
+        Migrations { queues: topology.all().map(|_| ArrayQueue::new(MOVING_MAX)).collect() }
+    }
+
+    /// Sends a connection to a shard, which is to be woken then ([`Mesh::nudge`]); it comes back if too many are on their
+    /// way.
+    ///
+    /// [`Mesh::nudge`]: super::mesh::Mesh::nudge
+    // It is given back as it came, and that is rare.
+    #[allow(clippy::result_large_err)]
+    fn send(&self, to: ShardId, migration: Migration) -> Result<(), Migration> {
+        self.queues[to.index()].push(migration)
+    }
+
+    /// The next connection that comes to a shard.
+    #[inline]
+    pub(super) fn receive(&self, to: ShardId) -> Option<Migration> {
+        self.queues[to.index()].pop()
+    }
+
+    /// Whether a connection waits for a shard.
+    #[inline]
+    pub(super) fn any_for(&self, shard: ShardId) -> bool {
+        !self.queues[shard.index()].is_empty()
+    }
+
+    /// Connections that are on their way anywhere.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queues.iter().map(ArrayQueue::len).sum()
+    }
 }
 
 /// Says which connections move, and where to.
@@ -124,10 +169,13 @@ impl Shard {
         let (ended, lost) = (connection.ended, connection.lost);
         let (socket, unsent) = connection.into_parts();
         let migration = Migration { socket, peer, introduction, unread, unsent, ended, lost };
-        if let Err(migration) = self.shared.mesh.send_migration(to, migration) {
-            // So many at once: this one lives on here.
-            self.shared.stay(self.id, to);
-            self.take_in(migration);
+        match self.migrations.send(to, migration) {
+            Ok(()) => self.shared.mesh.nudge(to),
+            Err(migration) => {
+                // So many at once: this one lives on here.
+                self.shared.stay(self.id, to);
+                self.take_in(migration);
+            }
         }
     }
 

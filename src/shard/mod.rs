@@ -21,7 +21,7 @@ mod ledger;
 pub(crate) mod listen;
 mod liveness;
 mod mesh;
-mod migrate;
+pub(crate) mod migrate;
 mod news;
 mod outbound;
 mod parcel;
@@ -49,7 +49,7 @@ use error::ShardError;
 use glommio::{GlommioError, LocalExecutorBuilder, Placement, ReactorErrorKind};
 use ledger::Ledger;
 use liveness::Liveness;
-use migrate::MigrationPolicy;
+use migrate::{MigrationPolicy, Migrations};
 use options::ShardOptions;
 use park::Parking;
 use pump::Pump;
@@ -86,6 +86,7 @@ pub(crate) struct Setup {
     pub(crate) policy: Arc<Policy>,
     pub(crate) frontend: Frontend,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) migrations: Arc<Migrations>,
     /// Where to have jobs stored, if anywhere.
     pub(crate) desk: Option<Arc<Desk>>,
 }
@@ -139,6 +140,7 @@ struct Shard {
     shards: u16,
     options: ShardOptions,
     shared: Arc<Shared>,
+    migrations: Arc<Migrations>,
     ring: Ring,
     acceptor: Acceptor,
     table: ConnectionTable,
@@ -196,6 +198,7 @@ impl Shard {
             hold: u64::try_from(options.hold.as_nanos()).unwrap_or(u64::MAX),
             options,
             shared,
+            migrations: setup.migrations,
             ring,
             acceptor,
             trim: Trim::default(),
@@ -288,10 +291,16 @@ impl Shard {
     #[inline]
     fn has_work(&mut self, phase: ServerPhase) -> bool {
         !self.ring.is_quiet()
-            || self.shared.mesh.waits_for(self.id)
+            || self.is_sent_something()
             || self.shared.phase() != phase
             || self.pump.commit.as_ref().is_some_and(Commit::has_news)
             || (self.pump.restoring && self.shared.all_restored())
+    }
+
+    /// Whether messages or a connection from another shard wait for this one.
+    #[inline]
+    fn is_sent_something(&self) -> bool {
+        self.shared.mesh.waits_for(self.id) || self.migrations.any_for(self.id)
     }
 
     /// When something is to be done at the latest.

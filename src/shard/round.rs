@@ -236,7 +236,7 @@ impl Shard {
                 self.pump.feed(&mut self.table, Input::Message(from, message));
             }
         }
-        while let Some(migration) = self.shared.mesh.receive_migration(self.id) {
+        while let Some(migration) = self.migrations.receive(self.id) {
             heard = true;
             self.take_in(migration);
         }
@@ -268,7 +268,7 @@ impl Shard {
     /// For how many nanoseconds something may wait for company now: not at all where nothing is about to be read.
     #[inline]
     fn hold_now(&mut self) -> u64 {
-        let more = self.ring.has_more() || self.shared.mesh.waits_for(self.id);
+        let more = self.ring.has_more() || self.is_sent_something();
         if more { self.hold } else { 0 }
     }
 
