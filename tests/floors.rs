@@ -16,8 +16,9 @@ const MODULES: &[(&str, &str, &[&str])] = &[
     ("memory", "src/memory", &["engine"]),
     ("store", "src/store/", &["engine", "protocol", "logging"]),
     ("frontend", "src/frontend/", &["engine", "protocol"]),
-    ("shard", "src/shard/", &["engine", "protocol", "frontend", "logging", "memory", "store"]),
-    ("server", "src/server", &["engine", "protocol", "frontend", "logging", "shard", "store"]),
+    ("mesh", "src/mesh/", &["engine"]),
+    ("shard", "src/shard/", &["engine", "protocol", "frontend", "logging", "memory", "mesh", "store"]),
+    ("server", "src/server", &["engine", "protocol", "frontend", "logging", "mesh", "shard", "store"]),
     ("process", "src/process", &["logging", "server"]),
     (
         "config",

@@ -2,9 +2,9 @@
 use super::{Descriptors, News, ServerError, room};
 use crate::log_at;
 use crate::logging::{self, Level};
+use crate::mesh::shared::{ServerPhase, Shared};
 use crate::shard::listen::SocketFile;
 use crate::shard::migrate::Migrations;
-use crate::shard::shared::{ServerPhase, Shared};
 use crate::store::keeper::{Desk, Replay};
 use nix::sys::signal::Signal;
 use std::fmt;

@@ -1,11 +1,11 @@
 //! Parts of a shard as the benchmarks see them (`benches/shell.rs`, feature `measure`). Nothing else uses this.
-use super::mesh::Mesh;
 use super::outbound::Outbound;
 use super::pool::BufferPool;
 use crate::engine::slot::ShardSet;
 use crate::engine::{Compat, Epoch, HandlePrefix, slot::Slot};
 use crate::engine::{Engine, Input, Instant, JobId, Now, Peer, Policy, Reply, SessionId, ShardId, Topology};
 use crate::frontend::{self, Frontend};
+use crate::mesh::Mesh;
 use crate::protocol::Request;
 use std::net::Ipv4Addr;
 use std::sync::Arc;

@@ -9,10 +9,10 @@ use super::connection::{Connection, Phase};
 use super::parcel::Parcel;
 use super::rest::Rest;
 use super::ring::Token;
-use super::shared::Shared;
 use crate::engine::slot::Slot;
 use crate::engine::{CloseReason, Input, Introduction, Peer, ShardId, Topology};
 use crate::frontend::Incoming;
+use crate::mesh::shared::Shared;
 use crate::protocol::{Request, mass_do_functions};
 use crossbeam_queue::ArrayQueue;
 use std::os::fd::OwnedFd;
@@ -52,7 +52,7 @@ impl Migrations {
     /// Sends a connection to a shard, which is to be woken then ([`Mesh::nudge`]); it comes back if too many are on their
     /// way.
     ///
-    /// [`Mesh::nudge`]: super::mesh::Mesh::nudge
+    /// [`Mesh::nudge`]: crate::mesh::Mesh::nudge
     // It is given back as it came, and that is rare.
     #[allow(clippy::result_large_err)]
     fn send(&self, to: ShardId, migration: Migration) -> Result<(), Migration> {

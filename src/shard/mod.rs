@@ -2,14 +2,13 @@
 //!
 //! A shard is a thread on a core of its own with one task, `Shard::serve`, which goes round and round: let the
 //! kernel finish what is ready (`ring.rs`), read what arrived (`reader.rs`), feed the engine (`pump.rs`), hand
-//! messages to other shards (`mesh.rs`), send what is to be sent, once for each connection. With nothing to do it
+//! messages to other shards (`mesh/`), send what is to be sent, once for each connection. With nothing to do it
 //! looks for work a little (`park.rs`), then sleeps until the ring, another shard or the alarm wakes it.
 //! `server/` starts shards and stops them.
 pub mod error;
 pub mod options;
 
 mod accept;
-mod bell;
 #[cfg(feature = "measure")]
 pub mod bench_api;
 mod clock;
@@ -20,7 +19,6 @@ mod intake;
 mod ledger;
 pub(crate) mod listen;
 mod liveness;
-mod mesh;
 pub(crate) mod migrate;
 mod news;
 mod outbound;
@@ -33,8 +31,6 @@ mod reader;
 mod rest;
 mod ring;
 mod round;
-pub(crate) mod shared;
-mod sync;
 mod table;
 mod tell;
 
@@ -42,6 +38,7 @@ use crate::engine::slot::ShardSet;
 use crate::engine::{Engine, Instant, Policy, ShardId, Topology};
 use crate::frontend::Frontend;
 use crate::memory::{Large, Trim};
+use crate::mesh::shared::{ServerPhase, Shared};
 use crate::store::keeper::Desk;
 use accept::Acceptor;
 use commit::Commit;
@@ -55,7 +52,6 @@ use park::Parking;
 use pump::Pump;
 use rations::Rations;
 use ring::{Ring, Token};
-use shared::{ServerPhase, Shared};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;

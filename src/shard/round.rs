@@ -6,8 +6,9 @@ use super::connection::{Phase, Receiving};
 use super::error::ShardError;
 use super::rations::Rations;
 use super::ring::{Completion, Received, Token};
-use super::{Shard, clock, listen, pump, shared};
+use super::{Shard, clock, listen, pump};
 use crate::engine::{CloseReason, Event, Input, Peer, ShardId};
+use crate::mesh::shared::ServerPhase;
 use rustix::io::Errno;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
@@ -88,7 +89,7 @@ impl Shard {
                 }
                 if !more && let Some(listener) = self.acceptor.disarmed(listener, &mut self.ring) {
                     // Who has connected before may have sent something, too.
-                    while self.shared.phase() == shared::ServerPhase::Draining
+                    while self.shared.phase() == ServerPhase::Draining
                         && let Some(socket) = accept::accept_waiting(&listener)
                     {
                         self.arrivals.push_back(socket);

@@ -1,8 +1,12 @@
 //! What connects the shards: a bounded queue of batches from each to each, and a bell for each. Nobody waits here: a
 //! batch that finds no room stays with its sender. When to ring is decided in `bell.rs`.
-use super::bell::Bell;
+mod bell;
+pub(crate) mod shared;
+mod sync;
+
 use crate::engine::slot::ShardSet;
 use crate::engine::{Engine, Message, ShardId, Topology};
+use bell::Bell;
 use crossbeam_queue::ArrayQueue;
 use rustix::event::{EventfdFlags, eventfd};
 use std::io;

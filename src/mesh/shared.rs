@@ -1,5 +1,5 @@
 //! What all shards and the control thread share: a few numbers and the mesh. Nothing here is about a single job.
-use super::mesh::Mesh;
+use super::Mesh;
 use crate::engine::{ShardId, Topology};
 use std::io;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
