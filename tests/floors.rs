@@ -49,8 +49,8 @@ const ENGINE: &[&[&str]] = &[
 /// the command line, the clock of the log, the allocator. `unsafe` is where the ring is, one call of the allocator, and one fork.
 const PLACES: &[(&str, &[&str])] = &[
     ("glommio", &["src/shard/", "src/server"]),
-    ("io_uring", &["src/shard/ring"]),
-    ("unsafe", &["src/shard/ring", "src/memory", "src/process/daemon"]),
+    ("io_uring", &["src/shard/sockets/uring"]),
+    ("unsafe", &["src/shard/sockets/", "src/memory", "src/process/daemon"]),
     ("mimalloc", &["src/memory"]),
     ("clap", &["src/cli/", "src/config"]),
     ("jiff", &["src/logging"]),

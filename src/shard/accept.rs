@@ -1,6 +1,6 @@
 //! The listeners of a shard: when to accept, whom to let in, what to do when descriptors run out. What a connection
 //! is then is in `connection.rs`.
-use super::ring::Ring;
+use super::sockets::Ring;
 use crate::engine::Instant;
 use crate::logging::Level;
 use rustix::io::Errno;

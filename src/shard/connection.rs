@@ -5,7 +5,7 @@ use super::outbound::Outbound;
 use super::parcel::Parcel;
 use super::pool::BufferPool;
 use super::rest::Rest;
-use super::ring::{Ring, Token};
+use super::sockets::{Ring, Token};
 use crate::engine::{CloseReason, Held, Peer, SessionId, ShardId};
 use rustix::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

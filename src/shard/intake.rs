@@ -3,8 +3,8 @@
 use super::Shard;
 use super::connection::Receiving;
 use super::rations::Rations;
-use super::ring::{Received, Token};
 use super::round::ACCEPTED_PER_ROUND;
+use super::sockets::{Received, Token};
 
 impl Shard {
     /// A round has not read anything yet. What found no room in the last one comes first.

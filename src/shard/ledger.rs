@@ -3,7 +3,7 @@
 //! with what is in `connection.rs` and `table.rs`.
 use super::Shard;
 use super::connection::Phase;
-use super::ring::Token;
+use super::sockets::Token;
 use super::tell;
 use crate::engine::{CloseReason, Event, Input, Instant};
 use crate::log_at;

@@ -6,7 +6,7 @@
 //! something was sent, a few times within the time that a peer may be silent; with nobody to look at there is no alarm.
 use super::connection::Connection;
 use super::options::Keepalive;
-use super::ring::{self, Token};
+use super::sockets::{self, Token};
 use super::{Shard, listen};
 use crate::engine::{CloseReason, Instant};
 use crate::log_at;
@@ -84,7 +84,7 @@ impl Shard {
 
     fn look_at(&mut self, token: Token) {
         let Some(connection) = self.table.get(token) else { return };
-        let Ok(unacked) = ring::unacked(connection.socket()) else {
+        let Ok(unacked) = sockets::unacked(connection.socket()) else {
             // A unix socket, which knows when its peer is gone: it stays marked, so it is not looked at again.
             return;
         };

@@ -8,7 +8,7 @@ use super::Shard;
 use super::connection::{Connection, Phase};
 use super::parcel::Parcel;
 use super::rest::Rest;
-use super::ring::Token;
+use super::sockets::Token;
 use crate::engine::slot::Slot;
 use crate::engine::{CloseReason, Input, Introduction, Peer, ShardId, Topology};
 use crate::frontend::Incoming;

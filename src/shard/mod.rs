@@ -1,7 +1,7 @@
 //! The shell of one shard: sockets, time and messages on the way to the engine and back. Decides nothing about jobs.
 //!
 //! A shard is a thread on a core of its own with one task, `Shard::serve`, which goes round and round: let the
-//! kernel finish what is ready (`ring.rs`), read what arrived (`reader.rs`), feed the engine (`pump.rs`), hand
+//! kernel finish what is ready (`sockets/`), read what arrived (`reader.rs`), feed the engine (`pump.rs`), hand
 //! messages to other shards (`mesh/`), send what is to be sent, once for each connection. With nothing to do it
 //! looks for work a little (`park.rs`), then sleeps until the ring, another shard or the alarm wakes it.
 //! `server/` starts shards and stops them.
@@ -29,8 +29,8 @@ mod pump;
 mod rations;
 mod reader;
 mod rest;
-mod ring;
 mod round;
+mod sockets;
 mod table;
 mod tell;
 
@@ -51,7 +51,7 @@ use options::ShardOptions;
 use park::Parking;
 use pump::Pump;
 use rations::Rations;
-use ring::{Ring, Token};
+use sockets::{Ring, Token};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -89,7 +89,7 @@ pub(crate) struct Setup {
 
 /// Says whether shards can run here, before any does: the runtime would say it less clearly.
 pub(crate) fn check() -> Result<(), ShardError> {
-    ring::probe().map_err(ShardError::of_ring)
+    sockets::probe().map_err(ShardError::of_ring)
 }
 
 /// Runs a shard on this thread until [`ServerPhase::Stopping`]; calls `started` when it serves.

@@ -4,7 +4,7 @@ use super::connection::{Connection, Phase};
 use super::migrate;
 use super::pump::Pump;
 use super::rest::{Packet, Rest};
-use super::ring::Token;
+use super::sockets::Token;
 use super::table::ConnectionTable;
 use super::tell;
 use crate::engine::{CloseReason, Event, Input, Query, Reply, SessionId};

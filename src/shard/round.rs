@@ -5,7 +5,7 @@ use super::commit::Commit;
 use super::connection::{Phase, Receiving};
 use super::error::ShardError;
 use super::rations::Rations;
-use super::ring::{Completion, Received, Token};
+use super::sockets::{Completion, Received, Token};
 use super::{Shard, clock, listen, pump};
 use crate::engine::{CloseReason, Event, Input, Peer, ShardId};
 use crate::mesh::shared::ServerPhase;

@@ -3,7 +3,7 @@
 use super::connection::{Connection, Owed, Phase};
 use super::debtors::{DebtorSeat, Debtors, class_of};
 use super::pool::BufferPool;
-use super::ring::Token;
+use super::sockets::Token;
 use crate::engine::{CloseReason, Peer, SessionId, ShardId};
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;

@@ -3,7 +3,7 @@
 mod local;
 
 use super::options::{Endpoint, Keepalive};
-use super::ring::former_peer;
+use super::sockets::former_peer;
 use crate::log_at;
 use crate::logging::Level;
 pub(crate) use local::SocketFile;

@@ -1,5 +1,5 @@
 //! The receive buffers that the kernel fills: a few for all connections, lent to it through a ring of their own.
-//! Part of `ring.rs` and of its promise: whoever has a [`Buffer`] reads bytes that the kernel has left alone.
+//! Part of `mod.rs` and of its promise: whoever has a [`Buffer`] reads bytes that the kernel has left alone.
 
 use crate::shard::options::ShardOptions;
 use io_uring::{IoUring, types};

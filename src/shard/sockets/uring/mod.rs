@@ -1,33 +1,29 @@
-//! The private io_uring of a shard: accept, receive, send, one alarm. The one unsafe place of the shell; the server has
-//! two more, `memory/` and `process/daemon.rs`.
+//! The private io_uring of a shard: accept, receive, send, one alarm. With the files beside its folder the one unsafe place of the shell;
+//! the server has two more, `memory/` and `process/daemon.rs`.
 //!
 //! Towards the shard it is a queue of orders and a queue of [`Completion`]s. It owns every byte that the kernel
 //! reads or writes until the completion says that the kernel is done. Which sockets there are, and what the bytes
-//! mean, is none of its business; the receive buffers are in `ring/buffers.rs`, and what the kernel knows of a peer is
-//! asked in `ring/unacked.rs` and `ring/peer.rs`.
+//! mean, is none of its business; the receive buffers are in `buffers.rs`, the send in flight of each connection is in
+//! `flight.rs`.
 #![allow(unsafe_code)]
 
 mod buffers;
 mod flight;
-mod peer;
-mod unacked;
-mod values;
+mod operation;
 
-use super::parcel::Parcel;
+use super::{Completion, Received, Token};
 use crate::engine::Instant;
 use crate::memory::Large;
+use crate::shard::parcel::Parcel;
 pub(crate) use buffers::Buffer;
 use buffers::Buffers;
 use flight::Flight;
 use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue, types};
-pub(crate) use peer::former_peer;
+use operation::{ALARM, BELL, Operation, number};
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-pub(crate) use unacked::unacked;
-use values::{ALARM, BELL, Operation, number};
-pub(crate) use values::{Completion, Received, Token};
 
 /// Orders that may wait for one call of the kernel; more of them make more calls.
 const SUBMISSIONS: u32 = 2048;

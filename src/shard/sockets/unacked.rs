@@ -1,4 +1,6 @@
 //! What the kernel knows of the peer of a TCP connection: whether it owes us an acknowledgement, and since when.
+#![allow(unsafe_code)]
+
 use rustix::io::Errno;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;

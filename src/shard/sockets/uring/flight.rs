@@ -1,5 +1,5 @@
 //! The send in flight of one connection: how far it is, and the list of slices of which the kernel reads. Part of
-//! `ring.rs` and of its promise: what a flight holds is neither touched nor dropped while the kernel has it.
+//! `mod.rs` and of its promise: what a flight holds is neither touched nor dropped while the kernel has it.
 use crate::shard::parcel::{Parcel, ParcelPosition};
 use io_uring::{opcode, squeue, types};
 use std::os::fd::RawFd;
