@@ -87,7 +87,7 @@ impl OutboundBench {
         Ok(OutboundBench { outbound: Outbound::default(), pool: BufferPool::default(), frontend, reply })
     }
 
-    /// Writes so many replies, decides that they go, takes the buffer for the ring and gives it back. How many bytes
+    /// Writes so many replies, decides that they go, takes the buffer for the kernel and gives it back. How many bytes
     /// that were.
     pub fn send(&mut self, replies: usize) -> usize {
         for _ in 0..replies {

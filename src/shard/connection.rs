@@ -5,7 +5,7 @@ use super::outbound::Outbound;
 use super::parcel::Parcel;
 use super::pool::BufferPool;
 use super::rest::Rest;
-use super::sockets::{Ring, Token};
+use super::sockets::{Sockets, Token};
 use crate::engine::{CloseReason, Held, Peer, SessionId, ShardId};
 use rustix::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -22,18 +22,18 @@ pub(crate) enum Phase {
     /// Everything is sent, and that we send no more. What the peer still sends is dropped, for a while, until it
     /// closes: closing first would reset the connection and might destroy what it has not read yet.
     Lingering,
-    /// Given up, the engine knows: nothing is sent or read; the ring lets go of the socket.
+    /// Given up, the engine knows: nothing is sent or read; the kernel lets go of the socket.
     Dying,
 }
 
-/// Whether the ring receives from the socket.
+/// Whether the kernel receives from the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Receiving {
     /// No.
     Not,
-    /// Yes, again and again, into buffers of the ring.
+    /// Yes, again and again, into receive buffers.
     Armed,
-    /// Once, into a buffer of the ring: the beginning of a packet that is expected to be large.
+    /// Once, into a receive buffer: the beginning of a packet that is expected to be large.
     Once,
     /// Into a large packet's own bytes, see `rest.rs`.
     Direct,
@@ -53,7 +53,7 @@ pub(crate) struct Owed {
 /// One socket.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    /// Its place, for the ring.
+    /// Its place, for orders.
     pub(crate) token: Token,
     /// Its name, for the engine. Says the same as `token`, and the shard.
     pub(crate) session: SessionId,
@@ -77,7 +77,7 @@ pub(crate) struct Connection {
     pub(crate) watched: bool,
     /// Whether it stays on this shard for good.
     pub(crate) stays: bool,
-    /// The shard to which it goes as soon as the ring is done with it. Until then nothing is read from it.
+    /// The shard to which it goes as soon as the kernel is done with it. Until then nothing is read from it.
     pub(crate) moving_to: Option<ShardId>,
     /// What the engine holds for it.
     pub(crate) held: Held,
@@ -181,7 +181,7 @@ impl Connection {
         pool.give(self.outbound.take_waiting().into_buffer());
     }
 
-    /// Whether the ring should receive from it. Not only for requests: also what is dropped must be received, or
+    /// Whether the kernel should receive from it. Not only for requests: also what is dropped must be received, or
     /// the end behind it is never seen.
     #[inline]
     pub(crate) fn wants_bytes(&self) -> bool {
@@ -194,37 +194,37 @@ impl Connection {
             && self.moving_to.is_none()
     }
 
-    /// Has the ring receive what is to come next. True if that is part of a large packet, and goes into it directly.
+    /// Has the kernel receive what is to come next. True if that is part of a large packet, and goes into it directly.
     #[inline]
-    pub(crate) fn receive(&mut self, ring: &mut Ring) -> bool {
+    pub(crate) fn receive(&mut self, sockets: &mut Sockets) -> bool {
         if let Some((bytes, missing)) = self.rest.lend() {
             self.receiving = Receiving::Direct;
-            ring.receive_direct(self.token, self.socket.as_fd(), bytes, missing);
+            sockets.receive_direct(self.token, self.socket.as_fd(), bytes, missing);
             return true;
         }
         if let Some(left) = self.expects_large.checked_sub(1) {
             self.expects_large = left;
             self.receiving = Receiving::Once;
-            ring.receive_once(self.token, self.socket.as_fd());
+            sockets.receive_once(self.token, self.socket.as_fd());
         } else {
             self.receiving = Receiving::Armed;
-            ring.receive(self.token, self.socket.as_fd());
+            sockets.receive(self.token, self.socket.as_fd());
         }
         false
     }
 
-    /// Has the ring stop receiving, if it does.
-    pub(crate) fn stop_receiving(&mut self, ring: &mut Ring) {
+    /// Has the kernel stop receiving, if it does.
+    pub(crate) fn stop_receiving(&mut self, sockets: &mut Sockets) {
         match self.receiving {
-            Receiving::Armed | Receiving::Once => ring.stop_receiving(self.token),
-            Receiving::Direct => ring.stop_direct(self.token),
+            Receiving::Armed | Receiving::Once => sockets.stop_receiving(self.token),
+            Receiving::Direct => sockets.stop_direct(self.token),
             Receiving::Not | Receiving::Stopping => return,
         }
         self.receiving = Receiving::Stopping;
     }
 
-    /// Whether the ring uses the socket or its bytes: if not, the socket can be closed.
-    pub(crate) fn is_in_ring(&self) -> bool {
+    /// Whether the kernel uses the socket or its bytes: if not, the socket can be closed.
+    pub(crate) fn is_in_kernel(&self) -> bool {
         self.receiving != Receiving::Not || self.outbound.is_sending()
     }
 

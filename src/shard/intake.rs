@@ -42,7 +42,7 @@ impl Shard {
         }
         self.rations.keep(connection, what, bytes);
         if connection.receiving == Receiving::Armed && !connection.wants_bytes() {
-            connection.stop_receiving(&mut self.ring);
+            connection.stop_receiving(&mut self.sockets);
         }
     }
 

@@ -116,7 +116,7 @@ impl Shard {
         let Some(token) = self.table.debtors.largest_read().find(open) else { return };
         let Some(connection) = self.table.get(token) else { return };
         connection.debtor = true;
-        connection.stop_receiving(&mut self.ring);
+        connection.stop_receiving(&mut self.sockets);
         self.table.seat(token);
         self.pump.feed(&mut self.table, Input::Count(Event::DebtorUnread));
     }

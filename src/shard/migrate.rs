@@ -151,13 +151,13 @@ fn concern(item: &Incoming<'_>) -> Concern {
 }
 
 impl Shard {
-    /// Hands over a connection that moves, as soon as the ring is done with it.
+    /// Hands over a connection that moves, as soon as the kernel is done with it.
     pub(super) fn hand_off(&mut self, token: Token) {
         let Some(connection) = self.table.get(token) else { return };
         let Some(to) = connection.moving_to else { return };
-        connection.stop_receiving(&mut self.ring);
+        connection.stop_receiving(&mut self.sockets);
         // What it sent must have been read.
-        if connection.is_in_ring() || connection.kept > 0 || connection.phase != Phase::Open {
+        if connection.is_in_kernel() || connection.kept > 0 || connection.phase != Phase::Open {
             return;
         }
         let (session, peer) = (connection.session, connection.peer);

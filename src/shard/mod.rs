@@ -3,7 +3,7 @@
 //! A shard is a thread on a core of its own with one task, `Shard::serve`, which goes round and round: let the
 //! kernel finish what is ready (`sockets/`), read what arrived (`reader.rs`), feed the engine (`pump.rs`), hand
 //! messages to other shards (`mesh/`), send what is to be sent, once for each connection. With nothing to do it
-//! looks for work a little (`park.rs`), then sleeps until the ring, another shard or the alarm wakes it.
+//! looks for work a little (`park.rs`), then sleeps until the kernel, another shard or the alarm wakes it.
 //! `server/` starts shards and stops them.
 pub mod error;
 pub mod options;
@@ -51,7 +51,7 @@ use options::ShardOptions;
 use park::Parking;
 use pump::Pump;
 use rations::Rations;
-use sockets::{Ring, Token};
+use sockets::{Sockets, Token};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -137,7 +137,7 @@ struct Shard {
     options: ShardOptions,
     shared: Arc<Shared>,
     migrations: Arc<Migrations>,
-    ring: Ring,
+    sockets: Sockets,
     acceptor: Acceptor,
     table: ConnectionTable,
     pump: Pump,
@@ -171,9 +171,9 @@ impl Shard {
     fn new(setup: Setup) -> Result<Shard, ShardError> {
         let Setup { id, topology, options, shared, .. } = setup;
         let ledger = Ledger::new(options.connection_bytes_max);
-        let mut ring = Ring::new(options.receive_buffers).map_err(ShardError::of_ring)?;
-        ring.listen(shared.mesh.eventfd(id));
-        let acceptor = Acceptor::open(setup.listeners, &mut ring);
+        let mut sockets = Sockets::new(options.receive_buffers).map_err(ShardError::of_ring)?;
+        sockets.listen(shared.mesh.eventfd(id));
+        let acceptor = Acceptor::open(setup.listeners, &mut sockets);
         let pump = Pump {
             handle_prefix: setup.policy.handle_prefix.clone(),
             engine: Engine::new(id, topology, setup.policy),
@@ -195,7 +195,7 @@ impl Shard {
             options,
             shared,
             migrations: setup.migrations,
-            ring,
+            sockets,
             acceptor,
             trim: Trim::default(),
             table: ConnectionTable::new(id),
@@ -236,7 +236,7 @@ impl Shard {
 
     /// Accepts nobody any more, and says so when what the last had sent is read.
     fn stop_accepting(&mut self) {
-        self.acceptor.close(&mut self.ring);
+        self.acceptor.close(&mut self.sockets);
         if self.acceptor.is_closed() && self.arrivals.is_empty() && self.rounds_not_accepting < ROUNDS_CLOSING
         {
             self.rounds_not_accepting += 1;
@@ -246,10 +246,10 @@ impl Shard {
         }
     }
 
-    /// Closes the listeners: a ring that just goes away keeps them for a while, and whoever starts the server again
+    /// Closes the listeners: a ring of the kernel that just goes away keeps them for a while, and whoever starts the server again
     /// finds the port taken. Connections may take that while.
     fn stop(&mut self) -> Result<(), ShardError> {
-        self.acceptor.close(&mut self.ring);
+        self.acceptor.close(&mut self.sockets);
         let until = clock::instant().after(STOP_MAX);
         let stored = |pump: &Pump| pump.commit.as_ref().is_none_or(Commit::is_idle);
         while !(self.acceptor.is_closed() && stored(&self.pump)) && clock::instant() < until {
@@ -264,7 +264,7 @@ impl Shard {
         let phase = self.shared.phase();
         let until = Instant(since.0.saturating_add(self.parking.budget()));
         while clock::instant() < until {
-            if self.ring.has_more() || self.has_work(phase) {
+            if self.sockets.has_more() || self.has_work(phase) {
                 self.parking.paid();
                 return Ok(());
             }
@@ -273,11 +273,11 @@ impl Shard {
         self.shared.mesh.bell(self.id).lie_down();
         if !self.has_work(phase) {
             if let Some(deadline) = self.deadline() {
-                self.ring.set_alarm(deadline);
+                self.sockets.set_alarm(deadline);
             }
             // Not by way of the runtime, which has nothing else to do on this thread and needs a dozen calls of the
             // kernel to find that out.
-            self.ring.wait().map_err(|error| ShardError::of_system("wait for an io_uring", error))?;
+            self.sockets.wait().map_err(|error| ShardError::of_system("wait for an io_uring", error))?;
         }
         self.shared.mesh.bell(self.id).get_up();
         self.parking.slept(clock::instant().0.saturating_sub(since.0));
@@ -286,7 +286,7 @@ impl Shard {
 
     #[inline]
     fn has_work(&mut self, phase: ServerPhase) -> bool {
-        !self.ring.is_quiet()
+        !self.sockets.is_quiet()
             || self.is_sent_something()
             || self.shared.phase() != phase
             || self.pump.commit.as_ref().is_some_and(Commit::has_news)

@@ -1,5 +1,5 @@
 //! What one send carries: small replies one behind the other in a buffer of their own, and between them large payloads
-//! that are shared with whoever else has them. Values only: sending is the ring's affair.
+//! that are shared with whoever else has them. Values only: sending is the affair of `sockets/`.
 use bytes::Bytes;
 
 /// A large payload, and where it stands.

@@ -107,7 +107,7 @@ impl Pump {
         self.feed(table, Input::Closed(session, reason));
     }
 
-    /// Takes back a large packet of which the ring has received more.
+    /// Takes back a large packet of which the kernel has received more.
     pub(crate) fn take_back(&mut self, table: &mut ConnectionTable, token: Token, bytes: Large) {
         let Some(connection) = table.get(token) else { return };
         if connection.phase == Phase::Open {

@@ -26,11 +26,11 @@ const DIRECT_AT_ONCE: usize = 8;
 impl Shard {
     /// Does what is ready. False if there was nothing.
     pub(super) fn round(&mut self) -> Result<bool, ShardError> {
-        self.ring.enter().map_err(|error| ShardError::of_system("use an io_uring", error))?;
+        self.sockets.enter().map_err(|error| ShardError::of_system("use an io_uring", error))?;
         self.pump.now = clock::now();
         self.begin();
         let mut busy = self.let_in_who_waits();
-        while let Some(completion) = self.ring.next() {
+        while let Some(completion) = self.sockets.next() {
             busy = true;
             self.complete(completion);
         }
@@ -52,7 +52,7 @@ impl Shard {
         self.take_down_broken();
         self.receive_again();
         self.trim.look(self.pump.engine.jobs(), self.pump.now.instant);
-        self.ring.tend_buffers(self.rations.are_short());
+        self.sockets.tend_buffers(self.rations.are_short());
         let (engine, table) = (&self.pump.engine, &self.table);
         let storing = self.pump.commit.as_ref().is_some_and(|commit| !commit.is_idle());
         let waiting = table.listed.len() + table.resumed.len() + self.rations.len();
@@ -87,7 +87,7 @@ impl Shard {
                         }
                     }
                 }
-                if !more && let Some(listener) = self.acceptor.disarmed(listener, &mut self.ring) {
+                if !more && let Some(listener) = self.acceptor.disarmed(listener, &mut self.sockets) {
                     // Who has connected before may have sent something, too.
                     while self.shared.phase() == ServerPhase::Draining
                         && let Some(socket) = accept::accept_waiting(&listener)
@@ -100,7 +100,7 @@ impl Shard {
             Completion::Rung { more } => {
                 self.shared.mesh.hush(self.id);
                 if !more {
-                    self.ring.listen(self.shared.mesh.eventfd(self.id));
+                    self.sockets.listen(self.shared.mesh.eventfd(self.id));
                 }
             }
         }
@@ -140,7 +140,7 @@ impl Shard {
             Received::Failed(Errno::NOBUFS) => {
                 // Not because a few send much: because many send something.
                 if self.rations.is_empty() {
-                    self.ring.lend_more();
+                    self.sockets.lend_more();
                 }
             }
             what => self.ration(token, what),
@@ -151,13 +151,13 @@ impl Shard {
     pub(super) fn take(&mut self, token: Token, what: Received) {
         match what {
             Received::Bytes(buffer) => {
-                self.pump.read(&mut self.table, token, self.ring.bytes(&buffer));
-                self.ring.recycle(buffer);
+                self.pump.read(&mut self.table, token, self.sockets.bytes(&buffer));
+                self.sockets.recycle(buffer);
                 if let Some(connection) = self.table.get(token)
                     && connection.receiving == Receiving::Armed
                     && !connection.wants_bytes()
                 {
-                    connection.stop_receiving(&mut self.ring);
+                    connection.stop_receiving(&mut self.sockets);
                 }
             }
             Received::Direct(buffer, result) => {
@@ -252,7 +252,7 @@ impl Shard {
         }
         let now = self.pump.now.instant;
         let since = *self.unrung_since.get_or_insert(now);
-        if self.crowded && now.0.saturating_sub(since.0) < self.hold && self.ring.has_more() {
+        if self.crowded && now.0.saturating_sub(since.0) < self.hold && self.sockets.has_more() {
             return;
         }
         self.shared.mesh.wake(std::mem::take(&mut self.unrung));
@@ -269,7 +269,7 @@ impl Shard {
     /// For how many nanoseconds something may wait for company now: not at all where nothing is about to be read.
     #[inline]
     fn hold_now(&mut self) -> u64 {
-        let more = self.ring.has_more() || self.is_sent_something();
+        let more = self.sockets.has_more() || self.is_sent_something();
         if more { self.hold } else { 0 }
     }
 
@@ -278,7 +278,7 @@ impl Shard {
         if self.pump.engine.deadline().is_some_and(|at| at <= now) {
             self.pump.feed(&mut self.table, Input::Tick);
         }
-        self.acceptor.retry(now, &mut self.ring);
+        self.acceptor.retry(now, &mut self.sockets);
         self.trim.act(self.pump.engine.jobs(), now);
         self.look_at_the_silent();
         while let Some(&(until, token)) = self.lingering.front()
@@ -337,12 +337,12 @@ impl Shard {
             }
             if connection.lost.is_some() {
                 if connection.outbound.is_sending() {
-                    self.ring.stop_sending(token);
+                    self.sockets.stop_sending(token);
                 }
                 continue;
             }
             if let Some(parcel) = connection.outbound.begin() {
-                self.ring.send(token, connection.socket(), parcel);
+                self.sockets.send(token, connection.socket(), parcel);
                 self.table.sends += 1;
             } else if connection.phase == Phase::Flushing && !connection.outbound.is_sending() {
                 if connection.ended {
@@ -359,7 +359,7 @@ impl Shard {
         self.table.listed.truncate(held);
     }
 
-    /// Lets the ring receive again where it stopped, unless too many messages wait for other shards.
+    /// Lets the kernel receive again where it stopped, unless too many messages wait for other shards.
     fn receive_again(&mut self) {
         if self.pump.congested() {
             return;
@@ -375,10 +375,10 @@ impl Shard {
                     self.table.unarmed[later] = token;
                     later += 1;
                 } else {
-                    direct += usize::from(connection.receive(&mut self.ring));
+                    direct += usize::from(connection.receive(&mut self.sockets));
                 }
             } else if connection.receiving == Receiving::Armed && connection.rest.wants_direct() {
-                connection.stop_receiving(&mut self.ring);
+                connection.stop_receiving(&mut self.sockets);
             } else if connection.phase == Phase::Dying {
                 self.bury(token);
             } else if connection.moving_to.is_some() {
@@ -393,12 +393,12 @@ impl Shard {
             let token = self.table.broken[at];
             let Some(connection) = self.table.get(token) else { continue };
             connection.phase = Phase::Dying;
-            if connection.is_in_ring() {
+            if connection.is_in_kernel() {
                 connection.shut();
             }
-            connection.stop_receiving(&mut self.ring);
+            connection.stop_receiving(&mut self.sockets);
             if connection.outbound.is_sending() {
-                self.ring.stop_sending(token);
+                self.sockets.stop_sending(token);
             }
             let waiting = connection.outbound.take_waiting().into_buffer();
             let rest = std::mem::take(&mut connection.rest);
@@ -409,14 +409,14 @@ impl Shard {
         self.table.broken.clear();
     }
 
-    /// Closes the socket of a connection that is given up, as soon as the ring is done with it.
+    /// Closes the socket of a connection that is given up, as soon as the kernel is done with it.
     fn bury(&mut self, token: Token) {
-        if self.table.get(token).is_some_and(|c| c.phase == Phase::Dying && !c.is_in_ring()) {
+        if self.table.get(token).is_some_and(|c| c.phase == Phase::Dying && !c.is_in_kernel()) {
             if let Some(to) = self.table.remove(token).and_then(|connection| connection.moving_to) {
                 self.shared.stay(self.id, to);
             }
             self.shared.dismiss(self.id);
-            self.acceptor.relieved(&mut self.ring);
+            self.acceptor.relieved(&mut self.sockets);
         }
     }
 }

@@ -30,7 +30,7 @@ pub(crate) struct ConnectionTable {
     pub(crate) resumed: Vec<Token>,
     /// Those whose requests wait until jobs that were kept are there. As above.
     pub(crate) waiting: Vec<Token>,
-    /// Those from which the ring is to receive again. As above.
+    /// Those from which the kernel is to receive again. As above.
     pub(crate) unarmed: Vec<Token>,
     /// Those for which a page of a report can be fetched. As above.
     pub(crate) roomy: VecDeque<Token>,

@@ -1,5 +1,4 @@
 //! Whom an order is for, and what came of it: tokens and completions. Values only.
-use super::Buffer;
 use crate::memory::Large;
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
@@ -13,12 +12,28 @@ pub(crate) struct Token {
     pub(crate) generation: u32,
 }
 
+/// A filled buffer. It is read with [`super::Sockets::bytes`] and given back with [`super::Sockets::recycle`].
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    pub(super) id: u16,
+    /// At most [`crate::shard::options::ShardOptions::RECEIVE_BUFFER`].
+    pub(super) length: u16,
+}
+
+impl Buffer {
+    /// How many bytes are in it.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        usize::from(self.length)
+    }
+}
+
 /// What the kernel did.
 #[derive(Debug)]
 pub(crate) enum Completion {
     /// A connection, or why there is none.
     Accepted {
-        /// Which listener, as given to [`Ring::accept`].
+        /// Which listener, as given to [`super::Sockets::accept`].
         listener: u32,
         /// The socket.
         socket: Result<OwnedFd, Errno>,
@@ -47,7 +62,7 @@ pub(crate) enum Completion {
     Alarm,
     /// The bell was rung.
     Rung {
-        /// Whether the ring still listens to the bell.
+        /// Whether the bell is still listened to; if not, that must be ordered again.
         more: bool,
     },
 }

@@ -1,9 +1,7 @@
-//! The private io_uring of a shard: accept, receive, send, one alarm. With the files beside its folder the one unsafe place of the shell;
+//! Sockets by a private io_uring: accept, receive, send, one alarm. With the files beside its folder the one unsafe place of the shell;
 //! the server has two more, `memory/` and `process/daemon.rs`.
 //!
-//! Towards the shard it is a queue of orders and a queue of [`Completion`]s. It owns every byte that the kernel
-//! reads or writes until the completion says that the kernel is done. Which sockets there are, and what the bytes
-//! mean, is none of its business; the receive buffers are in `buffers.rs`, the send in flight of each connection is in
+//! What each order promises stands at the methods of [`super::Sockets`], which have the same names. The receive buffers are in `buffers.rs`, the send in flight of each connection is in
 //! `flight.rs`.
 #![allow(unsafe_code)]
 
@@ -11,11 +9,10 @@ mod buffers;
 mod flight;
 mod operation;
 
-use super::{Completion, Received, Token};
+use super::{Buffer, Completion, Received, Token};
 use crate::engine::Instant;
 use crate::memory::Large;
 use crate::shard::parcel::Parcel;
-pub(crate) use buffers::Buffer;
 use buffers::Buffers;
 use flight::Flight;
 use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue, types};
@@ -38,12 +35,12 @@ const DIRECT_PIECE: usize = 256 << 10;
 const GROUP: u16 = 0;
 
 /// A ring, on the thread that made it.
-pub(crate) struct Ring {
+pub(crate) struct Uring {
     io: IoUring,
     buffers: Buffers,
     /// By index of the token.
     flights: Vec<Flight>,
-    /// What is received into by [`Ring::receive_direct`], by index of the token.
+    /// What is received into by [`Uring::receive_direct`], by index of the token.
     direct: Vec<Large>,
     /// Whose next piece waits for its turn, oldest first, and how many bytes of shared payloads may still be ordered
     /// before the kernel is called.
@@ -77,12 +74,12 @@ fn make(submissions: u32, completions: u32) -> io::Result<IoUring> {
         .build(submissions)
 }
 
-impl Ring {
+impl Uring {
     /// A ring with so many receive buffers, a power of two.
-    pub(crate) fn new(buffers: u16) -> io::Result<Ring> {
+    pub(crate) fn new(buffers: u16) -> io::Result<Uring> {
         let io = make(SUBMISSIONS, COMPLETIONS)?;
         let buffers = Buffers::new(&io, GROUP, buffers)?;
-        Ok(Ring {
+        Ok(Uring {
             io,
             buffers,
             flights: Vec::new(),
@@ -96,33 +93,28 @@ impl Ring {
         })
     }
 
-    /// Listens to a bell, an event descriptor that stays open as long as the ring: ringing it ends [`Ring::wait`].
     pub(crate) fn listen(&mut self, bell: BorrowedFd<'_>) {
         let entry =
             opcode::PollAdd::new(types::Fd(bell.as_raw_fd()), libc::POLLIN as u32).multi(true).build();
         self.order(entry.user_data(BELL));
     }
 
-    /// Accepts connections of a listener, which stays open until a completion says that no more will follow.
     pub(crate) fn accept(&mut self, listener: u32, socket: BorrowedFd<'_>) {
         let token = Token { index: listener, generation: 0 };
         let entry = opcode::AcceptMulti::new(types::Fd(socket.as_raw_fd())).flags(libc::SOCK_CLOEXEC).build();
         self.order(entry.user_data(number(Operation::Accept, token)));
     }
 
-    /// Stops accepting: a completion without more follows.
     pub(crate) fn stop_accepting(&mut self, listener: u32) {
         self.cancel(number(Operation::Accept, Token { index: listener, generation: 0 }));
     }
 
-    /// Receives from a socket, which stays open until a completion says that no more will follow.
     #[inline]
     pub(crate) fn receive(&mut self, token: Token, socket: BorrowedFd<'_>) {
         let entry = opcode::RecvMulti::new(types::Fd(socket.as_raw_fd()), GROUP).build();
         self.order(entry.user_data(number(Operation::Receive, token)));
     }
 
-    /// Receives once, as much as a receive buffer holds. The socket stays open until the completion.
     pub(crate) fn receive_once(&mut self, token: Token, socket: BorrowedFd<'_>) {
         let entry = opcode::Recv::new(types::Fd(socket.as_raw_fd()), std::ptr::null_mut(), 0)
             .buf_group(GROUP)
@@ -131,9 +123,7 @@ impl Ring {
         self.order(entry.user_data(number(Operation::Receive, token)));
     }
 
-    /// Receives so many bytes behind those that are in the buffer, which has room for them. All of them, unless the
-    /// peer's end or [`Ring::stop_direct`] comes before; at most [`DIRECT_PIECE`]. The socket stays open, and nothing
-    /// else is received, until a completion gives the buffer back.
+    /// At most [`DIRECT_PIECE`].
     pub(crate) fn receive_direct(
         &mut self,
         token: Token,
@@ -158,7 +148,6 @@ impl Ring {
         self.order(entry.user_data(number(Operation::Direct, token)));
     }
 
-    /// Stops such a receive: its completion follows, with what has come.
     pub(crate) fn stop_direct(&mut self, token: Token) {
         self.cancel(number(Operation::Direct, token));
     }
@@ -172,13 +161,10 @@ impl Ring {
         Completion::Received { token, what: Received::Direct(buffer, result), more: false }
     }
 
-    /// Stops receiving: a completion without more follows.
     pub(crate) fn stop_receiving(&mut self, token: Token) {
         self.cancel(number(Operation::Receive, token));
     }
 
-    /// Sends a parcel that is not empty. The socket stays open, and nothing else is sent for this token, until a
-    /// completion gives the parcel's buffer back.
     #[inline]
     pub(crate) fn send(&mut self, token: Token, socket: BorrowedFd<'_>, parcel: Parcel) {
         let index = token.index as usize;
@@ -221,7 +207,6 @@ impl Ring {
         }
     }
 
-    /// Stops a send: a completion with the buffer follows.
     pub(crate) fn stop_sending(&mut self, token: Token) {
         self.flights[token.index as usize].stopped = true;
         match self.turns.iter().position(|&waits| waits == token) {
@@ -234,7 +219,6 @@ impl Ring {
         }
     }
 
-    /// Sets the alarm to this time, if it is not set to an earlier one. It may go off too early, never too late.
     pub(crate) fn set_alarm(&mut self, at: Instant) {
         if self.alarm.is_some_and(|set| set <= at) {
             return;
@@ -270,8 +254,7 @@ impl Ring {
         }
     }
 
-    /// Hands all orders to the kernel and lets it finish what is ready. Never blocks. An error means that the ring
-    /// is broken.
+    /// An error means that the ring is broken.
     pub(crate) fn enter(&mut self) -> io::Result<()> {
         self.take_turns();
         loop {
@@ -313,7 +296,6 @@ impl Ring {
         }
     }
 
-    /// Whether the kernel has done more, or could at once.
     #[inline]
     pub(crate) fn has_more(&mut self) -> bool {
         (!self.stale && self.io.submission().taskrun())
@@ -321,20 +303,17 @@ impl Ring {
             || !self.turns.is_empty()
     }
 
-    /// Whether nothing stands in the way of [`Ring::wait`]: no order waits behind others, no completion to be read.
     #[inline]
     pub(crate) fn is_quiet(&mut self) -> bool {
         self.backlog.is_empty() && self.turns.is_empty() && self.io.completion().is_empty()
     }
 
-    /// Hands all orders to the kernel and sleeps until it has finished something.
     pub(crate) fn wait(&mut self) -> io::Result<()> {
         self.buffers.publish();
         let orders = self.io.submission().len();
         self.call(orders, 1)
     }
 
-    /// The next thing that the kernel did.
     #[inline]
     pub(crate) fn next(&mut self) -> Option<Completion> {
         loop {
@@ -345,24 +324,20 @@ impl Ring {
         }
     }
 
-    /// The bytes in a buffer.
     #[inline]
     pub(crate) fn bytes<'a>(&'a self, buffer: &'a Buffer) -> &'a [u8] {
         self.buffers.bytes(buffer)
     }
 
-    /// Takes a buffer back, for other bytes.
     #[inline]
     pub(crate) fn recycle(&mut self, buffer: Buffer) {
         self.buffers.recycle(buffer);
     }
 
-    /// Lends the kernel more buffers at a time, because it had run out of them.
     pub(crate) fn lend_more(&mut self) {
         self.buffers.lend_more();
     }
 
-    /// To be called once a round: lends fewer after a calm time, and few while many buffers wait to be read.
     #[inline]
     pub(crate) fn tend_buffers(&mut self, short: bool) {
         self.buffers.tend(short);
@@ -436,7 +411,7 @@ impl Ring {
     }
 }
 
-impl Drop for Ring {
+impl Drop for Uring {
     fn drop(&mut self) {
         // The kernel may still be reading these, and nobody waits for it: a ring ends when the process does.
         for flight in self.flights.drain(..).filter(|flight| !flight.parcel.is_empty()) {
