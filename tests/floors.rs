@@ -48,7 +48,7 @@ const ENGINE: &[&[&str]] = &[
 /// Words that stand in one place only, so that what they name stays replaceable: the runtime, the ring, the parser of
 /// the command line, the clock of the log, the allocator. `unsafe` is where the ring is, one call of the allocator, and one fork.
 const PLACES: &[(&str, &[&str])] = &[
-    ("glommio", &["src/shard/", "src/server"]),
+    ("glommio", &["src/shard/host"]),
     ("io_uring", &["src/shard/sockets/uring"]),
     ("unsafe", &["src/shard/sockets/", "src/memory", "src/process/daemon"]),
     ("mimalloc", &["src/memory"]),

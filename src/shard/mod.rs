@@ -1,6 +1,6 @@
 //! The shell of one shard: sockets, time and messages on the way to the engine and back. Decides nothing about jobs.
 //!
-//! A shard is a thread on a core of its own with one task, `Shard::serve`, which goes round and round: let the
+//! A shard is a thread on a core of its own (`host.rs`), which takes one turn of it after the other (`Shard::turn`): let the
 //! kernel finish what is ready (`sockets/`), read what arrived (`reader.rs`), feed the engine (`pump.rs`), hand
 //! messages to other shards (`mesh/`), send what is to be sent, once for each connection. With nothing to do it
 //! looks for work a little (`park.rs`), then sleeps until the kernel, another shard or the alarm wakes it.
@@ -15,6 +15,7 @@ mod clock;
 mod commit;
 mod connection;
 mod debtors;
+mod host;
 mod intake;
 mod ledger;
 pub(crate) mod listen;
@@ -43,7 +44,7 @@ use crate::store::keeper::Desk;
 use accept::Acceptor;
 use commit::Commit;
 use error::ShardError;
-use glommio::{GlommioError, LocalExecutorBuilder, Placement, ReactorErrorKind};
+use host::Turn;
 use ledger::Ledger;
 use liveness::Liveness;
 use migrate::{MigrationPolicy, Migrations};
@@ -53,14 +54,11 @@ use pump::Pump;
 use rations::Rations;
 use sockets::{Sockets, Token};
 use std::collections::VecDeque;
-use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 use table::ConnectionTable;
 
-/// Memory for the runtime's own input and output, of which there is none: its least.
-const RUNTIME_MEMORY: usize = 64 << 10;
 /// Rounds between two that let the runtime look after itself.
 const ROUNDS_PER_YIELD: u32 = 1024;
 /// Rounds after which those who were accepted last are read, after the last of them was accepted.
@@ -97,25 +95,13 @@ pub(crate) fn run(setup: Setup, started: impl FnOnce()) -> Result<(), ShardError
     // Before this thread has a core of its own, which others are not to be bound to.
     // A small part of the memory of which connections have a quarter.
     Large::have_freed(setup.options.connection_bytes_max / 8);
-    let executor = LocalExecutorBuilder::new(Placement::Fixed(setup.core))
-        .io_memory(RUNTIME_MEMORY)
-        .make()
-        .map_err(of_runtime)?;
-    executor.run(async move {
+    let core = setup.core;
+    let make = || {
         let shard = Shard::new(setup)?;
         started();
-        shard.serve().await
-    })
-}
-
-fn of_runtime(error: GlommioError<()>) -> ShardError {
-    match error {
-        GlommioError::ReactorError(ReactorErrorKind::MemLockLimit(..)) => ShardError::Memlock,
-        GlommioError::IoError(error) | GlommioError::EnhancedIoError { source: error, .. } => {
-            ShardError::of_ring(error)
-        }
-        error => ShardError::of_ring(io::Error::other(error.to_string())),
-    }
+        Ok(shard)
+    };
+    host::run(core, make, Shard::turn)
 }
 
 /// A panic in one shard ends the process, also where panics unwind: a job server that lost a shard has lost a part
@@ -159,6 +145,8 @@ struct Shard {
     let_in: usize,
     /// The shard that was heard last.
     heard_last: u16,
+    /// Rounds that had something to do.
+    rounds: u32,
     /// Rounds begun since nobody is accepted any more, up to [`ROUNDS_CLOSING`].
     rounds_not_accepting: u8,
     /// Connections in [`connection::Phase::Lingering`], and until when. In order of time.
@@ -207,6 +195,7 @@ impl Shard {
             arrivals: VecDeque::new(),
             let_in: 0,
             heard_last: 0,
+            rounds: 0,
             rounds_not_accepting: 0,
             lingering: VecDeque::new(),
             ledger,
@@ -214,24 +203,26 @@ impl Shard {
         })
     }
 
-    async fn serve(mut self) -> Result<(), ShardError> {
-        let mut rounds = 0_u32;
-        loop {
-            match self.shared.phase() {
-                ServerPhase::Serving => {}
-                ServerPhase::Draining => self.stop_accepting(),
-                ServerPhase::Stopping => return self.stop(),
-            }
-            let closing = (1..ROUNDS_CLOSING).contains(&self.rounds_not_accepting);
-            if self.round()? || closing {
-                rounds = rounds.wrapping_add(1);
-                if rounds.is_multiple_of(ROUNDS_PER_YIELD) {
-                    glommio::executor().yield_task_queue_now().await;
-                }
-            } else {
-                self.idle()?;
+    /// Does what there is to do, or waits for it. Never waits for anything else.
+    fn turn(&mut self) -> Result<Turn, ShardError> {
+        match self.shared.phase() {
+            ServerPhase::Serving => {}
+            ServerPhase::Draining => self.stop_accepting(),
+            ServerPhase::Stopping => {
+                self.stop()?;
+                return Ok(Turn::Over);
             }
         }
+        let closing = (1..ROUNDS_CLOSING).contains(&self.rounds_not_accepting);
+        if self.round()? || closing {
+            self.rounds = self.rounds.wrapping_add(1);
+            if self.rounds.is_multiple_of(ROUNDS_PER_YIELD) {
+                return Ok(Turn::Yield);
+            }
+        } else {
+            self.idle()?;
+        }
+        Ok(Turn::Again)
     }
 
     /// Accepts nobody any more, and says so when what the last had sent is read.
