@@ -129,7 +129,48 @@ pub enum Reply {
     Rows(Box<(Query, Report)>),
 }
 
+/// How soon a reply must leave. Where a shard has more to do than it can, replies that may wait leave together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// At once: somebody's work stands still without it.
+    Now,
+    /// At once, unless the peer waits for several results: then it has something else to do.
+    WithoutOthers,
+    /// With whatever comes next.
+    Later,
+}
+
 impl Reply {
+    /// How soon it must leave.
+    #[inline]
+    pub fn urgency(&self) -> Urgency {
+        match self {
+            Reply::JobCreated(_) => Urgency::WithoutOthers,
+            Reply::Work(..) => Urgency::Later,
+            _ => Urgency::Now,
+        }
+    }
+
+    /// Whether the peer waits for one result less from now on. An estimate, good enough to say whether others are worth
+    /// waiting for: an error most likely refuses a submission.
+    #[inline]
+    pub fn ends_a_wait(&self) -> bool {
+        match self {
+            Reply::Work(_, work) => work.is_final(),
+            Reply::Error(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Why a request is refused, if this says so.
+    #[inline]
+    pub fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Reply::Error(refusal) => Some(*refusal),
+            _ => None,
+        }
+    }
+
     /// About how many bytes it holds besides itself.
     pub fn weight(&self) -> usize {
         match self {

@@ -23,7 +23,7 @@ pub mod time;
 
 pub use body::{Body, SHARED_MIN};
 pub use engine::Engine;
-pub use event::{CloseReason, Event, Held, Input, Introduction, Note, Output, Reply};
+pub use event::{CloseReason, Event, Held, Input, Introduction, Note, Output, Reply, Urgency};
 pub use message::{Assignment, Candidate, Message, Submission, ToFunctions, ToSessions, Work, WorkerName};
 pub use persist::{Death, DeathReason, MORE_MAX, NotRestored, StoreOp, StoreSeq, StoredJob};
 pub use policy::{Compat, Planted, Policy, TimeoutUnit, Wakeup};

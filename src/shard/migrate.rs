@@ -9,11 +9,9 @@ use super::connection::{Connection, Phase};
 use super::parcel::Parcel;
 use super::rest::Rest;
 use super::sockets::Token;
-use crate::engine::slot::Slot;
 use crate::engine::{CloseReason, Input, Introduction, Peer, ShardId, Topology};
-use crate::frontend::Incoming;
+use crate::frontend::{Concern, Incoming};
 use crate::mesh::shared::Shared;
-use crate::protocol::{Request, mass_do_functions};
 use crossbeam_queue::ArrayQueue;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -87,16 +85,6 @@ pub(crate) struct MigrationPolicy {
     percent: u32,
 }
 
-/// What a request means for a connection that may still move.
-enum Concern {
-    /// It says something about the connection itself.
-    None,
-    /// It concerns this function.
-    Function(Slot),
-    /// It has to do with more than a function.
-    Other,
-}
-
 impl MigrationPolicy {
     pub(crate) fn new(
         here: ShardId,
@@ -111,10 +99,10 @@ impl MigrationPolicy {
     /// connection then knows where to.
     #[cold]
     pub(crate) fn moves(&self, connection: &mut Connection, item: &Incoming<'_>) -> bool {
-        let slot = match concern(item) {
-            Concern::None => return false,
+        let slot = match item.concern() {
+            Concern::Connection => return false,
             Concern::Function(slot) if self.percent > 0 => slot,
-            Concern::Function(_) | Concern::Other => {
+            Concern::Function(_) | Concern::Everything => {
                 connection.stays = true;
                 return false;
             }
@@ -126,27 +114,6 @@ impl MigrationPolicy {
         }
         connection.moving_to = Some(owner);
         true
-    }
-}
-
-/// Whether a request says something about the connection itself, and has nothing to do with functions or jobs.
-pub(crate) fn concerns_the_connection(item: &Incoming<'_>) -> bool {
-    matches!(concern(item), Concern::None)
-}
-
-fn concern(item: &Incoming<'_>) -> Concern {
-    let Incoming::Request(request) = item else { return Concern::Other };
-    match request {
-        Request::SetClientId { .. } | Request::OptionReq { .. } | Request::EchoReq { .. } => Concern::None,
-        Request::Submit(submit) => Concern::Function(Slot::of(submit.function)),
-        Request::CanDo { function } | Request::CanDoTimeout { function, .. } => {
-            Concern::Function(Slot::of(function))
-        }
-        Request::MassDo { functions } => match mass_do_functions(functions).next() {
-            Some(function) => Concern::Function(Slot::of(function)),
-            None => Concern::None,
-        },
-        _ => Concern::Other,
     }
 }
 
@@ -213,6 +180,7 @@ impl Shard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::slot::Slot;
     use crate::frontend::Decoded;
     use std::net::Ipv4Addr;
 

@@ -5,7 +5,7 @@ use super::connection::Phase;
 use super::migrate::MigrationPolicy;
 use super::table::ConnectionTable;
 use super::tell;
-use crate::engine::{CloseReason, Engine, HandlePrefix, Held, Input, Now, Output, Reply, SessionId};
+use crate::engine::{CloseReason, Engine, HandlePrefix, Held, Input, Now, Output, Reply, SessionId, Urgency};
 use crate::frontend::Frontend;
 use crate::logging::{self, Level};
 
@@ -139,21 +139,16 @@ impl Pump {
         if let Some(payload) = self.frontend.encode(reply, out) {
             connection.outbound.share(payload);
         }
-        let urgent = match reply {
-            Reply::JobCreated(_) => !connection.outbound.expects_several(),
-            Reply::Work(_, update) => {
-                if update.is_final() {
-                    connection.outbound.expect_no_more();
-                }
-                false
-            }
-            Reply::Error(refusal) => {
-                tell::refused(&self.engine, connection, *refusal, self.frontend.compat);
-                // Most likely a refused submission.
-                connection.outbound.expect_no_more();
-                true
-            }
-            _ => true,
+        if let Some(refusal) = reply.refusal() {
+            tell::refused(&self.engine, connection, refusal, self.frontend.compat);
+        }
+        if reply.ends_a_wait() {
+            connection.outbound.expect_no_more();
+        }
+        let urgent = match reply.urgency() {
+            Urgency::Now => true,
+            Urgency::WithoutOthers => !connection.outbound.expects_several(),
+            Urgency::Later => false,
         };
         connection.outbound.wrote(self.now.instant, urgent);
         if !connection.listed {

@@ -1,17 +1,16 @@
 //! From received bytes to the engine. A packet that is whole in the receive buffer is decoded there; only an
 //! incomplete rest is copied, into a buffer that grows with what arrives.
 use super::connection::{Connection, Phase};
-use super::migrate;
 use super::pump::Pump;
 use super::rest::{Packet, Rest};
 use super::sockets::Token;
 use super::table::ConnectionTable;
 use super::tell;
-use crate::engine::{CloseReason, Event, Input, Query, Reply, SessionId};
-use crate::frontend::{Decoded, Incoming};
+use crate::engine::{CloseReason, Event, Input, Reply, SessionId};
+use crate::frontend::{Concern, Decoded, Incoming};
 use crate::logging;
 use crate::memory::Large;
-use crate::protocol::{Refusal, Request};
+use crate::protocol::Refusal;
 use bytes::Bytes;
 
 /// After a large packet, so many receives are for the beginning of the next one only.
@@ -197,7 +196,7 @@ impl Pump {
                 Decoded::One { item, consumed } => {
                     let Some((connection, _)) = table.of(session) else { break };
                     let token = connection.token;
-                    if self.restoring && !migrate::concerns_the_connection(&item) {
+                    if self.restoring && item.concern() != Concern::Connection {
                         connection.paused = true;
                         table.waiting.push(token);
                         break;
@@ -206,15 +205,15 @@ impl Pump {
                         table.unarmed.push(token);
                         break;
                     }
-                    if matches!(&item, Incoming::Request(Request::Submit(submit)) if !submit.background) {
+                    if item.begins_a_wait() {
                         connection.outbound.expect();
                     }
-                    if let Incoming::Answer(Reply::Error(refusal)) = &item {
+                    if let Some(refusal) = item.refusal() {
                         let (compat, packet) = (self.frontend.compat, &bytes[used..]);
-                        tell::refused_packet(&self.engine, connection, *refusal, compat, packet);
+                        tell::refused_packet(&self.engine, connection, refusal, compat, packet);
                     }
                     used += consumed;
-                    if matches!(item, Incoming::Query(Query::Counters)) {
+                    if item.reads_counters() {
                         self.count_lost_lines(table);
                     }
                     self.feed(table, input(session, item, packet));
