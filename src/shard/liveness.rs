@@ -6,15 +6,10 @@
 //! something was sent, a few times within the time that a peer may be silent; with nobody to look at there is no alarm.
 use super::connection::Connection;
 use super::options::Keepalive;
-use super::sockets::{self, Token};
-use super::{Shard, listen};
-use crate::engine::{CloseReason, Instant};
-use crate::log_at;
-use crate::logging::Level;
+use super::sockets::{Token, Unacked};
+use crate::engine::Instant;
 use std::time::Duration;
 
-/// Connections looked at in one round: each costs a call of the kernel.
-const LOOKS_PER_ROUND: usize = 64;
 /// Unanswered attempts that are no accident.
 const ATTEMPTS: u8 = 2;
 
@@ -60,50 +55,38 @@ impl Liveness {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.due
     }
-}
 
-impl Shard {
-    /// Looks at those that are watched, if it is time, and gives up whoever is gone.
-    pub(super) fn look_at_the_silent(&mut self) {
-        let now = self.pump.now.instant;
-        if self.liveness.due.is_none_or(|due| due > now) {
-            return;
+    /// Whether it is time to look; those that are watched are looked at then.
+    pub(super) fn begins(&mut self, now: Instant) -> bool {
+        if self.due.is_none_or(|due| due > now) {
+            return false;
         }
-        if self.liveness.looking.is_empty() {
-            std::mem::swap(&mut self.liveness.watched, &mut self.liveness.looking);
+        if self.looking.is_empty() {
+            std::mem::swap(&mut self.watched, &mut self.looking);
         }
-        for _ in 0..LOOKS_PER_ROUND {
-            let Some(token) = self.liveness.looking.pop() else { break };
-            self.look_at(token);
-        }
-        if self.liveness.looking.is_empty() {
-            let some = !self.liveness.watched.is_empty();
-            self.liveness.due = some.then(|| now.after(self.liveness.pause));
-        }
+        true
     }
 
-    fn look_at(&mut self, token: Token) {
-        let Some(connection) = self.table.get(token) else { return };
-        let Ok(unacked) = sockets::unacked(connection.socket()) else {
-            // A unix socket, which knows when its peer is gone: it stays marked, so it is not looked at again.
-            return;
-        };
-        if !unacked.owes {
-            connection.watched = false;
-            return;
+    /// The next to be looked at this time.
+    pub(super) fn next(&mut self) -> Option<Token> {
+        self.looking.pop()
+    }
+
+    /// Whether a peer with this debt is gone.
+    pub(super) fn is_gone(&self, unacked: &Unacked) -> bool {
+        unacked.asked >= ATTEMPTS && self.silence.is_some_and(|silence| unacked.silent >= silence)
+    }
+
+    /// A connection is to be looked at next time, too.
+    pub(super) fn again(&mut self, token: Token) {
+        self.watched.push(token);
+    }
+
+    /// So many were looked at as one round may. If those were all, the next time is in a while.
+    pub(super) fn looked(&mut self, now: Instant) {
+        if self.looking.is_empty() {
+            let some = !self.watched.is_empty();
+            self.due = some.then(|| now.after(self.pause));
         }
-        if unacked.asked < ATTEMPTS || self.liveness.silence.is_none_or(|silence| unacked.silent < silence) {
-            self.liveness.watched.push(token);
-            return;
-        }
-        let caller = listen::caller(connection.socket());
-        let seconds = unacked.silent.as_secs();
-        log_at!(
-            Level::Warning,
-            "closing connection of {caller}: nothing was heard from it for {seconds} s, though it was sent something"
-        );
-        connection.forget_unsent();
-        connection.shut();
-        self.table.lose(token, CloseReason::Peer);
     }
 }

@@ -4,12 +4,10 @@
 //! shard knows must be told. It stays if the owner of that function has more than its share of connections already,
 //! so one hot function does not draw all work to one core. Moving is: stop receiving, wait for the kernel, hand the
 //! socket and the bytes that were not used yet to the other shard, which goes on where this one stopped.
-use super::Shard;
-use super::connection::{Connection, Phase};
+use super::connection::Connection;
 use super::parcel::Parcel;
 use super::rest::Rest;
-use super::sockets::Token;
-use crate::engine::{CloseReason, Input, Introduction, Peer, ShardId, Topology};
+use crate::engine::{CloseReason, Introduction, Peer, ShardId, Topology};
 use crate::frontend::{Concern, Incoming};
 use crate::mesh::shared::Shared;
 use crossbeam_queue::ArrayQueue;
@@ -19,16 +17,16 @@ use std::sync::Arc;
 /// A connection on its way to another shard.
 #[derive(Debug)]
 pub(crate) struct Migration {
-    socket: OwnedFd,
-    peer: Peer,
-    introduction: Introduction,
+    pub(super) socket: OwnedFd,
+    pub(super) peer: Peer,
+    pub(super) introduction: Introduction,
     /// Bytes that arrived and were not used, the request that made it move the first of them.
-    unread: Rest,
+    pub(super) unread: Rest,
     /// Replies that were not sent.
-    unsent: Parcel,
+    pub(super) unsent: Parcel,
     /// See [`Connection::ended`] and [`Connection::lost`].
-    ended: bool,
-    lost: Option<CloseReason>,
+    pub(super) ended: bool,
+    pub(super) lost: Option<CloseReason>,
 }
 
 /// Connections that may be on their way to one shard; one more stays where it is.
@@ -53,7 +51,7 @@ impl Migrations {
     /// [`Mesh::nudge`]: crate::mesh::Mesh::nudge
     // It is given back as it came, and that is rare.
     #[allow(clippy::result_large_err)]
-    fn send(&self, to: ShardId, migration: Migration) -> Result<(), Migration> {
+    pub(super) fn send(&self, to: ShardId, migration: Migration) -> Result<(), Migration> {
         self.queues[to.index()].push(migration)
     }
 
@@ -117,71 +115,12 @@ impl MigrationPolicy {
     }
 }
 
-impl Shard {
-    /// Hands over a connection that moves, as soon as the kernel is done with it.
-    pub(super) fn hand_off(&mut self, token: Token) {
-        let Some(connection) = self.table.get(token) else { return };
-        let Some(to) = connection.moving_to else { return };
-        connection.stop_receiving(&mut self.sockets);
-        // What it sent must have been read.
-        if connection.is_in_kernel() || connection.kept > 0 || connection.phase != Phase::Open {
-            return;
-        }
-        let (session, peer) = (connection.session, connection.peer);
-        let Some(introduction) = self.pump.engine.let_go(session) else {
-            return self.keep_here(token, to);
-        };
-        let Some(mut connection) = self.table.remove(token) else { return };
-        let unread = std::mem::take(&mut connection.rest);
-        let (ended, lost) = (connection.ended, connection.lost);
-        let (socket, unsent) = connection.into_parts();
-        let migration = Migration { socket, peer, introduction, unread, unsent, ended, lost };
-        match self.migrations.send(to, migration) {
-            Ok(()) => self.shared.mesh.nudge(to),
-            Err(migration) => {
-                // So many at once: this one lives on here.
-                self.shared.stay(self.id, to);
-                self.take_in(migration);
-            }
-        }
-    }
-
-    /// The connection does not move after all.
-    fn keep_here(&mut self, token: Token, to: ShardId) {
-        let Some(connection) = self.table.get(token) else { return };
-        connection.moving_to = None;
-        self.shared.stay(self.id, to);
-        self.table.resumed.push(token);
-    }
-
-    /// Takes in a connection that comes from another shard.
-    pub(super) fn take_in(&mut self, migration: Migration) {
-        let Migration { socket, peer, introduction, unread, unsent, ended, lost } = migration;
-        let Some(connection) = self.table.insert(socket, peer) else {
-            return self.shared.dismiss(self.id);
-        };
-        (connection.stays, connection.lost) = (true, lost);
-        connection.rest = unread;
-        let (token, session) = (connection.token, connection.session);
-        if !unsent.is_empty() {
-            connection.outbound.put_waiting(unsent);
-            connection.listed = true;
-            self.table.listed.push(token);
-        }
-        self.pump.feed(&mut self.table, Input::Adopted(session, peer, introduction));
-        self.pump.resume(&mut self.table, token);
-        if ended {
-            self.pump.end(&mut self.table, token);
-        }
-        self.table.unarmed.push(token);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::engine::slot::Slot;
     use crate::frontend::Decoded;
+    use crate::shard::sockets::Token;
     use std::net::Ipv4Addr;
 
     /// Where a connection of shard 0 of 3 goes after these packets or lines, and whether it stays where it is then.

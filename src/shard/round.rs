@@ -1,25 +1,14 @@
 //! One round of a shard: everything that is ready is done, then everything that came of it is sent. See `mod.rs` for
 //! what happens between rounds.
-use super::accept::{self, Trouble};
 use super::commit::Commit;
 use super::connection::{Phase, Receiving};
 use super::error::ShardError;
 use super::rations::Rations;
-use super::sockets::{Completion, Received, Token};
-use super::{Shard, clock, listen, pump};
-use crate::engine::{CloseReason, Event, Input, Peer, ShardId};
-use crate::mesh::shared::ServerPhase;
-use rustix::io::Errno;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::time::Duration;
+use super::{Shard, clock};
+use crate::engine::{Input, ShardId};
 
-/// How long a connection that we closed may stay until its peer closes it too.
-const LINGER: Duration = Duration::from_secs(2);
 /// Batches taken from all other shards in one round.
 const BATCHES_PER_ROUND: usize = 8;
-/// Connections accepted in one round: each costs some calls of the kernel.
-pub(super) const ACCEPTED_PER_ROUND: usize = 64;
-
 /// Receives into large packets that are ordered in one round.
 const DIRECT_AT_ONCE: usize = 8;
 
@@ -67,156 +56,6 @@ impl Shard {
             || !self.arrivals.is_empty()
             // The engine has more to do at once: sockets come in between.
             || self.pump.engine.deadline().is_some_and(|at| at <= self.pump.now.instant))
-    }
-
-    #[inline]
-    fn complete(&mut self, completion: Completion) {
-        match completion {
-            Completion::Received { token, what, more } => self.received(token, what, more),
-            Completion::Sent { token, bytes, buffer } => {
-                self.sent(token, bytes, buffer);
-                self.table.charge(token);
-            }
-            Completion::Accepted { listener, socket, more } => {
-                match socket {
-                    Ok(socket) if self.let_in < ACCEPTED_PER_ROUND => self.accepted(socket),
-                    Ok(socket) => self.arrivals.push_back(socket),
-                    Err(error) => {
-                        if self.acceptor.failed(error, self.pump.now.instant) == Trouble::OutOfDescriptors {
-                            self.pump.feed(&mut self.table, Input::Count(Event::OutOfDescriptors));
-                        }
-                    }
-                }
-                if !more && let Some(listener) = self.acceptor.disarmed(listener, &mut self.sockets) {
-                    // Who has connected before may have sent something, too.
-                    while self.shared.phase() == ServerPhase::Draining
-                        && let Some(socket) = accept::accept_waiting(&listener)
-                    {
-                        self.arrivals.push_back(socket);
-                    }
-                }
-            }
-            Completion::Alarm => {}
-            Completion::Rung { more } => {
-                self.shared.mesh.hush(self.id);
-                if !more {
-                    self.sockets.listen(self.shared.mesh.eventfd(self.id));
-                }
-            }
-        }
-    }
-
-    pub(super) fn accepted(&mut self, socket: OwnedFd) {
-        self.acceptor.accepted();
-        self.let_in += 1;
-        let most = self.options.connections_max;
-        let caller = listen::caller(socket.as_fd());
-        if !self.shared.admit(self.id, most) {
-            drop(socket);
-            self.acceptor.refused(most);
-            self.pump.feed(&mut self.table, Input::Count(Event::ConnectionRefused));
-            return;
-        }
-        // A descriptor is not negative.
-        let descriptor = socket.as_raw_fd() as u32;
-        let peer = Peer { descriptor, address: caller.address(), port: caller.port() };
-        let Some(connection) = self.table.insert(socket, peer) else {
-            self.shared.dismiss(self.id);
-            return;
-        };
-        let (token, session) = (connection.token, connection.session);
-        self.pump.feed(&mut self.table, Input::Opened(session, peer));
-        self.table.unarmed.push(token);
-    }
-
-    #[inline]
-    fn received(&mut self, token: Token, what: Received, more: bool) {
-        if !more && let Some(connection) = self.table.get(token) {
-            connection.receiving = Receiving::Not;
-            self.table.unarmed.push(token);
-        }
-        match what {
-            Received::Failed(Errno::CANCELED | Errno::INTR | Errno::AGAIN) => {}
-            Received::Failed(Errno::NOBUFS) => {
-                // Not because a few send much: because many send something.
-                if self.rations.is_empty() {
-                    self.sockets.lend_more();
-                }
-            }
-            what => self.ration(token, what),
-        }
-    }
-
-    #[inline]
-    pub(super) fn take(&mut self, token: Token, what: Received) {
-        match what {
-            Received::Bytes(buffer) => {
-                self.pump.read(&mut self.table, token, self.sockets.bytes(&buffer));
-                self.sockets.recycle(buffer);
-                if let Some(connection) = self.table.get(token)
-                    && connection.receiving == Receiving::Armed
-                    && !connection.wants_bytes()
-                {
-                    connection.stop_receiving(&mut self.sockets);
-                }
-            }
-            Received::Direct(buffer, result) => {
-                self.pump.take_back(&mut self.table, token, buffer);
-                match result {
-                    Ok(1..) | Err(Errno::CANCELED | Errno::INTR | Errno::AGAIN) => {}
-                    Ok(0) => self.pump.end(&mut self.table, token),
-                    Err(_) => self.lost(token),
-                }
-            }
-            Received::End => self.pump.end(&mut self.table, token),
-            Received::Failed(_) => self.lost(token),
-        }
-        self.table.charge(token);
-    }
-
-    /// The connection is broken. The kernel says so only when all that had arrived was received.
-    fn lost(&mut self, token: Token) {
-        self.table.lose(token, CloseReason::Peer);
-        self.pump.end(&mut self.table, token);
-    }
-
-    #[inline]
-    fn sent(&mut self, token: Token, bytes: Result<usize, Errno>, buffer: Option<Vec<u8>>) {
-        let over = buffer.is_some();
-        if let Some(buffer) = buffer {
-            self.table.sends -= 1;
-            self.table.pool.give(buffer);
-        }
-        let Some(connection) = self.table.get(token) else { return };
-        if let Ok(count) = bytes {
-            connection.outbound.took(count);
-        }
-        if !over {
-            return;
-        }
-        connection.outbound.end();
-        self.liveness.add(connection, self.pump.now.instant);
-        let roomy = connection.wants_room && connection.outbound.unsent() < pump::ROOM;
-        connection.wants_room &= !roomy;
-        let moves = connection.moving_to.is_some();
-        if connection.phase == Phase::Dying {
-            self.table.broken.push(token);
-        } else if bytes.is_err() {
-            // What has arrived is received now, and then the end.
-            connection.shut();
-            self.table.lose(token, CloseReason::Peer);
-        } else if (connection.outbound.unsent() > 0 || connection.phase == Phase::Flushing)
-            && !connection.listed
-        {
-            connection.listed = true;
-            self.table.listed.push(token);
-        }
-        if moves {
-            self.table.unarmed.push(token);
-        }
-        if roomy {
-            self.table.roomy.push_back(token);
-        }
     }
 
     /// Hands the engine what other shards sent. True if there was something.
@@ -281,14 +120,7 @@ impl Shard {
         self.acceptor.retry(now, &mut self.sockets);
         self.trim.act(self.pump.engine.jobs(), now);
         self.look_at_the_silent();
-        while let Some(&(until, token)) = self.lingering.front()
-            && until <= now
-        {
-            self.lingering.pop_front();
-            if self.table.get(token).is_some_and(|connection| connection.phase == Phase::Lingering) {
-                self.table.broken.push(token);
-            }
-        }
+        self.end_lingering(now);
     }
 
     /// Reads what could not be read before: because of congestion, or because the session was paused.
@@ -345,15 +177,7 @@ impl Shard {
                 self.sockets.send(token, connection.socket(), parcel);
                 self.table.sends += 1;
             } else if connection.phase == Phase::Flushing && !connection.outbound.is_sending() {
-                if connection.ended {
-                    self.table.broken.push(token);
-                } else {
-                    connection.phase = Phase::Lingering;
-                    connection.shut_writing();
-                    self.lingering.push_back((self.pump.now.instant.after(LINGER), token));
-                    // Its socket may have been left unread; now its end is waited for.
-                    self.table.unarmed.push(token);
-                }
+                self.end_flushed(token);
             }
         }
         self.table.listed.truncate(held);
@@ -380,43 +204,11 @@ impl Shard {
             } else if connection.receiving == Receiving::Armed && connection.rest.wants_direct() {
                 connection.stop_receiving(&mut self.sockets);
             } else if connection.phase == Phase::Dying {
-                self.bury(token);
+                self.close_when_free(token);
             } else if connection.moving_to.is_some() {
                 self.hand_off(token);
             }
         }
         self.table.unarmed.truncate(later);
-    }
-
-    fn take_down_broken(&mut self) {
-        for at in 0..self.table.broken.len() {
-            let token = self.table.broken[at];
-            let Some(connection) = self.table.get(token) else { continue };
-            connection.phase = Phase::Dying;
-            if connection.is_in_kernel() {
-                connection.shut();
-            }
-            connection.stop_receiving(&mut self.sockets);
-            if connection.outbound.is_sending() {
-                self.sockets.stop_sending(token);
-            }
-            let waiting = connection.outbound.take_waiting().into_buffer();
-            let rest = std::mem::take(&mut connection.rest);
-            self.table.pool.give(waiting);
-            self.table.pool.give(rest.bytes);
-            self.bury(token);
-        }
-        self.table.broken.clear();
-    }
-
-    /// Closes the socket of a connection that is given up, as soon as the kernel is done with it.
-    fn bury(&mut self, token: Token) {
-        if self.table.get(token).is_some_and(|c| c.phase == Phase::Dying && !c.is_in_kernel()) {
-            if let Some(to) = self.table.remove(token).and_then(|connection| connection.moving_to) {
-                self.shared.stay(self.id, to);
-            }
-            self.shared.dismiss(self.id);
-            self.acceptor.relieved(&mut self.sockets);
-        }
     }
 }

@@ -15,7 +15,7 @@ use crate::memory::Large;
 pub(crate) use peer::former_peer;
 use std::io;
 use std::os::fd::BorrowedFd;
-pub(crate) use unacked::unacked;
+pub(crate) use unacked::{Unacked, unacked};
 use uring::Uring;
 pub(crate) use values::{Buffer, Completion, Received, Token};
 
