@@ -1,5 +1,8 @@
 //! A server that has started, as the control thread sees it: signals, draining, the end. Starting is in `mod.rs`.
-use super::{Descriptors, News, ServerError, room};
+use super::error::ServerError;
+use super::news::News;
+use super::options::Descriptors;
+use super::room;
 use crate::log_at;
 use crate::logging::{self, Level};
 use crate::mesh::shared::{ServerPhase, Shared};
