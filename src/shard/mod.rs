@@ -18,7 +18,7 @@ mod connection;
 mod debtors;
 mod ending;
 mod evict;
-mod handover;
+mod moving;
 mod host;
 mod intake;
 mod ledger;
