@@ -281,6 +281,18 @@ pub enum Output {
 mod tests {
     use super::*;
 
+    #[test]
+    fn what_a_client_waits_for_may_leave_later_and_what_a_worker_waits_for_not() {
+        let id = JobId::new(1, crate::slot::Slot::of(b"f"));
+        let says = |reply: Reply| (reply.urgency(), reply.ends_a_wait(), reply.refusal());
+        assert_eq!(says(Reply::JobCreated(id)), (Urgency::WithoutOthers, false, None));
+        assert_eq!(says(Reply::Work(id, Work::Data(Bytes::new()))), (Urgency::Later, false, None));
+        assert_eq!(says(Reply::Work(id, Work::Fail)), (Urgency::Later, true, None));
+        assert_eq!(says(Reply::NoJob), (Urgency::Now, false, None));
+        let refusal = Refusal::PacketTooLarge;
+        assert_eq!(says(Reply::Error(refusal)), (Urgency::Now, true, Some(refusal)));
+    }
+
     /// Each is moved several times on its way.
     #[test]
     fn what_each_event_moves_is_small() {

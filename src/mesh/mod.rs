@@ -1,5 +1,6 @@
-//! What connects the shards: a bounded queue of batches from each to each, and a bell for each. Nobody waits here: a
-//! batch that finds no room stays with its sender. When to ring is decided in `bell.rs`.
+//! What connects the threads that hold an engine, today the shards: a bounded queue of batches of messages from each to each, and
+//! a bell for each. Nobody waits here: a batch that finds no room stays with its sender. When to ring is decided in `bell.rs`,
+//! what all of them share beside is in `shared.rs`. Values only: what has a descriptor goes another way.
 mod bell;
 pub(crate) mod shared;
 mod sync;

@@ -1,5 +1,5 @@
 //! Which connections of a shard hold most, in classes of twice the bytes each, so that finding one of the largest costs the
-//! same however many there are. What follows for them is `ledger.rs`.
+//! same however many there are. What follows for them is `evict.rs`.
 use super::sockets::Token;
 
 /// With less than this a connection is no debtor.

@@ -42,11 +42,16 @@ pub(crate) struct Pump {
 
 impl Pump {
     /// Tells the engine that something happened and does what it wants done.
+    ///
+    /// The outputs of one input are carried out before the next input, in the order in which they were made: replies of a
+    /// session leave in that order, a pause holds before the next of its requests, and a job that is to be stored is still the
+    /// one that it was.
     #[inline]
     pub(crate) fn feed(&mut self, table: &mut ConnectionTable, input: Input<'_>) {
         self.fed += 1;
         self.engine.handle(self.now, input);
         self.drain(table);
+        // Behind the outputs, which have just added to what waits for the store: the next submission is to know.
         if let Some(full) = self.commit.as_mut().and_then(Commit::fullness) {
             self.engine.handle(self.now, Input::StoreFull(full));
             self.drain(table);
@@ -98,6 +103,7 @@ impl Pump {
                             // The engine's own decision: a request so wrong that it has no answer.
                             tell::malformed(&self.engine, connection, &HOPELESS);
                         }
+                        // Behind the line of the log, which asks for the phase before.
                         connection.phase = Phase::Flushing;
                         connection.paused = false;
                         if connection.lost.is_some() {
@@ -129,6 +135,7 @@ impl Pump {
         if !connection.hears() {
             return;
         }
+        // Before the reply is written: one reply alone may be longer than the bound.
         if connection.unread() > self.unread_max {
             return self.give_up_slow(table, session);
         }
@@ -136,12 +143,14 @@ impl Pump {
         if out.capacity() == 0 {
             *out = pool.take();
         }
+        // The payload right behind what was written for it.
         if let Some(payload) = self.frontend.encode(reply, out) {
             connection.outbound.share(payload);
         }
         if let Some(refusal) = reply.refusal() {
             tell::refused(&self.engine, connection, refusal, self.frontend.compat);
         }
+        // Before the next reply asks whether others are waited for; for this one the two could be swapped.
         if reply.ends_a_wait() {
             connection.outbound.expect_no_more();
         }

@@ -14,39 +14,56 @@ const DIRECT_AT_ONCE: usize = 8;
 
 impl Shard {
     /// Does what is ready. False if there was nothing.
+    ///
+    /// In three parts: what came is given to the engine; what came of that leaves; what is over is closed, and the kernel
+    /// asked for more. The parts are in this order so that all that a round leads to leaves in one piece for each shard, the
+    /// store and each socket. Steps of which no comment says that they are behind or before another could be swapped.
     pub(super) fn round(&mut self) -> Result<bool, ShardError> {
+        // First: the orders of the last round leave, and every completion of this one comes from here.
         self.sockets.enter().map_err(|error| ShardError::of_system("use an io_uring", error))?;
+        // Behind the kernel, which may have taken a while; before any input: a round happens at one time.
         self.pump.now = clock::now();
+        // Before the completions: these two begin to count what the round may read and let in, and whoever had no room in
+        // the last one goes before those who come now.
         self.begin();
         let mut busy = self.let_in_who_waits();
         while let Some(completion) = self.sockets.next() {
             busy = true;
             self.complete(completion);
         }
+        // Never left out, however much sockets have brought: neighbours and the store wait for no room in a round.
         busy |= self.hear() | self.hear_store();
+        // Behind the inputs, each of which has the engine do what is due: mostly nothing is left for a tick.
         self.look_at_the_clock();
+        // Behind the completions, which say to whom enough was sent for a page more.
         if !self.table.roomy.is_empty() {
             self.pump.give_room(&mut self.table);
         }
+        // Last of what feeds the engine, since it gets what the round has left; behind all that resumes sessions.
         self.read_what_waits();
+        // Behind all inputs; before sockets are sent to, so that other shards work meanwhile.
         let left = self.shared.mesh.send_all(self.id, &mut self.pump.engine, &mut self.unrung);
+        // Behind the messages: whoever is rung looks for them at once.
         self.ring_bells();
+        // Behind all inputs, too. Before or behind the sockets is the same: nothing that is sent now depends on it.
         let gathers = self.pump.commit.as_ref().is_some_and(Commit::gathers) && self.hand_over();
         if left {
-            // Others are slow to take messages; they may need this core for it.
+            // Others are slow to take messages; they may need this core for it. Behind the bells, or they sleep on.
             std::thread::yield_now();
         }
+        // Behind all inputs: one send for each connection. Before the next three, which it gives work.
         self.flush();
+        // Behind the sends, which say what connections still hold. It feeds the engine with what is counted only.
         self.keep_the_books();
+        // Behind everything that breaks or ends a connection, so that its descriptor is free in the same round.
         self.take_down_broken();
+        // Last of the orders: behind the messages, which may have made room for more, and behind whatever changes from whom
+        // to receive. What moves to another shard leaves here, when nothing of it is in flight.
         self.receive_again();
         self.trim.look(self.pump.engine.jobs(), self.pump.now.instant);
         self.sockets.tend_buffers(self.rations.are_short());
-        let (engine, table) = (&self.pump.engine, &self.table);
-        let storing = self.pump.commit.as_ref().is_some_and(|commit| !commit.is_idle());
-        let waiting = table.listed.len() + table.resumed.len() + self.rations.len();
-        let unsent = table.sends + waiting + usize::from(left || storing || engine.is_telling());
-        self.shared.publish(self.id, engine.jobs(), engine.jobs_accepted(), unsent as u64);
+        // At the end: a server that drains believes these numbers, so they must all be of one moment between two rounds.
+        self.publish(left);
         Ok(busy
             || left
             || gathers
@@ -58,11 +75,22 @@ impl Shard {
             || self.pump.engine.deadline().is_some_and(|at| at <= self.pump.now.instant))
     }
 
+    /// Tells others how much there is here. `left` says whether messages found no room in the mesh.
+    #[inline]
+    fn publish(&self, left: bool) {
+        let (engine, table) = (&self.pump.engine, &self.table);
+        let storing = self.pump.commit.as_ref().is_some_and(|commit| !commit.is_idle());
+        let waiting = table.listed.len() + table.resumed.len() + self.rations.len();
+        let unsent = table.sends + waiting + usize::from(left || storing || engine.is_telling());
+        self.shared.publish(self.id, engine.jobs(), engine.jobs_accepted(), unsent as u64);
+    }
+
     /// Hands the engine what other shards sent. True if there was something.
     #[inline]
     fn hear(&mut self) -> bool {
         let mut heard = false;
         let (mut batches, mut silent) = (0, 0);
+        // Messages and connections could be swapped: whoever moves is known to no shard yet, so no message is about it.
         // In turn, beginning behind whoever was last.
         while batches < BATCHES_PER_ROUND && silent < self.shards {
             self.heard_last = (self.heard_last + 1) % self.shards;
@@ -151,23 +179,31 @@ impl Shard {
 
     /// Sends what waits, and ends connections of which everything is sent. While there is more to do than sending,
     /// some of it stays listed, for company.
+    ///
+    /// What is asked of a connection is in an order that must stay: whoever is to end is not held back; whoever is given up,
+    /// or hears nothing any more, is not sent to; and only where nothing is left to send does a connection end.
     fn flush(&mut self) {
+        // Before the sends: those that wait for their turn would look like more to do.
         let (now, limit) = (self.pump.now.instant, self.hold_now());
         let mut held = 0;
         for at in 0..self.table.listed.len() {
             let token = self.table.listed[at];
+            // Replies were written since it was last charged. A send changes nothing of that: bytes count until they are taken.
             self.table.charge(token);
             let Some(connection) = self.table.get(token) else { continue };
             if connection.phase < Phase::Flushing && connection.outbound.holds_back(now, limit) {
+                // It stays listed, and keeps its place.
                 self.table.listed[held] = token;
                 held += 1;
                 continue;
             }
+            // Before anything that ends it, so that it can be listed again.
             connection.listed = false;
             if connection.phase == Phase::Dying {
                 continue;
             }
             if connection.lost.is_some() {
+                // Its completion says when the kernel is done with the socket.
                 if connection.outbound.is_sending() {
                     self.sockets.stop_sending(token);
                 }
@@ -189,6 +225,8 @@ impl Shard {
             return;
         }
         let (mut direct, mut later) = (0, 0);
+        // Whoever is dying or moves wants no bytes, so the last two questions are about these alone; dying comes before moving:
+        // who was given up on the way is closed here.
         for at in 0..self.table.unarmed.len() {
             let token = self.table.unarmed[at];
             let Some(connection) = self.table.get(token) else { continue };
