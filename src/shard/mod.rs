@@ -92,7 +92,7 @@ pub(crate) struct Setup {
 
 /// Says whether shards can run here, before any does: the runtime would say it less clearly.
 pub(crate) fn check() -> Result<(), ShardError> {
-    sockets::probe().map_err(ShardError::of_ring)
+    sockets::probe()
 }
 
 /// Runs a shard on this thread until [`ServerPhase::Stopping`]; calls `started` when it serves.
@@ -164,7 +164,7 @@ impl Shard {
     fn new(setup: Setup) -> Result<Shard, ShardError> {
         let Setup { id, topology, options, shared, .. } = setup;
         let ledger = Ledger::new(options.connection_bytes_max);
-        let mut sockets = Sockets::new(options.receive_buffers).map_err(ShardError::of_ring)?;
+        let mut sockets = Sockets::new(options.receive_buffers)?;
         sockets.listen(shared.mesh.eventfd(id));
         let acceptor = Acceptor::open(setup.listeners, &mut sockets);
         let pump = Pump {
@@ -273,7 +273,7 @@ impl Shard {
             }
             // Not by way of the runtime, which has nothing else to do on this thread and needs a dozen calls of the
             // kernel to find that out.
-            self.sockets.wait().map_err(|error| ShardError::of_system("wait for an io_uring", error))?;
+            self.sockets.wait()?;
         }
         self.shared.mesh.bell(self.id).get_up();
         self.parking.slept(clock::instant().0.saturating_sub(since.0));

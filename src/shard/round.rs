@@ -20,7 +20,7 @@ impl Shard {
     /// store and each socket. Steps of which no comment says that they are behind or before another could be swapped.
     pub(super) fn round(&mut self) -> Result<bool, ShardError> {
         // First: the orders of the last round leave, and every completion of this one comes from here.
-        self.sockets.enter().map_err(|error| ShardError::of_system("use an io_uring", error))?;
+        self.sockets.enter()?;
         // Behind the kernel, which may have taken a while; before any input: a round happens at one time.
         self.pump.now = clock::now();
         // Before the completions: these two begin to count what the round may read and let in, and whoever had no room in

@@ -9,18 +9,18 @@ mod unacked;
 mod uring;
 mod values;
 
+use super::error::ShardError;
 use super::parcel::Parcel;
 use crate::engine::Instant;
 use crate::memory::Large;
 pub(crate) use peer::former_peer;
-use std::io;
 use std::os::fd::BorrowedFd;
 pub(crate) use unacked::{Unacked, unacked};
 use uring::Uring;
 pub(crate) use values::{Buffer, Completion, Received, Token};
 
 /// Whether sockets can be served here as [`Sockets::new`] does it.
-pub(crate) fn probe() -> io::Result<()> {
+pub(crate) fn probe() -> Result<(), ShardError> {
     uring::probe()
 }
 
@@ -32,7 +32,7 @@ pub(crate) enum Sockets {
 
 impl Sockets {
     /// With so many receive buffers, a power of two.
-    pub(crate) fn new(buffers: u16) -> io::Result<Sockets> {
+    pub(crate) fn new(buffers: u16) -> Result<Sockets, ShardError> {
         Ok(Sockets::Uring(Uring::new(buffers)?))
     }
 
@@ -127,7 +127,7 @@ impl Sockets {
     /// Hands all orders to the kernel and lets it finish what is ready. Never blocks. An error means that no socket can be
     /// served any more.
     #[inline]
-    pub(crate) fn enter(&mut self) -> io::Result<()> {
+    pub(crate) fn enter(&mut self) -> Result<(), ShardError> {
         match self {
             Sockets::Uring(ring) => ring.enter(),
         }
@@ -150,7 +150,7 @@ impl Sockets {
     }
 
     /// Hands all orders to the kernel and sleeps until it has finished something.
-    pub(crate) fn wait(&mut self) -> io::Result<()> {
+    pub(crate) fn wait(&mut self) -> Result<(), ShardError> {
         match self {
             Sockets::Uring(ring) => ring.wait(),
         }

@@ -12,6 +12,7 @@ mod operation;
 use super::{Buffer, Completion, Received, Token};
 use crate::engine::Instant;
 use crate::memory::Large;
+use crate::shard::error::ShardError;
 use crate::shard::parcel::Parcel;
 use buffers::Buffers;
 use flight::Flight;
@@ -58,8 +59,8 @@ pub(crate) struct Uring {
 }
 
 /// Whether rings like ours can be made here.
-pub(crate) fn probe() -> io::Result<()> {
-    make(8, 16).map(drop)
+pub(super) fn probe() -> Result<(), ShardError> {
+    make(8, 16).map(drop).map_err(ShardError::of_ring)
 }
 
 fn make(submissions: u32, completions: u32) -> io::Result<IoUring> {
@@ -76,9 +77,9 @@ fn make(submissions: u32, completions: u32) -> io::Result<IoUring> {
 
 impl Uring {
     /// A ring with so many receive buffers, a power of two.
-    pub(crate) fn new(buffers: u16) -> io::Result<Uring> {
-        let io = make(SUBMISSIONS, COMPLETIONS)?;
-        let buffers = Buffers::new(&io, GROUP, buffers)?;
+    pub(super) fn new(buffers: u16) -> Result<Uring, ShardError> {
+        let io = make(SUBMISSIONS, COMPLETIONS).map_err(ShardError::of_ring)?;
+        let buffers = Buffers::new(&io, GROUP, buffers).map_err(ShardError::of_ring)?;
         Ok(Uring {
             io,
             buffers,
@@ -93,29 +94,29 @@ impl Uring {
         })
     }
 
-    pub(crate) fn listen(&mut self, bell: BorrowedFd<'_>) {
+    pub(super) fn listen(&mut self, bell: BorrowedFd<'_>) {
         let entry =
             opcode::PollAdd::new(types::Fd(bell.as_raw_fd()), libc::POLLIN as u32).multi(true).build();
         self.order(entry.user_data(BELL));
     }
 
-    pub(crate) fn accept(&mut self, listener: u32, socket: BorrowedFd<'_>) {
+    pub(super) fn accept(&mut self, listener: u32, socket: BorrowedFd<'_>) {
         let token = Token { index: listener, generation: 0 };
         let entry = opcode::AcceptMulti::new(types::Fd(socket.as_raw_fd())).flags(libc::SOCK_CLOEXEC).build();
         self.order(entry.user_data(number(Operation::Accept, token)));
     }
 
-    pub(crate) fn stop_accepting(&mut self, listener: u32) {
+    pub(super) fn stop_accepting(&mut self, listener: u32) {
         self.cancel(number(Operation::Accept, Token { index: listener, generation: 0 }));
     }
 
     #[inline]
-    pub(crate) fn receive(&mut self, token: Token, socket: BorrowedFd<'_>) {
+    pub(super) fn receive(&mut self, token: Token, socket: BorrowedFd<'_>) {
         let entry = opcode::RecvMulti::new(types::Fd(socket.as_raw_fd()), GROUP).build();
         self.order(entry.user_data(number(Operation::Receive, token)));
     }
 
-    pub(crate) fn receive_once(&mut self, token: Token, socket: BorrowedFd<'_>) {
+    pub(super) fn receive_once(&mut self, token: Token, socket: BorrowedFd<'_>) {
         let entry = opcode::Recv::new(types::Fd(socket.as_raw_fd()), std::ptr::null_mut(), 0)
             .buf_group(GROUP)
             .build()
@@ -124,7 +125,7 @@ impl Uring {
     }
 
     /// At most [`DIRECT_PIECE`].
-    pub(crate) fn receive_direct(
+    pub(super) fn receive_direct(
         &mut self,
         token: Token,
         socket: BorrowedFd<'_>,
@@ -148,7 +149,7 @@ impl Uring {
         self.order(entry.user_data(number(Operation::Direct, token)));
     }
 
-    pub(crate) fn stop_direct(&mut self, token: Token) {
+    pub(super) fn stop_direct(&mut self, token: Token) {
         self.cancel(number(Operation::Direct, token));
     }
 
@@ -161,12 +162,12 @@ impl Uring {
         Completion::Received { token, what: Received::Direct(buffer, result), more: false }
     }
 
-    pub(crate) fn stop_receiving(&mut self, token: Token) {
+    pub(super) fn stop_receiving(&mut self, token: Token) {
         self.cancel(number(Operation::Receive, token));
     }
 
     #[inline]
-    pub(crate) fn send(&mut self, token: Token, socket: BorrowedFd<'_>, parcel: Parcel) {
+    pub(super) fn send(&mut self, token: Token, socket: BorrowedFd<'_>, parcel: Parcel) {
         let index = token.index as usize;
         if self.flights.len() <= index {
             self.flights.resize_with(index + 1, Flight::default);
@@ -207,7 +208,7 @@ impl Uring {
         }
     }
 
-    pub(crate) fn stop_sending(&mut self, token: Token) {
+    pub(super) fn stop_sending(&mut self, token: Token) {
         self.flights[token.index as usize].stopped = true;
         match self.turns.iter().position(|&waits| waits == token) {
             // The kernel does not know of it: its answer is to say that nothing was sent.
@@ -219,7 +220,7 @@ impl Uring {
         }
     }
 
-    pub(crate) fn set_alarm(&mut self, at: Instant) {
+    pub(super) fn set_alarm(&mut self, at: Instant) {
         if self.alarm.is_some_and(|set| set <= at) {
             return;
         }
@@ -255,7 +256,7 @@ impl Uring {
     }
 
     /// An error means that the ring is broken.
-    pub(crate) fn enter(&mut self) -> io::Result<()> {
+    pub(super) fn enter(&mut self) -> Result<(), ShardError> {
         self.take_turns();
         loop {
             self.buffers.publish();
@@ -266,7 +267,7 @@ impl Uring {
             if orders == 0 && !work {
                 return Ok(());
             }
-            self.call(orders, 0)?;
+            self.call(orders, 0).map_err(|error| ShardError::of_system("use an io_uring", error))?;
             self.stale = work && self.io.completion().is_empty() && self.io.submission().taskrun();
             if self.backlog.is_empty() {
                 return Ok(());
@@ -297,25 +298,25 @@ impl Uring {
     }
 
     #[inline]
-    pub(crate) fn has_more(&mut self) -> bool {
+    pub(super) fn has_more(&mut self) -> bool {
         (!self.stale && self.io.submission().taskrun())
             || !self.io.completion().is_empty()
             || !self.turns.is_empty()
     }
 
     #[inline]
-    pub(crate) fn is_quiet(&mut self) -> bool {
+    pub(super) fn is_quiet(&mut self) -> bool {
         self.backlog.is_empty() && self.turns.is_empty() && self.io.completion().is_empty()
     }
 
-    pub(crate) fn wait(&mut self) -> io::Result<()> {
+    pub(super) fn wait(&mut self) -> Result<(), ShardError> {
         self.buffers.publish();
         let orders = self.io.submission().len();
-        self.call(orders, 1)
+        self.call(orders, 1).map_err(|error| ShardError::of_system("wait for an io_uring", error))
     }
 
     #[inline]
-    pub(crate) fn next(&mut self) -> Option<Completion> {
+    pub(super) fn next(&mut self) -> Option<Completion> {
         loop {
             let entry = self.io.completion().next()?;
             if let Some(completion) = self.read(&entry) {
@@ -325,21 +326,21 @@ impl Uring {
     }
 
     #[inline]
-    pub(crate) fn bytes<'a>(&'a self, buffer: &'a Buffer) -> &'a [u8] {
+    pub(super) fn bytes<'a>(&'a self, buffer: &'a Buffer) -> &'a [u8] {
         self.buffers.bytes(buffer)
     }
 
     #[inline]
-    pub(crate) fn recycle(&mut self, buffer: Buffer) {
+    pub(super) fn recycle(&mut self, buffer: Buffer) {
         self.buffers.recycle(buffer);
     }
 
-    pub(crate) fn lend_more(&mut self) {
+    pub(super) fn lend_more(&mut self) {
         self.buffers.lend_more();
     }
 
     #[inline]
-    pub(crate) fn tend_buffers(&mut self, short: bool) {
+    pub(super) fn tend_buffers(&mut self, short: bool) {
         self.buffers.tend(short);
     }
 
