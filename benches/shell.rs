@@ -1,20 +1,20 @@
 //! What a shard does besides engine and kernel: messages on their way to another shard, replies on their way to a socket.
 //! `cargo bench -p ringgear --features measure`.
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use ringgear::shard::measure::{Hop, Mouth};
+use ringgear::shard::bench_api::{MeshBench, OutboundBench};
 
 fn mesh(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("mesh");
     for messages in [1, 32, 1024] {
         group.throughput(Throughput::Elements(messages as u64));
         group.bench_function(format!("hop-of-{messages}"), |bencher| {
-            let mut hop = Hop::new().expect("two event descriptors");
+            let mut lanes = MeshBench::new().expect("two event descriptors");
             bencher.iter_custom(|rounds| {
                 let mut taken = std::time::Duration::ZERO;
                 for _ in 0..rounds {
-                    hop.make(messages);
+                    lanes.make(messages);
                     let begin = std::time::Instant::now();
-                    assert_eq!(hop.cross(), messages);
+                    assert_eq!(lanes.cross(), messages);
                     taken += begin.elapsed();
                 }
                 taken
@@ -24,17 +24,17 @@ fn mesh(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn outlet(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("outlet");
+fn outbound(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("outbound");
     for replies in [1, 16, 256] {
         group.throughput(Throughput::Elements(replies as u64));
         group.bench_function(format!("send-of-{replies}"), |bencher| {
-            let mut mouth = Mouth::new().expect("the prefix is short");
-            bencher.iter(|| assert!(mouth.send(replies) > 0));
+            let mut bench = OutboundBench::new().expect("the prefix is short");
+            bencher.iter(|| assert!(bench.send(replies) > 0));
         });
     }
     group.finish();
 }
 
-criterion_group!(benches, mesh, outlet);
+criterion_group!(benches, mesh, outbound);
 criterion_main!(benches);

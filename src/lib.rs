@@ -8,6 +8,7 @@ pub mod config;
 pub mod frontend;
 pub mod logging;
 mod memory;
+mod mesh;
 pub mod process;
 pub mod server;
 pub mod shard;

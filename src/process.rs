@@ -1,5 +1,5 @@
 //! The process around the server: its limits and its user, daemon and pid file, and what the service manager hears.
-//! What it serves is in `server.rs`, the order of all this at a start in `main.rs`.
+//! What it serves is in `server/`, the order of all this at a start in `main.rs`.
 mod daemon;
 mod error;
 mod pid_file;

@@ -131,7 +131,48 @@ pub enum Reply {
     Rows(Box<(Ask, Report)>),
 }
 
+/// How soon a reply must leave. Where a shard has more to do than it can, replies that may wait leave together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// At once: somebody's work stands still without it.
+    Now,
+    /// At once, unless the peer waits for several results: then it has something else to do.
+    WithoutOthers,
+    /// With whatever comes next.
+    Later,
+}
+
 impl Reply {
+    /// How soon it must leave.
+    #[inline]
+    pub fn urgency(&self) -> Urgency {
+        match self {
+            Reply::JobCreated(_) => Urgency::WithoutOthers,
+            Reply::Work(..) => Urgency::Later,
+            _ => Urgency::Now,
+        }
+    }
+
+    /// Whether the peer waits for one result less from now on. An estimate, good enough to say whether others are worth
+    /// waiting for: an error most likely refuses a submission.
+    #[inline]
+    pub fn ends_a_wait(&self) -> bool {
+        match self {
+            Reply::Work(_, work) => work.is_final(),
+            Reply::Error(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Why a request is refused, if this says so.
+    #[inline]
+    pub fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Reply::Error(refusal) => Some(*refusal),
+            _ => None,
+        }
+    }
+
     /// About how many bytes it holds besides itself.
     pub fn weight(&self) -> usize {
         match self {
@@ -250,6 +291,18 @@ pub enum Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_client_waits_for_may_leave_later_and_what_a_worker_waits_for_not() {
+        let id = JobId::new(1, crate::slot::Slot::of(b"f"));
+        let says = |reply: Reply| (reply.urgency(), reply.ends_a_wait(), reply.refusal());
+        assert_eq!(says(Reply::JobCreated(id)), (Urgency::WithoutOthers, false, None));
+        assert_eq!(says(Reply::Work(id, Work::Data(Bytes::new()))), (Urgency::Later, false, None));
+        assert_eq!(says(Reply::Work(id, Work::Fail)), (Urgency::Later, true, None));
+        assert_eq!(says(Reply::NoJob), (Urgency::Now, false, None));
+        let refusal = Refusal::PacketTooLarge;
+        assert_eq!(says(Reply::Error(refusal)), (Urgency::Now, true, Some(refusal)));
+    }
 
     /// Each is moved several times on its way.
     #[test]

@@ -26,7 +26,7 @@ pub mod time;
 
 pub use body::{Body, SHARED_MIN};
 pub use engine::{Engine, JobsToKeep};
-pub use event::{CloseReason, Event, Input, Introduction, Note, Output, Reply, SessionHolds};
+pub use event::{CloseReason, Event, Input, Introduction, Note, Output, Reply, SessionHolds, Urgency};
 pub use message::{Assignment, Candidate, Message, Submission, ToFunctions, ToSessions, Work, WorkerName};
 pub use persist::{Death, DeathReason, MORE_MAX, NotRestored, StoreOp, StoreSeq, StoredJob};
 pub use policy::{Compat, Planted, Policy, TimeoutUnit, Wakeup};

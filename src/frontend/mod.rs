@@ -1,5 +1,6 @@
 //! The front end of the shared port: bytes to requests, queries and orders, replies to bytes. Pure functions: no sockets, no
 //! clock, no state of jobs. Packets and lines are told apart in `gear.rs`; the administrators' lines are in `text.rs`.
+mod concern;
 mod gear;
 pub mod json;
 mod port;
@@ -12,6 +13,7 @@ mod tests;
 
 use crate::engine::Compat;
 
+pub use concern::Concern;
 pub use port::{Decoded, Incoming, SharedPort, WireError};
 
 /// The version that `-V` and the log tell. The suffix says that it is no gearmand, whose numbers are others.

@@ -1,5 +1,6 @@
-//! What the machine has for a server: cores, descriptors, memory that may be locked. Asked and raised once, at the start.
-use super::{Descriptors, ServerError};
+//! What the machine has for a server: cores, descriptors, memory that may be locked, threads. Asked and raised once, at the start.
+use super::error::ServerError;
+use super::options::Descriptors;
 use crate::shard::error::ShardError;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::sched_getaffinity;
@@ -58,4 +59,12 @@ fn raise(resource: Resource) -> u64 {
     let raised = current != maximum && setrlimit(resource, Rlimit { current: maximum, maximum }).is_ok();
     // No limit at all is `None`.
     if raised { maximum } else { current }.unwrap_or(u64::MAX)
+}
+
+/// Starts a thread.
+pub(super) fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<(), ServerError> {
+    match thread::Builder::new().name(name).spawn(run) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(ServerError::system("start a thread", error)),
+    }
 }

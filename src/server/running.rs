@@ -1,9 +1,13 @@
-//! A server that has started, as the control thread sees it: signals, draining, the end. Starting is in `server.rs`.
-use super::{Descriptors, News, ServerError, room};
+//! A server that has started, as the control thread sees it: signals, draining, the end. Starting is in `mod.rs`.
+use super::error::ServerError;
+use super::news::News;
+use super::options::Descriptors;
+use super::room;
 use crate::log_at;
 use crate::logging::{self, Level};
-use crate::shard::commons::{Commons, Phase};
+use crate::mesh::shared::{ServerPhase, Shared};
 use crate::shard::listen::SocketFile;
+use crate::shard::migrate::Migrations;
 use crate::store::keeper::{Desk, Replay};
 use nix::sys::signal::Signal;
 use std::fmt;
@@ -42,7 +46,9 @@ pub enum Stage<'a> {
 
 /// A server that has started: it listens, and every shard runs.
 pub struct Running {
-    pub(super) commons: Arc<Commons>,
+    pub(super) shared: Arc<Shared>,
+    /// Connections on their way from shard to shard.
+    pub(super) migrations: Arc<Migrations>,
     pub(super) shards: u16,
     /// To the store, if there is one.
     pub(super) desk: Option<Arc<Desk>>,
@@ -127,7 +133,7 @@ impl Running {
     /// Serves those who are connected until no job is left, or the operator is tired of waiting.
     fn drain(&mut self, watch: &mut dyn FnMut(Stage<'_>)) -> Result<(), ServerError> {
         self.files.clear();
-        self.commons.enter(Phase::Draining);
+        self.shared.enter(ServerPhase::Draining);
         let mut last = None;
         let mut idle_since: Option<Instant> = None;
         let mut told: Option<Instant> = None;
@@ -147,15 +153,17 @@ impl Running {
                     }
                 }
             }
-            // A job that is on its way from one shard to another may be on no shard's board, so one look is not
+            // A job that is on its way from one shard to another may be in the gauges of no shard, so one look is not
             // enough.
-            let sums = self.commons.sums();
+            let moving = self.migrations.waiting() as u64;
+            let mut sums = self.shared.sums();
+            sums.unsent += moving;
             if told.is_none_or(|told| told.elapsed() >= DRAIN_TELL) {
                 told = Some(Instant::now());
                 watch(Stage::Draining(sums.jobs));
             }
             let same = last.replace(sums) == Some(sums);
-            if sums.jobs > 0 || !same || !self.complete || !self.commons.all_doors_closed() {
+            if sums.jobs > 0 || !same || !self.complete || !self.shared.nobody_accepts() {
                 idle_since = None;
                 continue;
             }
@@ -170,7 +178,7 @@ impl Running {
     /// Has all shards close everything, and waits for them and for the store a little.
     fn stop(&mut self) {
         self.files.clear();
-        self.commons.enter(Phase::Stopping);
+        self.shared.enter(ServerPhase::Stopping);
         let until = Instant::now() + STOP_MAX;
         let mut running = self.shards;
         while running > 0

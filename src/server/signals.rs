@@ -1,5 +1,7 @@
 //! Signals on their way to the control thread. What they lead to is in `running.rs`.
-use super::{News, ServerError, spawn};
+use super::error::ServerError;
+use super::news::News;
+use super::room::spawn;
 use crate::log_at;
 use crate::logging::{self, Level};
 use nix::sys::signal::{SigSet, Signal};

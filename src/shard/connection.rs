@@ -1,11 +1,11 @@
 //! One socket: what is known about it, and its life from accept to close. Bytes are read in `reader.rs`, all
 //! connections of a shard are in `table.rs`.
-use super::debtors::Seat;
-use super::outlet::Outlet;
+use super::debtors::DebtorSeat;
+use super::outbound::Outbound;
 use super::parcel::Parcel;
+use super::pool::BufferPool;
 use super::rest::Rest;
-use super::ring::{Ring, Token};
-use super::spares::Spares;
+use super::sockets::{Sockets, Token};
 use crate::engine::{CloseReason, Peer, SessionHolds, SessionId, ShardId};
 use rustix::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -22,18 +22,18 @@ pub(crate) enum Phase {
     /// Everything is sent, and that we send no more. What the peer still sends is dropped, for a while, until it
     /// closes: closing first would reset the connection and might destroy what it has not read yet.
     Lingering,
-    /// Given up, the engine knows: nothing is sent or read; the ring lets go of the socket.
+    /// Given up, the engine knows: nothing is sent or read; the kernel lets go of the socket.
     Dying,
 }
 
-/// Whether the ring receives from the socket.
+/// Whether the kernel receives from the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Receiving {
     /// No.
     Not,
-    /// Yes, again and again, into buffers of the ring.
+    /// Yes, again and again, into receive buffers.
     Armed,
-    /// Once, into a buffer of the ring: the beginning of a packet that is expected to be large.
+    /// Once, into a receive buffer: the beginning of a packet that is expected to be large.
     Once,
     /// Into a large packet's own bytes, see `rest.rs`.
     Direct,
@@ -53,7 +53,7 @@ pub(crate) struct Owed {
 /// One socket.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    /// Its place, for the ring.
+    /// Its place, for orders.
     pub(crate) token: Token,
     /// Its name, for the engine. Says the same as `token`, and the shard.
     pub(crate) session: SessionId,
@@ -73,11 +73,11 @@ pub(crate) struct Connection {
     pub(crate) wants_room: bool,
     /// Whether it is in the table's list of those that have something to send or to end.
     pub(crate) listed: bool,
-    /// Whether it is among those that are watched for silence, see `watch.rs`.
+    /// Whether it is among those that are watched for silence, see `liveness.rs`.
     pub(crate) watched: bool,
     /// Whether it stays on this shard for good.
-    pub(crate) settled: bool,
-    /// The shard to which it goes as soon as the ring is done with it. Until then nothing is read from it.
+    pub(crate) stays: bool,
+    /// The shard to which it goes as soon as the kernel is done with it. Until then nothing is read from it.
     pub(crate) moving_to: Option<ShardId>,
     /// What the engine holds for it.
     pub(crate) held: SessionHolds,
@@ -86,7 +86,7 @@ pub(crate) struct Connection {
     /// Whether it is left unread because it holds more than others do. Kept by the ledger.
     pub(crate) debtor: bool,
     /// Its place among those that hold much. Kept by the table.
-    pub(super) seat: Option<Seat>,
+    pub(super) seat: Option<DebtorSeat>,
     pub(crate) rest: Rest,
     /// How many times more to receive once only, because a large packet came lately.
     pub(crate) expects_large: u8,
@@ -95,7 +95,7 @@ pub(crate) struct Connection {
     /// The last round in which something arrived, and how many bytes that were.
     pub(crate) round: u32,
     pub(crate) taken: usize,
-    pub(crate) outlet: Outlet,
+    pub(crate) outbound: Outbound,
 }
 
 impl Connection {
@@ -120,7 +120,7 @@ impl Connection {
             wants_room: false,
             listed: false,
             watched: false,
-            settled: false,
+            stays: false,
             moving_to: None,
             held: SessionHolds::default(),
             charged: Owed::default(),
@@ -131,7 +131,7 @@ impl Connection {
             kept: 0,
             round: 0,
             taken: 0,
-            outlet: Outlet::default(),
+            outbound: Outbound::default(),
         }
     }
 
@@ -144,7 +144,7 @@ impl Connection {
     /// Bytes that wait for the peer to read them, here and in the engine.
     #[inline]
     pub(crate) fn unread(&self) -> usize {
-        self.outlet.unsent() + self.held.unread
+        self.outbound.unsent() + self.held.unread
     }
 
     /// What the connection is to be charged with: nothing once it is given up, and what it holds is about to go.
@@ -153,7 +153,7 @@ impl Connection {
         if self.lost.is_some() {
             return Owed::default();
         }
-        let here = (self.rest.held() + self.outlet.unsent()) as u64;
+        let here = (self.rest.held() + self.outbound.unsent()) as u64;
         Owed { here, all: here + (self.held.unread + self.held.other) as u64 }
     }
 
@@ -175,13 +175,13 @@ impl Connection {
     }
 
     /// Notes that the peer hears nothing any more; what waits for it goes. What is in flight is to be stopped, and what
-    /// was received is to be carried out: see [`super::table::Table::lose`].
-    pub(crate) fn lose(&mut self, reason: CloseReason, spares: &mut Spares) {
+    /// was received is to be carried out: see [`super::table::ConnectionTable::lose`].
+    pub(crate) fn lose(&mut self, reason: CloseReason, pool: &mut BufferPool) {
         self.lost.get_or_insert(reason);
-        spares.give(self.outlet.take_waiting().into_buffer());
+        pool.give(self.outbound.take_waiting().into_buffer());
     }
 
-    /// Whether the ring should receive from it. Not only for requests: also what is dropped must be received, or
+    /// Whether the kernel should receive from it. Not only for requests: also what is dropped must be received, or
     /// the end behind it is never seen.
     #[inline]
     pub(crate) fn wants_bytes(&self) -> bool {
@@ -194,43 +194,43 @@ impl Connection {
             && self.moving_to.is_none()
     }
 
-    /// Has the ring receive what is to come next. True if that is part of a large packet, and goes into it directly.
+    /// Has the kernel receive what is to come next. True if that is part of a large packet, and goes into it directly.
     #[inline]
-    pub(crate) fn receive(&mut self, ring: &mut Ring) -> bool {
+    pub(crate) fn receive(&mut self, sockets: &mut Sockets) -> bool {
         if let Some((bytes, missing)) = self.rest.lend() {
             self.receiving = Receiving::Direct;
-            ring.receive_direct(self.token, self.socket.as_fd(), bytes, missing);
+            sockets.receive_direct(self.token, self.socket.as_fd(), bytes, missing);
             return true;
         }
         if let Some(left) = self.expects_large.checked_sub(1) {
             self.expects_large = left;
             self.receiving = Receiving::Once;
-            ring.receive_once(self.token, self.socket.as_fd());
+            sockets.receive_once(self.token, self.socket.as_fd());
         } else {
             self.receiving = Receiving::Armed;
-            ring.receive(self.token, self.socket.as_fd());
+            sockets.receive(self.token, self.socket.as_fd());
         }
         false
     }
 
-    /// Has the ring stop receiving, if it does.
-    pub(crate) fn stop_receiving(&mut self, ring: &mut Ring) {
+    /// Has the kernel stop receiving, if it does.
+    pub(crate) fn stop_receiving(&mut self, sockets: &mut Sockets) {
         match self.receiving {
-            Receiving::Armed | Receiving::Once => ring.stop_receiving(self.token),
-            Receiving::Direct => ring.stop_direct(self.token),
+            Receiving::Armed | Receiving::Once => sockets.stop_receiving(self.token),
+            Receiving::Direct => sockets.stop_direct(self.token),
             Receiving::Not | Receiving::Stopping => return,
         }
         self.receiving = Receiving::Stopping;
     }
 
-    /// Whether the ring uses the socket or its bytes: if not, the socket can be closed.
-    pub(crate) fn is_in_ring(&self) -> bool {
-        self.receiving != Receiving::Not || self.outlet.is_sending()
+    /// Whether the kernel uses the socket or its bytes: if not, the socket can be closed.
+    pub(crate) fn is_in_kernel(&self) -> bool {
+        self.receiving != Receiving::Not || self.outbound.is_sending()
     }
 
     /// The socket, and replies that were not sent. No send is in flight.
     pub(crate) fn into_parts(mut self) -> (OwnedFd, Parcel) {
-        let unsent = self.outlet.take_waiting();
+        let unsent = self.outbound.take_waiting();
         (self.socket, unsent)
     }
 

@@ -1,6 +1,6 @@
 //! Which connections of a shard hold most, in classes of twice the bytes each, so that finding one of the largest costs the
-//! same however many there are. What follows for them is `ledger.rs`.
-use super::ring::Token;
+//! same however many there are. What follows for them is `evict.rs`.
+use super::sockets::Token;
 
 /// With less than this a connection is no debtor.
 const LEAST: u64 = 64 << 10;
@@ -20,7 +20,7 @@ pub(crate) fn class_of(bytes: u64) -> u8 {
 
 /// Where a connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Seat {
+pub(crate) struct DebtorSeat {
     /// See [`class_of`].
     pub(crate) class: u8,
     /// Whether it is left unread.
@@ -42,15 +42,15 @@ impl Debtors {
     }
 
     /// Gives a connection a seat, which it keeps and gives back.
-    pub(crate) fn sit(&mut self, token: Token, class: u8, unread: bool) -> Seat {
+    pub(crate) fn sit(&mut self, token: Token, class: u8, unread: bool) -> DebtorSeat {
         let row = self.row(class, unread);
         row.push(token);
-        Seat { class, unread, at: row.len() - 1 }
+        DebtorSeat { class, unread, at: row.len() - 1 }
     }
 
     /// Takes a seat back. Whoever is returned sits there now.
     #[must_use]
-    pub(crate) fn rise(&mut self, seat: Seat) -> Option<Token> {
+    pub(crate) fn rise(&mut self, seat: DebtorSeat) -> Option<Token> {
         let row = self.row(seat.class, seat.unread);
         row.swap_remove(seat.at);
         let moved = row.get(seat.at).copied();
@@ -95,13 +95,13 @@ mod tests {
     #[test]
     fn the_largest_is_found_and_seats_are_given_back() {
         let mut debtors = Debtors::default();
-        let seats: Vec<Seat> = (0..3).map(|index| debtors.sit(token(index), 2, false)).collect();
+        let seats: Vec<DebtorSeat> = (0..3).map(|index| debtors.sit(token(index), 2, false)).collect();
         let large = debtors.sit(token(7), 5, true);
         assert_eq!(debtors.largest().next(), Some(token(7)));
         assert_eq!(debtors.largest_read().collect::<Vec<_>>(), [token(0), token(1), token(2)]);
         assert_eq!(debtors.rise(seats[0]), Some(token(2)), "the last one takes the place");
-        assert_eq!(debtors.rise(Seat { at: 0, ..seats[2] }), Some(token(1)));
-        assert_eq!(debtors.rise(Seat { at: 0, ..seats[1] }), None);
+        assert_eq!(debtors.rise(DebtorSeat { at: 0, ..seats[2] }), Some(token(1)));
+        assert_eq!(debtors.rise(DebtorSeat { at: 0, ..seats[1] }), None);
         assert_eq!((debtors.largest_read().next(), debtors.smallest_unread()), (None, Some(token(7))));
         assert_eq!(debtors.rise(large), None);
         assert_eq!(debtors.largest().next(), None);

@@ -1,10 +1,14 @@
 //! What a shard takes in during a round: who is let in, what is read at once and what later. How much that may be is said in
 //! `rations.rs`, the order of a round in `round.rs`.
-use super::Shard;
 use super::connection::Receiving;
 use super::rations::Rations;
-use super::ring::{Received, Token};
-use super::round::ACCEPTED_PER_ROUND;
+use super::sockets::{Received, Token};
+use super::{Shard, listen};
+use crate::engine::{Event, Input, Peer};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+/// Connections accepted in one round: each costs some calls of the kernel.
+pub(super) const ACCEPTED_PER_ROUND: usize = 64;
 
 impl Shard {
     /// A round has not read anything yet. What found no room in the last one comes first.
@@ -31,6 +35,30 @@ impl Shard {
         some
     }
 
+    /// Lets in somebody who was accepted, unless there are too many.
+    pub(super) fn accepted(&mut self, socket: OwnedFd) {
+        self.acceptor.accepted();
+        self.let_in += 1;
+        let most = self.options.connections_max;
+        let caller = listen::caller(socket.as_fd());
+        if !self.shared.admit(self.id, most) {
+            drop(socket);
+            self.acceptor.refused(most);
+            self.pump.feed(&mut self.table, Input::Count(Event::ConnectionRefused));
+            return;
+        }
+        // A descriptor is not negative.
+        let descriptor = socket.as_raw_fd() as u32;
+        let peer = Peer { descriptor, address: caller.address(), port: caller.port() };
+        let Some(connection) = self.table.insert(socket, peer) else {
+            self.shared.dismiss(self.id);
+            return;
+        };
+        let (token, session) = (connection.token, connection.session);
+        self.pump.feed(&mut self.table, Input::Opened(session, peer));
+        self.table.unarmed.push(token);
+    }
+
     /// Reads what arrived, or keeps it for later.
     #[inline]
     pub(super) fn ration(&mut self, token: Token, what: Received) {
@@ -42,7 +70,7 @@ impl Shard {
         }
         self.rations.keep(connection, what, bytes);
         if connection.receiving == Receiving::Armed && !connection.wants_bytes() {
-            connection.stop_receiving(&mut self.ring);
+            connection.stop_receiving(&mut self.sockets);
         }
     }
 

@@ -1,29 +1,20 @@
-//! What connections have this shard and the others keep, in bytes, and what follows when it is too much: the largest
-//! debtors are left unread for a while, or closed. "Largest" is to within a factor of two (`debtors.rs`). Who is charged
-//! with what is in `connection.rs` and `table.rs`.
-use super::Shard;
-use super::connection::Phase;
-use super::ring::Token;
-use super::tell;
-use crate::engine::{CloseReason, Event, Input, Instant};
-use crate::log_at;
-use crate::logging::Level;
+//! How many bytes connections may hold, here and on the other shards, and since when they hold too much. Who is charged
+//! with what is in `connection.rs` and `table.rs`, what follows when it is too much in `evict.rs`.
+use crate::engine::Instant;
 use std::time::Duration;
 
-/// Debtors that are read again or closed in one round; the rest follows in the next.
-const AT_ONCE: usize = 16;
 /// How long debtors are left unread before the largest is closed: they may all wait for the rest of a packet.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The limit, and who is held back because of it.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     /// Bytes that the connections of all shards may hold.
-    limit: u64,
+    pub(super) limit: u64,
     /// Since when there has been too much without a change for the better.
-    since: Option<Instant>,
+    pub(super) since: Option<Instant>,
     /// There is more to do at once.
-    again: bool,
+    pub(super) again: bool,
 }
 
 impl Ledger {
@@ -33,116 +24,12 @@ impl Ledger {
     }
 
     /// With more than this the largest debtors are left unread.
-    fn mark(&self) -> u64 {
+    pub(super) fn mark(&self) -> u64 {
         self.limit / 4 * 3
     }
 
     /// When to look again, though nothing happens.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         if self.again { Some(Instant::default()) } else { self.since.map(|since| since.after(PATIENCE)) }
-    }
-}
-
-impl Shard {
-    /// Looks whether connections hold too much, once a round.
-    #[inline]
-    pub(super) fn keep_the_books(&mut self) {
-        let owed = self.table.owed;
-        self.pump.engine.note_connections_bytes(owed.here);
-        self.commons.publish_owed(self.id, owed.all);
-        // As long as each shard has less than its share of the mark, there is room.
-        let share = self.ledger.mark() / self.topology.owners().len() as u64;
-        let held_back = self.table.debtors.smallest_unread().is_some();
-        if owed.all > share || held_back || self.ledger.since.is_some() {
-            self.press();
-        }
-    }
-
-    #[cold]
-    fn press(&mut self) {
-        let (mark, limit) = (self.ledger.mark(), self.ledger.limit);
-        let mut all = self.commons.owed();
-        self.ledger.again = false;
-        if all <= mark - mark / 8 {
-            self.ledger.again = (0..AT_ONCE).all(|_| self.read_smallest_again());
-        } else if all <= mark {
-            // There is little room: one may go on, or nobody ever would.
-            self.read_smallest_again();
-        }
-        // Elsewhere there are larger debtors.
-        if all <= mark || self.table.owed.all <= mark / self.topology.owners().len() as u64 {
-            self.ledger.since = None;
-            return;
-        }
-        let now = self.pump.now.instant;
-        let since = *self.ledger.since.get_or_insert(now);
-        if since.after(PATIENCE) <= now {
-            self.ledger.since = Some(now);
-            all = all.saturating_sub(self.close_largest());
-        }
-        let mut closed = 0;
-        while all > limit && closed < AT_ONCE {
-            match self.close_largest() {
-                0 => break,
-                bytes => all = all.saturating_sub(bytes),
-            }
-            closed += 1;
-        }
-        self.ledger.again = all > limit && closed == AT_ONCE;
-        if all > mark {
-            self.leave_largest_unread();
-        }
-    }
-
-    /// Reads again from one of the smallest debtors that are left unread. False if there is none.
-    fn read_smallest_again(&mut self) -> bool {
-        let Some(token) = self.table.debtors.smallest_unread() else { return false };
-        self.read_again(token);
-        true
-    }
-
-    fn read_again(&mut self, token: Token) {
-        if let Some(connection) = self.table.get(token)
-            && std::mem::replace(&mut connection.debtor, false)
-        {
-            self.table.unarmed.push(token);
-            self.table.seat(token);
-        }
-    }
-
-    /// Reads no more from one of the largest debtors from which it still reads.
-    fn leave_largest_unread(&mut self) {
-        let open = |token: &Token| self.table.peek(*token).is_some_and(|debtor| debtor.phase == Phase::Open);
-        let Some(token) = self.table.debtors.largest_read().find(open) else { return };
-        let Some(connection) = self.table.get(token) else { return };
-        connection.debtor = true;
-        connection.stop_receiving(&mut self.ring);
-        self.table.seat(token);
-        self.pump.feed(&mut self.table, Input::Count(Event::DebtorUnread));
-    }
-
-    /// Closes one of the largest debtors. Returns how many bytes that frees.
-    fn close_largest(&mut self) -> u64 {
-        let open = |token: &Token| {
-            let debtor = self.table.peek(*token);
-            debtor.is_some_and(|debtor| debtor.hears() && debtor.holds_much())
-        };
-        let found = self.table.debtors.largest().find(open);
-        let Some(connection) = found.and_then(|token| self.table.peek(token)) else { return 0 };
-        let (token, owes) = (connection.token, connection.charged.all);
-        let peer = tell::who(&self.pump.engine, connection);
-        log_at!(
-            Level::Warning,
-            "closing connection of {peer}: connections hold too much, and it is one of those that hold most: {owes} bytes"
-        );
-        let Some(connection) = self.table.get(token) else { return 0 };
-        // The requests that it has sent are carried out, as with one who does not read.
-        connection.ended = true;
-        connection.forget_unsent();
-        self.table.lose(token, CloseReason::Debtor);
-        self.table.charge(token);
-        // What it has sent before is carried out.
-        self.read_again(token);
-        owes
     }
 }

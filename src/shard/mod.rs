@@ -1,70 +1,69 @@
 //! The shell of one shard: sockets, time and messages on the way to the engine and back. Decides nothing about jobs.
 //!
-//! A shard is a thread on a core of its own with one task, `Shard::serve`, which goes round and round: let the
-//! kernel finish what is ready (`ring.rs`), read what arrived (`reader.rs`), feed the engine (`pump.rs`), hand
-//! messages to other shards (`mesh.rs`), send what is to be sent, once for each connection. With nothing to do it
-//! looks for work a little (`patience.rs`), then sleeps until the ring, another shard or the alarm wakes it.
-//! `server.rs` starts shards and stops them.
+//! A shard is a thread on a core of its own (`host.rs`), which takes one turn of it after the other (`Shard::turn`): let the
+//! kernel finish what is ready (`sockets/`), read what arrived (`reader.rs`), feed the engine (`pump.rs`), hand
+//! messages to other shards (`mesh/`), send what is to be sent, once for each connection. With nothing to do it
+//! looks for work a little (`park.rs`), then sleeps until the kernel, another shard or the alarm wakes it.
+//! `server/` starts shards and stops them.
 pub mod error;
 pub mod options;
 
-mod bell;
+mod accept;
+#[cfg(feature = "measure")]
+pub mod bench_api;
 mod clock;
 mod commit;
-pub(crate) mod commons;
+mod completed;
 mod connection;
 mod debtors;
-mod door;
+mod ending;
+mod evict;
+mod host;
 mod intake;
 mod ledger;
 pub(crate) mod listen;
-#[cfg(feature = "measure")]
-pub mod measure;
-mod mesh;
+mod liveness;
+pub(crate) mod migrate;
+mod moving;
 mod news;
-mod outlet;
+mod outbound;
 mod parcel;
-mod patience;
+mod park;
+mod pool;
 mod pump;
 mod rations;
 mod reader;
 mod rest;
-mod ring;
 mod round;
-mod settle;
-mod spares;
-mod sync;
+mod silent;
+mod sockets;
 mod table;
 mod tell;
-mod watch;
 
 use crate::engine::slot::ShardSet;
 use crate::engine::{Engine, Instant, Policy, ShardId, Topology};
 use crate::frontend::SharedPort;
-use crate::memory::{Large, Tidy};
+use crate::memory::{Large, Trim};
+use crate::mesh::shared::{ServerPhase, Shared};
 use crate::store::keeper::Desk;
+use accept::Acceptor;
 use commit::Commit;
-use commons::{Commons, Phase};
-use door::Door;
 use error::ShardError;
-use glommio::{GlommioError, LocalExecutorBuilder, Placement, ReactorErrorKind};
+use host::Turn;
 use ledger::Ledger;
+use liveness::Liveness;
+use migrate::{MigrationPolicy, Migrations};
 use options::ShardOptions;
-use patience::Patience;
+use park::Parking;
 use pump::Pump;
 use rations::Rations;
-use ring::{Ring, Token};
-use settle::Settling;
+use sockets::{Sockets, Token};
 use std::collections::VecDeque;
-use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
-use table::Table;
-use watch::Watch;
+use table::ConnectionTable;
 
-/// Memory for the runtime's own input and output, of which there is none: its least.
-const RUNTIME_MEMORY: usize = 64 << 10;
 /// Rounds between two that let the runtime look after itself.
 const ROUNDS_PER_YIELD: u32 = 1024;
 /// Rounds after which those who were accepted last are read, after the last of them was accepted.
@@ -85,40 +84,29 @@ pub(crate) struct Setup {
     pub(crate) options: ShardOptions,
     pub(crate) policy: Arc<Policy>,
     pub(crate) frontend: SharedPort,
-    pub(crate) commons: Arc<Commons>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) migrations: Arc<Migrations>,
     /// Where to have jobs stored, if anywhere.
     pub(crate) desk: Option<Arc<Desk>>,
 }
 
 /// Says whether shards can run here, before any does: the runtime would say it less clearly.
 pub(crate) fn check() -> Result<(), ShardError> {
-    ring::probe().map_err(ShardError::of_ring)
+    sockets::probe()
 }
 
-/// Runs a shard on this thread until [`Phase::Stopping`]; calls `started` when it serves.
+/// Runs a shard on this thread until [`ServerPhase::Stopping`]; calls `started` when it serves.
 pub(crate) fn run(setup: Setup, started: impl FnOnce()) -> Result<(), ShardError> {
     // Before this thread has a core of its own, which others are not to be bound to.
     // A small part of the memory of which connections have a quarter.
     Large::have_freed(setup.options.connection_bytes_max / 8);
-    let executor = LocalExecutorBuilder::new(Placement::Fixed(setup.core))
-        .io_memory(RUNTIME_MEMORY)
-        .make()
-        .map_err(of_runtime)?;
-    executor.run(async move {
+    let core = setup.core;
+    let make = || {
         let shard = Shard::new(setup)?;
         started();
-        shard.serve().await
-    })
-}
-
-fn of_runtime(error: GlommioError<()>) -> ShardError {
-    match error {
-        GlommioError::ReactorError(ReactorErrorKind::MemLockLimit(..)) => ShardError::Memlock,
-        GlommioError::IoError(error) | GlommioError::EnhancedIoError { source: error, .. } => {
-            ShardError::of_ring(error)
-        }
-        error => ShardError::of_ring(io::Error::other(error.to_string())),
-    }
+        Ok(shard)
+    };
+    host::run(core, make, Shard::turn)
 }
 
 /// A panic in one shard ends the process, also where panics unwind: a job server that lost a shard has lost a part
@@ -138,14 +126,15 @@ struct Shard {
     id: ShardId,
     topology: Topology,
     options: ShardOptions,
-    commons: Arc<Commons>,
-    ring: Ring,
-    door: Door,
-    table: Table,
+    shared: Arc<Shared>,
+    migrations: Arc<Migrations>,
+    sockets: Sockets,
+    acceptor: Acceptor,
+    table: ConnectionTable,
     pump: Pump,
-    patience: Patience,
-    tidy: Tidy,
-    watch: Watch,
+    parking: Parking,
+    trim: Trim,
+    liveness: Liveness,
     /// Nanoseconds for which a reply may be held back: see [`ShardOptions::hold`].
     hold: u64,
     /// Whether other shards run on the same core.
@@ -161,8 +150,10 @@ struct Shard {
     let_in: usize,
     /// The shard that was heard last.
     heard_last: u16,
-    /// Rounds begun since the door was closed, up to [`ROUNDS_CLOSING`].
-    rounds_closed: u8,
+    /// Rounds that had something to do.
+    rounds: u32,
+    /// Rounds begun since nobody is accepted any more, up to [`ROUNDS_CLOSING`].
+    rounds_not_accepting: u8,
     /// Connections in [`connection::Phase::Lingering`], and until when. In order of time.
     lingering: VecDeque<(Instant, Token)>,
     ledger: Ledger,
@@ -171,11 +162,11 @@ struct Shard {
 
 impl Shard {
     fn new(setup: Setup) -> Result<Shard, ShardError> {
-        let Setup { id, topology, options, commons, .. } = setup;
+        let Setup { id, topology, options, shared, .. } = setup;
         let ledger = Ledger::new(options.connection_bytes_max);
-        let mut ring = Ring::new(options.receive_buffers).map_err(ShardError::of_ring)?;
-        ring.listen(commons.mesh.clapper(id));
-        let door = Door::open(setup.listeners, &mut ring);
+        let mut sockets = Sockets::new(options.receive_buffers)?;
+        sockets.listen(shared.mesh.eventfd(id));
+        let acceptor = Acceptor::open(setup.listeners, &mut sockets);
         let pump = Pump {
             handle_prefix: setup.policy.handle_prefix.clone(),
             engine: Engine::new(id, topology, setup.policy),
@@ -186,20 +177,21 @@ impl Shard {
             commit: setup.desk.map(|desk| Commit::new(id, desk, options.store_bytes_max)),
             fed: 0,
             fed_max: 0,
-            settling: Settling::new(id, topology, commons.clone(), options.settle),
+            migration_policy: MigrationPolicy::new(id, topology, shared.clone(), options.settle),
         };
         Ok(Shard {
             id,
             topology,
-            patience: Patience::new(options.spin, setup.crowded || topology.homes().len() == 1),
-            watch: Watch::new(&options.keepalive),
+            parking: Parking::new(options.spin, setup.crowded || topology.homes().len() == 1),
+            liveness: Liveness::new(&options.keepalive),
             hold: u64::try_from(options.hold.as_nanos()).unwrap_or(u64::MAX),
             options,
-            commons,
-            ring,
-            door,
-            tidy: Tidy::default(),
-            table: Table::new(id),
+            shared,
+            migrations: setup.migrations,
+            sockets,
+            acceptor,
+            trim: Trim::default(),
+            table: ConnectionTable::new(id),
             pump,
             crowded: setup.crowded,
             unrung: ShardSet::default(),
@@ -208,51 +200,55 @@ impl Shard {
             arrivals: VecDeque::new(),
             let_in: 0,
             heard_last: 0,
-            rounds_closed: 0,
+            rounds: 0,
+            rounds_not_accepting: 0,
             lingering: VecDeque::new(),
             ledger,
             _abort: AbortOnPanic,
         })
     }
 
-    async fn serve(mut self) -> Result<(), ShardError> {
-        let mut rounds = 0_u32;
-        loop {
-            match self.commons.phase() {
-                Phase::Serving => {}
-                Phase::Draining => self.close_door(),
-                Phase::Stopping => return self.stop(),
-            }
-            let closing = (1..ROUNDS_CLOSING).contains(&self.rounds_closed);
-            if self.round()? || closing {
-                rounds = rounds.wrapping_add(1);
-                if rounds.is_multiple_of(ROUNDS_PER_YIELD) {
-                    glommio::executor().yield_task_queue_now().await;
-                }
-            } else {
-                self.idle()?;
+    /// Does what there is to do, or waits for it. Never waits for anything else.
+    fn turn(&mut self) -> Result<Turn, ShardError> {
+        match self.shared.phase() {
+            ServerPhase::Serving => {}
+            ServerPhase::Draining => self.stop_accepting(),
+            ServerPhase::Stopping => {
+                self.stop()?;
+                return Ok(Turn::Over);
             }
         }
+        let closing = (1..ROUNDS_CLOSING).contains(&self.rounds_not_accepting);
+        if self.round()? || closing {
+            self.rounds = self.rounds.wrapping_add(1);
+            if self.rounds.is_multiple_of(ROUNDS_PER_YIELD) {
+                return Ok(Turn::Yield);
+            }
+        } else {
+            self.idle()?;
+        }
+        Ok(Turn::Again)
     }
 
     /// Accepts nobody any more, and says so when what the last had sent is read.
-    fn close_door(&mut self) {
-        self.door.close(&mut self.ring);
-        if self.door.is_closed() && self.arrivals.is_empty() && self.rounds_closed < ROUNDS_CLOSING {
-            self.rounds_closed += 1;
-            if self.rounds_closed == ROUNDS_CLOSING {
-                self.commons.door_closed();
+    fn stop_accepting(&mut self) {
+        self.acceptor.close(&mut self.sockets);
+        if self.acceptor.is_closed() && self.arrivals.is_empty() && self.rounds_not_accepting < ROUNDS_CLOSING
+        {
+            self.rounds_not_accepting += 1;
+            if self.rounds_not_accepting == ROUNDS_CLOSING {
+                self.shared.accepts_no_more();
             }
         }
     }
 
-    /// Closes the listeners: a ring that just goes away keeps them for a while, and whoever starts the server again
+    /// Closes the listeners: a ring of the kernel that just goes away keeps them for a while, and whoever starts the server again
     /// finds the port taken. Connections may take that while.
     fn stop(&mut self) -> Result<(), ShardError> {
-        self.door.close(&mut self.ring);
+        self.acceptor.close(&mut self.sockets);
         let until = clock::instant().after(STOP_MAX);
         let stored = |pump: &Pump| pump.commit.as_ref().is_none_or(Commit::is_idle);
-        while !(self.door.is_closed() && stored(&self.pump)) && clock::instant() < until {
+        while !(self.acceptor.is_closed() && stored(&self.pump)) && clock::instant() < until {
             self.round()?;
         }
         Ok(())
@@ -261,45 +257,58 @@ impl Shard {
     /// Comes back when there may be something to do.
     fn idle(&mut self) -> Result<(), ShardError> {
         let since = clock::instant();
-        let phase = self.commons.phase();
-        let until = Instant(since.0.saturating_add(self.patience.budget()));
+        let phase = self.shared.phase();
+        let until = Instant(since.0.saturating_add(self.parking.budget()));
         while clock::instant() < until {
-            if self.ring.has_more() || self.has_work(phase) {
-                self.patience.paid();
+            if self.sockets.has_more() || self.has_work(phase) {
+                self.parking.paid();
                 return Ok(());
             }
             std::hint::spin_loop();
         }
-        self.commons.mesh.bell(self.id).lie_down();
+        self.shared.mesh.bell(self.id).lie_down();
         if !self.has_work(phase) {
             if let Some(deadline) = self.deadline() {
-                self.ring.set_alarm(deadline);
+                self.sockets.set_alarm(deadline);
             }
             // Not by way of the runtime, which has nothing else to do on this thread and needs a dozen calls of the
             // kernel to find that out.
-            self.ring.wait().map_err(|error| ShardError::of_system("wait for an io_uring", error))?;
+            self.sockets.wait()?;
         }
-        self.commons.mesh.bell(self.id).get_up();
-        self.patience.slept(clock::instant().0.saturating_sub(since.0));
+        self.shared.mesh.bell(self.id).get_up();
+        self.parking.slept(clock::instant().0.saturating_sub(since.0));
         Ok(())
     }
 
     #[inline]
-    fn has_work(&mut self, phase: Phase) -> bool {
-        !self.ring.is_quiet()
-            || self.commons.mesh.waits_for(self.id)
-            || self.commons.phase() != phase
+    fn has_work(&mut self, phase: ServerPhase) -> bool {
+        !self.sockets.is_quiet()
+            || self.is_sent_something()
+            || self.shared.phase() != phase
             || self.pump.commit.as_ref().is_some_and(Commit::has_news)
-            || (self.pump.restoring && self.commons.all_restored())
+            || (self.pump.restoring && self.shared.all_restored())
+    }
+
+    /// Whether messages or a connection from another shard wait for this one.
+    #[inline]
+    fn is_sent_something(&self) -> bool {
+        self.shared.mesh.waits_for(self.id) || self.migrations.any_for(self.id)
     }
 
     /// When something is to be done at the latest.
     fn deadline(&self) -> Option<Instant> {
         let lingering = self.lingering.front().map(|&(at, _)| at);
-        let (door, watch) = (self.door.deadline(), self.watch.deadline());
-        [self.pump.engine.deadline(), door, watch, self.tidy.deadline(), lingering, self.ledger.deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        let (accepting, silence) = (self.acceptor.deadline(), self.liveness.deadline());
+        [
+            self.pump.engine.deadline(),
+            accepting,
+            silence,
+            self.trim.deadline(),
+            lingering,
+            self.ledger.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 }

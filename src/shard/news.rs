@@ -74,9 +74,9 @@ impl Shard {
             }
             Some(Piece::End { sequence }) => {
                 engine.sequence_at_least(sequence);
-                self.commons.restored();
+                self.shared.restored();
             }
-            None if self.commons.all_restored() => {
+            None if self.shared.all_restored() => {
                 self.pump.restoring = false;
                 let waiting = std::mem::take(&mut self.table.waiting);
                 for token in waiting {

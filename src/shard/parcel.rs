@@ -1,5 +1,5 @@
 //! What one send carries: small replies one behind the other in a buffer of their own, and between them large payloads
-//! that are shared with whoever else has them. Values only: sending is the ring's affair.
+//! that are shared with whoever else has them. Values only: sending is the affair of `sockets/`.
 use bytes::Bytes;
 
 /// A large payload, and where it stands.
@@ -23,7 +23,7 @@ pub(crate) struct Parcel {
 
 /// A place in a parcel: up to where it is sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Mark {
+pub(crate) struct ParcelPosition {
     /// Which slice: gathered bytes and payloads take turns.
     slice: usize,
     /// How many bytes of that slice are behind us.
@@ -79,27 +79,27 @@ impl Parcel {
         Some(&self.gathered[start..cut.map_or(self.gathered.len(), |cut| cut.at)])
     }
 
-    /// What stands behind the mark, slice by slice; none of them is empty.
-    pub(crate) fn slices(&self, mark: Mark) -> impl Iterator<Item = &[u8]> {
-        let slices = (mark.slice..).map_while(|index| self.slice(index));
+    /// What stands behind the position, slice by slice; none of them is empty.
+    pub(crate) fn slices(&self, position: ParcelPosition) -> impl Iterator<Item = &[u8]> {
+        let slices = (position.slice..).map_while(|index| self.slice(index));
         slices
             .enumerate()
-            .map(move |(n, slice)| if n == 0 { &slice[mark.offset..] } else { slice })
+            .map(move |(n, slice)| if n == 0 { &slice[position.offset..] } else { slice })
             .filter(|s| !s.is_empty())
     }
 
-    /// The mark so many bytes further on; not beyond the end.
-    pub(crate) fn after(&self, mut mark: Mark, mut bytes: usize) -> Mark {
-        while let Some(slice) = self.slice(mark.slice) {
-            let left = slice.len() - mark.offset;
+    /// The position so many bytes further on; not beyond the end.
+    pub(crate) fn after(&self, mut position: ParcelPosition, mut bytes: usize) -> ParcelPosition {
+        while let Some(slice) = self.slice(position.slice) {
+            let left = slice.len() - position.offset;
             if bytes < left {
-                mark.offset += bytes;
-                return mark;
+                position.offset += bytes;
+                return position;
             }
             bytes -= left;
-            mark = Mark { slice: mark.slice + 1, offset: 0 };
+            position = ParcelPosition { slice: position.slice + 1, offset: 0 };
         }
-        mark
+        position
     }
 }
 
@@ -123,18 +123,21 @@ mod tests {
     }
 
     #[test]
-    fn slices_stand_in_the_order_of_writing_from_any_mark() {
+    fn slices_stand_in_the_order_of_writing_from_any_position() {
         let parcel = mixed();
         let all = b"abCDEFghIJ";
         assert_eq!((parcel.len(), parcel.is_empty(), parcel.plain()), (all.len(), false, None));
         for from in 0..=all.len() {
-            let mark = parcel.after(Mark::default(), from);
-            assert_eq!(parcel.slices(mark).collect::<Vec<_>>().concat(), &all[from..], "{from}");
+            let position = parcel.after(ParcelPosition::default(), from);
+            assert_eq!(parcel.slices(position).collect::<Vec<_>>().concat(), &all[from..], "{from}");
             for more in 0..=all.len() - from {
-                assert_eq!(parcel.after(mark, more), parcel.after(Mark::default(), from + more));
+                assert_eq!(
+                    parcel.after(position, more),
+                    parcel.after(ParcelPosition::default(), from + more)
+                );
             }
         }
-        let slices: Vec<&[u8]> = parcel.slices(Mark::default()).collect();
+        let slices: Vec<&[u8]> = parcel.slices(ParcelPosition::default()).collect();
         assert_eq!(slices, [&b"ab"[..], b"CDE", b"F", b"gh", b"IJ"]);
     }
 
@@ -142,7 +145,7 @@ mod tests {
     fn a_parcel_without_payloads_is_its_buffer() {
         let parcel = Parcel::from(b"abc".to_vec());
         assert_eq!((parcel.plain(), parcel.len()), (Some(&b"abc"[..]), 3));
-        assert_eq!(parcel.slices(parcel.after(Mark::default(), 1)).collect::<Vec<_>>(), [b"bc"]);
+        assert_eq!(parcel.slices(parcel.after(ParcelPosition::default(), 1)).collect::<Vec<_>>(), [b"bc"]);
         assert!(Parcel::default().is_empty());
     }
 }

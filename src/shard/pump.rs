@@ -2,10 +2,10 @@
 //! [`Pump::feed`], one thing at a time, and is done when that returns. Never waits.
 use super::commit::Commit;
 use super::connection::Phase;
-use super::settle::Settling;
-use super::table::Table;
+use super::migrate::MigrationPolicy;
+use super::table::ConnectionTable;
 use super::tell;
-use crate::engine::{CloseReason, Engine, HandlePrefix, Input, Now, Output, Reply, SessionHolds, SessionId};
+use crate::engine::{CloseReason, Engine, HandlePrefix, Input, Now, Output, Reply, SessionHolds, SessionId, Urgency};
 use crate::frontend::SharedPort;
 use crate::logging::{self, Level};
 
@@ -37,16 +37,21 @@ pub(crate) struct Pump {
     pub(crate) fed: u32,
     pub(crate) fed_max: u32,
     /// Which connections move to other shards.
-    pub(crate) settling: Settling,
+    pub(crate) migration_policy: MigrationPolicy,
 }
 
 impl Pump {
     /// Tells the engine that something happened and does what it wants done.
+    ///
+    /// The outputs of one input are carried out before the next input, in the order in which they were made: replies of a
+    /// session leave in that order, a pause holds before the next of its requests, and a job that is to be stored is still the
+    /// one that it was.
     #[inline]
-    pub(crate) fn feed(&mut self, table: &mut Table, input: Input<'_>) {
+    pub(crate) fn feed(&mut self, table: &mut ConnectionTable, input: Input<'_>) {
         self.fed += 1;
         self.engine.handle(self.now, input);
         self.drain(table);
+        // Behind the outputs, which have just added to what waits for the store: the next submission is to know.
         if let Some(full) = self.commit.as_mut().and_then(Commit::fullness) {
             self.engine.handle(self.now, Input::StoreFull(full));
             self.drain(table);
@@ -67,7 +72,7 @@ impl Pump {
     }
 
     #[inline]
-    fn drain(&mut self, table: &mut Table) {
+    fn drain(&mut self, table: &mut ConnectionTable) {
         while let Some((output, jobs)) = self.engine.output() {
             match output {
                 Output::Reply(session, reply) => self.reply(table, session, &reply),
@@ -98,6 +103,7 @@ impl Pump {
                             // The engine's own decision: a request so wrong that it has no answer.
                             tell::malformed(&self.engine, connection, &HOPELESS);
                         }
+                        // Behind the line of the log, which asks for the phase before.
                         connection.phase = Phase::Flushing;
                         connection.paused = false;
                         if connection.lost.is_some() {
@@ -124,38 +130,36 @@ impl Pump {
     }
 
     #[inline]
-    fn reply(&mut self, table: &mut Table, session: SessionId, reply: &Reply) {
-        let Some((connection, spares)) = table.of(session) else { return };
+    fn reply(&mut self, table: &mut ConnectionTable, session: SessionId, reply: &Reply) {
+        let Some((connection, pool)) = table.of(session) else { return };
         if !connection.hears() {
             return;
         }
+        // Before the reply is written: one reply alone may be longer than the bound.
         if connection.unread() > self.unread_max {
             return self.give_up_slow(table, session);
         }
-        let out = connection.outlet.waiting();
+        let out = connection.outbound.waiting();
         if out.capacity() == 0 {
-            *out = spares.take();
+            *out = pool.take();
         }
+        // The payload right behind what was written for it.
         if let Some(payload) = self.frontend.encode(reply, out) {
-            connection.outlet.share(payload);
+            connection.outbound.share(payload);
         }
-        let urgent = match reply {
-            Reply::JobCreated(_) => !connection.outlet.expects_several(),
-            Reply::Work(_, update) => {
-                if update.is_final() {
-                    connection.outlet.expect_no_more();
-                }
-                false
-            }
-            Reply::Error(refusal) => {
-                tell::refused(&self.engine, connection, *refusal, self.frontend.compat);
-                // Most likely a refused submission.
-                connection.outlet.expect_no_more();
-                true
-            }
-            _ => true,
+        if let Some(refusal) = reply.refusal() {
+            tell::refused(&self.engine, connection, refusal, self.frontend.compat);
+        }
+        // Before the next reply asks whether others are waited for; for this one the two could be swapped.
+        if reply.ends_a_wait() {
+            connection.outbound.expect_no_more();
+        }
+        let urgent = match reply.urgency() {
+            Urgency::Now => true,
+            Urgency::WithoutOthers => !connection.outbound.expects_several(),
+            Urgency::Later => false,
         };
-        connection.outlet.wrote(self.now.instant, urgent);
+        connection.outbound.wrote(self.now.instant, urgent);
         if !connection.listed {
             connection.listed = true;
             let token = connection.token;
@@ -166,7 +170,7 @@ impl Pump {
     /// The engine holds so much for a session now. With too much unread, one reply more is too many, also where it waits
     /// for earlier ones.
     #[cold]
-    fn holds(&mut self, table: &mut Table, session: SessionId, held: SessionHolds) {
+    fn holds(&mut self, table: &mut ConnectionTable, session: SessionId, held: SessionHolds) {
         let Some((connection, _)) = table.of(session) else { return };
         let too_many = connection.unread() > self.unread_max && held.unread > connection.held.unread;
         connection.held = held;
@@ -180,14 +184,14 @@ impl Pump {
     /// Has pages of reports fetched for those who read: so many that sockets are not kept waiting. Where much waits to be
     /// sent, the next page waits until it was.
     #[cold]
-    pub(crate) fn give_room(&mut self, table: &mut Table) {
+    pub(crate) fn give_room(&mut self, table: &mut ConnectionTable) {
         for _ in 0..PAGES_PER_ROUND {
             if self.engine.congested() {
                 return;
             }
             let Some(token) = table.roomy.pop_front() else { return };
             let Some(connection) = table.get(token) else { continue };
-            if connection.outlet.unsent() >= ROOM && connection.lost.is_none() {
+            if connection.outbound.unsent() >= ROOM && connection.lost.is_none() {
                 connection.wants_room = true;
                 continue;
             }
@@ -198,7 +202,7 @@ impl Pump {
 
     /// From now on replies are dropped and nothing more is read; what was received is carried out.
     #[cold]
-    fn give_up_slow(&self, table: &mut Table, session: SessionId) {
+    fn give_up_slow(&self, table: &mut ConnectionTable, session: SessionId) {
         let Some((connection, _)) = table.of(session) else { return };
         let (peer, unsent) = (tell::who(&self.engine, connection), connection.unread());
         crate::log_at!(

@@ -5,7 +5,7 @@
 //! connection's ration stands in `late`, first in, first out, and gets what a round has left. What found no room in the round
 //! although its connection kept within its ration stands in `soon`, and goes before all others in the next.
 use super::connection::Connection;
-use super::ring::{Received, Token};
+use super::sockets::{Received, Token};
 use std::collections::VecDeque;
 
 /// What arrived and was not read yet.

@@ -3,22 +3,21 @@
 use super::connection::{Connection, Phase};
 use super::pump::Pump;
 use super::rest::{Packet, Rest};
-use super::ring::Token;
-use super::settle;
-use super::table::Table;
+use super::sockets::Token;
+use super::table::ConnectionTable;
 use super::tell;
-use crate::engine::{Ask, CloseReason, Event, Input, Query, Reply, SessionId};
-use crate::frontend::{Decoded, Incoming};
+use crate::engine::{CloseReason, Event, Input, Reply, SessionId};
+use crate::frontend::{Concern, Decoded, Incoming};
 use crate::logging;
 use crate::memory::Large;
-use crate::protocol::{Refusal, Request};
+use crate::protocol::Refusal;
 use bytes::Bytes;
 
 /// After a large packet, so many receives are for the beginning of the next one only.
 const EXPECT_LARGE: u8 = 16;
 
 /// How far decoding came.
-struct Progress {
+struct DecodeProgress {
     /// Bytes used.
     used: usize,
     /// How many of the others there must be before it makes sense to look at them again.
@@ -29,7 +28,7 @@ struct Progress {
 
 impl Pump {
     /// Takes bytes that arrived on a connection.
-    pub(crate) fn read(&mut self, table: &mut Table, token: Token, mut bytes: &[u8]) {
+    pub(crate) fn read(&mut self, table: &mut ConnectionTable, token: Token, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let Some(connection) = table.get(token) else { return };
             if connection.phase != Phase::Open {
@@ -68,7 +67,7 @@ impl Pump {
     }
 
     /// Goes on with a session whose requests are welcome again.
-    pub(crate) fn resume(&mut self, table: &mut Table, token: Token) {
+    pub(crate) fn resume(&mut self, table: &mut ConnectionTable, token: Token) {
         let Some(connection) = table.get(token) else { return };
         if connection.phase == Phase::Finishing
             && let Some(reason) = connection.lost
@@ -99,7 +98,7 @@ impl Pump {
 
     /// Ends a session to which nothing more can be said, after all that it has sent.
     #[cold]
-    fn part(&mut self, table: &mut Table, token: Token, reason: CloseReason) {
+    fn part(&mut self, table: &mut ConnectionTable, token: Token, reason: CloseReason) {
         let Some(connection) = table.get(token) else { return };
         connection.phase = Phase::Dying;
         let session = connection.session;
@@ -107,8 +106,8 @@ impl Pump {
         self.feed(table, Input::Closed(session, reason));
     }
 
-    /// Takes back a large packet of which the ring has received more.
-    pub(crate) fn take_back(&mut self, table: &mut Table, token: Token, bytes: Large) {
+    /// Takes back a large packet of which the kernel has received more.
+    pub(crate) fn take_back(&mut self, table: &mut ConnectionTable, token: Token, bytes: Large) {
         let Some(connection) = table.get(token) else { return };
         if connection.phase == Phase::Open {
             connection.rest.take_back(bytes);
@@ -117,7 +116,7 @@ impl Pump {
     }
 
     /// Gives the engine a large packet if it is whole and welcome.
-    fn read_packet(&mut self, table: &mut Table, token: Token) {
+    fn read_packet(&mut self, table: &mut ConnectionTable, token: Token) {
         let Some(connection) = table.get(token) else { return };
         if !connection.takes_requests() || !matches!(connection.rest.packet, Packet::Whole(_)) {
             return;
@@ -134,7 +133,7 @@ impl Pump {
     }
 
     /// Notes that no more bytes will come.
-    pub(crate) fn end(&self, table: &mut Table, token: Token) {
+    pub(crate) fn end(&self, table: &mut ConnectionTable, token: Token) {
         let Some(connection) = table.get(token) else { return };
         connection.ended = true;
         match connection.phase {
@@ -145,17 +144,17 @@ impl Pump {
         }
     }
 
-    fn finish(&mut self, table: &mut Table, token: Token, reason: CloseReason) {
+    fn finish(&mut self, table: &mut ConnectionTable, token: Token, reason: CloseReason) {
         let Some(connection) = table.get(token) else { return };
         connection.phase = Phase::Finishing;
         let session = connection.session;
         let rest = std::mem::take(&mut connection.rest);
-        table.spares.give(rest.bytes);
+        table.pool.give(rest.bytes);
         self.feed(table, Input::Finish(session, reason));
     }
 
     /// Decodes what an earlier arrival left. True if it stopped because the round has had enough: it goes on in the next.
-    fn read_rest(&mut self, table: &mut Table, token: Token) -> bool {
+    fn read_rest(&mut self, table: &mut ConnectionTable, token: Token) -> bool {
         let Some(connection) = table.get(token) else { return false };
         let session = connection.session;
         let mut rest = std::mem::take(&mut connection.rest);
@@ -164,12 +163,12 @@ impl Pump {
         rest.needed = progress.needed;
         if rest.needed >= Rest::LARGE {
             expect_large(table, token, rest.needed, &rest.bytes[rest.start..]);
-            table.spares.give(rest.bytes);
+            table.pool.give(rest.bytes);
             return false;
         }
         match table.get(token) {
             Some(connection) if connection.phase == Phase::Open && !rest.is_empty() => connection.rest = rest,
-            _ => table.spares.give(rest.bytes),
+            _ => table.pool.give(rest.bytes),
         }
         if progress.stopped {
             table.resumed.push(token);
@@ -182,39 +181,39 @@ impl Pump {
     #[inline]
     fn decode(
         &mut self,
-        table: &mut Table,
+        table: &mut ConnectionTable,
         session: SessionId,
         bytes: &[u8],
         packet: Option<&Bytes>,
-    ) -> Progress {
+    ) -> DecodeProgress {
         let mut used = 0;
         while used < bytes.len() {
             if packet.is_none() && !self.has_room() {
-                return Progress { used, needed: 0, stopped: true };
+                return DecodeProgress { used, needed: 0, stopped: true };
             }
             match self.frontend.decode(&bytes[used..]) {
-                Decoded::Incomplete { needed } => return Progress { used, needed, stopped: false },
+                Decoded::Incomplete { needed } => return DecodeProgress { used, needed, stopped: false },
                 Decoded::One { item, consumed } => {
                     let Some((connection, _)) = table.of(session) else { break };
                     let token = connection.token;
-                    if self.restoring && !settle::concerns_the_connection(&item) {
+                    if self.restoring && item.concern() != Concern::Connection {
                         connection.paused = true;
                         table.waiting.push(token);
                         break;
                     }
-                    if !connection.settled && self.settling.moves(connection, &item) {
+                    if !connection.stays && self.migration_policy.moves(connection, &item) {
                         table.unarmed.push(token);
                         break;
                     }
-                    if matches!(&item, Incoming::Request(Request::Submit(submit)) if !submit.background) {
-                        connection.outlet.expect();
+                    if item.begins_a_wait() {
+                        connection.outbound.expect();
                     }
-                    if let Incoming::Answer(Reply::Error(refusal)) = &item {
+                    if let Some(refusal) = item.refusal() {
                         let (compat, packet) = (self.frontend.compat, &bytes[used..]);
-                        tell::refused_packet(&self.engine, connection, *refusal, compat, packet);
+                        tell::refused_packet(&self.engine, connection, refusal, compat, packet);
                     }
                     used += consumed;
-                    if matches!(item, Incoming::Ask(Ask::Query(Query::Counters))) {
+                    if item.reads_counters() {
                         self.count_lost_lines(table);
                     }
                     self.feed(table, input(session, item, packet));
@@ -245,19 +244,19 @@ impl Pump {
                 break;
             }
         }
-        Progress { used, needed: 0, stopped: false }
+        DecodeProgress { used, needed: 0, stopped: false }
     }
 
     /// Lines of the log that were never written are counted for the first who asks.
     #[cold]
-    fn count_lost_lines(&mut self, table: &mut Table) {
+    fn count_lost_lines(&mut self, table: &mut ConnectionTable) {
         let (dropped, withheld) = logging::take_lost();
         self.feed(table, Input::Count(Event::LogLinesDropped(dropped)));
         self.feed(table, Input::Count(Event::LogLinesWithheld(withheld)));
     }
 
     #[cold]
-    fn refuse(&mut self, table: &mut Table, session: SessionId) {
+    fn refuse(&mut self, table: &mut ConnectionTable, session: SessionId) {
         if let Some((connection, _)) = table.of(session) {
             let token = connection.token;
             self.finish(table, token, CloseReason::Malformed);
@@ -266,7 +265,7 @@ impl Pump {
 }
 
 /// Keeps bytes that cannot be used yet.
-fn keep(table: &mut Table, token: Token, bytes: &[u8], needed: usize) {
+fn keep(table: &mut ConnectionTable, token: Token, bytes: &[u8], needed: usize) {
     if bytes.is_empty() {
         return;
     }
@@ -276,7 +275,7 @@ fn keep(table: &mut Table, token: Token, bytes: &[u8], needed: usize) {
     }
     let mut fresh = None;
     if table.get(token).is_some_and(|connection| connection.rest.bytes.capacity() == 0) {
-        fresh = Some(table.spares.take());
+        fresh = Some(table.pool.take());
     }
     if let Some(Connection { phase: Phase::Open, rest, .. }) = table.get(token) {
         if let Some(bytes) = fresh {
@@ -290,7 +289,7 @@ fn keep(table: &mut Table, token: Token, bytes: &[u8], needed: usize) {
 
 /// A large packet has begun: it gets an allocation of its own, into which the rest of it is received.
 #[cold]
-fn expect_large(table: &mut Table, token: Token, length: usize, beginning: &[u8]) {
+fn expect_large(table: &mut ConnectionTable, token: Token, length: usize, beginning: &[u8]) {
     if let Some(connection) = table.get(token)
         && connection.phase == Phase::Open
     {

@@ -9,9 +9,9 @@ pub(crate) enum Packet {
     /// There is none.
     #[default]
     None,
-    /// A part of it is there, or with the ring, which receives more of it.
+    /// A part of it is there, or with the kernel, which receives more of it.
     Coming {
-        /// What is there; without capacity while the ring has it.
+        /// What is there; without capacity while the kernel has it.
         bytes: Large,
         /// How many bytes the whole packet has.
         length: usize,
@@ -31,7 +31,7 @@ pub(crate) struct Rest {
     pub(crate) start: usize,
     /// How many there must be, `start` not counted, before it makes sense to look at them.
     pub(crate) needed: usize,
-    /// Bytes of a large packet that the ring has.
+    /// Bytes of a large packet that the kernel has.
     pub(super) lent: usize,
 }
 
@@ -46,7 +46,7 @@ impl Rest {
     /// With so few bytes missing it is not worth while to have them received in another way.
     const FEW: usize = 16 << 10;
 
-    /// How many bytes there are, those that the ring has excepted.
+    /// How many bytes there are, those that the kernel has excepted.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         let packet = match &self.packet {
@@ -102,13 +102,13 @@ impl Rest {
         others
     }
 
-    /// Whether the ring should receive what is missing of a large packet.
+    /// Whether the kernel should receive what is missing of a large packet.
     #[inline]
     pub(crate) fn wants_direct(&self) -> bool {
         matches!(&self.packet, Packet::Coming { bytes, length } if *length - bytes.len() > Self::FEW)
     }
 
-    /// A large packet that is coming, for the ring to go on with, and how many bytes are missing for which there is
+    /// A large packet that is coming, for the kernel to go on with, and how many bytes are missing for which there is
     /// room.
     pub(crate) fn lend(&mut self) -> Option<(Large, usize)> {
         let Packet::Coming { bytes, length } = &mut self.packet else { return None };

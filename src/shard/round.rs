@@ -2,61 +2,68 @@
 //! what happens between rounds.
 use super::commit::Commit;
 use super::connection::{Phase, Receiving};
-use super::door::{self, Trouble};
 use super::error::ShardError;
 use super::rations::Rations;
-use super::ring::{Completion, Received, Token};
-use super::{Shard, clock, commons, listen, pump};
-use crate::engine::{CloseReason, Event, Input, Peer, ShardId};
-use rustix::io::Errno;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::time::Duration;
+use super::{Shard, clock};
+use crate::engine::{Input, ShardId};
 
-/// How long a connection that we closed may stay until its peer closes it too.
-const LINGER: Duration = Duration::from_secs(2);
 /// Batches taken from all other shards in one round.
 const BATCHES_PER_ROUND: usize = 8;
-/// Connections accepted in one round: each costs some calls of the kernel.
-pub(super) const ACCEPTED_PER_ROUND: usize = 64;
-
 /// Receives into large packets that are ordered in one round.
 const DIRECT_AT_ONCE: usize = 8;
 
 impl Shard {
     /// Does what is ready. False if there was nothing.
+    ///
+    /// In three parts: what came is given to the engine; what came of that leaves; what is over is closed, and the kernel
+    /// asked for more. The parts are in this order so that all that a round leads to leaves in one piece for each shard, the
+    /// store and each socket. Steps of which no comment says that they are behind or before another could be swapped.
     pub(super) fn round(&mut self) -> Result<bool, ShardError> {
-        self.ring.enter().map_err(|error| ShardError::of_system("use an io_uring", error))?;
+        // First: the orders of the last round leave, and every completion of this one comes from here.
+        self.sockets.enter()?;
+        // Behind the kernel, which may have taken a while; before any input: a round happens at one time.
         self.pump.now = clock::now();
+        // Before the completions: these two begin to count what the round may read and let in, and whoever had no room in
+        // the last one goes before those who come now.
         self.begin();
         let mut busy = self.let_in_who_waits();
-        while let Some(completion) = self.ring.next() {
+        while let Some(completion) = self.sockets.next() {
             busy = true;
             self.complete(completion);
         }
+        // Never left out, however much sockets have brought: neighbours and the store wait for no room in a round.
         busy |= self.hear() | self.hear_store();
+        // Behind the inputs, each of which has the engine do what is due: mostly nothing is left for a tick.
         self.look_at_the_clock();
+        // Behind the completions, which say to whom enough was sent for a page more.
         if !self.table.roomy.is_empty() {
             self.pump.give_room(&mut self.table);
         }
+        // Last of what feeds the engine, since it gets what the round has left; behind all that resumes sessions.
         self.read_what_waits();
-        let left = self.commons.mesh.send_all(self.id, &mut self.pump.engine, &mut self.unrung);
+        // Behind all inputs; before sockets are sent to, so that other shards work meanwhile.
+        let left = self.shared.mesh.send_all(self.id, &mut self.pump.engine, &mut self.unrung);
+        // Behind the messages: whoever is rung looks for them at once.
         self.ring_bells();
+        // Behind all inputs, too. Before or behind the sockets is the same: nothing that is sent now depends on it.
         let gathers = self.pump.commit.as_ref().is_some_and(Commit::gathers) && self.hand_over();
         if left {
-            // Others are slow to take messages; they may need this core for it.
+            // Others are slow to take messages; they may need this core for it. Behind the bells, or they sleep on.
             std::thread::yield_now();
         }
+        // Behind all inputs: one send for each connection. Before the next three, which it gives work.
         self.flush();
+        // Behind the sends, which say what connections still hold. It feeds the engine with what is counted only.
         self.keep_the_books();
+        // Behind everything that breaks or ends a connection, so that its descriptor is free in the same round.
         self.take_down_broken();
+        // Last of the orders: behind the messages, which may have made room for more, and behind whatever changes from whom
+        // to receive. What moves to another shard leaves here, when nothing of it is in flight.
         self.receive_again();
-        self.tidy.look(self.pump.engine.jobs(), self.pump.now.instant);
-        self.ring.tend_buffers(self.rations.are_short());
-        let (engine, table) = (&self.pump.engine, &self.table);
-        let storing = self.pump.commit.as_ref().is_some_and(|commit| !commit.is_idle());
-        let waiting = table.listed.len() + table.resumed.len() + self.rations.len();
-        let unsent = table.sends + waiting + usize::from(left || storing || engine.is_telling());
-        self.commons.publish(self.id, engine.jobs(), engine.jobs_accepted(), unsent as u64);
+        self.trim.look(self.pump.engine.jobs(), self.pump.now.instant);
+        self.sockets.tend_buffers(self.rations.are_short());
+        // At the end: a server that drains believes these numbers, so they must all be of one moment between two rounds.
+        self.publish(left);
         Ok(busy
             || left
             || gathers
@@ -68,154 +75,14 @@ impl Shard {
             || self.pump.engine.deadline().is_some_and(|at| at <= self.pump.now.instant))
     }
 
+    /// Tells others how much there is here. `left` says whether messages found no room in the mesh.
     #[inline]
-    fn complete(&mut self, completion: Completion) {
-        match completion {
-            Completion::Received { token, what, more } => self.received(token, what, more),
-            Completion::Sent { token, bytes, buffer } => {
-                self.sent(token, bytes, buffer);
-                self.table.charge(token);
-            }
-            Completion::Accepted { listener, socket, more } => {
-                match socket {
-                    Ok(socket) if self.let_in < ACCEPTED_PER_ROUND => self.accepted(socket),
-                    Ok(socket) => self.arrivals.push_back(socket),
-                    Err(error) => {
-                        if self.door.failed(error, self.pump.now.instant) == Trouble::OutOfDescriptors {
-                            self.pump.feed(&mut self.table, Input::Count(Event::OutOfDescriptors));
-                        }
-                    }
-                }
-                if !more && let Some(listener) = self.door.disarmed(listener, &mut self.ring) {
-                    // Who has connected before may have sent something, too.
-                    while self.commons.phase() == commons::Phase::Draining
-                        && let Some(socket) = door::accept_waiting(&listener)
-                    {
-                        self.arrivals.push_back(socket);
-                    }
-                }
-            }
-            Completion::Alarm => {}
-            Completion::Rung { more } => {
-                self.commons.mesh.hush(self.id);
-                if !more {
-                    self.ring.listen(self.commons.mesh.clapper(self.id));
-                }
-            }
-        }
-    }
-
-    pub(super) fn accepted(&mut self, socket: OwnedFd) {
-        self.door.accepted();
-        self.let_in += 1;
-        let most = self.options.connections_max;
-        let caller = listen::caller(socket.as_fd());
-        if !self.commons.admit(self.id, most) {
-            drop(socket);
-            self.door.refused(most);
-            self.pump.feed(&mut self.table, Input::Count(Event::ConnectionRefused));
-            return;
-        }
-        // A descriptor is not negative.
-        let descriptor = socket.as_raw_fd() as u32;
-        let peer = Peer { descriptor, address: caller.address(), port: caller.port() };
-        let Some(connection) = self.table.insert(socket, peer) else {
-            self.commons.dismiss(self.id);
-            return;
-        };
-        let (token, session) = (connection.token, connection.session);
-        self.pump.feed(&mut self.table, Input::Opened(session, peer));
-        self.table.unarmed.push(token);
-    }
-
-    #[inline]
-    fn received(&mut self, token: Token, what: Received, more: bool) {
-        if !more && let Some(connection) = self.table.get(token) {
-            connection.receiving = Receiving::Not;
-            self.table.unarmed.push(token);
-        }
-        match what {
-            Received::Failed(Errno::CANCELED | Errno::INTR | Errno::AGAIN) => {}
-            Received::Failed(Errno::NOBUFS) => {
-                // Not because a few send much: because many send something.
-                if self.rations.is_empty() {
-                    self.ring.lend_more();
-                }
-            }
-            what => self.ration(token, what),
-        }
-    }
-
-    #[inline]
-    pub(super) fn take(&mut self, token: Token, what: Received) {
-        match what {
-            Received::Bytes(buffer) => {
-                self.pump.read(&mut self.table, token, self.ring.bytes(&buffer));
-                self.ring.recycle(buffer);
-                if let Some(connection) = self.table.get(token)
-                    && connection.receiving == Receiving::Armed
-                    && !connection.wants_bytes()
-                {
-                    connection.stop_receiving(&mut self.ring);
-                }
-            }
-            Received::Direct(buffer, result) => {
-                self.pump.take_back(&mut self.table, token, buffer);
-                match result {
-                    Ok(1..) | Err(Errno::CANCELED | Errno::INTR | Errno::AGAIN) => {}
-                    Ok(0) => self.pump.end(&mut self.table, token),
-                    Err(_) => self.lost(token),
-                }
-            }
-            Received::End => self.pump.end(&mut self.table, token),
-            Received::Failed(_) => self.lost(token),
-        }
-        self.table.charge(token);
-    }
-
-    /// The connection is broken. The kernel says so only when all that had arrived was received.
-    fn lost(&mut self, token: Token) {
-        self.table.lose(token, CloseReason::Peer);
-        self.pump.end(&mut self.table, token);
-    }
-
-    #[inline]
-    fn sent(&mut self, token: Token, bytes: Result<usize, Errno>, buffer: Option<Vec<u8>>) {
-        let over = buffer.is_some();
-        if let Some(buffer) = buffer {
-            self.table.sends -= 1;
-            self.table.spares.give(buffer);
-        }
-        let Some(connection) = self.table.get(token) else { return };
-        if let Ok(count) = bytes {
-            connection.outlet.took(count);
-        }
-        if !over {
-            return;
-        }
-        connection.outlet.end();
-        self.watch.add(connection, self.pump.now.instant);
-        let roomy = connection.wants_room && connection.outlet.unsent() < pump::ROOM;
-        connection.wants_room &= !roomy;
-        let moves = connection.moving_to.is_some();
-        if connection.phase == Phase::Dying {
-            self.table.broken.push(token);
-        } else if bytes.is_err() {
-            // What has arrived is received now, and then the end.
-            connection.shut();
-            self.table.lose(token, CloseReason::Peer);
-        } else if (connection.outlet.unsent() > 0 || connection.phase == Phase::Flushing)
-            && !connection.listed
-        {
-            connection.listed = true;
-            self.table.listed.push(token);
-        }
-        if moves {
-            self.table.unarmed.push(token);
-        }
-        if roomy {
-            self.table.roomy.push_back(token);
-        }
+    fn publish(&self, left: bool) {
+        let (engine, table) = (&self.pump.engine, &self.table);
+        let storing = self.pump.commit.as_ref().is_some_and(|commit| !commit.is_idle());
+        let waiting = table.listed.len() + table.resumed.len() + self.rations.len();
+        let unsent = table.sends + waiting + usize::from(left || storing || engine.is_telling());
+        self.shared.publish(self.id, engine.jobs(), engine.jobs_accepted(), unsent as u64);
     }
 
     /// Hands the engine what other shards sent. True if there was something.
@@ -223,12 +90,13 @@ impl Shard {
     fn hear(&mut self) -> bool {
         let mut heard = false;
         let (mut batches, mut silent) = (0, 0);
+        // Messages and connections could be swapped: whoever moves is known to no shard yet, so no message is about it.
         // In turn, beginning behind whoever was last.
         let homes = self.topology.homes().len() as u16;
         while batches < BATCHES_PER_ROUND && silent < homes {
             self.heard_last = (self.heard_last + 1) % homes;
             let from = ShardId(self.heard_last);
-            let Some(batch) = self.commons.mesh.receive(from, self.id) else {
+            let Some(batch) = self.shared.mesh.receive(from, self.id) else {
                 silent += 1;
                 continue;
             };
@@ -237,9 +105,9 @@ impl Shard {
                 self.pump.feed(&mut self.table, Input::Message(from, message));
             }
         }
-        while let Some(settler) = self.commons.mesh.receive_settler(self.id) {
+        while let Some(migration) = self.migrations.receive(self.id) {
             heard = true;
-            self.welcome(settler);
+            self.take_in(migration);
         }
         heard
     }
@@ -252,10 +120,10 @@ impl Shard {
         }
         let now = self.pump.now.instant;
         let since = *self.unrung_since.get_or_insert(now);
-        if self.crowded && now.0.saturating_sub(since.0) < self.hold && self.ring.has_more() {
+        if self.crowded && now.0.saturating_sub(since.0) < self.hold && self.sockets.has_more() {
             return;
         }
-        self.commons.mesh.wake(std::mem::take(&mut self.unrung));
+        self.shared.mesh.wake(std::mem::take(&mut self.unrung));
         self.unrung_since = None;
     }
 
@@ -269,7 +137,7 @@ impl Shard {
     /// For how many nanoseconds something may wait for company now: not at all where nothing is about to be read.
     #[inline]
     fn hold_now(&mut self) -> u64 {
-        let more = self.ring.has_more() || self.commons.mesh.waits_for(self.id);
+        let more = self.sockets.has_more() || self.is_sent_something();
         if more { self.hold } else { 0 }
     }
 
@@ -278,17 +146,10 @@ impl Shard {
         if self.pump.engine.deadline().is_some_and(|at| at <= now) {
             self.pump.feed(&mut self.table, Input::Tick);
         }
-        self.door.retry(now, &mut self.ring);
-        self.tidy.act(self.pump.engine.jobs(), now);
+        self.acceptor.retry(now, &mut self.sockets);
+        self.trim.act(self.pump.engine.jobs(), now);
         self.look_at_the_silent();
-        while let Some(&(until, token)) = self.lingering.front()
-            && until <= now
-        {
-            self.lingering.pop_front();
-            if self.table.get(token).is_some_and(|connection| connection.phase == Phase::Lingering) {
-                self.table.broken.push(token);
-            }
-        }
+        self.end_lingering(now);
     }
 
     /// Reads what could not be read before: because of congestion, or because the session was paused.
@@ -319,52 +180,54 @@ impl Shard {
 
     /// Sends what waits, and ends connections of which everything is sent. While there is more to do than sending,
     /// some of it stays listed, for company.
+    ///
+    /// What is asked of a connection is in an order that must stay: whoever is to end is not held back; whoever is given up,
+    /// or hears nothing any more, is not sent to; and only where nothing is left to send does a connection end.
     fn flush(&mut self) {
+        // Before the sends: those that wait for their turn would look like more to do.
         let (now, limit) = (self.pump.now.instant, self.hold_now());
         let mut held = 0;
         for at in 0..self.table.listed.len() {
             let token = self.table.listed[at];
+            // Replies were written since it was last charged. A send changes nothing of that: bytes count until they are taken.
             self.table.charge(token);
             let Some(connection) = self.table.get(token) else { continue };
-            if connection.phase < Phase::Flushing && connection.outlet.holds_back(now, limit) {
+            if connection.phase < Phase::Flushing && connection.outbound.holds_back(now, limit) {
+                // It stays listed, and keeps its place.
                 self.table.listed[held] = token;
                 held += 1;
                 continue;
             }
+            // Before anything that ends it, so that it can be listed again.
             connection.listed = false;
             if connection.phase == Phase::Dying {
                 continue;
             }
             if connection.lost.is_some() {
-                if connection.outlet.is_sending() {
-                    self.ring.stop_sending(token);
+                // Its completion says when the kernel is done with the socket.
+                if connection.outbound.is_sending() {
+                    self.sockets.stop_sending(token);
                 }
                 continue;
             }
-            if let Some(parcel) = connection.outlet.begin() {
-                self.ring.send(token, connection.socket(), parcel);
+            if let Some(parcel) = connection.outbound.begin() {
+                self.sockets.send(token, connection.socket(), parcel);
                 self.table.sends += 1;
-            } else if connection.phase == Phase::Flushing && !connection.outlet.is_sending() {
-                if connection.ended {
-                    self.table.broken.push(token);
-                } else {
-                    connection.phase = Phase::Lingering;
-                    connection.shut_writing();
-                    self.lingering.push_back((self.pump.now.instant.after(LINGER), token));
-                    // Its socket may have been left unread; now its end is waited for.
-                    self.table.unarmed.push(token);
-                }
+            } else if connection.phase == Phase::Flushing && !connection.outbound.is_sending() {
+                self.end_flushed(token);
             }
         }
         self.table.listed.truncate(held);
     }
 
-    /// Lets the ring receive again where it stopped, unless too many messages wait for other shards.
+    /// Lets the kernel receive again where it stopped, unless too many messages wait for other shards.
     fn receive_again(&mut self) {
         if self.pump.congested() {
             return;
         }
         let (mut direct, mut later) = (0, 0);
+        // Whoever is dying or moves wants no bytes, so the last two questions are about these alone; dying comes before moving:
+        // who was given up on the way is closed here.
         for at in 0..self.table.unarmed.len() {
             let token = self.table.unarmed[at];
             let Some(connection) = self.table.get(token) else { continue };
@@ -375,48 +238,16 @@ impl Shard {
                     self.table.unarmed[later] = token;
                     later += 1;
                 } else {
-                    direct += usize::from(connection.receive(&mut self.ring));
+                    direct += usize::from(connection.receive(&mut self.sockets));
                 }
             } else if connection.receiving == Receiving::Armed && connection.rest.wants_direct() {
-                connection.stop_receiving(&mut self.ring);
+                connection.stop_receiving(&mut self.sockets);
             } else if connection.phase == Phase::Dying {
-                self.bury(token);
+                self.close_when_free(token);
             } else if connection.moving_to.is_some() {
-                self.see_off(token);
+                self.hand_off(token);
             }
         }
         self.table.unarmed.truncate(later);
-    }
-
-    fn take_down_broken(&mut self) {
-        for at in 0..self.table.broken.len() {
-            let token = self.table.broken[at];
-            let Some(connection) = self.table.get(token) else { continue };
-            connection.phase = Phase::Dying;
-            if connection.is_in_ring() {
-                connection.shut();
-            }
-            connection.stop_receiving(&mut self.ring);
-            if connection.outlet.is_sending() {
-                self.ring.stop_sending(token);
-            }
-            let waiting = connection.outlet.take_waiting().into_buffer();
-            let rest = std::mem::take(&mut connection.rest);
-            self.table.spares.give(waiting);
-            self.table.spares.give(rest.bytes);
-            self.bury(token);
-        }
-        self.table.broken.clear();
-    }
-
-    /// Closes the socket of a connection that is given up, as soon as the ring is done with it.
-    fn bury(&mut self, token: Token) {
-        if self.table.get(token).is_some_and(|c| c.phase == Phase::Dying && !c.is_in_ring()) {
-            if let Some(to) = self.table.remove(token).and_then(|connection| connection.moving_to) {
-                self.commons.stay(self.id, to);
-            }
-            self.commons.dismiss(self.id);
-            self.door.relieved(&mut self.ring);
-        }
     }
 }

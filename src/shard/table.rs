@@ -1,16 +1,16 @@
 //! All connections of a shard, by the place that is in their tokens and sessions, and lists of those with which
 //! something is to be done at the end of the round.
 use super::connection::{Connection, Owed, Phase};
-use super::debtors::{Debtors, Seat, class_of};
-use super::ring::Token;
-use super::spares::Spares;
+use super::debtors::{DebtorSeat, Debtors, class_of};
+use super::pool::BufferPool;
+use super::sockets::Token;
 use crate::engine::{CloseReason, Peer, SessionId, ShardId};
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 
 /// A place.
 #[derive(Debug)]
-struct Place {
+struct TablePlace {
     /// Of the connection that is here, or of the next one.
     generation: u32,
     /// Boxed, so that a growing table moves little.
@@ -19,9 +19,9 @@ struct Place {
 
 /// All connections of a shard.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub(crate) struct ConnectionTable {
     shard: ShardId,
-    places: Vec<Place>,
+    places: Vec<TablePlace>,
     /// Empty places; the last is used next.
     free: Vec<u32>,
     /// Those that have something to send or to end, each once. A token may be of a connection that is gone.
@@ -30,7 +30,7 @@ pub(crate) struct Table {
     pub(crate) resumed: Vec<Token>,
     /// Those whose requests wait until jobs that were kept are there. As above.
     pub(crate) waiting: Vec<Token>,
-    /// Those from which the ring is to receive again. As above.
+    /// Those from which the kernel is to receive again. As above.
     pub(crate) unarmed: Vec<Token>,
     /// Those for which a page of a report can be fetched. As above.
     pub(crate) roomy: VecDeque<Token>,
@@ -43,13 +43,13 @@ pub(crate) struct Table {
     /// Sends in flight.
     pub(crate) sends: usize,
     /// Buffers that no connection uses now.
-    pub(crate) spares: Spares,
+    pub(crate) pool: BufferPool,
 }
 
-impl Table {
+impl ConnectionTable {
     /// Without connections.
-    pub(crate) fn new(shard: ShardId) -> Table {
-        Table {
+    pub(crate) fn new(shard: ShardId) -> ConnectionTable {
+        ConnectionTable {
             shard,
             places: Vec::new(),
             free: Vec::new(),
@@ -62,7 +62,7 @@ impl Table {
             owed: Owed::default(),
             debtors: Debtors::default(),
             sends: 0,
-            spares: Spares::default(),
+            pool: BufferPool::default(),
         }
     }
 
@@ -72,7 +72,7 @@ impl Table {
             Some(index) => index,
             None => {
                 let index = u32::try_from(self.places.len()).ok().filter(|&i| i <= SessionId::INDEX_MAX)?;
-                self.places.push(Place { generation: 1, connection: None });
+                self.places.push(TablePlace { generation: 1, connection: None });
                 index
             }
         };
@@ -129,7 +129,7 @@ impl Table {
         }
     }
 
-    fn rise(&mut self, seat: Seat) {
+    fn rise(&mut self, seat: DebtorSeat) {
         let moved = self.debtors.rise(seat).and_then(|token| self.get(token));
         if let Some(connection) = moved {
             connection.seat = Some(seat);
@@ -154,13 +154,13 @@ impl Table {
 
     /// The connection of this session, unless it is gone.
     #[inline]
-    pub(crate) fn of(&mut self, session: SessionId) -> Option<(&mut Connection, &mut Spares)> {
+    pub(crate) fn of(&mut self, session: SessionId) -> Option<(&mut Connection, &mut BufferPool)> {
         debug_assert_eq!(session.shard(), self.shard);
         let place = self.places.get_mut(session.index())?;
         if place.generation != session.generation() {
             return None;
         }
-        Some((place.connection.as_deref_mut()?, &mut self.spares))
+        Some((place.connection.as_deref_mut()?, &mut self.pool))
     }
 
     /// Notes that the peer of a connection hears nothing any more. What it sent before is carried out, as after a
@@ -171,7 +171,7 @@ impl Table {
         if connection.token != token || connection.lost.is_some() {
             return;
         }
-        connection.lose(reason, &mut self.spares);
+        connection.lose(reason, &mut self.pool);
         match connection.phase {
             Phase::Open | Phase::Finishing => {
                 self.resumed.push(token);
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_place_is_used_again_with_another_generation() {
-        let mut table = Table::new(ShardId(3));
+        let mut table = ConnectionTable::new(ShardId(3));
         let socket = || OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
         let peer = Peer { descriptor: 7, address: std::net::Ipv4Addr::LOCALHOST.into(), port: 0 };
         let old = table.insert(socket(), peer).unwrap().token;

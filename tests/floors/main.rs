@@ -28,8 +28,9 @@ const MODULES: &[(&str, &str, &[&str])] = &[
     ("memory", "src/memory", &["engine"]),
     ("store", "src/store/", &["engine", "protocol", "logging"]),
     ("frontend", "src/frontend/", &["engine", "protocol"]),
-    ("shard", "src/shard/", &["engine", "protocol", "frontend", "logging", "memory", "store"]),
-    ("server", "src/server", &["engine", "protocol", "frontend", "logging", "shard", "store"]),
+    ("mesh", "src/mesh/", &["engine"]),
+    ("shard", "src/shard/", &["engine", "protocol", "frontend", "logging", "memory", "mesh", "store"]),
+    ("server", "src/server/", &["engine", "protocol", "frontend", "logging", "mesh", "shard", "store"]),
     ("process", "src/process", &["logging", "server"]),
     (
         "config",
@@ -59,9 +60,9 @@ const ENGINE: &[&[&str]] = &[
 /// Words that stand in one place only, so that what they name stays replaceable: the runtime, the ring, the parser of
 /// the command line, the clock of the log, the allocator. `unsafe` is where the ring is, one call of the allocator, and one fork.
 const PLACES: &[(&str, &[&str])] = &[
-    ("glommio", &["src/shard/", "src/server"]),
-    ("io_uring", &["src/shard/ring"]),
-    ("unsafe", &["src/shard/ring", "src/memory", "src/process/daemon"]),
+    ("glommio", &["src/shard/host"]),
+    ("io_uring", &["src/shard/sockets/uring/"]),
+    ("unsafe", &["src/shard/sockets/", "src/memory", "src/process/daemon"]),
     ("mimalloc", &["src/memory"]),
     ("clap", &["src/cli/", "src/config"]),
     ("jiff", &["src/logging"]),

@@ -1,4 +1,4 @@
-//! Checks every interleaving of the shards' bell: the real `src/shard/bell.rs`, compiled against loom's atomics.
+//! Checks every interleaving of the shards' bell: the real `src/mesh/bell.rs`, compiled against loom's atomics.
 //!
 //! A crate of its own, because the server itself is compiled against the standard library's atomics. The queue between
 //! two shards is modelled by one atomic that is no stronger than what `ArrayQueue` promises: whoever sees the length
@@ -11,7 +11,7 @@ pub(crate) mod sync {
     pub(crate) use loom::sync::atomic::{AtomicBool, Ordering, fence};
 }
 
-#[path = "../../src/shard/bell.rs"]
+#[path = "../../src/mesh/bell.rs"]
 mod bell;
 mod unfenced;
 

@@ -6,5 +6,5 @@ pub(crate) mod sync {
     pub(crate) fn fence(_: Ordering) {}
 }
 
-#[path = "../../../src/shard/bell.rs"]
+#[path = "../../../src/mesh/bell.rs"]
 pub(crate) mod bell;

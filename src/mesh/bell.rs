@@ -1,5 +1,5 @@
 //! Whether a shard sleeps and must be rung when there is something for it. The ringing itself, a write to the
-//! sleeper's event descriptor, is in `mesh.rs`; that no wake-up is lost is checked by `tests/loom`.
+//! sleeper's event descriptor, is in `mod.rs`; that no wake-up is lost is checked by `tests/loom`.
 use super::sync::{AtomicBool, Ordering, fence};
 
 /// One for each shard: it says itself when it sleeps, others ask.

@@ -1,5 +1,5 @@
 //! What all shards and the control thread share: a few numbers and the mesh. Nothing here is about a single job.
-use super::mesh::Mesh;
+use super::Mesh;
 use crate::engine::{ShardId, Topology};
 use std::io;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 /// What the shards are to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-pub(crate) enum Phase {
+pub(crate) enum ServerPhase {
     /// Serve.
     Serving,
     /// Accept nobody; serve those who are there.
@@ -19,7 +19,7 @@ pub(crate) enum Phase {
 /// What one shard has published about itself, as of its last round.
 #[derive(Debug, Default)]
 #[repr(align(128))] // no cache line of its neighbours
-struct Board {
+struct Gauges {
     jobs: AtomicU64,
     accepted: AtomicU64,
     unsent: AtomicU64,
@@ -47,7 +47,7 @@ pub(crate) struct Sums {
 
 /// Shared by all.
 #[derive(Debug)]
-pub(crate) struct Commons {
+pub(crate) struct Shared {
     /// Between the shards.
     pub(crate) mesh: Mesh,
     /// Connections of all shards.
@@ -55,33 +55,33 @@ pub(crate) struct Commons {
     /// Shards that do not have all jobs yet that were kept for them.
     unrestored: AtomicUsize,
     /// Shards that may still accept somebody.
-    open_doors: AtomicUsize,
+    accepting: AtomicUsize,
     phase: AtomicU8,
-    boards: Vec<Board>,
+    gauges: Vec<Gauges>,
     /// Those among them that have connections.
     shards: u64,
 }
 
-impl Commons {
+impl Shared {
     /// So many connections are no load for a shard.
     const FEW: u64 = 16;
 
     /// For the shards of a topology.
-    pub(crate) fn new(topology: Topology, mesh_capacity: usize) -> io::Result<Commons> {
-        Ok(Commons {
+    pub(crate) fn new(topology: Topology, mesh_capacity: usize) -> io::Result<Shared> {
+        Ok(Shared {
             mesh: Mesh::new(topology, mesh_capacity)?,
             connections: Alone::default(),
             unrestored: AtomicUsize::new(topology.owners().len()),
-            open_doors: AtomicUsize::new(topology.owners().len()),
-            phase: AtomicU8::new(Phase::Serving as u8),
-            boards: topology.homes().map(|_| Board::default()).collect(),
+            accepting: AtomicUsize::new(topology.owners().len()),
+            phase: AtomicU8::new(ServerPhase::Serving as u8),
+            gauges: topology.homes().map(|_| Gauges::default()).collect(),
             shards: topology.owners().len() as u64,
         })
     }
 
     /// Counts one more connection of a shard, unless there are `most`.
     pub(crate) fn admit(&self, shard: ShardId, most: usize) -> bool {
-        self.boards[shard.index()].connections.fetch_add(1, Ordering::Relaxed);
+        self.gauges[shard.index()].connections.fetch_add(1, Ordering::Relaxed);
         let admitted = self.connections.0.fetch_add(1, Ordering::Relaxed) < most;
         if !admitted {
             self.dismiss(shard);
@@ -92,41 +92,41 @@ impl Commons {
     /// Counts one connection of a shard less.
     pub(crate) fn dismiss(&self, shard: ShardId) {
         self.connections.0.fetch_sub(1, Ordering::Relaxed);
-        self.boards[shard.index()].connections.fetch_sub(1, Ordering::Relaxed);
+        self.gauges[shard.index()].connections.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Counts a connection of one shard as one of another, unless that has more than `percent` of what each would
-    /// have if all had as many, and more than [`Commons::FEW`] besides.
+    /// have if all had as many, and more than [`Shared::FEW`] besides.
     pub(crate) fn move_over(&self, from: ShardId, to: ShardId, percent: u64) -> bool {
         let all = self.connections.0.load(Ordering::Relaxed) as u64;
         let most = Self::FEW + (all * percent).div_ceil(100 * self.shards);
-        let there = &self.boards[to.index()].connections;
+        let there = &self.gauges[to.index()].connections;
         if there.fetch_add(1, Ordering::Relaxed) as u64 >= most {
             there.fetch_sub(1, Ordering::Relaxed);
             return false;
         }
-        self.boards[from.index()].connections.fetch_sub(1, Ordering::Relaxed);
+        self.gauges[from.index()].connections.fetch_sub(1, Ordering::Relaxed);
         true
     }
 
-    /// Takes back what [`Commons::move_over`] did.
+    /// Takes back what [`Shared::move_over`] did.
     pub(crate) fn stay(&self, here: ShardId, to: ShardId) {
-        self.boards[to.index()].connections.fetch_sub(1, Ordering::Relaxed);
-        self.boards[here.index()].connections.fetch_add(1, Ordering::Relaxed);
+        self.gauges[to.index()].connections.fetch_sub(1, Ordering::Relaxed);
+        self.gauges[here.index()].connections.fetch_add(1, Ordering::Relaxed);
     }
 
     /// What the shards are to do.
     #[inline]
-    pub(crate) fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> ServerPhase {
         match self.phase.load(Ordering::Acquire) {
-            0 => Phase::Serving,
-            1 => Phase::Draining,
-            _ => Phase::Stopping,
+            0 => ServerPhase::Serving,
+            1 => ServerPhase::Draining,
+            _ => ServerPhase::Stopping,
         }
     }
 
     /// Tells all shards what to do from now on, sleeping or not.
-    pub(crate) fn enter(&self, phase: Phase) {
+    pub(crate) fn enter(&self, phase: ServerPhase) {
         self.phase.fetch_max(phase as u8, Ordering::AcqRel);
         self.mesh.ring_all();
     }
@@ -144,42 +144,42 @@ impl Commons {
     }
 
     /// Notes that a shard accepts nobody any more, and has read what those had sent whom it accepted last.
-    pub(crate) fn door_closed(&self) {
-        self.open_doors.fetch_sub(1, Ordering::AcqRel);
+    pub(crate) fn accepts_no_more(&self) {
+        self.accepting.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// Whether that is so of every shard.
-    pub(crate) fn all_doors_closed(&self) -> bool {
-        self.open_doors.load(Ordering::Acquire) == 0
+    pub(crate) fn nobody_accepts(&self) -> bool {
+        self.accepting.load(Ordering::Acquire) == 0
     }
 
     /// For a shard at the end of a round: what others may know.
     #[inline]
     pub(crate) fn publish(&self, shard: ShardId, jobs: u64, accepted: u64, unsent: u64) {
-        let board = &self.boards[shard.index()];
-        board.jobs.store(jobs, Ordering::Relaxed);
-        board.accepted.store(accepted, Ordering::Relaxed);
-        board.unsent.store(unsent, Ordering::Release);
+        let gauges = &self.gauges[shard.index()];
+        gauges.jobs.store(jobs, Ordering::Relaxed);
+        gauges.accepted.store(accepted, Ordering::Relaxed);
+        gauges.unsent.store(unsent, Ordering::Release);
     }
 
     /// For a shard, once a round: what its connections are charged with.
     #[inline]
     pub(crate) fn publish_owed(&self, shard: ShardId, bytes: u64) {
-        self.boards[shard.index()].owed.store(bytes, Ordering::Relaxed);
+        self.gauges[shard.index()].owed.store(bytes, Ordering::Relaxed);
     }
 
     /// What the connections of all shards are charged with.
     pub(crate) fn owed(&self) -> u64 {
-        self.boards.iter().map(|board| board.owed.load(Ordering::Relaxed)).sum()
+        self.gauges.iter().map(|gauges| gauges.owed.load(Ordering::Relaxed)).sum()
     }
 
     /// What the shards have published, and what waits between them.
     pub(crate) fn sums(&self) -> Sums {
         let mut sums = Sums { unsent: self.mesh.waiting() as u64, ..Sums::default() };
-        for board in &self.boards {
-            sums.unsent += board.unsent.load(Ordering::Acquire);
-            sums.accepted += board.accepted.load(Ordering::Relaxed);
-            sums.jobs += board.jobs.load(Ordering::Relaxed);
+        for gauges in &self.gauges {
+            sums.unsent += gauges.unsent.load(Ordering::Acquire);
+            sums.accepted += gauges.accepted.load(Ordering::Relaxed);
+            sums.jobs += gauges.jobs.load(Ordering::Relaxed);
         }
         sums
     }
@@ -192,16 +192,16 @@ mod tests {
     #[test]
     fn connections_move_over_until_a_shard_has_more_than_its_share() {
         let (here, there) = (ShardId(0), ShardId(1));
-        let commons = Commons::new(Topology::new(2), 1).unwrap();
-        (0..100).for_each(|_| assert!(commons.admit(here, 100)));
-        assert!(!commons.admit(here, 100));
-        let moved = (0..100).filter(|_| commons.move_over(here, there, 150)).count();
+        let shared = Shared::new(Topology::new(2), 1).unwrap();
+        (0..100).for_each(|_| assert!(shared.admit(here, 100)));
+        assert!(!shared.admit(here, 100));
+        let moved = (0..100).filter(|_| shared.move_over(here, there, 150)).count();
         assert_eq!(moved, 16 + 75);
-        commons.stay(here, there);
-        assert!(commons.move_over(here, there, 150));
-        (0..91).for_each(|_| commons.dismiss(there));
-        (0..9).for_each(|_| commons.dismiss(here));
-        let left = commons.boards.iter().map(|board| board.connections.load(Ordering::Relaxed));
-        assert_eq!(left.sum::<usize>() + commons.connections.0.load(Ordering::Relaxed), 0);
+        shared.stay(here, there);
+        assert!(shared.move_over(here, there, 150));
+        (0..91).for_each(|_| shared.dismiss(there));
+        (0..9).for_each(|_| shared.dismiss(here));
+        let left = shared.gauges.iter().map(|gauges| gauges.connections.load(Ordering::Relaxed));
+        assert_eq!(left.sum::<usize>() + shared.connections.0.load(Ordering::Relaxed), 0);
     }
 }

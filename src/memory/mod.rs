@@ -1,10 +1,10 @@
 //! The allocator, and giving memory back to the system: when much of it has become free, and what was one large piece. What
 //! is kept in memory is not decided here.
 #![allow(unsafe_code)]
-mod kept;
+mod cache;
 
 use crate::engine::Instant;
-use kept::Kept;
+use cache::BufferCache;
 use std::ops::{Deref, DerefMut};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,23 +43,27 @@ impl Large {
             let (sender, freed) = mpsc::channel::<Vec<u8>>();
             let run = move || free(&freed);
             let started = thread::Builder::new().name("memory".to_owned()).spawn(run);
-            started.ok().map(|_| Freer { sender, kept: Kept::new(kept), looks: AtomicBool::new(false) })
+            started.ok().map(|_| Freer {
+                sender,
+                cache: BufferCache::new(kept),
+                looks: AtomicBool::new(false),
+            })
         });
     }
 
     /// Nothing, with room for so many bytes.
     pub(crate) fn with_room(bytes: usize) -> Large {
-        if let Some(buffer) = freer().and_then(|freer| freer.kept.take(bytes)) {
+        if let Some(buffer) = freer().and_then(|freer| freer.cache.take(bytes)) {
             return Large(buffer);
         }
         // Packets of about the same size are to fit into the same buffers.
-        let room = if bytes >= kept::LEAST { bytes.next_multiple_of(Self::STEP) } else { bytes };
+        let room = if bytes >= cache::LEAST { bytes.next_multiple_of(Self::STEP) } else { bytes };
         Large(Vec::with_capacity(room))
     }
 
     /// The bytes, to be shared.
     pub(crate) fn into_shared(mut self) -> bytes::Bytes {
-        if self.0.capacity() < kept::LEAST {
+        if self.0.capacity() < cache::LEAST {
             return bytes::Bytes::from(std::mem::take(&mut self.0));
         }
         bytes::Bytes::from_owner(self)
@@ -71,7 +75,7 @@ impl Large {
 struct Freer {
     /// What waits there is bounded by what it takes to fill so many bytes again, which takes longer than freeing them.
     sender: Sender<Vec<u8>>,
-    kept: Kept,
+    cache: BufferCache,
     /// Whether the thread looks now and then after what is kept.
     looks: AtomicBool,
 }
@@ -94,13 +98,13 @@ fn free(freed: &Receiver<Vec<u8>>) {
         let next = if looks { freed.recv_timeout(LOOK).ok() } else { freed.recv().ok() };
         next.into_iter().for_each(give_back_all);
         if last.elapsed() >= LOOK
-            && let Some(Freer { kept, looks, .. }) = freer()
+            && let Some(Freer { cache, looks, .. }) = freer()
         {
             last = std::time::Instant::now();
-            kept.not_needed().into_iter().for_each(give_back_all);
+            cache.not_needed().into_iter().for_each(give_back_all);
             // Whoever gives something from here on is seen, or wakes this thread.
             looks.store(false, Ordering::SeqCst);
-            if !kept.is_empty() {
+            if !cache.is_empty() {
                 looks.store(true, Ordering::SeqCst);
             }
         }
@@ -129,11 +133,11 @@ fn give_back_all(mut bytes: Vec<u8>) {
 
 impl Drop for Large {
     fn drop(&mut self) {
-        if self.0.capacity() < kept::LEAST {
+        if self.0.capacity() < cache::LEAST {
             return;
         }
         let Some(freer) = freer() else { return };
-        match freer.kept.give(std::mem::take(&mut self.0)) {
+        match freer.cache.give(std::mem::take(&mut self.0)) {
             Ok(()) if freer.looks.swap(true, Ordering::SeqCst) => {}
             // It is to wake up.
             Ok(()) => drop(freer.sender.send(Vec::new())),
@@ -172,14 +176,14 @@ impl DerefMut for Large {
 
 /// When to give memory back: the allocator does so while it works, and an idle shard does not work.
 #[derive(Debug, Default)]
-pub(crate) struct Tidy {
+pub(crate) struct Trim {
     /// The most jobs since memory was last given back.
     peak: u64,
     /// When there were first less than half of that.
     since: Option<Instant>,
 }
 
-impl Tidy {
+impl Trim {
     /// Fewer jobs than this are no matter.
     const FEW: u64 = 10_000;
     /// How long the number of jobs must have been low, so that a queue that goes up and down keeps its memory.
@@ -198,7 +202,7 @@ impl Tidy {
         }
     }
 
-    /// When to call [`Tidy::act`].
+    /// When to call [`Trim::act`].
     #[inline]
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.since.map(|since| since.after(Self::PATIENCE))
@@ -249,23 +253,23 @@ mod tests {
     #[test]
     fn memory_is_given_back_a_second_after_half_of_the_jobs_have_gone() {
         let second = |n: u64| Instant(n * 1_000_000_000);
-        let mut tidy = Tidy::default();
-        tidy.look(100_000, second(1));
-        tidy.look(60_000, second(2));
-        assert_eq!(tidy.deadline(), None);
-        tidy.look(40_000, second(3));
-        tidy.look(30_000, second(4));
-        assert_eq!(tidy.deadline(), Some(second(4)));
-        tidy.look(70_000, second(4));
-        assert_eq!(tidy.deadline(), None);
-        tidy.look(40_000, second(5));
-        tidy.act(40_000, second(6));
-        assert_eq!(tidy.deadline(), None);
-        tidy.look(30_000, second(7));
-        assert_eq!(tidy.deadline(), None);
-        tidy.look(100, second(8));
-        assert_eq!(tidy.deadline(), Some(second(9)));
-        let mut few = Tidy::default();
+        let mut trim = Trim::default();
+        trim.look(100_000, second(1));
+        trim.look(60_000, second(2));
+        assert_eq!(trim.deadline(), None);
+        trim.look(40_000, second(3));
+        trim.look(30_000, second(4));
+        assert_eq!(trim.deadline(), Some(second(4)));
+        trim.look(70_000, second(4));
+        assert_eq!(trim.deadline(), None);
+        trim.look(40_000, second(5));
+        trim.act(40_000, second(6));
+        assert_eq!(trim.deadline(), None);
+        trim.look(30_000, second(7));
+        assert_eq!(trim.deadline(), None);
+        trim.look(100, second(8));
+        assert_eq!(trim.deadline(), Some(second(9)));
+        let mut few = Trim::default();
         few.look(9_999, second(1));
         few.look(0, second(2));
         assert_eq!(few.deadline(), None);

@@ -1,33 +1,27 @@
-//! The private io_uring of a shard: accept, receive, send, one alarm. The one unsafe place of the shell; the server has
-//! two more, `memory.rs` and `process/daemon.rs`.
+//! Sockets by a private io_uring: accept, receive, send, one alarm. With the files beside its folder the one unsafe place of the shell;
+//! the server has two more, `memory/` and `process/daemon.rs`.
 //!
-//! Towards the shard it is a queue of orders and a queue of [`Completion`]s. It owns every byte that the kernel
-//! reads or writes until the completion says that the kernel is done. Which sockets there are, and what the bytes
-//! mean, is none of its business; the receive buffers are in `ring/buffers.rs`, and what the kernel knows of a peer is
-//! asked in `ring/debt.rs` and `ring/peer.rs`.
+//! What each order promises stands at the methods of [`super::Sockets`], which have the same names. The receive buffers are in `buffers.rs`, the send in flight of each connection is in
+//! `flight.rs`.
 #![allow(unsafe_code)]
 
 mod buffers;
-mod debt;
 mod flight;
-mod peer;
-mod values;
+mod operation;
 
-use super::parcel::Parcel;
+use super::{Buffer, Completion, Received, Token};
 use crate::engine::Instant;
 use crate::memory::Large;
-pub(crate) use buffers::Buffer;
+use crate::shard::error::ShardError;
+use crate::shard::parcel::Parcel;
 use buffers::Buffers;
-pub(crate) use debt::debt;
 use flight::Flight;
 use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue, types};
-pub(crate) use peer::former_peer;
+use operation::{ALARM, BELL, Operation, number};
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use values::{ALARM, BELL, Kind, number};
-pub(crate) use values::{Completion, Received, Token};
 
 /// Orders that may wait for one call of the kernel; more of them make more calls.
 const SUBMISSIONS: u32 = 2048;
@@ -42,12 +36,12 @@ const DIRECT_PIECE: usize = 256 << 10;
 const GROUP: u16 = 0;
 
 /// A ring, on the thread that made it.
-pub(crate) struct Ring {
+pub(crate) struct Uring {
     io: IoUring,
     buffers: Buffers,
     /// By index of the token.
     flights: Vec<Flight>,
-    /// What is received into by [`Ring::receive_direct`], by index of the token.
+    /// What is received into by [`Uring::receive_direct`], by index of the token.
     direct: Vec<Large>,
     /// Whose next piece waits for its turn, oldest first, and how many bytes of shared payloads may still be ordered
     /// before the kernel is called.
@@ -65,8 +59,8 @@ pub(crate) struct Ring {
 }
 
 /// Whether rings like ours can be made here.
-pub(crate) fn probe() -> io::Result<()> {
-    make(8, 16).map(drop)
+pub(super) fn probe() -> Result<(), ShardError> {
+    make(8, 16).map(drop).map_err(ShardError::of_ring)
 }
 
 fn make(submissions: u32, completions: u32) -> io::Result<IoUring> {
@@ -81,12 +75,12 @@ fn make(submissions: u32, completions: u32) -> io::Result<IoUring> {
         .build(submissions)
 }
 
-impl Ring {
+impl Uring {
     /// A ring with so many receive buffers, a power of two.
-    pub(crate) fn new(buffers: u16) -> io::Result<Ring> {
-        let io = make(SUBMISSIONS, COMPLETIONS)?;
-        let buffers = Buffers::new(&io, GROUP, buffers)?;
-        Ok(Ring {
+    pub(super) fn new(buffers: u16) -> Result<Uring, ShardError> {
+        let io = make(SUBMISSIONS, COMPLETIONS).map_err(ShardError::of_ring)?;
+        let buffers = Buffers::new(&io, GROUP, buffers).map_err(ShardError::of_ring)?;
+        Ok(Uring {
             io,
             buffers,
             flights: Vec::new(),
@@ -100,45 +94,38 @@ impl Ring {
         })
     }
 
-    /// Listens to a bell, an event descriptor that stays open as long as the ring: ringing it ends [`Ring::wait`].
-    pub(crate) fn listen(&mut self, bell: BorrowedFd<'_>) {
+    pub(super) fn listen(&mut self, bell: BorrowedFd<'_>) {
         let entry =
             opcode::PollAdd::new(types::Fd(bell.as_raw_fd()), libc::POLLIN as u32).multi(true).build();
         self.order(entry.user_data(BELL));
     }
 
-    /// Accepts connections of a listener, which stays open until a completion says that no more will follow.
-    pub(crate) fn accept(&mut self, listener: u32, socket: BorrowedFd<'_>) {
+    pub(super) fn accept(&mut self, listener: u32, socket: BorrowedFd<'_>) {
         let token = Token { index: listener, generation: 0 };
         let entry = opcode::AcceptMulti::new(types::Fd(socket.as_raw_fd())).flags(libc::SOCK_CLOEXEC).build();
-        self.order(entry.user_data(number(Kind::Accept, token)));
+        self.order(entry.user_data(number(Operation::Accept, token)));
     }
 
-    /// Stops accepting: a completion without more follows.
-    pub(crate) fn stop_accepting(&mut self, listener: u32) {
-        self.cancel(number(Kind::Accept, Token { index: listener, generation: 0 }));
+    pub(super) fn stop_accepting(&mut self, listener: u32) {
+        self.cancel(number(Operation::Accept, Token { index: listener, generation: 0 }));
     }
 
-    /// Receives from a socket, which stays open until a completion says that no more will follow.
     #[inline]
-    pub(crate) fn receive(&mut self, token: Token, socket: BorrowedFd<'_>) {
+    pub(super) fn receive(&mut self, token: Token, socket: BorrowedFd<'_>) {
         let entry = opcode::RecvMulti::new(types::Fd(socket.as_raw_fd()), GROUP).build();
-        self.order(entry.user_data(number(Kind::Receive, token)));
+        self.order(entry.user_data(number(Operation::Receive, token)));
     }
 
-    /// Receives once, as much as a receive buffer holds. The socket stays open until the completion.
-    pub(crate) fn receive_once(&mut self, token: Token, socket: BorrowedFd<'_>) {
+    pub(super) fn receive_once(&mut self, token: Token, socket: BorrowedFd<'_>) {
         let entry = opcode::Recv::new(types::Fd(socket.as_raw_fd()), std::ptr::null_mut(), 0)
             .buf_group(GROUP)
             .build()
             .flags(squeue::Flags::BUFFER_SELECT);
-        self.order(entry.user_data(number(Kind::Receive, token)));
+        self.order(entry.user_data(number(Operation::Receive, token)));
     }
 
-    /// Receives so many bytes behind those that are in the buffer, which has room for them. All of them, unless the
-    /// peer's end or [`Ring::stop_direct`] comes before; at most [`DIRECT_PIECE`]. The socket stays open, and nothing
-    /// else is received, until a completion gives the buffer back.
-    pub(crate) fn receive_direct(
+    /// At most [`DIRECT_PIECE`].
+    pub(super) fn receive_direct(
         &mut self,
         token: Token,
         socket: BorrowedFd<'_>,
@@ -159,12 +146,11 @@ impl Ring {
             .build();
         assert!(self.direct[index].capacity() == 0, "one at a time");
         self.direct[index] = buffer;
-        self.order(entry.user_data(number(Kind::Direct, token)));
+        self.order(entry.user_data(number(Operation::Direct, token)));
     }
 
-    /// Stops such a receive: its completion follows, with what has come.
-    pub(crate) fn stop_direct(&mut self, token: Token) {
-        self.cancel(number(Kind::Direct, token));
+    pub(super) fn stop_direct(&mut self, token: Token) {
+        self.cancel(number(Operation::Direct, token));
     }
 
     fn received_direct(&mut self, token: Token, result: Result<usize, Errno>) -> Completion {
@@ -176,15 +162,12 @@ impl Ring {
         Completion::Received { token, what: Received::Direct(buffer, result), more: false }
     }
 
-    /// Stops receiving: a completion without more follows.
-    pub(crate) fn stop_receiving(&mut self, token: Token) {
-        self.cancel(number(Kind::Receive, token));
+    pub(super) fn stop_receiving(&mut self, token: Token) {
+        self.cancel(number(Operation::Receive, token));
     }
 
-    /// Sends a parcel that is not empty. The socket stays open, and nothing else is sent for this token, until a
-    /// completion gives the parcel's buffer back.
     #[inline]
-    pub(crate) fn send(&mut self, token: Token, socket: BorrowedFd<'_>, parcel: Parcel) {
+    pub(super) fn send(&mut self, token: Token, socket: BorrowedFd<'_>, parcel: Parcel) {
         let index = token.index as usize;
         if self.flights.len() <= index {
             self.flights.resize_with(index + 1, Flight::default);
@@ -212,7 +195,7 @@ impl Ring {
             self.allowance = self.allowance.saturating_sub(flight.piece());
         }
         let entry = flight.order();
-        self.order(entry.user_data(number(Kind::Send, token)));
+        self.order(entry.user_data(number(Operation::Send, token)));
     }
 
     /// Orders pieces whose turn it is.
@@ -225,21 +208,19 @@ impl Ring {
         }
     }
 
-    /// Stops a send: a completion with the buffer follows.
-    pub(crate) fn stop_sending(&mut self, token: Token) {
+    pub(super) fn stop_sending(&mut self, token: Token) {
         self.flights[token.index as usize].stopped = true;
         match self.turns.iter().position(|&waits| waits == token) {
             // The kernel does not know of it: its answer is to say that nothing was sent.
             Some(at) => {
                 self.turns.remove(at);
-                self.order(opcode::Nop::new().build().user_data(number(Kind::Send, token)));
+                self.order(opcode::Nop::new().build().user_data(number(Operation::Send, token)));
             }
-            None => self.cancel(number(Kind::Send, token)),
+            None => self.cancel(number(Operation::Send, token)),
         }
     }
 
-    /// Sets the alarm to this time, if it is not set to an earlier one. It may go off too early, never too late.
-    pub(crate) fn set_alarm(&mut self, at: Instant) {
+    pub(super) fn set_alarm(&mut self, at: Instant) {
         if self.alarm.is_some_and(|set| set <= at) {
             return;
         }
@@ -258,7 +239,7 @@ impl Ring {
 
     fn cancel(&mut self, order: u64) {
         let entry = opcode::AsyncCancel::new(order).build();
-        self.order(entry.user_data(number(Kind::Nothing, Token { index: 0, generation: 0 })));
+        self.order(entry.user_data(number(Operation::Nothing, Token { index: 0, generation: 0 })));
     }
 
     #[inline]
@@ -274,9 +255,8 @@ impl Ring {
         }
     }
 
-    /// Hands all orders to the kernel and lets it finish what is ready. Never blocks. An error means that the ring
-    /// is broken.
-    pub(crate) fn enter(&mut self) -> io::Result<()> {
+    /// An error means that the ring is broken.
+    pub(super) fn enter(&mut self) -> Result<(), ShardError> {
         self.take_turns();
         loop {
             self.buffers.publish();
@@ -287,7 +267,7 @@ impl Ring {
             if orders == 0 && !work {
                 return Ok(());
             }
-            self.call(orders, 0)?;
+            self.call(orders, 0).map_err(|error| ShardError::of_system("use an io_uring", error))?;
             self.stale = work && self.io.completion().is_empty() && self.io.submission().taskrun();
             if self.backlog.is_empty() {
                 return Ok(());
@@ -317,30 +297,26 @@ impl Ring {
         }
     }
 
-    /// Whether the kernel has done more, or could at once.
     #[inline]
-    pub(crate) fn has_more(&mut self) -> bool {
+    pub(super) fn has_more(&mut self) -> bool {
         (!self.stale && self.io.submission().taskrun())
             || !self.io.completion().is_empty()
             || !self.turns.is_empty()
     }
 
-    /// Whether nothing stands in the way of [`Ring::wait`]: no order waits behind others, no completion to be read.
     #[inline]
-    pub(crate) fn is_quiet(&mut self) -> bool {
+    pub(super) fn is_quiet(&mut self) -> bool {
         self.backlog.is_empty() && self.turns.is_empty() && self.io.completion().is_empty()
     }
 
-    /// Hands all orders to the kernel and sleeps until it has finished something.
-    pub(crate) fn wait(&mut self) -> io::Result<()> {
+    pub(super) fn wait(&mut self) -> Result<(), ShardError> {
         self.buffers.publish();
         let orders = self.io.submission().len();
-        self.call(orders, 1)
+        self.call(orders, 1).map_err(|error| ShardError::of_system("wait for an io_uring", error))
     }
 
-    /// The next thing that the kernel did.
     #[inline]
-    pub(crate) fn next(&mut self) -> Option<Completion> {
+    pub(super) fn next(&mut self) -> Option<Completion> {
         loop {
             let entry = self.io.completion().next()?;
             if let Some(completion) = self.read(&entry) {
@@ -349,26 +325,22 @@ impl Ring {
         }
     }
 
-    /// The bytes in a buffer.
     #[inline]
-    pub(crate) fn bytes<'a>(&'a self, buffer: &'a Buffer) -> &'a [u8] {
+    pub(super) fn bytes<'a>(&'a self, buffer: &'a Buffer) -> &'a [u8] {
         self.buffers.bytes(buffer)
     }
 
-    /// Takes a buffer back, for other bytes.
     #[inline]
-    pub(crate) fn recycle(&mut self, buffer: Buffer) {
+    pub(super) fn recycle(&mut self, buffer: Buffer) {
         self.buffers.recycle(buffer);
     }
 
-    /// Lends the kernel more buffers at a time, because it had run out of them.
-    pub(crate) fn lend_more(&mut self) {
+    pub(super) fn lend_more(&mut self) {
         self.buffers.lend_more();
     }
 
-    /// To be called once a round: lends fewer after a calm time, and few while many buffers wait to be read.
     #[inline]
-    pub(crate) fn tend_buffers(&mut self, short: bool) {
+    pub(super) fn tend_buffers(&mut self, short: bool) {
         self.buffers.tend(short);
     }
 
@@ -382,10 +354,10 @@ impl Ring {
             // Not negative.
             count => Ok(count as usize),
         };
-        const ACCEPT: u8 = Kind::Accept as u8;
-        const RECEIVE: u8 = Kind::Receive as u8;
-        const DIRECT: u8 = Kind::Direct as u8;
-        const SEND: u8 = Kind::Send as u8;
+        const ACCEPT: u8 = Operation::Accept as u8;
+        const RECEIVE: u8 = Operation::Receive as u8;
+        const DIRECT: u8 = Operation::Direct as u8;
+        const SEND: u8 = Operation::Send as u8;
         match (order >> 56) as u8 {
             ACCEPT => {
                 // SAFETY: the kernel has just made this descriptor, and nobody else knows it.
@@ -406,11 +378,11 @@ impl Ring {
             }
             SEND => self.sent(token, result),
             DIRECT => Some(self.received_direct(token, result)),
-            kind if kind == Kind::Alarm as u8 => {
+            operation if operation == Operation::Alarm as u8 => {
                 self.alarm = None;
                 Some(Completion::Alarm)
             }
-            kind if kind == Kind::Bell as u8 => Some(Completion::Rung { more }),
+            operation if operation == Operation::Bell as u8 => Some(Completion::Rung { more }),
             _ => None,
         }
     }
@@ -440,7 +412,7 @@ impl Ring {
     }
 }
 
-impl Drop for Ring {
+impl Drop for Uring {
     fn drop(&mut self) {
         // The kernel may still be reading these, and nobody waits for it: a ring ends when the process does.
         for flight in self.flights.drain(..).filter(|flight| !flight.parcel.is_empty()) {

@@ -1,9 +1,13 @@
-//! What connects the shards: a bounded queue of batches from each to each, and a bell for each. Nobody waits here: a
-//! batch that finds no room stays with its sender. When to ring is decided in `bell.rs`.
-use super::bell::Bell;
-use super::settle::Settler;
+//! What connects the threads that hold an engine, today the shards: a bounded queue of batches of messages from each to each, and
+//! a bell for each. Nobody waits here: a batch that finds no room stays with its sender. When to ring is decided in `bell.rs`,
+//! what all of them share beside is in `shared.rs`. Values only: what has a descriptor goes another way.
+mod bell;
+pub(crate) mod shared;
+mod sync;
+
 use crate::engine::slot::ShardSet;
 use crate::engine::{Engine, Message, ShardId, Topology};
+use bell::Bell;
 use crossbeam_queue::ArrayQueue;
 use rustix::event::{EventfdFlags, eventfd};
 use std::io;
@@ -12,23 +16,18 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// Messages in one batch: enough for a round under load, few enough to be handled in one go.
 const BATCH: usize = 256;
 
-/// Connections that may be on their way to one shard; one more stays where it is.
-const SETTLERS: usize = 256;
-
-/// One shard, as the others see it.
+/// How others wake a shard that sleeps.
 #[derive(Debug)]
-struct Seat {
+struct Doorbell {
     bell: Bell,
     /// An event descriptor, which wakes the shard.
-    clapper: OwnedFd,
-    /// Connections on their way to it, from whomever.
-    settlers: ArrayQueue<Settler>,
+    eventfd: OwnedFd,
 }
 
 /// Between all homes of a server: the shards, and guests that hold an engine besides.
 #[derive(Debug)]
 pub(crate) struct Mesh {
-    seats: Vec<Seat>,
+    doorbells: Vec<Doorbell>,
     /// First in, first out for each ordered pair of homes, at `to * homes + from`.
     lanes: Vec<ArrayQueue<Vec<Message>>>,
 }
@@ -37,19 +36,16 @@ impl Mesh {
     /// With room for so many batches in each lane.
     pub(crate) fn new(topology: Topology, capacity: usize) -> io::Result<Mesh> {
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
-        let seat = |_| {
-            let settlers = ArrayQueue::new(SETTLERS);
-            Ok(Seat { bell: Bell::new(), clapper: eventfd(0, flags)?, settlers })
-        };
+        let doorbell = |_| Ok(Doorbell { bell: Bell::new(), eventfd: eventfd(0, flags)? });
         let homes = topology.homes().len();
         Ok(Mesh {
-            seats: topology.homes().map(seat).collect::<io::Result<_>>()?,
+            doorbells: topology.homes().map(doorbell).collect::<io::Result<_>>()?,
             lanes: (0..homes * homes).map(|_| ArrayQueue::new(capacity)).collect(),
         })
     }
 
     fn lanes_to(&self, shard: ShardId) -> &[ArrayQueue<Vec<Message>>] {
-        let homes = self.seats.len();
+        let homes = self.doorbells.len();
         &self.lanes[shard.index() * homes..][..homes]
     }
 
@@ -57,7 +53,7 @@ impl Mesh {
     /// left behind, because the others are slow to take it.
     pub(crate) fn send_all(&self, from: ShardId, engine: &mut Engine, unrung: &mut ShardSet) -> bool {
         let mut left = false;
-        for to in (0..self.seats.len() as u16).map(ShardId) {
+        for to in (0..self.doorbells.len() as u16).map(ShardId) {
             if !engine.has_messages(to) {
                 continue;
             }
@@ -84,65 +80,48 @@ impl Mesh {
         self.lanes_to(to)[from.index()].pop()
     }
 
-    /// Sends a connection to a shard; it comes back if too many are on their way.
-    // It is given back as it came, and that is rare.
-    #[allow(clippy::result_large_err)]
-    pub(crate) fn send_settler(&self, to: ShardId, settler: Settler) -> Result<(), Settler> {
-        self.seats[to.index()].settlers.push(settler)?;
-        self.nudge(to);
-        Ok(())
-    }
-
-    /// The next connection that comes to a shard.
-    #[inline]
-    pub(crate) fn receive_settler(&self, to: ShardId) -> Option<Settler> {
-        self.seats[to.index()].settlers.pop()
-    }
-
     /// Wakes a shard if it sleeps. To be called after something was left for it, here or elsewhere.
     pub(crate) fn nudge(&self, shard: ShardId) {
-        if self.seats[shard.index()].bell.must_ring() {
+        if self.doorbells[shard.index()].bell.must_ring() {
             self.ring(shard);
         }
     }
 
-    /// Whether something waits for a shard.
+    /// Whether a batch waits for a shard.
     #[inline]
     pub(crate) fn waits_for(&self, shard: ShardId) -> bool {
         self.lanes_to(shard).iter().any(|lane| !lane.is_empty())
-            || !self.seats[shard.index()].settlers.is_empty()
     }
 
-    /// Batches and connections that wait anywhere.
+    /// Batches that wait anywhere.
     pub(crate) fn waiting(&self) -> usize {
-        let batches: usize = self.lanes.iter().map(ArrayQueue::len).sum();
-        batches + self.seats.iter().map(|seat| seat.settlers.len()).sum::<usize>()
+        self.lanes.iter().map(ArrayQueue::len).sum()
     }
 
     /// The bell of a shard.
     pub(crate) fn bell(&self, shard: ShardId) -> &Bell {
-        &self.seats[shard.index()].bell
+        &self.doorbells[shard.index()].bell
     }
 
     /// What becomes readable when a shard is rung.
-    pub(crate) fn clapper(&self, shard: ShardId) -> BorrowedFd<'_> {
-        self.seats[shard.index()].clapper.as_fd()
+    pub(crate) fn eventfd(&self, shard: ShardId) -> BorrowedFd<'_> {
+        self.doorbells[shard.index()].eventfd.as_fd()
     }
 
     /// For the shard: what was rung is heard.
     pub(crate) fn hush(&self, shard: ShardId) {
         // Nothing to read is as good: it was not rung.
-        let _ = rustix::io::read(self.clapper(shard), &mut [0; 8]);
+        let _ = rustix::io::read(self.eventfd(shard), &mut [0; 8]);
     }
 
     /// Rings every shard, whether it sleeps or not.
     pub(crate) fn ring_all(&self) {
-        (0..self.seats.len() as u16).map(ShardId).for_each(|shard| self.ring(shard));
+        (0..self.doorbells.len() as u16).map(ShardId).for_each(|shard| self.ring(shard));
     }
 
     fn ring(&self, shard: ShardId) {
         // It can fail only when it was rung 2^64 times and not heard: it is readable then.
-        let _ = rustix::io::write(self.clapper(shard), &1_u64.to_ne_bytes());
+        let _ = rustix::io::write(self.eventfd(shard), &1_u64.to_ne_bytes());
     }
 }
 
@@ -156,8 +135,8 @@ mod tests {
         let shard = ShardId(1);
         mesh.ring_all();
         mesh.ring_all();
-        assert_eq!(rustix::io::read(mesh.clapper(shard), &mut [0; 8]), Ok(8));
-        assert_eq!(rustix::io::read(mesh.clapper(shard), &mut [0; 8]), Err(rustix::io::Errno::AGAIN));
+        assert_eq!(rustix::io::read(mesh.eventfd(shard), &mut [0; 8]), Ok(8));
+        assert_eq!(rustix::io::read(mesh.eventfd(shard), &mut [0; 8]), Err(rustix::io::Errno::AGAIN));
         mesh.hush(shard);
     }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 /// What is to be sent on one connection: bytes that wait, and bytes that the kernel has.
 #[derive(Debug, Default)]
-pub(crate) struct Outlet {
+pub(crate) struct Outbound {
     /// Replies of this round, and of earlier ones if they were held back or the last send is not through.
     waiting: Parcel,
     /// Bytes of the send in flight that the kernel has not taken yet.
@@ -24,7 +24,7 @@ pub(crate) struct Outlet {
     expected: u32,
 }
 
-impl Outlet {
+impl Outbound {
     /// With so many bytes waiting, company would save little.
     const FULL: usize = 8 << 10;
 
@@ -40,7 +40,7 @@ impl Outlet {
         self.waiting.gathered()
     }
 
-    /// Adds a large payload behind what was written to [`Outlet::waiting`], without a copy.
+    /// Adds a large payload behind what was written to [`Outbound::waiting`], without a copy.
     pub(crate) fn share(&mut self, payload: Bytes) {
         self.waiting.share(payload);
     }
@@ -67,7 +67,7 @@ impl Outlet {
         self.expected = self.expected.saturating_add(1);
     }
 
-    /// Notes that a result was written to [`Outlet::waiting`], or will not come.
+    /// Notes that a result was written to [`Outbound::waiting`], or will not come.
     #[inline]
     pub(crate) fn expect_no_more(&mut self) {
         self.expected = self.expected.saturating_sub(1);
@@ -79,7 +79,7 @@ impl Outlet {
         self.expected > 1
     }
 
-    /// Notes that a reply was written to [`Outlet::waiting`].
+    /// Notes that a reply was written to [`Outbound::waiting`].
     #[inline]
     pub(crate) fn wrote(&mut self, now: Instant, urgent: bool) {
         if self.since == Instant::default() {
@@ -127,67 +127,67 @@ mod tests {
 
     #[test]
     fn one_send_at_a_time() {
-        let mut outlet = Outlet::default();
-        assert!(outlet.begin().is_none());
-        outlet.waiting().extend_from_slice(b"first");
-        assert_eq!(outlet.begin().unwrap().plain(), Some(&b"first"[..]));
-        outlet.waiting().extend_from_slice(b"second");
-        assert!(outlet.begin().is_none());
-        assert_eq!(outlet.unsent(), 11);
-        outlet.took(3);
-        assert_eq!(outlet.unsent(), 8);
-        outlet.end();
-        assert_eq!(outlet.begin().unwrap().plain(), Some(&b"second"[..]));
+        let mut outbound = Outbound::default();
+        assert!(outbound.begin().is_none());
+        outbound.waiting().extend_from_slice(b"first");
+        assert_eq!(outbound.begin().unwrap().plain(), Some(&b"first"[..]));
+        outbound.waiting().extend_from_slice(b"second");
+        assert!(outbound.begin().is_none());
+        assert_eq!(outbound.unsent(), 11);
+        outbound.took(3);
+        assert_eq!(outbound.unsent(), 8);
+        outbound.end();
+        assert_eq!(outbound.begin().unwrap().plain(), Some(&b"second"[..]));
     }
 
     #[test]
-    fn shared_payloads_count_as_unsent_and_fill_the_outlet() {
-        let mut outlet = Outlet::default();
-        outlet.expect();
-        write(&mut outlet, 1000, false);
-        outlet.share(Bytes::from(vec![7; Outlet::FULL]));
-        assert_eq!(outlet.unsent(), Outlet::FULL + 1);
-        assert!(!outlet.holds_back(Instant(1000), LIMIT));
-        assert_eq!(outlet.begin().map(|parcel| parcel.len()), Some(Outlet::FULL + 1));
-        outlet.took(Outlet::FULL);
-        assert_eq!(outlet.unsent(), 1);
+    fn shared_payloads_count_as_unsent_and_fill_the_buffer() {
+        let mut outbound = Outbound::default();
+        outbound.expect();
+        write(&mut outbound, 1000, false);
+        outbound.share(Bytes::from(vec![7; Outbound::FULL]));
+        assert_eq!(outbound.unsent(), Outbound::FULL + 1);
+        assert!(!outbound.holds_back(Instant(1000), LIMIT));
+        assert_eq!(outbound.begin().map(|parcel| parcel.len()), Some(Outbound::FULL + 1));
+        outbound.took(Outbound::FULL);
+        assert_eq!(outbound.unsent(), 1);
     }
 
     const LIMIT: u64 = 500;
 
-    fn write(outlet: &mut Outlet, now: u64, urgent: bool) {
-        outlet.waiting().push(b'x');
-        outlet.wrote(Instant(now), urgent);
+    fn write(outbound: &mut Outbound, now: u64, urgent: bool) {
+        outbound.waiting().push(b'x');
+        outbound.wrote(Instant(now), urgent);
     }
 
     #[test]
     fn replies_are_held_back_until_the_first_is_old() {
-        let mut outlet = Outlet::default();
-        outlet.expect();
-        write(&mut outlet, 1000, false);
-        assert!(outlet.holds_back(Instant(1000), LIMIT));
-        write(&mut outlet, 1400, false);
-        assert!(outlet.holds_back(Instant(1499), LIMIT));
-        assert!(!outlet.holds_back(Instant(1499), 0), "the shard has nothing else to do");
-        assert!(!outlet.holds_back(Instant(1500), LIMIT));
-        assert_eq!(outlet.begin().map(|parcel| parcel.len()), Some(2));
-        outlet.end();
-        write(&mut outlet, 2000, false);
-        assert!(outlet.holds_back(Instant(2000), LIMIT));
-        write(&mut outlet, 2001, true);
-        assert!(!outlet.holds_back(Instant(2001), LIMIT), "somebody's work stands still");
+        let mut outbound = Outbound::default();
+        outbound.expect();
+        write(&mut outbound, 1000, false);
+        assert!(outbound.holds_back(Instant(1000), LIMIT));
+        write(&mut outbound, 1400, false);
+        assert!(outbound.holds_back(Instant(1499), LIMIT));
+        assert!(!outbound.holds_back(Instant(1499), 0), "the shard has nothing else to do");
+        assert!(!outbound.holds_back(Instant(1500), LIMIT));
+        assert_eq!(outbound.begin().map(|parcel| parcel.len()), Some(2));
+        outbound.end();
+        write(&mut outbound, 2000, false);
+        assert!(outbound.holds_back(Instant(2000), LIMIT));
+        write(&mut outbound, 2001, true);
+        assert!(!outbound.holds_back(Instant(2001), LIMIT), "somebody's work stands still");
     }
 
     #[test]
     fn nothing_is_held_back_when_nothing_is_expected() {
-        let mut outlet = Outlet::default();
-        outlet.expect();
-        outlet.expect();
-        write(&mut outlet, 1000, false);
-        outlet.expect_no_more();
-        assert!(outlet.holds_back(Instant(1000), LIMIT));
-        write(&mut outlet, 1000, false);
-        outlet.expect_no_more();
-        assert!(!outlet.holds_back(Instant(1000), LIMIT));
+        let mut outbound = Outbound::default();
+        outbound.expect();
+        outbound.expect();
+        write(&mut outbound, 1000, false);
+        outbound.expect_no_more();
+        assert!(outbound.holds_back(Instant(1000), LIMIT));
+        write(&mut outbound, 1000, false);
+        outbound.expect_no_more();
+        assert!(!outbound.holds_back(Instant(1000), LIMIT));
     }
 }

@@ -1,5 +1,4 @@
-//! What a ring is told and tells: tokens, orders as numbers, completions. Values only.
-use super::Buffer;
+//! Whom an order is for, and what came of it: tokens and completions. Values only.
 use crate::memory::Large;
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
@@ -13,12 +12,28 @@ pub(crate) struct Token {
     pub(crate) generation: u32,
 }
 
+/// A filled buffer. It is read with [`super::Sockets::bytes`] and given back with [`super::Sockets::recycle`].
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    pub(super) id: u16,
+    /// At most [`crate::shard::options::ShardOptions::RECEIVE_BUFFER`].
+    pub(super) length: u16,
+}
+
+impl Buffer {
+    /// How many bytes are in it.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        usize::from(self.length)
+    }
+}
+
 /// What the kernel did.
 #[derive(Debug)]
 pub(crate) enum Completion {
     /// A connection, or why there is none.
     Accepted {
-        /// Which listener, as given to [`Ring::accept`].
+        /// Which listener, as given to [`super::Sockets::accept`].
         listener: u32,
         /// The socket.
         socket: Result<OwnedFd, Errno>,
@@ -47,7 +62,7 @@ pub(crate) enum Completion {
     Alarm,
     /// The bell was rung.
     Rung {
-        /// Whether the ring still listens to the bell.
+        /// Whether the bell is still listened to; if not, that must be ordered again.
         more: bool,
     },
 }
@@ -76,27 +91,3 @@ pub(crate) enum Received {
     /// Nothing: there was no buffer (ENOBUFS), receiving was stopped (ECANCELED), or the connection is broken.
     Failed(Errno),
 }
-
-/// What an order is, in the upper byte of its number; below are index and generation of the token.
-#[derive(Clone, Copy)]
-#[repr(u8)]
-pub(super) enum Kind {
-    Nothing,
-    Accept,
-    Receive,
-    Direct,
-    Send,
-    Alarm,
-    Bell,
-}
-
-/// The number of an order, which comes back with its completions.
-pub(super) fn number(kind: Kind, token: Token) -> u64 {
-    (kind as u64) << 56 | u64::from(token.index) << 32 | u64::from(token.generation)
-}
-
-/// The number of the alarm, of which there is one.
-pub(super) const ALARM: u64 = (Kind::Alarm as u64) << 56;
-
-/// The number of the order to listen to the bell, of which there is one.
-pub(super) const BELL: u64 = (Kind::Bell as u64) << 56;

@@ -1,11 +1,11 @@
 //! Parts of a shard as the benchmarks see them (`benches/shell.rs`, feature `measure`). Nothing else uses this.
-use super::mesh::Mesh;
-use super::outlet::Outlet;
-use super::spares::Spares;
+use super::outbound::Outbound;
+use super::pool::BufferPool;
 use crate::engine::slot::ShardSet;
 use crate::engine::{Compat, Epoch, HandlePrefix, slot::Slot};
 use crate::engine::{Engine, Input, Instant, JobId, Now, Peer, Policy, Reply, SessionId, ShardId, Topology};
 use crate::frontend::{self, SharedPort};
+use crate::mesh::Mesh;
 use crate::protocol::Request;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -20,16 +20,16 @@ fn prefix() -> std::io::Result<HandlePrefix> {
 
 /// The mesh between two shards, of which one has a session that asks for jobs of the other.
 #[derive(Debug)]
-pub struct Hop {
+pub struct MeshBench {
     mesh: Mesh,
     engine: Engine,
     session: SessionId,
     handle: Vec<u8>,
 }
 
-impl Hop {
+impl MeshBench {
     /// Two shards in one process, neither of which runs.
-    pub fn new() -> std::io::Result<Hop> {
+    pub fn new() -> std::io::Result<MeshBench> {
         let topology = Topology::new(2);
         let prefix = prefix()?;
         let slot = (0..).map(|n: u32| Slot::of(&n.to_le_bytes())).find(|&slot| topology.owner(slot) == THERE);
@@ -42,10 +42,10 @@ impl Hop {
         let peer = Peer { descriptor: 0, address: Ipv4Addr::LOCALHOST.into(), port: 0 };
         engine.handle(NOW, Input::Opened(session, peer));
         let handle = prefix.handle(id).to_vec();
-        Ok(Hop { mesh: Mesh::new(topology, 16)?, engine, session, handle })
+        Ok(MeshBench { mesh: Mesh::new(topology, 16)?, engine, session, handle })
     }
 
-    /// Has the engine make so many messages for the other shard. Not part of a hop.
+    /// Has the engine make so many messages for the other shard. Not part of what is measured.
     pub fn make(&mut self, messages: usize) {
         for _ in 0..messages {
             let request = Request::GetStatus { handle: &self.handle };
@@ -63,18 +63,18 @@ impl Hop {
     }
 }
 
-/// The outlet of one connection.
+/// What is to be sent on one connection.
 #[derive(Debug)]
-pub struct Mouth {
-    outlet: Outlet,
-    spares: Spares,
+pub struct OutboundBench {
+    outbound: Outbound,
+    pool: BufferPool,
     frontend: SharedPort,
     reply: Reply,
 }
 
-impl Mouth {
+impl OutboundBench {
     /// Of a connection that hears JOB_CREATED only.
-    pub fn new() -> std::io::Result<Mouth> {
+    pub fn new() -> std::io::Result<OutboundBench> {
         let frontend = SharedPort {
             packet_max: 1 << 20,
             version: frontend::version(Compat::V1_1),
@@ -84,30 +84,30 @@ impl Mouth {
             compat: Compat::V1_1,
         };
         let reply = Reply::JobCreated(JobId::new(1_000_000, Slot::of(b"f")));
-        Ok(Mouth { outlet: Outlet::default(), spares: Spares::default(), frontend, reply })
+        Ok(OutboundBench { outbound: Outbound::default(), pool: BufferPool::default(), frontend, reply })
     }
 
-    /// Writes so many replies, decides that they go, takes the buffer for the ring and gives it back. How many bytes
+    /// Writes so many replies, decides that they go, takes the buffer for the kernel and gives it back. How many bytes
     /// that were.
     pub fn send(&mut self, replies: usize) -> usize {
         for _ in 0..replies {
-            let out = self.outlet.waiting();
+            let out = self.outbound.waiting();
             if out.capacity() == 0 {
-                *out = self.spares.take();
+                *out = self.pool.take();
             }
             if let Some(payload) = self.frontend.encode(&self.reply, out) {
-                self.outlet.share(payload);
+                self.outbound.share(payload);
             }
-            self.outlet.wrote(Instant(1), false);
+            self.outbound.wrote(Instant(1), false);
         }
-        if self.outlet.holds_back(Instant(2), 0) {
+        if self.outbound.holds_back(Instant(2), 0) {
             return 0;
         }
-        let Some(parcel) = self.outlet.begin() else { return 0 };
+        let Some(parcel) = self.outbound.begin() else { return 0 };
         let bytes = parcel.len();
-        self.outlet.took(bytes);
-        self.outlet.end();
-        self.spares.give(parcel.into_buffer());
+        self.outbound.took(bytes);
+        self.outbound.end();
+        self.pool.give(parcel.into_buffer());
         bytes
     }
 }

@@ -1,5 +1,7 @@
 //! Who was at the other end of a TCP connection that the peer has reset: `getpeername` does not tell that any more, but the
 //! kernel still knows it, and still has what the peer had sent.
+#![allow(unsafe_code)]
+
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 

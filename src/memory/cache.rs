@@ -14,7 +14,7 @@ const TRIES: usize = 4;
 
 /// See the top of the file. Any thread takes and gives; none waits for another: whoever finds a class in use goes without.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct BufferCache {
     classes: [Mutex<Class>; CLASSES],
     /// Room of all.
     bytes: AtomicUsize,
@@ -36,11 +36,11 @@ fn class_of(room: usize) -> Option<usize> {
     (class < CLASSES).then_some(class)
 }
 
-impl Kept {
+impl BufferCache {
     /// Keeps nothing yet, and no more than this.
-    pub(super) fn new(most: u64) -> Kept {
+    pub(super) fn new(most: u64) -> BufferCache {
         let most = usize::try_from(most).map_or(BYTES_MAX, |most| most.min(BYTES_MAX));
-        Kept { classes: Default::default(), bytes: AtomicUsize::new(0), most }
+        BufferCache { classes: Default::default(), bytes: AtomicUsize::new(0), most }
     }
 
     /// An empty buffer with at least so much room and less than four times as much, if there is one.
@@ -99,25 +99,25 @@ mod tests {
 
     #[test]
     fn buffers_are_used_again_until_nobody_needs_them() {
-        let kept = Kept::new(u64::MAX);
-        kept.give(vec![1; 5 * LEAST]).unwrap();
-        assert_eq!(kept.take(6 * LEAST), None, "it has not that much room");
-        let again = kept.take(4 * LEAST + 1).unwrap();
+        let cache = BufferCache::new(u64::MAX);
+        cache.give(vec![1; 5 * LEAST]).unwrap();
+        assert_eq!(cache.take(6 * LEAST), None, "it has not that much room");
+        let again = cache.take(4 * LEAST + 1).unwrap();
         assert!(again.is_empty() && again.capacity() >= 5 * LEAST);
-        assert!(kept.is_empty());
-        kept.give(again).unwrap();
-        assert!(kept.not_needed().is_empty(), "it was just given");
-        assert_eq!(kept.not_needed().len(), 1);
-        assert!(kept.is_empty() && kept.bytes.load(Ordering::Relaxed) == 0);
+        assert!(cache.is_empty());
+        cache.give(again).unwrap();
+        assert!(cache.not_needed().is_empty(), "it was just given");
+        assert_eq!(cache.not_needed().len(), 1);
+        assert!(cache.is_empty() && cache.bytes.load(Ordering::Relaxed) == 0);
     }
 
     #[test]
     fn only_so_many_and_of_such_sizes_are_kept() {
-        let kept = Kept::new(17 * LEAST as u64);
-        assert!(kept.give(Vec::with_capacity(LEAST - 1)).is_err());
-        assert!(kept.give(Vec::with_capacity(LEAST << CLASSES)).is_err());
-        let given = (0..).take_while(|_| kept.give(Vec::with_capacity(8 * LEAST)).is_ok()).count();
+        let cache = BufferCache::new(17 * LEAST as u64);
+        assert!(cache.give(Vec::with_capacity(LEAST - 1)).is_err());
+        assert!(cache.give(Vec::with_capacity(LEAST << CLASSES)).is_err());
+        let given = (0..).take_while(|_| cache.give(Vec::with_capacity(8 * LEAST)).is_ok()).count();
         assert_eq!(given, 2);
-        assert!(kept.take(3 * LEAST).is_none() && kept.take(4 * LEAST).is_some());
+        assert!(cache.take(3 * LEAST).is_none() && cache.take(4 * LEAST).is_some());
     }
 }

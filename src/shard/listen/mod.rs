@@ -1,9 +1,9 @@
-//! Makes the listening sockets, and gives them the options that accepted ones inherit. Accepting itself is in `door.rs`; the files of unix
-//! sockets are in `listen/local.rs`.
+//! Makes the listening sockets, and gives them the options that accepted ones inherit. Accepting itself is in `accept.rs`; the files of unix
+//! sockets are in `local.rs`.
 mod local;
 
 use super::options::{Endpoint, Keepalive};
-use super::ring::former_peer;
+use super::sockets::former_peer;
 use crate::log_at;
 use crate::logging::Level;
 pub(crate) use local::SocketFile;

@@ -1,7 +1,8 @@
 //! The receive buffers that the kernel fills: a few for all connections, lent to it through a ring of their own.
-//! Part of `ring.rs` and of its promise: whoever has a [`Buffer`] reads bytes that the kernel has left alone.
+//! Part of `mod.rs` and of its promise: whoever has a [`Buffer`] reads bytes that the kernel has left alone.
 
 use crate::shard::options::ShardOptions;
+use crate::shard::sockets::Buffer;
 use io_uring::{IoUring, types};
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 use std::io;
@@ -16,22 +17,6 @@ const LENT_AT_FIRST: u16 = 64;
 const LENT_WHEN_SHORT: u16 = 16;
 /// Rounds in a row with enough buffers after which fewer are lent.
 const CALM: u32 = 1024;
-
-/// A filled buffer. It is read with [`super::Ring::bytes`] and given back with [`super::Ring::recycle`].
-#[derive(Debug)]
-pub(crate) struct Buffer {
-    id: u16,
-    /// At most `SIZE`.
-    length: u16,
-}
-
-impl Buffer {
-    /// How many bytes are in it.
-    #[inline]
-    pub(crate) fn len(&self) -> usize {
-        usize::from(self.length)
-    }
-}
 
 /// All buffers of a ring. Their memory is never given back: it lives as long as the process.
 pub(super) struct Buffers {

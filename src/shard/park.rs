@@ -3,30 +3,30 @@ use super::options::Spin;
 
 /// Looks longer while that paid lately.
 #[derive(Debug)]
-pub(crate) struct Patience {
+pub(crate) struct Parking {
     /// Nanoseconds to look for work at most.
     limit: u64,
     /// Whether to look always.
     always: bool,
-    /// How well it paid, up to [`Patience::BEST`].
+    /// How well it paid, up to [`Parking::BEST`].
     score: u8,
 }
 
-impl Patience {
+impl Parking {
     const BEST: u8 = 16;
     const ENOUGH: u8 = 8;
     /// Falling asleep and being woken takes about as long, in nanoseconds.
     const SLEEP: u64 = 50_000;
 
     /// `pointless`: whether this shard shares its core with others, or has no others.
-    pub(crate) fn new(spin: Spin, pointless: bool) -> Patience {
+    pub(crate) fn new(spin: Spin, pointless: bool) -> Parking {
         let (limit, always) = match spin {
             Spin::Off => (0, false),
             Spin::Auto if pointless => (0, false),
             Spin::Auto => (Spin::AUTO.as_nanos(), false),
             Spin::Always(limit) => (limit.as_nanos(), true),
         };
-        Patience { limit: u64::try_from(limit).unwrap_or(u64::MAX), always, score: 0 }
+        Parking { limit: u64::try_from(limit).unwrap_or(u64::MAX), always, score: 0 }
     }
 
     /// For how many nanoseconds to look for work now.
@@ -57,22 +57,22 @@ mod tests {
 
     #[test]
     fn it_looks_only_while_that_pays() {
-        let mut patience = Patience::new(Spin::Auto, false);
-        assert_eq!(patience.budget(), 0);
-        (0..8).for_each(|_| patience.slept(30_000));
-        assert_eq!(patience.budget(), 20_000);
-        (0..8).for_each(|_| patience.paid());
-        patience.slept(200_000);
-        assert_eq!(patience.budget(), 20_000);
-        patience.slept(200_000);
-        assert_eq!(patience.budget(), 0);
+        let mut parking = Parking::new(Spin::Auto, false);
+        assert_eq!(parking.budget(), 0);
+        (0..8).for_each(|_| parking.slept(30_000));
+        assert_eq!(parking.budget(), 20_000);
+        (0..8).for_each(|_| parking.paid());
+        parking.slept(200_000);
+        assert_eq!(parking.budget(), 20_000);
+        parking.slept(200_000);
+        assert_eq!(parking.budget(), 0);
     }
 
     #[test]
     fn it_never_looks_where_that_is_pointless() {
-        let mut patience = Patience::new(Spin::Auto, true);
-        (0..20).for_each(|_| patience.slept(1));
-        assert_eq!(patience.budget(), 0);
-        assert_eq!(Patience::new(Spin::Always(Spin::AUTO), true).budget(), 20_000);
+        let mut parking = Parking::new(Spin::Auto, true);
+        (0..20).for_each(|_| parking.slept(1));
+        assert_eq!(parking.budget(), 0);
+        assert_eq!(Parking::new(Spin::Always(Spin::AUTO), true).budget(), 20_000);
     }
 }

@@ -1,6 +1,6 @@
 //! The listeners of a shard: when to accept, whom to let in, what to do when descriptors run out. What a connection
 //! is then is in `connection.rs`.
-use super::ring::Ring;
+use super::sockets::Sockets;
 use crate::engine::Instant;
 use crate::logging::Level;
 use rustix::io::Errno;
@@ -11,7 +11,7 @@ use std::time::Duration;
 /// How long to wait before trying to accept again when descriptors ran out and no connection of this shard closes.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// The next of those who wait to be accepted on a listener that the ring is done with; does not wait for anybody.
+/// The next of those who wait to be accepted on a listener that the kernel is done with; does not wait for anybody.
 pub(crate) fn accept_waiting(listener: &OwnedFd) -> Option<OwnedFd> {
     rustix::io::ioctl_fionbio(listener, true).ok()?;
     rustix::net::accept_with(listener, SocketFlags::CLOEXEC).ok()
@@ -22,13 +22,13 @@ pub(crate) fn accept_waiting(listener: &OwnedFd) -> Option<OwnedFd> {
 struct Listener {
     /// None when it is closed.
     socket: Option<OwnedFd>,
-    /// Whether the ring accepts from it.
+    /// Whether the kernel accepts from it.
     armed: bool,
 }
 
 /// The listeners of a shard.
 #[derive(Debug)]
-pub(crate) struct Door {
+pub(crate) struct Acceptor {
     listeners: Vec<Listener>,
     open: bool,
     /// When to try again where accepting stopped for want of descriptors.
@@ -40,23 +40,24 @@ pub(crate) struct Door {
 /// What came of an accept that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
-    /// A connection was gone before it was accepted; or the door is closed.
+    /// A connection was gone before it was accepted; or nobody is accepted any more.
     None,
     /// There are no descriptors, since just now.
     OutOfDescriptors,
 }
 
-impl Door {
+impl Acceptor {
     /// Begins to accept.
-    pub(crate) fn open(sockets: Vec<OwnedFd>, ring: &mut Ring) -> Door {
-        let listeners = sockets.into_iter().map(|socket| Listener { socket: Some(socket), armed: false });
-        let mut door = Door { listeners: listeners.collect(), open: true, retry: None, exhausted: false };
-        door.arm(ring);
-        door
+    pub(crate) fn open(listeners: Vec<OwnedFd>, sockets: &mut Sockets) -> Acceptor {
+        let listeners = listeners.into_iter().map(|socket| Listener { socket: Some(socket), armed: false });
+        let mut acceptor =
+            Acceptor { listeners: listeners.collect(), open: true, retry: None, exhausted: false };
+        acceptor.arm(sockets);
+        acceptor
     }
 
-    /// Accepts wherever the ring does not yet.
-    fn arm(&mut self, ring: &mut Ring) {
+    /// Accepts wherever the kernel does not yet.
+    fn arm(&mut self, sockets: &mut Sockets) {
         self.retry = None;
         if !self.open {
             return;
@@ -65,21 +66,21 @@ impl Door {
             if let Some(socket) = &listener.socket
                 && !listener.armed
             {
-                ring.accept(index, socket.as_fd());
+                sockets.accept(index, socket.as_fd());
                 listener.armed = true;
             }
         }
     }
 
-    /// Stops accepting. Listeners close when the ring is done with them: see [`Door::disarmed`].
-    pub(crate) fn close(&mut self, ring: &mut Ring) {
+    /// Stops accepting. Listeners close when the kernel is done with them: see [`Acceptor::disarmed`].
+    pub(crate) fn close(&mut self, sockets: &mut Sockets) {
         if !std::mem::replace(&mut self.open, false) {
             return;
         }
         self.retry = None;
         for (index, listener) in (0..).zip(&mut self.listeners) {
             if listener.armed {
-                ring.stop_accepting(index);
+                sockets.stop_accepting(index);
             } else {
                 listener.socket = None;
             }
@@ -91,16 +92,16 @@ impl Door {
         self.listeners.iter().all(|listener| listener.socket.is_none())
     }
 
-    /// Notes that the ring accepts no more from a listener. One that is to close is handed out: dropping it resets who has
+    /// Notes that the kernel accepts no more from a listener. One that is to close is handed out: dropping it resets who has
     /// connected and was not accepted, see [`accept_waiting`].
-    pub(crate) fn disarmed(&mut self, listener: u32, ring: &mut Ring) -> Option<OwnedFd> {
+    pub(crate) fn disarmed(&mut self, listener: u32, sockets: &mut Sockets) -> Option<OwnedFd> {
         let listener = &mut self.listeners[listener as usize];
         listener.armed = false;
         if !self.open {
             return listener.socket.take();
         }
         if self.retry.is_none() {
-            self.arm(ring);
+            self.arm(sockets);
         }
         None
     }
@@ -110,7 +111,7 @@ impl Door {
         self.exhausted = false;
     }
 
-    /// Notes why no connection was accepted; to be called before [`Door::disarmed`].
+    /// Notes why no connection was accepted; to be called before [`Acceptor::disarmed`].
     pub(crate) fn failed(&mut self, error: Errno, now: Instant) -> Trouble {
         match error {
             Errno::CONNABORTED | Errno::INTR | Errno::AGAIN | Errno::PROTO | Errno::CANCELED => Trouble::None,
@@ -140,13 +141,13 @@ impl Door {
 
     /// Notes that a connection has closed, which frees a descriptor.
     #[inline]
-    pub(crate) fn relieved(&mut self, ring: &mut Ring) {
+    pub(crate) fn relieved(&mut self, sockets: &mut Sockets) {
         if self.retry.is_some() {
-            self.arm(ring);
+            self.arm(sockets);
         }
     }
 
-    /// When [`Door::retry`] is due.
+    /// When [`Acceptor::retry`] is due.
     #[inline]
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.retry
@@ -154,9 +155,9 @@ impl Door {
 
     /// Tries again, if it is time.
     #[inline]
-    pub(crate) fn retry(&mut self, now: Instant, ring: &mut Ring) {
+    pub(crate) fn retry(&mut self, now: Instant, sockets: &mut Sockets) {
         if self.retry.is_some_and(|at| at <= now) {
-            self.arm(ring);
+            self.arm(sockets);
         }
     }
 }

@@ -1,11 +1,13 @@
 //! What the kernel knows of the peer of a TCP connection: whether it owes us an acknowledgement, and since when.
+#![allow(unsafe_code)]
+
 use rustix::io::Errno;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 /// What a peer owes us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Debt {
+pub(crate) struct Unacked {
     /// Whether there are bytes that it has not acknowledged.
     pub(crate) owes: bool,
     /// How often in a row it was asked for them, or for room for them, without an answer.
@@ -15,7 +17,7 @@ pub(crate) struct Debt {
 }
 
 /// Asks the kernel. An error on what is no TCP connection.
-pub(crate) fn debt(socket: BorrowedFd<'_>) -> Result<Debt, Errno> {
+pub(crate) fn unacked(socket: BorrowedFd<'_>) -> Result<Unacked, Errno> {
     let mut info = [0_u8; INFO];
     let mut length = INFO as libc::socklen_t;
     // SAFETY: the kernel writes at most `length` bytes to `info`, which has as many, and what it wrote to `length`,
@@ -43,9 +45,9 @@ const UNACKED: usize = 24;
 const LAST_ACK_RECV: usize = 56;
 const NOTSENT_BYTES: usize = 144;
 
-fn read(info: &[u8; INFO]) -> Debt {
+fn read(info: &[u8; INFO]) -> Unacked {
     let number = |at: usize| u32::from_ne_bytes([info[at], info[at + 1], info[at + 2], info[at + 3]]);
-    Debt {
+    Unacked {
         owes: number(UNACKED) > 0 || number(NOTSENT_BYTES) > 0,
         asked: info[RETRANSMITS].max(info[PROBES]),
         silent: Duration::from_millis(number(LAST_ACK_RECV).into()),
@@ -64,16 +66,16 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (_reader, _) = listener.accept().unwrap();
-        assert!(!debt(socket.as_fd()).unwrap().owes);
+        assert!(!unacked(socket.as_fd()).unwrap().owes);
         socket.set_nonblocking(true).unwrap();
         while socket.write(&[7; 1 << 16]).is_ok() {}
-        let debt = debt(socket.as_fd()).unwrap();
-        assert!(debt.owes && debt.asked < 2, "{debt:?}");
+        let unacked = unacked(socket.as_fd()).unwrap();
+        assert!(unacked.owes && unacked.asked < 2, "{unacked:?}");
     }
 
     #[test]
     fn only_tcp_connections_are_known() {
         let (here, _there) = std::os::unix::net::UnixStream::pair().unwrap();
-        assert!(debt(here.as_fd()).is_err());
+        assert!(unacked(here.as_fd()).is_err());
     }
 }

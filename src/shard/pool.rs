@@ -10,9 +10,9 @@ const FIRST: usize = 1024;
 
 /// Empty buffers of one shard.
 #[derive(Debug, Default)]
-pub(crate) struct Spares(Vec<Vec<u8>>);
+pub(crate) struct BufferPool(Vec<Vec<u8>>);
 
-impl Spares {
+impl BufferPool {
     /// An empty buffer.
     #[inline]
     pub(crate) fn take(&mut self) -> Vec<u8> {
@@ -35,16 +35,16 @@ mod tests {
 
     #[test]
     fn large_buffers_are_given_back() {
-        let mut spares = Spares::default();
-        spares.give(Vec::with_capacity(CAPACITY + 1));
-        spares.give(Vec::new());
-        assert!(spares.0.is_empty());
-        spares.give(vec![7; 100]);
-        let buffer = spares.take();
+        let mut pool = BufferPool::default();
+        pool.give(Vec::with_capacity(CAPACITY + 1));
+        pool.give(Vec::new());
+        assert!(pool.0.is_empty());
+        pool.give(vec![7; 100]);
+        let buffer = pool.take();
         assert!(buffer.is_empty() && buffer.capacity() >= 100);
         for _ in 0..2 * KEPT {
-            spares.give(Vec::with_capacity(16));
+            pool.give(Vec::with_capacity(16));
         }
-        assert_eq!(spares.0.len(), KEPT);
+        assert_eq!(pool.0.len(), KEPT);
     }
 }

@@ -1,6 +1,6 @@
 //! The send in flight of one connection: how far it is, and the list of slices of which the kernel reads. Part of
-//! `ring.rs` and of its promise: what a flight holds is neither touched nor dropped while the kernel has it.
-use crate::shard::parcel::{Mark, Parcel};
+//! `mod.rs` and of its promise: what a flight holds is neither touched nor dropped while the kernel has it.
+use crate::shard::parcel::{Parcel, ParcelPosition};
 use io_uring::{opcode, squeue, types};
 use std::os::fd::RawFd;
 
@@ -12,7 +12,7 @@ pub(super) const SHARED_PIECE: usize = 256 << 10;
 const SLICES: usize = 64;
 
 /// What `sendmsg` reads: boxed, because flights move when there are more of them.
-struct Message {
+struct SendMsg {
     header: libc::msghdr,
     slices: [libc::iovec; SLICES],
 }
@@ -23,7 +23,7 @@ pub(super) struct Flight {
     /// What is being sent; empty when nothing is. Not touched while it is in flight.
     pub(super) parcel: Parcel,
     /// Where the piece begins that is in flight.
-    at: Mark,
+    at: ParcelPosition,
     /// Bytes behind that place.
     left: usize,
     /// The generation of the token, and the socket.
@@ -32,14 +32,22 @@ pub(super) struct Flight {
     /// Whether no other piece is to follow.
     pub(super) stopped: bool,
     /// Only while large payloads are sent. Not touched while they are in flight.
-    message: Option<Box<Message>>,
+    message: Option<Box<SendMsg>>,
 }
 
 impl Flight {
     #[inline]
     pub(super) fn new(parcel: Parcel, generation: u32, socket: RawFd) -> Flight {
         let left = parcel.len();
-        Flight { parcel, at: Mark::default(), left, generation, socket, stopped: false, message: None }
+        Flight {
+            parcel,
+            at: ParcelPosition::default(),
+            left,
+            generation,
+            socket,
+            stopped: false,
+            message: None,
+        }
     }
 
     /// The bytes that the next piece has.
@@ -81,7 +89,7 @@ impl Flight {
         let message = self.message.get_or_insert_with(|| {
             // SAFETY: all zero is an empty message: no name, no slices, no control data.
             let header = unsafe { std::mem::zeroed() };
-            Box::new(Message { header, slices: [none; SLICES] })
+            Box::new(SendMsg { header, slices: [none; SLICES] })
         });
         let (mut count, mut left) = (0, most);
         for (slot, slice) in message.slices.iter_mut().zip(self.parcel.slices(self.at)) {

@@ -1,77 +1,34 @@
-//! Starts the shards and the store. What follows is in `server/running.rs`, what a shard does in `shard/`; options come from
+//! Starts the shards and the store. What follows is in `running.rs`, what a shard does in `shard/`; options come from
 //! `config.rs`.
 mod error;
+mod news;
+mod options;
 mod room;
 mod running;
 mod signals;
 
 pub use error::ServerError;
+pub use options::{Descriptors, ServerOptions};
 pub use running::{Running, Stage};
 pub use signals::Signals;
 
 use crate::engine::slot::SHARDS_MAX;
-use crate::engine::{Policy, ShardId, Topology};
+use crate::engine::{ShardId, Topology};
 use crate::frontend::{SharedPort, VERSION};
 use crate::log_at;
 use crate::logging::{self, Level};
-use crate::shard::commons::Commons;
+use crate::mesh::shared::Shared;
 use crate::shard::error::ShardError;
 use crate::shard::listen;
-use crate::shard::options::{Endpoint, ShardOptions};
+use crate::shard::migrate::Migrations;
 use crate::shard::{self, Setup};
-use crate::store::keeper::{self, Desk, Replay};
-use crate::store::{Store, StoreError, StoreOptions};
-use nix::sys::signal::Signal;
-use room::{ask_for_room, cores};
+use crate::store::keeper::{self, Desk};
+use crate::store::{Store, StoreOptions};
+use news::News;
+use room::{ask_for_room, cores, spawn};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
-use std::thread;
-
-/// What an operator may decide about the server as a whole.
-#[derive(Clone, Debug)]
-pub struct ServerOptions {
-    /// Where to listen; at least one. Port 0 takes a free one, the same for all addresses.
-    pub endpoints: Vec<Endpoint>,
-    /// Connections that may wait to be accepted, for each address and shard; 1..=65535. The system may cut it
-    /// (net.core.somaxconn).
-    pub backlog: u32,
-    /// Shards, each on a thread and core of its own; at most [`SHARDS_MAX`]. 0: one for each core that this process
-    /// may use.
-    pub threads: u16,
-    /// For the engines.
-    pub policy: Policy,
-    /// For the shards.
-    pub shard: ShardOptions,
-    /// Where jobs are kept; nowhere without.
-    pub store: Option<StoreOptions>,
-    /// Which limit on descriptors to use.
-    pub descriptors: Descriptors,
-}
-
-/// The limit on descriptors, and with it on connections.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Descriptors {
-    /// As many as the process may have: its limit is raised as far as it may be.
-    #[default]
-    Most,
-    /// The limit is as somebody wanted it.
-    AsSet,
-}
-
-/// Something that the control thread waits for.
-enum News {
-    /// A shard serves.
-    Started,
-    /// A shard has ended.
-    Ended(Result<(), ShardError>),
-    /// The operator wants something.
-    Signal(Signal),
-    /// How far the stored jobs are read.
-    Replay(Replay),
-    /// The store has ended.
-    Closed(Result<(), StoreError>),
-}
 
 /// Starts a job server: it listens when this returns, and every shard runs. The store is open then, if there is one; its
 /// jobs are read from now on, while requests wait.
@@ -99,16 +56,17 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
         &options.shard.keepalive,
     )
     .map_err(|(endpoint, error)| ServerError::of_endpoint(endpoint, error))?;
-    let commons = Commons::new(topology, options.shard.mesh_capacity)
+    let shared = Shared::new(topology, options.shard.mesh_capacity)
         .map_err(|e| ShardError::of_system("make event descriptors", e))?;
 
     let desk = store.as_ref().map(|_| Arc::new(Desk::new(topology)));
     let writes_at_end = options.store.as_ref().is_some_and(StoreOptions::writes_at_end);
     let complete = store.is_none();
-    let commons = Arc::new(commons);
+    let (shared, migrations) = (Arc::new(shared), Arc::new(Migrations::new(topology)));
     let files = listeners.files;
     let descriptors = options.descriptors;
-    let server = Running { commons, shards, desk, files, writes_at_end, news, complete, descriptors };
+    let server =
+        Running { shared, migrations, shards, desk, files, writes_at_end, news, complete, descriptors };
     // The first shard that runs acknowledges jobs.
     boot.over();
     server.start_shards(options, frontend, topology, &cores, listeners.of_shards, &tell)?;
@@ -145,7 +103,8 @@ impl Running {
                 options: options.shard.clone(),
                 policy: policy.clone(),
                 frontend: frontend.clone(),
-                commons: self.commons.clone(),
+                shared: self.shared.clone(),
+                migrations: self.migrations.clone(),
                 desk: self.desk.clone(),
             };
             let tell = tell.clone();
@@ -163,9 +122,9 @@ impl Running {
         tell: &Sender<News>,
     ) -> Result<(), ServerError> {
         let Some(desk) = self.desk.clone() else { return Ok(()) };
-        let (commons, tell) = (self.commons.clone(), tell.clone());
+        let (shared, tell) = (self.shared.clone(), tell.clone());
         spawn("store".to_owned(), move || {
-            let wake = Box::new(move |shard| commons.mesh.nudge(shard));
+            let wake = Box::new(move |shard| shared.mesh.nudge(shard));
             let replay = |replay| drop(tell.send(News::Replay(replay)));
             let result = keeper::run(store, desk, topology, wake, &replay);
             // Nobody listens any more only when the process ends.
@@ -200,11 +159,4 @@ fn run_shard(id: ShardId, setup: Setup, tell: &Sender<News>) {
     // Nobody listens any more only when the process ends.
     let result = shard::run(setup, || drop(tell.send(News::Started)));
     let _ = tell.send(News::Ended(result));
-}
-
-fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<(), ServerError> {
-    match thread::Builder::new().name(name).spawn(run) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(ServerError::system("start a thread", error)),
-    }
 }

@@ -13,7 +13,7 @@ fn pair() -> (TcpStream, TcpStream) {
 }
 
 /// The next completion, which is to come.
-fn wait(ring: &mut Ring) -> Completion {
+fn wait(ring: &mut Uring) -> Completion {
     loop {
         ring.enter().unwrap();
         if let Some(completion) = ring.next() {
@@ -25,7 +25,7 @@ fn wait(ring: &mut Ring) -> Completion {
 
 #[test]
 fn what_is_sent_arrives_and_the_buffer_comes_back() {
-    let mut ring = Ring::new(16).unwrap();
+    let mut ring = Uring::new(16).unwrap();
     let (near, far) = pair();
     ring.receive(TOKEN, far.as_fd());
     let other = Token { index: 0, generation: 1 };
@@ -52,7 +52,7 @@ fn what_is_sent_arrives_and_the_buffer_comes_back() {
 
 #[test]
 fn buffers_that_are_kept_hold_the_peer_back() {
-    let mut ring = Ring::new(16).unwrap();
+    let mut ring = Uring::new(16).unwrap();
     let (near, far) = pair();
     ring.receive(TOKEN, far.as_fd());
     let all: Vec<u8> = (0..16 * 4096 + 100_000_u32).map(|at| (at % 251) as u8).collect();
@@ -82,7 +82,7 @@ fn buffers_that_are_kept_hold_the_peer_back() {
     drop(sender.join());
 }
 
-fn read_and_recycle(ring: &mut Ring, kept: &mut Vec<Buffer>, came: &mut Vec<u8>) {
+fn read_and_recycle(ring: &mut Uring, kept: &mut Vec<Buffer>, came: &mut Vec<u8>) {
     for buffer in kept.drain(..) {
         came.extend_from_slice(ring.bytes(&buffer));
         ring.recycle(buffer);
@@ -91,7 +91,7 @@ fn read_and_recycle(ring: &mut Ring, kept: &mut Vec<Buffer>, came: &mut Vec<u8>)
 
 #[test]
 fn what_is_stopped_says_so() {
-    let mut ring = Ring::new(16).unwrap();
+    let mut ring = Uring::new(16).unwrap();
     let (near, _far) = pair();
     ring.receive(TOKEN, near.as_fd());
     ring.enter().unwrap();
@@ -115,7 +115,7 @@ fn what_is_stopped_says_so() {
 
 #[test]
 fn the_alarm_goes_off_at_the_earliest_time_set() {
-    let mut ring = Ring::new(16).unwrap();
+    let mut ring = Uring::new(16).unwrap();
     let now = crate::shard::clock::instant();
     let second = std::time::Duration::from_secs(1);
     ring.set_alarm(now.after(1000 * second));
@@ -133,7 +133,7 @@ fn the_alarm_goes_off_at_the_earliest_time_set() {
 
 #[test]
 fn a_bell_ends_the_wait() {
-    let mut ring = Ring::new(16).unwrap();
+    let mut ring = Uring::new(16).unwrap();
     let bell = rustix::event::eventfd(0, rustix::event::EventfdFlags::NONBLOCK).unwrap();
     ring.listen(bell.as_fd());
     for _ in 0..3 {
@@ -170,7 +170,7 @@ fn mixed(payloads: usize, length: usize) -> (Parcel, Vec<u8>) {
 #[test]
 fn shared_payloads_arrive_where_they_stand() {
     for (payloads, length) in [(1, 1), (1, 3 << 20), (200, 20_000)] {
-        let mut ring = Ring::new(16).unwrap();
+        let mut ring = Uring::new(16).unwrap();
         let (near, mut far) = pair();
         let (parcel, all) = mixed(payloads, length);
         let most = all.len();
@@ -195,7 +195,7 @@ fn shared_payloads_arrive_where_they_stand() {
 /// A result for many is sent to a few at a time: what is ordered in one call of the kernel has a bound.
 #[test]
 fn many_large_sends_take_turns_and_can_be_stopped_while_they_wait() {
-    let mut ring = Ring::new(16).unwrap();
+    let mut ring = Uring::new(16).unwrap();
     let payload = bytes::Bytes::from(vec![7; flight::SHARED_PIECE]);
     let pairs: Vec<_> = (0..20).map(|_| pair()).collect();
     let token = |index| Token { index, generation: 1 };
@@ -224,7 +224,7 @@ fn many_large_sends_take_turns_and_can_be_stopped_while_they_wait() {
 
 #[test]
 fn a_large_packet_is_received_into_its_own_bytes() {
-    let mut ring = Ring::new(16).unwrap();
+    let mut ring = Uring::new(16).unwrap();
     let (near, far) = pair();
     let all: Vec<u8> = (0..2 * DIRECT_PIECE + 100).map(|at| (at % 251) as u8).collect();
     let sender = {
@@ -274,7 +274,7 @@ fn a_large_packet_is_received_into_its_own_bytes() {
 
 #[test]
 fn what_is_lent_grows_in_need_and_shrinks_in_calm() {
-    let mut ring = Ring::new(1024).unwrap();
+    let mut ring = Uring::new(1024).unwrap();
     let first = ring.buffers.lending();
     (0..10).for_each(|_| ring.lend_more());
     assert_eq!(ring.buffers.lending(), 1024);

@@ -1,0 +1,35 @@
+//! What an operator may decide about the server as a whole. Values only; the command line that fills them in is `config.rs`.
+use crate::engine::Policy;
+use crate::shard::options::{Endpoint, ShardOptions};
+use crate::store::StoreOptions;
+
+/// What an operator may decide about the server as a whole.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// Where to listen; at least one. Port 0 takes a free one, the same for all addresses.
+    pub endpoints: Vec<Endpoint>,
+    /// Connections that may wait to be accepted, for each address and shard; 1..=65535. The system may cut it
+    /// (net.core.somaxconn).
+    pub backlog: u32,
+    /// Shards, each on a thread and core of its own; at most [`SHARDS_MAX`](crate::engine::slot::SHARDS_MAX). 0: one for each core that this process
+    /// may use.
+    pub threads: u16,
+    /// For the engines.
+    pub policy: Policy,
+    /// For the shards.
+    pub shard: ShardOptions,
+    /// Where jobs are kept; nowhere without.
+    pub store: Option<StoreOptions>,
+    /// Which limit on descriptors to use.
+    pub descriptors: Descriptors,
+}
+
+/// The limit on descriptors, and with it on connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Descriptors {
+    /// As many as the process may have: its limit is raised as far as it may be.
+    #[default]
+    Most,
+    /// The limit is as somebody wanted it.
+    AsSet,
+}
