@@ -19,7 +19,8 @@ use crate::shard::error::ShardError;
 use crate::shard::listen;
 use crate::shard::options::{Endpoint, ShardOptions};
 use crate::shard::{self, Setup};
-use crate::store::keeper::{self, Desk, Replay};
+use crate::store::channel::Desk;
+use crate::store::replay::Replay;
 use crate::store::{Store, StoreError, StoreOptions};
 use nix::sys::signal::Signal;
 use room::{ask_for_room, cores};
@@ -167,7 +168,7 @@ impl Running {
         spawn("store".to_owned(), move || {
             let wake = Box::new(move |shard| commons.mesh.nudge(shard));
             let replay = |replay| drop(tell.send(News::Replay(replay)));
-            let result = keeper::run(store, desk, topology, wake, &replay);
+            let result = crate::store::thread::run(store, desk, topology, wake, &replay);
             // Nobody listens any more only when the process ends.
             let _ = tell.send(News::Closed(result));
         })

@@ -2,7 +2,7 @@
 //! is under way, the next gathers here. How records look is `store/record.rs`.
 use crate::engine::{Engine, Instant, JobId, SHARED_MIN, ShardId, StoreOp, StoreSeq};
 use crate::store::gathered::Gathered;
-use crate::store::keeper::{Answer, Batch, Desk};
+use crate::store::channel::{Answer, Batch, Desk};
 use std::sync::Arc;
 
 /// A piece of what the store has answered, for the engine.

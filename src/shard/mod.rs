@@ -42,7 +42,7 @@ use crate::engine::slot::ShardSet;
 use crate::engine::{Engine, Instant, Policy, ShardId, Topology};
 use crate::frontend::Frontend;
 use crate::memory::{Large, Tidy};
-use crate::store::keeper::Desk;
+use crate::store::channel::Desk;
 use commit::Commit;
 use commons::{Commons, Phase};
 use door::Door;

@@ -1,21 +1,22 @@
 //! Stores: where background jobs are kept so that they outlive the process. Values of the engine in, bytes on disk or
 //! rows in a database out. A store knows no sessions, sockets or shards; when jobs are answered is the engine's affair.
 //!
-//! Every store implements [`Store`], which blocks on purpose, and runs on a thread of its own (`keeper.rs`), so a slow
+//! Every store implements [`Store`], which blocks on purpose, and runs on a thread of its own (`thread.rs`), so a slow
 //! disk stalls nothing but the background submissions that wait for it. What shards hand over are records (`record.rs`).
+pub(crate) mod channel;
 pub(crate) mod dues;
 #[cfg(feature = "sqlite")]
 pub mod exchange;
 mod fields;
 pub(crate) mod gathered;
-pub(crate) mod keeper;
 pub mod log;
 mod open;
 mod parts;
-mod progress;
 pub mod record;
+pub(crate) mod replay;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+pub(crate) mod thread;
 
 #[cfg(test)]
 #[allow(dead_code)]
@@ -23,7 +24,6 @@ pub mod sqlite;
 pub(crate) mod scratch;
 
 pub use open::StoreOptions;
-pub use progress::Progress;
 
 use crate::engine::{JobId, StoredJob};
 use std::fmt;
@@ -81,6 +81,23 @@ pub trait Store: Send {
 
     /// An orderly end: everything is durable when it returns.
     fn close(&mut self) -> Result<(), StoreError>;
+}
+
+/// How far a replay has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// What jobs are found in is read before any of them is told.
+    Reading {
+        /// So many bytes were read,
+        bytes: u64,
+        /// of so many.
+        of: u64,
+    },
+    /// From now on jobs are told.
+    Telling {
+        /// How many, as far as is known.
+        jobs: u64,
+    },
 }
 
 /// What a store has repaired of itself.

@@ -1,32 +1,80 @@
-//! How far a replay has come, as lines for the log: so much of so much, how fast, how long it will still take. Reading
-//! is the stores' affair, and where jobs go `keeper.rs`'s.
-use super::{Store, StoreError};
-use crate::engine::StoredJob;
+//! The replay: what a store keeps goes to the shards when the server starts, in pieces. How far that has come is said as
+//! lines for the log: so much of so much, how fast, how long it will still take. Reading is the stores' affair.
+use super::channel::{Desk, Piece};
+use super::record::{self, Record};
+use super::{Progress, Store, StoreError};
+use crate::engine::{JobId, ShardId, StoredJob, Topology};
+use crate::log_at;
+use crate::logging::Level;
 use std::cell::RefCell;
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Bytes of one piece of a replay.
+const PIECE: usize = 64 << 10;
+/// How long the thread waits for a shard that has no room for more pieces.
+const PAUSE: Duration = Duration::from_micros(200);
 
 /// Between two lines.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// How far a replay has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// What jobs are found in is read before any of them is told.
-    Reading {
-        /// So many bytes were read,
-        bytes: u64,
-        /// of so many.
-        of: u64,
-    },
-    /// From now on jobs are told.
-    Telling {
-        /// How many, as far as is known.
-        jobs: u64,
-    },
+/// How far the stored jobs are read.
+#[derive(Debug)]
+pub(crate) enum Replay {
+    /// Where it is, in words.
+    Progress(String),
+    /// All of them, so many, or why not.
+    Over(Result<u64, StoreError>),
+}
+
+/// Wakes a shard for which there is something.
+pub(crate) type Wake = Box<dyn Fn(ShardId) + Send>;
+
+/// Reads the store, and hands each job to its shard. Returns how many there are.
+pub(super) fn run(
+    store: &mut dyn Store,
+    desk: &Desk,
+    topology: Topology,
+    wake: &Wake,
+    tell: &dyn Fn(Replay),
+) -> Result<u64, StoreError> {
+    let mut pieces: Vec<Vec<u8>> = topology.all().map(|_| Vec::new()).collect();
+    let mut sequence = 0;
+    let begin = Instant::now();
+    let mut each = |job: StoredJob<'_>| {
+        let owner = topology.owner(job.id.slot());
+        // What is far beyond all others sets no mark: see `Engine::keep_clear_of`.
+        if job.id.sequence() <= JobId::SEQUENCE_HINT_MAX {
+            sequence = sequence.max(job.id.sequence());
+        }
+        if let Err(why) = job.sound() {
+            send_piece(desk, wake, owner, Piece::SetAside(job.id, why));
+            return;
+        }
+        let piece = &mut pieces[owner.index()];
+        record::put(&job, piece);
+        if piece.len() >= PIECE {
+            send_piece(desk, wake, owner, Piece::Records(std::mem::take(piece)));
+        }
+    };
+    let mut say = |line: String| {
+        log_at!(Level::Notice, "{line}");
+        tell(Replay::Progress(line));
+    };
+    let jobs = replay(store, &Instant::now, &mut say, &mut each)?;
+    let sequence = floor().max(sequence + 1);
+    for (owner, piece) in topology.all().zip(pieces) {
+        if !piece.is_empty() {
+            send_piece(desk, wake, owner, Piece::Records(piece));
+        }
+        send_piece(desk, wake, owner, Piece::End { sequence });
+    }
+    log_at!(Level::Notice, "read {jobs} stored jobs in {:.3} s", begin.elapsed().as_secs_f64());
+    Ok(jobs)
 }
 
 /// Replays a store, and says every second how far it has come. Returns how many jobs were told.
-pub(super) fn replay(
+fn replay(
     store: &mut dyn Store,
     now: &dyn Fn() -> Instant,
     say: &mut dyn FnMut(String),
@@ -97,6 +145,47 @@ impl Course<'_> {
         };
         (rate, left)
     }
+}
+
+/// Where sequences begin: above those of jobs that have ended and are not in the store any more, or a handle that somebody
+/// has kept would one day mean another job. A million for each second since 2025 is more than is ever accepted.
+fn floor() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    floor_at(now).unwrap_or_else(|| {
+        log_at!(
+            Level::Alert,
+            "the clock says {now} seconds since 1970, which cannot be right: the numbers of jobs begin behind those of \
+             stored jobs, so that handles of earlier jobs may be given again"
+        );
+        0
+    })
+}
+
+/// The same at this second; `None` if it is so late that a clock must be wrong: that must not use up the numbers.
+fn floor_at(now: u64) -> Option<u64> {
+    const YEAR_2025: u64 = 1_735_689_600;
+    let floor = now.saturating_sub(YEAR_2025).saturating_mul(1_000_000);
+    (floor <= JobId::SEQUENCE_HINT_MAX).then_some(floor)
+}
+
+fn send_piece(desk: &Desk, wake: &Wake, to: ShardId, mut piece: Piece) {
+    while let Err(back) = desk.ports[to.index()].pieces.push(piece) {
+        piece = back;
+        thread::sleep(PAUSE);
+    }
+    wake(to);
+}
+
+/// The jobs in a piece.
+pub(crate) fn jobs_in(mut records: &[u8]) -> impl Iterator<Item = StoredJob<'_>> {
+    std::iter::from_fn(move || {
+        let (record, length) = record::read(records).ok()?;
+        records = &records[length..];
+        match record {
+            Record::Put(job) => Some(job),
+            Record::Done(_) | Record::Attempts(..) => None,
+        }
+    })
 }
 
 #[cfg(test)]
@@ -194,5 +283,12 @@ mod tests {
     fn a_quick_replay_says_nothing() {
         assert_eq!(lines(999, 1, 0, 0), [""; 0]);
         assert_eq!(lines(0, 0, 999, 1), [""; 0]);
+    }
+
+    #[test]
+    fn a_clock_that_cannot_be_right_does_not_use_up_the_numbers() {
+        // January 2026, 2052, 2060, and as late as a clock can say.
+        let floors = [1_767_225_600, 2_580_000_000, 2_840_140_800, u64::MAX].map(floor_at);
+        assert_eq!(floors, [Some(31_536_000_000_000), Some(844_310_400_000_000), None, None]);
     }
 }

@@ -1,0 +1,169 @@
+//! The thread that a store runs on: it makes one commit of all that has come while the last commit was under way, and
+//! answers each shard. The way there and back is `channel.rs`, what is read at the start `replay.rs`.
+use super::channel::{Answer, Batch, Desk, Errand, Rows};
+use super::dues::Dues;
+use super::replay::{self, Replay, Wake};
+use super::{Repaired, Store, StoreError, parts};
+use crate::engine::{JobId, ShardId, StoreSeq, Topology};
+use crate::log_at;
+use crate::logging::Level;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Without commits for so long, the thread sleeps until there is one, unless the store owes something. Until then it
+/// looks after the store.
+const ACTIVE: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(250);
+/// Between two looks after a store that owes something, when there are no commits.
+const LOOK_OWING: Duration = Duration::from_secs(1);
+/// Commits between two looks after the store when there is no rest.
+const COMMITS_PER_TIDY: u32 = 16;
+
+/// The store, as its thread sees it.
+struct Keeper {
+    store: Dues,
+    desk: Arc<Desk>,
+    topology: Topology,
+    wake: Wake,
+    /// Errands for which there was no room yet. Few: a store wants little at a time.
+    errands: VecDeque<(ShardId, Errand)>,
+}
+
+/// Replays and then keeps, on this thread, until [`Desk::stop`]. `tell` hears how far the replay is; after an
+/// error the thread ends.
+pub(crate) fn run(
+    store: Box<dyn Store>,
+    desk: Arc<Desk>,
+    topology: Topology,
+    wake: Wake,
+    tell: &dyn Fn(Replay),
+) -> Result<(), StoreError> {
+    // Nobody else runs a keeper of this desk.
+    let _ = desk.thread.set(thread::current());
+    let mut keeper = Keeper { store: Dues::of(store), desk, topology, wake, errands: VecDeque::new() };
+    let Keeper { store, desk, wake, .. } = &mut keeper;
+    let jobs = replay::run(store, desk, topology, wake, tell);
+    let failed = jobs.is_err();
+    tell(Replay::Over(jobs));
+    if failed { Ok(()) } else { keeper.serve() }
+}
+
+impl Keeper {
+    fn serve(mut self) -> Result<(), StoreError> {
+        let mut last = Instant::now();
+        let mut since_tidy = 0;
+        loop {
+            let stopping = self.desk.stopping.load(Ordering::Acquire);
+            let batches = self.gather();
+            if !batches.is_empty() {
+                self.commit(batches);
+                last = Instant::now();
+                since_tidy += 1;
+                if since_tidy >= COMMITS_PER_TIDY {
+                    since_tidy = 0;
+                    self.tidy();
+                }
+            } else if stopping {
+                return self.store.close();
+            } else if !self.tidy() {
+                match rest(last.elapsed(), self.store.owes() || !self.errands.is_empty()) {
+                    Some(time) => thread::park_timeout(time),
+                    None => thread::park(),
+                }
+            }
+        }
+    }
+
+    fn gather(&self) -> Vec<(ShardId, Batch)> {
+        let ports = self.topology.all().zip(&self.desk.ports);
+        ports.filter_map(|(shard, port)| Some((shard, port.batches.pop()?))).collect()
+    }
+
+    fn commit(&mut self, mut batches: Vec<(ShardId, Batch)>) {
+        batches.iter_mut().for_each(|(_, batch)| batch.records.seal());
+        let records: Vec<Vec<&[u8]>> = batches.iter().map(|(_, batch)| batch.records.slices()).collect();
+        let parts::Outcome { refused, errors } = parts::commit(&mut self.store, &records);
+        errors.iter().for_each(complain);
+        let mut refused = refused.into_iter().peekable();
+        for (at, (shard, batch)) in batches.into_iter().enumerate() {
+            if !batch.unknown.is_empty() {
+                self.store.unknown(&batch.unknown);
+            }
+            let mut here = Vec::new();
+            while let Some((_, put)) = refused.next_if(|&(batch, _)| batch == at) {
+                add_to_rows(&mut here, batch.seq(put));
+            }
+            let bytes = batch.records.len();
+            // What jobs that have ended meanwhile have left is freed here.
+            let (upto, buffer) = (batch.upto, batch.records.into_buffer());
+            let answer = Answer { upto, refused: here, first: at == 0, bytes, buffer };
+            let answered = self.desk.ports[shard.index()].answers.push(answer);
+            assert!(answered.is_ok(), "a shard has no more than three batches under way");
+            (self.wake)(shard);
+        }
+    }
+
+    /// Has the shards put again what the store cannot read any more, and tells them what came of it.
+    fn repair(&mut self) {
+        let mut wanted: Vec<Vec<JobId>> = Vec::new();
+        for job in self.store.wanted() {
+            wanted.resize_with(usize::from(self.topology.shards()), Vec::new);
+            wanted[self.topology.owner(job.slot()).index()].push(job);
+        }
+        for (shard, jobs) in self.topology.all().zip(wanted).filter(|(_, jobs)| !jobs.is_empty()) {
+            self.errands.push_back((shard, Errand::PutAgain(jobs)));
+        }
+        let Repaired { pieces, lost } = self.store.repaired();
+        let lost = lost.into_iter().map(|job| (self.topology.owner(job.slot()), Errand::Lost(job)));
+        self.errands.extend(lost);
+        self.errands.extend((0..pieces).map(|_| (ShardId(0), Errand::Repaired)));
+        while let Some((shard, errand)) = self.errands.pop_front() {
+            if let Err(errand) = self.desk.ports[shard.index()].errands.push(errand) {
+                self.errands.push_front((shard, errand));
+                return;
+            }
+            (self.wake)(shard);
+        }
+    }
+
+    /// True if there is more to do at once.
+    fn tidy(&mut self) -> bool {
+        let more = self.tidy_store();
+        self.repair();
+        more
+    }
+
+    fn tidy_store(&mut self) -> bool {
+        self.store.tidy().unwrap_or_else(|error| {
+            complain(&error);
+            false
+        })
+    }
+}
+
+/// Adds a put that comes behind those that are there.
+fn add_to_rows(rows: &mut Rows, seq: StoreSeq) {
+    match rows.last_mut() {
+        Some((_, last)) if last.0 + 1 == seq.0 => *last = seq,
+        _ => rows.push((seq, seq)),
+    }
+}
+
+fn complain(error: &StoreError) {
+    log_at!(Level::Error, "the store: {error}");
+}
+
+/// How long the thread sleeps if nothing wakes it, so long after the last commit; `None` is until something does.
+fn rest(idle: Duration, owes: bool) -> Option<Duration> {
+    match (idle < ACTIVE, owes) {
+        (true, _) => Some(LOOK),
+        (false, true) => Some(LOOK_OWING),
+        (false, false) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
