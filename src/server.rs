@@ -19,7 +19,7 @@ use crate::shard::error::ShardError;
 use crate::shard::listen;
 use crate::shard::options::{Endpoint, ShardOptions};
 use crate::shard::{self, Setup};
-use crate::store::channel::Desk;
+use crate::store::channel::StoreChannel;
 use crate::store::replay::Replay;
 use crate::store::{Store, StoreError, StoreOptions};
 use nix::sys::signal::Signal;
@@ -103,7 +103,7 @@ pub fn start(options: ServerOptions, frontend: Frontend, signals: Signals) -> Re
     let commons = Commons::new(topology, options.shard.mesh_capacity)
         .map_err(|e| ShardError::of_system("make event descriptors", e))?;
 
-    let desk = store.as_ref().map(|_| Arc::new(Desk::new(topology)));
+    let desk = store.as_ref().map(|_| Arc::new(StoreChannel::new(topology)));
     let writes_at_end = options.store.as_ref().is_some_and(StoreOptions::writes_at_end);
     let complete = store.is_none();
     let commons = Arc::new(commons);

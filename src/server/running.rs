@@ -4,7 +4,7 @@ use crate::log_at;
 use crate::logging::{self, Level};
 use crate::shard::commons::{Commons, Phase};
 use crate::shard::listen::SocketFile;
-use crate::store::channel::Desk;
+use crate::store::channel::StoreChannel;
 use crate::store::replay::Replay;
 use nix::sys::signal::Signal;
 use std::fmt;
@@ -46,7 +46,7 @@ pub struct Running {
     pub(super) commons: Arc<Commons>,
     pub(super) shards: u16,
     /// To the store, if there is one.
-    pub(super) desk: Option<Arc<Desk>>,
+    pub(super) desk: Option<Arc<StoreChannel>>,
     /// The files of unix sockets, removed when nobody listens on them any more.
     pub(super) files: Vec<SocketFile>,
     /// Whether jobs are written only at the end.
@@ -192,7 +192,7 @@ impl Running {
         log_at!(Level::Notice, "stopped");
     }
 
-    fn close(&self, desk: &Desk) {
+    fn close(&self, desk: &StoreChannel) {
         desk.stop();
         let until = Instant::now() + if self.writes_at_end { WRITE_MAX } else { CLOSE_MAX };
         loop {

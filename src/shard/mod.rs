@@ -42,7 +42,7 @@ use crate::engine::slot::ShardSet;
 use crate::engine::{Engine, Instant, Policy, ShardId, Topology};
 use crate::frontend::Frontend;
 use crate::memory::{Large, Tidy};
-use crate::store::channel::Desk;
+use crate::store::channel::StoreChannel;
 use commit::Commit;
 use commons::{Commons, Phase};
 use door::Door;
@@ -87,7 +87,7 @@ pub(crate) struct Setup {
     pub(crate) frontend: Frontend,
     pub(crate) commons: Arc<Commons>,
     /// Where to have jobs stored, if anywhere.
-    pub(crate) desk: Option<Arc<Desk>>,
+    pub(crate) desk: Option<Arc<StoreChannel>>,
 }
 
 /// Says whether shards can run here, before any does: the runtime would say it less clearly.

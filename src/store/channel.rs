@@ -55,8 +55,8 @@ pub(crate) enum Errand {
     Lost(JobId),
 }
 
-/// Puts in order: the first and the last of each row of them.
-pub(crate) type Rows = Vec<(StoreSeq, StoreSeq)>;
+/// Puts in order: the first and the last of each that follow one another.
+pub(crate) type SeqRanges = Vec<(StoreSeq, StoreSeq)>;
 
 /// What became of a batch.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ pub(crate) struct Answer {
     /// As in the batch.
     pub(crate) upto: StoreSeq,
     /// Its puts that are not kept.
-    pub(crate) refused: Rows,
+    pub(crate) refused: SeqRanges,
     /// Whether this is the first answer of its commit.
     pub(crate) first: bool,
     /// How many bytes the batch had, those included that were shared with jobs.
@@ -89,52 +89,52 @@ pub(crate) enum Piece {
 
 /// Between one shard and the thread.
 #[derive(Debug)]
-pub(super) struct Port {
+struct ShardQueues {
     /// One: while it waits to be taken, the shard may take it back and add to it.
-    pub(super) batches: ArrayQueue<Batch>,
+    batches: ArrayQueue<Batch>,
     /// One is under way, one waits to be committed, one is being handed over: there is always room.
-    pub(super) answers: ArrayQueue<Answer>,
-    pub(super) pieces: ArrayQueue<Piece>,
-    pub(super) errands: ArrayQueue<Errand>,
+    answers: ArrayQueue<Answer>,
+    pieces: ArrayQueue<Piece>,
+    errands: ArrayQueue<Errand>,
 }
 
 /// What shards and the thread share.
-pub(crate) struct Desk {
-    pub(super) ports: Vec<Port>,
-    pub(super) thread: OnceLock<Thread>,
-    pub(super) stopping: AtomicBool,
+pub(crate) struct StoreChannel {
+    queues: Vec<ShardQueues>,
+    thread: OnceLock<Thread>,
+    stopping: AtomicBool,
 }
 
-impl fmt::Debug for Desk {
+impl fmt::Debug for StoreChannel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Desk").field("ports", &self.ports.len()).finish_non_exhaustive()
+        f.debug_struct("StoreChannel").field("shards", &self.queues.len()).finish_non_exhaustive()
     }
 }
 
-impl Desk {
+impl StoreChannel {
     /// For the shards of a topology; nobody answers before [`super::thread::run`].
-    pub(crate) fn new(topology: Topology) -> Desk {
-        let port = |_| Port {
+    pub(crate) fn new(topology: Topology) -> StoreChannel {
+        let queues = |_| ShardQueues {
             batches: ArrayQueue::new(1),
             answers: ArrayQueue::new(4),
             pieces: ArrayQueue::new(PIECES),
             errands: ArrayQueue::new(ERRANDS),
         };
-        Desk {
-            ports: topology.all().map(port).collect(),
+        StoreChannel {
+            queues: topology.all().map(queues).collect(),
             thread: OnceLock::new(),
             stopping: AtomicBool::new(false),
         }
     }
 
-    /// The batch that was handed over, if it was not taken yet.
+    /// The batch that was handed over, if it was not taken yet: by the thread, or by its own shard, which adds to it.
     pub(crate) fn take_back(&self, shard: ShardId) -> Option<Batch> {
-        self.ports[shard.index()].batches.pop()
+        self.queues[shard.index()].batches.pop()
     }
 
-    /// Hands over a batch. Only by the shard itself, after [`Desk::take_back`].
+    /// Hands over a batch. Only by the shard itself, after [`StoreChannel::take_back`].
     pub(crate) fn hand_over(&self, shard: ShardId, batch: Batch) {
-        let handed = self.ports[shard.index()].batches.push(batch);
+        let handed = self.queues[shard.index()].batches.push(batch);
         assert!(handed.is_ok(), "a shard hands over one batch at a time");
         self.wake();
     }
@@ -142,30 +142,57 @@ impl Desk {
     /// The next answer for a shard.
     #[inline]
     pub(crate) fn answer(&self, shard: ShardId) -> Option<Answer> {
-        self.ports[shard.index()].answers.pop()
+        self.queues[shard.index()].answers.pop()
     }
 
     /// The next piece of the replay for a shard.
     pub(crate) fn piece(&self, shard: ShardId) -> Option<Piece> {
-        self.ports[shard.index()].pieces.pop()
+        self.queues[shard.index()].pieces.pop()
     }
 
     /// The next errand for a shard.
     pub(crate) fn errand(&self, shard: ShardId) -> Option<Errand> {
-        self.ports[shard.index()].errands.pop()
+        self.queues[shard.index()].errands.pop()
     }
 
     /// Whether something waits for a shard.
     #[inline]
     pub(crate) fn waits_for(&self, shard: ShardId) -> bool {
-        let port = &self.ports[shard.index()];
-        !port.answers.is_empty() || !port.pieces.is_empty() || !port.errands.is_empty()
+        let queues = &self.queues[shard.index()];
+        !queues.answers.is_empty() || !queues.pieces.is_empty() || !queues.errands.is_empty()
     }
 
     /// Asks the thread to end when everything that was handed over is answered.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
         self.wake();
+    }
+
+    /// Says which thread is to be woken when something was handed over.
+    pub(super) fn served_by(&self, thread: Thread) {
+        // Nobody else serves this channel.
+        let _ = self.thread.set(thread);
+    }
+
+    /// Whether the thread is to end when nothing is left.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Answers a batch.
+    pub(super) fn put_answer(&self, shard: ShardId, answer: Answer) {
+        let answered = self.queues[shard.index()].answers.push(answer);
+        assert!(answered.is_ok(), "a shard has no more than three batches under way");
+    }
+
+    /// Gives a shard an errand; it comes back if there is no room for it.
+    pub(super) fn put_errand(&self, shard: ShardId, errand: Errand) -> Result<(), Errand> {
+        self.queues[shard.index()].errands.push(errand)
+    }
+
+    /// Gives a shard a piece of the replay; it comes back if there is no room for it.
+    pub(super) fn put_piece(&self, shard: ShardId, piece: Piece) -> Result<(), Piece> {
+        self.queues[shard.index()].pieces.push(piece)
     }
 
     fn wake(&self) {

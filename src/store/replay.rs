@@ -1,6 +1,6 @@
 //! The replay: what a store keeps goes to the shards when the server starts, in pieces. How far that has come is said as
 //! lines for the log: so much of so much, how fast, how long it will still take. Reading is the stores' affair.
-use super::channel::{Desk, Piece};
+use super::channel::{Piece, StoreChannel};
 use super::record::{self, Record};
 use super::{Progress, Store, StoreError};
 use crate::engine::{JobId, ShardId, StoredJob, Topology};
@@ -33,7 +33,7 @@ pub(crate) type Wake = Box<dyn Fn(ShardId) + Send>;
 /// Reads the store, and hands each job to its shard. Returns how many there are.
 pub(super) fn run(
     store: &mut dyn Store,
-    desk: &Desk,
+    channel: &StoreChannel,
     topology: Topology,
     wake: &Wake,
     tell: &dyn Fn(Replay),
@@ -48,13 +48,13 @@ pub(super) fn run(
             sequence = sequence.max(job.id.sequence());
         }
         if let Err(why) = job.sound() {
-            send_piece(desk, wake, owner, Piece::SetAside(job.id, why));
+            send_piece(channel, wake, owner, Piece::SetAside(job.id, why));
             return;
         }
         let piece = &mut pieces[owner.index()];
         record::put(&job, piece);
         if piece.len() >= PIECE {
-            send_piece(desk, wake, owner, Piece::Records(std::mem::take(piece)));
+            send_piece(channel, wake, owner, Piece::Records(std::mem::take(piece)));
         }
     };
     let mut say = |line: String| {
@@ -65,9 +65,9 @@ pub(super) fn run(
     let sequence = floor().max(sequence + 1);
     for (owner, piece) in topology.all().zip(pieces) {
         if !piece.is_empty() {
-            send_piece(desk, wake, owner, Piece::Records(piece));
+            send_piece(channel, wake, owner, Piece::Records(piece));
         }
-        send_piece(desk, wake, owner, Piece::End { sequence });
+        send_piece(channel, wake, owner, Piece::End { sequence });
     }
     log_at!(Level::Notice, "read {jobs} stored jobs in {:.3} s", begin.elapsed().as_secs_f64());
     Ok(jobs)
@@ -168,8 +168,8 @@ fn floor_at(now: u64) -> Option<u64> {
     (floor <= JobId::SEQUENCE_HINT_MAX).then_some(floor)
 }
 
-fn send_piece(desk: &Desk, wake: &Wake, to: ShardId, mut piece: Piece) {
-    while let Err(back) = desk.ports[to.index()].pieces.push(piece) {
+fn send_piece(channel: &StoreChannel, wake: &Wake, to: ShardId, mut piece: Piece) {
+    while let Err(back) = channel.put_piece(to, piece) {
         piece = back;
         thread::sleep(PAUSE);
     }

@@ -1,6 +1,6 @@
 //! The thread that a store runs on: it makes one commit of all that has come while the last commit was under way, and
 //! answers each shard. The way there and back is `channel.rs`, what is read at the start `replay.rs`.
-use super::channel::{Answer, Batch, Desk, Errand, Rows};
+use super::channel::{Answer, Batch, Errand, SeqRanges, StoreChannel};
 use super::dues::Dues;
 use super::replay::{self, Replay, Wake};
 use super::{Repaired, Store, StoreError, parts};
@@ -9,7 +9,6 @@ use crate::log_at;
 use crate::logging::Level;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,51 +21,54 @@ const LOOK_OWING: Duration = Duration::from_secs(1);
 /// Commits between two looks after the store when there is no rest.
 const COMMITS_PER_TIDY: u32 = 16;
 
-/// The store, as its thread sees it.
-struct Keeper {
+/// The store, as its thread has it.
+struct StoreThread {
     store: Dues,
-    desk: Arc<Desk>,
+    channel: Arc<StoreChannel>,
     topology: Topology,
     wake: Wake,
     /// Errands for which there was no room yet. Few: a store wants little at a time.
     errands: VecDeque<(ShardId, Errand)>,
 }
 
-/// Replays and then keeps, on this thread, until [`Desk::stop`]. `tell` hears how far the replay is; after an
+/// Replays and then keeps, on this thread, until [`StoreChannel::stop`]. `tell` hears how far the replay is; after an
 /// error the thread ends.
 pub(crate) fn run(
     store: Box<dyn Store>,
-    desk: Arc<Desk>,
+    channel: Arc<StoreChannel>,
     topology: Topology,
     wake: Wake,
     tell: &dyn Fn(Replay),
 ) -> Result<(), StoreError> {
-    // Nobody else runs a keeper of this desk.
-    let _ = desk.thread.set(thread::current());
-    let mut keeper = Keeper { store: Dues::of(store), desk, topology, wake, errands: VecDeque::new() };
-    let Keeper { store, desk, wake, .. } = &mut keeper;
-    let jobs = replay::run(store, desk, topology, wake, tell);
+    channel.served_by(thread::current());
+    let mut this = StoreThread { store: Dues::of(store), channel, topology, wake, errands: VecDeque::new() };
+    let StoreThread { store, channel, wake, .. } = &mut this;
+    let jobs = replay::run(store, channel, topology, wake, tell);
     let failed = jobs.is_err();
     tell(Replay::Over(jobs));
-    if failed { Ok(()) } else { keeper.serve() }
+    if failed { Ok(()) } else { this.serve() }
 }
 
-impl Keeper {
+impl StoreThread {
     fn serve(mut self) -> Result<(), StoreError> {
         let mut last = Instant::now();
         let mut since_tidy = 0;
         loop {
-            let stopping = self.desk.stopping.load(Ordering::Acquire);
+            // Asked before the batches are taken: whatever was handed over before the stop is among these, or there are
+            // more. The other way round, the last batch could go unanswered.
+            let stopping = self.channel.is_stopping();
             let batches = self.gather();
             if !batches.is_empty() {
                 self.commit(batches);
                 last = Instant::now();
                 since_tidy += 1;
+                // Behind the answers: nobody who waits for a commit waits for this, too.
                 if since_tidy >= COMMITS_PER_TIDY {
                     since_tidy = 0;
                     self.tidy();
                 }
             } else if stopping {
+                // Only with nothing left to commit: what was handed over is answered before the store is closed.
                 return self.store.close();
             } else if !self.tidy() {
                 match rest(last.elapsed(), self.store.owes() || !self.errands.is_empty()) {
@@ -78,30 +80,30 @@ impl Keeper {
     }
 
     fn gather(&self) -> Vec<(ShardId, Batch)> {
-        let ports = self.topology.all().zip(&self.desk.ports);
-        ports.filter_map(|(shard, port)| Some((shard, port.batches.pop()?))).collect()
+        self.topology.all().filter_map(|shard| Some((shard, self.channel.take_back(shard)?))).collect()
     }
 
     fn commit(&mut self, mut batches: Vec<(ShardId, Batch)>) {
+        // Checksums first, here: a shard has no time for those of large workloads.
         batches.iter_mut().for_each(|(_, batch)| batch.records.seal());
         let records: Vec<Vec<&[u8]>> = batches.iter().map(|(_, batch)| batch.records.slices()).collect();
         let parts::Outcome { refused, errors } = parts::commit(&mut self.store, &records);
         errors.iter().for_each(complain);
         let mut refused = refused.into_iter().peekable();
         for (at, (shard, batch)) in batches.into_iter().enumerate() {
+            // After the commit: what was put again in it is not lost.
             if !batch.unknown.is_empty() {
                 self.store.unknown(&batch.unknown);
             }
             let mut here = Vec::new();
             while let Some((_, put)) = refused.next_if(|&(batch, _)| batch == at) {
-                add_to_rows(&mut here, batch.seq(put));
+                add_to_ranges(&mut here, batch.seq(put));
             }
             let bytes = batch.records.len();
             // What jobs that have ended meanwhile have left is freed here.
             let (upto, buffer) = (batch.upto, batch.records.into_buffer());
             let answer = Answer { upto, refused: here, first: at == 0, bytes, buffer };
-            let answered = self.desk.ports[shard.index()].answers.push(answer);
-            assert!(answered.is_ok(), "a shard has no more than three batches under way");
+            self.channel.put_answer(shard, answer);
             (self.wake)(shard);
         }
     }
@@ -121,7 +123,7 @@ impl Keeper {
         self.errands.extend(lost);
         self.errands.extend((0..pieces).map(|_| (ShardId(0), Errand::Repaired)));
         while let Some((shard, errand)) = self.errands.pop_front() {
-            if let Err(errand) = self.desk.ports[shard.index()].errands.push(errand) {
+            if let Err(errand) = self.channel.put_errand(shard, errand) {
                 self.errands.push_front((shard, errand));
                 return;
             }
@@ -131,6 +133,7 @@ impl Keeper {
 
     /// True if there is more to do at once.
     fn tidy(&mut self) -> bool {
+        // What was found damaged just now is asked for at once.
         let more = self.tidy_store();
         self.repair();
         more
@@ -145,10 +148,10 @@ impl Keeper {
 }
 
 /// Adds a put that comes behind those that are there.
-fn add_to_rows(rows: &mut Rows, seq: StoreSeq) {
-    match rows.last_mut() {
+fn add_to_ranges(ranges: &mut SeqRanges, seq: StoreSeq) {
+    match ranges.last_mut() {
         Some((_, last)) if last.0 + 1 == seq.0 => *last = seq,
-        _ => rows.push((seq, seq)),
+        _ => ranges.push((seq, seq)),
     }
 }
 

@@ -57,14 +57,14 @@ impl Store for Owing {
 fn what_is_owed_is_tried_without_another_commit() {
     let topology = Topology::new(1);
     let shard = topology.all().next().unwrap();
-    let (desk, seen) = (Arc::new(Desk::new(topology)), Arc::new(Seen::default()));
+    let (channel, seen) = (Arc::new(StoreChannel::new(topology)), Arc::new(Seen::default()));
     let store = Box::new(Owing { seen: seen.clone(), left: 0 });
     thread::scope(|scope| {
-        let keeper = scope.spawn(|| run(store, desk.clone(), topology, Box::new(|_| {}), &|_| {}));
+        let running = scope.spawn(|| run(store, channel.clone(), topology, Box::new(|_| {}), &|_| {}));
         let mut records = Gathered::default();
         records.done(JobId::from_number(1 << 40).unwrap());
         let (from, upto) = (StoreSeq::default(), StoreSeq::default());
-        desk.hand_over(shard, Batch { records, from, upto, gaps: Vec::new(), unknown: Vec::new() });
+        channel.hand_over(shard, Batch { records, from, upto, gaps: Vec::new(), unknown: Vec::new() });
         let wanted = (ACTIVE.as_millis() / LOOK.as_millis()) as u32 + 3;
         let begin = Instant::now();
         while seen.tries.load(Ordering::SeqCst) < wanted {
@@ -72,8 +72,8 @@ fn what_is_owed_is_tried_without_another_commit() {
             thread::sleep(Duration::from_millis(2));
         }
         assert_eq!(seen.commits.load(Ordering::SeqCst), 1);
-        desk.stop();
-        keeper.join().unwrap().unwrap();
+        channel.stop();
+        running.join().unwrap().unwrap();
     });
 }
 
@@ -97,8 +97,8 @@ fn puts_are_named_by_their_numbers() {
         unknown: Vec::new(),
     };
     assert_eq!((0..4).map(|put| batch.seq(put)).collect::<Vec<_>>(), seqs(&[12, 13, 16, 17]));
-    let mut rows = Vec::new();
-    seqs(&[3, 4, 5, 7, 9, 10]).into_iter().for_each(|seq| add_to_rows(&mut rows, seq));
-    let rows: Vec<(u64, u64)> = rows.into_iter().map(|(from, to)| (from.0, to.0)).collect();
-    assert_eq!(rows, [(3, 5), (7, 7), (9, 10)]);
+    let mut ranges = Vec::new();
+    seqs(&[3, 4, 5, 7, 9, 10]).into_iter().for_each(|seq| add_to_ranges(&mut ranges, seq));
+    let ranges: Vec<(u64, u64)> = ranges.into_iter().map(|(from, to)| (from.0, to.0)).collect();
+    assert_eq!(ranges, [(3, 5), (7, 7), (9, 10)]);
 }
