@@ -1,5 +1,5 @@
 //! Starts the shards and the store. What follows is in `server/running.rs`, what a shard does in `shard/`; options come from
-//! `config.rs`.
+//! `config/mod.rs`.
 mod error;
 mod room;
 mod running;

@@ -1,8 +1,8 @@
 //! The command line as it is written: names, short forms, defaults, help. What the values mean for the parts of the
-//! server is in `config.rs`.
-use super::later::Later;
+//! server is in `config/mod.rs`.
 use super::process::Processing;
 use super::store::Storing;
+use super::unsupported::Later;
 use crate::engine::slot::SHARDS_MAX;
 use crate::engine::{Compat, TimeoutUnit};
 use crate::logging::Level;

@@ -342,7 +342,7 @@ fn every_option_of_gearmand_is_known() {
     let mut command = Flags::command();
     command.build();
     let known = |name: &str| command.get_arguments().any(|arg| arg.get_long() == Some(name));
-    for name in words::GEARMANDS {
+    for name in file::GEARMANDS {
         assert!(known(name), "--{name}");
     }
     for short in "bdfhjlLPpqrRtuVw".chars() {

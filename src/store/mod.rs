@@ -15,6 +15,8 @@ mod parts;
 pub mod record;
 pub(crate) mod replay;
 #[cfg(feature = "sqlite")]
+pub(crate) mod sql;
+#[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub(crate) mod thread;
 

@@ -1,9 +1,9 @@
 //! One row of gearmand's table: its columns read, and written. gearmand reads its own table strictly, so that a NULL or
 //! a number typed by hand stops its start; here, whatever has one meaning only is read.
 use super::fault::Fault;
-use super::key;
 use crate::engine::{Epoch, JobId, StoredJob};
 use crate::protocol::Priority;
+use crate::store::sql::key;
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 use std::borrow::Cow;

@@ -1,4 +1,4 @@
-//! gearmand's table, and our own beside it, as SQL. When what is written is the store's affair (`sqlite.rs`).
+//! gearmand's table, and our own beside it, as SQL. When what is written is the store's affair (`sqlite/mod.rs`).
 //!
 //! gearmand's, which it creates as here, and which is left as it is so that gearmand can have the file again:
 //!
@@ -23,12 +23,12 @@
 //! * A dead job, which gearmand must not run: its record; the key is NULL, and gearmand's table has no row of it.
 use super::fault::Fault;
 use super::guard;
-use super::key;
 use super::row::Columns;
 use super::writer::{Names, Writer, row_id};
 use crate::engine::slot::{SLOTS, Slot};
 use crate::engine::{JobId, StoredJob};
 use crate::store::record::{self, Record, RecordError};
+use crate::store::sql::key;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::collections::{HashMap, HashSet};

@@ -1,10 +1,10 @@
 //! Records become rows: puts and dones within one transaction. Which tables these are, and how they are read, is
 //! `table.rs`.
 use super::fault::Fault;
-use super::key::{self, Origin};
 use super::row::Columns;
 use crate::engine::{JobId, StoredJob};
 use crate::store::record;
+use crate::store::sql::key::{self, Origin};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, OptionalExtension, Transaction, params};
 use std::collections::{HashMap, HashSet};

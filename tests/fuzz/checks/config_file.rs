@@ -2,31 +2,31 @@
 //! before it. What options mean for the parts of the server is not looked at here.
 use clap::CommandFactory;
 use flags::Flags;
-use line::read;
 use mistake::Mistake;
+use sources::read;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
-use words::Word;
+use file::Word;
 
+#[path = "../../../src/config/file.rs"]
+mod file;
 #[path = "../../../src/config/flags.rs"]
 mod flags;
-#[path = "../../../src/config/later.rs"]
-mod later;
-#[path = "../../../src/config/line.rs"]
-mod line;
 #[path = "../../../src/config/machine.rs"]
 mod machine;
 #[path = "../../../src/config/mistake.rs"]
 mod mistake;
 #[path = "../../../src/config/process.rs"]
 mod process;
-#[path = "../../../src/config/store.rs"]
+#[path = "../../../src/config/sources/mod.rs"]
+mod sources;
+#[path = "../../../src/config/store/mod.rs"]
 mod store;
-#[path = "../../../src/config/words.rs"]
-mod words;
+#[path = "../../../src/config/unsupported.rs"]
+mod unsupported;
 
-/// As in `src/config.rs`, with flags where it has what they mean.
+/// As in `src/config/mod.rs`, with flags where it has what they mean.
 #[derive(Debug)]
 enum Asked {
     Config(Box<Flags>),
@@ -64,11 +64,11 @@ fn file() -> PathBuf {
 fn told_apart(path: &Path) {
     let mut command = Flags::command();
     command.build();
-    let found = words::of_file(path).expect("the file is there and small");
+    let found = file::of_file(path).expect("the file is there and small");
     if found.iter().any(|word| word == "--") {
         return;
     }
-    let items = words::read(found.into_iter(), &command, true);
+    let items = file::read(found.into_iter(), &command, true);
     let mut written = Vec::new();
     for item in &items {
         match item {
@@ -76,7 +76,7 @@ fn told_apart(path: &Path) {
             Word::Stray(word) => written.push(word.clone()),
         }
     }
-    assert_eq!(words::read(written.into_iter(), &command, false), items);
+    assert_eq!(file::read(written.into_iter(), &command, false), items);
 }
 
 fn the_line_goes_first(path: &Path) {

@@ -27,7 +27,6 @@
 //! end removes it; after a crash it may be removed.
 mod fault;
 mod guard;
-mod key;
 mod reserve;
 mod row;
 mod table;
@@ -36,6 +35,7 @@ mod tests;
 mod writer;
 
 use super::record::{self, Record, Span};
+use super::sql::key;
 use super::{Committed, Progress, Store, StoreError};
 use crate::engine::{JobId, StoredJob};
 use fault::Fault;

@@ -11,7 +11,7 @@ const GENERATED: &[u8] = b"ringgear:";
 
 /// How a key came to be, and so what the job's unique is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(crate) enum Origin {
     /// The job has no unique.
     Empty,
     /// Its unique is `-`, which coalesces by workload.
@@ -32,7 +32,7 @@ impl Origin {
     }
 
     /// The unique, if the key tells it.
-    pub(super) fn unique(self) -> Option<&'static [u8]> {
+    pub(crate) fn unique(self) -> Option<&'static [u8]> {
         match self {
             Origin::Empty => Some(b""),
             Origin::Dash => Some(b"-"),
@@ -42,7 +42,7 @@ impl Origin {
 }
 
 /// The key for a job with this unique, and whether reading it gives the unique back.
-pub(super) fn of(id: JobId, unique: &[u8]) -> (Cow<'_, [u8]>, bool) {
+pub(crate) fn of(id: JobId, unique: &[u8]) -> (Cow<'_, [u8]>, bool) {
     match unique {
         b"" => (generated(id, Origin::Empty).into(), true),
         b"-" => (generated(id, Origin::Dash).into(), true),
@@ -55,14 +55,14 @@ pub(super) fn of(id: JobId, unique: &[u8]) -> (Cow<'_, [u8]>, bool) {
 }
 
 /// A key that only this job can have.
-pub(super) fn generated(id: JobId, origin: Origin) -> Vec<u8> {
+pub(crate) fn generated(id: JobId, origin: Origin) -> Vec<u8> {
     let mut key = GENERATED.to_vec();
     key.extend_from_slice(format!("{}:{}", id.number(), origin.letter()).as_bytes());
     key
 }
 
 /// Reads a generated key of a job of this function; `None` for any other key.
-pub(super) fn read_generated(key: &[u8], function: &[u8]) -> Option<(JobId, Origin)> {
+pub(crate) fn read_generated(key: &[u8], function: &[u8]) -> Option<(JobId, Origin)> {
     let rest = std::str::from_utf8(key.strip_prefix(GENERATED)?).ok()?;
     let (number, letter) = rest.split_once(':')?;
     let id = JobId::from_number(number.parse().ok()?)?;
@@ -72,7 +72,7 @@ pub(super) fn read_generated(key: &[u8], function: &[u8]) -> Option<(JobId, Orig
 }
 
 /// The unique in a key that was not generated, without the NUL of gearmand's 64-byte keys. `None` if it cannot be one.
-pub(super) fn unique(key: &[u8]) -> Option<&[u8]> {
+pub(crate) fn unique(key: &[u8]) -> Option<&[u8]> {
     let unique = key.strip_suffix(b"\0").unwrap_or(key);
     (unique.len() <= UNIQUE_MAX && !unique.contains(&0)).then_some(unique)
 }

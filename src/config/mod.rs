@@ -1,14 +1,14 @@
 //! The command line becomes one [`Config`], made of the option types of the parts. Nothing is opened or started here;
 //! what the flags are called is in `config/flags.rs`, what the machine is asked in `config/machine.rs`.
+mod file;
 mod flags;
-mod later;
-mod line;
 mod machine;
 mod memory;
 mod mistake;
 mod process;
+mod sources;
 mod store;
-mod words;
+mod unsupported;
 
 use crate::engine::{Compat, HandlePrefix, Policy, Wakeup};
 use crate::frontend::{self, Frontend, VERSION};
@@ -18,8 +18,8 @@ use crate::process::ProcessOptions;
 use crate::server::{Descriptors, ServerOptions};
 use crate::shard::options::{Endpoint, Keepalive, ShardOptions};
 use flags::{DEFAULT_PORT, Flags, Limits};
-use line::read;
 use mistake::Mistake;
+use sources::read;
 use std::ffi::{OsStr, OsString};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -52,7 +52,7 @@ impl Config {
     /// with the status: help or version were asked for and printed, or a mistake was.
     pub fn from_process() -> Result<Config, ExitCode> {
         let port = std::env::var_os("GEARMAND_PORT");
-        match read(std::env::args_os().skip(1), port, Path::new(words::DEFAULT_FILE)) {
+        match read(std::env::args_os().skip(1), port, Path::new(file::DEFAULT_FILE)) {
             Ok(Asked::Config(mut config)) => {
                 if let Some(name) = &mut config.log.syslog
                     && let Some(file) = Path::new(&program()).file_name()

@@ -1,9 +1,9 @@
 //! From words to flags: those of the command line, then those of the configuration file that the command line leaves open.
-//! What the flags mean is in `config.rs`.
+//! What the flags mean is in `config/mod.rs`.
 use super::Asked;
+use super::file::{self, Item, Word};
 use super::flags::Flags;
 use super::mistake::Mistake;
-use super::words::{self, Item, Word};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
@@ -63,7 +63,7 @@ fn parse(command: &mut Command, words: &[OsString]) -> Result<Parsed, clap::Erro
 /// The words of the command line, with `--config-file` for an `@`. A value behind `=` must not be empty, as with gearmand.
 fn command_line(words: impl Iterator<Item = OsString>, command: &Command) -> Result<Vec<OsString>, Mistake> {
     let mut line = Vec::new();
-    for word in words::read(words, command, false) {
+    for word in file::read(words, command, false) {
         match word {
             Word::Option(item) => {
                 let option = item.words[0].to_string_lossy();
@@ -94,7 +94,7 @@ fn file_words(
 ) -> Result<Vec<OsString>, Mistake> {
     let named = given.get_one::<OsString>("config_file");
     let path = named.map_or(default, Path::new);
-    let words = match (words::of_file(path), named) {
+    let words = match (file::of_file(path), named) {
         (Ok(words), _) => words,
         (Err(error), Some(_)) => return Err(Mistake::NoFile(path.to_owned(), error)),
         (Err(error), None) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -104,7 +104,7 @@ fn file_words(
         }
     };
     notices.push(format!("options are read from {}", path.display()));
-    let items: Vec<Item> = words::read(words.into_iter(), command, true)
+    let items: Vec<Item> = file::read(words.into_iter(), command, true)
         .into_iter()
         .filter_map(|word| match word {
             Word::Option(item) => Some(item),
