@@ -4,7 +4,7 @@
 //! ends if that cannot be. So there is a trigger on the table that calls a function which only our connection knows.
 //! It goes with an orderly end. After a crash it is still there; gearmand then says its name, which is a sentence.
 use super::fault::Fault;
-use super::writer::Names;
+use super::names::Names;
 use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
 

@@ -27,20 +27,20 @@
 //! end removes it; after a crash it may be removed.
 mod fault;
 mod guard;
+mod names;
 mod reserve;
-mod row;
 mod table;
 #[cfg(test)]
 mod tests;
+mod value;
 mod writer;
 
 use super::record::{self, Record, Span};
-use super::sql::key;
+use super::sql::rows::JobRows;
 use super::{Committed, Progress, Store, StoreError};
 use crate::engine::{JobId, StoredJob};
 use fault::Fault;
 use reserve::Reserve;
-use row::Columns;
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
@@ -147,8 +147,7 @@ impl SqliteStore {
     /// Whether gearmand's table tells everything of a living job but when it was accepted: then nothing else is written of
     /// it, and that is not kept.
     pub fn is_plain(job: &StoredJob<'_>) -> bool {
-        let (key, tells) = key::of(job.id, job.unique);
-        tells && writer::is_told(job, &Columns::of(job, key))
+        JobRows::of(job).is_plain()
     }
 
     /// Writes records, all of them or none.
