@@ -8,7 +8,7 @@ use ringgear::engine::slot::Slot;
 use ringgear::engine::{Death, DeathReason, Epoch, JobId, StoredJob};
 use ringgear::protocol::Priority;
 use ringgear::store::sqlite::{SqliteOptions, SqliteStore};
-use ringgear::store::{Progress, Store, StoreError, exchange, record};
+use ringgear::store::{Progress, Store, StoreError, record, transfer};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::fs;
@@ -552,11 +552,11 @@ fn a_trial_of_ringgear_can_be_undone() {
     stop(server);
 
     let mut store = Memory::default();
-    let imported = exchange::import(SqliteOptions::of(folder.file()), &mut store).unwrap();
-    assert_eq!(imported, exchange::Imported { jobs: 3, ..exchange::Imported::default() });
+    let imported = transfer::import(SqliteOptions::of(folder.file()), &mut store).unwrap();
+    assert_eq!(imported, transfer::Imported { jobs: 3, ..transfer::Imported::default() });
     // Again: they are there.
-    let again = exchange::import(SqliteOptions::of(folder.file()), &mut store).unwrap();
-    assert_eq!(again, exchange::Imported { joined: 3, ..exchange::Imported::default() });
+    let again = transfer::import(SqliteOptions::of(folder.file()), &mut store).unwrap();
+    assert_eq!(again, transfer::Imported { joined: 3, ..transfer::Imported::default() });
     let highest = store.0.keys().next_back().unwrap().sequence();
     let more = [
         job(highest + 1, b"", b"4"),
@@ -566,8 +566,8 @@ fn a_trial_of_ringgear_can_be_undone() {
     put(&mut store, &more);
 
     let back = folder.0.file("back.db");
-    let exported = exchange::export(&mut store, SqliteOptions::of(&back)).unwrap();
-    let wanted = exchange::Exported {
+    let exported = transfer::export(&mut store, SqliteOptions::of(&back)).unwrap();
+    let wanted = transfer::Exported {
         jobs: 5,
         dead: 1,
         reduce: 1,
@@ -577,7 +577,7 @@ fn a_trial_of_ringgear_can_be_undone() {
         undated: 0,
     };
     assert_eq!(exported, wanted);
-    let refused = exchange::export(&mut store, SqliteOptions::of(&back)).unwrap_err();
+    let refused = transfer::export(&mut store, SqliteOptions::of(&back)).unwrap_err();
     assert!(refused.to_string().contains("has 6 jobs already"), "{refused}");
     assert_eq!(replayed(&mut SqliteStore::open(SqliteOptions::of(&back)).unwrap()), {
         let mut told = replayed(&mut store);

@@ -1,13 +1,13 @@
 //! `ringgear store`: its command line, looking after a store while no server uses it, and telling people what was found.
-//! What is read and written is the store's affair (`store/log/tools.rs`, `store/exchange.rs`).
+//! What is read and written is the store's affair (`store/log/tools.rs`, `store/transfer.rs`).
 use crate::engine::StoredJob;
 use crate::protocol::Priority;
 use crate::store::StoreError;
-#[cfg(feature = "sqlite")]
-use crate::store::exchange;
 use crate::store::log::tools::{self, CheckReport, Problem};
 #[cfg(feature = "sqlite")]
 use crate::store::log::{LogOptions, LogStore};
+#[cfg(feature = "sqlite")]
+use crate::store::transfer;
 #[cfg(feature = "sqlite")]
 use crate::store::{Store, sqlite::SqliteOptions};
 use clap::{Parser, Subcommand};
@@ -211,7 +211,7 @@ fn carry_out(order: Order, out: &mut dyn Write) -> Result<(), MaintenanceError> 
         #[cfg(feature = "sqlite")]
         Order::Import { libsqlite3_db, libsqlite3_table, dir } => {
             let mut store = LogStore::open(LogOptions::new(dir))?;
-            let done = exchange::import(table(libsqlite3_db, libsqlite3_table), &mut store)?;
+            let done = transfer::import(table(libsqlite3_db, libsqlite3_table), &mut store)?;
             store.close()?;
             writeln!(out, "{} jobs imported, {} of them dead", done.jobs, done.dead)?;
             writeln!(
@@ -223,7 +223,7 @@ fn carry_out(order: Order, out: &mut dyn Write) -> Result<(), MaintenanceError> 
         #[cfg(feature = "sqlite")]
         Order::Export { dir, libsqlite3_db, libsqlite3_table } => {
             let mut store = LogStore::open(LogOptions::new(dir))?;
-            let done = exchange::export(&mut store, table(libsqlite3_db, libsqlite3_table))?;
+            let done = transfer::export(&mut store, table(libsqlite3_db, libsqlite3_table))?;
             writeln!(
                 out,
                 "{} jobs exported; {} dead ones stand where gearmand does not look",

@@ -5,8 +5,6 @@
 //! disk stalls nothing but the background submissions that wait for it. What shards hand over are records (`record.rs`).
 pub(crate) mod channel;
 pub(crate) mod dues;
-#[cfg(feature = "sqlite")]
-pub mod exchange;
 mod fields;
 pub(crate) mod gathered;
 pub mod log;
@@ -19,6 +17,8 @@ pub(crate) mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub(crate) mod thread;
+#[cfg(feature = "sqlite")]
+pub mod transfer;
 
 #[cfg(test)]
 #[allow(dead_code)]
