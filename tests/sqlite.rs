@@ -8,7 +8,8 @@ use ringgear::engine::slot::Slot;
 use ringgear::engine::{Death, DeathReason, Epoch, JobId, StoredJob};
 use ringgear::protocol::Priority;
 use ringgear::store::sqlite::{SqliteOptions, SqliteStore};
-use ringgear::store::{Progress, Store, StoreError, record, transfer};
+use ringgear::store::transfer::{Onto, Transferred, transfer};
+use ringgear::store::{Progress, Store, StoreError, record};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::fs;
@@ -552,11 +553,15 @@ fn a_trial_of_ringgear_can_be_undone() {
     stop(server);
 
     let mut store = Memory::default();
-    let imported = transfer::import(SqliteOptions::of(folder.file()), &mut store).unwrap();
-    assert_eq!(imported, transfer::Imported { jobs: 3, ..transfer::Imported::default() });
+    let mut import = || {
+        let mut table = folder.store();
+        let done = transfer(&mut table, &mut store, Onto::Others).unwrap();
+        table.close().unwrap();
+        done
+    };
+    assert_eq!(import(), Transferred { jobs: 3, ..Transferred::default() });
     // Again: they are there.
-    let again = transfer::import(SqliteOptions::of(folder.file()), &mut store).unwrap();
-    assert_eq!(again, transfer::Imported { joined: 3, ..transfer::Imported::default() });
+    assert_eq!(import(), Transferred { joined: 3, ..Transferred::default() });
     let highest = store.0.keys().next_back().unwrap().sequence();
     let more = [
         job(highest + 1, b"", b"4"),
@@ -566,18 +571,22 @@ fn a_trial_of_ringgear_can_be_undone() {
     put(&mut store, &more);
 
     let back = folder.0.file("back.db");
-    let exported = transfer::export(&mut store, SqliteOptions::of(&back)).unwrap();
-    let wanted = transfer::Exported {
-        jobs: 5,
+    let mut export = || {
+        let mut table = SqliteStore::open(SqliteOptions::of(&back)).unwrap();
+        let done = transfer(&mut store, &mut table, Onto::Nothing);
+        table.close().unwrap();
+        done
+    };
+    let wanted = Transferred {
+        jobs: 6,
         dead: 1,
         reduce: 1,
         attempts: 1,
         generated_uniques: 1,
-        renumbered: 0,
-        undated: 0,
+        ..Transferred::default()
     };
-    assert_eq!(exported, wanted);
-    let refused = transfer::export(&mut store, SqliteOptions::of(&back)).unwrap_err();
+    assert_eq!(export().unwrap(), wanted);
+    let refused = export().unwrap_err();
     assert!(refused.to_string().contains("has 6 jobs already"), "{refused}");
     assert_eq!(replayed(&mut SqliteStore::open(SqliteOptions::of(&back)).unwrap()), {
         let mut told = replayed(&mut store);

@@ -17,7 +17,6 @@ pub(crate) mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub(crate) mod thread;
-#[cfg(feature = "sqlite")]
 pub mod transfer;
 
 #[cfg(test)]
@@ -79,6 +78,11 @@ pub trait Store: Send {
     /// What was repaired since this was last called.
     fn repaired(&mut self) -> Repaired {
         Repaired::default()
+    }
+
+    /// Whether it keeps of this living job when it was accepted, if that is known.
+    fn keeps_accepted(&self, _job: &StoredJob<'_>) -> bool {
+        true
     }
 
     /// An orderly end: everything is durable when it returns.

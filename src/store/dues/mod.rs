@@ -173,6 +173,10 @@ impl Store for Dues {
         self.store.repaired()
     }
 
+    fn keeps_accepted(&self, job: &StoredJob<'_>) -> bool {
+        self.store.keeps_accepted(job)
+    }
+
     fn close(&mut self) -> Result<(), StoreError> {
         let mut paid = if self.attempts.is_empty() { Ok(()) } else { self.write_attempts() };
         while paid.is_ok() && !self.owed.is_empty() {

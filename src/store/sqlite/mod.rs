@@ -144,12 +144,6 @@ impl SqliteStore {
         table.counts().map_err(|fault| fault.of(&self.path))
     }
 
-    /// Whether gearmand's table tells everything of a living job but when it was accepted: then nothing else is written of
-    /// it, and that is not kept.
-    pub fn is_plain(job: &StoredJob<'_>) -> bool {
-        JobRows::of(job).is_plain()
-    }
-
     /// Writes records, all of them or none.
     fn write<'r>(&mut self, records: impl Iterator<Item = Record<'r>>) -> Result<(), Fault> {
         let Some(table) = self.table.as_mut() else { return Err(Fault::Other("it is closed".to_owned())) };
@@ -307,6 +301,11 @@ impl Store for SqliteStore {
 
     fn owes(&self) -> bool {
         false
+    }
+
+    /// No column of gearmand's table is for that, and alone it is not worth a second row.
+    fn keeps_accepted(&self, job: &StoredJob<'_>) -> bool {
+        !JobRows::of(job).is_plain()
     }
 
     /// Leaves a file that gearmand can open. If this fails, everything that was acknowledged is in the file all the
