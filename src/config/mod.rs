@@ -9,6 +9,7 @@ mod process;
 mod sources;
 mod store;
 mod unsupported;
+mod value;
 
 use crate::engine::{Compat, HandlePrefix, Policy, Wakeup};
 use crate::frontend::{self, Frontend, VERSION};
@@ -29,6 +30,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
+use value::fit;
 
 /// Everything that an operator decided.
 #[derive(Clone, Debug)]
@@ -350,11 +352,6 @@ fn shard_options(flags: &Flags) -> ShardOptions {
         store_bytes_max: fit(flags.storing.max_storing_bytes),
         ..unset
     }
-}
-
-/// A number that its flag's range lets fit.
-fn fit<T: TryFrom<i64>>(number: i64) -> T {
-    T::try_from(number).ok().expect("the flag's range keeps the number small enough")
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Options for the store: where background jobs are kept, if anywhere.
-use super::fit;
-use super::flags::number;
 use super::mistake::Mistake;
+use super::value::{fit, number};
 use crate::store::StoreOptions;
 use crate::store::log::{self, Durability};
 #[cfg(feature = "sqlite")]

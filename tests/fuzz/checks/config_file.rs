@@ -25,6 +25,8 @@ mod sources;
 mod store;
 #[path = "../../../src/config/unsupported.rs"]
 mod unsupported;
+#[path = "../../../src/config/value.rs"]
+mod value;
 
 /// As in `src/config/mod.rs`, with flags where it has what they mean.
 #[derive(Debug)]
@@ -42,10 +44,6 @@ fn config(flags: Flags, _port: Option<&OsStr>, mut notices: Vec<String>) -> Resu
 
 fn version() -> String {
     "a version".to_owned()
-}
-
-fn fit<T: TryFrom<i64>>(number: i64) -> T {
-    T::try_from(number).ok().expect("the flag's range keeps the number small enough")
 }
 
 pub(crate) fn run(bytes: &[u8]) {
