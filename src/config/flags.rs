@@ -2,7 +2,7 @@
 //! server is in `config/mod.rs`.
 use super::process::Processing;
 use super::store::Storing;
-use super::unsupported::Later;
+use super::unsupported::Unsupported;
 use super::value::{Probe, compat, level, mode, number, probe, timeout_unit};
 use crate::engine::slot::SHARDS_MAX;
 use crate::engine::{Compat, TimeoutUnit};
@@ -141,7 +141,7 @@ pub(super) struct Flags {
     pub(super) limits: Limits,
 
     #[command(flatten)]
-    pub(super) later: Later,
+    pub(super) unsupported: Unsupported,
 }
 
 /// What bounds memory. None of these is gearmand's.

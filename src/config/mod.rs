@@ -20,7 +20,7 @@ use crate::server::{Descriptors, ServerOptions};
 use crate::shard::options::{Endpoint, Keepalive, ShardOptions};
 use flags::{DEFAULT_PORT, Flags, Limits};
 use mistake::Mistake;
-use sources::read;
+use sources::Given;
 use std::ffi::{OsStr, OsString};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -54,8 +54,8 @@ impl Config {
     /// with the status: help or version were asked for and printed, or a mistake was.
     pub fn from_process() -> Result<Config, ExitCode> {
         let port = std::env::var_os("GEARMAND_PORT");
-        match read(std::env::args_os().skip(1), port, Path::new(file::DEFAULT_FILE)) {
-            Ok(Asked::Config(mut config)) => {
+        match invocation(std::env::args_os().skip(1), port, Path::new(file::DEFAULT_FILE)) {
+            Ok(Invocation::Serve(mut config)) => {
                 if let Some(name) = &mut config.log.syslog
                     && let Some(file) = Path::new(&program()).file_name()
                 {
@@ -63,12 +63,12 @@ impl Config {
                 }
                 Ok(*config)
             }
-            Ok(Asked::Text(text)) => {
+            Ok(Invocation::Text(text)) => {
                 // Whoever closed the pipe does not want to read on.
                 let _ = io::stdout().write_all(text.as_bytes());
                 Err(ExitCode::SUCCESS)
             }
-            Ok(Asked::Check) => Err(ExitCode::SUCCESS),
+            Ok(Invocation::Check) => Err(ExitCode::SUCCESS),
             Err(mistake) => {
                 let _ = writeln!(io::stderr(), "{}: {mistake}", program().display());
                 Err(ExitCode::FAILURE)
@@ -95,13 +95,36 @@ pub fn program() -> OsString {
 
 /// What the command line asks for.
 #[derive(Debug)]
-enum Asked {
+enum Invocation {
     /// A running server.
-    Config(Box<Config>),
+    Serve(Box<Config>),
     /// A text: help or version.
     Text(String),
     /// Nothing but to be looked at, and it is fine.
     Check,
+}
+
+/// What the arguments (without the program's name), the value of GEARMAND_PORT, and the configuration file ask for: this file,
+/// if the arguments name no other.
+fn invocation(
+    arguments: impl Iterator<Item = OsString>,
+    port: Option<OsString>,
+    file: &Path,
+) -> Result<Invocation, Mistake> {
+    let (flags, notices) = match sources::read(arguments, file)? {
+        Given::Flags(flags, notices) => (*flags, notices),
+        Given::Help(text) => return Ok(Invocation::Text(text)),
+    };
+    if let Some(refusal) = flags.unsupported.refusal {
+        return Err(Mistake::Unsupported(refusal));
+    }
+    let (check, version_asked) = (flags.process.check_args, flags.version);
+    let config = config(flags, port.as_deref(), notices)?;
+    Ok(match (check, version_asked) {
+        (true, _) => Invocation::Check,
+        (false, true) => Invocation::Text(version()),
+        (false, false) => Invocation::Serve(Box::new(config)),
+    })
 }
 
 /// An empty line first, as gearmand does.

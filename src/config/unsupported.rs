@@ -62,28 +62,28 @@ const SUBJECTS: &[Subject] = &[
 
 /// Which of these options were given.
 #[derive(Debug)]
-pub(super) struct Later {
+pub(super) struct Unsupported {
     /// What is wrong with that.
     pub(super) refusal: Option<String>,
 }
 
-impl clap::FromArgMatches for Later {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Later, clap::Error> {
+impl clap::FromArgMatches for Unsupported {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Unsupported, clap::Error> {
         let given = |name: &str| matches.value_source(name) == Some(clap::parser::ValueSource::CommandLine);
         let refusal = SUBJECTS.iter().find_map(|(what, options)| {
             let (name, ..) = options.iter().find(|(name, ..)| given(name))?;
             Some(format!("--{name} cannot be used: this server has no {what} yet"))
         });
-        Ok(Later { refusal })
+        Ok(Unsupported { refusal })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        *self = Later::from_arg_matches(matches)?;
+        *self = Unsupported::from_arg_matches(matches)?;
         Ok(())
     }
 }
 
-impl clap::Args for Later {
+impl clap::Args for Unsupported {
     fn augment_args(mut command: Command) -> Command {
         for (what, options) in SUBJECTS {
             for &(name, short, value) in *options {
@@ -103,6 +103,6 @@ impl clap::Args for Later {
     }
 
     fn augment_args_for_update(command: Command) -> Command {
-        Later::augment_args(command)
+        Unsupported::augment_args(command)
     }
 }

@@ -1,6 +1,5 @@
 //! From words to flags: those of the command line, then those of the configuration file that the command line leaves open.
 //! What the flags mean is in `config/mod.rs`.
-use super::Asked;
 use super::file::{self, Item, Word};
 use super::flags::Flags;
 use super::mistake::Mistake;
@@ -12,36 +11,31 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Reads arguments (without the program's name), the value of GEARMAND_PORT, and the configuration file: this one, if the
-/// arguments name no other.
-pub(super) fn read(
-    arguments: impl Iterator<Item = OsString>,
-    port: Option<OsString>,
-    file: &Path,
-) -> Result<Asked, Mistake> {
+/// What was given.
+#[derive(Debug)]
+pub(super) enum Given {
+    /// Flags, and what the operator should know about where they are from.
+    Flags(Box<Flags>, Vec<String>),
+    /// The flag that asks for help, of which this is the text.
+    Help(String),
+}
+
+/// Reads arguments (without the program's name) and the configuration file: this one, if the arguments name no other.
+pub(super) fn read(arguments: impl Iterator<Item = OsString>, file: &Path) -> Result<Given, Mistake> {
     let mut command = Flags::command();
     command.build();
     let line = command_line(arguments, &command)?;
     let mut notices = Vec::new();
     let given = match parse(&mut command, &line).map_err(Mistake::Flags)? {
         Parsed::Options(given) => given,
-        Parsed::Help(text) => return Ok(Asked::Text(text)),
+        Parsed::Help(text) => return Ok(Given::Help(text)),
     };
     let file = file_words(&mut command, &given, file, &mut notices)?;
     let flags = match parse(&mut command, &[file, line].concat()).map_err(Mistake::Flags)? {
         Parsed::Options(given) => Flags::from_arg_matches(&given).map_err(Mistake::Flags)?,
-        Parsed::Help(text) => return Ok(Asked::Text(text)),
+        Parsed::Help(text) => return Ok(Given::Help(text)),
     };
-    if let Some(refusal) = flags.later.refusal {
-        return Err(Mistake::Later(refusal));
-    }
-    let (check, version_asked) = (flags.process.check_args, flags.version);
-    let config = super::config(flags, port.as_deref(), notices)?;
-    Ok(match (check, version_asked) {
-        (true, _) => Asked::Check,
-        (false, true) => Asked::Text(super::version()),
-        (false, false) => Asked::Config(Box::new(config)),
-    })
+    Ok(Given::Flags(Box::new(flags), notices))
 }
 
 /// What became of words.

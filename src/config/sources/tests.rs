@@ -1,7 +1,7 @@
 //! Configuration files, and what else happens to words before they are flags.
 use super::*;
-use crate::config::Config;
 use crate::config::tests::{config_of, read_line, read_with, refused};
+use crate::config::{Config, Invocation};
 use crate::engine::Wakeup;
 use crate::logging::{Level, LogOptions, Target};
 use crate::shard::options::Endpoint;
@@ -40,7 +40,7 @@ fn with_file(text: &str, line: &[&str]) -> Config {
     let file = ConfigFile::of(text);
     let option = format!("--config-file={}", file.0.display());
     match read_line(&[&[option.as_str()], line].concat()).unwrap() {
-        Asked::Config(config) => *config,
+        Invocation::Serve(config) => *config,
         other => panic!("{other:?}"),
     }
 }
@@ -109,7 +109,7 @@ fn a_file_is_found_in_three_ways() {
     let file = ConfigFile::of("--port=9");
     let at = format!("@{}", file.0.display());
     let port = |asked| match asked {
-        Ok(Asked::Config(config)) => port_of(&config.server.endpoints),
+        Ok(Invocation::Serve(config)) => port_of(&config.server.endpoints),
         other => panic!("{other:?}"),
     };
     assert_eq!(port(read_line(&["-R", &at])), 9);
@@ -123,7 +123,7 @@ fn a_file_is_found_in_three_ways() {
 
 #[test]
 fn a_check_ends_without_a_server() {
-    let check = |line: &[&str]| matches!(read_line(line), Ok(Asked::Check));
+    let check = |line: &[&str]| matches!(read_line(line), Ok(Invocation::Check));
     assert!(check(&["--check-args"]));
     assert!(check(&["--check-args", "--version"]));
     assert!(check(&["--check-args", "-L", "no such host"]));

@@ -1,45 +1,28 @@
-//! Options for the store: where background jobs are kept, if anywhere.
+//! Options for the store: where background jobs are kept, if anywhere. The flags of each store are in a file of its own.
+mod choice;
+mod log;
+mod sqlite;
+
 use super::mistake::Mistake;
-use super::value::{fit, number};
+use super::value::number;
 use crate::store::StoreOptions;
-use crate::store::log::{self, Durability};
-#[cfg(feature = "sqlite")]
-use crate::store::sqlite::SqliteOptions;
-use std::path::{Path, PathBuf};
+use choice::{Choice, StoreFlags, refuse_misplaced};
+use log::LogFlags;
+use sqlite::SqliteFlags;
 
 /// Where background jobs are kept.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Store")]
 pub(super) struct Storing {
-    /// Keep background jobs in a log in this directory, which is made if it is not there
-    #[arg(long, value_name = "DIR")]
-    pub(super) data_dir: Option<PathBuf>,
-
-    /// What JOB_CREATED of a background job promises: `synced`, it is on stable storage; `written`, the operating system
-    /// has it, and syncs within a second; `memory`, nothing. A database is always synced [default: synced]
-    #[arg(long, value_name = "LEVEL", value_parser = ["synced", "written", "memory"])]
-    pub(super) durability: Option<String>,
-
-    /// Bytes that the log may take; with more, background jobs are refused until some end. 0: no limit
-    #[arg(long, value_name = "BYTES", default_value_t = 0, value_parser = number(0..=i64::MAX))]
-    pub(super) max_log_bytes: i64,
+    #[command(flatten)]
+    pub(super) log: LogFlags,
 
     /// gearmand's name of the store: builtin (none, or the log with --data-dir) or libsqlite3
     #[arg(short = 'q', long, value_name = "NAME", default_value = "builtin")]
     pub(super) queue_type: String,
 
-    /// The database of `-q libsqlite3`
-    #[arg(long, value_name = "FILE")]
-    pub(super) libsqlite3_db: Option<PathBuf>,
-
-    /// The table in it [default: gearman_queue]
-    #[arg(long, value_name = "NAME")]
-    pub(super) libsqlite3_table: Option<String>,
-
-    /// With `-q libsqlite3`: keep jobs in memory, and write them to the database when the server is stopped. A crash loses
-    /// them
-    #[arg(long)]
-    pub(super) store_queue_on_shutdown: bool,
+    #[command(flatten)]
+    pub(super) sqlite: SqliteFlags,
 
     /// Background jobs out of attempts that are kept to be looked at (`show dead jobs`) and put back (`retry job`);
     /// with more, the next one that dies takes the place of the oldest
@@ -61,83 +44,36 @@ pub(super) struct Storing {
 
 /// Which store, if any.
 pub(super) fn options(flags: &Storing, notices: &mut Vec<String>) -> Result<Option<StoreOptions>, Mistake> {
-    let mistake = |what: &str| Mistake::Store(what.to_owned());
-    match (flags.queue_type.to_ascii_lowercase().as_str(), &flags.data_dir) {
-        ("builtin", dir) => {
-            misplaced_for_builtin(flags).map_or(Ok(()), |what| Err(mistake(what)))?;
-            Ok(dir.as_ref().and_then(|dir| log_store(flags, dir, notices)).map(StoreOptions::Log))
-        }
-        (_, Some(_)) => Err(mistake("--data-dir and -q each name a store: there can be one")),
+    let chosen = choice(flags)?;
+    refuse_misplaced(&flags.sqlite, chosen)?;
+    refuse_misplaced(&flags.log, chosen)?;
+    let durability = flags.log.durability.as_deref();
+    match chosen {
+        Choice::Nothing => match durability {
+            Some(level @ ("synced" | "written")) => Err(Mistake::Store(format!(
+                "--durability {level} needs a place to keep background jobs in: add --data-dir DIR"
+            ))),
+            _ => Ok(None),
+        },
+        Choice::Log => Ok(flags.log.options(notices).map(StoreOptions::Log)),
         #[cfg(feature = "sqlite")]
-        ("libsqlite3", None) => {
-            misplaced_for_database(flags).map_or(Ok(()), |what| Err(mistake(what)))?;
-            let Some(file) = &flags.libsqlite3_db else {
-                return Err(mistake("-q libsqlite3 needs --libsqlite3-db FILE"));
-            };
-            let mut options = SqliteOptions::of(file);
-            if let Some(table) = &flags.libsqlite3_table {
-                options.table.clone_from(table);
-            }
-            options.on_shutdown_only = flags.store_queue_on_shutdown;
-            Ok(Some(StoreOptions::Sqlite(options)))
-        }
+        Choice::Sqlite => Ok(Some(StoreOptions::Sqlite(flags.sqlite.options(durability)?))),
+        #[cfg(not(feature = "sqlite"))]
+        Choice::Sqlite => Ok(None),
+    }
+}
+
+fn choice(flags: &Storing) -> Result<Choice, Mistake> {
+    match (flags.queue_type.to_ascii_lowercase().as_str(), &flags.log.data_dir) {
+        ("builtin", None) => Ok(Choice::Nothing),
+        ("builtin", Some(_)) => Ok(Choice::Log),
+        #[cfg(feature = "sqlite")]
+        ("libsqlite3", _) => Ok(Choice::Sqlite),
+        (_, Some(_)) => Err(Mistake::Store(LogFlags::misplaced("--data-dir", Choice::Nothing))),
         (other, None) => Err(Mistake::Store(format!(
             "-q {other} is no store that this server has: builtin (with --data-dir for a log) and libsqlite3 are"
         ))),
     }
-}
-
-/// What would be ignored without a database, or without a store: whoever gave it believes that jobs are kept.
-fn misplaced_for_builtin(flags: &Storing) -> Option<&'static str> {
-    let no_log = flags.data_dir.is_none();
-    match flags.durability.as_deref() {
-        _ if flags.libsqlite3_db.is_some() => {
-            Some("--libsqlite3-db names a database that nothing uses: add -q libsqlite3")
-        }
-        _ if flags.libsqlite3_table.is_some() => Some(
-            "--libsqlite3-table names a table that nothing uses: add -q libsqlite3 and --libsqlite3-db FILE",
-        ),
-        _ if flags.store_queue_on_shutdown => {
-            Some("--store-queue-on-shutdown needs a database: add -q libsqlite3 and --libsqlite3-db FILE")
-        }
-        _ if no_log && flags.max_log_bytes > 0 => {
-            Some("--max-log-bytes limits a log that is not kept: add --data-dir DIR")
-        }
-        Some("synced") if no_log => {
-            Some("--durability synced needs a place to keep background jobs in: add --data-dir DIR")
-        }
-        Some("written") if no_log => {
-            Some("--durability written needs a place to keep background jobs in: add --data-dir DIR")
-        }
-        _ => None,
-    }
-}
-
-/// What would be ignored with a database.
-#[cfg(feature = "sqlite")]
-fn misplaced_for_database(flags: &Storing) -> Option<&'static str> {
-    match flags.durability.as_deref() {
-        Some("written") => Some("--durability written is for --data-dir: -q libsqlite3 always syncs"),
-        Some("memory") => {
-            Some("--durability memory is for --data-dir: with -q libsqlite3 it is --store-queue-on-shutdown")
-        }
-        _ if flags.max_log_bytes > 0 => Some("--max-log-bytes is for --data-dir: -q libsqlite3 keeps no log"),
-        _ => None,
-    }
-}
-
-/// The log, unless nothing is to be promised.
-fn log_store(flags: &Storing, dir: &Path, notices: &mut Vec<String>) -> Option<log::LogOptions> {
-    let durability = match flags.durability.as_deref() {
-        None | Some("synced") => Durability::Synced,
-        Some("written") => Durability::Written,
-        _ => {
-            notices.push("--durability memory: background jobs are not kept in --data-dir".to_owned());
-            return None;
-        }
-    };
-    let max_bytes = fit(flags.max_log_bytes);
-    Some(log::LogOptions { durability, max_bytes, ..log::LogOptions::new(dir) })
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! What must hold of any bytes in a configuration file: it is read to the end or refused in one line, and the command line goes
 //! before it. What options mean for the parts of the server is not looked at here.
 use clap::CommandFactory;
+use file::Word;
 use flags::Flags;
 use mistake::Mistake;
-use sources::read;
-use std::ffi::{OsStr, OsString};
+use sources::{Given, read};
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use file::Word;
 
 #[path = "../../../src/config/file.rs"]
 mod file;
@@ -27,24 +27,6 @@ mod store;
 mod unsupported;
 #[path = "../../../src/config/value.rs"]
 mod value;
-
-/// As in `src/config/mod.rs`, with flags where it has what they mean.
-#[derive(Debug)]
-enum Asked {
-    Config(Box<Flags>),
-    Text(String),
-    Check,
-}
-
-fn config(flags: Flags, _port: Option<&OsStr>, mut notices: Vec<String>) -> Result<Flags, Mistake> {
-    store::options(&flags.storing, &mut notices)?;
-    process::options(&flags.process);
-    Ok(flags)
-}
-
-fn version() -> String {
-    "a version".to_owned()
-}
 
 pub(crate) fn run(bytes: &[u8]) {
     let path = file();
@@ -81,13 +63,26 @@ fn the_line_goes_first(path: &Path) {
     let mut named = OsString::from("--config-file=");
     named.push(path);
     let arguments = [named, "--port=7".into(), "-t3".into()];
-    match read(arguments.into_iter(), None, Path::new("/nonexistent")) {
-        Ok(Asked::Config(flags)) => assert_eq!((flags.port.as_str(), flags.threads), ("7", 3)),
-        Ok(Asked::Text(text)) => assert!(!text.is_empty()),
-        Ok(Asked::Check) => panic!("--check-args cannot stand in a file"),
+    match read(arguments.into_iter(), Path::new("/nonexistent")).and_then(understood) {
+        Ok(Given::Flags(flags, _)) => {
+            assert_eq!((flags.port.as_str(), flags.threads, flags.process.check_args), ("7", 3, false));
+        }
+        Ok(Given::Help(text)) => assert!(!text.is_empty()),
         Err(mistake) => {
             let said = mistake.to_string();
             assert!(!said.is_empty() && !said.contains('\n'), "{said:?}");
         }
     }
+}
+
+/// What was given, if it makes sense.
+fn understood(mut given: Given) -> Result<Given, Mistake> {
+    if let Given::Flags(flags, notices) = &mut given {
+        if let Some(refusal) = flags.unsupported.refusal.take() {
+            return Err(Mistake::Unsupported(refusal));
+        }
+        store::options(&flags.storing, notices)?;
+        process::options(&flags.process);
+    }
+    Ok(given)
 }
