@@ -1,6 +1,7 @@
 //! Why a store cannot do what it should, each in one sentence that says what to do. What follows from it is decided elsewhere.
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Why a store cannot do what it should. Printed as one sentence that names the remedy.
 #[derive(Debug)]
@@ -49,7 +50,23 @@ pub enum StoreError {
         /// The tag of the field.
         tag: u8,
     },
-    /// A database refused something.
+    /// A server that keeps jobs for us does not answer.
+    Unreachable {
+        /// Which: host, port, and what it is asked for; no password.
+        server: String,
+        /// For how long, if it has answered before.
+        since: Option<Duration>,
+        /// What the last try came to.
+        what: String,
+    },
+    /// A server that keeps jobs for us does not let us: name, password, rights, or a mode in which nothing is written.
+    Refused {
+        /// Which: host, port, and what it is asked for; no password.
+        server: String,
+        /// What it said.
+        what: String,
+    },
+    /// A database said anything else.
     Database {
         /// Which file or server.
         name: String,
@@ -94,6 +111,21 @@ impl fmt::Display for StoreError {
                  start the version that wrote it, or a later one",
                 path.display()
             ),
+            StoreError::Unreachable { server, since, what } => {
+                write!(f, "{server} cannot be reached")?;
+                if let Some(since) = since {
+                    write!(f, " since {} s", since.as_secs())?;
+                }
+                write!(
+                    f,
+                    ": {what}; background jobs are refused until it answers: start it, or see to the network in between"
+                )
+            }
+            StoreError::Refused { server, what } => write!(
+                f,
+                "{server} does not let this server keep jobs there: {what}; see to the name, the password and the rights that \
+                 it has there, or name another place"
+            ),
             StoreError::Database { name, what } => write!(f, "{name}: {what}"),
             StoreError::Sealed => {
                 f.write_str("a write has failed earlier; start the server again when the disk is well")
@@ -107,6 +139,49 @@ impl std::error::Error for StoreError {
         match self {
             StoreError::Io { source, .. } => Some(source),
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error as _;
+
+    #[test]
+    fn each_error_is_a_sentence_that_says_what_to_do() {
+        let server = || "postgres at db:5432".to_owned();
+        let path = || PathBuf::from("/data");
+        let (what, since) = ("connection refused".to_owned(), Some(Duration::from_millis(12_900)));
+        let refused = "permission denied for table queue".to_owned();
+        for (error, sentence) in [
+            (
+                StoreError::Unreachable { server: server(), since: None, what: what.clone() },
+                "postgres at db:5432 cannot be reached: connection refused; background jobs are refused until it answers: \
+                 start it, or see to the network in between",
+            ),
+            (
+                StoreError::Unreachable { server: server(), since, what },
+                "postgres at db:5432 cannot be reached since 12 s: connection refused; background jobs are refused until it \
+                 answers: start it, or see to the network in between",
+            ),
+            (
+                StoreError::Refused { server: server(), what: refused },
+                "postgres at db:5432 does not let this server keep jobs there: permission denied for table queue; see to the \
+                 name, the password and the rights that it has there, or name another place",
+            ),
+            (
+                StoreError::Full { path: path() },
+                "/data is full: background jobs are refused until jobs end or there is more room",
+            ),
+            (
+                StoreError::Locked { path: path() },
+                "/data is used by another server; stop that one, or choose another place",
+            ),
+            (StoreError::Sealed, "a write has failed earlier; start the server again when the disk is well"),
+        ] {
+            assert_eq!(error.to_string(), sentence);
+            assert!(error.source().is_none());
         }
     }
 }
