@@ -1,7 +1,18 @@
 //! What a line of the log looks like: gearmand's form, byte for byte. Where it goes is in `sink.rs`.
-use super::Level;
+use super::level::Level;
 use jiff::Zoned;
+use std::cell::Cell;
 use std::fmt::{self, Write as _};
+
+thread_local! {
+    /// The shard that this thread runs, if any.
+    pub(super) static SHARD: Cell<Option<u16>> = const { Cell::new(None) };
+}
+
+/// Says that the calling thread runs this shard; its lines carry the number. Other threads are `main`.
+pub fn on_shard(number: u16) {
+    SHARD.set(Some(number));
+}
 
 /// One line: level, local time, thread, message; then, but for INFO, the place in the source.
 pub(super) struct Line<'a> {

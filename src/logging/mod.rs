@@ -4,8 +4,11 @@
 //!
 //! The subscriber is our own, a page long: there is one format and one sink, which is less than the least of
 //! `tracing-subscriber`; and what dependencies say through `tracing` comes out in gearmand's form, too.
+mod level;
 mod line;
+mod lost;
 mod once;
+mod options;
 mod repeats;
 mod sink;
 mod subscriber;
@@ -15,141 +18,17 @@ mod writer;
 use crate::engine::{Compat, HandlePrefix, Note, SessionId};
 use crate::log_at;
 use crate::protocol::Refusal;
+pub use level::{Level, enabled};
 pub(crate) use line::Visible;
+pub use line::on_shard;
+pub use lost::take_lost;
 use once::Once;
+pub use options::{LogOptions, Target};
 pub use repeats::Repeats;
 use sink::Sinks;
-use std::cell::Cell;
 use std::panic::Location;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 #[doc(hidden)] // for `log_at!`
 pub use tracing;
-
-/// How grave a line is, and how much an operator wants to hear (`--verbose`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// The job server cannot go on.
-    Fatal,
-    /// Somebody must act at once.
-    Alert,
-    /// Something essential is broken.
-    Critical,
-    /// Something failed. The default.
-    Error,
-    /// Something is not as it should be.
-    Warning,
-    /// Something rare but normal; also every accepted submission.
-    Notice,
-    /// Connections that come and go.
-    Info,
-    /// Everything, with microseconds.
-    Debug,
-}
-
-impl Level {
-    /// All levels, the gravest first.
-    pub const ALL: [Level; 8] = [
-        Level::Fatal,
-        Level::Alert,
-        Level::Critical,
-        Level::Error,
-        Level::Warning,
-        Level::Notice,
-        Level::Info,
-        Level::Debug,
-    ];
-
-    /// The name, as in `--verbose` and in the answer to `verbose`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Level::Fatal => "FATAL",
-            Level::Alert => "ALERT",
-            Level::Critical => "CRITICAL",
-            Level::Error => "ERROR",
-            Level::Warning => "WARNING",
-            Level::Notice => "NOTICE",
-            Level::Info => "INFO",
-            Level::Debug => "DEBUG",
-        }
-    }
-
-    /// The level of this name, which is in capitals.
-    pub fn from_name(name: &str) -> Option<Level> {
-        Level::ALL.into_iter().find(|level| level.name() == name)
-    }
-
-    /// The level of `tracing` that lines of this level have. It has fewer; a field carries ours.
-    pub const fn in_tracing(self) -> tracing::Level {
-        match self {
-            Level::Fatal | Level::Alert | Level::Critical | Level::Error => tracing::Level::ERROR,
-            Level::Warning => tracing::Level::WARN,
-            Level::Notice | Level::Info => tracing::Level::INFO,
-            Level::Debug => tracing::Level::DEBUG,
-        }
-    }
-}
-
-/// Where lines go (`--log-file`).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Target {
-    /// Standard error.
-    #[default]
-    Stderr,
-    /// Nowhere.
-    Nowhere,
-    /// The end of this file.
-    File(PathBuf),
-}
-
-/// What an operator may decide about the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogOptions {
-    /// Where lines go.
-    pub target: Target,
-    /// The name under which lines go to syslog as well, if they do.
-    pub syslog: Option<String>,
-    /// The least grave level that is written.
-    pub level: Level,
-    /// Bytes of lines that may wait to be written; what finds no room is dropped and counted. Default: 4 MiB.
-    pub queue_bytes: usize,
-    /// Lines from one place in the source that are written in ten seconds, where they are warnings or worse; 0: all.
-    /// Default: 10.
-    pub repeats: u32,
-}
-
-impl LogOptions {
-    /// Whether lines of this level are written anywhere.
-    pub fn writes(&self, level: Level) -> bool {
-        let nowhere = self.target == Target::Nowhere && self.syslog.is_none();
-        !nowhere && level <= self.level
-    }
-}
-
-impl Default for LogOptions {
-    fn default() -> LogOptions {
-        LogOptions {
-            target: Target::default(),
-            syslog: None,
-            level: Level::Error,
-            queue_bytes: 4 << 20,
-            repeats: 10,
-        }
-    }
-}
-
-/// Levels below this number are on. None before [`start`]: there is nowhere to write to.
-static LEVELS_ON: AtomicU8 = AtomicU8::new(0);
-
-/// Lines that were never written: dropped for want of room, and withheld because they repeat others. Since
-/// [`take_lost`] was last asked.
-static DROPPED: AtomicU64 = AtomicU64::new(0);
-static WITHHELD: AtomicU64 = AtomicU64::new(0);
-
-thread_local! {
-    /// The shard that this thread runs, if any.
-    static SHARD: Cell<Option<u16>> = const { Cell::new(None) };
-}
 
 /// Starts logging as the operator wants, once, with a thread: so not before the process has forked for the last time.
 /// If the file cannot be opened, says so and uses standard error until [`reopen`].
@@ -158,7 +37,7 @@ pub fn start(options: &LogOptions) {
     repeats::set_limit(options.repeats);
     writer::start(Sinks::open(&options.target, options.syslog.as_deref()), options.queue_bytes);
     subscriber::install(least);
-    LEVELS_ON.store(least as u8 + 1, Ordering::Relaxed);
+    level::turn_on(least);
     let says_panics = options.target == Target::Stderr;
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -181,23 +60,6 @@ pub fn flush() {
 pub fn reopen() {
     log_at!(Level::Notice, "SIGHUP, reopening log file");
     writer::reopen();
-}
-
-/// Says that the calling thread runs this shard; its lines carry the number. Other threads are `main`.
-pub fn on_shard(number: u16) {
-    SHARD.set(Some(number));
-}
-
-/// How many lines were dropped for want of room, and how many withheld because they repeat others, since this was last
-/// asked. For the counters.
-pub fn take_lost() -> (u64, u64) {
-    (DROPPED.swap(0, Ordering::Relaxed), WITHHELD.swap(0, Ordering::Relaxed))
-}
-
-/// Whether lines of this level are written.
-#[inline]
-pub fn enabled(level: Level) -> bool {
-    (level as u8) < LEVELS_ON.load(Ordering::Relaxed)
 }
 
 /// Writes a line if its level, a constant, is on: `log_at!(Level::Notice, "{n} jobs")`. The arguments are evaluated only
@@ -320,27 +182,5 @@ pub fn note(note: &Note, prefix: &HandlePrefix, who: &mut dyn FnMut(SessionId) -
                 );
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn levels_have_names_in_capitals() {
-        for level in Level::ALL {
-            assert_eq!(Level::from_name(level.name()), Some(level));
-            assert_eq!(Level::from_name(&level.name().to_lowercase()), None);
-        }
-        assert!(Level::ALL.is_sorted());
-    }
-
-    #[test]
-    fn what_goes_nowhere_is_not_written() {
-        let nowhere = LogOptions { target: Target::Nowhere, ..LogOptions::default() };
-        assert!(!nowhere.writes(Level::Fatal));
-        let syslog = LogOptions { syslog: Some("x".to_owned()), ..nowhere };
-        assert!(syslog.writes(Level::Error) && !syslog.writes(Level::Warning));
     }
 }

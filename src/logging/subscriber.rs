@@ -1,7 +1,8 @@
 //! Our `tracing` subscriber: makes gearmand's lines of events and hands them to the writer. Spans mean nothing to it.
-use super::line::Line;
+use super::level::{Level, enabled};
+use super::line::{Line, SHARD};
 use super::repeats::Repeats;
-use super::{Level, SHARD, enabled, writer};
+use super::writer;
 use jiff::Zoned;
 use std::fmt::{Debug, Write as _};
 use tracing::field::{Field, Visit};

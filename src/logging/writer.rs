@@ -1,8 +1,9 @@
 //! The thread that writes the log, and the queue to it. Whoever has something to say pushes a line and goes on; what finds
 //! no room is dropped and counted, and a line says so. With nothing to write the thread sleeps.
+use super::level::Level;
 use super::line::Line;
+use super::lost::DROPPED;
 use super::sink::Sinks;
-use super::{DROPPED, Level};
 use crossbeam_queue::SegQueue;
 use jiff::Zoned;
 use nix::sys::signal::{SigSet, SigmaskHow};
