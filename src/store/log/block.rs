@@ -9,6 +9,9 @@ pub(super) const HEADER: usize = 40;
 /// Bytes before each record of a block of copies: its order number.
 pub(super) const ORDER: usize = 8;
 
+/// The most that one write puts on disk, unless a single record is longer: what is copied or answered at a time.
+pub(super) const BLOCK_MAX: u64 = 1 << 20;
+
 /// What stands at the beginning of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {

@@ -1,25 +1,23 @@
 //! The log as it is written: which block goes where, what is acknowledged, what a failure means. Works on a [`Disk`]; where
-//! files come from is `supply.rs`, how old segments are emptied is `compact.rs`, how a log is read is `recover.rs`.
+//! room comes from is `room.rs`, how old segments are emptied is `compact.rs`, how a log is read is `recover.rs`.
 use super::aligned::Aligned;
-use super::block::{self, Block, Header, Long};
-use super::compact::Copying;
+use super::block::{self, BLOCK_MAX, Block, Header, Long};
+use super::copying::Copying;
+use super::damage::Damage;
 use super::disk::Disk;
 use super::live::{Live, Place, Size};
+use super::options::{Durability, LogOptions, Usage};
 use super::planted::{Bug, Planted};
 use super::recover::{self, Recovered, Segment};
-use super::repair::Repair;
 use super::sector::{Home, PAGE};
 use super::state::{self, State};
 use super::supply::Supply;
 use super::window::{Window, failed, segment_name};
-use super::{Durability, LogOptions, Usage};
 use crate::store::record::{self, Head, Kind, Span};
 use crate::store::{Committed, StoreError};
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-/// The most that one write puts on disk, unless a single record is longer: what is copied or answered at a time.
-pub(super) const BLOCK_MAX: u64 = 1 << 20;
 /// How long what was written may wait to be synced ([`Durability::Written`]): in a commit, and when there is time.
 const UNSYNCED_MAX: Duration = Duration::from_secs(1);
 const UNSYNCED_IDLE: Duration = Duration::from_millis(250);
@@ -59,7 +57,7 @@ pub(super) struct Segments<D> {
     pub(super) sealed: bool,
     pub(super) block: Block,
     pub(super) copying: Copying,
-    pub(super) repair: Repair,
+    pub(super) damage: Damage,
     items: Vec<Span>,
 }
 
@@ -100,7 +98,7 @@ impl<D: Disk> Segments<D> {
             sealed: false,
             block: Block::new(),
             copying: Copying::default(),
-            repair: Repair::default(),
+            damage: Damage::default(),
             items: Vec::new(),
         };
         match found {
@@ -127,6 +125,9 @@ impl<D: Disk> Segments<D> {
         self.durable = found.next_block - 1;
         self.needed = self.segments.front().map_or(1, |segment| segment.number);
         (self.needed_written, self.needed_durable) = (self.needed, self.needed);
+        // The order: names are durable before anything relies on them; what is not needed goes, and pieces of a write that was
+        // not finished, before a new block is written behind them; and what nobody knows to be durable is written and synced
+        // before anything is acknowledged that stands behind it.
         // Names that are there may not be durable, if the last server could not sync them.
         self.sync_dir(state::NAME)?;
         for &number in &found.leftovers {
@@ -171,6 +172,8 @@ impl<D: Disk> Segments<D> {
                 return Committed { puts: Err(StoreError::Sealed), dones: Err(StoreError::Sealed) };
             }
         }
+        // Puts and ends in one go, in the order in which they came: a job may be put and end in one commit. Only if there is no
+        // room for the puts, the ends are written without them: they make room.
         let puts = items.iter().any(|item| item.head.kind == Kind::Put);
         let refused = if puts { self.keep(slices, &items).err() } else { None };
         let dones = match refused {
@@ -311,6 +314,7 @@ impl<D: Disk> Segments<D> {
         let count = u64::from(self.block.count());
         let bytes = self.block.seal(header, home, offset, copies);
         let (length, bug) = (bytes.len() as u64, self.options.bug());
+        // Nothing is counted before it is written: after a failure the log in memory is as it was, and takes nothing any more.
         if let Err(error) = put_on_disk(&mut self.disk, home, offset, bytes, bug) {
             self.sealed = true;
             return Err(error);
@@ -416,6 +420,7 @@ impl<D: Disk> Segments<D> {
 
     /// Begins a segment, in which a block of `block` bytes has room.
     pub(super) fn begin_segment(&mut self, block: u64) -> Result<(), StoreError> {
+        // Before the next segment has a name: a start takes what stands in any but the newest one for durable.
         self.sync()?;
         let number = self.segments.back().map_or(1, |segment| segment.number + 1);
         let size = (block + PAGE as u64).max(self.options.segment_bytes);
@@ -452,6 +457,7 @@ impl<D: Disk> Segments<D> {
         if self.sealed {
             return Err(StoreError::Sealed);
         }
+        // The state says where the log ends: first that end is durable.
         self.sync()?;
         self.write_state(true)?;
         // Whoever writes after this would contradict the state.
