@@ -526,7 +526,7 @@ impl Store for Memory {
         ringgear::store::Committed::all()
     }
 
-    fn tidy(&mut self) -> Result<bool, StoreError> {
+    fn maintain(&mut self) -> Result<bool, StoreError> {
         Ok(false)
     }
 

@@ -69,7 +69,7 @@ pub(super) const GEARMANDS: &[&str] = &[
 
 /// An option as it is written, with its value if that is a word of its own.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Item {
+pub(super) struct OptionWords {
     /// clap's name of it; `None` if there is no such option.
     pub(super) id: Option<String>,
     pub(super) words: Vec<OsString>,
@@ -78,7 +78,7 @@ pub(super) struct Item {
 /// A word of another kind than the options and their values.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Word {
-    Option(Item),
+    Option(OptionWords),
     /// Neither an option nor the value of one.
     Stray(OsString),
 }
@@ -100,7 +100,8 @@ pub(super) fn read(words: impl Iterator<Item = OsString>, command: &Command, abb
             let option = command.get_arguments().find(|arg| arg.get_long() == Some(&name));
             let mut written = OsString::from(format!("--{name}"));
             written.push(OsStr::from_bytes(value.unwrap_or_default()));
-            let mut item = Item { id: option.map(|arg| arg.get_id().to_string()), words: vec![written] };
+            let mut item =
+                OptionWords { id: option.map(|arg| arg.get_id().to_string()), words: vec![written] };
             if option.is_some_and(|arg| arg.get_action().takes_values()) && value.is_none() {
                 item.words.extend(words.next());
             }
@@ -123,12 +124,12 @@ fn short(word: &OsStr, command: &Command, rest: &mut impl Iterator<Item = OsStri
         let Some(option) = option else {
             // The parser says what is wrong with it.
             let words = vec![OsString::from_vec([b"-", letters].concat())];
-            return read.push(Word::Option(Item { id: None, words }));
+            return read.push(Word::Option(OptionWords { id: None, words }));
         };
         let id = Some(option.get_id().to_string());
         let mut words = vec![OsString::from(format!("-{letter}"))];
         if !option.get_action().takes_values() {
-            read.push(Word::Option(Item { id, words }));
+            read.push(Word::Option(OptionWords { id, words }));
             letters = behind;
             continue;
         }
@@ -136,7 +137,7 @@ fn short(word: &OsStr, command: &Command, rest: &mut impl Iterator<Item = OsStri
             true => words.extend(rest.next()),
             false => words[0].push(OsStr::from_bytes(behind)),
         }
-        return read.push(Word::Option(Item { id, words }));
+        return read.push(Word::Option(OptionWords { id, words }));
     }
 }
 

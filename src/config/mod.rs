@@ -14,7 +14,7 @@ mod value;
 use crate::engine::{Compat, HandlePrefix, Policy, Wakeup};
 use crate::frontend::{self, Frontend, VERSION};
 use crate::log_at;
-use crate::logging::{self, Level, LogOptions, Target};
+use crate::logging::{self, Level, LoggingOptions, Target};
 use crate::process::ProcessOptions;
 use crate::server::{Descriptors, ServerOptions};
 use crate::shard::options::{Endpoint, Keepalive, ShardOptions};
@@ -42,7 +42,7 @@ pub struct Config {
     /// For reading and writing on the shared port.
     pub frontend: Frontend,
     /// For the log.
-    pub log: LogOptions,
+    pub log: LoggingOptions,
     /// What the operator should know about how the command line was understood.
     pub notices: Vec<String>,
     /// What probably was not meant as it was understood.
@@ -134,7 +134,7 @@ fn version() -> String {
 
 fn config(flags: Flags, port: Option<&OsStr>, mut notices: Vec<String>) -> Result<Config, Mistake> {
     let handle_prefix = handle_prefix(flags.job_handle_prefix.as_deref(), &mut notices)?;
-    let log = LogOptions {
+    let log = LoggingOptions {
         target: target(flags.log_file.as_deref(), flags.process.daemon),
         syslog: flags.syslog.then(|| "ringgear".to_owned()),
         level: level(flags.verbose, flags.talkative),
@@ -258,7 +258,7 @@ fn handle_prefix(asked: Option<&OsStr>, notices: &mut Vec<String>) -> Result<Han
     HandlePrefix::new(&prefix).map_err(Mistake::PrefixTooLong)
 }
 
-fn policy(flags: &Flags, handle_prefix: HandlePrefix, log: &LogOptions) -> Result<Policy, Mistake> {
+fn policy(flags: &Flags, handle_prefix: HandlePrefix, log: &LoggingOptions) -> Result<Policy, Mistake> {
     let limits = &flags.limits;
     let mut policy = Policy::new(handle_prefix);
     policy.compat = flags.compat;

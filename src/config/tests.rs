@@ -58,7 +58,7 @@ fn the_defaults() {
     };
     assert!(server.endpoints.iter().all(everywhere));
     assert_eq!((server.backlog, server.threads), (1024, 0));
-    assert_eq!(log, LogOptions::default());
+    assert_eq!(log, LoggingOptions::default());
     assert_eq!((frontend.verbosity, frontend.version), ("ERROR", frontend::version(Compat::V1_1)));
     assert_eq!((frontend.packet_max, server.shard.packet_max), (256 << 20, 256 << 20));
     let policy = server.policy;

@@ -23,7 +23,7 @@ pub(crate) use line::Visible;
 pub use line::on_shard;
 pub use lost::take_lost;
 use once::Once;
-pub use options::{LogOptions, Target};
+pub use options::{LoggingOptions, Target};
 pub use repeats::Repeats;
 use sink::Sinks;
 use std::panic::Location;
@@ -32,7 +32,7 @@ pub use tracing;
 
 /// Starts logging as the operator wants, once, with a thread: so not before the process has forked for the last time.
 /// If the file cannot be opened, says so and uses standard error until [`reopen`].
-pub fn start(options: &LogOptions) {
+pub fn start(options: &LoggingOptions) {
     let Some(least) = Level::ALL.into_iter().rfind(|&level| options.writes(level)) else { return };
     repeats::set_limit(options.repeats);
     writer::start(Sinks::open(&options.target, options.syslog.as_deref()), options.queue_bytes);
@@ -63,7 +63,7 @@ pub fn reopen() {
 }
 
 /// Writes a line if its level, a constant, is on: `log_at!(Level::Notice, "{n} jobs")`. The arguments are evaluated only
-/// then. Warnings and worse are withheld where the same place has said many lately, see [`LogOptions::repeats`]. With
+/// then. Warnings and worse are withheld where the same place has said many lately, see [`LoggingOptions::repeats`]. With
 /// `@from place,` in front the line ends with that place, a [`std::panic::Location`], instead of the one where it is made.
 #[macro_export]
 macro_rules! log_at {

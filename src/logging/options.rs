@@ -16,7 +16,7 @@ pub enum Target {
 
 /// What an operator may decide about the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogOptions {
+pub struct LoggingOptions {
     /// Where lines go.
     pub target: Target,
     /// The name under which lines go to syslog as well, if they do.
@@ -30,7 +30,7 @@ pub struct LogOptions {
     pub repeats: u32,
 }
 
-impl LogOptions {
+impl LoggingOptions {
     /// Whether lines of this level are written anywhere.
     pub fn writes(&self, level: Level) -> bool {
         let nowhere = self.target == Target::Nowhere && self.syslog.is_none();
@@ -38,9 +38,9 @@ impl LogOptions {
     }
 }
 
-impl Default for LogOptions {
-    fn default() -> LogOptions {
-        LogOptions {
+impl Default for LoggingOptions {
+    fn default() -> LoggingOptions {
+        LoggingOptions {
             target: Target::default(),
             syslog: None,
             level: Level::Error,
@@ -56,9 +56,9 @@ mod tests {
 
     #[test]
     fn what_goes_nowhere_is_not_written() {
-        let nowhere = LogOptions { target: Target::Nowhere, ..LogOptions::default() };
+        let nowhere = LoggingOptions { target: Target::Nowhere, ..LoggingOptions::default() };
         assert!(!nowhere.writes(Level::Fatal));
-        let syslog = LogOptions { syslog: Some("x".to_owned()), ..nowhere };
+        let syslog = LoggingOptions { syslog: Some("x".to_owned()), ..nowhere };
         assert!(syslog.writes(Level::Error) && !syslog.writes(Level::Warning));
     }
 }

@@ -57,9 +57,9 @@ macro_rules! packet_types {
                 }
             }
 
-            const fn row(self) -> Row {
+            const fn row(self) -> CommandRow {
                 match self {
-                    $(PacketType::$variant => Row {
+                    $(PacketType::$variant => CommandRow {
                         name: $name,
                         sender: Sender::$sender,
                         handling: Handling::$handling,
@@ -75,7 +75,7 @@ macro_rules! packet_types {
 }
 
 /// One row of the table.
-struct Row {
+struct CommandRow {
     name: &'static str,
     sender: Sender,
     handling: Handling,

@@ -2,7 +2,7 @@
 //! rows in a database out. A store knows no sessions, sockets or shards; when jobs are answered is the engine's affair.
 //!
 //! Every store implements [`Store`], which blocks on purpose, and runs on a thread of its own (`thread.rs`), so a slow
-//! disk stalls nothing but the background submissions that wait for it. What shards hand over are records (`record.rs`).
+//! disk stalls nothing but the background submissions that wait for it. What shards hand over are records (`record/mod.rs`).
 pub(crate) mod channel;
 pub(crate) mod dues;
 mod error;
@@ -45,7 +45,7 @@ pub trait Store: Send {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), StoreError>;
 
-    /// Keeps these records, which are to be kept in this order. Each slice holds whole records (`record.rs`), one behind
+    /// Keeps these records, which are to be kept in this order. Each slice holds whole records (`record/mod.rs`), one behind
     /// the other, but for large workloads, which may have slices of their own: see [`record::spans`]. When it returns, what
     /// succeeded is as durable as the store was asked to be.
     ///
@@ -59,9 +59,9 @@ pub trait Store: Send {
 
     /// Does a piece of what makes room, 10 ms at the most. Called when nothing waits to be committed, and now and then
     /// when something does. Returns whether there is more to do.
-    fn tidy(&mut self) -> Result<bool, StoreError>;
+    fn maintain(&mut self) -> Result<bool, StoreError>;
 
-    /// Whether something is left for [`Store::tidy`], such as a sync: then it is to be called now and then even if nothing
+    /// Whether something is left for [`Store::maintain`], such as a sync: then it is to be called now and then even if nothing
     /// is committed any more.
     fn owes(&self) -> bool;
 
@@ -121,7 +121,7 @@ pub struct Committed {
     /// Whether the puts are kept. If not, none of them may be acknowledged; at the next start some may be there.
     pub puts: Result<(), StoreError>,
     /// Whether the dones are kept, and attempts that came without puts. If not, jobs that have ended may run again after
-    /// the next start, unless it is tried again (`dues.rs`).
+    /// the next start, unless it is tried again (`dues/mod.rs`).
     pub dones: Result<(), StoreError>,
 }
 

@@ -80,18 +80,18 @@ fn replay(
     say: &mut dyn FnMut(String),
     each: &mut dyn FnMut(StoredJob<'_>),
 ) -> Result<u64, StoreError> {
-    let course = RefCell::new(Course { begin: now(), said: now(), jobs: 0, of: 0, say });
+    let lines = RefCell::new(ProgressLines { begin: now(), said: now(), jobs: 0, of: 0, say });
     store.replay_telling(
         &mut |job| {
             each(job);
-            course.borrow_mut().told(now());
+            lines.borrow_mut().told(now());
         },
-        &mut |progress| course.borrow_mut().came(progress, now()),
+        &mut |progress| lines.borrow_mut().came(progress, now()),
     )?;
-    Ok(course.into_inner().jobs)
+    Ok(lines.into_inner().jobs)
 }
 
-struct Course<'a> {
+struct ProgressLines<'a> {
     /// When what goes on now began.
     begin: Instant,
     /// When something was last said.
@@ -101,7 +101,7 @@ struct Course<'a> {
     say: &'a mut dyn FnMut(String),
 }
 
-impl Course<'_> {
+impl ProgressLines<'_> {
     fn came(&mut self, progress: Progress, now: Instant) {
         match progress {
             Progress::Reading { bytes, of } if self.is_time(now) => {
@@ -240,7 +240,7 @@ mod tests {
             Committed::all()
         }
 
-        fn tidy(&mut self) -> Result<bool, StoreError> {
+        fn maintain(&mut self) -> Result<bool, StoreError> {
             Ok(false)
         }
 

@@ -328,7 +328,7 @@ mod tests {
             Committed { puts, dones: Ok(()) }
         }
 
-        fn tidy(&mut self) -> Result<bool, StoreError> {
+        fn maintain(&mut self) -> Result<bool, StoreError> {
             Ok(false)
         }
 

@@ -1,6 +1,6 @@
 //! From words to flags: those of the command line, then those of the configuration file that the command line leaves open.
 //! What the flags mean is in `config/mod.rs`.
-use super::file::{self, Item, Word};
+use super::file::{self, OptionWords, Word};
 use super::flags::Flags;
 use super::mistake::Mistake;
 use clap::error::ErrorKind;
@@ -98,7 +98,7 @@ fn file_words(
         }
     };
     notices.push(format!("options are read from {}", path.display()));
-    let items: Vec<Item> = file::read(words.into_iter(), command, true)
+    let items: Vec<OptionWords> = file::read(words.into_iter(), command, true)
         .into_iter()
         .filter_map(|word| match word {
             Word::Option(item) => Some(item),

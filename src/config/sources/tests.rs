@@ -1,9 +1,8 @@
 //! Configuration files, and what else happens to words before they are flags.
-use super::*;
 use crate::config::tests::{config_of, read_line, read_with, refused};
 use crate::config::{Config, Invocation};
 use crate::engine::Wakeup;
-use crate::logging::{Level, LogOptions, Target};
+use crate::logging::{Level, LoggingOptions, Target};
 use crate::shard::options::Endpoint;
 use std::num::NonZeroU8;
 use std::path::PathBuf;
@@ -51,7 +50,7 @@ fn options_from_a_file() {
     let Config { server, log, .. } = with_file(text, &[]);
     assert_eq!((port_of(&server.endpoints), server.threads, server.policy.round_robin), (3, 2, true));
     let expected =
-        LogOptions { target: Target::File("x".into()), level: Level::Info, ..LogOptions::default() };
+        LoggingOptions { target: Target::File("x".into()), level: Level::Info, ..LoggingOptions::default() };
     assert_eq!(log, expected);
     // The command line goes first, whichever way it is written.
     let Config { server, log, .. } = with_file("-dRp1 --threads=3 -v", &["--port", "5", "-vvv"]);

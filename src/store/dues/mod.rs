@@ -1,7 +1,7 @@
 //! What a store is still to be told, in one place for all stores: ends of jobs that found no room are owed and tried again,
 //! and lost attempts ride along with what is committed next, since they are not worth a commit that
 //! anybody waits for. If nothing is committed for a second, they are written alone; a crash forgets what still waited.
-use super::record::{self, Kind};
+use super::record::{self, RecordKind};
 use super::{Committed, Progress, Repaired, Store, StoreError};
 use crate::engine::{JobId, StoredJob};
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,7 +66,7 @@ impl Dues {
 
     /// Takes lost attempts in; true if there is nothing else.
     fn only_attempts(&mut self, slices: &[&[u8]]) -> bool {
-        if record::spans(slices).any(|span| span.head.kind != Kind::Attempts) {
+        if record::spans(slices).any(|span| span.head.kind != RecordKind::Attempts) {
             return false;
         }
         for span in record::spans(slices) {
@@ -88,7 +88,7 @@ impl Dues {
         for head in record::spans(slices).map(|span| span.head) {
             let Some(id) = JobId::from_number(head.id) else { continue };
             self.attempts.remove(&id);
-            if head.kind == Kind::Put {
+            if head.kind == RecordKind::Put {
                 self.owed.remove(&id);
             }
         }
@@ -135,7 +135,8 @@ impl Store for Dues {
             self.forget_attempts();
         }
         if let Err(error) = &committed.dones {
-            let dones = record::spans(slices).map(|span| span.head).filter(|head| head.kind == Kind::Done);
+            let dones =
+                record::spans(slices).map(|span| span.head).filter(|head| head.kind == RecordKind::Done);
             self.owed.extend(dones.filter_map(|head| JobId::from_number(head.id)));
             self.put_off(error);
         }
@@ -146,8 +147,8 @@ impl Store for Dues {
         self.store.alone()
     }
 
-    fn tidy(&mut self) -> Result<bool, StoreError> {
-        let more = self.store.tidy()?;
+    fn maintain(&mut self) -> Result<bool, StoreError> {
+        let more = self.store.maintain()?;
         if self.attempts_since.is_some_and(|since| since.elapsed() >= PAUSE) {
             self.write_attempts()?;
         }

@@ -3,15 +3,15 @@
 use super::block::{self, BLOCK_MAX, ORDER};
 use super::copying::Source;
 use super::disk::Disk;
-use super::planted::Planted;
+use super::planted::PlantedBug;
 use super::sector::PAGE;
 use super::segments::Segments;
 use super::window::segment_name;
 use crate::store::StoreError;
 
 impl<D: Disk> Segments<D> {
-    /// See [`crate::store::Store::tidy`].
-    pub(super) fn tidy(&mut self) -> Result<bool, StoreError> {
+    /// See [`crate::store::Store::maintain`].
+    pub(super) fn maintain(&mut self) -> Result<bool, StoreError> {
         if self.sealed {
             return Ok(false);
         }
@@ -42,7 +42,7 @@ impl<D: Disk> Segments<D> {
     /// Takes back the file of the oldest segment, if a durable block says that it is not needed.
     fn release_oldest(&mut self) -> Result<bool, StoreError> {
         let bug = self.options.bug();
-        let early = bug.is(Planted::ReuseEarly) || bug.is(Planted::DeleteEarly);
+        let early = bug.is(PlantedBug::ReuseEarly) || bug.is(PlantedBug::DeleteEarly);
         let needed = if early { self.needed } else { self.needed_durable };
         let Some(&oldest) = self.segments.front().filter(|oldest| oldest.number < needed) else {
             return Ok(false);
@@ -77,9 +77,9 @@ impl<D: Disk> Segments<D> {
         }
         // Before the block is written, which says so; the segments go when it is durable.
         self.needed = self.segments[dead].number;
-        if !self.options.bug().is(Planted::ReuseEarly) {
+        if !self.options.bug().is(PlantedBug::ReuseEarly) {
             self.write_block(false)?;
-            if !self.options.bug().is(Planted::DeleteEarly) {
+            if !self.options.bug().is(PlantedBug::DeleteEarly) {
                 self.sync()?;
             }
         }

@@ -1,11 +1,11 @@
 //! How far copying has come in the oldest segment, and reading there: what is kept of it is picked, to be written elsewhere.
 //! When segments are emptied, and where the copies go, is `compact.rs`.
-use super::block::{self, BLOCK_MAX, Body, Head};
+use super::block::{self, BLOCK_MAX, BlockBody, BlockHead};
 use super::damage::Damage;
 use super::disk::Disk;
 use super::live::Live;
-use super::planted::{Bug, Planted};
-use super::recover::{self, RecordsError, Segment};
+use super::planted::{Bug, PlantedBug};
+use super::recover::{self, LogSegment, RecordsError};
 use super::sector::{Home, PAGE, SECTOR};
 use super::window::{Window, corrupt, segment_name};
 use crate::engine::StoredJob;
@@ -100,7 +100,12 @@ impl Copying {
     }
 
     /// Reads blocks, until there is enough to write or the segment ends, and picks what is kept there.
-    pub(super) fn pick<D: Disk>(&mut self, oldest: Segment, from: &mut Source<'_, D>, damage: &mut Damage) {
+    pub(super) fn pick<D: Disk>(
+        &mut self,
+        oldest: LogSegment,
+        from: &mut Source<'_, D>,
+        damage: &mut Damage,
+    ) {
         self.picked.clear();
         self.bytes.clear();
         let begin = self.offset;
@@ -145,10 +150,10 @@ impl Copying {
     /// if the block's beginning is whole.
     fn pick_block<D: Disk>(
         &mut self,
-        oldest: Segment,
+        oldest: LogSegment,
         from: &mut Source<'_, D>,
     ) -> Result<u64, (StoreError, Option<u64>)> {
-        let Segment { number, size, end, .. } = oldest;
+        let LogSegment { number, size, end, .. } = oldest;
         let Copying { offset, window, contents, picked, bytes, first_order, last_order, .. } = self;
         let disk = &mut *from.disk;
         let Source { live, attempts, bug, .. } = *from;
@@ -158,13 +163,13 @@ impl Copying {
         let unreadable =
             |disk: &D, name: &str, at| corrupt(disk, name, at, "a block cannot be read any more");
         let sector = window.get(disk, at, SECTOR).map_err(|error| (error, None))?;
-        let Head::Block { header, copies } = block::head(sector, at, end, home, Bug::NONE) else {
+        let BlockHead::Block { header, copies } = block::head(sector, at, end, home, Bug::NONE) else {
             return Err((unreadable(disk, window.name(), at), None));
         };
         *first_order = (!copies).then_some(header.order);
         let length = header.on_disk();
         let whole = window.get(disk, at, length as usize).map_err(|error| (error, Some(length)))?;
-        if block::body(whole, at, home, Bug::NONE) != Body::Whole {
+        if block::body(whole, at, home, Bug::NONE) != BlockBody::Whole {
             return Err((unreadable(disk, window.name(), at), Some(length)));
         }
         block::contents(whole, &header, contents);
@@ -176,13 +181,13 @@ impl Copying {
             first_order.get_or_insert(this);
             if let Record::Put(job) = record {
                 let id = job.id.number();
-                let here = |place: super::live::Place| {
+                let here = |place: super::live::Location| {
                     place.segment == number as u16 && u64::from(place.at) == at + distance
                 };
-                let dropped = bug.is(Planted::DropUnsound) && job.sound().is_err();
+                let dropped = bug.is(PlantedBug::DropUnsound) && job.sound().is_err();
                 if live.get(id).is_some_and(here) && !dropped {
                     let begin = bytes.len();
-                    if bug.is(Planted::LoseEpoch) {
+                    if bug.is(PlantedBug::LoseEpoch) {
                         record::put(&StoredJob { epoch: None, ..job }, bytes);
                     } else {
                         bytes.extend_from_slice(whole);

@@ -1,6 +1,6 @@
 //! What of the oldest segment cannot be read any more, and how far its repair is. How it is repaired is `repair.rs`.
 use super::disk::Disk;
-use super::live::Place;
+use super::live::Location;
 use super::window::segment_name;
 use crate::log_at;
 use crate::logging::Level;
@@ -17,7 +17,7 @@ pub(super) struct Damage {
     /// Where it was found in the oldest segment, and the order number of a record there, or of one nearby.
     pub(super) places: Vec<(u64, Option<u64>)>,
     /// Jobs that stand there and are yet to be asked for, and which table of jobs was looked through last.
-    pub(super) left: Vec<(u64, Place)>,
+    pub(super) left: Vec<(u64, Location)>,
     pub(super) table: usize,
     /// Jobs that are asked for, and since when.
     pub(super) asked: Vec<u64>,

@@ -30,7 +30,7 @@ pub use files::Files;
 pub use options::{Durability, LogOptions, Usage};
 #[cfg(feature = "planted")]
 #[doc(hidden)]
-pub use planted::Planted;
+pub use planted::PlantedBug;
 
 use super::{Committed, Progress, Repaired, Store, StoreError};
 use crate::engine::{JobId, StoredJob};
@@ -43,11 +43,11 @@ use segments::Segments;
 #[derive(Debug)]
 pub struct LogStore<D: Disk = Files> {
     options: LogOptions,
-    stage: Stage<D>,
+    condition: Condition<D>,
 }
 
 #[derive(Debug)]
-enum Stage<D> {
+enum Condition<D> {
     /// Locked, not read.
     Shut(D),
     Open(Box<Segments<D>>),
@@ -78,7 +78,7 @@ impl<D: Disk> LogStore<D> {
     /// The log on this disk; `options.dir` is not looked at.
     pub fn over(mut disk: D, options: LogOptions) -> Result<LogStore<D>, StoreError> {
         match disk.lock() {
-            Ok(true) => Ok(LogStore { options: options.sensible(), stage: Stage::Shut(disk) }),
+            Ok(true) => Ok(LogStore { options: options.sensible(), condition: Condition::Shut(disk) }),
             Ok(false) => Err(StoreError::Locked { path: disk.path("") }),
             Err(error) => Err(window::failed(&disk, "lock", "lock", error)),
         }
@@ -86,16 +86,16 @@ impl<D: Disk> LogStore<D> {
 
     /// What it holds and takes; `None` before [`Store::replay`].
     pub fn usage(&self) -> Option<Usage> {
-        match &self.stage {
-            Stage::Open(segments) => Some(segments.usage()),
+        match &self.condition {
+            Condition::Open(segments) => Some(segments.usage()),
             _ => None,
         }
     }
 
     fn segments(&mut self) -> Result<&mut Segments<D>, StoreError> {
-        assert!(!matches!(self.stage, Stage::Shut(_)), "a log is read before it is written");
-        match &mut self.stage {
-            Stage::Open(segments) => Ok(segments),
+        assert!(!matches!(self.condition, Condition::Shut(_)), "a log is read before it is written");
+        match &mut self.condition {
+            Condition::Open(segments) => Ok(segments),
             _ => Err(StoreError::Sealed),
         }
     }
@@ -107,7 +107,7 @@ impl<D: Disk> Store for LogStore<D> {
         each: &mut dyn FnMut(StoredJob<'_>),
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), StoreError> {
-        let Stage::Shut(mut disk) = std::mem::replace(&mut self.stage, Stage::Unusable) else {
+        let Condition::Shut(mut disk) = std::mem::replace(&mut self.condition, Condition::Unusable) else {
             return Err(StoreError::Sealed);
         };
         let mut found = recover::read(&mut disk, self.options.bug(), progress)?;
@@ -123,7 +123,8 @@ impl<D: Disk> Store for LogStore<D> {
             progress(Progress::Telling { jobs: found.kept.len() as u64 });
             single::tell(&mut disk, found, each)?;
         }
-        self.stage = Stage::Open(Box::new(Segments::open(disk, self.options.clone(), found.as_mut())?));
+        self.condition =
+            Condition::Open(Box::new(Segments::open(disk, self.options.clone(), found.as_mut())?));
         Ok(())
     }
 
@@ -135,19 +136,19 @@ impl<D: Disk> Store for LogStore<D> {
     }
 
     fn alone(&self) -> usize {
-        match &self.stage {
-            Stage::Open(segments) => segments.alone(),
+        match &self.condition {
+            Condition::Open(segments) => segments.alone(),
             _ => usize::MAX,
         }
     }
 
-    fn tidy(&mut self) -> Result<bool, StoreError> {
-        self.segments()?.tidy()
+    fn maintain(&mut self) -> Result<bool, StoreError> {
+        self.segments()?.maintain()
     }
 
     /// With [`Durability::Written`], the sync of what was written; and jobs that are to be put again.
     fn owes(&self) -> bool {
-        matches!(&self.stage, Stage::Open(segments) if segments.owes_sync() || segments.repairs())
+        matches!(&self.condition, Condition::Open(segments) if segments.owes_sync() || segments.repairs())
     }
 
     fn wanted(&mut self) -> Vec<JobId> {

@@ -1,7 +1,7 @@
 //! What an operator may decide about a log, and what it says of itself.
 use super::planted::Bug;
 #[cfg(feature = "planted")]
-use super::planted::Planted;
+use super::planted::PlantedBug;
 use super::sector::PAGE;
 use std::path::PathBuf;
 
@@ -15,7 +15,8 @@ const SEGMENT_MAX: u64 = 1 << 30;
 pub enum Durability {
     /// It is on stable storage.
     Synced,
-    /// The operating system has it; it is synced within a second, if [`crate::store::Store::tidy`] is called at least twice a second.
+    /// The operating system has it; it is synced within a second, if [`maintain`](crate::store::Store::maintain) is called at
+    /// least twice a second.
     Written,
 }
 
@@ -37,7 +38,7 @@ pub struct LogOptions {
     /// A bug to be found by tests.
     #[cfg(feature = "planted")]
     #[doc(hidden)]
-    pub planted: Option<Planted>,
+    pub planted: Option<PlantedBug>,
 }
 
 impl LogOptions {

@@ -4,15 +4,15 @@
 //! oldest: a start reads everything and refuses what is damaged.
 use super::damage::Damage;
 use super::disk::Disk;
-use super::live::{Place, TABLES};
-use super::planted::Planted;
+use super::live::{Location, TABLES};
+use super::planted::PlantedBug;
 use super::recover;
 use super::segments::Segments;
 use super::window::{aside_name, aside_number, failed, segment_name};
 use crate::engine::JobId;
 use crate::log_at;
 use crate::logging::Level;
-use crate::store::record::{Kind, Span};
+use crate::store::record::{RecordKind, Span};
 use crate::store::{Repaired, StoreError};
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ impl<D: Disk> Segments<D> {
         let places = if damaged == Some(segment) { places } else { Vec::new() };
         self.damage =
             Damage { segment: Some(segment), damaged: Some(segment), places, done, ..Damage::default() };
-        if self.options.bug().is(Planted::ForgetUnread) {
+        if self.options.bug().is(PlantedBug::ForgetUnread) {
             for table in 0..TABLES {
                 self.live.in_segment(table, segment as u16, &mut self.damage.left);
             }
@@ -49,12 +49,12 @@ impl<D: Disk> Segments<D> {
         self.damage.segment.is_some()
     }
 
-    fn stands_in_damage(&self, id: u64) -> Option<Place> {
+    fn stands_in_damage(&self, id: u64) -> Option<Location> {
         let segment = self.damage.segment?;
         self.live.get(id).filter(|place| place.segment == segment as u16)
     }
 
-    fn forget(&mut self, id: u64, place: Place) {
+    fn forget(&mut self, id: u64, place: Location) {
         if self.live.remove(id).is_some() {
             self.live_bytes -= place.size.bytes();
             recover::release(&mut self.segments, place);
@@ -100,7 +100,7 @@ impl<D: Disk> Segments<D> {
     pub(super) fn put_again(&mut self, slices: &[&[u8]], items: &mut Vec<Span>) {
         let (mut picked, mut bytes) = (Vec::new(), Vec::new());
         let mut costs = Vec::new();
-        for item in items.iter().filter(|item| item.head.kind == Kind::Put) {
+        for item in items.iter().filter(|item| item.head.kind == RecordKind::Put) {
             let Some(place) = self.stands_in_damage(item.head.id) else { continue };
             let known = self.damage.places.iter().rev().find(|&&(at, _)| at <= place.at.into());
             let order = known.and_then(|&(_, order)| order).unwrap_or(0);
@@ -108,7 +108,7 @@ impl<D: Disk> Segments<D> {
             item.parts(slices).iter().for_each(|part| bytes.extend_from_slice(part));
             costs.push(*item);
         }
-        let planted = self.options.bug().is(Planted::RepairAtEnd);
+        let planted = self.options.bug().is(PlantedBug::RepairAtEnd);
         if picked.is_empty() || planted || self.room_for_dones(self.cost(&costs)).is_err() {
             return;
         }
@@ -120,7 +120,7 @@ impl<D: Disk> Segments<D> {
         picked.truncate(written);
         self.damage.again += written as u64;
         items.retain(|item| {
-            !(item.head.kind == Kind::Put && picked.iter().any(|&(id, ..)| id == item.head.id))
+            !(item.head.kind == RecordKind::Put && picked.iter().any(|&(id, ..)| id == item.head.id))
         });
     }
 

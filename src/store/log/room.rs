@@ -1,5 +1,6 @@
 //! How much room there is in the segments, what of it is kept free, and how it is made. Where files come from is `supply.rs`.
 use super::disk::Disk;
+use super::options::Usage;
 use super::segments::Segments;
 use super::supply::{InUse, full};
 use crate::store::StoreError;
@@ -92,5 +93,16 @@ impl<D: Disk> Segments<D> {
         self.sync_dir(name)?;
         self.supply.add(spare);
         Ok(())
+    }
+
+    /// What it holds and takes.
+    pub(super) fn usage(&self) -> Usage {
+        Usage {
+            jobs: self.live.len() as u64,
+            live_bytes: self.live_bytes,
+            segments: self.segments.len() as u64,
+            log_bytes: self.segments.iter().map(|segment| segment.size).sum(),
+            disk_bytes: self.disk_bytes(),
+        }
     }
 }

@@ -11,7 +11,7 @@ use crate::store::StoreError;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// How many bytes of zeros are written in one piece of tidying.
+/// How many bytes of zeros are written in one piece of maintenance.
 const PIECE: u64 = 1 << 20;
 /// When the disk was full: how long no new file is tried.
 const FULL: Duration = Duration::from_secs(1);

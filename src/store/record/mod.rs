@@ -206,7 +206,7 @@ pub fn length(bytes: &[u8]) -> Result<usize, RecordError> {
 
 /// What a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum RecordKind {
     /// A job is kept.
     Put,
     /// A job is not kept any more.
@@ -217,9 +217,9 @@ pub enum Kind {
 
 /// What a store needs to know of a record that one of our own parts made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
+pub struct RecordHead {
     /// What it is.
-    pub kind: Kind,
+    pub kind: RecordKind,
     /// The job's number.
     pub id: u64,
     /// Bytes of the whole record.
@@ -234,7 +234,7 @@ pub struct Span {
     /// At which byte of that slice.
     pub from: usize,
     /// What it is.
-    pub head: Head,
+    pub head: RecordHead,
 }
 
 impl Span {
@@ -281,15 +281,15 @@ pub fn spans(slices: &[&[u8]]) -> impl Iterator<Item = Span> {
 }
 
 /// Looks at the record at the beginning of `bytes` without checking it; `None` if there is none.
-pub(super) fn head(bytes: &[u8]) -> Option<Head> {
+pub(super) fn head(bytes: &[u8]) -> Option<RecordHead> {
     let length = length(bytes).ok()?;
     let id = u64::from_le_bytes(*bytes.get(HEADER + 1..)?.first_chunk()?);
     let kind = match bytes[HEADER] {
-        PUT_KIND | PUT_WITH_FIELDS_KIND => Kind::Put,
-        ATTEMPTS_KIND => Kind::Attempts,
-        _ => Kind::Done,
+        PUT_KIND | PUT_WITH_FIELDS_KIND => RecordKind::Put,
+        ATTEMPTS_KIND => RecordKind::Attempts,
+        _ => RecordKind::Done,
     };
-    Some(Head { kind, id, length })
+    Some(RecordHead { kind, id, length })
 }
 
 /// Reads the record at the beginning of `bytes`, and says how long it was.

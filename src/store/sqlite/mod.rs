@@ -46,7 +46,7 @@ use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use table::Table;
+use table::Tables;
 
 /// gearmand's name for its table.
 pub const TABLE: &str = "gearman_queue";
@@ -86,7 +86,7 @@ impl SqliteOptions {
 pub struct SqliteStore {
     path: PathBuf,
     /// `None` when closed.
-    table: Option<Table>,
+    table: Option<Tables>,
     /// Whoever has it has the file; `None` when closed.
     lock: Option<File>,
     /// Room for ends of jobs; while it is not held, the database does not grow.
@@ -117,7 +117,7 @@ impl SqliteStore {
         let lock = lock(&path)?;
         let SqliteOptions { table, on_shutdown_only, .. } = options;
         let reserve = Reserve::of(&path);
-        let table = Table::open(&path, &table, reserve.log_bytes()).map_err(|fault| match fault {
+        let table = Tables::open(&path, &table, reserve.log_bytes()).map_err(|fault| match fault {
             fault if fault.is_busy() => StoreError::Locked { path: path.clone() },
             fault => fault.of(&path),
         })?;
@@ -291,7 +291,7 @@ impl Store for SqliteStore {
     }
 
     /// SQLite makes room when it commits. What was given up for it is looked for again here.
-    fn tidy(&mut self) -> Result<bool, StoreError> {
+    fn maintain(&mut self) -> Result<bool, StoreError> {
         let now = Instant::now();
         if self.reserve.bytes() == 0 && now >= self.next_look && !self.hold_reserve() && self.log_stays {
             self.make_room();

@@ -3,7 +3,7 @@ use crate::store::sql::scheme::ours_beside;
 
 /// What the tables are called, quoted.
 #[derive(Debug)]
-pub(super) struct Names {
+pub(super) struct TableNames {
     /// gearmand's table.
     pub(super) theirs: String,
     /// Our own.
@@ -12,11 +12,11 @@ pub(super) struct Names {
     pub(super) guard: String,
 }
 
-impl Names {
+impl TableNames {
     /// For gearmand's table of this name.
-    pub(super) fn of(table: &str) -> Names {
+    pub(super) fn of(table: &str) -> TableNames {
         let ours = ours_beside(table);
-        Names { theirs: quoted(table), guard: quoted(&format!("{ours}_guard")), ours: quoted(&ours) }
+        TableNames { theirs: quoted(table), guard: quoted(&format!("{ours}_guard")), ours: quoted(&ours) }
     }
 }
 

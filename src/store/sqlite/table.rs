@@ -18,7 +18,7 @@
 //! ```
 use super::fault::Fault;
 use super::guard;
-use super::names::Names;
+use super::names::TableNames;
 use super::value::{columns, value};
 use super::writer::Writer;
 use crate::engine::{JobId, StoredJob};
@@ -46,23 +46,23 @@ const PAGES_MAX: i64 = 0xffff_fffe;
 
 /// Both tables of one database.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct Tables {
     connection: Connection,
     /// Bytes of a page.
     page: u64,
     /// The names, quoted.
-    names: Names,
+    names: TableNames,
     /// Which row is a job's, where its rowid is not the job's number.
     rows: HashMap<JobId, i64>,
     /// Jobs that have a row in our own table, or had one and may not have it any more.
     beside: HashSet<JobId>,
 }
 
-impl Table {
+impl Tables {
     /// Opens or makes the database and both tables. Others may read it while it is open, if the file system can do that. The
     /// write-ahead log is copied into the file, within a commit, when it has this many bytes: a page that many commits
     /// change is copied once.
-    pub(super) fn open(path: &Path, name: &str, log_bytes: u64) -> Result<Table, Fault> {
+    pub(super) fn open(path: &Path, name: &str, log_bytes: u64) -> Result<Tables, Fault> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -83,9 +83,9 @@ impl Table {
         let page = page.unsigned_abs().max(1);
         let log_pages = i64::try_from(log_bytes / page).unwrap_or(i64::MAX);
         connection.pragma_update(None, "wal_autocheckpoint", log_pages.max(1))?;
-        let names = Names::of(name);
+        let names = TableNames::of(name);
         create(&mut connection, name, &names)?;
-        Ok(Table { connection, page, names, rows: HashMap::new(), beside: HashSet::new() })
+        Ok(Tables { connection, page, names, rows: HashMap::new(), beside: HashSet::new() })
     }
 
     /// Tells every job: the living in the order of their rows, then the dead. From here on no gearmand can start on the
@@ -108,7 +108,7 @@ impl Table {
 
     /// How many rows both tables have: living jobs, and dead ones.
     pub(super) fn counts(&self) -> Result<(u64, u64), Fault> {
-        let Names { theirs, ours, .. } = &self.names;
+        let TableNames { theirs, ours, .. } = &self.names;
         let sql = format!(
             "SELECT (SELECT count(*) FROM {theirs}), (SELECT count(*) FROM {ours} WHERE unique_key IS NULL)"
         );
@@ -121,7 +121,7 @@ impl Table {
     /// ours have: it reuses the highest rowid when its row is gone. Returns numbers above all that are known.
     fn part_numbers(&mut self) -> Result<NewNumbers, Fault> {
         let mut numbers = NewNumbers::above(self.highest()?)?;
-        let Names { theirs, ours, .. } = &self.names;
+        let TableNames { theirs, ours, .. } = &self.names;
         let transaction = self.connection.transaction()?;
         transaction.execute(
             &format!(
@@ -149,7 +149,7 @@ impl Table {
 
     /// The highest number of a job or row.
     fn highest(&self) -> Result<i64, Fault> {
-        let Names { theirs, ours, .. } = &self.names;
+        let TableNames { theirs, ours, .. } = &self.names;
         let sql = format!(
             "SELECT max(coalesce((SELECT max(rowid) FROM {theirs}), 0), coalesce((SELECT max(number) FROM {ours}), 0))"
         );
@@ -177,7 +177,7 @@ impl Table {
         numbers: &mut NewNumbers,
         each: &mut dyn FnMut(StoredJob<'_>),
     ) -> Result<Vec<i64>, Fault> {
-        let Names { theirs, ours, .. } = &self.names;
+        let TableNames { theirs, ours, .. } = &self.names;
         let mut statement = self.connection.prepare(&format!(
             "SELECT t.rowid, t.unique_key, t.function_name, t.priority, t.data, t.when_to_run, \
              o.number, o.digest, o.record FROM {theirs} AS t LEFT JOIN {ours} AS o \
@@ -346,7 +346,11 @@ fn pages(connection: &Connection) -> Result<u64, Fault> {
 }
 
 /// Makes what is missing: both tables, and in very old ones the column of times.
-fn create(connection: &mut Connection, name: &str, Names { theirs, ours, .. }: &Names) -> Result<(), Fault> {
+fn create(
+    connection: &mut Connection,
+    name: &str,
+    TableNames { theirs, ours, .. }: &TableNames,
+) -> Result<(), Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Exclusive)?;
     transaction.execute_batch(&format!(
         "CREATE TABLE IF NOT EXISTS {theirs} (unique_key TEXT, function_name TEXT, priority INTEGER, data BLOB, \

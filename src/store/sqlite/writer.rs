@@ -1,7 +1,7 @@
 //! Writes the rows of jobs: puts and dones within one transaction. Which rows a job becomes is `sql/rows.rs`, how they are
 //! read is `table.rs`.
 use super::fault::Fault;
-use super::names::Names;
+use super::names::TableNames;
 use super::value::{columns, text};
 use crate::engine::{JobId, StoredJob};
 use crate::store::record;
@@ -15,7 +15,7 @@ use std::collections::{HashMap, HashSet};
 /// Changes both tables within a transaction.
 pub(super) struct Writer<'t> {
     transaction: &'t Transaction<'t>,
-    names: &'t Names,
+    names: &'t TableNames,
     insert: CachedStatement<'t>,
     delete: CachedStatement<'t>,
     insert_ours: CachedStatement<'t>,
@@ -27,14 +27,14 @@ pub(super) struct Writer<'t> {
 }
 
 impl<'t> Writer<'t> {
-    /// Prepares for one transaction; `rows` and `beside` are as in [`super::table::Table`].
+    /// Prepares for one transaction; `rows` and `beside` are as in [`super::table::Tables`].
     pub(super) fn new(
         transaction: &'t Transaction<'t>,
-        names: &'t Names,
+        names: &'t TableNames,
         rows: &'t HashMap<JobId, i64>,
         beside: &'t mut HashSet<JobId>,
     ) -> Result<Writer<'t>, Fault> {
-        let Names { theirs, ours, .. } = names;
+        let TableNames { theirs, ours, .. } = names;
         Ok(Writer {
             transaction,
             names,
@@ -108,7 +108,7 @@ impl<'t> Writer<'t> {
 
     /// Notes how many attempts a living job has lost: beside its row, where this is the first that its row does not tell.
     pub(super) fn attempts(&mut self, id: JobId, lost: u8) -> Result<(), Fault> {
-        let Names { theirs, ours, .. } = self.names;
+        let TableNames { theirs, ours, .. } = self.names;
         let number = row_of(id)?;
         if self.beside.contains(&id) {
             let sql = format!("SELECT record FROM {ours} WHERE number = ?1");

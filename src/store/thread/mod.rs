@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_millis(250);
 /// Between two looks after a store that owes something, when there are no commits.
 const LOOK_OWING: Duration = Duration::from_secs(1);
 /// Commits between two looks after the store when there is no rest.
-const COMMITS_PER_TIDY: u32 = 16;
+const COMMITS_PER_MAINTENANCE: u32 = 16;
 
 /// The store, as its thread has it.
 struct StoreThread {
@@ -52,7 +52,7 @@ pub(crate) fn run(
 impl StoreThread {
     fn serve(mut self) -> Result<(), StoreError> {
         let mut last = Instant::now();
-        let mut since_tidy = 0;
+        let mut since_maintenance = 0;
         loop {
             // Asked before the batches are taken: whatever was handed over before the stop is among these, or there are
             // more. The other way round, the last batch could go unanswered.
@@ -61,16 +61,16 @@ impl StoreThread {
             if !batches.is_empty() {
                 self.commit(batches);
                 last = Instant::now();
-                since_tidy += 1;
+                since_maintenance += 1;
                 // Behind the answers: nobody who waits for a commit waits for this, too.
-                if since_tidy >= COMMITS_PER_TIDY {
-                    since_tidy = 0;
-                    self.tidy();
+                if since_maintenance >= COMMITS_PER_MAINTENANCE {
+                    since_maintenance = 0;
+                    self.maintain();
                 }
             } else if stopping {
                 // Only with nothing left to commit: what was handed over is answered before the store is closed.
                 return self.store.close();
-            } else if !self.tidy() {
+            } else if !self.maintain() {
                 match rest(last.elapsed(), self.store.owes() || !self.errands.is_empty()) {
                     Some(time) => thread::park_timeout(time),
                     None => thread::park(),
@@ -132,15 +132,15 @@ impl StoreThread {
     }
 
     /// True if there is more to do at once.
-    fn tidy(&mut self) -> bool {
+    fn maintain(&mut self) -> bool {
         // What was found damaged just now is asked for at once.
-        let more = self.tidy_store();
+        let more = self.maintain_store();
         self.repair();
         more
     }
 
-    fn tidy_store(&mut self) -> bool {
-        self.store.tidy().unwrap_or_else(|error| {
+    fn maintain_store(&mut self) -> bool {
+        self.store.maintain().unwrap_or_else(|error| {
             complain(&error);
             false
         })

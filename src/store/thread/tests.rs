@@ -35,7 +35,7 @@ impl Store for Owing {
         Committed { puts: Ok(()), dones: Err(StoreError::Sealed) }
     }
 
-    fn tidy(&mut self) -> Result<bool, StoreError> {
+    fn maintain(&mut self) -> Result<bool, StoreError> {
         if self.left > 0 {
             self.left -= 1;
             self.seen.tries.fetch_add(1, Ordering::SeqCst);
