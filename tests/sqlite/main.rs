@@ -2,16 +2,18 @@
 //! Our side is the store alone, as a library; what it does by itself is tested beside its source.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../support/mod.rs"]
 mod support;
+
+mod others;
+mod trial;
 
 use ringgear::engine::slot::Slot;
 use ringgear::engine::{Death, DeathReason, Epoch, JobId, StoredJob};
 use ringgear::protocol::Priority;
 use ringgear::store::sqlite::{SqliteOptions, SqliteStore};
-use ringgear::store::transfer::{Onto, Transferred, transfer};
-use ringgear::store::{Progress, Store, StoreError, record};
+use ringgear::store::{Store, record};
 use rusqlite::Connection;
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpStream};
@@ -397,206 +399,4 @@ fn the_tools_of_the_package_work_off_our_jobs() {
     stop(server);
     assert_eq!(fs::read_to_string(&output).unwrap(), workloads.concat());
     assert_eq!(replayed(&mut folder.store()), []);
-}
-
-/// By hand, for the other way tries several ports.
-#[track_caller]
-fn assert_gearmand_refuses(file: &Path) {
-    let program = support::gearmand::gearmand().unwrap_or_else(|error| panic!("{error}"));
-    let ended = Command::new(program)
-        .args(["-q", "libsqlite3", "--libsqlite3-db", file.to_str().unwrap()])
-        .args(["--listen", "127.0.0.1", "--port", "0", "--log-file", "stderr"])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&ended.stderr);
-    assert!(!ended.status.success(), "{said}");
-    assert!(said.contains("in use by Ringgear; if that has crashed, start and stop it once"), "{said}");
-}
-
-/// C-F3. Whoever counts rows sees them while the server runs, idle and under load; other servers are kept away.
-#[test]
-fn others_may_read_while_the_server_runs() {
-    let folder = Folder::new();
-    let file = folder.0.path("queue.db");
-    let options = ["-t", "1", "-q", "libsqlite3", "--libsqlite3-db", &file];
-    let mut server = support::server::Server::start(&options);
-    let mut client = server.connect();
-    submit(&mut client, SUBMIT_JOB_BG, &[b"f", b"first", b"1"]);
-    let reader = Connection::open(folder.file()).unwrap();
-    let count = || {
-        let count = "SELECT count(*) FROM gearman_queue";
-        reader.query_row(count, (), |row| row.get::<_, i64>(0)).unwrap_or_else(|error| panic!("{error}"))
-    };
-    assert_eq!(count(), 1);
-    // Another that never ends reading hinders nobody.
-    let idler = Connection::open(folder.file()).unwrap();
-    idler.execute_batch("BEGIN; SELECT count(*) FROM gearman_queue").unwrap();
-    let load = std::thread::spawn(move || {
-        for number in 0..2000 {
-            submit(&mut client, SUBMIT_JOB_BG, &[b"f", format!("u{number}").as_bytes(), &[b'w'; 1000]]);
-        }
-    });
-    let (mut looks, mut last) = (0, 1);
-    while !load.is_finished() {
-        let now = count();
-        assert!(now >= last, "{now} rows after {last}");
-        (looks, last) = (looks + 1, now);
-    }
-    load.join().unwrap();
-    assert_eq!(count(), 2001);
-    assert!(looks > 1);
-
-    let second = support::server::run_to_end(&[], support::server::free_address(), &options);
-    assert_eq!(second.status.code(), Some(69), "{}", String::from_utf8_lossy(&second.stderr));
-    assert_gearmand_refuses(&folder.file());
-
-    // It ends although somebody reads, and its jobs are there.
-    server.signal(rustix::process::Signal::TERM);
-    assert!(server.wait().success());
-    drop((reader, idler));
-    let mut gearmand = folder.gearmand();
-    assert_eq!(work_off(&mut gearmand, "f").len(), 2001);
-    stop(gearmand);
-}
-
-/// What is left after a crash is guarded until Ringgear has had it once more, or somebody drops the trigger.
-#[test]
-fn gearmand_says_what_to_do_after_a_crash() {
-    let folder = Folder::new();
-    let file = folder.0.path("queue.db");
-    let mut server =
-        support::server::Server::start(&["-t", "1", "-q", "libsqlite3", "--libsqlite3-db", &file]);
-    submit(&mut server.connect(), SUBMIT_JOB_BG, &[b"f", b"u", b"1"]);
-    server.signal(rustix::process::Signal::KILL);
-    server.wait();
-    assert_gearmand_refuses(&folder.file());
-    folder.store().close().unwrap();
-    let mut gearmand = folder.gearmand();
-    assert_eq!(work_off(&mut gearmand, "f"), [(b"u".to_vec(), b"1".to_vec())]);
-    stop(gearmand);
-}
-
-#[test]
-fn gearmand_does_not_start_on_a_file_that_is_in_use() {
-    let folder = Folder::new();
-    let mut store = folder.store();
-    replayed(&mut store);
-    put(&mut store, &[job(1, b"u", b"1")]);
-    assert_gearmand_refuses(&folder.file());
-    // Ours has not noticed.
-    put(&mut store, &[job(2, b"v", b"2")]);
-    store.close().unwrap();
-    assert_eq!(replayed(&mut folder.store()).len(), 2);
-}
-
-/// A store that keeps jobs in memory.
-#[derive(Debug, Default)]
-struct Memory(BTreeMap<JobId, Vec<u8>>);
-
-impl Store for Memory {
-    fn replay_telling(
-        &mut self,
-        each: &mut dyn FnMut(StoredJob<'_>),
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<(), StoreError> {
-        progress(Progress::Telling { jobs: self.0.len() as u64 });
-        for bytes in self.0.values() {
-            match record::read(bytes) {
-                Ok((record::Record::Put(job), _)) => each(job),
-                other => panic!("{other:?}"),
-            }
-        }
-        Ok(())
-    }
-
-    fn commit(&mut self, batches: &[&[u8]]) -> ringgear::store::Committed {
-        for batch in batches {
-            let mut rest = *batch;
-            while !rest.is_empty() {
-                let (record, length) = record::read(rest).unwrap();
-                match record {
-                    record::Record::Put(job) => self.0.insert(job.id, rest[..length].to_vec()),
-                    record::Record::Done(id) => self.0.remove(&id),
-                    record::Record::Attempts(..) => None,
-                };
-                rest = &rest[length..];
-            }
-        }
-        ringgear::store::Committed::all()
-    }
-
-    fn maintain(&mut self) -> Result<bool, StoreError> {
-        Ok(false)
-    }
-
-    fn owes(&self) -> bool {
-        false
-    }
-
-    fn close(&mut self) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
-
-#[test]
-fn a_trial_of_ringgear_can_be_undone() {
-    let folder = Folder::new();
-    let mut server = folder.gearmand();
-    let mut client = connect(&mut server);
-    for (number, unique, workload) in
-        [(SUBMIT_JOB_BG, "a", "1"), (SUBMIT_JOB_HIGH_BG, "b", "2"), (SUBMIT_JOB_BG, "c", "")]
-    {
-        submit(&mut client, number, &[b"f", unique.as_bytes(), workload.as_bytes()]);
-    }
-    drop(client);
-    stop(server);
-
-    let mut store = Memory::default();
-    let mut import = || {
-        let mut table = folder.store();
-        let done = transfer(&mut table, &mut store, Onto::Others).unwrap();
-        table.close().unwrap();
-        done
-    };
-    assert_eq!(import(), Transferred { jobs: 3, ..Transferred::default() });
-    // Again: they are there.
-    assert_eq!(import(), Transferred { joined: 3, ..Transferred::default() });
-    let highest = store.0.keys().next_back().unwrap().sequence();
-    let more = [
-        job(highest + 1, b"", b"4"),
-        StoredJob { reducer: Some(b"sum"), attempts: 1, ..job(highest + 2, b"r", b"5") },
-        dead(highest + 3, b"d", b"6"),
-    ];
-    put(&mut store, &more);
-
-    let back = folder.0.file("back.db");
-    let mut export = || {
-        let mut table = SqliteStore::open(SqliteOptions::of(&back)).unwrap();
-        let done = transfer(&mut store, &mut table, Onto::Nothing);
-        table.close().unwrap();
-        done
-    };
-    let wanted = Transferred {
-        jobs: 6,
-        dead: 1,
-        reduce: 1,
-        attempts: 1,
-        generated_uniques: 1,
-        ..Transferred::default()
-    };
-    assert_eq!(export().unwrap(), wanted);
-    let refused = export().unwrap_err();
-    assert!(refused.to_string().contains("has 6 jobs already"), "{refused}");
-    assert_eq!(replayed(&mut SqliteStore::open(SqliteOptions::of(&back)).unwrap()), {
-        let mut told = replayed(&mut store);
-        told.sort_by_key(|job| job.dead);
-        told
-    });
-
-    let mut server = start(&back).unwrap_or_else(|error| panic!("{error}"));
-    let workloads: Vec<Vec<u8>> =
-        work_off(&mut server, "f").into_iter().map(|(_, workload)| workload).collect();
-    assert_eq!(workloads, [&b"2"[..], b"1", b"", b"4", b"5"]);
-    stop(server);
 }
