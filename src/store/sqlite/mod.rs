@@ -114,6 +114,7 @@ impl SqliteStore {
     /// Opens a database, or makes it, and locks it. Waits up to 6 seconds for another process that is writing to it.
     pub fn open(options: SqliteOptions) -> Result<SqliteStore, StoreError> {
         let path = absolute(&options.file)?;
+        // First: everything below changes the file, and what it does to the reserve would be done to another server's.
         let lock = lock(&path)?;
         let SqliteOptions { table, on_shutdown_only, .. } = options;
         let reserve = Reserve::of(&path);
@@ -322,9 +323,11 @@ impl Store for SqliteStore {
                 return written;
             }
         }
+        // Before the database is closed, which copies its log into it and may need the room.
         self.reserve.give_up();
         let Some(table) = self.table.take() else { return Ok(()) };
         let closed = table.close();
+        // Last: whoever has the lock finds a file that is closed.
         self.lock = None;
         closed.map_err(|fault| fault.of(&self.path))
     }

@@ -74,6 +74,7 @@ impl Tables {
                 "its text is {encoding}; only UTF-8 keeps uniques as they are"
             )));
         }
+        // Before anything is written: a crash may have left the guard, and then only who knows it may insert.
         guard::know(&connection)?;
         let logged = write_ahead(&connection)?;
         // Without a write-ahead log, a commit is durable when the removal of the journal is.
@@ -257,9 +258,12 @@ impl Tables {
             }
             std::mem::take(&mut writer.ended)
         };
+        // Asked when everything is written and nothing is committed: only now it is known how many pages it takes, and it can
+        // still be taken back.
         if puts && !allows(pages(&transaction)?.saturating_mul(self.page)) {
             return Err(Fault::NoRoom);
         }
+        // Behind the commit: if it fails, these jobs have their rows.
         transaction.commit()?;
         for id in ended {
             self.rows.remove(&id);
@@ -299,6 +303,7 @@ impl Tables {
     /// Leaves the file as gearmand does, without a write-ahead log, and durable. While somebody reads it, it stays as it is:
     /// gearmand can open that, too.
     pub(super) fn close(self) -> Result<(), Fault> {
+        // The guard first: while somebody reads, the rest is left undone, and gearmand can open that, too.
         self.release()?;
         self.connection.busy_timeout(READERS)?;
         let mode = self
