@@ -1,5 +1,5 @@
 //! The command line and the log, seen from outside: what is printed, what the process ends with, what operators find in
-//! their files. What each flag means for the parts of the server is tested beside `src/config.rs`.
+//! their files. What each flag means for the parts of the server is tested beside `src/config/mod.rs`.
 #![allow(clippy::unwrap_used)]
 
 mod support;

@@ -2,6 +2,7 @@
 //! printing. The flags of the server are in `config/`.
 mod help;
 mod store;
+mod transfer;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

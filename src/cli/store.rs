@@ -1,14 +1,9 @@
 //! `ringgear store`: its command line, looking after a store while no server uses it, and telling people what was found.
-//! What is read and written is the store's affair (`store/log/tools.rs`, `store/exchange.rs`).
+//! What is read and written is the store's affair (`store/log/tools.rs`, `cli/transfer.rs`).
+use super::transfer::{self, OtherStore, ThisStore, TransferFailure};
 use crate::frontend::json;
 use crate::store::StoreError;
-#[cfg(feature = "sqlite")]
-use crate::store::exchange;
 use crate::store::log::tools::{self, CheckReport, Problem};
-#[cfg(feature = "sqlite")]
-use crate::store::log::{LogOptions, LogStore};
-#[cfg(feature = "sqlite")]
-use crate::store::{Store, sqlite::SqliteOptions};
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
 use std::fmt;
@@ -63,30 +58,21 @@ enum StoreCommand {
         /// The data directory
         dir: PathBuf,
     },
-    #[cfg(feature = "sqlite")]
-    /// Add the jobs of gearmand's SQLite table to a data directory, new or not; the table is not changed
-    Import {
-        /// The database
-        #[arg(long, value_name = "FILE")]
-        libsqlite3_db: PathBuf,
-        /// The table in it
-        #[arg(long, value_name = "NAME", default_value = "gearman_queue")]
-        libsqlite3_table: String,
-        /// The data directory
-        dir: PathBuf,
-    },
-    #[cfg(feature = "sqlite")]
-    /// Write the jobs of a data directory to an SQLite table that gearmand can use, for the way back; the directory is
+    /// Add the jobs of another store, gearmand's SQLite table for instance, to a store that is there or new; the other one is
     /// not changed
+    Import {
+        #[command(flatten)]
+        from: OtherStore,
+        #[command(flatten)]
+        into: ThisStore,
+    },
+    /// Write the jobs of a store to another one that has none, to an SQLite table that gearmand can use for instance; the
+    /// first one is not changed
     Export {
-        /// The data directory
-        dir: PathBuf,
-        /// The database; it may be there, without jobs in the table
-        #[arg(long, value_name = "FILE")]
-        libsqlite3_db: PathBuf,
-        /// The table in it
-        #[arg(long, value_name = "NAME", default_value = "gearman_queue")]
-        libsqlite3_table: String,
+        #[command(flatten)]
+        from: ThisStore,
+        #[command(flatten)]
+        into: OtherStore,
     },
 }
 
@@ -114,6 +100,8 @@ impl StoreCommand {
 enum MaintenanceError {
     /// The store said so.
     Store(StoreError),
+    /// Jobs were to be copied to another store.
+    Transfer(TransferFailure),
     /// What was found cannot be printed.
     Output(io::Error),
     /// The data directory is damaged: what was printed says where.
@@ -126,6 +114,7 @@ impl fmt::Display for MaintenanceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             MaintenanceError::Store(error) => error.fmt(f),
+            MaintenanceError::Transfer(error) => error.fmt(f),
             MaintenanceError::Output(error) => write!(f, "cannot print: {error}"),
             MaintenanceError::SetAside(jobs) => write!(
                 f,
@@ -144,6 +133,12 @@ impl std::error::Error for MaintenanceError {}
 impl From<StoreError> for MaintenanceError {
     fn from(error: StoreError) -> MaintenanceError {
         MaintenanceError::Store(error)
+    }
+}
+
+impl From<TransferFailure> for MaintenanceError {
+    fn from(error: TransferFailure) -> MaintenanceError {
+        MaintenanceError::Transfer(error)
     }
 }
 
@@ -205,42 +200,10 @@ fn carry_out(order: StoreCommand, out: &mut dyn Write) -> Result<(), Maintenance
                 return Err(error.into());
             }
         }
-        #[cfg(feature = "sqlite")]
-        StoreCommand::Import { libsqlite3_db, libsqlite3_table, dir } => {
-            let mut store = LogStore::open(LogOptions::new(dir))?;
-            let done = exchange::import(table(libsqlite3_db, libsqlite3_table), &mut store)?;
-            store.close()?;
-            writeln!(out, "{} jobs imported, {} of them dead", done.jobs, done.dead)?;
-            writeln!(
-                out,
-                "{} got another handle; {} would have joined a job that is there",
-                done.renumbered, done.joined
-            )?;
-        }
-        #[cfg(feature = "sqlite")]
-        StoreCommand::Export { dir, libsqlite3_db, libsqlite3_table } => {
-            let mut store = LogStore::open(LogOptions::new(dir))?;
-            let done = exchange::export(&mut store, table(libsqlite3_db, libsqlite3_table))?;
-            writeln!(
-                out,
-                "{} jobs exported; {} dead ones stand where gearmand does not look",
-                done.jobs, done.dead
-            )?;
-            writeln!(
-                out,
-                "of these {} are reduce jobs, which gearmand runs as plain ones, {} have lost attempts, which gearmand \
-                 counts anew, and {} have no unique, for which gearmand shows a made-up one; of {} it is not kept when they \
-                 were accepted",
-                done.reduce, done.attempts, done.generated_uniques, done.undated
-            )?;
-        }
+        StoreCommand::Import { from, into } => transfer::import(from, into, out)?,
+        StoreCommand::Export { from, into } => transfer::export(from, into, out)?,
     }
     Ok(())
-}
-
-#[cfg(feature = "sqlite")]
-fn table(file: PathBuf, table: String) -> SqliteOptions {
-    SqliteOptions { file, table, on_shutdown_only: false }
 }
 
 /// Each problem on a line of its own.

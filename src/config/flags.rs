@@ -1,15 +1,15 @@
 //! The command line as it is written: names, short forms, defaults, help. What the values mean for the parts of the
-//! server is in `config.rs`.
-use super::later::Later;
+//! server is in `config/mod.rs`.
 use super::process::Processing;
 use super::store::Storing;
+use super::unsupported::Unsupported;
+use super::value::{Probe, compat, level, mode, number, probe, timeout_unit};
 use crate::engine::slot::SHARDS_MAX;
 use crate::engine::{Compat, TimeoutUnit};
 use crate::logging::Level;
 use crate::protocol::PACKET_MAX;
 use clap::{ArgAction, Parser};
 use std::ffi::OsString;
-use std::time::Duration;
 
 /// The flags. Names and short forms are gearmand's where gearmand has them. (clap's own `-V` would print another line.)
 #[derive(Debug, Parser)]
@@ -141,7 +141,7 @@ pub(super) struct Flags {
     pub(super) limits: Limits,
 
     #[command(flatten)]
-    pub(super) later: Later,
+    pub(super) unsupported: Unsupported,
 }
 
 /// What bounds memory. None of these is gearmand's.
@@ -215,54 +215,3 @@ pub(super) struct Limits {
 
 /// The port where none is given, and the only one that GEARMAND_PORT replaces.
 pub(super) const DEFAULT_PORT: &str = "4730";
-
-/// A keepalive setting; `None` is the system's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Probe(pub(super) Option<u32>);
-
-impl Probe {
-    pub(super) fn seconds(self) -> Option<Duration> {
-        self.0.map(|seconds| Duration::from_secs(seconds.into()))
-    }
-}
-
-/// Flags are read as wide numbers, so that one too large is told its range.
-pub(super) fn number(range: std::ops::RangeInclusive<i64>) -> clap::builder::RangedI64ValueParser<i64> {
-    clap::value_parser!(i64).range(range)
-}
-
-fn level(name: &str) -> Result<Level, String> {
-    let names = || Level::ALL.map(Level::name).join(", ");
-    Level::from_name(name).ok_or_else(|| format!("must be one of {}", names()))
-}
-
-fn timeout_unit(name: &str) -> Result<TimeoutUnit, &'static str> {
-    match name {
-        "ms" => Ok(TimeoutUnit::Milliseconds),
-        "s" => Ok(TimeoutUnit::Seconds),
-        _ => Err("must be ms or s"),
-    }
-}
-
-fn compat(version: &str) -> Result<Compat, &'static str> {
-    match version {
-        "1.1" => Ok(Compat::V1_1),
-        "2.0" => Ok(Compat::V2_0),
-        "2.1" => Ok(Compat::V2_1),
-        "2.2" => Ok(Compat::V2_2),
-        _ => Err("must be 1.1, 2.0, 2.1 or 2.2"),
-    }
-}
-
-fn mode(text: &str) -> Result<u32, &'static str> {
-    let mode = u32::from_str_radix(text, 8).ok().filter(|&mode| mode <= 0o777);
-    mode.ok_or("must be an octal number up to 777")
-}
-
-fn probe(text: &str, most: u32) -> Result<Probe, String> {
-    match text.parse::<i64>().map(u32::try_from) {
-        Ok(Ok(value)) if (1..=most).contains(&value) => Ok(Probe(Some(value))),
-        Ok(Err(_)) if text == "-1" => Ok(Probe(None)),
-        _ => Err(format!("must be 1 to {most}, or -1 for the system's value")),
-    }
-}

@@ -19,7 +19,7 @@ pub(super) enum Mistake {
     /// There is a `=` and nothing behind it.
     NoValue(String),
     /// This server does not have what an option is about.
-    Later(String),
+    Unsupported(String),
     /// The port is neither a number nor a service.
     Port(String),
     /// The name to listen on has no address.
@@ -52,7 +52,7 @@ impl fmt::Display for Mistake {
             Mistake::NoValue(option) => {
                 write!(f, "a value is required behind '{option}' but none was supplied")
             }
-            Mistake::Later(refusal) => f.write_str(refusal),
+            Mistake::Unsupported(refusal) => f.write_str(refusal),
             Mistake::Port(port) => {
                 write!(f, "--port {port} is neither a number up to 65535 nor a service in /etc/services")
             }

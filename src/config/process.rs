@@ -1,6 +1,5 @@
 //! Options for the process around the server.
-use super::fit;
-use super::flags::number;
+use super::value::{fit, number};
 use crate::process::{PidPath, ProcessOptions};
 use std::ffi::OsString;
 

@@ -6,18 +6,18 @@ use crate::shard::options::Keepalive;
 use clap::CommandFactory;
 use std::time::Duration;
 
-pub(super) fn read_line(line: &[&str]) -> Result<Asked, Mistake> {
+pub(super) fn read_line(line: &[&str]) -> Result<Invocation, Mistake> {
     read_with(line, Path::new("/nonexistent/gearmand.conf"))
 }
 
-pub(super) fn read_with(line: &[&str], file: &Path) -> Result<Asked, Mistake> {
-    read(line.iter().map(OsString::from), None, file)
+pub(super) fn read_with(line: &[&str], file: &Path) -> Result<Invocation, Mistake> {
+    invocation(line.iter().map(OsString::from), None, file)
 }
 
 #[track_caller]
 pub(super) fn config_of(line: &[&str]) -> Config {
     match read_line(line).unwrap() {
-        Asked::Config(config) => *config,
+        Invocation::Serve(config) => *config,
         other => panic!("{other:?}"),
     }
 }
@@ -58,7 +58,7 @@ fn the_defaults() {
     };
     assert!(server.endpoints.iter().all(everywhere));
     assert_eq!((server.backlog, server.threads), (1024, 0));
-    assert_eq!(log, LogOptions::default());
+    assert_eq!(log, LoggingOptions::default());
     assert_eq!((frontend.verbosity, frontend.version), ("ERROR", frontend::version(Compat::V1_1)));
     assert_eq!((frontend.packet_max, server.shard.packet_max), (256 << 20, 256 << 20));
     let policy = server.policy;
@@ -298,9 +298,9 @@ fn mistakes_are_one_line() {
 
 #[test]
 fn version_and_help_are_texts() {
-    let Asked::Text(text) = read_line(&["-V"]).unwrap() else { panic!("no text") };
+    let Invocation::Text(text) = read_line(&["-V"]).unwrap() else { panic!("no text") };
     assert_eq!(text, format!("\nringgear {VERSION} - https://github.com/ringgear/ringgear\n"));
-    let Asked::Text(help) = read_line(&["--help"]).unwrap() else { panic!("no text") };
+    let Invocation::Text(help) = read_line(&["--help"]).unwrap() else { panic!("no text") };
     for flag in ["--port", "-L, --listen", "--max-queued-bytes", "--compat", "-h, --help", "-V, --version"] {
         assert!(help.contains(flag), "{flag}\n{help}");
     }
@@ -342,7 +342,7 @@ fn every_option_of_gearmand_is_known() {
     let mut command = Flags::command();
     command.build();
     let known = |name: &str| command.get_arguments().any(|arg| arg.get_long() == Some(name));
-    for name in words::GEARMANDS {
+    for name in file::GEARMANDS {
         assert!(known(name), "--{name}");
     }
     for short in "bdfhjlLPpqrRtuVw".chars() {

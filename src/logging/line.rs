@@ -1,10 +1,21 @@
 //! What a line of the log looks like: gearmand's form, byte for byte. Where it goes is in `sink.rs`.
-use super::Level;
+use super::level::Level;
 use jiff::Zoned;
+use std::cell::Cell;
 use std::fmt::{self, Write as _};
 
+thread_local! {
+    /// The shard that this thread runs, if any.
+    pub(super) static SHARD: Cell<Option<u16>> = const { Cell::new(None) };
+}
+
+/// Says that the calling thread runs this shard; its lines carry the number. Other threads are `main`.
+pub fn on_shard(number: u16) {
+    SHARD.set(Some(number));
+}
+
 /// One line: level, local time, thread, message; then, but for INFO, the place in the source.
-pub(super) struct Line<'a> {
+pub(super) struct LogLine<'a> {
     pub(super) level: Level,
     pub(super) time: &'a Zoned,
     /// Without, the time has zeros in their place, as gearmand's.
@@ -15,9 +26,9 @@ pub(super) struct Line<'a> {
     pub(super) line: u32,
 }
 
-impl fmt::Display for Line<'_> {
+impl fmt::Display for LogLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Line { time, message, file, line, .. } = self;
+        let LogLine { time, message, file, line, .. } = self;
         let microsecond = if self.microseconds { time.subsec_nanosecond() / 1000 } else { 0 };
         write!(f, "{:>7} {}.{microsecond:06} ", self.level.name(), time.strftime("%Y-%m-%d %H:%M:%S"))?;
         match self.shard {
@@ -56,7 +67,7 @@ mod tests {
     fn line(level: Level, microseconds: bool, shard: Option<u16>) -> String {
         let time: Zoned = "2026-08-21T07:08:09.012345678+02:00[+02:00]".parse().unwrap();
         let message = "hello";
-        Line { level, time: &time, microseconds, shard, message, file: "src/x.rs", line: 7 }.to_string()
+        LogLine { level, time: &time, microseconds, shard, message, file: "src/x.rs", line: 7 }.to_string()
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Keeps one place in the source from filling the log: what is said again and again is withheld, counted, and summed up
 //! when it is said next.
-use super::{Level, WITHHELD};
+use super::level::Level;
+use super::lost::WITHHELD;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;

@@ -1,6 +1,7 @@
 //! Where lines go: standard error or a file, and syslog. Used by the thread that writes; it may wait.
+use super::level::Level;
+use super::options::Target;
 use super::syslog::{self, Syslog};
-use super::{Level, Target};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt;

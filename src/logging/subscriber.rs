@@ -1,7 +1,8 @@
 //! Our `tracing` subscriber: makes gearmand's lines of events and hands them to the writer. Spans mean nothing to it.
-use super::line::Line;
+use super::level::{Level, enabled};
+use super::line::{LogLine, SHARD};
 use super::repeats::Repeats;
-use super::{Level, SHARD, enabled, writer};
+use super::writer;
 use jiff::Zoned;
 use std::fmt::{Debug, Write as _};
 use tracing::field::{Field, Visit};
@@ -78,7 +79,7 @@ impl Subscriber for Lines {
             // Writing to a string does not fail.
             let _ = write!(said.message, " ({} times since this was last said)", said.times);
         }
-        let line = Line {
+        let line = LogLine {
             level,
             time: &Zoned::now(),
             microseconds: enabled(Level::Debug),

@@ -1,6 +1,6 @@
 //! Lines to syslog, as the C library writes them: a datagram to `/dev/log` for each, with the facility `user`, the name of
 //! the program and the process. A page of our own, because the C library's call blocks without end and is not safe to call.
-use super::Level;
+use super::level::Level;
 use jiff::Zoned;
 use std::io;
 use std::os::unix::net::UnixDatagram;

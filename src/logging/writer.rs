@@ -1,8 +1,9 @@
 //! The thread that writes the log, and the queue to it. Whoever has something to say pushes a line and goes on; what finds
 //! no room is dropped and counted, and a line says so. With nothing to write the thread sleeps.
-use super::line::Line;
+use super::level::Level;
+use super::line::LogLine;
+use super::lost::DROPPED;
 use super::sink::Sinks;
-use super::{DROPPED, Level};
 use crossbeam_queue::SegQueue;
 use jiff::Zoned;
 use nix::sys::signal::{SigSet, SigmaskHow};
@@ -20,14 +21,14 @@ const FLUSH_MAX: Duration = Duration::from_secs(2);
 const PIECE: usize = 64 << 10;
 
 /// What waits to be done, in order.
-enum Entry {
+enum LogEntry {
     Line(Level, String),
     Reopen,
     Flush(SyncSender<()>),
 }
 
-struct Queue {
-    entries: SegQueue<Entry>,
+struct LogQueue {
+    entries: SegQueue<LogEntry>,
     /// Bytes of the lines in it.
     bytes: AtomicUsize,
     bytes_max: usize,
@@ -37,11 +38,11 @@ struct Queue {
 }
 
 /// There is none before [`start`].
-static QUEUE: OnceLock<Queue> = OnceLock::new();
+static QUEUE: OnceLock<LogQueue> = OnceLock::new();
 
 /// Begins to write.
 pub(super) fn start(sinks: Sinks, bytes_max: usize) {
-    let queue = Queue {
+    let queue = LogQueue {
         entries: SegQueue::new(),
         bytes: AtomicUsize::new(0),
         bytes_max,
@@ -76,7 +77,7 @@ pub(super) fn write(level: Level, line: String) {
 /// Has the file opened again when everything before is written.
 pub(super) fn reopen() {
     if let Some(queue) = QUEUE.get() {
-        queue.entries.push(Entry::Reopen);
+        queue.entries.push(LogEntry::Reopen);
         queue.wake();
     }
 }
@@ -89,13 +90,13 @@ pub(super) fn flush() {
         return;
     }
     let (done, written) = sync_channel(1);
-    queue.entries.push(Entry::Flush(done));
+    queue.entries.push(LogEntry::Flush(done));
     queue.wake();
     // Where it cannot be written, there is nobody left to tell.
     let _ = written.recv_timeout(FLUSH_MAX);
 }
 
-impl Queue {
+impl LogQueue {
     fn push(&self, level: Level, line: String) {
         let size = line.len() + LINE_OVERHEAD;
         // A flood of lines about nothing much leaves room to say what is wrong.
@@ -106,7 +107,7 @@ impl Queue {
             DROPPED.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        self.entries.push(Entry::Line(level, line));
+        self.entries.push(LogEntry::Line(level, line));
         self.wake();
     }
 
@@ -120,7 +121,7 @@ impl Queue {
         let mut piece = String::new();
         loop {
             match self.entries.pop() {
-                Some(Entry::Line(level, line)) => {
+                Some(LogEntry::Line(level, line)) => {
                     sinks.tell_syslog(level, &line);
                     piece.push_str(&line);
                     self.bytes.fetch_sub(line.len() + LINE_OVERHEAD, Ordering::Relaxed);
@@ -128,7 +129,7 @@ impl Queue {
                         self.finish(&mut sinks, &mut piece);
                     }
                 }
-                Some(Entry::Reopen) => {
+                Some(LogEntry::Reopen) => {
                     self.finish(&mut sinks, &mut piece);
                     let strayed = sinks.reopen();
                     if strayed > 0 {
@@ -137,7 +138,7 @@ impl Queue {
                         piece.push_str(&own_line(&mut sinks, &message, line!()));
                     }
                 }
-                Some(Entry::Flush(done)) => {
+                Some(LogEntry::Flush(done)) => {
                     self.finish(&mut sinks, &mut piece);
                     // Whoever waited may have given up.
                     let _ = done.try_send(());
@@ -177,7 +178,7 @@ fn notice(sinks: &mut Sinks, dropped: u64) -> String {
 /// A line about the log itself, an error. Syslog hears it, too.
 fn own_line(sinks: &mut Sinks, message: &str, line: u32) -> String {
     let (level, time, shard) = (Level::Error, &Zoned::now(), None);
-    let line = Line { level, time, microseconds: false, shard, message, file: file!(), line };
+    let line = LogLine { level, time, microseconds: false, shard, message, file: file!(), line };
     let line = line.to_string();
     sinks.tell_syslog(level, &line);
     line

@@ -5,12 +5,8 @@ use alloc::vec::Vec;
 use memchr::memchr;
 
 use crate::error::DecodeError;
-use crate::packet::{Header, Magic, PacketType};
-
-/// The most bytes of one argument on the wire, its NUL included if it has one. gearmand 1.1.20: an
-/// argument must fit its 8192-byte receive buffer, so the function of CAN_DO (no NUL) may have 8192
-/// bytes and that of SUBMIT_JOB (with NUL) 8191. Payloads are not arguments and have no such bound.
-pub const ARGUMENT_MAX: usize = 8192;
+use crate::header::Header;
+use crate::packet::{ARGUMENT_MAX, Magic, PacketType};
 
 /// Reads the arguments of one packet. gearmand 1.1.20 goes on searching a missing separator in the bytes
 /// after the packet; here the data is all there is, and a missing separator is the peer's error.

@@ -1,9 +1,9 @@
 //! From a stream of bytes to packets, for one direction of one connection. Admin lines (first byte not
-//! 0) are told apart before; what a packet's data means is read in `request.rs` and `response.rs`.
+//! 0) are told apart before; what a packet's data means is read in `request/mod.rs` and `response/mod.rs`.
 use alloc::vec::Vec;
 
 use crate::error::DecodeError;
-use crate::packet::{HEADER_LEN, Header};
+use crate::header::{HEADER_LEN, Header};
 
 /// What stands at the beginning of some bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

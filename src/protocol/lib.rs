@@ -26,6 +26,7 @@ mod packet;
 mod args;
 mod error;
 mod framing;
+mod header;
 mod names;
 mod request;
 mod response;
@@ -33,10 +34,11 @@ mod response;
 #[cfg(test)]
 mod properties;
 
-pub use args::{ARGUMENT_MAX, write_packet};
+pub use args::write_packet;
 pub use error::{DecodeError, Refusal, RequestError};
 pub use framing::{Decoder, Frame, frame};
+pub use header::{HEADER_LEN, Header};
 pub use names::{CLIENT_ID_MAX, HANDLE_MAX, OPTION_MAX, PACKET_MAX, Priority, REDUCER_MAX, UNIQUE_MAX};
-pub use packet::{HEADER_LEN, Handling, Header, Magic, PacketType, Sender};
+pub use packet::{ARGUMENT_MAX, Handling, Magic, PacketType, Sender};
 pub use request::{GrabKind, Request, Submit, mass_do_functions};
 pub use response::Response;

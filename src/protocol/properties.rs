@@ -21,7 +21,7 @@ fn payload() -> impl Strategy<Value = Vec<u8>> {
 
 /// The bytes that a request or response is made of, whichever it becomes.
 #[derive(Clone, Debug)]
-struct Parts {
+struct SubmitParts {
     kind: usize,
     arguments: [Vec<u8>; 4],
     rest: Vec<u8>,
@@ -29,13 +29,14 @@ struct Parts {
     flags: [bool; 2],
 }
 
-fn parts() -> impl Strategy<Value = Parts> {
+fn parts() -> impl Strategy<Value = SubmitParts> {
     let arguments = [argument(), argument(), argument(), argument()];
-    (0..25_usize, arguments, payload(), any::<[u32; 3]>(), any::<[bool; 2]>())
-        .prop_map(|(kind, arguments, rest, numbers, flags)| Parts { kind, arguments, rest, numbers, flags })
+    (0..25_usize, arguments, payload(), any::<[u32; 3]>(), any::<[bool; 2]>()).prop_map(
+        |(kind, arguments, rest, numbers, flags)| SubmitParts { kind, arguments, rest, numbers, flags },
+    )
 }
 
-impl Parts {
+impl SubmitParts {
     fn request(&self) -> Request<'_> {
         let [first, second, ..] = &self.arguments;
         let rest = &self.rest[..];

@@ -1,5 +1,5 @@
 //! Starts the shards and the store. What follows is in `running.rs`, what a shard does in `shard/`; options come from
-//! `config.rs`.
+//! `config/`.
 mod error;
 mod news;
 mod options;
@@ -22,7 +22,8 @@ use crate::shard::error::ShardError;
 use crate::shard::listen;
 use crate::shard::migrate::Migrations;
 use crate::shard::{self, Setup};
-use crate::store::keeper::{self, Desk};
+use crate::store::channel::StoreChannel;
+use crate::store::thread;
 use crate::store::{Store, StoreOptions};
 use news::News;
 use room::{ask_for_room, cores, spawn};
@@ -59,7 +60,7 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
     let shared = Shared::new(topology, options.shard.mesh_capacity)
         .map_err(|e| ShardError::of_system("make event descriptors", e))?;
 
-    let desk = store.as_ref().map(|_| Arc::new(Desk::new(topology)));
+    let desk = store.as_ref().map(|_| Arc::new(StoreChannel::new(topology)));
     let writes_at_end = options.store.as_ref().is_some_and(StoreOptions::writes_at_end);
     let complete = store.is_none();
     let (shared, migrations) = (Arc::new(shared), Arc::new(Migrations::new(topology)));
@@ -126,7 +127,7 @@ impl Running {
         spawn("store".to_owned(), move || {
             let wake = Box::new(move |shard| shared.mesh.nudge(shard));
             let replay = |replay| drop(tell.send(News::Replay(replay)));
-            let result = keeper::run(store, desk, topology, wake, &replay);
+            let result = thread::run(store, desk, topology, wake, &replay);
             // Nobody listens any more only when the process ends.
             let _ = tell.send(News::Closed(result));
         })

@@ -1,7 +1,7 @@
 //! What the other threads tell the control thread. Values only: what follows is in `running.rs`.
 use crate::shard::error::ShardError;
 use crate::store::StoreError;
-use crate::store::keeper::Replay;
+use crate::store::replay::Replay;
 use nix::sys::signal::Signal;
 
 /// Something that the control thread waits for.

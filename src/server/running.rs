@@ -8,7 +8,8 @@ use crate::logging::{self, Level};
 use crate::mesh::shared::{ServerPhase, Shared};
 use crate::shard::listen::SocketFile;
 use crate::shard::migrate::Migrations;
-use crate::store::keeper::{Desk, Replay};
+use crate::store::channel::StoreChannel;
+use crate::store::replay::Replay;
 use nix::sys::signal::Signal;
 use std::fmt;
 use std::sync::Arc;
@@ -51,7 +52,7 @@ pub struct Running {
     pub(super) migrations: Arc<Migrations>,
     pub(super) shards: u16,
     /// To the store, if there is one.
-    pub(super) desk: Option<Arc<Desk>>,
+    pub(super) desk: Option<Arc<StoreChannel>>,
     /// The files of unix sockets, removed when nobody listens on them any more.
     pub(super) files: Vec<SocketFile>,
     /// Whether jobs are written only at the end.
@@ -199,7 +200,7 @@ impl Running {
         log_at!(Level::Notice, "stopped");
     }
 
-    fn close(&self, desk: &Desk) {
+    fn close(&self, desk: &StoreChannel) {
         desk.stop();
         let until = Instant::now() + if self.writes_at_end { WRITE_MAX } else { CLOSE_MAX };
         loop {

@@ -1,8 +1,8 @@
 //! What this shard wants stored, on its way to the thread of the store, and the answers. Group commit: while one batch
 //! is under way, the next gathers here. How records look is `store/record.rs`.
 use crate::engine::{Instant, JobId, JobsToKeep, SHARED_MIN, ShardId, StoreOp, StoreSeq};
+use crate::store::channel::{Answer, Batch, StoreChannel};
 use crate::store::gathered::Gathered;
-use crate::store::keeper::{Answer, Batch, Desk};
 use std::sync::Arc;
 
 /// A piece of what the store has answered, for the engine.
@@ -20,7 +20,7 @@ pub(crate) enum Told {
 #[derive(Debug)]
 pub(crate) struct Commit {
     shard: ShardId,
-    desk: Arc<Desk>,
+    desk: Arc<StoreChannel>,
     /// What gathers.
     records: Gathered,
     /// What was handed over goes up to here, and what gathers up to there.
@@ -54,7 +54,7 @@ impl Commit {
     /// Puts of which the engine is told at a time.
     const STEP: u64 = 256;
 
-    pub(crate) fn new(shard: ShardId, desk: Arc<Desk>, bytes_max: usize) -> Commit {
+    pub(crate) fn new(shard: ShardId, desk: Arc<StoreChannel>, bytes_max: usize) -> Commit {
         Commit {
             shard,
             desk,
@@ -205,7 +205,7 @@ impl Commit {
     }
 
     /// Where pieces of a replay come from.
-    pub(crate) fn desk(&self) -> &Desk {
+    pub(crate) fn desk(&self) -> &StoreChannel {
         &self.desk
     }
 }
@@ -218,9 +218,9 @@ mod tests {
 
     const LIMIT: u64 = 500;
 
-    fn of_one_shard() -> (Commit, Arc<Desk>, Engine) {
+    fn of_one_shard() -> (Commit, Arc<StoreChannel>, Engine) {
         let topology = Topology::new(1);
-        let desk = Arc::new(Desk::new(topology));
+        let desk = Arc::new(StoreChannel::new(topology));
         let engine =
             Engine::new(ShardId(0), topology, Arc::new(Policy::new(HandlePrefix::new(b"H").unwrap())));
         (Commit::new(ShardId(0), desk.clone(), 1 << 20), desk, engine)
@@ -236,7 +236,7 @@ mod tests {
         bytes
     }
 
-    fn taken(desk: &Desk) -> Vec<u8> {
+    fn taken(desk: &StoreChannel) -> Vec<u8> {
         desk.take_back(ShardId(0)).unwrap().records.slices().concat()
     }
 

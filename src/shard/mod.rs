@@ -45,7 +45,7 @@ use crate::engine::{Engine, Instant, Policy, ShardId, Topology};
 use crate::frontend::SharedPort;
 use crate::memory::{Large, Trim};
 use crate::mesh::shared::{ServerPhase, Shared};
-use crate::store::keeper::Desk;
+use crate::store::channel::StoreChannel;
 use accept::Acceptor;
 use commit::Commit;
 use error::ShardError;
@@ -87,7 +87,7 @@ pub(crate) struct Setup {
     pub(crate) shared: Arc<Shared>,
     pub(crate) migrations: Arc<Migrations>,
     /// Where to have jobs stored, if anywhere.
-    pub(crate) desk: Option<Arc<Desk>>,
+    pub(crate) desk: Option<Arc<StoreChannel>>,
 }
 
 /// Says whether shards can run here, before any does: the runtime would say it less clearly.

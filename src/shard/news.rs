@@ -5,7 +5,8 @@ use super::commit::{Commit, Told};
 use crate::engine::{Event, Input, JobId, NotRestored};
 use crate::log_at;
 use crate::logging::Level;
-use crate::store::keeper::{self, Errand, Piece};
+use crate::store::channel::{Errand, Piece};
+use crate::store::replay;
 
 /// Pieces of what the store has answered of which the engine is told in one round: a thousand or two puts.
 const TOLD_PER_ROUND: usize = 8;
@@ -60,7 +61,7 @@ impl Shard {
         match commit.desk().piece(self.id) {
             Some(Piece::Records(records)) => {
                 let mut aside = Vec::new();
-                for job in keeper::jobs_in(&records) {
+                for job in replay::jobs_in(&records) {
                     if let Err(why) = engine.restore(now, &job) {
                         aside.push((job.id, why));
                     }

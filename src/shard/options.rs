@@ -1,5 +1,5 @@
 //! What an operator may decide about sockets and threads of a shard. Values only; the command line that fills them
-//! in is `config.rs`, what they lead to is in the files beside this one.
+//! in is `config/mod.rs`, what they lead to is in the files beside this one.
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
 //! Fields of a put record: what came into the format after its fixed part, or what few jobs have. What else stands in a
-//! record is `record.rs`.
+//! record is `record/mod.rs`.
 //!
 //! A field is a tag (1 byte), a length (1 byte) and so many bytes. The low 7 bits of the tag are its number, not 0. Fields
 //! stand in the order of their numbers, each once, and take [`FIELDS_MAX`] bytes at the most. Numbers are given one after

@@ -1,5 +1,5 @@
 //! Records on their way from a shard to a store: small ones stand in one buffer; the workload of a large one stays where
-//! it is, shared with the job, until the thread of the store copies it. How a record looks is `record.rs`.
+//! it is, shared with the job, until the thread of the store copies it. How a record looks is `record/mod.rs`.
 use super::record;
 use crate::engine::{JobId, StoredJob};
 use bytes::Bytes;
@@ -8,14 +8,14 @@ use bytes::Bytes;
 #[derive(Debug, Default)]
 pub(crate) struct Gathered {
     bytes: Vec<u8>,
-    large: Vec<Large>,
+    large: Vec<LargeRecord>,
     /// Bytes of all workloads that stand elsewhere.
     apart: usize,
 }
 
 /// A record whose workload stands elsewhere.
 #[derive(Debug)]
-struct Large {
+struct LargeRecord {
     /// Where the record begins among the bytes, and where its workload belongs.
     from: usize,
     until: usize,
@@ -37,7 +37,7 @@ impl Gathered {
         let from = self.bytes.len();
         record::put_beginning(job, &mut self.bytes);
         self.apart += workload.len();
-        self.large.push(Large { from, until: self.bytes.len(), workload });
+        self.large.push(LargeRecord { from, until: self.bytes.len(), workload });
     }
 
     /// Adds the end of a job.
@@ -54,7 +54,7 @@ impl Gathered {
     pub(crate) fn append(&mut self, others: &mut Gathered) {
         let before = self.bytes.len();
         self.bytes.append(&mut others.bytes);
-        self.large.extend(others.large.drain(..).map(|large| Large {
+        self.large.extend(others.large.drain(..).map(|large| LargeRecord {
             from: large.from + before,
             until: large.until + before,
             ..large

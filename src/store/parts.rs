@@ -1,6 +1,6 @@
 //! A commit in parts: one large job is not to have others refused. What a store wants to have alone is committed alone, in its
 //! turn; and where there is no room for all, there is a try for half of it, and so on. Says which puts are not kept.
-use super::record::{self, Kind, Span};
+use super::record::{self, RecordKind, Span};
 use super::{Store, StoreError};
 use std::collections::HashSet;
 use std::ops::Range;
@@ -19,7 +19,7 @@ pub(super) struct Outcome {
 
 /// A record.
 #[derive(Clone, Copy, Debug)]
-struct Item {
+struct PartRecord {
     span: Span,
     batch: usize,
     /// Which of the batch's puts it is.
@@ -31,20 +31,21 @@ pub(super) fn commit(store: &mut dyn Store, batches: &[Vec<&[u8]>]) -> Outcome {
     let alone = store.alone();
     let slices = batches.concat();
     let splits = record::spans(&slices).any(|span| span.head.length > alone);
-    let mut work = Work { store, slices: &slices, outcome: Outcome::default(), puts: None, dones: None };
+    let mut commit =
+        PartialCommit { store, slices: &slices, outcome: Outcome::default(), puts: None, dones: None };
     if splits {
         let items = items(batches, &slices);
-        let is_alone = |item: &Item| item.span.head.length > alone;
+        let is_alone = |item: &PartRecord| item.span.head.length > alone;
         for part in items.chunk_by(|one, next| !is_alone(one) && !is_alone(next)) {
-            work.part(part);
+            commit.part(part);
         }
-    } else if let Err(error) = work.whole() {
-        work.refused(items(batches, &slices), error);
+    } else if let Err(error) = commit.whole() {
+        commit.refused(items(batches, &slices), error);
     }
-    work.finish()
+    commit.finish()
 }
 
-struct Work<'a> {
+struct PartialCommit<'a> {
     store: &'a mut dyn Store,
     slices: &'a [&'a [u8]],
     outcome: Outcome,
@@ -52,14 +53,14 @@ struct Work<'a> {
     dones: Option<StoreError>,
 }
 
-impl Work<'_> {
+impl PartialCommit<'_> {
     fn whole(&mut self) -> Result<(), StoreError> {
         let committed = self.store.commit(self.slices);
         self.dones = committed.dones.err();
         committed.puts
     }
 
-    fn part(&mut self, items: &[Item]) {
+    fn part(&mut self, items: &[PartRecord]) {
         let committed = self.store.commit(&pick(self.slices, items));
         self.dones = committed.dones.err().or(self.dones.take());
         if let Err(error) = committed.puts {
@@ -68,17 +69,18 @@ impl Work<'_> {
     }
 
     /// None of these puts was kept. If that was for want of room, there may be room for some.
-    fn refused(&mut self, items: Vec<Item>, error: StoreError) {
+    fn refused(&mut self, items: Vec<PartRecord>, error: StoreError) {
         let full = matches!(error, StoreError::Full { .. });
         // Ends of jobs were committed all the same. Whatever has ended need not be tried.
         let over: HashSet<u64> = items
             .iter()
             .map(|item| item.span.head)
-            .filter(|head| head.kind == Kind::Done)
+            .filter(|head| head.kind == RecordKind::Done)
             .map(|head| head.id)
             .collect();
-        let puts = items.into_iter().filter(|item| item.span.head.kind == Kind::Put);
-        let (over, puts): (Vec<Item>, Vec<Item>) = puts.partition(|item| over.contains(&item.span.head.id));
+        let puts = items.into_iter().filter(|item| item.span.head.kind == RecordKind::Put);
+        let (over, puts): (Vec<PartRecord>, Vec<PartRecord>) =
+            puts.partition(|item| over.contains(&item.span.head.id));
         self.note(&over);
         if full && puts.len() > 1 {
             self.halves(&puts, HALVINGS);
@@ -88,7 +90,7 @@ impl Work<'_> {
         self.puts.get_or_insert(error);
     }
 
-    fn halves(&mut self, puts: &[Item], halvings: u32) {
+    fn halves(&mut self, puts: &[PartRecord], halvings: u32) {
         let (first, second) = puts.split_at(puts.len() / 2);
         for half in [first, second] {
             match self.store.commit(&pick(self.slices, half)).puts {
@@ -104,7 +106,7 @@ impl Work<'_> {
         }
     }
 
-    fn note(&mut self, puts: &[Item]) {
+    fn note(&mut self, puts: &[PartRecord]) {
         self.outcome.refused.extend(puts.iter().map(|item| (item.batch, item.put)));
     }
 
@@ -115,7 +117,7 @@ impl Work<'_> {
     }
 }
 
-fn items(batches: &[Vec<&[u8]>], slices: &[&[u8]]) -> Vec<Item> {
+fn items(batches: &[Vec<&[u8]>], slices: &[&[u8]]) -> Vec<PartRecord> {
     let of_batch = |(batch, slices): (usize, &Vec<&[u8]>)| std::iter::repeat_n(batch, slices.len());
     let batch_of: Vec<usize> = batches.iter().enumerate().flat_map(of_batch).collect();
     let (mut here, mut put) = (0, 0);
@@ -124,18 +126,18 @@ fn items(batches: &[Vec<&[u8]>], slices: &[&[u8]]) -> Vec<Item> {
         if batch != here {
             (here, put) = (batch, 0);
         }
-        let item = Item { span, batch, put };
-        put += u32::from(span.head.kind == Kind::Put);
+        let item = PartRecord { span, batch, put };
+        put += u32::from(span.head.kind == RecordKind::Put);
         item
     });
     items.collect()
 }
 
 /// The bytes of records that stand in their order, in as few slices as may be.
-fn pick<'a>(slices: &[&'a [u8]], items: &[Item]) -> Vec<&'a [u8]> {
+fn pick<'a>(slices: &[&'a [u8]], items: &[PartRecord]) -> Vec<&'a [u8]> {
     let mut picked = Vec::new();
     let mut row: Option<(usize, Range<usize>)> = None;
-    for Item { span, .. } in items {
+    for PartRecord { span, .. } in items {
         let [first, workload] = span.parts(slices);
         let until = span.from + first.len();
         match &mut row {

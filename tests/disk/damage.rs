@@ -4,7 +4,7 @@ use super::histories::grown;
 use super::model::{Audit, Found, Model, Op};
 use super::runner::{Runner, Step, open, options};
 use super::sim::{Random, Sim, World};
-use ringgear::store::log::{Durability, LogOptions, LogStore, Planted, tools};
+use ringgear::store::log::{Durability, LogOptions, LogStore, PlantedBug, tools};
 use ringgear::store::{Store, StoreError};
 
 /// A log of a few segments, as a server leaves it that was killed.
@@ -43,7 +43,7 @@ fn files(world: &World) -> Vec<String> {
 }
 
 /// How many of the flipped bits of a small log are not noticed; with a bug only some are tried.
-pub(crate) fn missed_flips(planted: Option<Planted>) -> (u64, u64) {
+pub(crate) fn missed_flips(planted: Option<PlantedBug>) -> (u64, u64) {
     let world = small_log();
     let options = options(Durability::Synced, planted);
     let (mut missed, mut tried) = (0, 0);

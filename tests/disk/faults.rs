@@ -3,7 +3,7 @@ use super::histories::{Begin, fresh, grown};
 use super::model::{Audit, Model, Op};
 use super::runner::{Moment, Runner, Step, audit_crash, crashes, options};
 use super::sim::{Crash, Fault, Random, World};
-use ringgear::store::log::{Durability, LogOptions, Planted};
+use ringgear::store::log::{Durability, LogOptions, PlantedBug};
 
 const HISTORY: [Step; 12] = [
     Step::Short,
@@ -46,7 +46,7 @@ pub(crate) fn every_call(begin: &Begin, options: &LogOptions, fault: Fault, audi
 }
 
 /// A long life with crashes, failures and a disk that may be full.
-pub(crate) fn life(seed: u64, planted: Option<Planted>, audit: &mut Audit) {
+pub(crate) fn life(seed: u64, planted: Option<PlantedBug>, audit: &mut Audit) {
     let mut random = Random(seed);
     let durability = if seed.is_multiple_of(3) { Durability::Written } else { Durability::Synced };
     let options = options(durability, planted);
@@ -105,7 +105,7 @@ pub(crate) fn life(seed: u64, planted: Option<Planted>, audit: &mut Audit) {
 }
 
 /// What finds bugs that show when something fails.
-pub(crate) fn some(planted: Planted, audit: &mut Audit) {
+pub(crate) fn some(planted: PlantedBug, audit: &mut Audit) {
     let options = options(Durability::Synced, Some(planted));
     for begin in [fresh(512), grown(512)] {
         for fault in [Fault::Io, Fault::Short] {

@@ -2,7 +2,7 @@
 use super::model::{Audit, Model};
 use super::runner::{Moment, Runner, Step, audit_crash, crashes, options};
 use super::sim::{Random, World};
-use ringgear::store::log::{Durability, LogOptions, Planted};
+use ringgear::store::log::{Durability, LogOptions, PlantedBug};
 
 /// Where a history begins.
 pub(crate) struct Begin {
@@ -83,7 +83,7 @@ pub(crate) fn run(begin: &Begin, history: &[Step], options: &LogOptions, some: u
 }
 
 /// A part of all histories, for bugs that should be found soon.
-pub(crate) fn some(planted: Planted, audit: &mut Audit) {
+pub(crate) fn some(planted: PlantedBug, audit: &mut Audit) {
     let options = options(Durability::Synced, Some(planted));
     for begin in [fresh(512), grown(512)] {
         for history in all(1).into_iter().chain(all(2)) {

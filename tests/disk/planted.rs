@@ -1,12 +1,12 @@
 //! Bugs that were planted, and that the tests must find.
 use super::model::Audit;
 use super::{damage, faults, histories, repair};
-use ringgear::store::log::Planted;
+use ringgear::store::log::PlantedBug;
 
 #[test]
 fn every_planted_bug_is_found() {
     let mut survivors = Vec::new();
-    for planted in Planted::ALL {
+    for planted in PlantedBug::ALL {
         let mut audit = Audit::default();
         let mut by = "histories";
         histories::some(planted, &mut audit);

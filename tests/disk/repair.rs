@@ -3,7 +3,7 @@
 use super::model::{Audit, Model, Op, UNSOUND, Version};
 use super::runner::{Runner, Step, options};
 use super::sim::World;
-use ringgear::store::log::{Durability, LogOptions, Planted};
+use ringgear::store::log::{Durability, LogOptions, PlantedBug};
 use ringgear::store::{Repaired, Store};
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ const LONG: u64 = 30;
 
 impl Life {
     /// With long-lived jobs, and room for some more segments.
-    fn new(planted: Option<Planted>) -> Life {
+    fn new(planted: Option<PlantedBug>) -> Life {
         let options = LogOptions { max_bytes: 16 << 14, ..options(Durability::Synced, planted) };
         let mut runner = Runner::new(World::new(512), options, Model::default(), LONG);
         runner.open(&mut Audit::default()).unwrap();
@@ -67,7 +67,8 @@ impl Life {
 
     fn look_after(&mut self) {
         let store = self.runner.store.as_mut().unwrap();
-        let more = (0..100).take_while(|_| store.tidy().expect("what cannot be read is no error")).count();
+        let more =
+            (0..100).take_while(|_| store.maintain().expect("what cannot be read is no error")).count();
         assert!(more < 100, "it comes to an end");
         let wanted: Vec<u64> = store.wanted().iter().map(|job| job.sequence()).collect();
         let (known, unknown): (Vec<u64>, Vec<u64>) =
@@ -114,7 +115,7 @@ impl Life {
 }
 
 /// A life in which a page of the first or third segment goes bad.
-fn life(planted: Option<Planted>, segment: usize, page: usize, rot: Rot, audit: &mut Audit) -> Life {
+fn life(planted: Option<PlantedBug>, segment: usize, page: usize, rot: Rot, audit: &mut Audit) -> Life {
     let mut life = Life::new(planted);
     let name = life.segments()[segment].clone();
     life.rot(&name, page, rot);
@@ -174,7 +175,7 @@ fn what_nobody_has_is_lost_and_named() {
 }
 
 /// A life with a job that is not in memory because it cannot be ours, and that is copied like others.
-fn life_with_unsound(planted: Option<Planted>, audit: &mut Audit) -> Life {
+fn life_with_unsound(planted: Option<PlantedBug>, audit: &mut Audit) -> Life {
     let mut life = Life::new(planted);
     let job = Op::Put(UNSOUND, Version { stamp: LONG + 1, attempts: 0, length: 500 });
     life.runner.commit(&[vec![job]]);
@@ -195,7 +196,7 @@ fn what_cannot_be_ours_is_copied_like_others() {
 }
 
 /// What finds bugs in this; whether it did.
-pub(crate) fn finds(planted: Planted) -> bool {
+pub(crate) fn finds(planted: PlantedBug) -> bool {
     let mut audit = Audit::default();
     for page in 1..4 {
         life(Some(planted), 0, page, Rot::Flipped, &mut audit);

@@ -1,14 +1,14 @@
 //! Runs histories: a log on a pretended disk, what it answers, and what it must hold then.
 use super::model::{Audit, Found, Model, Op, Version};
 use super::sim::{Crash, Random, Sim, World};
-use ringgear::store::log::{Durability, LogOptions, LogStore, Planted};
+use ringgear::store::log::{Durability, LogOptions, LogStore, PlantedBug};
 use ringgear::store::{Store, StoreError};
 use std::time::Duration;
 
 /// Bytes of a segment: three pages for blocks.
 pub(crate) const SEGMENT: u64 = 16 << 10;
 
-pub(crate) fn options(durability: Durability, planted: Option<Planted>) -> LogOptions {
+pub(crate) fn options(durability: Durability, planted: Option<PlantedBug>) -> LogOptions {
     LogOptions { durability, segment_bytes: SEGMENT, planted, ..LogOptions::new("/pretended") }
 }
 
@@ -130,7 +130,7 @@ impl Runner {
         match step {
             Step::Tidy => {
                 for _ in 0..200 {
-                    match self.store.as_mut().map(LogStore::tidy) {
+                    match self.store.as_mut().map(LogStore::maintain) {
                         Some(Ok(true)) => {}
                         _ => break,
                     }
@@ -159,7 +159,7 @@ impl Runner {
     pub(crate) fn wait(&mut self) {
         self.sim.change(|world| world.pass(Duration::from_secs(1)));
         if let Some(store) = &mut self.store {
-            assert!(store.tidy().is_ok(), "nothing fails here");
+            assert!(store.maintain().is_ok(), "nothing fails here");
         }
         self.model.latest();
     }

@@ -36,7 +36,7 @@ impl Store for Sink {
         Committed::all()
     }
 
-    fn tidy(&mut self) -> Result<bool, StoreError> {
+    fn maintain(&mut self) -> Result<bool, StoreError> {
         Ok(false)
     }
 

@@ -96,7 +96,7 @@ fn copy_all(log: &mut LogStore, dir: &str) {
         record::put(&job, &mut records);
         record::done(job.id, &mut records);
         commit(log, &records);
-        while log.tidy().unwrap() {}
+        while log.maintain().unwrap() {}
         if !newest.exists() {
             return;
         }

@@ -1,5 +1,5 @@
 //! The process around the server, seen from outside: daemon, pid file, user, limits, configuration file, service manager,
-//! installation. What each option means is tested beside `src/config.rs`, what is printed in `commandline.rs`.
+//! installation. What each option means is tested beside `src/config/mod.rs`, what is printed in `commandline.rs`.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../support/mod.rs"]

@@ -1,6 +1,9 @@
 //! Which store the options lead to, and which combinations are refused.
 use super::*;
 use crate::config::tests::{config_of, refused};
+use crate::store::log::Durability;
+#[cfg(feature = "sqlite")]
+use crate::store::sqlite::SqliteOptions;
 use std::ffi::OsStr;
 
 fn store_of(line: &[&str]) -> Option<StoreOptions> {

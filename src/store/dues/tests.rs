@@ -38,7 +38,7 @@ impl Store for Pretend {
         let heads: Vec<_> = record::spans(slices).map(|span| span.head).collect();
         books.commits.push(heads.len());
         let full = || Err(StoreError::Full { path: PathBuf::new() });
-        let puts = heads.iter().filter(|head| head.kind == Kind::Put).count();
+        let puts = heads.iter().filter(|head| head.kind == RecordKind::Put).count();
         let fits = books.jobs.len() + puts <= books.room;
         for span in record::spans(slices) {
             match span.read(slices).unwrap() {
@@ -50,7 +50,7 @@ impl Store for Pretend {
                 _ => {}
             }
         }
-        let dones = heads.iter().any(|head| head.kind == Kind::Done);
+        let dones = heads.iter().any(|head| head.kind == RecordKind::Done);
         Committed {
             puts: if fits || puts == 0 { Ok(()) } else { full() },
             dones: if dones && books.stuck { full() } else { Ok(()) },
@@ -61,7 +61,7 @@ impl Store for Pretend {
         self.0.lock().unwrap().alone
     }
 
-    fn tidy(&mut self) -> Result<bool, StoreError> {
+    fn maintain(&mut self) -> Result<bool, StoreError> {
         Ok(false)
     }
 
@@ -131,13 +131,13 @@ fn ends_that_found_no_room_are_tried_again() {
     dues.commit(&[&put(1, b""), &put(2, b"")]).puts.unwrap();
     books.lock().unwrap().stuck = true;
     dues.commit(&[&done(1)]).dones.unwrap_err();
-    assert!(dues.owes() && !dues.tidy().unwrap(), "not at once");
+    assert!(dues.owes() && !dues.maintain().unwrap(), "not at once");
     hurry(&mut dues);
-    dues.tidy().unwrap_err();
+    dues.maintain().unwrap_err();
     assert_eq!(kept(&books), [1, 2]);
     books.lock().unwrap().stuck = false;
     hurry(&mut dues);
-    assert!(!dues.tidy().unwrap() && !dues.owes());
+    assert!(!dues.maintain().unwrap() && !dues.owes());
     assert_eq!(kept(&books), [2], "without another commit");
 }
 
@@ -197,7 +197,7 @@ fn lost_attempts_ride_along() {
     dues.commit(&[&attempts(1, 4)]).puts.unwrap();
     assert!(dues.owes());
     hurry(&mut dues);
-    dues.tidy().unwrap();
+    dues.maintain().unwrap();
     assert_eq!(books.lock().unwrap().jobs[&id(1)], 4, "nothing came along");
     assert_eq!(books.lock().unwrap().commits, [3, 3, 1]);
 }

@@ -9,9 +9,12 @@ pub(super) const HEADER: usize = 40;
 /// Bytes before each record of a block of copies: its order number.
 pub(super) const ORDER: usize = 8;
 
+/// The most that one write puts on disk, unless a single record is longer: what is copied or answered at a time.
+pub(super) const BLOCK_MAX: u64 = 1 << 20;
+
 /// What stands at the beginning of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Header {
+pub(super) struct BlockHeader {
     /// Bytes of records, their order numbers included.
     pub(super) length: u32,
     /// How many records.
@@ -26,7 +29,7 @@ pub(super) struct Header {
     pub(super) oldest: u32,
 }
 
-impl Header {
+impl BlockHeader {
     fn write(&self, out: &mut [u8]) {
         out[0..4].copy_from_slice(&self.length.to_le_bytes());
         out[4..8].copy_from_slice(&self.count.to_le_bytes());
@@ -38,11 +41,11 @@ impl Header {
     }
 
     /// Reads the header from the first sector of a block.
-    pub(super) fn read(sector: &[u8]) -> Header {
+    pub(super) fn read(sector: &[u8]) -> BlockHeader {
         let short =
             |at: usize| u32::from_le_bytes([sector[at], sector[at + 1], sector[at + 2], sector[at + 3]]);
         let long = |at: usize| u64::from(short(at)) | u64::from(short(at + 4)) << 32;
-        Header {
+        BlockHeader {
             length: short(0),
             count: short(4),
             number: long(8),
@@ -140,8 +143,8 @@ impl Block {
     }
 
     /// Completes it: the bytes to write at `offset` of the segment `home`. `header` need not know length and count.
-    pub(super) fn seal(&mut self, header: Header, home: Home, offset: u64, copies: bool) -> &[u8] {
-        let header = Header { length: self.length() as u32, count: self.count, ..header };
+    pub(super) fn seal(&mut self, header: BlockHeader, home: Home, offset: u64, copies: bool) -> &[u8] {
+        let header = BlockHeader { length: self.length() as u32, count: self.count, ..header };
         header.write(&mut self.bytes[..HEADER]);
         let length = framed(self.filled as u64) as usize;
         let mut role = if copies { Role::CopiesBegin } else { Role::Begins };
@@ -159,7 +162,7 @@ impl Block {
 /// A block of one long record, which is made and written piece by piece, so that it takes little memory.
 #[derive(Debug)]
 pub(super) struct Long<'a> {
-    header: Header,
+    header: BlockHeader,
     order: Option<[u8; ORDER]>,
     record: [&'a [u8]; 2],
 }
@@ -169,10 +172,10 @@ impl<'a> Long<'a> {
     const PIECE: usize = 4 << 20;
 
     /// Of this record, as in [`Block::add`]. `header` need not know length and count.
-    pub(super) fn new(header: Header, order: Option<u64>, record: [&'a [u8]; 2]) -> Long<'a> {
+    pub(super) fn new(header: BlockHeader, order: Option<u64>, record: [&'a [u8]; 2]) -> Long<'a> {
         let length = order.map_or(0, |_| ORDER) + record[0].len() + record[1].len();
         // A block fits into a segment, whose bytes are counted in 32 bits.
-        let header = Header { length: length as u32, count: 1, ..header };
+        let header = BlockHeader { length: length as u32, count: 1, ..header };
         Long { header, order: order.map(u64::to_le_bytes), record }
     }
 
@@ -223,11 +226,11 @@ fn take(left: &mut [&[u8]; 4], mut room: &mut [u8]) {
 
 /// What stands where a block might begin.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Head {
+pub(super) enum BlockHead {
     /// A block, so far as its first sector tells.
     Block {
         /// Its header.
-        header: Header,
+        header: BlockHeader,
         /// Whether it holds copies.
         copies: bool,
     },
@@ -238,24 +241,24 @@ pub(super) enum Head {
 }
 
 /// Looks at the sector at `offset` of a segment of `size` bytes.
-pub(super) fn head(sector: &[u8], offset: u64, size: u64, home: Home, bug: Bug) -> Head {
+pub(super) fn head(sector: &[u8], offset: u64, size: u64, home: Home, bug: Bug) -> BlockHead {
     match sector::find(sector, offset / SECTOR as u64, home, bug) {
-        Found::Nothing => Head::Nothing,
-        Found::Damaged(what) => Head::Damaged(what),
-        Found::Ours { role, .. } if !role.begins() => Head::Damaged("a block should begin here"),
+        Found::Nothing => BlockHead::Nothing,
+        Found::Damaged(what) => BlockHead::Damaged(what),
+        Found::Ours { role, .. } if !role.begins() => BlockHead::Damaged("a block should begin here"),
         Found::Ours { role, .. } => {
-            let header = Header::read(sector);
+            let header = BlockHeader::read(sector);
             if header.number == 0 || offset + header.on_disk() > size {
-                return Head::Damaged("the header of a block makes no sense");
+                return BlockHead::Damaged("the header of a block makes no sense");
             }
-            Head::Block { header, copies: role.copies() }
+            BlockHead::Block { header, copies: role.copies() }
         }
     }
 }
 
 /// What the sectors of a block tell beyond the first.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Body {
+pub(super) enum BlockBody {
     /// All are there.
     Whole,
     /// Some were never written.
@@ -265,8 +268,8 @@ pub(super) enum Body {
 }
 
 /// Looks at all sectors of the block `bytes` at `offset`.
-pub(super) fn body(bytes: &[u8], offset: u64, home: Home, bug: Bug) -> Body {
-    let mut whole = Body::Whole;
+pub(super) fn body(bytes: &[u8], offset: u64, home: Home, bug: Bug) -> BlockBody {
+    let mut whole = BlockBody::Whole;
     let mut role = None;
     for (at, sector) in bytes.chunks_exact(SECTOR).enumerate() {
         match sector::find(sector, offset / SECTOR as u64 + at as u64, home, bug) {
@@ -274,17 +277,17 @@ pub(super) fn body(bytes: &[u8], offset: u64, home: Home, bug: Bug) -> Body {
                 role = Some(found.next())
             }
             Found::Ours { .. } => {
-                return Body::Damaged(at, "a sector of another block stands within a block");
+                return BlockBody::Damaged(at, "a sector of another block stands within a block");
             }
-            Found::Nothing => whole = Body::Torn,
-            Found::Damaged(what) => return Body::Damaged(at, what),
+            Found::Nothing => whole = BlockBody::Torn,
+            Found::Damaged(what) => return BlockBody::Damaged(at, what),
         }
     }
     whole
 }
 
 /// The records of a whole block, without what surrounds them in the sectors.
-pub(super) fn contents(bytes: &[u8], header: &Header, out: &mut Vec<u8>) {
+pub(super) fn contents(bytes: &[u8], header: &BlockHeader, out: &mut Vec<u8>) {
     out.clear();
     let mut rest = HEADER + header.length as usize;
     for sector in bytes.chunks_exact(SECTOR) {
@@ -299,7 +302,7 @@ mod tests {
     use super::*;
 
     const HOME: Home = Home { log: 1, segment: 2 };
-    const HEAD: Header = Header { length: 0, count: 0, number: 5, durable: 4, order: 9, oldest: 1 };
+    const HEAD: BlockHeader = BlockHeader { length: 0, count: 0, number: 5, durable: 4, order: 9, oldest: 1 };
 
     #[test]
     fn what_is_put_into_a_block_is_read_from_it() {
@@ -313,14 +316,14 @@ mod tests {
                 .collect::<Vec<_>>();
             let bytes = block.seal(HEAD, HOME, 8192, false);
             assert_eq!(bytes.len() % PAGE, 0);
-            let Head::Block { header, copies: false } =
+            let BlockHead::Block { header, copies: false } =
                 head(&bytes[..SECTOR], 8192, 1 << 20, HOME, Bug::NONE)
             else {
                 panic!("no block");
             };
-            assert_eq!(header, Header { length: 2 * length as u32 + 17, count: 3, ..HEAD });
+            assert_eq!(header, BlockHeader { length: 2 * length as u32 + 17, count: 3, ..HEAD });
             assert_eq!(header.on_disk(), bytes.len() as u64);
-            assert_eq!(body(bytes, 8192, HOME, Bug::NONE), Body::Whole);
+            assert_eq!(body(bytes, 8192, HOME, Bug::NONE), BlockBody::Whole);
             let mut found = Vec::new();
             contents(bytes, &header, &mut found);
             assert_eq!(found, records.concat());
@@ -372,9 +375,9 @@ mod tests {
         let bytes = block.seal(HEAD, HOME, 4096, false).to_vec();
         let mut torn = bytes.clone();
         torn[1024..1536].fill(0);
-        assert_eq!(body(&torn, 4096, HOME, Bug::NONE), Body::Torn);
+        assert_eq!(body(&torn, 4096, HOME, Bug::NONE), BlockBody::Torn);
         let mut damaged = bytes.clone();
         damaged[1024..1536].fill(1);
-        assert!(matches!(body(&damaged, 4096, HOME, Bug::NONE), Body::Damaged(2, _)));
+        assert!(matches!(body(&damaged, 4096, HOME, Bug::NONE), BlockBody::Damaged(2, _)));
     }
 }

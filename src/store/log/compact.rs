@@ -1,53 +1,22 @@
 //! Emptying old segments: live jobs of the oldest are copied to the end of the log, then its file is used again. Always
 //! the oldest first, so that the end of a job never goes before its beginning. In pieces of a few milliseconds.
-use super::block::{self, Body, Head, ORDER};
+use super::block::{self, BLOCK_MAX, ORDER};
+use super::copying::Source;
 use super::disk::Disk;
-use super::planted::{Bug, Planted};
-use super::recover::{self, RecordsError, Segment};
-use super::sector::{Home, PAGE, SECTOR};
-use super::segments::{BLOCK_MAX, Segments};
-use super::window::{Window, corrupt, segment_name};
-use crate::engine::StoredJob;
+use super::planted::PlantedBug;
+use super::sector::PAGE;
+use super::segments::Segments;
+use super::window::segment_name;
 use crate::store::StoreError;
-use crate::store::record::{self, Record};
-
-/// How often a block is read that cannot be read, before it is given up.
-const TRIES: u32 = 3;
-
-/// How far copying has come.
-#[derive(Debug, Default)]
-pub(super) struct Copying {
-    /// The segment that is read.
-    segment: u32,
-    offset: u64,
-    window: Option<Window>,
-    contents: Vec<u8>,
-    /// Records to be copied: jobs, order numbers, bytes in `bytes`.
-    picked: Vec<(u64, u64, usize)>,
-    bytes: Vec<u8>,
-    /// How often the block at `offset` could not be read.
-    tries: u32,
-    /// Where the next block begins is not known: it is looked for.
-    seeking: bool,
-    /// Order numbers: of the first record of the block where copying is, and of the last one that was read in this
-    /// segment, if they are known.
-    first_order: Option<u64>,
-    last_order: Option<u64>,
-    /// Emptying segments freed nothing when jobs took so many bytes.
-    futile: Option<u64>,
-    /// For want of room: the newest segment when it began.
-    round: Option<u32>,
-    /// Bytes that the segments took which have gone since, and that the copies of their jobs take.
-    freed: u64,
-    copied: u64,
-}
 
 impl<D: Disk> Segments<D> {
-    /// See [`crate::store::Store::tidy`].
-    pub(super) fn tidy(&mut self) -> Result<bool, StoreError> {
+    /// See [`crate::store::Store::maintain`].
+    pub(super) fn maintain(&mut self) -> Result<bool, StoreError> {
         if self.sealed {
             return Ok(false);
         }
+        // The order: what waits is synced first, since a segment goes only when a durable block says that it is not needed.
+        // Then segments that hold nothing go, which costs next to nothing; only then is there copying to make more of them.
         self.sync_if_due()?;
         self.end_repair();
         if self.release_oldest()? || self.pass_dead()? {
@@ -73,15 +42,17 @@ impl<D: Disk> Segments<D> {
     /// Takes back the file of the oldest segment, if a durable block says that it is not needed.
     fn release_oldest(&mut self) -> Result<bool, StoreError> {
         let bug = self.options.bug();
-        let early = bug.is(Planted::ReuseEarly) || bug.is(Planted::DeleteEarly);
+        let early = bug.is(PlantedBug::ReuseEarly) || bug.is(PlantedBug::DeleteEarly);
         let needed = if early { self.needed } else { self.needed_durable };
         let Some(&oldest) = self.segments.front().filter(|oldest| oldest.number < needed) else {
             return Ok(false);
         };
+        // Oldest first, always: the end of a job stands in a newer segment than its beginning, or in the same one, and may go
+        // only together with it or after it. Otherwise the job would come back.
         assert!(oldest.live == 0, "a segment that goes has no jobs");
         self.segments.pop_front();
         self.copying.freed += oldest.end - PAGE as u64;
-        if self.repair.is_damaged(oldest.number) {
+        if self.damage.is_damaged(oldest.number) {
             self.move_aside(oldest.number)?;
         } else {
             self.take_back(&segment_name(oldest.number), oldest.size)?;
@@ -104,10 +75,11 @@ impl<D: Disk> Segments<D> {
                 Err(error) => return Err(error),
             }
         }
+        // Before the block is written, which says so; the segments go when it is durable.
         self.needed = self.segments[dead].number;
-        if !self.options.bug().is(Planted::ReuseEarly) {
+        if !self.options.bug().is(PlantedBug::ReuseEarly) {
             self.write_block(false)?;
-            if !self.options.bug().is(Planted::DeleteEarly) {
+            if !self.options.bug().is(PlantedBug::DeleteEarly) {
                 self.sync()?;
             }
         }
@@ -184,143 +156,26 @@ impl<D: Disk> Segments<D> {
     /// Copies some jobs of the oldest segment. What cannot be read is left, and repaired when the rest is copied.
     fn copy_piece(&mut self) -> Result<(), StoreError> {
         let Some(&oldest) = self.segments.front() else { return Ok(()) };
-        if self.copying.segment != oldest.number {
-            self.copying.segment = oldest.number;
-            self.copying.offset = PAGE as u64;
-            self.copying.window = None;
-            self.copying.last_order = None;
-            (self.copying.tries, self.copying.seeking) = (0, false);
-        }
-        self.pick(oldest);
-        let copied = self.write_picked();
-        if self.copying.offset >= oldest.end && copied.is_ok() {
-            self.copying.segment = 0;
-            self.copying.window = None;
+        let bug = self.options.bug();
+        let Segments { disk, log_number, live, attempts, copying, damage, .. } = self;
+        copying.begin(oldest.number);
+        let mut source = Source { disk, log: *log_number, live, attempts, bug };
+        copying.pick(oldest, &mut source, damage);
+        let picked = copying.take_picked();
+        let written = self.write_copies(&picked.0, &picked.1);
+        self.copying.wrote(picked, written.is_ok());
+        if self.copying.is_through(oldest.end) && written.is_ok() {
+            self.copying.end();
+            // Not what the oldest was when it was read: the copies do not stand there any more.
             let left = self.segments.front().map_or(0, |segment| segment.live);
             if left > 0 {
                 self.begin_repair(oldest.number);
             }
         }
-        copied
-    }
-
-    /// Reads blocks, until there is enough to write or the segment ends, and picks what is kept there.
-    fn pick(&mut self, oldest: Segment) {
-        self.copying.picked.clear();
-        self.copying.bytes.clear();
-        let begin = self.copying.offset;
-        while self.copying.offset < oldest.end
-            && self.copying.offset - begin < BLOCK_MAX
-            && (self.copying.bytes.len() as u64) < BLOCK_MAX / 2
-        {
-            let at = self.copying.offset;
-            let picked = self.copying.picked.len();
-            let length = match self.pick_block(oldest) {
-                Ok(length) => {
-                    (self.copying.tries, self.copying.seeking) = (0, false);
-                    self.repair.passed(self.copying.first_order);
-                    length
-                }
-                Err(_) if self.copying.seeking => PAGE as u64,
-                // It may be read the next time.
-                Err(_) if self.copying.tries + 1 < TRIES => {
-                    self.copying.tries += 1;
-                    self.copying.window = None;
-                    0
-                }
-                Err((error, length)) => {
-                    self.copying.tries = 0;
-                    self.copying.seeking = length.is_none();
-                    let order = self.copying.first_order.or(self.copying.last_order);
-                    self.found_damage(oldest.number, at, order, &error);
-                    length.unwrap_or(PAGE as u64)
-                }
-            };
-            if length == 0 {
-                // What was picked of it is picked again.
-                let kept: usize = self.copying.picked[..picked].iter().map(|&(.., length)| length).sum();
-                self.copying.picked.truncate(picked);
-                self.copying.bytes.truncate(kept);
-            }
-            self.copying.offset += length;
-        }
-    }
-
-    /// Picks what is kept of the block where copying is; returns how long the block is. An error comes with that length
-    /// if the block's beginning is whole.
-    fn pick_block(&mut self, oldest: Segment) -> Result<u64, (StoreError, Option<u64>)> {
-        let Segment { number, size, end, .. } = oldest;
-        let Copying { offset, window, contents, picked, bytes, first_order, last_order, .. } =
-            &mut self.copying;
-        *first_order = None;
-        let window = window.get_or_insert_with(|| Window::new(segment_name(number), size));
-        let (at, home) = (*offset, Home { log: self.log_number, segment: number });
-        let unreadable =
-            |disk: &D, name: &str, at| corrupt(disk, name, at, "a block cannot be read any more");
-        let sector = window.get(&mut self.disk, at, SECTOR).map_err(|error| (error, None))?;
-        let Head::Block { header, copies } = block::head(sector, at, end, home, Bug::NONE) else {
-            return Err((unreadable(&self.disk, window.name(), at), None));
-        };
-        *first_order = (!copies).then_some(header.order);
-        let length = header.on_disk();
-        let whole = window.get(&mut self.disk, at, length as usize).map_err(|error| (error, Some(length)))?;
-        if block::body(whole, at, home, Bug::NONE) != Body::Whole {
-            return Err((unreadable(&self.disk, window.name(), at), Some(length)));
-        }
-        block::contents(whole, &header, contents);
-        let (live, attempts) = (&self.live, &self.attempts);
-        let mut order = header.order;
-        let read = recover::records(contents, copies, |record, whole, copied, distance| {
-            let this = copied.unwrap_or(order);
-            order += 1;
-            *last_order = Some(this);
-            first_order.get_or_insert(this);
-            if let Record::Put(job) = record {
-                let id = job.id.number();
-                let here = |place: super::live::Place| {
-                    place.segment == number as u16 && u64::from(place.at) == at + distance
-                };
-                let dropped = self.options.bug().is(Planted::DropUnsound) && job.sound().is_err();
-                if live.get(id).is_some_and(here) && !dropped {
-                    let from = bytes.len();
-                    if self.options.bug().is(Planted::LoseEpoch) {
-                        record::put(&StoredJob { epoch: None, ..job }, bytes);
-                    } else {
-                        bytes.extend_from_slice(whole);
-                    }
-                    if let Some(&lost) = attempts.get(&id) {
-                        // What says so may go before the copy does.
-                        record::set_attempts(&mut bytes[from..], lost);
-                    }
-                    picked.push((id, this, bytes.len() - from));
-                }
-            }
-            Ok::<(), ()>(())
-        });
-        match read {
-            Ok(_) | Err(RecordsError::Each(())) => Ok(length),
-            Err(RecordsError::Record(distance, error)) => {
-                Err((corrupt(&self.disk, window.name(), at + distance, error.to_string()), Some(length)))
-            }
-        }
-    }
-
-    /// Writes what was picked.
-    fn write_picked(&mut self) -> Result<(), StoreError> {
-        let picked = std::mem::take(&mut self.copying.picked);
-        let bytes = std::mem::take(&mut self.copying.bytes);
-        let written = self.write_copies(&picked, &bytes);
-        self.copying.picked = picked;
-        self.copying.bytes = bytes;
-        if written.is_err() {
-            // From the beginning, if it is tried again: some of it may have been copied.
-            self.copying.segment = 0;
-        }
-        self.copying.bytes.shrink_to(2 * BLOCK_MAX as usize);
-        self.copying.contents.shrink_to(2 * BLOCK_MAX as usize);
         written
     }
 
+    /// Writes records as copies, each with its order number.
     pub(super) fn write_copies(
         &mut self,
         picked: &[(u64, u64, usize)],

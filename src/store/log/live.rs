@@ -7,7 +7,7 @@ pub(super) const TABLES: usize = 256;
 
 /// Where the record of a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Location {
     /// The last 16 bits of the segment's number.
     pub(super) segment: u16,
     /// The byte of the segment at which the record begins.
@@ -16,13 +16,13 @@ pub(super) struct Place {
     pub(super) size: Size,
 }
 
-impl Place {
+impl Location {
     fn packed(self) -> u64 {
         u64::from(self.segment) << 48 | u64::from(self.at) << 16 | u64::from(self.size.0)
     }
 
-    fn unpacked(packed: u64) -> Place {
-        Place { segment: (packed >> 48) as u16, at: (packed >> 16) as u32, size: Size(packed as u16) }
+    fn unpacked(packed: u64) -> Location {
+        Location { segment: (packed >> 48) as u16, at: (packed >> 16) as u32, size: Size(packed as u16) }
     }
 }
 
@@ -65,21 +65,21 @@ impl Live {
     }
 
     /// Where a job is.
-    pub(super) fn get(&self, id: u64) -> Option<Place> {
-        self.tables[self.table(id)].get(&id).copied().map(Place::unpacked)
+    pub(super) fn get(&self, id: u64) -> Option<Location> {
+        self.tables[self.table(id)].get(&id).copied().map(Location::unpacked)
     }
 
     /// Says where a job is; returns where it was.
-    pub(super) fn insert(&mut self, id: u64, place: Place) -> Option<Place> {
+    pub(super) fn insert(&mut self, id: u64, place: Location) -> Option<Location> {
         let table = self.table(id);
-        self.tables[table].insert(id, place.packed()).map(Place::unpacked)
+        self.tables[table].insert(id, place.packed()).map(Location::unpacked)
     }
 
     /// Forgets a job; returns where it was.
-    pub(super) fn remove(&mut self, id: u64) -> Option<Place> {
+    pub(super) fn remove(&mut self, id: u64) -> Option<Location> {
         let table = self.table(id);
         let table = &mut self.tables[table];
-        let was = table.remove(&id).map(Place::unpacked);
+        let was = table.remove(&id).map(Location::unpacked);
         // Memory is given back when jobs have gone.
         if table.capacity() > 64 && table.len() < table.capacity() / 8 {
             table.shrink_to(table.len() * 2);
@@ -88,8 +88,8 @@ impl Live {
     }
 
     /// Adds the jobs of a table, below [`TABLES`], that stand in a segment, in no order. Returns how many it looked at.
-    pub(super) fn in_segment(&self, table: usize, segment: u16, jobs: &mut Vec<(u64, Place)>) -> usize {
-        let all = self.tables[table].iter().map(|(&id, &packed)| (id, Place::unpacked(packed)));
+    pub(super) fn in_segment(&self, table: usize, segment: u16, jobs: &mut Vec<(u64, Location)>) -> usize {
+        let all = self.tables[table].iter().map(|(&id, &packed)| (id, Location::unpacked(packed)));
         jobs.extend(all.filter(|(_, place)| place.segment == segment));
         self.tables[table].len()
     }
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn places_are_kept_whole() {
         let mut live = Live::new();
-        let place = Place { segment: u16::MAX, at: u32::MAX - 1, size: Size::of(12_345) };
+        let place = Location { segment: u16::MAX, at: u32::MAX - 1, size: Size::of(12_345) };
         assert_eq!(live.insert(1 << 40, place), None);
         assert_eq!(live.get(1 << 40), Some(place));
         assert_eq!((live.len(), live.remove(1 << 40), live.remove(1 << 40)), (1, Some(place), None));

@@ -5,7 +5,7 @@
 #[doc(hidden)]
 #[cfg_attr(not(feature = "planted"), allow(unreachable_pub))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Planted {
+pub enum PlantedBug {
     /// What was written is acknowledged before it is synced.
     AnswerBeforeSync,
     /// Sectors are believed whatever their checksum.
@@ -33,21 +33,21 @@ pub enum Planted {
 }
 
 #[cfg(feature = "planted")]
-impl Planted {
+impl PlantedBug {
     /// All of them.
-    pub const ALL: [Planted; 12] = [
-        Planted::AnswerBeforeSync,
-        Planted::SkipChecksum,
-        Planted::RetrySync,
-        Planted::ForgetDirSync,
-        Planted::ReuseEarly,
-        Planted::LoseEpoch,
-        Planted::DeleteEarly,
-        Planted::ReorderBatch,
-        Planted::IgnoreShortWrite,
-        Planted::ForgetUnread,
-        Planted::RepairAtEnd,
-        Planted::DropUnsound,
+    pub const ALL: [PlantedBug; 12] = [
+        PlantedBug::AnswerBeforeSync,
+        PlantedBug::SkipChecksum,
+        PlantedBug::RetrySync,
+        PlantedBug::ForgetDirSync,
+        PlantedBug::ReuseEarly,
+        PlantedBug::LoseEpoch,
+        PlantedBug::DeleteEarly,
+        PlantedBug::ReorderBatch,
+        PlantedBug::IgnoreShortWrite,
+        PlantedBug::ForgetUnread,
+        PlantedBug::RepairAtEnd,
+        PlantedBug::DropUnsound,
     ];
 }
 
@@ -55,7 +55,7 @@ impl Planted {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bug {
     #[cfg(feature = "planted")]
-    planted: Option<Planted>,
+    planted: Option<PlantedBug>,
 }
 
 impl Bug {
@@ -67,13 +67,13 @@ impl Bug {
 
     /// This one.
     #[cfg(feature = "planted")]
-    pub(super) fn of(planted: Option<Planted>) -> Bug {
+    pub(super) fn of(planted: Option<PlantedBug>) -> Bug {
         Bug { planted }
     }
 
     /// Whether it is this one.
     #[inline]
-    pub(super) fn is(self, bug: Planted) -> bool {
+    pub(super) fn is(self, bug: PlantedBug) -> bool {
         #[cfg(feature = "planted")]
         return self.planted == Some(bug);
         #[cfg(not(feature = "planted"))]

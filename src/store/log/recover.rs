@@ -1,8 +1,8 @@
 //! Reading a log as a start needs it: strictly, from the oldest segment to the newest. Changes nothing on disk; what is
 //! to be put right is said, `segments.rs` does it. Looking at what is damaged is `tools.rs`.
-use super::block::{self, Body, Head, Header};
+use super::block::{self, BlockBody, BlockHead, BlockHeader};
 use super::disk::Disk;
-use super::live::{Live, Place, Size};
+use super::live::{Live, Location, Size};
 use super::planted::Bug;
 use super::sector::{self, Found, Home, PAGE, Role, SECTOR};
 use super::state::{self, State};
@@ -13,7 +13,7 @@ use std::collections::{HashMap, VecDeque};
 
 /// A segment of the log.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Segment {
+pub(super) struct LogSegment {
     /// Counts from 1.
     pub(super) number: u32,
     /// The length of its file.
@@ -26,23 +26,23 @@ pub(super) struct Segment {
 
 /// A put that counts.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Kept {
+pub(super) struct KeptPut {
     pub(super) order: u64,
     pub(super) id: u64,
-    pub(super) place: Place,
+    pub(super) place: Location,
 }
 
 /// What a directory holds.
 #[derive(Debug)]
 pub(super) struct Recovered {
     /// The segments that count, oldest first; at least one.
-    pub(super) segments: VecDeque<Segment>,
+    pub(super) segments: VecDeque<LogSegment>,
     /// Segments that are not needed any more.
     pub(super) leftovers: Vec<u32>,
     /// Where each job is.
     pub(super) live: Live,
     /// The jobs in the order in which they were accepted.
-    pub(super) kept: Vec<Kept>,
+    pub(super) kept: Vec<KeptPut>,
     /// Attempts that jobs have lost since their last put.
     pub(super) attempts: HashMap<u64, u8>,
     /// The number of the next block.
@@ -195,7 +195,7 @@ pub(super) enum RecordsError<E> {
 }
 
 /// What is wrong with a whole block.
-enum Wrong {
+enum BlockFault {
     /// This, with all of it.
     Block(String),
     /// The record at this distance from its beginning cannot be used.
@@ -205,13 +205,13 @@ enum Wrong {
 struct Reading {
     state: State,
     bug: Bug,
-    segments: VecDeque<Segment>,
+    segments: VecDeque<LogSegment>,
     live: Live,
-    puts: Vec<Kept>,
+    puts: Vec<KeptPut>,
     /// By job: the order number of the last attempts record, and what it says.
     attempts: HashMap<u64, (u64, u8)>,
     /// The last block, and what it said.
-    last: Option<Header>,
+    last: Option<BlockHeader>,
     next_order: u64,
     /// Blocks of the newest segment that no later block calls durable: number and offset.
     uncertain: VecDeque<(u64, u64)>,
@@ -248,32 +248,32 @@ impl Reading {
         let home = Home { log: self.state.log, segment: number };
         let mut window = Window::new(segment_name(number), size);
         check_header(disk, &mut window, home, self.bug)?;
-        self.segments.push_back(Segment { number, size, end: PAGE as u64, live: 0 });
+        self.segments.push_back(LogSegment { number, size, end: PAGE as u64, live: 0 });
         self.uncertain.clear();
         let mut offset = PAGE as u64;
         while offset < size {
             let sector = window.get(disk, offset, SECTOR)?;
             let header = match block::head(sector, offset, size, home, self.bug) {
-                Head::Nothing => break,
-                Head::Damaged(what) => return Err(corrupt(disk, window.name(), offset, what)),
-                Head::Block { header, copies } => {
+                BlockHead::Nothing => break,
+                BlockHead::Damaged(what) => return Err(corrupt(disk, window.name(), offset, what)),
+                BlockHead::Block { header, copies } => {
                     let length = header.on_disk() as usize;
                     let bytes = window.get(disk, offset, length)?;
                     match block::body(bytes, offset, home, self.bug) {
-                        Body::Torn => break,
-                        Body::Damaged(at, what) => {
+                        BlockBody::Torn => break,
+                        BlockBody::Damaged(at, what) => {
                             let at = offset + (at * SECTOR) as u64;
                             return Err(corrupt(disk, window.name(), at, what));
                         }
-                        Body::Whole => {}
+                        BlockBody::Whole => {}
                     }
                     let mut contents = std::mem::take(&mut self.contents);
                     block::contents(bytes, &header, &mut contents);
                     let read = self.block(&header, copies, offset, &contents);
                     self.contents = contents;
                     read.map_err(|wrong| match wrong {
-                        Wrong::Block(what) => corrupt(disk, window.name(), offset, what),
-                        Wrong::Record(at, error) => unusable(disk, window.name(), offset + at, error),
+                        BlockFault::Block(what) => corrupt(disk, window.name(), offset, what),
+                        BlockFault::Record(at, error) => unusable(disk, window.name(), offset + at, error),
                     })?;
                     header
                 }
@@ -288,18 +288,24 @@ impl Reading {
     }
 
     /// Takes in a whole block.
-    fn block(&mut self, header: &Header, copies: bool, offset: u64, contents: &[u8]) -> Result<(), Wrong> {
+    fn block(
+        &mut self,
+        header: &BlockHeader,
+        copies: bool,
+        offset: u64,
+        contents: &[u8],
+    ) -> Result<(), BlockFault> {
         let expected = match self.last {
             Some(last) => last.number + 1,
             None if self.segments.len() == 1 => header.number,
-            None => return Err(Wrong::Block("segments before this one are empty".to_owned())),
+            None => return Err(BlockFault::Block("segments before this one are empty".to_owned())),
         };
         if header.number != expected {
             let what = format!("block {} stands where block {expected} should be", header.number);
-            return Err(Wrong::Block(what));
+            return Err(BlockFault::Block(what));
         }
         let contradicts =
-            || Wrong::Block(format!("block {} contradicts the blocks before it", header.number));
+            || BlockFault::Block(format!("block {} contradicts the blocks before it", header.number));
         let before = self.last.map_or(0, |last| last.durable);
         let oldest = self.last.map_or(0, |last| last.oldest);
         let here = self.segments.back().map_or(0, |segment| segment.number);
@@ -319,9 +325,9 @@ impl Reading {
         match count {
             Ok(count) if count == header.count => {}
             Ok(count) => {
-                return Err(Wrong::Block(format!("a block of {} records holds {count}", header.count)));
+                return Err(BlockFault::Block(format!("a block of {} records holds {count}", header.count)));
             }
-            Err(RecordsError::Record(at, error)) => return Err(Wrong::Record(at, error)),
+            Err(RecordsError::Record(at, error)) => return Err(BlockFault::Record(at, error)),
             Err(RecordsError::Each(())) => {}
         }
         self.next_order = self.next_order.max(order);
@@ -337,9 +343,9 @@ impl Reading {
         let here = self.segments.back().map_or(0, |segment| segment.number);
         let was = match record {
             Record::Put(job) => {
-                let place = Place { segment: here as u16, at: at as u32, size: Size::of(length) };
+                let place = Location { segment: here as u16, at: at as u32, size: Size::of(length) };
                 let id = job.id.number();
-                self.puts.push(Kept { order, id, place });
+                self.puts.push(KeptPut { order, id, place });
                 if let Some(segment) = self.segments.back_mut() {
                     segment.live += place.size.bytes();
                 }
@@ -375,7 +381,7 @@ impl Reading {
                     Found::Nothing => continue,
                     Found::Damaged(what) => return Err(corrupt(disk, window.name(), here, what)),
                     Found::Ours { role, .. } => {
-                        if role.begins() && Header::read(sector).durable >= missing {
+                        if role.begins() && BlockHeader::read(sector).durable >= missing {
                             let what =
                                 format!("block {missing} is missing or torn, and later ones are there");
                             return Err(corrupt(disk, window.name(), from, what));
@@ -425,11 +431,11 @@ impl Reading {
         let live = &self.live;
         self.puts.retain(|put| live.get(put.id) == Some(put.place));
         // Jobs that were put again from memory may have one order number: see `repair.rs`.
-        let place = |put: &Kept| (put.order, put.id);
+        let place = |put: &KeptPut| (put.order, put.id);
         if !self.puts.is_sorted_by_key(place) {
             self.puts.sort_unstable_by_key(place);
         }
-        let counts = |put: &Kept| {
+        let counts = |put: &KeptPut| {
             let (order, lost) = self.attempts.get(&put.id)?;
             (*order > put.order).then_some((put.id, *lost))
         };
@@ -449,7 +455,7 @@ impl Reading {
 }
 
 /// A job is not kept at this place any more.
-pub(super) fn release(segments: &mut VecDeque<Segment>, place: Place) {
+pub(super) fn release(segments: &mut VecDeque<LogSegment>, place: Location) {
     let Some(first) = segments.front().map(|segment| segment.number) else { return };
     // Fewer than 65536 segments stand in a row: 16 bits tell them apart.
     let at = usize::from(place.segment.wrapping_sub(first as u16));

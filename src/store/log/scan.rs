@@ -1,6 +1,6 @@
 //! Going through all of a log, whatever is wrong with it: every record that is intact, and what is not as it was written.
 //! What follows from that is `tools.rs`; how a start reads is `recover.rs`.
-use super::block::{self, Head, ORDER};
+use super::block::{self, BlockHead, ORDER};
 use super::disk::Disk;
 use super::planted::Bug;
 use super::recover;
@@ -43,7 +43,7 @@ pub(super) type Each<'e> = &'e mut dyn FnMut(Spot, Record<'_>, &[u8]);
 
 /// A block in the middle of which the scan is, if all of its sectors so far are there.
 #[derive(Clone, Copy, Debug)]
-struct Course {
+struct OpenBlock {
     end: u64,
     /// What the next sector is.
     role: Role,
@@ -68,7 +68,7 @@ pub(super) struct Scan<'a, D> {
     copies: bool,
     /// Where the block at work ends.
     block_end: u64,
-    course: Option<Course>,
+    course: Option<OpenBlock>,
 }
 
 impl<'a, D: Disk> Scan<'a, D> {
@@ -221,15 +221,17 @@ impl<'a, D: Disk> Scan<'a, D> {
             self.problem(name, offset, "a block begins within another");
         }
         match block::head(sector, offset, size, home, Bug::NONE) {
-            Head::Block { header, copies } => {
+            BlockHead::Block { header, copies } => {
                 self.block_end = offset + header.on_disk();
                 let role = if copies { Role::CopiesGo } else { Role::Goes };
-                self.course = Some(Course { end: self.block_end, role });
+                self.course = Some(OpenBlock { end: self.block_end, role });
                 if !copies {
                     self.order = self.order.max(header.order);
                 }
             }
-            Head::Nothing | Head::Damaged(_) => self.problem(name, offset, "a block has a wrong header"),
+            BlockHead::Nothing | BlockHead::Damaged(_) => {
+                self.problem(name, offset, "a block has a wrong header")
+            }
         }
     }
 

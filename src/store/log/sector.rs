@@ -1,6 +1,6 @@
 //! Sectors: the smallest piece that a disk writes whole. Each says where it belongs and carries a checksum, so that what
 //! was never written, what an earlier use of the file left, and what is damaged are told apart. No blocks, no records.
-use super::planted::{Bug, Planted};
+use super::planted::{Bug, PlantedBug};
 
 /// Bytes of a sector.
 pub(super) const SECTOR: usize = 512;
@@ -110,7 +110,7 @@ pub(super) fn find(sector: &[u8], index: u64, ours: Home, bug: Bug) -> Found {
     }
     let home = match home(sector, index) {
         Some(home) => home,
-        None if bug.is(Planted::SkipChecksum) => ours,
+        None if bug.is(PlantedBug::SkipChecksum) => ours,
         None => return Found::Damaged("the checksum of a sector is wrong"),
     };
     if home.log != ours.log {

@@ -1,25 +1,23 @@
 //! The log as it is written: which block goes where, what is acknowledged, what a failure means. Works on a [`Disk`]; where
-//! files come from is `supply.rs`, how old segments are emptied is `compact.rs`, how a log is read is `recover.rs`.
+//! room comes from is `room.rs`, how old segments are emptied is `compact.rs`, how a log is read is `recover.rs`.
 use super::aligned::Aligned;
-use super::block::{self, Block, Header, Long};
-use super::compact::Copying;
+use super::block::{self, BLOCK_MAX, Block, BlockHeader, Long};
+use super::copying::Copying;
+use super::damage::Damage;
 use super::disk::Disk;
-use super::live::{Live, Place, Size};
-use super::planted::{Bug, Planted};
-use super::recover::{self, Recovered, Segment};
-use super::repair::Repair;
+use super::live::{Live, Location, Size};
+use super::options::{Durability, LogOptions};
+use super::planted::{Bug, PlantedBug};
+use super::recover::{self, LogSegment, Recovered};
 use super::sector::{Home, PAGE};
 use super::state::{self, State};
 use super::supply::Supply;
 use super::window::{Window, failed, segment_name};
-use super::{Durability, LogOptions, Usage};
-use crate::store::record::{self, Head, Kind, Span};
+use crate::store::record::{self, RecordHead, RecordKind, Span};
 use crate::store::{Committed, StoreError};
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-/// The most that one write puts on disk, unless a single record is longer: what is copied or answered at a time.
-pub(super) const BLOCK_MAX: u64 = 1 << 20;
 /// How long what was written may wait to be synced ([`Durability::Written`]): in a commit, and when there is time.
 const UNSYNCED_MAX: Duration = Duration::from_secs(1);
 const UNSYNCED_IDLE: Duration = Duration::from_millis(250);
@@ -37,7 +35,7 @@ pub(super) struct Segments<D> {
     pub(super) options: LogOptions,
     pub(super) log_number: u32,
     /// Oldest first; the last one is written.
-    pub(super) segments: VecDeque<Segment>,
+    pub(super) segments: VecDeque<LogSegment>,
     pub(super) supply: Supply,
     pub(super) live: Live,
     /// Bytes of the records of all jobs.
@@ -59,14 +57,14 @@ pub(super) struct Segments<D> {
     pub(super) sealed: bool,
     pub(super) block: Block,
     pub(super) copying: Copying,
-    pub(super) repair: Repair,
+    pub(super) damage: Damage,
     items: Vec<Span>,
 }
 
 /// A record of the block at work, and its distance from the block's beginning.
 #[derive(Clone, Copy, Debug)]
 struct Added {
-    head: Head,
+    head: RecordHead,
     at: u64,
     /// The last byte of the record: what an attempts record says.
     last: u8,
@@ -100,7 +98,7 @@ impl<D: Disk> Segments<D> {
             sealed: false,
             block: Block::new(),
             copying: Copying::default(),
-            repair: Repair::default(),
+            damage: Damage::default(),
             items: Vec::new(),
         };
         match found {
@@ -127,6 +125,9 @@ impl<D: Disk> Segments<D> {
         self.durable = found.next_block - 1;
         self.needed = self.segments.front().map_or(1, |segment| segment.number);
         (self.needed_written, self.needed_durable) = (self.needed, self.needed);
+        // The order: names are durable before anything relies on them; what is not needed goes, and pieces of a write that was
+        // not finished, before a new block is written behind them; and what nobody knows to be durable is written and synced
+        // before anything is acknowledged that stands behind it.
         // Names that are there may not be durable, if the last server could not sync them.
         self.sync_dir(state::NAME)?;
         for &number in &found.leftovers {
@@ -162,7 +163,7 @@ impl<D: Disk> Segments<D> {
         let mut items = std::mem::take(&mut self.items);
         items.clear();
         items.extend(record::spans(slices));
-        if self.options.bug().is(Planted::ReorderBatch) {
+        if self.options.bug().is(PlantedBug::ReorderBatch) {
             items.reverse();
         }
         if self.repairs() {
@@ -171,14 +172,18 @@ impl<D: Disk> Segments<D> {
                 return Committed { puts: Err(StoreError::Sealed), dones: Err(StoreError::Sealed) };
             }
         }
-        let puts = items.iter().any(|item| item.head.kind == Kind::Put);
+        // Puts and ends in one go, in the order in which they came: a job may be put and end in one commit. Only if there is no
+        // room for the puts, the ends are written without them: they make room.
+        let puts = items.iter().any(|item| item.head.kind == RecordKind::Put);
         let refused = if puts { self.keep(slices, &items).err() } else { None };
         let dones = match refused {
             Some(_) if self.sealed => Err(StoreError::Sealed),
             None if puts => Ok(()),
             _ => {
                 // Whatever is not kept needs no end.
-                items.retain(|item| item.head.kind != Kind::Put && self.live.get(item.head.id).is_some());
+                items.retain(|item| {
+                    item.head.kind != RecordKind::Put && self.live.get(item.head.id).is_some()
+                });
                 self.end(slices, &items)
             }
         };
@@ -273,15 +278,15 @@ impl<D: Disk> Segments<D> {
     fn take_in(&mut self, added: Added, offset: u64) {
         let id = added.head.id;
         match added.head.kind {
-            Kind::Put => {
+            RecordKind::Put => {
                 self.attempts.remove(&id);
                 self.place(id, offset + added.at, added.head.length);
             }
-            Kind::Attempts if self.live.get(id).is_some() => {
+            RecordKind::Attempts if self.live.get(id).is_some() => {
                 self.attempts.insert(id, added.last);
             }
-            Kind::Attempts => {}
-            Kind::Done => {
+            RecordKind::Attempts => {}
+            RecordKind::Done => {
                 self.attempts.remove(&id);
                 if let Some(was) = self.live.remove(id) {
                     self.live_bytes -= was.size.bytes();
@@ -294,7 +299,7 @@ impl<D: Disk> Segments<D> {
     /// The job stands at this byte of the newest segment now.
     pub(super) fn place(&mut self, id: u64, at: u64, length: usize) {
         let Some(segment) = self.segments.back_mut() else { return };
-        let place = Place { segment: segment.number as u16, at: at as u32, size: Size::of(length as u64) };
+        let place = Location { segment: segment.number as u16, at: at as u32, size: Size::of(length as u64) };
         segment.live += place.size.bytes();
         self.live_bytes += place.size.bytes();
         if let Some(was) = self.live.insert(id, place) {
@@ -311,6 +316,7 @@ impl<D: Disk> Segments<D> {
         let count = u64::from(self.block.count());
         let bytes = self.block.seal(header, home, offset, copies);
         let (length, bug) = (bytes.len() as u64, self.options.bug());
+        // Nothing is counted before it is written: after a failure the log in memory is as it was, and takes nothing any more.
         if let Err(error) = put_on_disk(&mut self.disk, home, offset, bytes, bug) {
             self.sealed = true;
             return Err(error);
@@ -339,9 +345,9 @@ impl<D: Disk> Segments<D> {
     }
 
     /// The header of the next block, but for its length and count.
-    fn header(&self) -> Header {
+    fn header(&self) -> BlockHeader {
         let (number, durable) = (self.next_block, self.durable);
-        Header { length: 0, count: 0, number, durable, order: self.next_order, oldest: self.needed }
+        BlockHeader { length: 0, count: 0, number, durable, order: self.next_order, oldest: self.needed }
     }
 
     /// Where the next block goes.
@@ -362,7 +368,7 @@ impl<D: Disk> Segments<D> {
         let since = *self.unsynced_since.get_or_insert(now);
         let bug = self.options.bug();
         let later =
-            bug.is(Planted::AnswerBeforeSync) || bug.is(Planted::DeleteEarly) && (copies || count == 0);
+            bug.is(PlantedBug::AnswerBeforeSync) || bug.is(PlantedBug::DeleteEarly) && (copies || count == 0);
         let at_once = self.options.durability == Durability::Synced && !later;
         if at_once || now.saturating_sub(since) >= UNSYNCED_MAX {
             self.sync()?;
@@ -379,7 +385,7 @@ impl<D: Disk> Segments<D> {
         let Some(segment) = self.segments.back() else { return Ok(()) };
         let name = segment_name(segment.number);
         let mut synced = self.disk.sync(&name);
-        if synced.is_err() && self.options.bug().is(Planted::RetrySync) {
+        if synced.is_err() && self.options.bug().is(PlantedBug::RetrySync) {
             synced = self.disk.sync(&name);
         }
         if let Err(error) = synced {
@@ -416,6 +422,7 @@ impl<D: Disk> Segments<D> {
 
     /// Begins a segment, in which a block of `block` bytes has room.
     pub(super) fn begin_segment(&mut self, block: u64) -> Result<(), StoreError> {
+        // Before the next segment has a name: a start takes what stands in any but the newest one for durable.
         self.sync()?;
         let number = self.segments.back().map_or(1, |segment| segment.number + 1);
         let size = (block + PAGE as u64).max(self.options.segment_bytes);
@@ -430,10 +437,10 @@ impl<D: Disk> Segments<D> {
             self.sealed = true;
             failed(&self.disk, "rename", &spare, error)
         })?;
-        if !self.options.bug().is(Planted::ForgetDirSync) {
+        if !self.options.bug().is(PlantedBug::ForgetDirSync) {
             self.sync_dir(&name)?;
         }
-        self.segments.push_back(Segment { number, size, end: PAGE as u64, live: 0 });
+        self.segments.push_back(LogSegment { number, size, end: PAGE as u64, live: 0 });
         Ok(())
     }
 
@@ -452,6 +459,7 @@ impl<D: Disk> Segments<D> {
         if self.sealed {
             return Err(StoreError::Sealed);
         }
+        // The state says where the log ends: first that end is durable.
         self.sync()?;
         self.write_state(true)?;
         // Whoever writes after this would contradict the state.
@@ -464,17 +472,6 @@ impl<D: Disk> Segments<D> {
         let (log, last, turn) = (self.log_number, self.next_block - 1, self.turn);
         state::write(&mut self.disk, State { log, closed, last, turn })
     }
-
-    /// What it holds and takes.
-    pub(super) fn usage(&self) -> Usage {
-        Usage {
-            jobs: self.live.len() as u64,
-            live_bytes: self.live_bytes,
-            segments: self.segments.len() as u64,
-            log_bytes: self.segments.iter().map(|segment| segment.size).sum(),
-            disk_bytes: self.disk_bytes(),
-        }
-    }
 }
 
 fn put_on_disk<D: Disk>(
@@ -485,7 +482,7 @@ fn put_on_disk<D: Disk>(
     bug: Bug,
 ) -> Result<(), StoreError> {
     let name = segment_name(home.segment);
-    if bug.is(Planted::IgnoreShortWrite) {
+    if bug.is(PlantedBug::IgnoreShortWrite) {
         return disk
             .write_at(&name, offset, bytes)
             .map(drop)

@@ -1,8 +1,8 @@
 //! Reading records one by one, wherever they stand: the jobs of a log that was read, in the order in which they were
 //! accepted, and those that a salvage has found. Where records stand is known; `recover.rs` and `tools.rs` find out.
 use super::disk::Disk;
-use super::live::Place;
-use super::recover::{Recovered, Segment};
+use super::live::Location;
+use super::recover::{LogSegment, Recovered};
 use super::sector::{ROOM, SECTOR};
 use super::window::{Window, corrupt, segment_name, unusable};
 use crate::engine::StoredJob;
@@ -62,10 +62,10 @@ pub(super) fn tell<D: Disk>(
     let mut singles = Singles::default();
     let first = recovered.segments.front().map_or(0, |segment| segment.number);
     for kept in &recovered.kept {
-        let Place { segment, at, .. } = kept.place;
+        let Location { segment, at, .. } = kept.place;
         // They stand in a row, and there are fewer than 65536.
         let index = usize::from(segment.wrapping_sub(first as u16));
-        let Some(&Segment { number, size, .. }) = recovered.segments.get(index) else { continue };
+        let Some(&LogSegment { number, size, .. }) = recovered.segments.get(index) else { continue };
         let name = || segment_name(number);
         let bytes = singles.get(disk, number, || (name(), size), at.into())?;
         match record::read(bytes) {

@@ -1,22 +1,31 @@
-//! Where files for segments come from, and how much room there is: zeros written ahead, files used again, limits. What is
-//! written to a segment is not here.
+//! Files that wait to become segments: zeros written ahead, files used again. How many there are to be, and how much of them
+//! is kept free, is `room.rs`; what is written to a segment is not here.
 use super::aligned::Aligned;
+use super::block::BLOCK_MAX;
 use super::disk::Disk;
+use super::options::LogOptions;
 use super::recover;
-use super::segments::Segments;
 use super::state;
 use super::window::{failed, spare_name};
-use super::{LogOptions, segments};
 use crate::store::StoreError;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// How many bytes of zeros are written in one piece of tidying.
+/// How many bytes of zeros are written in one piece of maintenance.
 const PIECE: u64 = 1 << 20;
 /// When the disk was full: how long no new file is tried.
 const FULL: Duration = Duration::from_secs(1);
 /// The most files: places hold 16 bits of a segment's number.
 const FILES_MAX: usize = 60_000;
+
+/// What the segments take that there are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InUse {
+    /// Their number.
+    pub(super) files: usize,
+    /// Bytes of their files.
+    pub(super) bytes: u64,
+}
 
 /// Files that wait to become segments. Each has the usual length of a segment.
 #[derive(Debug)]
@@ -27,6 +36,10 @@ pub(super) struct Supply {
     making: Option<(u32, u64)>,
     /// When a new file may be tried again.
     full_until: Duration,
+    /// The usual length.
+    segment_bytes: u64,
+    /// The most that all files may take; 0 is no limit.
+    max_bytes: u64,
 }
 
 impl Supply {
@@ -35,11 +48,18 @@ impl Supply {
         let files = disk.list().map_err(|error| failed(disk, "list", "", error))?;
         let mut found = recover::spares(&files);
         found.sort_unstable();
-        let mut supply =
-            Supply { spares: VecDeque::new(), next: 1, making: None, full_until: Duration::ZERO };
+        let &LogOptions { segment_bytes, max_bytes, .. } = options;
+        let mut supply = Supply {
+            spares: VecDeque::new(),
+            next: 1,
+            making: None,
+            full_until: Duration::ZERO,
+            segment_bytes,
+            max_bytes,
+        };
         for (spare, size) in found {
             supply.next = supply.next.max(spare.saturating_add(1));
-            if size == options.segment_bytes {
+            if size == segment_bytes {
                 supply.spares.push_back(spare);
             } else {
                 // Unfinished, or of another size.
@@ -60,151 +80,135 @@ impl Supply {
     pub(super) fn is_full(&self, now: Duration) -> bool {
         now < self.full_until
     }
-}
 
-impl<D: Disk> Segments<D> {
-    /// Bytes that can be written without a new file.
-    pub(super) fn free(&self) -> u64 {
-        self.left() + self.supply.spares.len() as u64 * self.room_of_segment()
+    /// How many files wait.
+    pub(super) fn files(&self) -> usize {
+        self.spares.len()
     }
 
-    /// Bytes of all files.
-    pub(super) fn disk_bytes(&self) -> u64 {
-        let segments: u64 = self.segments.iter().map(|segment| segment.size).sum();
-        let making = self.supply.making.map_or(0, |_| self.options.segment_bytes);
-        segments + self.supply.spares.len() as u64 * self.options.segment_bytes + making
+    /// Bytes of the files, the one in the making included.
+    pub(super) fn bytes(&self) -> u64 {
+        let making = self.making.map_or(0, |_| self.segment_bytes);
+        self.spares.len() as u64 * self.segment_bytes + making
     }
 
-    /// What is kept free for the ends of jobs: with this much the oldest segments can be emptied one by one, and each
-    /// gives back at least as much as its jobs take elsewhere.
-    pub(super) fn reserve(&self) -> u64 {
-        self.options.segment_bytes + self.options.segment_bytes / 4
-    }
-
-    /// Whether a file should be made ahead.
-    pub(super) fn wants_spare(&mut self) -> bool {
-        let now = self.disk.now();
-        self.free() < self.reserve() + self.options.segment_bytes / 4 && !self.supply.is_full(now)
-    }
-
-    /// Makes sure that puts leave the reserve as it is.
-    pub(super) fn room_for_puts(&mut self, cost: u64) -> Result<(), StoreError> {
-        while self.free() < cost + self.reserve() {
-            self.make_spare()?;
-        }
-        Ok(())
-    }
-
-    /// Makes room for ends of jobs, if need be by emptying segments at once.
-    pub(super) fn room_for_dones(&mut self, cost: u64) -> Result<(), StoreError> {
-        let wanted = cost + self.options.segment_bytes;
-        while self.free() < wanted {
-            match self.make_spare() {
-                Ok(()) => {}
-                Err(StoreError::Full { .. }) => break,
-                Err(error) => return Err(error),
-            }
-        }
-        let newest = self.segments.back().map_or(0, |segment| segment.number);
-        while self.free() < wanted && self.empty_oldest(newest)? {}
-        if self.free() < cost { Err(self.full()) } else { Ok(()) }
-    }
-
-    fn full(&self) -> StoreError {
-        StoreError::Full { path: self.disk.path("") }
+    /// Whether the limits allow for another file of this size.
+    pub(super) fn may_make<D: Disk>(&self, disk: &mut D, in_use: InUse, size: u64) -> Result<(), StoreError> {
+        let now = disk.now();
+        let over = self.max_bytes > 0 && in_use.bytes + self.bytes() + size > self.max_bytes;
+        let files = in_use.files + self.spares.len();
+        if over || files >= FILES_MAX || self.is_full(now) { Err(full(disk)) } else { Ok(()) }
     }
 
     /// Makes a whole file, unless one cannot be had.
-    fn make_spare(&mut self) -> Result<(), StoreError> {
-        while !self.make_piece()? {}
+    pub(super) fn make<D: Disk>(&mut self, disk: &mut D, in_use: InUse) -> Result<(), StoreError> {
+        while !self.make_piece(disk, in_use)? {}
         Ok(())
     }
 
     /// Writes some more zeros ahead. Returns whether a file was completed.
-    pub(super) fn make_piece(&mut self) -> Result<bool, StoreError> {
-        let size = self.options.segment_bytes;
-        let (spare, length) = match self.supply.making {
+    pub(super) fn make_piece<D: Disk>(&mut self, disk: &mut D, in_use: InUse) -> Result<bool, StoreError> {
+        let size = self.segment_bytes;
+        let (spare, length) = match self.making {
             Some(making) => making,
             None => {
-                self.may_make(size)?;
-                let (spare, name) = self.supply.name();
-                self.disk.create(&name).map_err(|error| self.not_made(&name, "create", error))?;
+                self.may_make(disk, in_use, size)?;
+                let (spare, name) = self.name();
+                disk.create(&name).map_err(|error| self.not_made(disk, &name, "create", error))?;
                 (spare, 0)
             }
         };
         let name = spare_name(spare);
         let piece = (size - length).min(PIECE);
-        self.supply.making = None;
-        self.write_zeros(&name, length, piece)?;
+        // Before the write: if it fails, the file is removed, and the next piece begins another one.
+        self.making = None;
+        self.write_zeros(disk, &name, length, piece)?;
         if length + piece < size {
-            self.supply.making = Some((spare, length + piece));
+            self.making = Some((spare, length + piece));
             return Ok(false);
         }
-        self.supply.spares.push_back(spare);
+        self.spares.push_back(spare);
         Ok(true)
     }
 
-    /// Whether the limits allow for another file of this size.
-    pub(super) fn may_make(&mut self, size: u64) -> Result<(), StoreError> {
-        let most = self.options.max_bytes;
-        let now = self.disk.now();
-        let files = self.segments.len() + self.supply.spares.len();
-        let over = most > 0 && self.disk_bytes() + size > most;
-        if over || files >= FILES_MAX || self.supply.is_full(now) { Err(self.full()) } else { Ok(()) }
-    }
-
-    fn write_zeros(&mut self, name: &str, offset: u64, length: u64) -> Result<(), StoreError> {
+    fn write_zeros<D: Disk>(
+        &mut self,
+        disk: &mut D,
+        name: &str,
+        offset: u64,
+        length: u64,
+    ) -> Result<(), StoreError> {
         let zeros = Aligned::new(length as usize);
-        let written = state::write_whole(&mut self.disk, name, offset, &zeros);
-        let made = written.and_then(|()| self.disk.sync(name));
+        let written = state::write_whole(disk, name, offset, &zeros);
+        let made = written.and_then(|()| disk.sync(name));
         made.map_err(|error| {
             // It may be the file's own space that is missing elsewhere. If it stays, the next start removes it.
-            let _ = self.disk.remove(name);
-            self.not_made(name, "write to", error)
+            let _ = disk.remove(name);
+            self.not_made(disk, name, "write to", error)
         })
     }
 
-    fn not_made(&mut self, name: &str, doing: &'static str, error: std::io::Error) -> StoreError {
-        self.supply.full_until = self.disk.now() + FULL;
-        failed(&self.disk, doing, name, error)
+    fn not_made<D: Disk>(
+        &mut self,
+        disk: &mut D,
+        name: &str,
+        doing: &'static str,
+        error: std::io::Error,
+    ) -> StoreError {
+        self.full_until = disk.now() + FULL;
+        failed(disk, doing, name, error)
     }
 
     /// A file of this size, which becomes a segment next.
-    pub(super) fn take_spare(&mut self, size: u64) -> Result<String, StoreError> {
-        if size == self.options.segment_bytes {
-            if self.supply.spares.is_empty() {
-                self.make_spare()?;
+    pub(super) fn take<D: Disk>(
+        &mut self,
+        disk: &mut D,
+        in_use: InUse,
+        size: u64,
+    ) -> Result<String, StoreError> {
+        if size == self.segment_bytes {
+            if self.spares.is_empty() {
+                self.make(disk, in_use)?;
             }
-            return self.supply.spares.pop_front().map(spare_name).ok_or_else(|| self.full());
+            return self.spares.pop_front().map(spare_name).ok_or_else(|| full(disk));
         }
-        self.may_make(size)?;
-        let (_, name) = self.supply.name();
-        self.disk.create(&name).map_err(|error| self.not_made(&name, "create", error))?;
-        for offset in (0..size).step_by(segments::BLOCK_MAX as usize) {
-            self.write_zeros(&name, offset, (size - offset).min(segments::BLOCK_MAX))?;
+        self.may_make(disk, in_use, size)?;
+        let (_, name) = self.name();
+        disk.create(&name).map_err(|error| self.not_made(disk, &name, "create", error))?;
+        for offset in (0..size).step_by(BLOCK_MAX as usize) {
+            self.write_zeros(disk, &name, offset, (size - offset).min(BLOCK_MAX))?;
         }
         Ok(name)
     }
 
-    /// Takes the file of a segment that the log does not need any more: to use it again, or to remove it.
-    pub(super) fn take_back(&mut self, name: &str, size: u64) -> Result<(), StoreError> {
-        let again = self.free() < self.reserve() + self.options.segment_bytes / 2;
-        let (spare, spare_name) = self.supply.name();
-        let (doing, done) = if again && size == self.options.segment_bytes {
-            ("rename", self.disk.rename(name, &spare_name))
-        } else {
-            ("remove", self.disk.remove(name))
-        };
-        if let Err(error) = done {
-            self.sealed = true;
-            return Err(failed(&self.disk, doing, name, error));
+    /// Takes the file of a segment that the log does not need any more: to be used again, if that is wanted and it has the
+    /// usual length, or else to be removed. Returns the spare that it is to be, once its name is durable: see
+    /// [`Supply::add`].
+    pub(super) fn take_back<D: Disk>(
+        &mut self,
+        disk: &mut D,
+        name: &str,
+        size: u64,
+        again: bool,
+    ) -> Result<Option<u32>, StoreError> {
+        let (spare, spare_name) = self.name();
+        let again = again && size == self.segment_bytes;
+        let (doing, done) =
+            if again { ("rename", disk.rename(name, &spare_name)) } else { ("remove", disk.remove(name)) };
+        match done {
+            Ok(()) => Ok(again.then_some(spare)),
+            Err(error) => Err(failed(disk, doing, name, error)),
         }
-        // Before anything is written to it, and before the next segment goes.
-        self.sync_dir(name)?;
-        if doing == "rename" {
-            self.supply.spares.push_back(spare);
-        }
-        self.supply.full_until = Duration::ZERO;
-        Ok(())
     }
+
+    /// The directory is durable after [`Supply::take_back`]: the file may be written, and there is room on the disk.
+    pub(super) fn add(&mut self, spare: Option<u32>) {
+        self.spares.extend(spare);
+        self.full_until = Duration::ZERO;
+    }
+}
+
+/// There is no room.
+pub(super) fn full<D: Disk>(disk: &D) -> StoreError {
+    StoreError::Full { path: disk.path("") }
 }

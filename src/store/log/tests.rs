@@ -131,7 +131,7 @@ fn the_log_stays_short_and_keeps_its_order() {
         }
         commit(&mut store, &[&batch]);
         next += 100;
-        while store.tidy().unwrap() {}
+        while store.maintain().unwrap() {}
         let usage = store.usage().unwrap();
         let bound = 3 * usage.live_bytes + 2 * options.segment_bytes;
         assert!(usage.log_bytes <= bound, "{usage:?}");
@@ -157,7 +157,7 @@ fn a_full_log_refuses_jobs_and_takes_their_ends() {
         committed.dones.unwrap();
         match committed.puts {
             Ok(()) => number += 1,
-            Err(StoreError::Full { .. }) if !store.tidy().unwrap() => break,
+            Err(StoreError::Full { .. }) if !store.maintain().unwrap() => break,
             Err(StoreError::Full { .. }) => {}
             Err(error) => panic!("{error}"),
         }
@@ -172,7 +172,7 @@ fn a_full_log_refuses_jobs_and_takes_their_ends() {
         record::done(id(1_000_000), &mut batch);
         store.commit(&[&batch]).dones.unwrap();
     }
-    while store.tidy().unwrap() {}
+    while store.maintain().unwrap() {}
     put_one(&mut store, number + 1, 900);
     assert!(store.usage().unwrap().disk_bytes <= options.max_bytes);
     drop(store);
@@ -193,7 +193,7 @@ fn jobs_longer_than_a_segment_are_kept() {
     assert_eq!(jobs, (1..).zip(lengths).collect::<Vec<_>>());
     for number in 1..=5 {
         end_one(&mut store, number);
-        while store.tidy().unwrap() {}
+        while store.maintain().unwrap() {}
     }
     let usage = store.usage().unwrap();
     assert!(usage.log_bytes <= 3 * usage.live_bytes + 2 * options.segment_bytes, "{usage:?}");

@@ -50,8 +50,8 @@ fn what_is_written_is_read() {
     assert_eq!(read(&bytes[first..]), Ok((changed, second)));
     let seven = &bytes[first + second + DONE..];
     assert_eq!(read(seven), Ok((Record::Attempts(job().id, 7), seven.len())));
-    let kinds: Vec<Kind> = spans(&[&bytes]).map(|span| span.head.kind).collect();
-    assert_eq!(kinds, [Kind::Put, Kind::Put, Kind::Done, Kind::Attempts]);
+    let kinds: Vec<RecordKind> = spans(&[&bytes]).map(|span| span.head.kind).collect();
+    assert_eq!(kinds, [RecordKind::Put, RecordKind::Put, RecordKind::Done, RecordKind::Attempts]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What can go wrong with a database, before it is known which file it is. Nothing is decided here.
 use crate::store::StoreError;
+use crate::store::sql::error::RowError;
 use rusqlite::{ErrorCode, ffi};
 use std::fmt;
 use std::path::Path;
@@ -9,22 +10,8 @@ use std::path::Path;
 pub(super) enum Fault {
     /// SQLite said so.
     Sql(rusqlite::Error),
-    /// A row cannot be read.
-    Row {
-        /// Its rowid.
-        row: i64,
-        /// Which column of it.
-        column: &'static str,
-        /// What is wrong.
-        what: String,
-    },
-    /// A job has a field with this tag, which a later version wrote, and which must be understood.
-    Field {
-        /// Where it stands.
-        place: String,
-        /// The tag.
-        tag: u8,
-    },
+    /// A row cannot be read or written.
+    Row(RowError),
     /// There would not be enough room afterwards.
     NoRoom,
     /// Anything else that is not as it must be.
@@ -37,12 +24,17 @@ impl From<rusqlite::Error> for Fault {
     }
 }
 
+impl From<RowError> for Fault {
+    fn from(error: RowError) -> Fault {
+        Fault::Row(error)
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fault::Sql(error) => error.fmt(f),
-            Fault::Row { row, column, what } => write!(f, "row {row}: column {column} {what}"),
-            Fault::Field { place, tag } => write!(f, "{place}: field {tag} must be understood"),
+            Fault::Row(error) => error.fmt(f),
             Fault::NoRoom => f.write_str("there is not enough room"),
             Fault::Other(what) => f.write_str(what),
         }
@@ -78,7 +70,9 @@ impl Fault {
     pub(super) fn of(self, path: &Path) -> StoreError {
         match self {
             fault if fault.is_full() => StoreError::Full { path: path.to_owned() },
-            Fault::Field { place, tag } => StoreError::Field { path: path.to_owned(), place, tag },
+            Fault::Row(RowError::Field { place, tag }) => {
+                StoreError::Field { path: path.to_owned(), place, tag }
+            }
             fault => StoreError::Database { name: path.display().to_string(), what: fault.to_string() },
         }
     }

@@ -4,7 +4,7 @@
 //! ends if that cannot be. So there is a trigger on the table that calls a function which only our connection knows.
 //! It goes with an orderly end. After a crash it is still there; gearmand then says its name, which is a sentence.
 use super::fault::Fault;
-use super::writer::Names;
+use super::names::TableNames;
 use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
 
@@ -20,14 +20,14 @@ pub(super) fn know(connection: &Connection) -> Result<(), Fault> {
 }
 
 /// From now on only a connection that knows the guard can insert into gearmand's table.
-pub(super) fn stand(connection: &Connection, names: &Names) -> Result<(), Fault> {
-    let Names { theirs, guard, .. } = names;
+pub(super) fn stand(connection: &Connection, names: &TableNames) -> Result<(), Fault> {
+    let TableNames { theirs, guard, .. } = names;
     Ok(connection.execute_batch(&format!(
         "CREATE TRIGGER IF NOT EXISTS {guard} BEFORE INSERT ON {theirs} WHEN \"{FUNCTION}\"() BEGIN SELECT 1; END"
     ))?)
 }
 
 /// Everybody can again.
-pub(super) fn leave(connection: &Connection, names: &Names) -> Result<(), Fault> {
+pub(super) fn leave(connection: &Connection, names: &TableNames) -> Result<(), Fault> {
     Ok(connection.execute_batch(&format!("DROP TRIGGER IF EXISTS {}", names.guard))?)
 }

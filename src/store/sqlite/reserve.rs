@@ -1,5 +1,5 @@
 //! Room on the disk that is held back, so that jobs can end on a full disk: a file of nothing, `FILE.ringgear-reserve`,
-//! that is given up when there is no other room. When that is, and what is done with the room, is `sqlite.rs`.
+//! that is given up when there is no other room. When that is, and what is done with the room, is `sqlite/mod.rs`.
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use std::ffi::OsString;
 use std::fs::{self, File};

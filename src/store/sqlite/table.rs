@@ -1,6 +1,7 @@
-//! gearmand's table, and our own beside it, as SQL. When what is written is the store's affair (`sqlite.rs`).
+//! gearmand's table, and our own beside it, in an SQLite database. What stands in them is `sql/scheme.rs`, when what is
+//! written is the store's affair (`sqlite/mod.rs`).
 //!
-//! gearmand's, which it creates as here, and which is left as it is so that gearmand can have the file again:
+//! gearmand creates its table as here, and it is left as it is so that gearmand can have the file again:
 //!
 //! ```sql
 //! CREATE TABLE gearman_queue (unique_key TEXT, function_name TEXT, priority INTEGER, data BLOB,
@@ -9,26 +10,22 @@
 //!
 //! The rowid is the job's number: so handles survive, jobs come back in their order, ends need no search, and nothing
 //! more is written for a plain job. gearmand gives its rows the next rowid. Such rows are found by it until their job
-//! ends; their jobs get new numbers at each start. What has no column goes into our own table, which gearmand ignores:
+//! ends; their jobs get new numbers at each start. Our own table beside it:
 //!
 //! ```sql
 //! CREATE TABLE gearman_queue_ringgear (number INTEGER PRIMARY KEY, unique_key TEXT, function_name TEXT,
 //!                                      digest INTEGER, record BLOB, UNIQUE (unique_key, function_name))
 //! ```
-//!
-//! * A living job that has a reducer, lost attempts, a time between seconds, a unique that its key does not tell or fields
-//!   of a later version (when it was accepted alone is not worth a second row, and gets lost): the
-//!   key of its row, a checksum of that row, and its record (`record.rs`) without the workload. If gearmand has ended
-//!   the job meanwhile, there is no such row, or another one, and this one is dropped.
-//! * A dead job, which gearmand must not run: its record; the key is NULL, and gearmand's table has no row of it.
 use super::fault::Fault;
 use super::guard;
-use super::key;
-use super::row::Columns;
-use super::writer::{Names, Writer, row_id};
-use crate::engine::slot::{SLOTS, Slot};
+use super::names::TableNames;
+use super::value::{columns, value};
+use super::writer::Writer;
 use crate::engine::{JobId, StoredJob};
-use crate::store::record::{self, Record, RecordError};
+use crate::store::record::Record;
+use crate::store::sql::key;
+use crate::store::sql::numbers::{NewNumbers, job_of, row_of};
+use crate::store::sql::rows::{dead_job_in, job_in};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::collections::{HashMap, HashSet};
@@ -47,28 +44,25 @@ const CACHE_KIB: i64 = 64 << 10;
 /// What `max_page_count` is when nobody has told: more than the file can have.
 const PAGES_MAX: i64 = 0xffff_fffe;
 
-/// Rowids above this leave no room for the numbers of new jobs: handles have 18 digits.
-const ROWID_MAX: i64 = 1 << 59;
-
 /// Both tables of one database.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct Tables {
     connection: Connection,
     /// Bytes of a page.
     page: u64,
     /// The names, quoted.
-    names: Names,
+    names: TableNames,
     /// Which row is a job's, where its rowid is not the job's number.
     rows: HashMap<JobId, i64>,
     /// Jobs that have a row in our own table, or had one and may not have it any more.
     beside: HashSet<JobId>,
 }
 
-impl Table {
+impl Tables {
     /// Opens or makes the database and both tables. Others may read it while it is open, if the file system can do that. The
     /// write-ahead log is copied into the file, within a commit, when it has this many bytes: a page that many commits
     /// change is copied once.
-    pub(super) fn open(path: &Path, name: &str, log_bytes: u64) -> Result<Table, Fault> {
+    pub(super) fn open(path: &Path, name: &str, log_bytes: u64) -> Result<Tables, Fault> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -80,6 +74,7 @@ impl Table {
                 "its text is {encoding}; only UTF-8 keeps uniques as they are"
             )));
         }
+        // Before anything is written: a crash may have left the guard, and then only who knows it may insert.
         guard::know(&connection)?;
         let logged = write_ahead(&connection)?;
         // Without a write-ahead log, a commit is durable when the removal of the journal is.
@@ -89,23 +84,21 @@ impl Table {
         let page = page.unsigned_abs().max(1);
         let log_pages = i64::try_from(log_bytes / page).unwrap_or(i64::MAX);
         connection.pragma_update(None, "wal_autocheckpoint", log_pages.max(1))?;
-        let names = Names {
-            theirs: quoted(name),
-            ours: quoted(&format!("{name}_ringgear")),
-            guard: quoted(&format!("{name}_ringgear_guard")),
-        };
+        let names = TableNames::of(name);
         create(&mut connection, name, &names)?;
-        Ok(Table { connection, page, names, rows: HashMap::new(), beside: HashSet::new() })
+        Ok(Tables { connection, page, names, rows: HashMap::new(), beside: HashSet::new() })
     }
 
     /// Tells every job: the living in the order of their rows, then the dead. From here on no gearmand can start on the
     /// table.
     pub(super) fn replay(&mut self, each: &mut dyn FnMut(StoredJob<'_>)) -> Result<(), Fault> {
+        // Before anything is read: what gearmand would insert behind the reading would be run by nobody.
         guard::stand(&self.connection, &self.names)?;
         self.rows.clear();
         self.beside.clear();
-        let mut sequence = self.part_numbers()?;
-        let stale = self.replay_living(&mut sequence, each)?;
+        // Numbers first: each row must have one that no other job has, before any job is told under it.
+        let mut numbers = self.part_numbers()?;
+        let stale = self.replay_living(&mut numbers, each)?;
         self.replay_dead(each)?;
         let transaction = self.connection.transaction()?;
         for number in stale {
@@ -116,7 +109,7 @@ impl Table {
 
     /// How many rows both tables have: living jobs, and dead ones.
     pub(super) fn counts(&self) -> Result<(u64, u64), Fault> {
-        let Names { theirs, ours, .. } = &self.names;
+        let TableNames { theirs, ours, .. } = &self.names;
         let sql = format!(
             "SELECT (SELECT count(*) FROM {theirs}), (SELECT count(*) FROM {ours} WHERE unique_key IS NULL)"
         );
@@ -126,10 +119,10 @@ impl Table {
     }
 
     /// Drops what we know of jobs that gearmand has ended, and moves rows of gearmand away from numbers that jobs of
-    /// ours have: it reuses the highest rowid when its row is gone. Returns a sequence above all that are known.
-    fn part_numbers(&mut self) -> Result<u64, Fault> {
-        let highest = self.highest()?;
-        let Names { theirs, ours, .. } = &self.names;
+    /// ours have: it reuses the highest rowid when its row is gone. Returns numbers above all that are known.
+    fn part_numbers(&mut self) -> Result<NewNumbers, Fault> {
+        let mut numbers = NewNumbers::above(self.highest()?)?;
+        let TableNames { theirs, ours, .. } = &self.names;
         let transaction = self.connection.transaction()?;
         transaction.execute(
             &format!(
@@ -138,7 +131,6 @@ impl Table {
             ),
             (),
         )?;
-        let mut sequence = highest / u64::from(SLOTS) + 1;
         let strangers = {
             let mut statement = transaction.prepare(&format!(
                 "SELECT t.rowid FROM {ours} AS o JOIN {theirs} AS t ON t.rowid = o.number \
@@ -150,17 +142,15 @@ impl Table {
         };
         for row in strangers {
             let sql = format!("UPDATE {theirs} SET rowid = ?1 WHERE rowid = ?2");
-            // Any number of this sequence will do: the job gets its own when it is told.
-            transaction.execute(&sql, [row_id(sequence * u64::from(SLOTS))?, row])?;
-            sequence += 1;
+            transaction.execute(&sql, [numbers.row()?, row])?;
         }
         transaction.commit()?;
-        Ok(sequence)
+        Ok(numbers)
     }
 
     /// The highest number of a job or row.
-    fn highest(&self) -> Result<u64, Fault> {
-        let Names { theirs, ours, .. } = &self.names;
+    fn highest(&self) -> Result<i64, Fault> {
+        let TableNames { theirs, ours, .. } = &self.names;
         let sql = format!(
             "SELECT max(coalesce((SELECT max(rowid) FROM {theirs}), 0), coalesce((SELECT max(number) FROM {ours}), 0))"
         );
@@ -179,19 +169,16 @@ impl Table {
                 highest = highest.max(i64::try_from(id.number()).unwrap_or(i64::MAX));
             }
         }
-        if highest > ROWID_MAX {
-            return Err(Fault::Other(format!("row {highest}: this leaves no numbers for new jobs")));
-        }
-        Ok(highest.unsigned_abs())
+        Ok(highest)
     }
 
     /// Tells the jobs of gearmand's table. Returns the rows of our own table that are about jobs that have ended.
     fn replay_living(
         &mut self,
-        sequence: &mut u64,
+        numbers: &mut NewNumbers,
         each: &mut dyn FnMut(StoredJob<'_>),
     ) -> Result<Vec<i64>, Fault> {
-        let Names { theirs, ours, .. } = &self.names;
+        let TableNames { theirs, ours, .. } = &self.names;
         let mut statement = self.connection.prepare(&format!(
             "SELECT t.rowid, t.unique_key, t.function_name, t.priority, t.data, t.when_to_run, \
              o.number, o.digest, o.record FROM {theirs} AS t LEFT JOIN {ours} AS o \
@@ -203,14 +190,13 @@ impl Table {
         let mut stale = Vec::new();
         let mut rows = statement.query(())?;
         while let Some(row) = rows.next()? {
-            let columns = Columns::read(row)?;
-            let row_id: i64 = row.get(0)?;
+            let (rowid, columns) = columns(row)?;
             if let Some(number) = row.get::<_, Option<i64>>(6)? {
-                let known = put_record(number, row.get_ref(8)?, ours)?;
+                let known = job_in(number, value(row, 8)?, ours)?;
                 let fits = row.get::<_, i64>(7)? == columns.digest() && known.function == &*columns.function;
                 if fits && self.beside.insert(known.id) {
-                    if number != row_id {
-                        self.rows.insert(known.id, row_id);
+                    if number != rowid {
+                        self.rows.insert(known.id, rowid);
                     }
                     each(StoredJob { workload: columns.workload, ..known });
                     continue;
@@ -219,29 +205,18 @@ impl Table {
                     stale.push(number);
                 }
             }
-            let generated = key::read_generated(&columns.key, &columns.function);
-            let (mut id, origin) = match generated {
-                Some((id, origin)) => (Some(id), Some(origin)),
-                None => (own_number(row_id, &columns.function), None),
-            };
-            if let Some(told) = id.filter(|id| i64::try_from(id.number()) != Ok(row_id)) {
+            let mut id = columns.generated().map(|(id, _)| id).or_else(|| job_of(rowid, &columns.function));
+            if let Some(told) = id.filter(|&id| row_of(id) != Ok(rowid)) {
                 // Somebody has moved the row. Its number may have been given again since.
-                let number = i64::try_from(told.number()).unwrap_or(i64::MAX);
+                let number = row_of(told).unwrap_or(i64::MAX);
                 let is_taken = taken.query_row([number], |row| row.get::<_, bool>(0))?;
                 id = (!is_taken && !self.rows.contains_key(&told)).then_some(told);
             }
-            let id = id.unwrap_or_else(|| {
-                *sequence += 1;
-                JobId::new(*sequence, Slot::of(&columns.function))
-            });
-            if i64::try_from(id.number()) != Ok(row_id) {
-                self.rows.insert(id, row_id);
+            let id = id.unwrap_or_else(|| numbers.job(&columns.function));
+            if row_of(id) != Ok(rowid) {
+                self.rows.insert(id, rowid);
             }
-            let Some(job) = columns.job(id, origin) else {
-                let what = "is longer than a unique, or has a NUL inside".to_owned();
-                return Err(Fault::Row { row: row_id, column: "unique_key", what });
-            };
-            each(job);
+            each(columns.job(rowid, id)?);
         }
         Ok(stale)
     }
@@ -253,10 +228,7 @@ impl Table {
         let mut rows = statement.query(())?;
         while let Some(row) = rows.next()? {
             let number: i64 = row.get(0)?;
-            let job = put_record(number, row.get_ref(1)?, ours)?;
-            if job.death.is_none() {
-                return Err(damaged(number, ours, "a living job has no row"));
-            }
+            let job = dead_job_in(number, value(row, 1)?, ours)?;
             self.beside.insert(job.id);
             each(job);
         }
@@ -286,9 +258,12 @@ impl Table {
             }
             std::mem::take(&mut writer.ended)
         };
+        // Asked when everything is written and nothing is committed: only now it is known how many pages it takes, and it can
+        // still be taken back.
         if puts && !allows(pages(&transaction)?.saturating_mul(self.page)) {
             return Err(Fault::NoRoom);
         }
+        // Behind the commit: if it fails, these jobs have their rows.
         transaction.commit()?;
         for id in ended {
             self.rows.remove(&id);
@@ -328,6 +303,7 @@ impl Table {
     /// Leaves the file as gearmand does, without a write-ahead log, and durable. While somebody reads it, it stays as it is:
     /// gearmand can open that, too.
     pub(super) fn close(self) -> Result<(), Fault> {
+        // The guard first: while somebody reads, the rest is left undone, and gearmand can open that, too.
         self.release()?;
         self.connection.busy_timeout(READERS)?;
         let mode = self
@@ -375,7 +351,11 @@ fn pages(connection: &Connection) -> Result<u64, Fault> {
 }
 
 /// Makes what is missing: both tables, and in very old ones the column of times.
-fn create(connection: &mut Connection, name: &str, Names { theirs, ours, .. }: &Names) -> Result<(), Fault> {
+fn create(
+    connection: &mut Connection,
+    name: &str,
+    TableNames { theirs, ours, .. }: &TableNames,
+) -> Result<(), Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Exclusive)?;
     transaction.execute_batch(&format!(
         "CREATE TABLE IF NOT EXISTS {theirs} (unique_key TEXT, function_name TEXT, priority INTEGER, data BLOB, \
@@ -391,34 +371,4 @@ fn create(connection: &mut Connection, name: &str, Names { theirs, ours, .. }: &
          digest INTEGER, record BLOB, UNIQUE (unique_key, function_name))"
     ))?;
     Ok(transaction.commit()?)
-}
-
-/// The job that this row's number is of, if we gave it: the slot is that of the function.
-fn own_number(row: i64, function: &[u8]) -> Option<JobId> {
-    let id = JobId::from_number(u64::try_from(row).ok()?)?;
-    (id.slot() == Slot::of(function)).then_some(id)
-}
-
-/// Reads a record of our own table.
-fn put_record<'r>(number: i64, value: ValueRef<'r>, ours: &str) -> Result<StoredJob<'r>, Fault> {
-    let ValueRef::Blob(bytes) = value else { return Err(damaged(number, ours, "it is not bytes")) };
-    match record::read(bytes) {
-        Ok((Record::Put(job), length))
-            if length == bytes.len() && i64::try_from(job.id.number()) == Ok(number) =>
-        {
-            Ok(job)
-        }
-        Ok(_) => Err(damaged(number, ours, "it is not that of this row")),
-        Err(RecordError::Field(tag)) => Err(Fault::Field { place: format!("{ours}, row {number}"), tag }),
-        Err(error) => Err(damaged(number, ours, &error.to_string())),
-    }
-}
-
-fn damaged(number: i64, ours: &str, what: &str) -> Fault {
-    Fault::Other(format!("{ours}, row {number}: the record is damaged: {what}"))
-}
-
-/// A name as SQL.
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

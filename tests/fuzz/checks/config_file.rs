@@ -1,52 +1,32 @@
 //! What must hold of any bytes in a configuration file: it is read to the end or refused in one line, and the command line goes
 //! before it. What options mean for the parts of the server is not looked at here.
 use clap::CommandFactory;
+use file::Word;
 use flags::Flags;
-use line::read;
 use mistake::Mistake;
-use std::ffi::{OsStr, OsString};
+use sources::{Given, read};
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use words::Word;
 
+#[path = "../../../src/config/file.rs"]
+mod file;
 #[path = "../../../src/config/flags.rs"]
 mod flags;
-#[path = "../../../src/config/later.rs"]
-mod later;
-#[path = "../../../src/config/line.rs"]
-mod line;
 #[path = "../../../src/config/machine.rs"]
 mod machine;
 #[path = "../../../src/config/mistake.rs"]
 mod mistake;
 #[path = "../../../src/config/process.rs"]
 mod process;
-#[path = "../../../src/config/store.rs"]
+#[path = "../../../src/config/sources/mod.rs"]
+mod sources;
+#[path = "../../../src/config/store/mod.rs"]
 mod store;
-#[path = "../../../src/config/words.rs"]
-mod words;
-
-/// As in `src/config.rs`, with flags where it has what they mean.
-#[derive(Debug)]
-enum Asked {
-    Config(Box<Flags>),
-    Text(String),
-    Check,
-}
-
-fn config(flags: Flags, _port: Option<&OsStr>, mut notices: Vec<String>) -> Result<Flags, Mistake> {
-    store::options(&flags.storing, &mut notices)?;
-    process::options(&flags.process);
-    Ok(flags)
-}
-
-fn version() -> String {
-    "a version".to_owned()
-}
-
-fn fit<T: TryFrom<i64>>(number: i64) -> T {
-    T::try_from(number).ok().expect("the flag's range keeps the number small enough")
-}
+#[path = "../../../src/config/unsupported.rs"]
+mod unsupported;
+#[path = "../../../src/config/value.rs"]
+mod value;
 
 pub(crate) fn run(bytes: &[u8]) {
     let path = file();
@@ -64,11 +44,11 @@ fn file() -> PathBuf {
 fn told_apart(path: &Path) {
     let mut command = Flags::command();
     command.build();
-    let found = words::of_file(path).expect("the file is there and small");
+    let found = file::of_file(path).expect("the file is there and small");
     if found.iter().any(|word| word == "--") {
         return;
     }
-    let items = words::read(found.into_iter(), &command, true);
+    let items = file::read(found.into_iter(), &command, true);
     let mut written = Vec::new();
     for item in &items {
         match item {
@@ -76,20 +56,33 @@ fn told_apart(path: &Path) {
             Word::Stray(word) => written.push(word.clone()),
         }
     }
-    assert_eq!(words::read(written.into_iter(), &command, false), items);
+    assert_eq!(file::read(written.into_iter(), &command, false), items);
 }
 
 fn the_line_goes_first(path: &Path) {
     let mut named = OsString::from("--config-file=");
     named.push(path);
     let arguments = [named, "--port=7".into(), "-t3".into()];
-    match read(arguments.into_iter(), None, Path::new("/nonexistent")) {
-        Ok(Asked::Config(flags)) => assert_eq!((flags.port.as_str(), flags.threads), ("7", 3)),
-        Ok(Asked::Text(text)) => assert!(!text.is_empty()),
-        Ok(Asked::Check) => panic!("--check-args cannot stand in a file"),
+    match read(arguments.into_iter(), Path::new("/nonexistent")).and_then(understood) {
+        Ok(Given::Flags(flags, _)) => {
+            assert_eq!((flags.port.as_str(), flags.threads, flags.process.check_args), ("7", 3, false));
+        }
+        Ok(Given::Help(text)) => assert!(!text.is_empty()),
         Err(mistake) => {
             let said = mistake.to_string();
             assert!(!said.is_empty() && !said.contains('\n'), "{said:?}");
         }
     }
+}
+
+/// What was given, if it makes sense.
+fn understood(mut given: Given) -> Result<Given, Mistake> {
+    if let Given::Flags(flags, notices) = &mut given {
+        if let Some(refusal) = flags.unsupported.refusal.take() {
+            return Err(Mistake::Unsupported(refusal));
+        }
+        store::options(&flags.storing, notices)?;
+        process::options(&flags.process);
+    }
+    Ok(given)
 }

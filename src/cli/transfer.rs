@@ -1,0 +1,403 @@
+//! `ringgear store import` and `export`: which two stores the command line means, copying between them, and telling people
+//! what became of it. How jobs are copied is `store/transfer.rs`.
+use crate::store::log::LogOptions;
+#[cfg(feature = "sqlite")]
+use crate::store::sqlite::{SqliteOptions, TABLE};
+use crate::store::transfer::{Onto, TransferError, Transferred, transfer};
+use crate::store::{StoreError, StoreOptions};
+use std::ffi::OsString;
+use std::fmt;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// The store that options name, with the server's own options.
+#[derive(Debug, clap::Args)]
+pub(super) struct OtherStore {
+    /// A data directory
+    #[cfg_attr(feature = "sqlite", arg(long, value_name = "DIR", required_unless_present = "libsqlite3_db"))]
+    #[cfg_attr(not(feature = "sqlite"), arg(long, value_name = "DIR", required = true))]
+    data_dir: Option<PathBuf>,
+
+    /// An SQLite database
+    #[cfg(feature = "sqlite")]
+    #[arg(long, value_name = "FILE", required_unless_present = "data_dir", conflicts_with = "data_dir")]
+    libsqlite3_db: Option<PathBuf>,
+
+    /// The table in it [default: gearman_queue]
+    #[cfg(feature = "sqlite")]
+    #[arg(long, value_name = "NAME", conflicts_with = "data_dir")]
+    libsqlite3_table: Option<String>,
+}
+
+impl OtherStore {
+    fn options(self) -> StoreOptions {
+        #[cfg(feature = "sqlite")]
+        if let Some(file) = self.libsqlite3_db {
+            return database(file, self.libsqlite3_table);
+        }
+        // One of the two is required.
+        StoreOptions::Log(LogOptions::new(self.data_dir.unwrap_or_default()))
+    }
+}
+
+/// The store that stands by itself on the command line.
+#[derive(Debug, clap::Args)]
+pub(super) struct ThisStore {
+    /// A data directory; or `libsqlite3:FILE`, an SQLite database
+    store: OsString,
+
+    /// The table in it, if it is a database [default: gearman_queue]
+    #[cfg(feature = "sqlite")]
+    #[arg(long, value_name = "NAME")]
+    table: Option<String>,
+}
+
+impl ThisStore {
+    fn options(self) -> Result<StoreOptions, TransferFailure> {
+        #[cfg(feature = "sqlite")]
+        {
+            use std::os::unix::ffi::{OsStrExt, OsStringExt};
+            if let Some(file) = self.store.as_bytes().strip_prefix(b"libsqlite3:") {
+                return Ok(database(OsString::from_vec(file.to_vec()).into(), self.table));
+            }
+            if self.table.is_some() {
+                return Err(TransferFailure::NoTable(self.store.into()));
+            }
+        }
+        Ok(StoreOptions::Log(LogOptions::new(self.store)))
+    }
+}
+
+#[cfg(feature = "sqlite")]
+fn database(file: PathBuf, table: Option<String>) -> StoreOptions {
+    let table = table.unwrap_or_else(|| TABLE.to_owned());
+    StoreOptions::Sqlite(SqliteOptions { file, table, on_shutdown_only: false })
+}
+
+/// Why not all jobs were copied.
+#[derive(Debug)]
+pub(super) enum TransferFailure {
+    /// There is no such store to copy from.
+    NoSource(PathBuf),
+    /// Both are the same.
+    Same(PathBuf),
+    /// This is no database, and has no tables.
+    #[cfg(feature = "sqlite")]
+    NoTable(PathBuf),
+    /// The store to copy to has so many jobs.
+    NotEmpty(StoreOptions, u64),
+    /// Copying said so.
+    Copying(TransferError),
+    /// All jobs were copied, and then one of the stores could not be closed.
+    Closing(StoreError),
+    /// What was done cannot be printed.
+    Output(io::Error),
+}
+
+impl fmt::Display for TransferFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TransferFailure::NoSource(path) => {
+                write!(f, "{}: there is no store to copy from", path.display())
+            }
+            TransferFailure::Same(path) => {
+                write!(f, "{} is to be copied to itself; name two stores", path.display())
+            }
+            #[cfg(feature = "sqlite")]
+            TransferFailure::NoTable(path) => write!(
+                f,
+                "--table: {} is a directory, which has no tables; a database is libsqlite3:FILE",
+                path.display()
+            ),
+            TransferFailure::NotEmpty(StoreOptions::Log(log), jobs) => {
+                write!(f, "{} has {jobs} jobs already; name another directory", log.dir.display())
+            }
+            #[cfg(feature = "sqlite")]
+            TransferFailure::NotEmpty(StoreOptions::Sqlite(SqliteOptions { file, table, .. }), jobs) => {
+                write!(
+                    f,
+                    "{}: table {table} has {jobs} jobs already; name another table or file",
+                    file.display()
+                )
+            }
+            TransferFailure::Copying(error) => error.fmt(f),
+            TransferFailure::Closing(error) => write!(f, "all jobs were copied, but: {error}"),
+            TransferFailure::Output(error) => write!(f, "cannot print: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for TransferFailure {}
+
+impl From<StoreError> for TransferFailure {
+    fn from(error: StoreError) -> TransferFailure {
+        TransferFailure::Copying(TransferError::Target { error, left: 0 })
+    }
+}
+
+impl From<io::Error> for TransferFailure {
+    fn from(error: io::Error) -> TransferFailure {
+        TransferFailure::Output(error)
+    }
+}
+
+/// Adds the jobs of the other store to this one, which is made if it is not there.
+pub(super) fn import(from: OtherStore, into: ThisStore, out: &mut dyn Write) -> Result<(), TransferFailure> {
+    let done = copy(&from.options(), &into.options()?, Onto::Others)?;
+    writeln!(out, "{} jobs imported, {} of them dead", done.jobs, done.dead)?;
+    writeln!(
+        out,
+        "{} got another handle; {} would have joined a job that is there",
+        done.renumbered, done.joined
+    )?;
+    Ok(())
+}
+
+/// Writes the jobs of this store to the other one, which has none.
+pub(super) fn export(from: ThisStore, into: OtherStore, out: &mut dyn Write) -> Result<(), TransferFailure> {
+    let into = into.options();
+    let done = copy(&from.options()?, &into, Onto::Nothing)?;
+    if let StoreOptions::Log(_) = into {
+        writeln!(out, "{} jobs exported, {} of them dead", done.jobs, done.dead)?;
+        writeln!(out, "{} got another handle", done.renumbered)?;
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "{} jobs exported; {} dead ones stand where gearmand does not look",
+        done.jobs - done.dead,
+        done.dead
+    )?;
+    writeln!(
+        out,
+        "of these {} are reduce jobs, which gearmand runs as plain ones, {} have lost attempts, which gearmand \
+         counts anew, and {} have no unique, for which gearmand shows a made-up one; of {} it is not kept when they \
+         were accepted",
+        done.reduce, done.attempts, done.generated_uniques, done.undated
+    )?;
+    Ok(())
+}
+
+fn copy(from: &StoreOptions, into: &StoreOptions, onto: Onto) -> Result<Transferred, TransferFailure> {
+    let (source, target) = (place(from), place(into));
+    if !source.exists() {
+        return Err(TransferFailure::NoSource(source.to_owned()));
+    }
+    // Each of them would find the other's lock.
+    if target.exists() && source.canonicalize().ok() == target.canonicalize().ok() {
+        return Err(TransferFailure::Same(source.to_owned()));
+    }
+    let (mut source, mut target) = (from.open()?, into.open()?);
+    let done = transfer(&mut *source, &mut *target, onto);
+    // Both, whatever became of the jobs: a database is gearmand's again, and a log knows its end.
+    let closed = [target.close(), source.close()];
+    let done = done.map_err(|error| match error {
+        TransferError::NotEmpty(jobs) => TransferFailure::NotEmpty(into.clone(), jobs),
+        error => TransferFailure::Copying(error),
+    })?;
+    closed.into_iter().collect::<Result<(), StoreError>>().map_err(TransferFailure::Closing)?;
+    Ok(done)
+}
+
+/// The directory or file of a store.
+fn place(options: &StoreOptions) -> &Path {
+    match options {
+        StoreOptions::Log(log) => &log.dir,
+        #[cfg(feature = "sqlite")]
+        StoreOptions::Sqlite(database) => &database.file,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::slot::Slot;
+    use crate::engine::{Death, DeathReason, Epoch, JobId, StoredJob};
+    use crate::protocol::Priority;
+    use crate::store::record;
+    use crate::store::scratch::Scratch;
+    use clap::{Parser, Subcommand};
+    use std::net::Ipv4Addr;
+
+    #[derive(Debug, Parser)]
+    struct Arguments {
+        #[command(subcommand)]
+        which: Which,
+    }
+
+    #[derive(Debug, Subcommand)]
+    enum Which {
+        Import {
+            #[command(flatten)]
+            from: OtherStore,
+            #[command(flatten)]
+            into: ThisStore,
+        },
+        Export {
+            #[command(flatten)]
+            from: ThisStore,
+            #[command(flatten)]
+            into: OtherStore,
+        },
+    }
+
+    /// What is said, or what is wrong.
+    fn run(line: &[&str]) -> Result<String, String> {
+        let words = ["test"].iter().chain(line);
+        let arguments = Arguments::try_parse_from(words).map_err(|error| error.to_string())?;
+        let mut out = Vec::new();
+        let done = match arguments.which {
+            Which::Import { from, into } => import(from, into, &mut out),
+            Which::Export { from, into } => export(from, into, &mut out),
+        };
+        done.map_err(|error| error.to_string()).map(|()| String::from_utf8(out).unwrap())
+    }
+
+    /// A plain job, one with what gearmand's table has no column for, and a dead one.
+    fn jobs() -> [StoredJob<'static>; 3] {
+        let plain = StoredJob {
+            id: JobId::new(7, Slot::of(b"f")),
+            priority: Priority::High,
+            epoch: None,
+            attempts: 0,
+            function: b"f",
+            unique: b"u",
+            workload: b"w \0 \xff",
+            reducer: None,
+            death: None,
+            accepted: None,
+            more: b"",
+        };
+        let accepted = Some(Epoch(1_799_000_000_456));
+        let id = |sequence| JobId::new(sequence, Slot::of(b"f"));
+        let (reason, address) = (DeathReason::WorkerGone, Ipv4Addr::LOCALHOST.into());
+        let death = Some(Death { reason, at: Epoch(1_800_000_000_123), address, worker: b"w" });
+        let odd = StoredJob { id: id(8), attempts: 1, reducer: Some(b"sum"), unique: b"", accepted, ..plain };
+        [plain, odd, StoredJob { id: id(9), unique: b"d", death, accepted, ..plain }]
+    }
+
+    /// What a store tells, sorted.
+    fn told(options: &StoreOptions) -> Vec<String> {
+        let (mut store, mut told) = (options.open().unwrap(), Vec::new());
+        store.replay(&mut |job| told.push(format!("{job:?}"))).unwrap();
+        store.close().unwrap();
+        told.sort();
+        told
+    }
+
+    fn log(dir: &str) -> StoreOptions {
+        StoreOptions::Log(LogOptions::new(dir))
+    }
+
+    fn fill(options: &StoreOptions) {
+        let (mut store, mut records) = (options.open().unwrap(), Vec::new());
+        store.replay(&mut |_| {}).unwrap();
+        jobs().iter().for_each(|job| record::put(job, &mut records));
+        store.commit(&[&records]).puts.unwrap();
+        store.close().unwrap();
+    }
+
+    fn expected() -> Vec<String> {
+        let mut expected: Vec<String> = jobs().iter().map(|job| format!("{job:?}")).collect();
+        expected.sort();
+        expected
+    }
+
+    /// Copies between two stores of these kinds, both ways round on the command line, and looks at what is there then.
+    #[track_caller]
+    fn between(
+        folder: &Scratch,
+        source: (&StoreOptions, &str, [&str; 2]),
+        target: impl Fn(&str) -> (StoreOptions, String, [String; 2]),
+    ) {
+        let (from, this, other) = source;
+        fill(from);
+        let (into, word, _) = target(&folder.path("imported"));
+        let said = run(&["import", other[0], other[1], &word]).unwrap();
+        assert_eq!(said.lines().next(), Some("3 jobs imported, 1 of them dead"));
+        assert_eq!(told(&into), expected());
+        // Those with a unique are there already; the dead join nothing, and are as good as others.
+        let said = run(&["import", other[0], other[1], &word]).unwrap();
+        assert!(said.ends_with("1 would have joined a job that is there\n"), "{said}");
+
+        let (into, _, option) = target(&folder.path("exported"));
+        let said = run(&["export", this, &option[0], &option[1]]).unwrap();
+        assert!(said.contains(" jobs exported"), "{said}");
+        assert_eq!(told(&into), expected());
+        // It is not empty any more, and stays as it is.
+        let refused = run(&["export", this, &option[0], &option[1]]).unwrap_err();
+        assert!(refused.contains("has 3 jobs already; name another"), "{refused}");
+        assert_eq!((told(&into), told(from)), (expected(), expected()));
+    }
+
+    fn log_target(path: &str) -> (StoreOptions, String, [String; 2]) {
+        (log(path), path.to_owned(), ["--data-dir".to_owned(), path.to_owned()])
+    }
+
+    #[test]
+    fn from_log_to_log() {
+        let folder = Scratch::new();
+        let dir = folder.path("log");
+        between(&folder, (&log(&dir), &dir, ["--data-dir", &dir]), log_target);
+    }
+
+    #[cfg(feature = "sqlite")]
+    mod databases {
+        use super::*;
+
+        fn table_target(path: &str) -> (StoreOptions, String, [String; 2]) {
+            let options = StoreOptions::Sqlite(SqliteOptions::of(path));
+            (options, format!("libsqlite3:{path}"), ["--libsqlite3-db".to_owned(), path.to_owned()])
+        }
+
+        #[test]
+        fn from_log_to_database() {
+            let folder = Scratch::new();
+            let dir = folder.path("log");
+            between(&folder, (&log(&dir), &dir, ["--data-dir", &dir]), table_target);
+        }
+
+        #[test]
+        fn from_database_to_log_and_to_another() {
+            for target in [log_target, table_target] {
+                let folder = Scratch::new();
+                let file = folder.path("source");
+                let (options, this, option) = table_target(&file);
+                between(&folder, (&options, &this, [&option[0], &option[1]]), target);
+            }
+        }
+
+        #[test]
+        fn tables_have_names() {
+            let folder = Scratch::new();
+            let (one, other) = (folder.path("one"), folder.path("other"));
+            let table = |file: &str| {
+                StoreOptions::Sqlite(SqliteOptions { table: "t".to_owned(), ..SqliteOptions::of(file) })
+            };
+            fill(&table(&one));
+            let word = format!("libsqlite3:{one}");
+            let line =
+                ["export", &word, "--table", "t", "--libsqlite3-db", &other, "--libsqlite3-table", "t"];
+            run(&line).unwrap();
+            assert_eq!(told(&table(&other)), expected());
+            let refused =
+                run(&["export", &folder.path("log"), "--table", "t", "--data-dir", "x"]).unwrap_err();
+            assert!(refused.contains("a database is libsqlite3:FILE"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_told_before_anything_is_made() {
+        let folder = Scratch::new();
+        let (there, not_there, new) = (folder.path("there"), folder.path("not there"), folder.path("new"));
+        fill(&log(&there));
+        let refused = run(&["import", "--data-dir", &not_there, &new]).unwrap_err();
+        assert_eq!(refused, format!("{not_there}: there is no store to copy from"));
+        assert!(!Path::new(&not_there).exists() && !Path::new(&new).exists());
+        let refused = run(&["export", &there, "--data-dir", &format!("{there}/.")]).unwrap_err();
+        assert_eq!(refused, format!("{there} is to be copied to itself; name two stores"));
+        let refused = run(&["export", &there]).unwrap_err();
+        assert!(refused.contains("required"), "{refused}");
+        assert_eq!(told(&log(&there)), expected());
+    }
+}

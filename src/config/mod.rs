@@ -1,0 +1,381 @@
+//! The command line becomes one [`Config`], made of the option types of the parts. Nothing is opened or started here;
+//! what the flags are called is in `config/flags.rs`, what the machine is asked in `config/machine.rs`.
+mod file;
+mod flags;
+mod machine;
+mod memory;
+mod mistake;
+mod process;
+mod sources;
+mod store;
+mod unsupported;
+mod value;
+
+use crate::engine::{Compat, HandlePrefix, Policy, Wakeup};
+use crate::frontend::{self, SharedPort, VERSION};
+use crate::log_at;
+use crate::logging::{self, Level, LoggingOptions, Target};
+use crate::process::ProcessOptions;
+use crate::server::{Descriptors, ServerOptions};
+use crate::shard::options::{Endpoint, Keepalive, ShardOptions};
+use flags::{DEFAULT_PORT, Flags, Limits};
+use mistake::Mistake;
+use sources::Given;
+use std::ffi::{OsStr, OsString};
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::io::Write;
+use std::num::NonZeroU8;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+use value::fit;
+
+/// Everything that an operator decided.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// For the process around the server.
+    pub process: ProcessOptions,
+    /// For the server and its shards.
+    pub server: ServerOptions,
+    /// For reading and writing on the shared port.
+    pub frontend: SharedPort,
+    /// For the log.
+    pub log: LoggingOptions,
+    /// What the operator should know about how the command line was understood.
+    pub notices: Vec<String>,
+    /// What probably was not meant as it was understood.
+    pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// Reads this process's command line and environment. Otherwise the process has nothing more to do than to end
+    /// with the status: help or version were asked for and printed, or a mistake was.
+    pub fn from_process() -> Result<Config, ExitCode> {
+        let port = std::env::var_os("GEARMAND_PORT");
+        match invocation(std::env::args_os().skip(1), port, Path::new(file::DEFAULT_FILE)) {
+            Ok(Invocation::Serve(mut config)) => {
+                if let Some(name) = &mut config.log.syslog
+                    && let Some(file) = Path::new(&program()).file_name()
+                {
+                    *name = file.to_string_lossy().into_owned();
+                }
+                Ok(*config)
+            }
+            Ok(Invocation::Text(text)) => {
+                // Whoever closed the pipe does not want to read on.
+                let _ = io::stdout().write_all(text.as_bytes());
+                Err(ExitCode::SUCCESS)
+            }
+            Ok(Invocation::Check) => Err(ExitCode::SUCCESS),
+            Err(mistake) => {
+                let _ = writeln!(io::stderr(), "{}: {mistake}", program().display());
+                Err(ExitCode::FAILURE)
+            }
+        }
+    }
+
+    /// Starts the log and writes the notices to it.
+    pub fn start_log(&self) {
+        logging::start(&self.log);
+        for notice in &self.notices {
+            log_at!(Level::Notice, "{notice}");
+        }
+        for warning in &self.warnings {
+            log_at!(Level::Warning, "{warning}");
+        }
+    }
+}
+
+/// What this process was started as: the name that its messages begin with.
+pub fn program() -> OsString {
+    std::env::args_os().next().unwrap_or_else(|| "ringgear".into())
+}
+
+/// What the command line asks for.
+#[derive(Debug)]
+enum Invocation {
+    /// A running server.
+    Serve(Box<Config>),
+    /// A text: help or version.
+    Text(String),
+    /// Nothing but to be looked at, and it is fine.
+    Check,
+}
+
+/// What the arguments (without the program's name), the value of GEARMAND_PORT, and the configuration file ask for: this file,
+/// if the arguments name no other.
+fn invocation(
+    arguments: impl Iterator<Item = OsString>,
+    port: Option<OsString>,
+    file: &Path,
+) -> Result<Invocation, Mistake> {
+    let (flags, notices) = match sources::read(arguments, file)? {
+        Given::Flags(flags, notices) => (*flags, notices),
+        Given::Help(text) => return Ok(Invocation::Text(text)),
+    };
+    if let Some(refusal) = flags.unsupported.refusal {
+        return Err(Mistake::Unsupported(refusal));
+    }
+    let (check, version_asked) = (flags.process.check_args, flags.version);
+    let config = config(flags, port.as_deref(), notices)?;
+    Ok(match (check, version_asked) {
+        (true, _) => Invocation::Check,
+        (false, true) => Invocation::Text(version()),
+        (false, false) => Invocation::Serve(Box::new(config)),
+    })
+}
+
+/// An empty line first, as gearmand does.
+fn version() -> String {
+    format!("\nringgear {VERSION} - {}\n", env!("CARGO_PKG_REPOSITORY"))
+}
+
+fn config(flags: Flags, port: Option<&OsStr>, mut notices: Vec<String>) -> Result<Config, Mistake> {
+    let handle_prefix = handle_prefix(flags.job_handle_prefix.as_deref(), &mut notices)?;
+    let log = LoggingOptions {
+        target: target(flags.log_file.as_deref(), flags.process.daemon),
+        syslog: flags.syslog.then(|| "ringgear".to_owned()),
+        level: level(flags.verbose, flags.talkative),
+        queue_bytes: fit(flags.limits.max_log_queue),
+        repeats: fit(flags.limits.max_log_repeats),
+    };
+    let port = port_number(&flags.port, port)?;
+    let endpoints = match flags.process.check_args {
+        // Who a name is may change until it is used.
+        true => Vec::new(),
+        false => endpoints(&flags, port)?,
+    };
+    let policy = policy(&flags, handle_prefix, &log)?;
+    let shard = shard_options(&flags);
+    let store = store::options(&flags.storing, &mut notices)?;
+    let policy = Policy { store: store.is_some(), ..policy };
+    let process = process::options(&flags.process);
+    let frontend = SharedPort {
+        packet_max: shard.packet_max,
+        version: frontend::version(policy.compat),
+        verbosity: log.level.name(),
+        pid: std::process::id(),
+        handle_prefix: policy.handle_prefix.clone(),
+        compat: policy.compat,
+    };
+    let server = ServerOptions {
+        endpoints,
+        backlog: fit(flags.backlog),
+        threads: fit(flags.threads),
+        policy,
+        shard,
+        store,
+        descriptors: match process.descriptors {
+            Some(_) => Descriptors::AsSet,
+            None => Descriptors::Most,
+        },
+    };
+    let warnings =
+        flags.job_retries.and_then(|retries| other_meaning(retries, flags.compat)).into_iter().collect();
+    Ok(Config { process, server, frontend, log, notices, warnings })
+}
+
+/// GEARMAND_PORT counts where the flag has its default value, given or not, as with gearmand.
+fn port_number(flag: &str, environment: Option<&OsStr>) -> Result<u16, Mistake> {
+    let environment = environment.filter(|_| flag == DEFAULT_PORT).map(OsStr::to_string_lossy);
+    let port = environment.as_deref().unwrap_or(flag);
+    if port.is_empty() {
+        return Ok(machine::service("gearman").unwrap_or(4730));
+    }
+    let number = match port.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => port.parse().ok(),
+        false => machine::service(port),
+    };
+    number.ok_or_else(|| Mistake::Port(port.to_owned()))
+}
+
+/// Where to listen: everything that was named, once.
+fn endpoints(flags: &Flags, port: u16) -> Result<Vec<Endpoint>, Mistake> {
+    let everywhere = [OsString::new()];
+    let asked = if flags.listen.is_empty() { &everywhere[..] } else { &flags.listen };
+    let (mut addresses, mut paths) = (Vec::new(), Vec::new());
+    for name in asked {
+        if let Some(path) = name.as_bytes().strip_prefix(b"unix:") {
+            if path.is_empty() || path.len() > machine::UNIX_PATH_MAX || path.contains(&0) {
+                return Err(Mistake::UnixPath(String::from_utf8_lossy(path).into_owned()));
+            }
+            let path = PathBuf::from(OsStr::from_bytes(path));
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
+            continue;
+        }
+        let name = name.to_string_lossy();
+        let found = machine::addresses(&name, port);
+        addresses.extend(found.map_err(|error| Mistake::Listen(name.into_owned(), error))?);
+    }
+    let tcp = machine::distinct(addresses).into_iter().map(Endpoint::Tcp);
+    let unix = paths.into_iter().map(|path| Endpoint::Unix { path, mode: flags.unix_mode });
+    Ok(tcp.chain(unix).collect())
+}
+
+/// Standard error is what service managers and terminals show; a daemon has none, so its log is where gearmand's is.
+fn target(file: Option<&OsStr>, daemon: bool) -> Target {
+    match file.map(OsStr::as_bytes) {
+        Some(b"stderr") => Target::Stderr,
+        Some(b"none") => Target::Nowhere,
+        Some(file) => Target::File(OsStr::from_bytes(file).into()),
+        None if daemon => Target::File("/var/log/gearmand.log".into()),
+        None => Target::Stderr,
+    }
+}
+
+/// What is more of `--verbose` and so many `-v`.
+fn level(asked: Level, talkative: u8) -> Level {
+    let counted = match talkative {
+        0 => return asked,
+        1 => Level::Notice,
+        2 => Level::Info,
+        _ => Level::Debug,
+    };
+    asked.max(counted)
+}
+
+/// A prefix that was asked for is used or refused. The host's name is cut where it is too long: two hosts whose names
+/// begin alike then have handles that look alike.
+fn handle_prefix(asked: Option<&OsStr>, notices: &mut Vec<String>) -> Result<HandlePrefix, Mistake> {
+    if let Some(prefix) = asked {
+        let prefix = prefix.as_bytes();
+        if prefix.iter().any(|byte| byte.is_ascii_control() || *byte == b' ') {
+            return Err(Mistake::PrefixNotOneWord);
+        }
+        return HandlePrefix::new(prefix).map_err(Mistake::PrefixTooLong);
+    }
+    let mut prefix = b"H:".to_vec();
+    prefix.extend(machine::host_name());
+    if prefix.len() > HandlePrefix::MAX {
+        prefix.truncate(HandlePrefix::MAX);
+        let cut = String::from_utf8_lossy(&prefix);
+        notices.push(format!("the host name is long: job handles begin with {cut}; see --job-handle-prefix"));
+    }
+    HandlePrefix::new(&prefix).map_err(Mistake::PrefixTooLong)
+}
+
+fn policy(flags: &Flags, handle_prefix: HandlePrefix, log: &LoggingOptions) -> Result<Policy, Mistake> {
+    let limits = &flags.limits;
+    let mut policy = Policy::new(handle_prefix);
+    policy.compat = flags.compat;
+    policy.round_robin = flags.round_robin;
+    policy.attempts = match flags.job_retries {
+        Some(retries) => attempts(retries, flags.compat)?,
+        None => None,
+    };
+    policy.wakeup = match flags.worker_wakeup.map(low_byte) {
+        None => Wakeup::Paced,
+        Some(workers) => NonZeroU8::new(workers).map_or(Wakeup::All, Wakeup::AtMost),
+    };
+    policy.exceptions = flags.exceptions;
+    policy.timeout_unit = flags.timeout_unit;
+    policy.hash_seed = RandomState::new().hash_one(std::process::id());
+    policy.note_accepted = log.writes(Level::Notice);
+    policy.requests_in_flight = fit(limits.max_requests_in_flight);
+    policy.outbox_bytes = fit(limits.max_outbox_bytes);
+    policy.functions = fit(limits.max_functions);
+    policy.function_bytes = match limits.max_function_bytes {
+        Some(bytes) => fit(bytes),
+        None => part(max_memory(limits), 8).min(policy.function_bytes),
+    };
+    policy.abilities = fit(limits.max_abilities);
+    let unread: usize = fit(limits.max_unread_bytes);
+    policy.waiting_bytes = unread / 4;
+    policy.queued_bytes = match limits.max_queued_bytes {
+        Some(0) => u64::MAX,
+        Some(bytes) => fit(bytes),
+        None => part(max_memory(limits), 2),
+    };
+    policy.finished_memory = fit(limits.finished_memory);
+    policy.dead_jobs = fit(flags.storing.dead_jobs);
+    policy.dead_bytes = fit(flags.storing.max_dead_bytes);
+    policy.store_timeout = Duration::from_secs(fit(flags.storing.store_timeout));
+    Ok(policy)
+}
+
+/// Bytes that the server may take in all.
+fn max_memory(limits: &Limits) -> u64 {
+    match limits.max_memory {
+        Some(0) => u64::MAX,
+        Some(bytes) => fit(bytes),
+        None => memory::allowed() / 4 * 3,
+    }
+}
+
+/// A part of the memory, if there is a limit to it.
+fn part(memory: u64, parts: u64) -> u64 {
+    if memory == u64::MAX { u64::MAX } else { memory / parts }
+}
+
+/// What `--job-retries` means changed upstream with 2.1.
+fn attempts(retries: i64, compat: Compat) -> Result<Option<NonZeroU8>, Mistake> {
+    if compat < Compat::V2_1 {
+        return Ok(NonZeroU8::new(low_byte(retries)));
+    }
+    match retries {
+        -1 => Ok(None),
+        0 => Ok(Some(NonZeroU8::MIN)),
+        _ => match u8::try_from(retries).ok().and_then(NonZeroU8::new) {
+            Some(attempts) => Ok(Some(attempts)),
+            None => Err(Mistake::JobRetries(retries)),
+        },
+    }
+}
+
+/// What a number of attempts means that means something else in other versions of gearmand.
+fn other_meaning(retries: i64, compat: Compat) -> Option<String> {
+    if compat >= Compat::V2_1 || (1..=255).contains(&retries) {
+        return None;
+    }
+    let version = if compat == Compat::V1_1 { "1.1" } else { "2.0" };
+    let meaning = match low_byte(retries) {
+        0 => "no limit".to_owned(),
+        1 => "one attempt".to_owned(),
+        attempts => format!("{attempts} attempts"),
+    };
+    let remedy = match retries {
+        -1 => "for no limit, as from 2.1 on, say 0, or follow 2.1 (--compat 2.1)",
+        0 => "for one attempt, as from 2.1 on, say 1, or follow 2.1 (--compat 2.1)",
+        _ => "it counts modulo 256; say 1 to 255, or 0 for no limit",
+    };
+    Some(format!("--job-retries {retries} means {meaning} with --compat {version}; {remedy}"))
+}
+
+/// The number modulo 256, as gearmand stores some of its options.
+fn low_byte(number: i64) -> u8 {
+    number.to_le_bytes()[0]
+}
+
+fn shard_options(flags: &Flags) -> ShardOptions {
+    let limits = &flags.limits;
+    let unset = ShardOptions::default();
+    ShardOptions {
+        packet_max: fit(limits.max_packet_size),
+        unread_max: fit(limits.max_unread_bytes),
+        connection_bytes_max: match limits.max_connection_bytes {
+            Some(0) => u64::MAX,
+            Some(bytes) => fit(bytes),
+            None => part(max_memory(limits), 4),
+        },
+        connections_max: match limits.max_connections {
+            0 => unset.connections_max,
+            number => fit(number),
+        },
+        keepalive: Keepalive {
+            idle: flags.keepalive_idle.seconds(),
+            interval: flags.keepalive_interval.seconds(),
+            count: flags.keepalive_count.0,
+        },
+        hold: Duration::from_micros(fit(flags.hold_back)),
+        settle: fit(flags.settle),
+        store_bytes_max: fit(flags.storing.max_storing_bytes),
+        ..unset
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! Options for the store: where background jobs are kept, if anywhere. The flags of each store are in a file of its own.
+mod choice;
+mod log;
+mod sqlite;
+
+use super::mistake::Mistake;
+use super::value::number;
+use crate::store::StoreOptions;
+use choice::{Choice, StoreFlags, refuse_misplaced};
+use log::LogFlags;
+use sqlite::SqliteFlags;
+
+/// Where background jobs are kept.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Store")]
+pub(super) struct Storing {
+    #[command(flatten)]
+    pub(super) log: LogFlags,
+
+    /// gearmand's name of the store: builtin (none, or the log with --data-dir) or libsqlite3
+    #[arg(short = 'q', long, value_name = "NAME", default_value = "builtin")]
+    pub(super) queue_type: String,
+
+    #[command(flatten)]
+    pub(super) sqlite: SqliteFlags,
+
+    /// Background jobs out of attempts that are kept to be looked at (`show dead jobs`) and put back (`retry job`);
+    /// with more, the next one that dies takes the place of the oldest
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = number(0..=u32::MAX.into()))]
+    pub(super) dead_jobs: i64,
+
+    /// Bytes of these, which do not count among those of `--max-queued-bytes`; likewise
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 30, value_parser = number(0..=i64::MAX))]
+    pub(super) max_dead_bytes: i64,
+
+    /// How long a background submission waits for the store; then it is answered ERROR, and everything else goes on
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = number(1..=86_400))]
+    pub(super) store_timeout: i64,
+
+    /// Bytes of one thread that may wait for the store. With more, background jobs are answered ERROR
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, value_parser = number(1..=i64::MAX))]
+    pub(super) max_storing_bytes: i64,
+}
+
+/// Which store, if any.
+pub(super) fn options(flags: &Storing, notices: &mut Vec<String>) -> Result<Option<StoreOptions>, Mistake> {
+    let chosen = choice(flags)?;
+    refuse_misplaced(&flags.sqlite, chosen)?;
+    refuse_misplaced(&flags.log, chosen)?;
+    let durability = flags.log.durability.as_deref();
+    match chosen {
+        Choice::Nothing => match durability {
+            Some(level @ ("synced" | "written")) => Err(Mistake::Store(format!(
+                "--durability {level} needs a place to keep background jobs in: add --data-dir DIR"
+            ))),
+            _ => Ok(None),
+        },
+        Choice::Log => Ok(flags.log.options(notices).map(StoreOptions::Log)),
+        #[cfg(feature = "sqlite")]
+        Choice::Sqlite => Ok(Some(StoreOptions::Sqlite(flags.sqlite.options(durability)?))),
+        #[cfg(not(feature = "sqlite"))]
+        Choice::Sqlite => Ok(None),
+    }
+}
+
+fn choice(flags: &Storing) -> Result<Choice, Mistake> {
+    match (flags.queue_type.to_ascii_lowercase().as_str(), &flags.log.data_dir) {
+        ("builtin", None) => Ok(Choice::Nothing),
+        ("builtin", Some(_)) => Ok(Choice::Log),
+        #[cfg(feature = "sqlite")]
+        ("libsqlite3", _) => Ok(Choice::Sqlite),
+        (_, Some(_)) => Err(Mistake::Store(LogFlags::misplaced("--data-dir", Choice::Nothing))),
+        (other, None) => Err(Mistake::Store(format!(
+            "-q {other} is no store that this server has: builtin (with --data-dir for a log) and libsqlite3 are"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,203 @@
+//! The channel between shards and the thread of the store: batches of records there, answers, errands and pieces of the
+//! replay back. What the thread does with them is `thread.rs`.
+//!
+//! Nobody waits for room: a shard whose last batch was not taken yet takes it back and adds to it (`shard/commit.rs`).
+use super::gathered::Gathered;
+use crate::engine::{JobId, NotRestored, ShardId, StoreSeq, Topology};
+use crossbeam_queue::ArrayQueue;
+use std::fmt;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::Thread;
+
+/// Pieces of a replay that may wait for one shard.
+const PIECES: usize = 32;
+/// Errands that may wait for one shard.
+const ERRANDS: usize = 4;
+
+/// Records of one shard.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    /// Its records.
+    pub(crate) records: Gathered,
+    /// All puts up to here were in earlier batches, or had no record.
+    pub(crate) from: StoreSeq,
+    /// All puts up to here are in this batch or in earlier ones.
+    pub(crate) upto: StoreSeq,
+    /// Those between the two that have no record, because their jobs had ended; in order.
+    pub(crate) gaps: Vec<StoreSeq>,
+    /// Jobs that were to be put again and that the shard does not have.
+    pub(crate) unknown: Vec<JobId>,
+}
+
+impl Batch {
+    /// Which put it is whose record is this one of the batch's put records, counted from 0.
+    pub(super) fn seq(&self, put: u32) -> StoreSeq {
+        let mut seq = self.from.0 + 1 + u64::from(put);
+        for gap in &self.gaps {
+            if gap.0 > seq {
+                break;
+            }
+            seq += 1;
+        }
+        StoreSeq(seq)
+    }
+}
+
+/// What the thread wants of a shard, or tells it, besides answers.
+#[derive(Debug)]
+pub(crate) enum Errand {
+    /// These jobs cannot be read any more: they are to be put again.
+    PutAgain(Vec<JobId>),
+    /// The store has made itself whole again.
+    Repaired,
+    /// This job cannot be read any more, and is not in memory.
+    Lost(JobId),
+}
+
+/// Puts in order: the first and the last of each that follow one another.
+pub(crate) type SeqRanges = Vec<(StoreSeq, StoreSeq)>;
+
+/// What became of a batch.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// As in the batch.
+    pub(crate) upto: StoreSeq,
+    /// Its puts that are not kept.
+    pub(crate) refused: SeqRanges,
+    /// Whether this is the first answer of its commit.
+    pub(crate) first: bool,
+    /// How many bytes the batch had, those included that were shared with jobs.
+    pub(crate) bytes: usize,
+    /// Its buffer, empty, to be used again.
+    pub(crate) buffer: Vec<u8>,
+}
+
+/// Jobs that were kept, on their way to their shard.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    /// Put records.
+    Records(Vec<u8>),
+    /// This one cannot be one of ours. It stays in the store.
+    SetAside(JobId, NotRestored),
+    /// There are no more; jobs that will be accepted have sequences of at least this.
+    End {
+        /// See above.
+        sequence: u64,
+    },
+}
+
+/// Between one shard and the thread.
+#[derive(Debug)]
+struct ShardQueues {
+    /// One: while it waits to be taken, the shard may take it back and add to it.
+    batches: ArrayQueue<Batch>,
+    /// One is under way, one waits to be committed, one is being handed over: there is always room.
+    answers: ArrayQueue<Answer>,
+    pieces: ArrayQueue<Piece>,
+    errands: ArrayQueue<Errand>,
+}
+
+/// What shards and the thread share.
+pub(crate) struct StoreChannel {
+    queues: Vec<ShardQueues>,
+    thread: OnceLock<Thread>,
+    stopping: AtomicBool,
+}
+
+impl fmt::Debug for StoreChannel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreChannel").field("shards", &self.queues.len()).finish_non_exhaustive()
+    }
+}
+
+impl StoreChannel {
+    /// For the shards of a topology; nobody answers before [`super::thread::run`].
+    pub(crate) fn new(topology: Topology) -> StoreChannel {
+        let queues = |_| ShardQueues {
+            batches: ArrayQueue::new(1),
+            answers: ArrayQueue::new(4),
+            pieces: ArrayQueue::new(PIECES),
+            errands: ArrayQueue::new(ERRANDS),
+        };
+        StoreChannel {
+            queues: topology.owners().map(queues).collect(),
+            thread: OnceLock::new(),
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// The batch that was handed over, if it was not taken yet: by the thread, or by its own shard, which adds to it.
+    pub(crate) fn take_back(&self, shard: ShardId) -> Option<Batch> {
+        self.queues[shard.index()].batches.pop()
+    }
+
+    /// Hands over a batch. Only by the shard itself, after [`StoreChannel::take_back`].
+    pub(crate) fn hand_over(&self, shard: ShardId, batch: Batch) {
+        let handed = self.queues[shard.index()].batches.push(batch);
+        assert!(handed.is_ok(), "a shard hands over one batch at a time");
+        self.wake();
+    }
+
+    /// The next answer for a shard.
+    #[inline]
+    pub(crate) fn answer(&self, shard: ShardId) -> Option<Answer> {
+        self.queues[shard.index()].answers.pop()
+    }
+
+    /// The next piece of the replay for a shard.
+    pub(crate) fn piece(&self, shard: ShardId) -> Option<Piece> {
+        self.queues[shard.index()].pieces.pop()
+    }
+
+    /// The next errand for a shard.
+    pub(crate) fn errand(&self, shard: ShardId) -> Option<Errand> {
+        self.queues[shard.index()].errands.pop()
+    }
+
+    /// Whether something waits for a shard.
+    #[inline]
+    pub(crate) fn waits_for(&self, shard: ShardId) -> bool {
+        let queues = &self.queues[shard.index()];
+        !queues.answers.is_empty() || !queues.pieces.is_empty() || !queues.errands.is_empty()
+    }
+
+    /// Asks the thread to end when everything that was handed over is answered.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Says which thread is to be woken when something was handed over.
+    pub(super) fn served_by(&self, thread: Thread) {
+        // Nobody else serves this channel.
+        let _ = self.thread.set(thread);
+    }
+
+    /// Whether the thread is to end when nothing is left.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Answers a batch.
+    pub(super) fn put_answer(&self, shard: ShardId, answer: Answer) {
+        let answered = self.queues[shard.index()].answers.push(answer);
+        assert!(answered.is_ok(), "a shard has no more than three batches under way");
+    }
+
+    /// Gives a shard an errand; it comes back if there is no room for it.
+    pub(super) fn put_errand(&self, shard: ShardId, errand: Errand) -> Result<(), Errand> {
+        self.queues[shard.index()].errands.push(errand)
+    }
+
+    /// Gives a shard a piece of the replay; it comes back if there is no room for it.
+    pub(super) fn put_piece(&self, shard: ShardId, piece: Piece) -> Result<(), Piece> {
+        self.queues[shard.index()].pieces.push(piece)
+    }
+
+    fn wake(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
+    }
+}
