@@ -1,4 +1,5 @@
 //! What all shards and the control thread share: a few numbers and the mesh. Nothing here is about a single job.
+//! What a shard does in each phase is in `shard/`, what the control thread makes of the numbers in `server/`.
 use super::Mesh;
 use crate::engine::{ShardId, Topology};
 use std::io;

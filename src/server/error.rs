@@ -1,4 +1,5 @@
 //! Why a server does not start or go on, and the exit status for each reason.
+//! Where they arise is in the files beside this one.
 use crate::shard::error::ShardError;
 use crate::shard::options::Endpoint;
 use crate::store::StoreError;

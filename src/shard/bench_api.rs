@@ -1,4 +1,5 @@
 //! Parts of a shard as the benchmarks see them (`benches/shell.rs`, feature `measure`). Nothing else uses this.
+//! What is measured is in the files that it names.
 use super::outbound::Outbound;
 use super::pool::BufferPool;
 use crate::engine::slot::ShardSet;

@@ -1,4 +1,5 @@
 //! Why a shard cannot start or go on.
+//! What the server makes of it is in `server/error.rs`.
 use std::fmt;
 use std::io;
 

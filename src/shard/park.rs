@@ -1,4 +1,5 @@
 //! How long an idle shard looks for work before it sleeps. Pure: it is told what happened and says what to do.
+//! What counts as work is asked in `mod.rs`.
 use super::options::Spin;
 
 /// Looks longer while that paid lately.

@@ -1,4 +1,5 @@
 //! What the kernel knows of the peer of a TCP connection: whether it owes us an acknowledgement, and since when.
+//! What follows from it is in `liveness.rs`.
 #![allow(unsafe_code)]
 
 use rustix::io::Errno;

@@ -1,4 +1,5 @@
 //! Whom an order is for, and what came of it: tokens and completions. Values only.
+//! The orders themselves are the methods of [`super::Sockets`].
 use crate::memory::Large;
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;

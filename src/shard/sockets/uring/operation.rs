@@ -1,4 +1,5 @@
 //! Orders as numbers, which come back with their completions. Values only.
+//! What an order tells the kernel is made in `mod.rs` and `flight.rs`.
 use crate::shard::sockets::Token;
 
 /// What an order is, in the upper byte of its number; below are index and generation of the token.
