@@ -2,7 +2,7 @@
 //! compared stands in `rows.rs`.
 use serde::{Deserialize, Serialize};
 
-use crate::compare::rows::{self, ROUNDS_LEAST, Row, Verdict};
+use crate::compare::rows::{self, Difference, ROUNDS_LEAST, Row};
 use crate::compare::side::Side;
 
 /// The number of the form that `compare.json` has; another when a field changes its meaning.
@@ -14,7 +14,7 @@ pub(crate) struct Comparison {
     /// See [`SCHEMA`].
     pub(crate) schema: u32,
     /// What the numbers of the rows are.
-    pub(crate) units: Units,
+    pub(crate) units: Meanings,
     /// The plan's name.
     pub(crate) plan: String,
     /// What both are called.
@@ -29,7 +29,7 @@ pub(crate) struct Comparison {
 
 /// What the numbers of rows are, in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Units {
+pub(crate) struct Meanings {
     /// Of `a` and `b`.
     a: String,
     /// See `a`.
@@ -40,10 +40,10 @@ pub(crate) struct Units {
     noise: String,
 }
 
-impl Default for Units {
-    fn default() -> Units {
+impl Default for Meanings {
+    fn default() -> Meanings {
         let figure = "median of the rounds, in the unit that `figure` ends with; counts otherwise";
-        Units {
+        Meanings {
             a: figure.to_owned(),
             b: figure.to_owned(),
             factor:
@@ -62,7 +62,7 @@ impl Comparison {
         let plan = a.outcomes.first().map_or("", |outcome| outcome.plan.name.as_str());
         Ok(Comparison {
             schema: SCHEMA,
-            units: Units::default(),
+            units: Meanings::default(),
             plan: plan.to_owned(),
             sides: [a.label().to_owned(), b.label().to_owned()],
             rounds,
@@ -101,12 +101,12 @@ fn counts(rows: &[Row], [a, b]: [&Side; 2], rounds: usize) -> String {
     format!(
         "{} is better in {} of {} figures, {} in {}; both are equal in {}, and {} cannot be told.",
         a.label(),
-        of(Verdict::Better),
+        of(Difference::Better),
         rows.len(),
         b.label(),
-        of(Verdict::Worse),
-        of(Verdict::Equal),
-        of(Verdict::CannotTell)
+        of(Difference::Worse),
+        of(Difference::Equal),
+        of(Difference::CannotTell)
     )
 }
 

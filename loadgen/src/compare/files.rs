@@ -11,8 +11,9 @@ use crate::compare::side::Side;
 use crate::compare::{histograms, page, plot};
 use crate::job::names::slug;
 use crate::result::chart::svg;
-use crate::result::intervals::{Interval, kinds};
+use crate::result::intervals::kinds;
 use crate::result::outcome::Outcome;
+use crate::result::span::Interval;
 use crate::result::{hgrm, intervals, report, schema, tables};
 use crate::run::conduct::Finding;
 
@@ -267,8 +268,8 @@ fn named_intervals(finding: &Finding) -> Vec<(String, &Interval)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::result::record::Span;
     use crate::result::record::{Recorder, histogram};
+    use crate::result::span::Span;
     use crate::tests::background;
 
     #[test]

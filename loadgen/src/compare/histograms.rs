@@ -13,9 +13,10 @@ use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 
 use crate::compare::names::tag;
 use crate::plan::names;
-use crate::result::intervals::Kind;
 use crate::result::outcome::{Outcome, PhaseOutcome};
-use crate::result::record::{Recorder, Span, add, histogram};
+use crate::result::record::{Recorder, add, histogram};
+use crate::result::span::Kind;
+use crate::result::span::Span;
 
 /// The file that they are in.
 pub(crate) const LOG: &str = "histograms.hlog";

@@ -2,7 +2,7 @@
 use crate::job::names::slug;
 use crate::plan::names;
 use crate::plan::terms::Plan;
-use crate::result::intervals::Kind;
+use crate::result::span::Kind;
 
 /// What a histogram of phase `phase`, counted from 0, is called.
 pub(crate) fn tag(plan: &Plan, phase: usize, kind: Kind) -> String {

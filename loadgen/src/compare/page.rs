@@ -7,7 +7,7 @@ use minijinja::{Environment, Value, context};
 use serde::Serialize;
 
 use crate::compare::comparison::Comparison;
-use crate::compare::rows::Verdict;
+use crate::compare::rows::Difference;
 use crate::compare::side::Side;
 use crate::result::chart::{COLOURS, Chart};
 use crate::result::numbers::{bytes, count};
@@ -107,9 +107,9 @@ fn rows(comparison: &Comparison) -> Vec<Value> {
     let row = |row: &crate::compare::rows::Row| {
         let [worst, middle, best] = row.factor.map(|factor| format!("{factor:.2}"));
         let class = match row.verdict {
-            Verdict::Better => "better",
-            Verdict::Worse => "worse",
-            Verdict::Equal | Verdict::CannotTell | Verdict::Closed | Verdict::FewRounds => "",
+            Difference::Better => "better",
+            Difference::Worse => "worse",
+            Difference::Equal | Difference::CannotTell | Difference::Closed | Difference::FewRounds => "",
         };
         let (phase, figure, verdict) = (&row.phase, &row.figure, row.verdict_said(a, b));
         context! { phase, figure, a => count(row.a), b => count(row.b), worst, middle, best, class, verdict }

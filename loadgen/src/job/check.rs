@@ -152,7 +152,7 @@ pub(crate) struct Fate {
 /// The last job that one worker got of each stream: the jobs of one client connection, one function and
 /// one priority. The job server hands those out first in, first out, so each worker must see them in order.
 #[derive(Debug)]
-pub(crate) struct Order {
+pub(crate) struct InOrder {
     /// By stream, the number of the last job plus 1. Made with the first job, as most sleeping workers never
     /// get one.
     last: Vec<u64>,
@@ -162,11 +162,11 @@ pub(crate) struct Order {
 /// The most streams that are watched per worker group, over all its workers.
 pub(crate) const STREAMS_MAX: usize = 16 << 20;
 
-impl Order {
+impl InOrder {
     /// For a worker of a group of `workers`. Watches nothing if that took too much memory.
-    pub(crate) fn new(streams: usize, workers: usize) -> Order {
+    pub(crate) fn new(streams: usize, workers: usize) -> InOrder {
         let watched = streams.saturating_mul(workers) <= STREAMS_MAX;
-        Order { last: Vec::new(), streams: if watched { streams } else { 0 } }
+        InOrder { last: Vec::new(), streams: if watched { streams } else { 0 } }
     }
 
     /// Notes that job `seq` of `stream` came; false if a younger one had come before.
@@ -230,13 +230,13 @@ mod tests {
 
     #[test]
     fn streams_are_watched_apart() {
-        let mut order = Order::new(2, 1);
+        let mut order = InOrder::new(2, 1);
         assert!(order.mark(0, 5));
         assert!(order.mark(1, 3));
         assert!(order.mark(0, 6));
         assert!(!order.mark(0, 6));
         assert!(!order.mark(0, 2));
         assert!(order.mark(1, 9));
-        assert!(Order::new(1 << 20, 1 << 20).mark(7, 1));
+        assert!(InOrder::new(1 << 20, 1 << 20).mark(7, 1));
     }
 }

@@ -165,7 +165,7 @@ struct Waiting {
 }
 
 #[derive(Debug)]
-struct State {
+struct Standing {
     fault: Fault,
     peers: Vec<Peer>,
     /// By function, three queues by priority.
@@ -189,7 +189,7 @@ fn serve(listener: &TcpListener, fault: Fault, over: &AtomicBool) -> io::Result<
     listener.set_nonblocking(true)?;
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     epoll::add(&epoll, listener, EventData::new_u64(u64::MAX), EventFlags::IN)?;
-    let mut state = State {
+    let mut state = Standing {
         fault,
         peers: vec![],
         queues: HashMap::new(),
@@ -226,7 +226,7 @@ fn serve(listener: &TcpListener, fault: Fault, over: &AtomicBool) -> io::Result<
     Ok(())
 }
 
-fn accept(listener: &TcpListener, epoll: &impl std::os::fd::AsFd, state: &mut State) -> io::Result<()> {
+fn accept(listener: &TcpListener, epoll: &impl std::os::fd::AsFd, state: &mut Standing) -> io::Result<()> {
     while let Ok((stream, _)) = listener.accept() {
         // Writing waits: a stand-in need not survive clients that do not read.
         stream.set_nodelay(true)?;
@@ -242,7 +242,7 @@ fn accept(listener: &TcpListener, epoll: &impl std::os::fd::AsFd, state: &mut St
     Ok(())
 }
 
-impl State {
+impl Standing {
     fn read(&mut self, at: usize, scratch: &mut [u8]) {
         let Some(stream) = &mut self.peers[at].stream else { return };
         match stream.read(scratch) {

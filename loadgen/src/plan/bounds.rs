@@ -1,9 +1,10 @@
 //! What must hold for a plan before it runs: it makes sense, and it ends, in time, in jobs and in memory.
 use crate::job::check::STREAMS_MAX;
-use crate::job::link::PACKET_MAX;
 use crate::job::payload::HEADER;
+use crate::plan::groups::{Clients, Workers};
+use crate::plan::most::{BYTES_MAX, CONNECTIONS_MAX, FUNCTIONS_MAX, JOBS_MAX, PAYLOAD_MAX};
 use crate::plan::names;
-use crate::plan::terms::{Clients, Phase, Plan, Workers};
+use crate::plan::terms::{Phase, Plan};
 
 /// How long a plan may take, and how much it may do.
 #[derive(Clone, Copy, Debug)]
@@ -15,9 +16,6 @@ pub(crate) struct Bounds {
     /// True for a soak: background jobs count as queued only where nobody works.
     soak: bool,
 }
-
-/// The most jobs of a plan.
-pub(crate) const JOBS_MAX: f64 = 50e6;
 
 impl Bounds {
     /// Nobody wants more by mistake.
@@ -31,20 +29,6 @@ impl Bounds {
         if self.soak { "" } else { "; `--long` allows 8 days and 20 billion jobs" }
     }
 }
-
-/// The most bytes of workloads that a plan may leave in the queues, and in the load generator's buffers.
-pub(crate) const BYTES_MAX: f64 = 4e9;
-
-/// The most connections of a phase.
-pub(crate) const CONNECTIONS_MAX: u64 = 100_000;
-
-/// The most functions of a group.
-pub(crate) const FUNCTIONS_MAX: u32 = 100_000;
-
-/// The most bytes of one workload or result.
-///
-/// A packet takes so much, less the room for function, unique and handle.
-pub(crate) const PAYLOAD_MAX: f64 = (PACKET_MAX - (64 << 10)) as f64;
 
 /// More jobs in a second than any job server takes from one load generator: what bounds a closed loop that
 /// only has a time.

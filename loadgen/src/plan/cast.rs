@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex};
 use crate::job::check::Fate;
 use crate::job::payload::{Job, Payloads};
 use crate::job::random::{mix, of_job};
+use crate::plan::choices::Abilities;
+use crate::plan::groups::{Clients, FUNCTION, Workers};
 use crate::plan::names::called;
 use crate::plan::schedule::Timing;
-use crate::plan::terms::{Abilities, Clients, FUNCTION, Plan, Workers};
+use crate::plan::terms::Plan;
 use crate::plan::trace::Functions;
 
 /// Who plays in a run.
@@ -23,7 +25,7 @@ pub(crate) struct Cast {
     pub(crate) crews: Vec<Crew>,
     /// Every client connection, by its number.
     pub(crate) clients: Vec<Member>,
-    /// Client connection times function, see [`crate::job::check::Order`].
+    /// Client connection times function, see [`crate::job::check::InOrder`].
     pub(crate) streams: usize,
     /// What became of the jobs of each client connection. A lock each: with several load threads a job may be
     /// submitted by one and taken by another.

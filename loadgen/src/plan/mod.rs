@@ -2,7 +2,11 @@
 pub(crate) mod amount;
 pub(crate) mod bounds;
 pub(crate) mod cast;
+pub(crate) mod choices;
+pub(crate) mod expand;
+pub(crate) mod groups;
 pub(crate) mod library;
+pub(crate) mod most;
 pub(crate) mod names;
 pub(crate) mod overrides;
 pub(crate) mod rate;

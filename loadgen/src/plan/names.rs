@@ -1,9 +1,7 @@
-//! What the groups of a plan are called: default names, whose jobs are meant where those of an earlier phase are
+//! What the groups of a plan are called: whose jobs are meant where those of an earlier phase are
 //! recorded, and that no two names end in one file. What a name becomes in a file stands in `job/names.rs`.
-use serde::{Deserialize, Deserializer};
-
 use crate::job::names::slug;
-use crate::plan::terms::{Clients, Plan, Workers};
+use crate::plan::terms::Plan;
 
 /// What a group is called in the figures of a phase: by its name, or as `NAME of PHASE` if its phase is an earlier one,
 /// some of whose jobs were left for this.
@@ -53,47 +51,6 @@ fn clash(names: impl Iterator<Item = String>) -> Option<String> {
         seen.push((name, file));
     }
     None
-}
-
-/// Something with a name that a plan may leave out.
-trait Named {
-    /// The name, empty if the plan has none.
-    fn name(&mut self) -> &mut String;
-}
-
-impl Named for Clients {
-    fn name(&mut self) -> &mut String {
-        &mut self.name
-    }
-}
-
-impl Named for Workers {
-    fn name(&mut self) -> &mut String {
-        &mut self.name
-    }
-}
-
-/// Reads the groups of clients of a phase; one without a name is called `clients`, several `clients-1` and so on.
-pub(crate) fn clients<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Clients>, D::Error> {
-    Ok(named(Vec::deserialize(from)?, "clients"))
-}
-
-/// Reads the groups of workers of a phase, and names them as [`clients`] does.
-pub(crate) fn workers<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Workers>, D::Error> {
-    Ok(named(Vec::deserialize(from)?, "workers"))
-}
-
-fn named<T: Named>(mut groups: Vec<T>, what: &str) -> Vec<T> {
-    let taken: Vec<String> =
-        groups.iter_mut().map(|group| slug(group.name())).filter(|name| !name.is_empty()).collect();
-    let nameless: Vec<&mut String> =
-        groups.iter_mut().map(Named::name).filter(|name| name.is_empty()).collect();
-    let alone = nameless.len() == 1 && !taken.iter().any(|name| name == what);
-    let mut free = (1..).map(|number| format!("{what}-{number}")).filter(|name| !taken.contains(name));
-    for name in nameless {
-        *name = if alone { what.to_owned() } else { free.next().unwrap_or_default() };
-    }
-    groups
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@ use toml::{Table, Value};
 
 use crate::args::{PlanArguments, ReplayArguments};
 use crate::plan::bounds::{Bounds, flaw_within};
+use crate::plan::expand;
 use crate::plan::library;
 use crate::plan::rate::Rate;
-use crate::plan::replay;
 use crate::plan::terms::{Phase, Plan};
 
 /// The plan that the command line means.
@@ -23,7 +23,7 @@ pub(crate) fn plan(arguments: &PlanArguments) -> Result<Plan, String> {
     let mut plan: Plan = table.try_into().map_err(|error| format!("{name}: {error}"))?;
     // What a plan names is beside it; what the command line names is where that is.
     let beside = Path::new(name).parent().filter(|_| arguments.replay.is_none() && name.contains(['.', '/']));
-    replay::expand(&mut plan, beside.unwrap_or(Path::new(""))).map_err(|error| match &arguments.replay {
+    expand::expand(&mut plan, beside.unwrap_or(Path::new(""))).map_err(|error| match &arguments.replay {
         Some(_) => error,
         None => format!("{name}: {error}"),
     })?;
@@ -111,7 +111,7 @@ pub(crate) fn set_kills(plan: &mut Plan, every: f64) -> Result<(), String> {
 /// Shares `rate`, the mean over the phase, among open loops as the plan does. If there are none, closed loops become open
 /// ones.
 pub(crate) fn set_rate(phase: &mut Phase, rate: f64) {
-    let means: Vec<Option<f64>> = phase.clients.iter().map(|clients| clients.mean_rate(phase)).collect();
+    let means: Vec<Option<f64>> = phase.clients.iter().map(|clients| phase.mean_rate(clients)).collect();
     let (sum, number) = (means.iter().flatten().sum::<f64>(), means.len() as f64);
     for (clients, mean) in phase.clients.iter_mut().zip(means) {
         match (&clients.rate, mean) {
@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(plan.phases[0].clients[0].payload, Amount::Fixed(1000.0));
         assert_eq!(plan.phases[0].seconds, Some(3.0));
         assert_eq!(plan.seed, 9);
-        assert_eq!(plan.phases[0].workers[0].abilities, crate::plan::terms::Abilities::Split);
+        assert_eq!(plan.phases[0].workers[0].abilities, crate::plan::choices::Abilities::Split);
     }
 
     #[test]
@@ -230,7 +230,7 @@ mod tests {
         let plan = PlanArguments { plan: Some("batch".to_owned()), rate, ..PlanArguments::default() };
         let plan = super::plan(&plan).unwrap();
         let phase = plan.phases.iter().find(|phase| phase.measure).unwrap();
-        let sum: f64 = phase.clients.iter().filter_map(|clients| clients.mean_rate(phase)).sum();
+        let sum: f64 = phase.clients.iter().filter_map(|clients| phase.mean_rate(clients)).sum();
         assert!((sum - 300.0).abs() < 1e-9);
         assert!(phase.clients.iter().any(|clients| clients.closed.is_some()));
 

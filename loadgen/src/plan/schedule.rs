@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::job::random::Random;
+use crate::plan::choices::Arrivals;
+use crate::plan::groups::Clients;
 use crate::plan::rate::{Curve, Rate};
-use crate::plan::terms::{Arrivals, Clients};
 use crate::plan::trace::Lines;
 
 /// What a group of clients keeps to.

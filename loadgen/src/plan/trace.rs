@@ -11,8 +11,8 @@ use csv::{ByteRecord, ReaderBuilder, Trim};
 
 use crate::job::payload::HEADER;
 use crate::job::random::mix;
-use crate::plan::bounds::{FUNCTIONS_MAX, JOBS_MAX, PAYLOAD_MAX};
-use crate::plan::terms::Urgency;
+use crate::plan::choices::Urgency;
+use crate::plan::most::{FUNCTIONS_MAX, JOBS_MAX, PAYLOAD_MAX};
 
 /// The most lines of a file, so many jobs as a plan may have. Each takes 20 bytes of memory.
 const LINES_MAX: usize = JOBS_MAX as usize;

@@ -5,38 +5,10 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
-use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer, V2Serializer};
+use hdrhistogram::serialization::{Serializer, V2DeflateSerializer, V2Serializer};
 
-use crate::result::record::{Recorder, Span};
-
-/// What was measured of one kind in one interval.
-#[derive(Clone, Debug)]
-pub(crate) struct Interval {
-    /// Of which kind.
-    pub(crate) kind: Kind,
-    /// When it began, in nanoseconds since the run did.
-    pub(crate) start: u64,
-    /// How long it was, in nanoseconds.
-    pub(crate) length: u64,
-    /// The histogram, which takes 180 kB when it is not packed.
-    packed: Vec<u8>,
-}
-
-/// Which histogram of a recorder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// How late the load generator's timers were.
-    TimerError,
-    /// A latency of a group of clients, by number.
-    Latency {
-        /// The group, counted over the whole plan.
-        group: usize,
-        /// What it ends with.
-        span: Span,
-        /// True if it begins with the sending, false if with the intended time.
-        service: bool,
-    },
-}
+use crate::result::record::Recorder;
+use crate::result::span::{Interval, Kind, Span};
 
 /// All histograms of a recorder that have values, with their kinds.
 pub(crate) fn kinds(recorder: &Recorder) -> Vec<(Kind, &Histogram<u64>)> {
@@ -67,14 +39,6 @@ pub(crate) fn pack(
         Some(Interval { kind, start, length, packed })
     };
     kinds(recorder).into_iter().filter_map(pack).collect()
-}
-
-impl Interval {
-    /// The histogram, as it was.
-    pub(crate) fn histogram(&self) -> io::Result<Histogram<u64>> {
-        let unpacked = Deserializer::new().deserialize(&mut self.packed.as_slice());
-        unpacked.map_err(|error| io::Error::other(format!("an interval cannot be unpacked: {error}")))
-    }
 }
 
 /// The interval log: a line for each interval and tag, by their beginning. `began` is the run's, in seconds since 1970.

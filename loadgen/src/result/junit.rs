@@ -5,7 +5,7 @@ use quick_xml::Writer;
 use quick_xml::events::BytesText;
 
 use crate::job::check::Tally;
-use crate::result::expect::{Judged, Verdict};
+use crate::result::judged::{Judged, Verdict};
 use crate::result::outcome::Outcome;
 
 /// One case.

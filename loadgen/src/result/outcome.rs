@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::job::check::Tally;
 use crate::machine::identity::Machine;
 use crate::plan::terms::Plan;
-use crate::result::expect::Judged;
-use crate::result::record::Span;
+use crate::result::judged::Judged;
+use crate::result::span::Span;
 
 /// A run of one plan against one job server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -319,6 +319,9 @@ pub(crate) struct SpanOutcome {
     pub(crate) at_least: Option<f64>,
 }
 
+/// Picks one of the figures of a distribution.
+pub(crate) type Quantile = fn(&Percentiles) -> f64;
+
 /// A distribution in a few numbers, in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Percentiles {
@@ -438,7 +441,7 @@ pub(crate) struct Series {
     /// What the latency ends with.
     pub(crate) span: String,
     /// One point for each interval in which any ended.
-    pub(crate) points: Vec<Point>,
+    pub(crate) points: Vec<Moment>,
 }
 
 impl Series {
@@ -454,7 +457,7 @@ impl Series {
 
 /// What ended in one interval of a phase.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Point {
+pub(crate) struct Moment {
     /// Seconds since the beginning of the phase, at the end of the interval.
     pub(crate) at: f64,
     /// How long the interval was, in seconds. Older results have 0.

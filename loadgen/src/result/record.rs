@@ -2,7 +2,7 @@
 //! loop that measures neither merges nor allocates.
 use hdrhistogram::Histogram;
 
-use crate::result::intervals::Interval;
+use crate::result::span::{Interval, Span};
 
 /// The largest latency that is told apart from others, in nanoseconds: an hour.
 pub(crate) const LATENCY_MAX: u64 = 3_600_000_000_000;
@@ -10,49 +10,6 @@ pub(crate) const LATENCY_MAX: u64 = 3_600_000_000_000;
 /// A histogram of nanoseconds with three significant digits.
 pub(crate) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LATENCY_MAX, 3).expect("the bounds are sound")
-}
-
-/// What a latency is of. It begins with the submission.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Span {
-    /// JOB_CREATED at the client.
-    Created,
-    /// JOB_ASSIGN at our worker.
-    Worker,
-    /// The result at the client.
-    Result,
-    /// The same, less the time that the worker had the job. Only where workers take time at all.
-    Added,
-}
-
-impl Span {
-    /// All of them, in the order in which they happen, and what is reckoned from them.
-    pub(crate) const ALL: [Span; 4] = [Span::Created, Span::Worker, Span::Result, Span::Added];
-
-    /// The one that a name is of.
-    pub(crate) fn named(name: &str) -> Option<Span> {
-        Span::ALL.into_iter().find(|span| span.name() == name)
-    }
-
-    /// As a person reads it.
-    pub(crate) const fn title(self) -> &'static str {
-        match self {
-            Span::Created => "submit→JOB_CREATED",
-            Span::Worker => "submit→worker",
-            Span::Result => "submit→result",
-            Span::Added => "added by the job server",
-        }
-    }
-
-    /// As a file is called.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Span::Created => "created",
-            Span::Worker => "worker",
-            Span::Result => "result",
-            Span::Added => "added",
-        }
-    }
 }
 
 /// The same latencies, counted twice.

@@ -6,9 +6,9 @@ use crate::result::checks::checks;
 use crate::result::expect;
 use crate::result::numbers::{bytes, count, list, time, whole};
 use crate::result::outcome::{
-    Counted, Fates, GroupOutcome, Limit, Outcome, Percentiles, PhaseOutcome, Stall,
+    Counted, Fates, GroupOutcome, Limit, Outcome, Percentiles, PhaseOutcome, Quantile, Stall,
 };
-use crate::result::record::Span;
+use crate::result::span::Span;
 
 /// Prints a text. Whoever read it may have gone, as `head` does: that is an end of reading, and no error of the run.
 pub(crate) fn say(text: &str) {
@@ -309,9 +309,6 @@ fn latencies(phase: &PhaseOutcome, group: &GroupOutcome) -> String {
     }
     text
 }
-
-/// A percentile of a distribution.
-type Quantile = fn(&Percentiles) -> f64;
 
 /// The columns, and the quantile of each; of the largest and the mean none.
 const COLUMNS: [(Quantile, Option<f64>); 7] = [

@@ -5,9 +5,10 @@ use std::io;
 use csv::Writer;
 
 use crate::plan::names;
-use crate::result::intervals::{Kind, kinds};
+use crate::result::intervals::kinds;
 use crate::result::outcome::{Outcome, Percentiles};
 use crate::result::record::Recorder;
+use crate::result::span::Kind;
 
 /// The columns of [`percentiles_cells`].
 pub(crate) const PERCENTILES: [&str; 9] =

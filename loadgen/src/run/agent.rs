@@ -54,7 +54,7 @@ pub(crate) fn serve(listen: &[SocketAddr], threads: usize, load_cores: &[usize])
 }
 
 /// One run.
-struct Agent<'a> {
+struct AgentRun<'a> {
     wire: Wire,
     plan: Plan,
     cast: Cast,
@@ -80,7 +80,7 @@ pub(crate) fn serve_one(stream: TcpStream, threads: usize, cores: &[usize]) -> i
     };
     wire.send(&Told::Ready(threads, Machine::here()))?;
     let cast = Cast::new(&plan, task.run);
-    let mut agent = Agent { wire, plan, cast, task: *task, clock: Clock::start(), threads, cores };
+    let mut agent = AgentRun { wire, plan, cast, task: *task, clock: Clock::start(), threads, cores };
     loop {
         match wait(&mut agent.wire) {
             Ok(Some(Order::Clock)) => agent.wire.send(&Told::Clock(agent.clock.now()))?,
@@ -125,9 +125,9 @@ fn wait(wire: &mut Wire) -> io::Result<Option<Order>> {
     Ok(None)
 }
 
-impl Agent<'_> {
+impl AgentRun<'_> {
     fn phase(&mut self, index: usize) -> io::Result<()> {
-        let Agent { plan, cast, task, clock, threads, cores, wire } = self;
+        let AgentRun { plan, cast, task, clock, threads, cores, wire } = self;
         let phase = &plan.phases[index];
         let deal = Deal { cast, phase, index, server: task.server, run: task.run };
         let (share, count) = task.share;

@@ -6,9 +6,10 @@ use crate::job::payload::{Flaw, HEADER, Job, Way};
 use crate::job::random::{mix, of_job};
 use crate::job::submissions::{State, Submissions, hash};
 use crate::plan::cast::Cast;
+use crate::plan::choices::{Check, Unique, Urgency};
+use crate::plan::groups::FUNCTION;
 use crate::plan::schedule::Schedule;
-use crate::plan::terms::{Check, FUNCTION, Unique, Urgency};
-use crate::result::record::Span;
+use crate::result::span::Span;
 use crate::run::marks::Event;
 use crate::run::orders::Context;
 

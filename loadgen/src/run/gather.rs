@@ -7,8 +7,9 @@ use hdrhistogram::serialization::V2Serializer;
 use crate::plan::cast::Cast;
 use crate::plan::terms::Phase;
 use crate::result::intervals;
-use crate::result::outcome::{Percentiles, Point, Series};
-use crate::result::record::{Recorder, Span};
+use crate::result::outcome::{Moment, Percentiles, Series};
+use crate::result::record::Recorder;
+use crate::result::span::Span;
 use crate::run::orders::Tick;
 
 /// The most intervals of a phase: a day in steps of 24 seconds.
@@ -34,7 +35,7 @@ pub(crate) struct Gather {
     /// Names of the groups.
     groups: Vec<String>,
     /// By group and span.
-    series: Vec<[Vec<Point>; Span::ALL.len()]>,
+    series: Vec<[Vec<Moment>; Span::ALL.len()]>,
     /// Recorders go back to their threads, to be used again.
     spares: Vec<Sender<Box<Recorder>>>,
     serializer: Serializer,
@@ -144,7 +145,7 @@ impl Gather {
             let mut felt = None;
             for ((pair, points), span) in spans.iter().zip(series).zip(Span::ALL) {
                 let Some(latency) = Percentiles::of(&pair.response) else { continue };
-                points.push(Point { at, seconds, latency, unanswered: pair.unanswered });
+                points.push(Moment { at, seconds, latency, unanswered: pair.unanswered });
                 if span != Span::Added {
                     felt = Some(latency);
                 }

@@ -6,7 +6,8 @@ use crate::result::outcome::{
     Counted, Fates, GeneratorUse, GroupOutcome, Kill, Limit, Percentiles, PhaseOutcome, Series, ServerUse,
     SpanOutcome, Stall,
 };
-use crate::result::record::{Recorder, Span};
+use crate::result::record::Recorder;
+use crate::result::span::Span;
 use crate::run::stage::{Counts, Stand};
 
 /// Everything that is read at one moment.

@@ -45,15 +45,15 @@ pub(crate) fn probe(server: SocketAddr, function: &str, rate: f64, stand: &Stand
 }
 
 struct Probe<'a> {
-    client: Wire,
-    worker: Wire,
+    client: ProbeLink,
+    worker: ProbeLink,
     function: &'a str,
     stand: &'a Stand,
 }
 
 impl Probe<'_> {
     fn connect<'a>(server: SocketAddr, function: &'a str, stand: &'a Stand) -> io::Result<Probe<'a>> {
-        let (client, mut worker) = (Wire::connect(server)?, Wire::connect(server)?);
+        let (client, mut worker) = (ProbeLink::connect(server)?, ProbeLink::connect(server)?);
         worker.send(&[Request::CanDo { function: function.as_bytes() }, Request::Grab(GrabKind::Unique)])?;
         Ok(Probe { client, worker, function, stand })
     }
@@ -98,20 +98,20 @@ impl Probe<'_> {
         self.client.send(&[Request::Submit(submit)])?;
         loop {
             match self.worker.next(self.stand)? {
-                Told::NoJob => self.worker.send(&[Request::PreSleep])?,
-                Told::Noop => self.worker.send(&[Request::Grab(GrabKind::Unique)])?,
-                Told::Job(handle) => {
+                Came::NoJob => self.worker.send(&[Request::PreSleep])?,
+                Came::Noop => self.worker.send(&[Request::Grab(GrabKind::Unique)])?,
+                Came::Job(handle) => {
                     let done = Request::WorkComplete { handle: &handle, result: b"probe" };
                     self.worker.send(&[done, Request::Grab(GrabKind::Unique)])?;
                     break;
                 }
-                Told::Created | Told::Result | Told::Other => {}
+                Came::Created | Came::Result | Came::Other => {}
             }
         }
         loop {
             match self.client.next(self.stand)? {
-                Told::Result => return Ok(()),
-                Told::Other => return Err(io::Error::other("the job was refused")),
+                Came::Result => return Ok(()),
+                Came::Other => return Err(io::Error::other("the job was refused")),
                 _ => {}
             }
         }
@@ -119,7 +119,7 @@ impl Probe<'_> {
 }
 
 /// What came, as far as it matters.
-enum Told {
+enum Came {
     Created,
     Result,
     NoJob,
@@ -130,18 +130,18 @@ enum Told {
 }
 
 /// A blocking connection.
-struct Wire {
+struct ProbeLink {
     stream: TcpStream,
     bytes: Vec<u8>,
 }
 
-impl Wire {
-    fn connect(server: SocketAddr) -> io::Result<Wire> {
+impl ProbeLink {
+    fn connect(server: SocketAddr) -> io::Result<ProbeLink> {
         let stream = TcpStream::connect_timeout(&server, Duration::from_secs(2))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(LOOK))?;
         stream.set_write_timeout(Some(Duration::from_secs(2)))?;
-        Ok(Wire { stream, bytes: vec![] })
+        Ok(ProbeLink { stream, bytes: vec![] })
     }
 
     fn send(&mut self, requests: &[Request<'_>]) -> io::Result<()> {
@@ -153,19 +153,19 @@ impl Wire {
     }
 
     /// The next packet; an error once the phase is over.
-    fn next(&mut self, stand: &Stand) -> io::Result<Told> {
+    fn next(&mut self, stand: &Stand) -> io::Result<Came> {
         let mut scratch = [0; 4096];
         loop {
             if let Frame::Packet { header, data, consumed } =
                 frame(&self.bytes, PACKET_MAX).map_err(io::Error::other)?
             {
                 let told = match Response::decode(&header, data).map_err(io::Error::other)? {
-                    Response::JobCreated { .. } => Told::Created,
-                    Response::WorkComplete { .. } => Told::Result,
-                    Response::NoJob => Told::NoJob,
-                    Response::Noop => Told::Noop,
-                    Response::JobAssignUniq { handle, .. } => Told::Job(handle.to_vec()),
-                    _ => Told::Other,
+                    Response::JobCreated { .. } => Came::Created,
+                    Response::WorkComplete { .. } => Came::Result,
+                    Response::NoJob => Came::NoJob,
+                    Response::Noop => Came::Noop,
+                    Response::JobAssignUniq { handle, .. } => Came::Job(handle.to_vec()),
+                    _ => Came::Other,
                 };
                 self.bytes.drain(..consumed);
                 return Ok(told);

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::job::check::{Fate, Tally};
 use crate::machine::identity::Machine;
-use crate::result::record::{Recorder, Span};
+use crate::result::record::Recorder;
+use crate::result::span::Span;
 use crate::run::stage::Counts;
 
 /// Another when a message changes.
@@ -90,7 +91,7 @@ pub(crate) struct PackedTick {
     pub(crate) from: u64,
     /// See `from`.
     pub(crate) to: u64,
-    histograms: Vec<(Part, Vec<u8>)>,
+    histograms: Vec<(Packed, Vec<u8>)>,
     /// Group, span, unanswered and at_least.
     bounds: Vec<(usize, usize, u64, u64)>,
     /// Sent, answered, unsent.
@@ -98,7 +99,7 @@ pub(crate) struct PackedTick {
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-enum Part {
+enum Packed {
     TimerError,
     ReceiveLag,
     /// Group, span, from sending.
@@ -116,13 +117,13 @@ impl PackedTick {
                 histograms.push((part, bytes));
             }
         };
-        pack(Part::TimerError, &recorder.timer_error);
-        pack(Part::ReceiveLag, &recorder.receive_lag);
+        pack(Packed::TimerError, &recorder.timer_error);
+        pack(Packed::ReceiveLag, &recorder.receive_lag);
         let mut bounds = vec![];
         for (group, spans) in recorder.groups.iter().enumerate() {
             for (span, pair) in spans.iter().flat_map(|spans| spans.iter()).enumerate() {
-                pack(Part::Latency(group, span, false), &pair.response);
-                pack(Part::Latency(group, span, true), &pair.service);
+                pack(Packed::Latency(group, span, false), &pair.response);
+                pack(Packed::Latency(group, span, true), &pair.service);
                 if pair.unanswered > 0 {
                     bounds.push((group, span, pair.unanswered, pair.at_least));
                 }
@@ -141,9 +142,9 @@ impl PackedTick {
             let histogram: Histogram<u64> =
                 deserializer.deserialize(&mut bytes.as_slice()).map_err(|_| wrong("a histogram"))?;
             let to = match *part {
-                Part::TimerError => &mut recorder.timer_error,
-                Part::ReceiveLag => &mut recorder.receive_lag,
-                Part::Latency(group, span, service) => {
+                Packed::TimerError => &mut recorder.timer_error,
+                Packed::ReceiveLag => &mut recorder.receive_lag,
+                Packed::Latency(group, span, service) => {
                     let span =
                         *Span::ALL.get(span).filter(|_| group < groups).ok_or_else(|| wrong("a latency"))?;
                     let pair = recorder.pair(group, span);

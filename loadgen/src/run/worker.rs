@@ -2,12 +2,13 @@
 //! given.
 use ringgear_protocol::{GrabKind, HANDLE_MAX, Request, Response};
 
-use crate::job::check::Order;
+use crate::job::check::InOrder;
 use crate::job::payload::{Flaw, Job, Way};
 use crate::job::random::of_job;
 use crate::plan::cast::Cast;
-use crate::plan::terms::{FUNCTION, Grab, Unique};
-use crate::result::record::Span;
+use crate::plan::choices::{Grab, Unique};
+use crate::plan::groups::FUNCTION;
+use crate::result::span::Span;
 use crate::run::marks::Event;
 use crate::run::orders::Context;
 
@@ -29,7 +30,7 @@ pub(crate) struct Worker {
     farewell: bool,
     /// True once that echo came, or the connection is gone; the thread counts the others.
     parted: bool,
-    order: Order,
+    order: InOrder,
 }
 
 /// A job in work.
@@ -302,6 +303,6 @@ fn register(cast: &Cast, abilities: &[u32], out: &mut Vec<u8>) {
 }
 
 /// What is given out again after a break comes when it comes: nobody promised an order then.
-fn order(cast: &Cast, workers: usize) -> Order {
-    Order::new(if cast.ledger { 0 } else { cast.streams }, workers)
+fn order(cast: &Cast, workers: usize) -> InOrder {
+    InOrder::new(if cast.ledger { 0 } else { cast.streams }, workers)
 }

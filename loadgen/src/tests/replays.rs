@@ -64,10 +64,10 @@ fn a_job_takes_as_long_as_its_line_says() {
     let finding = replay(Fault::None, &arguments(file.to_str().unwrap(), 1.0, false));
     assert!(finding.outcome.tally.is_clean(), "{:?}", finding.outcome.tally);
     let spans = finding.recorders[0].groups[0].as_ref().unwrap();
-    let results = &spans[crate::result::record::Span::Result as usize].response;
+    let results = &spans[crate::result::span::Span::Result as usize].response;
     assert_eq!(results.len(), 40);
     assert!(results.count_between(60_000_000, u64::MAX) >= 20, "{}", results.value_at_quantile(0.5));
-    let added = &spans[crate::result::record::Span::Added as usize].response;
+    let added = &spans[crate::result::span::Span::Added as usize].response;
     assert!(added.min() < 60_000_000);
 }
 

@@ -1,3 +1,4 @@
+//! Results that are read again: files, folders, and what does not fit together.
 use std::fs;
 
 use super::*;

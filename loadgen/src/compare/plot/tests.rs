@@ -1,5 +1,6 @@
+//! Pictures: what is drawn where, and what must not be joined.
 use super::*;
-use crate::result::outcome::Point;
+use crate::result::outcome::Moment;
 use crate::tests::background;
 
 fn side(label: &str) -> Side {
@@ -77,7 +78,7 @@ fn percentiles_end_where_values_do_and_stand_at_their_marks() {
 fn series(points: &[(f64, u64, u64)]) -> Series {
     let latency =
         |count| Percentiles { count, mean: 1.0, p50: 1.0, p99: 1.0, max: 1.0, ..Percentiles::default() };
-    let point = |&(at, count, unanswered): &(f64, u64, u64)| Point {
+    let point = |&(at, count, unanswered): &(f64, u64, u64)| Moment {
         at,
         seconds: 0.5,
         latency: latency(count),

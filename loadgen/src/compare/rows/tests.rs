@@ -1,3 +1,4 @@
+//! Rows of a comparison: when a difference is named, and when it is not.
 use super::*;
 use crate::job::check::Tally;
 use crate::machine::identity::Machine;
@@ -82,12 +83,12 @@ fn verdict_on_rate(a: &[f64], b: &[f64]) -> Row {
 #[test]
 fn a_clear_difference_is_told_with_its_spread() {
     let row = verdict_on_rate(&[400.0, 410.0, 390.0, 400.0, 400.0], &[100.0, 102.0, 101.0, 101.0, 101.0]);
-    assert_eq!(row.verdict, Verdict::Better);
+    assert_eq!(row.verdict, Difference::Better);
     assert_eq!((row.a, row.b), (400.0, 101.0));
     assert!(row.factor[0] < row.factor[1] && row.factor[1] < row.factor[2]);
     assert_eq!(
         verdict_on_rate(&[100.0, 101.0, 100.0, 101.0, 100.0], &[400.0, 401.0, 400.0, 401.0, 400.0]).verdict,
-        Verdict::Worse
+        Difference::Worse
     );
 }
 
@@ -95,11 +96,11 @@ fn a_clear_difference_is_told_with_its_spread() {
 fn inside_the_noise_there_is_no_verdict() {
     let verdict = |a: &[f64], b: &[f64]| verdict_on_rate(a, b).verdict;
     let (noisy, other) = ([100.0, 130.0, 90.0, 100.0, 110.0], [95.0, 99.0, 80.0, 90.0, 97.0]);
-    assert_eq!(verdict(&noisy, &other), Verdict::CannotTell);
-    assert_eq!(verdict(&[100.0; 5], &[101.0, 99.0, 100.0, 100.5, 99.5]), Verdict::Equal);
+    assert_eq!(verdict(&noisy, &other), Difference::CannotTell);
+    assert_eq!(verdict(&[100.0; 5], &[101.0, 99.0, 100.0, 100.5, 99.5]), Difference::Equal);
     // Four rounds that agree are not enough.
-    assert_eq!(verdict(&[400.0; 4], &[100.0; 4]), Verdict::FewRounds);
-    assert_eq!(verdict(&[100.0], &[90.0]), Verdict::FewRounds);
+    assert_eq!(verdict(&[400.0; 4], &[100.0; 4]), Difference::FewRounds);
+    assert_eq!(verdict(&[100.0], &[90.0]), Difference::FewRounds);
 }
 
 /// The noise was once that of the first only, so that the order of the names decided.
@@ -115,7 +116,7 @@ fn it_does_not_matter_who_is_named_first() {
 #[test]
 fn an_even_number_of_rounds_is_mirrored_too() {
     let mut random = crate::job::random::Random::new(5);
-    let figure = Figure {
+    let figure = Compared {
         name: String::new(),
         more_is_better: true,
         closed: false,
@@ -131,8 +132,8 @@ fn an_even_number_of_rounds_is_mirrored_too() {
         let (a, b) = (rounds(100.0 * (1.0 + 4.0 * sigma)), rounds(100.0));
         let verdict = |a: &[f64], b: &[f64]| row("p", &figure, a, b).unwrap().verdict;
         let mirrored = match verdict(&b, &a) {
-            Verdict::Better => Verdict::Worse,
-            Verdict::Worse => Verdict::Better,
+            Difference::Better => Difference::Worse,
+            Difference::Worse => Difference::Better,
             other => other,
         };
         assert_eq!(verdict(&a, &b), mirrored, "{a:?} {b:?}");
@@ -154,7 +155,7 @@ fn tables_that_name_one(tables: usize, count: usize) -> usize {
         let mut normal = || (0..12).map(|_| crate::job::random::unit(random.next())).sum::<f64>() - 6.0;
         (0..count).map(|_| 100.0 * (sigma * normal()).exp()).collect()
     };
-    let figure = Figure {
+    let figure = Compared {
         name: String::new(),
         more_is_better: true,
         closed: false,
@@ -166,7 +167,7 @@ fn tables_that_name_one(tables: usize, count: usize) -> usize {
         let wrong = (0..48).filter(|at| {
             let sigma = [0.01, 0.05, 0.2, 0.5][at % 4];
             let row = row("p", &figure, &rounds(sigma), &rounds(sigma)).unwrap();
-            matches!(row.verdict, Verdict::Better | Verdict::Worse)
+            matches!(row.verdict, Difference::Better | Difference::Worse)
         });
         tables_with_one += usize::from(wrong.count() > 0);
     }
@@ -182,7 +183,7 @@ fn the_interval_is_that_of_the_median() {
     let mut ours = [400.0; 12];
     ours[3] = 20.0;
     let row = verdict_on_rate(&ours, &[100.0; 12]);
-    assert_eq!((row.verdict, row.factor[0]), (Verdict::Better, 4.0));
+    assert_eq!((row.verdict, row.factor[0]), (Difference::Better, 4.0));
     assert_eq!(row.rounds[3], 0.2);
     assert!(settled(&[row]));
     let open = verdict_on_rate(&[100.0, 130.0, 90.0, 100.0, 110.0], &[95.0, 99.0, 80.0, 90.0, 97.0]);
@@ -210,10 +211,10 @@ fn a_bound_wins_nothing() {
         let row = compare(a, b).unwrap().into_iter().find(|row| row.figure.contains("p99,")).unwrap();
         row.verdict
     };
-    assert_eq!(verdict(&with(10.0, None, true), &with(100.0, None, true)), Verdict::Better);
-    assert_eq!(verdict(&with(10.0, Some(5.0), true), &with(100.0, None, true)), Verdict::CannotTell);
-    assert_eq!(verdict(&with(10.0, None, true), &with(100.0, Some(5.0), true)), Verdict::Better);
-    assert_eq!(verdict(&with(10.0, None, false), &with(100.0, None, false)), Verdict::Closed);
+    assert_eq!(verdict(&with(10.0, None, true), &with(100.0, None, true)), Difference::Better);
+    assert_eq!(verdict(&with(10.0, Some(5.0), true), &with(100.0, None, true)), Difference::CannotTell);
+    assert_eq!(verdict(&with(10.0, None, true), &with(100.0, Some(5.0), true)), Difference::Better);
+    assert_eq!(verdict(&with(10.0, None, false), &with(100.0, None, false)), Difference::Closed);
 }
 
 #[test]

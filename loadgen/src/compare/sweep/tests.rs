@@ -1,3 +1,4 @@
+//! Sweeps over job servers that are made up, with an end that is known.
 use super::*;
 
 /// Job servers that keep the bound up to a rate each, and what they were asked for.

@@ -1,3 +1,4 @@
+//! Thresholds held against outcomes that are made up.
 use super::*;
 use crate::result::outcome::{Fates, ServerUse, Stall};
 
@@ -60,7 +61,7 @@ fn verdict(text: &str, outcome: &Outcome) -> (Verdict, String) {
 
 #[test]
 fn spans_have_the_same_names_as_in_results() {
-    use crate::result::record::Span;
+    use crate::result::span::Span;
     assert_eq!(crate::plan::threshold::SPANS, Span::ALL.map(Span::name));
 }
 

@@ -9,7 +9,8 @@ use crate::plan::names;
 use crate::plan::terms::Phase;
 use crate::result::chart::{Axis, Chart, Line, Unit};
 use crate::result::outcome::{Outcome, Percentiles, PhaseOutcome, Series};
-use crate::result::record::{Pair, Recorder, Span, Spans};
+use crate::result::record::{Pair, Recorder, Spans};
+use crate::result::span::Span;
 use crate::run::conduct::Finding;
 
 /// What is marked on an axis of percentiles: 1 / (1 - percentile).
@@ -71,7 +72,7 @@ pub(crate) fn of_both(sides: [&Side; 2]) -> Vec<Chart> {
 }
 
 /// A group of clients.
-struct Group {
+struct Loop {
     /// What it is called in a phase.
     name: String,
     /// True for a closed loop.
@@ -79,10 +80,10 @@ struct Group {
 }
 
 /// All groups of clients of a plan, in the order in which recorders have them.
-fn groups(outcome: &Outcome, phase: usize) -> Vec<Group> {
+fn groups(outcome: &Outcome, phase: usize) -> Vec<Loop> {
     let clients = outcome.plan.phases.iter().flat_map(|phase| &phase.clients);
     let named = names::in_phase(&outcome.plan, phase).into_iter().zip(clients);
-    named.map(|(name, clients)| Group { name, closed: clients.closed.is_some() }).collect()
+    named.map(|(name, clients)| Loop { name, closed: clients.closed.is_some() }).collect()
 }
 
 fn spans(recorder: &Recorder, group: usize) -> Option<&Spans> {
@@ -104,7 +105,7 @@ fn mean(values: &[(f64, f64)]) -> f64 {
     values.iter().map(|value| value.1).sum::<f64>() / values.len().max(1) as f64
 }
 
-fn percentiles(phase: &PhaseOutcome, recorder: &Recorder, groups: &[Group]) -> Chart {
+fn percentiles(phase: &PhaseOutcome, recorder: &Recorder, groups: &[Loop]) -> Chart {
     let mut lines = vec![];
     let several = recorder.groups.iter().flatten().count() > 1;
     let mut colour = 0;

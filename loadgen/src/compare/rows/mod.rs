@@ -5,8 +5,8 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::terms::Plan;
-use crate::result::outcome::{Outcome, PhaseOutcome, SpanOutcome};
-use crate::result::record::Span;
+use crate::result::outcome::{Outcome, PhaseOutcome, Quantile, SpanOutcome};
+use crate::result::span::Span;
 
 /// A figure of a phase, compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,13 +28,13 @@ pub(crate) struct Row {
     /// are rounds enough to tell them. `None` with one round.
     pub(crate) noise: Option<f64>,
     /// What follows.
-    pub(crate) verdict: Verdict,
+    pub(crate) verdict: Difference,
 }
 
 /// What follows from a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Verdict {
+pub(crate) enum Difference {
     /// The first is better over the whole interval, and in the middle by [`CLEAR`] times the noise of either.
     Better,
     /// The second is.
@@ -80,10 +80,10 @@ pub(crate) fn compare(a: &[Outcome], b: &[Outcome]) -> Result<Vec<Row>, String> 
 }
 
 /// A figure that may be more than was seen is no reason to call its side better.
-fn doubted(mut row: Row, figure: &Figure, phase: usize, sides: [&[Outcome]; 2]) -> Row {
+fn doubted(mut row: Row, figure: &Compared, phase: usize, sides: [&[Outcome]; 2]) -> Row {
     let [a, b] = sides.map(|side| side.iter().any(|outcome| (figure.at_least)(&outcome.phases[phase])));
-    if a && row.verdict == Verdict::Better || b && row.verdict == Verdict::Worse {
-        row.verdict = Verdict::CannotTell;
+    if a && row.verdict == Difference::Better || b && row.verdict == Difference::Worse {
+        row.verdict = Difference::CannotTell;
     }
     row
 }
@@ -149,7 +149,7 @@ fn difference(a: &Plan, b: &Plan) -> String {
 }
 
 /// A figure that can be compared.
-struct Figure {
+struct Compared {
     name: String,
     more_is_better: bool,
     /// True for the latency of a closed loop.
@@ -162,8 +162,8 @@ struct Figure {
 /// Where a figure stands in what was found; `None` where it is not.
 type Pick = Box<dyn Fn(&PhaseOutcome) -> Option<f64>>;
 
-fn resident_after() -> Figure {
-    Figure {
+fn resident_after() -> Compared {
+    Compared {
         name: "server resident after, MB".to_owned(),
         more_is_better: false,
         closed: false,
@@ -172,8 +172,8 @@ fn resident_after() -> Figure {
     }
 }
 
-fn figures(a: &PhaseOutcome, b: &PhaseOutcome) -> Vec<Figure> {
-    let figure = |name: &str, more_is_better, pick: fn(&PhaseOutcome) -> Option<f64>| Figure {
+fn figures(a: &PhaseOutcome, b: &PhaseOutcome) -> Vec<Compared> {
+    let figure = |name: &str, more_is_better, pick: fn(&PhaseOutcome) -> Option<f64>| Compared {
         name: name.to_owned(),
         more_is_better,
         closed: false,
@@ -213,7 +213,7 @@ fn figures(a: &PhaseOutcome, b: &PhaseOutcome) -> Vec<Figure> {
                 let bound = move |span: SpanOutcome| {
                     span.at_least.is_some_and(|least| pick(&span.response) >= least * 0.999)
                 };
-                figures.push(Figure {
+                figures.push(Compared {
                     name: format!(
                         "{prefix}{what} {name}, µs{}",
                         if group.open { "" } else { " (closed loop)" }
@@ -229,11 +229,10 @@ fn figures(a: &PhaseOutcome, b: &PhaseOutcome) -> Vec<Figure> {
     figures
 }
 
-type Quantile = fn(&crate::result::outcome::Percentiles) -> f64;
 const QUANTILES: [(&str, f64, Quantile); 3] =
     [("p50", 0.5, |all| all.p50), ("p99", 0.99, |all| all.p99), ("p99.9", 0.999, |all| all.p999)];
 
-fn row(phase: &str, figure: &Figure, a: &[f64], b: &[f64]) -> Option<Row> {
+fn row(phase: &str, figure: &Compared, a: &[f64], b: &[f64]) -> Option<Row> {
     let better = |(a, b): (&f64, &f64)| if figure.more_is_better { a / b } else { b / a };
     let rounds: Vec<f64> = a.iter().zip(b).map(better).collect();
     if rounds.iter().any(|factor| !factor.is_finite() || *factor <= 0.0) {
@@ -251,12 +250,12 @@ fn row(phase: &str, figure: &Figure, a: &[f64], b: &[f64]) -> Option<Row> {
     // As a factor, so that twice as good and half as good are equally far from no difference.
     let beyond_noise = noise.is_some_and(|noise| middle.ln().abs() > CLEAR * (1.0 + noise).ln());
     let verdict = match beyond_noise {
-        _ if a.len() < ROUNDS_LEAST => Verdict::FewRounds,
-        _ if figure.closed => Verdict::Closed,
-        true if low > 1.0 => Verdict::Better,
-        true if high < 1.0 => Verdict::Worse,
-        _ if low >= 1.0 / ALIKE && high <= ALIKE => Verdict::Equal,
-        _ => Verdict::CannotTell,
+        _ if a.len() < ROUNDS_LEAST => Difference::FewRounds,
+        _ if figure.closed => Difference::Closed,
+        true if low > 1.0 => Difference::Better,
+        true if high < 1.0 => Difference::Worse,
+        _ if low >= 1.0 / ALIKE && high <= ALIKE => Difference::Equal,
+        _ => Difference::CannotTell,
     };
     Some(Row {
         phase: phase.to_owned(),
@@ -273,8 +272,8 @@ fn row(phase: &str, figure: &Figure, a: &[f64], b: &[f64]) -> Option<Row> {
 /// True if more rounds would tell nothing new: every figure has its verdict, or is known to a twentieth.
 pub(crate) fn settled(rows: &[Row]) -> bool {
     let known = |row: &Row| match row.verdict {
-        Verdict::FewRounds => false,
-        Verdict::CannotTell => row.factor[2] / row.factor[0] <= ALIKE,
+        Difference::FewRounds => false,
+        Difference::CannotTell => row.factor[2] / row.factor[0] <= ALIKE,
         _ => true,
     };
     rows.iter().all(known)
@@ -362,12 +361,14 @@ impl Row {
         // What would have been needed to be seen.
         let unseen = self.noise.map_or(1.0, |noise| (1.0 + noise).powf(CLEAR)).max(high).max(1.0 / low);
         match self.verdict {
-            Verdict::Better => format!("{a} is better"),
-            Verdict::Worse => format!("{b} is better"),
-            Verdict::Equal => format!("equal within {:.0} %", (ALIKE - 1.0) * 100.0),
-            Verdict::CannotTell => format!("cannot tell: differences under {unseen:.2} times are not seen"),
-            Verdict::Closed => "closed loop: it says no more than jobs/s".to_owned(),
-            Verdict::FewRounds => format!("no verdict from fewer than {ROUNDS_LEAST} rounds"),
+            Difference::Better => format!("{a} is better"),
+            Difference::Worse => format!("{b} is better"),
+            Difference::Equal => format!("equal within {:.0} %", (ALIKE - 1.0) * 100.0),
+            Difference::CannotTell => {
+                format!("cannot tell: differences under {unseen:.2} times are not seen")
+            }
+            Difference::Closed => "closed loop: it says no more than jobs/s".to_owned(),
+            Difference::FewRounds => format!("no verdict from fewer than {ROUNDS_LEAST} rounds"),
         }
     }
 }

@@ -1,68 +1,38 @@
 //! Whether what came of a run is what it was to be: thresholds held against figures, of one run or of the rounds of
 //! one or two job servers. How a threshold is written stands in `plan/threshold.rs`.
-use serde::{Deserialize, Serialize};
-
 use crate::plan::terms::Plan;
 use crate::plan::threshold::{Bound, Figure, Point, Threshold};
+use crate::result::judged::{Judged, Verdict};
 use crate::result::numbers::{bytes, count, time};
 use crate::result::outcome::{GroupOutcome, Outcome, Percentiles, PhaseOutcome, STALL_LEAST, SpanOutcome};
 
-/// A threshold and what became of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Judged {
-    /// The phase that it was held against.
-    pub(crate) phase: String,
-    /// The threshold as it was written.
-    pub(crate) threshold: String,
-    /// What became of it.
-    pub(crate) verdict: Verdict,
-    /// What was seen, in the unit of the figure: microseconds, bytes, jobs or jobs per second; `None` if nothing was.
-    pub(crate) value: Option<f64>,
-    /// The bound in the same unit; of a multiple what it came to.
-    pub(crate) bound: Option<f64>,
-    /// The same as a sentence, with the reason if it cannot be told.
-    pub(crate) said: String,
-}
-
-/// What became of a threshold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Verdict {
-    /// The figure is on the right side.
-    Ok,
-    /// The figure is not known well enough. That fails too: a check that cannot see must not be green.
-    CannotTell,
-    /// It is on the wrong side.
-    Failed,
-}
-
 /// What is known of a figure: it lies between the two.
 #[derive(Clone, Debug, PartialEq)]
-struct Seen {
+struct Between {
     least: f64,
     most: f64,
     /// Why the two differ, and what to know besides.
     note: Option<String>,
 }
 
-impl Seen {
-    const fn exactly(value: f64) -> Seen {
-        Seen { least: value, most: value, note: None }
+impl Between {
+    const fn exactly(value: f64) -> Between {
+        Between { least: value, most: value, note: None }
     }
 
     /// The worse of two: what fails in one of them fails.
-    fn or_worse(self, other: Seen, above: bool) -> Seen {
+    fn or_worse(self, other: Between, above: bool) -> Between {
         let worse = |a: f64, b: f64| if above { a.max(b) } else { a.min(b) };
         let (least, most) = (worse(self.least, other.least), worse(self.most, other.most));
         // The one that the bounds are of has the say, and before it the one that is not known.
         let other_first = other.most == most && (self.most != most || other.most > other.least);
         let note = if other_first { other.note.or(self.note) } else { self.note.or(other.note) };
-        Seen { least, most, note }
+        Between { least, most, note }
     }
 }
 
 /// A figure of one round, or why it is not known.
-type Sight = Result<Seen, String>;
+type Sight = Result<Between, String>;
 
 /// Holds every threshold of a plan and of the command line against the rounds of one job server; `base` has those of the
 /// other, if there is one. Those of the command line are for every measured phase.
@@ -114,18 +84,6 @@ pub(crate) fn read(texts: &[String]) -> Result<Vec<Threshold>, String> {
     texts.iter().map(|text| Threshold::parse(text).map_err(|error| format!("--fail-if {error}"))).collect()
 }
 
-impl Judged {
-    /// As a person reads it.
-    pub(crate) fn line(&self) -> String {
-        let word = match self.verdict {
-            Verdict::Ok => "ok",
-            Verdict::CannotTell => "cannot tell",
-            Verdict::Failed => "FAILED",
-        };
-        format!("{word}: {}: {}: {}", self.phase, self.threshold, self.said)
-    }
-}
-
 fn one(threshold: &Threshold, name: &str, index: usize, rounds: &[&Outcome], base: &[&Outcome]) -> Judged {
     let figure = &threshold.figure;
     let looked = |outcomes: &[&Outcome], pick: &dyn Fn(&Outcome, &PhaseOutcome) -> Sight| -> Sight {
@@ -142,13 +100,13 @@ fn one(threshold: &Threshold, name: &str, index: usize, rounds: &[&Outcome], bas
     };
     let value = looked(rounds, &|outcome, phase| look(threshold, outcome, phase));
     let bound = match threshold.bound {
-        Bound::Value(bound) => Ok(Seen::exactly(bound)),
+        Bound::Value(bound) => Ok(Between::exactly(bound)),
         Bound::Asked(factor) => looked(rounds, &|_, phase| {
             let asked = phase.asked.ok_or("no rate was asked for: not all clients are open loops")?;
-            Ok(Seen::exactly(asked * factor))
+            Ok(Between::exactly(asked * factor))
         }),
         Bound::Base(factor) => looked(base, &|outcome, phase| look(threshold, outcome, phase))
-            .map(|seen| Seen { least: seen.least * factor, most: seen.most * factor, note: seen.note }),
+            .map(|seen| Between { least: seen.least * factor, most: seen.most * factor, note: seen.note }),
     };
     let (verdict, said) = match (&value, &bound) {
         (Ok(value), Ok(bound)) => decide(threshold, value, bound),
@@ -165,7 +123,7 @@ fn one(threshold: &Threshold, name: &str, index: usize, rounds: &[&Outcome], bas
 }
 
 /// Which side of the bound the figure lies on, as far as both are known.
-fn decide(threshold: &Threshold, value: &Seen, bound: &Seen) -> (Verdict, String) {
+fn decide(threshold: &Threshold, value: &Between, bound: &Between) -> (Verdict, String) {
     let figure = &threshold.figure;
     let (fails, holds) = match threshold.above {
         true => (value.least > bound.most, value.most <= bound.least),
@@ -187,8 +145,8 @@ fn decide(threshold: &Threshold, value: &Seen, bound: &Seen) -> (Verdict, String
 }
 
 /// The median of the rounds; of what must never happen the most. Bounds on each round bound it.
-fn middle(figure: &Figure, seen: &[Seen]) -> Option<Seen> {
-    let of = |pick: fn(&Seen) -> f64| {
+fn middle(figure: &Figure, seen: &[Between]) -> Option<Between> {
+    let of = |pick: fn(&Between) -> f64| {
         let mut values: Vec<f64> = seen.iter().map(pick).collect();
         values.sort_by(f64::total_cmp);
         let last = values.len().checked_sub(1)?;
@@ -201,7 +159,7 @@ fn middle(figure: &Figure, seen: &[Seen]) -> Option<Seen> {
     let (least, most) = (of(|seen| seen.least)?, of(|seen| seen.most)?);
     let unsure = seen.iter().find(|seen| seen.most > seen.least && most > least);
     let note = unsure.or_else(|| seen.iter().find(|seen| seen.note.is_some() && seen.most == seen.least));
-    Some(Seen { least, most, note: note.and_then(|seen| seen.note.clone()) })
+    Some(Between { least, most, note: note.and_then(|seen| seen.note.clone()) })
 }
 
 /// A figure of one round of one phase.
@@ -209,22 +167,22 @@ fn look(threshold: &Threshold, outcome: &Outcome, phase: &PhaseOutcome) -> Sight
     let unseen = "the job server's process was not seen (name it with --server-pid, or start it with --server-command)";
     match &threshold.figure {
         Figure::Latency(span, point) => latency(threshold.above, *span, *point, phase),
-        Figure::Rate => Ok(Seen::exactly(phase.rate)),
+        Figure::Rate => Ok(Between::exactly(phase.rate)),
         Figure::Stall => Ok(match phase.stall {
-            Some(stall) => Seen::exactly(stall.seconds * 1e6),
-            None => Seen { least: 0.0, most: STALL_LEAST * 1e6, note: None },
+            Some(stall) => Between::exactly(stall.seconds * 1e6),
+            None => Between { least: 0.0, most: STALL_LEAST * 1e6, note: None },
         }),
-        Figure::Lost => Ok(Seen::exactly(outcome.tally.lost as f64)),
-        Figure::Doubled => Ok(Seen::exactly(outcome.tally.doubled as f64)),
+        Figure::Lost => Ok(Between::exactly(outcome.tally.lost as f64)),
+        Figure::Doubled => Ok(Between::exactly(outcome.tally.doubled as f64)),
         Figure::Unanswered => {
             let fates = phase.fates.ok_or("no job was due in its measured time")?;
-            Ok(Seen::exactly(fates.unanswered() as f64))
+            Ok(Between::exactly(fates.unanswered() as f64))
         }
         Figure::Cpu if phase.jobs == 0 => Err("no job was done".to_owned()),
-        Figure::Cpu => Ok(Seen::exactly(phase.server.ok_or(unseen)?.cpu_per_job)),
+        Figure::Cpu => Ok(Between::exactly(phase.server.ok_or(unseen)?.cpu_per_job)),
         Figure::Memory => {
             let peak = phase.server.map(|server| server.rss_peak).filter(|&peak| peak > 0);
-            Ok(Seen::exactly(peak.ok_or(unseen)? as f64))
+            Ok(Between::exactly(peak.ok_or(unseen)? as f64))
         }
     }
 }
@@ -237,7 +195,7 @@ fn latency(above: bool, span: Option<&str>, point: Point, phase: &PhaseOutcome) 
             Some(name) => group.spans.iter().find(|span| span.span == name).cloned(),
         }
     };
-    let (mut worst, mut unknown): (Option<Seen>, Option<String>) = (None, None);
+    let (mut worst, mut unknown): (Option<Between>, Option<String>) = (None, None);
     for (group, span) in phase.groups.iter().filter_map(|group| Some((group, pick(group)?))) {
         match of_span(phase, &span, point) {
             Ok(seen) => worst = Some(worst.map_or(seen.clone(), |worst| worst.or_worse(seen, above))),
@@ -247,7 +205,7 @@ fn latency(above: bool, span: Option<&str>, point: Point, phase: &PhaseOutcome) 
     }
     // What one group is known to fail is failed, whatever the others did.
     if let (Some(worst), Some(why)) = (&worst, &unknown) {
-        let any = Seen { least: 0.0, most: f64::INFINITY, note: Some(why.clone()) };
+        let any = Between { least: 0.0, most: f64::INFINITY, note: Some(why.clone()) };
         return Ok(worst.clone().or_worse(any, above));
     }
     if let Some(why) = unknown {
@@ -276,12 +234,12 @@ fn of_span(phase: &PhaseOutcome, span: &SpanOutcome, point: Point) -> Sight {
     };
     if unanswered {
         let note = format!("{} jobs were not answered", span.unanswered);
-        return Ok(Seen { least: value, most: f64::INFINITY, note: Some(note) });
+        return Ok(Between { least: value, most: f64::INFINITY, note: Some(note) });
     }
     let note = phase
         .is_own(pick, value)
         .then(|| "the load generator's own delay is more than a quarter of that".to_owned());
-    Ok(Seen { least: value, most: value, note })
+    Ok(Between { least: value, most: value, note })
 }
 
 /// Where a figure of a distribution stands, and its quantile if it is one.
@@ -298,7 +256,7 @@ fn figure(point: Point) -> (fn(&Percentiles) -> f64, Option<f64>) {
     }
 }
 
-fn range(figure: &Figure, seen: &Seen) -> String {
+fn range(figure: &Figure, seen: &Between) -> String {
     let say = |value: f64| match figure {
         Figure::Rate => format!("{}/s", count(value)),
         Figure::Lost | Figure::Doubled | Figure::Unanswered => format!("{value:.0}"),

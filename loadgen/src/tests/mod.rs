@@ -6,9 +6,9 @@ mod replays;
 
 use crate::machine::standin::{Fault, StandIn};
 use crate::plan::terms::Plan;
-use crate::result::intervals::Kind;
 use crate::result::outcome::{Limit, Outcome};
-use crate::result::record::Span;
+use crate::result::span::Kind;
+use crate::result::span::Span;
 use crate::run::conduct::{Finding, Setting, conduct};
 use crate::run::progress::Progress;
 
