@@ -1,0 +1,181 @@
+//! Whether a ring can be used here: each call is made, each kind of order that the shard gives is given, and its completion is
+//! waited for. What stands in the way is said as it is.
+use super::size::{RingSize, may_lock};
+use super::{Uring, make};
+use crate::shard::clock;
+use crate::shard::error::ShardError;
+use crate::shard::sockets::{Completion, Received, Token};
+use io_uring::{IoUring, Probe, opcode};
+use rustix::event::{EventfdFlags, eventfd};
+use std::fmt;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+/// Why there can be no ring.
+#[derive(Debug)]
+pub(crate) enum RingObstacle {
+    /// A call of the kernel fails.
+    Call(&'static str, io::Error),
+    /// The kernel does not know a kind of order.
+    Missing(&'static str),
+    /// The kernel does not do what was ordered.
+    NotDone(&'static str),
+    /// Too little memory may be locked for so many shards.
+    Memlock,
+    /// Something else of the system.
+    Other(ShardError),
+}
+
+impl RingObstacle {
+    pub(super) fn of_call(call: &'static str) -> impl Fn(io::Error) -> RingObstacle {
+        move |error| match error.raw_os_error() {
+            Some(libc::ENOMEM) => RingObstacle::Memlock,
+            _ => RingObstacle::Call(call, error),
+        }
+    }
+}
+
+impl fmt::Display for RingObstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RingObstacle::Call(call, error) => match (error.raw_os_error(), disabled()) {
+                (Some(libc::EPERM | libc::EACCES), Some(by)) => {
+                    write!(f, "sysctl kernel.io_uring_disabled is {by}")
+                }
+                (Some(libc::EPERM | libc::EACCES), None) => {
+                    write!(
+                        f,
+                        "{call} is forbidden ({error}), as by the seccomp profile of a container or a unit"
+                    )
+                }
+                (Some(libc::ENOSYS), _) => {
+                    write!(f, "the kernel has no {call}, or a seccomp profile hides it")
+                }
+                (Some(libc::EINVAL), _) => {
+                    write!(
+                        f,
+                        "the kernel is too old for it ({call}: {error}), Linux 6.1 or later has all of it"
+                    )
+                }
+                _ => write!(f, "{call} fails ({error})"),
+            },
+            RingObstacle::Missing(what) => {
+                write!(f, "the kernel cannot {what} by it, Linux 6.1 or later can")
+            }
+            RingObstacle::NotDone(what) => write!(f, "the kernel does not {what} as ordered"),
+            RingObstacle::Memlock => {
+                write!(f, "too little memory may be locked for so many threads (RLIMIT_MEMLOCK, ulimit -l)")
+            }
+            RingObstacle::Other(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<RingObstacle> for ShardError {
+    fn from(obstacle: RingObstacle) -> ShardError {
+        match obstacle {
+            RingObstacle::Call(_, error) => ShardError::of_ring(error),
+            RingObstacle::Memlock => ShardError::Memlock,
+            RingObstacle::Missing(_) | RingObstacle::NotDone(_) => {
+                ShardError::Uring(io::Error::from(io::ErrorKind::Unsupported))
+            }
+            RingObstacle::Other(error) => error,
+        }
+    }
+}
+
+/// What the sysctl says, where it forbids anything.
+fn disabled() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").ok()?;
+    let value = text.trim().to_owned();
+    (value != "0").then_some(value)
+}
+
+/// Whether so many shards can have rings here, and how large they may be.
+pub(crate) fn trial(shards: u16) -> Result<RingSize, RingObstacle> {
+    let ring = make(RingSize::TRIAL).map_err(RingObstacle::of_call("io_uring_setup"))?;
+    knows_all_orders(&ring)?;
+    // Nothing is ordered: it comes back at once.
+    // SAFETY: no argument is passed, and there are no entries in the queue.
+    unsafe { ring.submitter().enter::<libc::sigset_t>(0, 0, 0, None) }
+        .map_err(RingObstacle::of_call("io_uring_enter"))?;
+    does_all_orders()?;
+    let all = |size: RingSize| size.locked() * u64::from(shards) + BESIDES;
+    for size in [RingSize::FULL, RingSize::SMALL] {
+        if may_lock(&ring, all(size)).map_err(RingObstacle::of_call("io_uring_register"))? {
+            return Ok(size);
+        }
+    }
+    Err(RingObstacle::Memlock)
+}
+
+/// Bytes that the trial itself may still have locked when shards start: the kernel gives them back a little later.
+const BESIDES: u64 = 512 << 10;
+
+fn knows_all_orders(ring: &IoUring) -> Result<(), RingObstacle> {
+    const ORDERS: [(u8, &str); 9] = [
+        (opcode::Accept::CODE, "accept"),
+        (opcode::Recv::CODE, "receive"),
+        (opcode::Send::CODE, "send"),
+        (opcode::SendMsg::CODE, "send"),
+        (opcode::PollAdd::CODE, "poll"),
+        (opcode::Timeout::CODE, "keep time"),
+        (opcode::TimeoutRemove::CODE, "keep time"),
+        (opcode::AsyncCancel::CODE, "cancel"),
+        (opcode::Nop::CODE, "do nothing"),
+    ];
+    let mut known = Probe::new();
+    ring.submitter().register_probe(&mut known).map_err(RingObstacle::of_call("io_uring_register"))?;
+    let missing = ORDERS.iter().find(|(code, _)| !known.is_supported(*code));
+    missing.map_or(Ok(()), |(_, what)| Err(RingObstacle::Missing(what)))
+}
+
+/// Has a ring like a shard's do what a shard has it do, on a pair of sockets that nobody else has.
+fn does_all_orders() -> Result<(), RingObstacle> {
+    const TOKEN: Token = Token { index: 0, generation: 1 };
+    let system = |what| move |error: io::Error| RingObstacle::Other(ShardError::of_system(what, error));
+    let (near, far) = UnixStream::pair().map_err(system("make sockets"))?;
+    let bell = eventfd(1, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+        .map_err(io::Error::from)
+        .map_err(system("make event descriptors"))?;
+    let mut ring = Uring::try_new(RingSize::TRIAL, 16)?;
+    ring.listen(bell.as_fd());
+    ring.receive(TOKEN, far.as_fd());
+    ring.send(TOKEN, near.as_fd(), b"?".to_vec().into());
+    ring.set_alarm(clock::instant());
+    let until = clock::instant().after(PATIENCE);
+    let (mut rung, mut received, mut sent, mut alarm) = (false, false, false, false);
+    while !(rung && received && sent && alarm) {
+        ring.enter().map_err(RingObstacle::Other)?;
+        while let Some(completion) = ring.next() {
+            match completion {
+                Completion::Rung { more } => rung |= more,
+                Completion::Received { what: Received::Bytes(buffer), more, .. } => {
+                    received |= more;
+                    ring.recycle(buffer);
+                }
+                Completion::Sent { bytes, .. } => sent |= bytes.is_ok(),
+                Completion::Alarm => alarm = true,
+                _ => {}
+            }
+        }
+        if clock::instant() >= until {
+            let what = match (received, sent, rung) {
+                (false, ..) => "receive",
+                (_, false, _) => "send",
+                (.., false) => "poll",
+                _ => "keep time",
+            };
+            return Err(RingObstacle::NotDone(what));
+        }
+        std::thread::yield_now();
+    }
+    // The kernel is told to let go of the sockets before they are closed.
+    ring.stop_receiving(TOKEN);
+    ring.enter().map_err(RingObstacle::Other)
+}
+
+/// How long the kernel may take.
+const PATIENCE: Duration = Duration::from_secs(1);
