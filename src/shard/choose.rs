@@ -3,7 +3,7 @@
 use super::error::ShardError;
 use super::host::Host;
 use super::options::SocketsChoice;
-use super::sockets::{self, RingSize, Sockets, SocketsKind};
+use super::sockets::{self, RingObstacle, RingSize, Sockets, SocketsKind};
 use crate::log_at;
 use crate::logging::Level;
 use std::fmt;
@@ -53,7 +53,15 @@ fn try_uring(shards: u16) -> Result<RingSize, (String, ShardError)> {
     let size = sockets::try_uring(shards).map_err(|obstacle| (obstacle.to_string(), obstacle.into()))?;
     match Host::glommio() {
         Ok(_) => Ok(size),
-        Err(error) => Err((error.to_string(), error)),
+        Err(error) => Err((reason(&error), error)),
+    }
+}
+
+/// What stands in the way, for whoever gets epoll instead.
+fn reason(error: &ShardError) -> String {
+    match error {
+        ShardError::Memlock => RingObstacle::Memlock.to_string(),
+        error => error.to_string(),
     }
 }
 
@@ -67,7 +75,7 @@ impl Chosen {
         };
         match make() {
             Err(error) if self.may_change && self.kind != SocketsKind::Epoll => {
-                log_at!(Level::Warning, "sockets of this thread are served by epoll: {error}");
+                log_at!(Level::Warning, "sockets of this thread are served by epoll: {}", reason(&error));
                 Ok((Host::Plain, Sockets::new(SocketsKind::Epoll, buffers)?))
             }
             made => made,
