@@ -5,13 +5,17 @@ use super::error::ShardError;
 use crate::log_at;
 use crate::logging::Level;
 use glommio::{
-    GlommioError, LocalExecutor, LocalExecutorBuilder, Placement, PoolPlacement, ReactorErrorKind,
+    GlommioError, LocalExecutor, LocalExecutorBuilder, Placement, PoolPlacement,
 };
+use rustix::process::{Resource, getrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use std::io;
 
 /// Memory for the runtime's own input and output, of which there is none: its least.
 const RUNTIME_MEMORY: usize = 64 << 10;
+
+/// Bytes that the runtime wants to be allowed to lock.
+const RUNTIME_LOCKABLE: u64 = 512 << 10;
 
 /// What is to follow a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +41,10 @@ impl Host {
     /// A runtime, on this thread. It reads nothing of the machine, binds nothing and starts no thread of its own: each of these
     /// panics where it is forbidden.
     pub(super) fn glommio() -> Result<Host, ShardError> {
+        // It asks the same, and says it less clearly.
+        if getrlimit(Resource::Memlock).current.is_some_and(|limit| limit < RUNTIME_LOCKABLE) {
+            return Err(ShardError::Memlock);
+        }
         LocalExecutorBuilder::new(Placement::Unbound)
             .blocking_thread_pool_placement(PoolPlacement::Custom(Vec::new()))
             .io_memory(RUNTIME_MEMORY)
@@ -82,7 +90,6 @@ pub(super) fn bind(core: usize) {
 
 fn of_runtime(error: GlommioError<()>) -> ShardError {
     match error {
-        GlommioError::ReactorError(ReactorErrorKind::MemLockLimit(..)) => ShardError::Memlock,
         GlommioError::IoError(error) | GlommioError::EnhancedIoError { source: error, .. } => {
             ShardError::of_ring(error)
         }

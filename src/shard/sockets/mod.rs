@@ -34,7 +34,7 @@ pub(crate) enum SocketsKind {
 
 /// Whether so many shards can have their sockets served by io_uring here, and how large their rings may be.
 pub(crate) fn try_uring(shards: u16) -> Result<RingSize, RingObstacle> {
-    uring::trial(shards)
+    Uring::trial(shards)
 }
 
 /// Whether sockets can be served by epoll here.

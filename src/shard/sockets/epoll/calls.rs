@@ -7,7 +7,7 @@ use crate::shard::sockets::portions::{PIECE, SHARED_PIECE, SLICES};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 use std::io::IoSlice;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 const RECEIVE: RecvFlags = RecvFlags::DONTWAIT;
 const SEND: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
@@ -93,4 +93,31 @@ pub(super) fn tell_of_room(
 pub(super) fn forget(epoll: BorrowedFd<'_>, socket: RawFd) {
     // It fails only where the kernel does not know it.
     let _ = rustix::event::epoll::delete(epoll, borrow(socket));
+}
+
+/// Room for so many events.
+pub(super) const EVENTS: usize = 256;
+
+/// Waits until the kernel has something to tell, and has it written to the list, whose room is for [`EVENTS`]; without waiting, if
+/// so ordered. (rustix makes this a call that Linux has since 5.11 only, and that older filters of containers do not know.)
+pub(super) fn wait(
+    epoll: BorrowedFd<'_>,
+    events: &mut Vec<libc::epoll_event>,
+    waiting: bool,
+) -> Result<(), Errno> {
+    events.clear();
+    events.reserve_exact(EVENTS);
+    let timeout = if waiting { -1 } else { 0 };
+    // SAFETY: there is room for so many behind the none that are in the list, and the kernel writes no more than that, before
+    // the call returns.
+    let count = unsafe {
+        libc::epoll_wait(epoll.as_raw_fd(), events.as_mut_ptr(), EVENTS as libc::c_int, timeout)
+    };
+    let Ok(count) = usize::try_from(count) else {
+        let error = std::io::Error::last_os_error();
+        return Err(Errno::from_io_error(&error).unwrap_or(Errno::IO));
+    };
+    // SAFETY: the kernel has written so many.
+    unsafe { events.set_len(count) };
+    Ok(())
 }

@@ -16,8 +16,7 @@ use super::{Buffer, Completion, Token};
 use crate::engine::Instant;
 use crate::shard::error::ShardError;
 use buffers::ReceiveBuffers;
-use rustix::buffer::spare_capacity;
-use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::AddressFamily;
 use rustix::net::sockopt::socket_domain;
@@ -31,8 +30,6 @@ use watched::{WatchedListener, WatchedSocket};
 
 /// Connections accepted in one round: the others wait in the kernel.
 const ACCEPTED_AT_ONCE: usize = 64;
-/// Sockets that the kernel tells of in one call.
-const EVENTS: usize = 256;
 
 /// What the kernel tells of a socket: bytes, their end, urgent data, errors (these always).
 const OF_SOCKETS: EventFlags =
@@ -63,7 +60,7 @@ pub(crate) struct Epoll {
     epoll: OwnedFd,
     timer: OwnedFd,
     /// Room for what the kernel tells.
-    events: Vec<Event>,
+    events: Vec<libc::epoll_event>,
     buffers: ReceiveBuffers,
     /// By index of the token.
     sockets: Vec<WatchedSocket>,
@@ -103,7 +100,7 @@ impl Epoll {
         Ok(Epoll {
             epoll,
             timer,
-            events: Vec::with_capacity(EVENTS),
+            events: Vec::new(),
             buffers: ReceiveBuffers::new(buffers),
             sockets: Vec::new(),
             listeners: Vec::new(),
@@ -246,32 +243,29 @@ impl Epoll {
             self.skipped = true;
             return Ok(());
         }
-        self.collect(Some(&NO_TIME))
+        self.collect(false)
     }
 
-    /// Asks the kernel of which sockets it has to tell, and waits so long for the first; none: until there is one.
-    fn collect(&mut self, timeout: Option<&Timespec>) -> Result<(), ShardError> {
+    /// Asks the kernel of which sockets it has to tell, and waits for the first, if so ordered.
+    fn collect(&mut self, waiting: bool) -> Result<(), ShardError> {
         self.skipped = false;
-        self.events.clear();
-        match epoll::wait(&self.epoll, spare_capacity(&mut self.events), timeout) {
-            Ok(_) | Err(Errno::INTR) => {}
+        match calls::wait(self.epoll.as_fd(), &mut self.events, waiting) {
+            Ok(()) | Err(Errno::INTR) => {}
             Err(error) => return Err(ShardError::of_system("wait for an epoll", io::Error::from(error))),
         }
         // There may be more than found room.
-        self.asked = self.events.len() < EVENTS;
+        self.asked = self.events.len() < calls::EVENTS;
         let mut events = std::mem::take(&mut self.events);
-        for event in &events {
+        for event in events.drain(..) {
             self.note(event);
         }
-        events.clear();
         self.events = events;
         Ok(())
     }
 
     #[inline]
-    fn note(&mut self, event: &Event) {
-        // Some kernels pack it.
-        let (number, flags) = (event.data.u64(), event.flags);
+    fn note(&mut self, event: libc::epoll_event) {
+        let (number, flags) = (event.u64, EventFlags::from_bits_retain(event.events));
         let (index, generation) = ((number >> 32) as u32 & 0x00ff_ffff, number as u32);
         match (number >> 56) as u8 {
             SOCKET => self.note_socket(Token { index, generation }, flags),
@@ -310,7 +304,7 @@ impl Epoll {
     #[inline]
     pub(super) fn has_more(&mut self) -> bool {
         // An error is seen by whoever enters or waits next.
-        !self.is_quiet() || (self.collect(Some(&NO_TIME)).is_ok() && !self.is_quiet())
+        !self.is_quiet() || (self.collect(false).is_ok() && !self.is_quiet())
     }
 
     #[inline]
@@ -320,7 +314,7 @@ impl Epoll {
     }
 
     pub(super) fn wait(&mut self) -> Result<(), ShardError> {
-        self.collect(None)
+        self.collect(true)
     }
 
     #[inline]
@@ -386,9 +380,6 @@ impl Epoll {
         self.buffers.tend(short);
     }
 }
-
-/// Not to wait at all.
-const NO_TIME: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 #[cfg(test)]
 impl Epoll {

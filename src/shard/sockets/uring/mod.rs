@@ -7,6 +7,7 @@
 
 mod buffers;
 mod flight;
+mod obstacle;
 mod operation;
 mod size;
 mod trial;
@@ -20,14 +21,13 @@ use crate::shard::parcel::Parcel;
 use buffers::Buffers;
 use flight::Flight;
 use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue, types};
+pub(crate) use obstacle::RingObstacle;
 use operation::{ALARM, BELL, Operation, number};
 use rustix::io::Errno;
 pub(crate) use size::RingSize;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-pub(crate) use trial::RingObstacle;
-pub(super) use trial::trial;
 
 /// The group of the receive buffers: there is one.
 const GROUP: u16 = 0;
