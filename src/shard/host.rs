@@ -4,9 +4,7 @@
 use super::error::ShardError;
 use crate::log_at;
 use crate::logging::Level;
-use glommio::{
-    GlommioError, LocalExecutor, LocalExecutorBuilder, Placement, PoolPlacement,
-};
+use glommio::{GlommioError, LocalExecutor, LocalExecutorBuilder, Placement, PoolPlacement};
 use rustix::process::{Resource, getrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use std::io;

@@ -110,9 +110,8 @@ pub(super) fn wait(
     let timeout = if waiting { -1 } else { 0 };
     // SAFETY: there is room for so many behind the none that are in the list, and the kernel writes no more than that, before
     // the call returns.
-    let count = unsafe {
-        libc::epoll_wait(epoll.as_raw_fd(), events.as_mut_ptr(), EVENTS as libc::c_int, timeout)
-    };
+    let count =
+        unsafe { libc::epoll_wait(epoll.as_raw_fd(), events.as_mut_ptr(), EVENTS as libc::c_int, timeout) };
     let Ok(count) = usize::try_from(count) else {
         let error = std::io::Error::last_os_error();
         return Err(Errno::from_io_error(&error).unwrap_or(Errno::IO));
