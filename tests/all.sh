@@ -39,4 +39,8 @@ else
     echo "NOT RUN: cargo deny, which is not there: cargo install cargo-deny --locked" >&2
 fi
 cargo test --workspace --locked --no-fail-fast
+# What starts servers once more, with the other way of serving sockets.
+RINGGEAR_TEST_SOCKETS=epoll cargo test --workspace --locked --no-fail-fast --test abuse --test admin --test durable --test ended \
+    --test gone --test limits --test listeners --test logs --test losses --test memory --test monitoring --test shutdown \
+    --test sqlite --test transcripts
 benches/instructions.sh

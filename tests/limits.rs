@@ -256,7 +256,8 @@ fn an_address_of_somebody_else_is_told() {
 
 #[test]
 fn too_little_memory_to_lock_is_told() {
-    let server = run_to_end(&["prlimit", "--memlock=65536"], free_address(), &["--threads", "1"]);
+    let options = ["--threads", "1", "--sockets", "uring"];
+    let server = run_to_end(&["prlimit", "--memlock=65536"], free_address(), &options);
     assert_eq!(server.status.code(), Some(71));
     let printed = String::from_utf8(server.stderr).unwrap();
     assert!(printed.contains("raise RLIMIT_MEMLOCK"), "{printed}");

@@ -3,11 +3,12 @@
 use super::process::Processing;
 use super::store::Storing;
 use super::unsupported::Unsupported;
-use super::value::{Probe, compat, level, mode, number, probe, timeout_unit};
+use super::value::{Probe, compat, level, mode, number, probe, sockets, timeout_unit};
 use crate::engine::slot::SHARDS_MAX;
 use crate::engine::{Compat, TimeoutUnit};
 use crate::logging::Level;
 use crate::protocol::PACKET_MAX;
+use crate::shard::options::SocketsChoice;
 use clap::{ArgAction, Parser};
 use std::ffi::OsString;
 
@@ -39,6 +40,11 @@ pub(super) struct Flags {
     /// core that this process may use; at most 255
     #[arg(short, long, value_name = "N", default_value_t = 0, value_parser = number(0..=SHARDS_MAX.into()))]
     pub(super) threads: i64,
+
+    /// How sockets are served: uring is by io_uring, or not at all; epoll is what every Linux has; auto tries io_uring at the
+    /// start, and takes epoll where it cannot be used
+    #[arg(long, value_name = "HOW", default_value = "auto", value_parser = sockets)]
+    pub(super) sockets: SocketsChoice,
 
     /// Connections that may wait to be accepted, for each address and thread. More than gearmand's 32, so that many
     /// workers may reconnect at once; the system cuts it to net.core.somaxconn

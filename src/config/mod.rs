@@ -164,6 +164,7 @@ fn config(flags: Flags, port: Option<&OsStr>, mut notices: Vec<String>) -> Resul
         endpoints,
         backlog: fit(flags.backlog),
         threads: fit(flags.threads),
+        sockets: flags.sockets,
         policy,
         shard,
         store,

@@ -1,6 +1,7 @@
 //! Values of flags: how each kind is read, and what it becomes. Which flag has which is `flags.rs`.
 use crate::engine::{Compat, TimeoutUnit};
 use crate::logging::Level;
+use crate::shard::options::SocketsChoice;
 use std::time::Duration;
 
 /// A keepalive setting; `None` is the system's.
@@ -28,6 +29,15 @@ pub(super) fn timeout_unit(name: &str) -> Result<TimeoutUnit, &'static str> {
         "ms" => Ok(TimeoutUnit::Milliseconds),
         "s" => Ok(TimeoutUnit::Seconds),
         _ => Err("must be ms or s"),
+    }
+}
+
+pub(super) fn sockets(how: &str) -> Result<SocketsChoice, &'static str> {
+    match how {
+        "auto" => Ok(SocketsChoice::Auto),
+        "uring" => Ok(SocketsChoice::Uring),
+        "epoll" => Ok(SocketsChoice::Epoll),
+        _ => Err("must be auto, uring or epoll"),
     }
 }
 

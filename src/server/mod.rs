@@ -18,6 +18,7 @@ use crate::frontend::{SharedPort, VERSION};
 use crate::log_at;
 use crate::logging::{self, Level};
 use crate::mesh::shared::Shared;
+use crate::shard::choose::{Chosen, choose};
 use crate::shard::error::ShardError;
 use crate::shard::listen;
 use crate::shard::migrate::Migrations;
@@ -26,7 +27,7 @@ use crate::store::channel::StoreChannel;
 use crate::store::thread;
 use crate::store::{Store, StoreOptions};
 use news::News;
-use room::{ask_for_room, cores, spawn};
+use room::{Cores, ask_for_descriptors, ask_for_memory, spawn};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -36,18 +37,28 @@ use std::sync::mpsc::{Sender, channel};
 pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> Result<Running, ServerError> {
     let (tell, news) = channel();
     let boot = signals.forward(tell.clone())?;
-    let cores = cores()?;
+    let cores = Cores::ask();
     let shards = match options.threads {
-        0 => u16::try_from(cores.len()).unwrap_or(SHARDS_MAX),
+        0 => u16::try_from(cores.count).unwrap_or(SHARDS_MAX),
         threads => threads,
     }
     .clamp(1, SHARDS_MAX);
+    if usize::from(shards) > cores.count {
+        log_at!(
+            Level::Warning,
+            "there are {shards} threads for {} cores (--threads): those beyond the cores cost memory and make nothing faster",
+            cores.count
+        );
+    }
     let topology = Topology::new(shards);
     if options.endpoints.is_empty() {
         return Err(ServerError::NoAddress);
     }
-    ask_for_room(shards, options.endpoints.len(), options.descriptors)?;
-    shard::check()?;
+    ask_for_memory();
+    // Before anything is opened: it says what stands in the way, and nothing has to be put away.
+    let sockets = choose(options.sockets, shards)?;
+    log_at!(Level::Notice, "{sockets}");
+    ask_for_descriptors(shards, sockets.descriptors(), options.endpoints.len(), options.descriptors)?;
     let store = options.store.as_ref().map(StoreOptions::open).transpose()?;
     let listeners = listen::listen(
         &options.endpoints,
@@ -70,12 +81,12 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
         Running { shared, migrations, shards, desk, files, writes_at_end, news, complete, descriptors };
     // The first shard that runs acknowledges jobs.
     boot.over();
-    server.start_shards(options, frontend, topology, &cores, listeners.of_shards, &tell)?;
+    server.start_shards(options, frontend, topology, (&cores, &sockets), listeners.of_shards, &tell)?;
     server.await_start(&tell)?;
     if let Some(store) = store {
         server.start_store(store, topology, &tell)?;
     }
-    log_at!(Level::Notice, "ringgear {VERSION} started, threads: {shards}, cores: {}", cores.len());
+    log_at!(Level::Notice, "ringgear {VERSION} started, threads: {shards}, cores: {}", cores.count);
     for endpoint in &listeners.endpoints {
         log_at!(Level::Notice, "listening on {endpoint}");
     }
@@ -88,17 +99,18 @@ impl Running {
         options: ServerOptions,
         frontend: SharedPort,
         topology: Topology,
-        cores: &[usize],
+        (cores, sockets): (&Cores, &Chosen),
         listeners: Vec<Vec<OwnedFd>>,
         tell: &Sender<News>,
     ) -> Result<(), ServerError> {
         let policy = Arc::new(options.policy);
-        let crowded = usize::from(self.shards) > cores.len();
+        let crowded = usize::from(self.shards) > cores.count;
         for (id, listeners) in topology.owners().zip(listeners) {
             let setup = Setup {
                 id,
                 topology,
-                core: cores[id.index() % cores.len()],
+                core: cores.of_shard(id.index()),
+                sockets: sockets.clone(),
                 crowded,
                 listeners,
                 options: options.shard.clone(),

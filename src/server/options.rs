@@ -1,6 +1,6 @@
 //! What an operator may decide about the server as a whole. Values only; the command line that fills them in is `config.rs`.
 use crate::engine::Policy;
-use crate::shard::options::{Endpoint, ShardOptions};
+use crate::shard::options::{Endpoint, ShardOptions, SocketsChoice};
 use crate::store::StoreOptions;
 
 /// What an operator may decide about the server as a whole.
@@ -14,6 +14,8 @@ pub struct ServerOptions {
     /// Shards, each on a thread and core of its own; at most [`SHARDS_MAX`](crate::engine::slot::SHARDS_MAX). 0: one for each core that this process
     /// may use.
     pub threads: u16,
+    /// How sockets are served.
+    pub sockets: SocketsChoice,
     /// For the engines.
     pub policy: Policy,
     /// For the shards.

@@ -1,48 +1,71 @@
 //! What the machine has for a server: cores, descriptors, memory that may be locked, threads. Asked and raised once, at the start.
 use super::error::ServerError;
 use super::options::Descriptors;
+use crate::log_at;
+use crate::logging::Level;
 use crate::shard::error::ShardError;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use rustix::thread::sched_getaffinity;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::thread;
 
-/// The processors that this process may use: those of its affinity mask, fewer if its container grants less time.
-pub(super) fn cores() -> Result<Vec<usize>, ServerError> {
-    let mask =
-        sched_getaffinity(None).map_err(|e| ServerError::system("ask which cores may be used", e.into()))?;
-    let mut cores: Vec<usize> =
-        (0..rustix::thread::CpuSet::MAX_CPU).filter(|&core| mask.is_set(core)).collect();
-    let granted = thread::available_parallelism().map_or(cores.len(), |count| count.get());
-    cores.truncate(granted.max(1));
-    Ok(cores)
+/// The processors that this process may use.
+#[derive(Debug)]
+pub(super) struct Cores {
+    /// How many: those of its affinity mask, fewer if its container grants less time.
+    pub(super) count: usize,
+    /// Which, if threads may be bound to them.
+    list: Vec<usize>,
 }
 
-/// Raises the limits on descriptors and on locked memory as far as they may be raised, and says if that is too little
-/// to start. (The runtime would say it less clearly, some of it in a panic.)
-pub(super) fn ask_for_room(
+impl Cores {
+    /// Asks the system. Where it does not tell, or does not let threads be bound, that is no reason not to start.
+    pub(super) fn ask() -> Cores {
+        let mask = sched_getaffinity(None).and_then(|mask| sched_setaffinity(None, &mask).map(|()| mask));
+        let mut list: Vec<usize> = match &mask {
+            Ok(mask) => (0..CpuSet::MAX_CPU).filter(|&core| mask.is_set(core)).collect(),
+            Err(error) => {
+                log_at!(
+                    Level::Warning,
+                    "threads cannot be bound to cores ({error}): they run on any; allow sched_setaffinity (in a unit, \
+                     SystemCallFilter=@resources) to have each on its own"
+                );
+                Vec::new()
+            }
+        };
+        let granted = thread::available_parallelism().map_or(list.len(), |count| count.get()).max(1);
+        list.truncate(granted);
+        let count = if list.is_empty() { granted } else { list.len() };
+        Cores { count, list }
+    }
+
+    /// The one to bind this shard to, if any.
+    pub(super) fn of_shard(&self, shard: usize) -> Option<usize> {
+        self.list.get(shard % self.count).copied()
+    }
+}
+
+/// Raises the limit on locked memory as far as it may be raised: io_uring's queues are locked.
+pub(super) fn ask_for_memory() {
+    raise(Resource::Memlock);
+}
+
+/// Raises the limit on descriptors as far as it may be raised, and says if that is too little to start with shards that need
+/// so many each, listeners and bell not counted.
+pub(super) fn ask_for_descriptors(
     shards: u16,
+    each: usize,
     addresses: usize,
     descriptors: Descriptors,
 ) -> Result<(), ShardError> {
-    /// Descriptors of a shard besides its listeners: its ring, its bell, and those of the runtime.
-    const PER_SHARD: usize = 8;
     /// Descriptors for everything else, a few connections among it.
     const BESIDES: usize = 32;
-    /// Bytes that the runtime wants to be able to lock.
-    const MEMLOCK: u64 = 512 << 10;
 
-    let needed = BESIDES + usize::from(shards) * (PER_SHARD + addresses);
+    let needed = BESIDES + usize::from(shards) * (each + 1 + addresses);
     let may_have = match descriptors {
         Descriptors::Most => raise(Resource::Nofile),
         Descriptors::AsSet => getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
     };
-    if may_have < needed as u64 {
-        return Err(ShardError::Descriptors);
-    }
-    if raise(Resource::Memlock) < MEMLOCK {
-        return Err(ShardError::Memlock);
-    }
-    Ok(())
+    if may_have < needed as u64 { Err(ShardError::Descriptors) } else { Ok(()) }
 }
 
 /// Raises the limit on descriptors again, which somebody may have allowed to be higher since (`prlimit`). Says what it is now
@@ -65,6 +88,6 @@ fn raise(resource: Resource) -> u64 {
 pub(super) fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<(), ServerError> {
     match thread::Builder::new().name(name).spawn(run) {
         Ok(_) => Ok(()),
-        Err(error) => Err(ServerError::system("start a thread", error)),
+        Err(error) => Err(ServerError::Shard(ShardError::Threads(error))),
     }
 }

@@ -12,6 +12,8 @@ pub enum ShardError {
     Memlock,
     /// Too few descriptors.
     Descriptors,
+    /// Too few threads.
+    Threads(io::Error),
     /// The system refused something else.
     System {
         /// What was tried.
@@ -51,17 +53,23 @@ impl fmt::Display for ShardError {
             ShardError::Uring(error) => write!(
                 f,
                 "io_uring cannot be used here ({error}): it needs Linux 6.1 or later, sysctl kernel.io_uring_disabled=0, \
-                 and a container whose seccomp profile allows io_uring_setup, io_uring_enter and io_uring_register"
+                 and a container whose seccomp profile allows io_uring_setup, io_uring_enter and io_uring_register; \
+                 or take --sockets auto, which does without"
             ),
             ShardError::Memlock => write!(
                 f,
                 "too little memory may be locked: raise RLIMIT_MEMLOCK (ulimit -l, LimitMEMLOCK=, --ulimit memlock=) to \
-                 {MEMLOCK_KIB} KiB for each thread"
+                 {MEMLOCK_KIB} KiB for each thread, or take --sockets auto, which does with less"
             ),
             ShardError::Descriptors => write!(
                 f,
                 "there are too few file descriptors to start: raise RLIMIT_NOFILE (ulimit -n, LimitNOFILE=) or take fewer \
                  --threads"
+            ),
+            ShardError::Threads(error) => write!(
+                f,
+                "cannot start a thread ({error}): raise RLIMIT_NPROC (ulimit -u, LimitNPROC=), TasksMax= of the unit or the \
+                 limit on processes of the container, or take fewer --threads"
             ),
             ShardError::System { what, error } => write!(f, "cannot {what}: {error}"),
         }

@@ -11,6 +11,7 @@ pub mod options;
 mod accept;
 #[cfg(feature = "measure")]
 pub mod bench_api;
+pub(crate) mod choose;
 mod clock;
 mod commit;
 mod completed;
@@ -47,6 +48,7 @@ use crate::memory::{Large, Trim};
 use crate::mesh::shared::{ServerPhase, Shared};
 use crate::store::channel::StoreChannel;
 use accept::Acceptor;
+use choose::Chosen;
 use commit::Commit;
 use error::ShardError;
 use host::Turn;
@@ -75,8 +77,10 @@ const STOP_MAX: Duration = Duration::from_secs(1);
 pub(crate) struct Setup {
     pub(crate) id: ShardId,
     pub(crate) topology: Topology,
-    /// The processor to run on.
-    pub(crate) core: usize,
+    /// The processor to run on; none: any.
+    pub(crate) core: Option<usize>,
+    /// How sockets are served.
+    pub(crate) sockets: Chosen,
     /// Whether other shards run on it too.
     pub(crate) crowded: bool,
     /// Listening sockets.
@@ -90,23 +94,17 @@ pub(crate) struct Setup {
     pub(crate) desk: Option<Arc<StoreChannel>>,
 }
 
-/// Says whether shards can run here, before any does: the runtime would say it less clearly.
-pub(crate) fn check() -> Result<(), ShardError> {
-    sockets::probe()
-}
-
 /// Runs a shard on this thread until [`ServerPhase::Stopping`]; calls `started` when it serves.
 pub(crate) fn run(setup: Setup, started: impl FnOnce()) -> Result<(), ShardError> {
     // Before this thread has a core of its own, which others are not to be bound to.
     // A small part of the memory of which connections have a quarter.
     Large::have_freed(setup.options.connection_bytes_max / 8);
-    let core = setup.core;
-    let make = || {
-        let shard = Shard::new(setup)?;
-        started();
-        Ok(shard)
-    };
-    host::run(core, make, Shard::turn)
+    // Before anything is allocated for it: memory comes from near the core that touches it first.
+    setup.core.into_iter().for_each(host::bind);
+    let (host, sockets) = setup.sockets.make(setup.options.receive_buffers)?;
+    let shard = Shard::new(setup, sockets);
+    started();
+    host.run(shard, Shard::turn)
 }
 
 /// A panic in one shard ends the process, also where panics unwind: a job server that lost a shard has lost a part
@@ -161,10 +159,9 @@ struct Shard {
 }
 
 impl Shard {
-    fn new(setup: Setup) -> Result<Shard, ShardError> {
+    fn new(setup: Setup, mut sockets: Sockets) -> Shard {
         let Setup { id, topology, options, shared, .. } = setup;
         let ledger = Ledger::new(options.connection_bytes_max);
-        let mut sockets = Sockets::new(options.receive_buffers)?;
         sockets.listen(shared.mesh.eventfd(id));
         let acceptor = Acceptor::open(setup.listeners, &mut sockets);
         let pump = Pump {
@@ -179,7 +176,7 @@ impl Shard {
             fed_max: 0,
             migration_policy: MigrationPolicy::new(id, topology, shared.clone(), options.settle),
         };
-        Ok(Shard {
+        Shard {
             id,
             topology,
             parking: Parking::new(options.spin, setup.crowded || topology.homes().len() == 1),
@@ -205,7 +202,7 @@ impl Shard {
             lingering: VecDeque::new(),
             ledger,
             _abort: AbortOnPanic,
-        })
+        }
     }
 
     /// Does what there is to do, or waits for it. Never waits for anything else.

@@ -21,6 +21,7 @@ impl Shard {
             return self.keep_here(token, to);
         };
         let Some(mut connection) = self.table.remove(token) else { return };
+        self.sockets.release(token, connection.socket());
         let unread = std::mem::take(&mut connection.rest);
         let (ended, lost) = (connection.ended, connection.lost);
         let (socket, unsent) = connection.into_parts();

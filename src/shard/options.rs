@@ -74,6 +74,18 @@ impl Spin {
     pub const AUTO: Duration = Duration::from_micros(20);
 }
 
+/// How sockets are served: `--sockets`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SocketsChoice {
+    /// By io_uring where that can be used, otherwise by epoll. The default.
+    #[default]
+    Auto,
+    /// By io_uring, or not at all.
+    Uring,
+    /// By epoll.
+    Epoll,
+}
+
 /// What an operator may decide about the shards, the same on every one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShardOptions {

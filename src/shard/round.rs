@@ -184,6 +184,10 @@ impl Shard {
     /// What is asked of a connection is in an order that must stay: whoever is to end is not held back; whoever is given up,
     /// or hears nothing any more, is not sent to; and only where nothing is left to send does a connection end.
     fn flush(&mut self) {
+        if self.table.listed.is_empty() {
+            // Whether there is more to do costs a call of the kernel with epoll.
+            return;
+        }
         // Before the sends: those that wait for their turn would look like more to do.
         let (now, limit) = (self.pump.now.instant, self.hold_now());
         let mut held = 0;

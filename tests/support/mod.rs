@@ -7,6 +7,9 @@ pub(crate) mod bounds;
 pub(crate) mod cluster;
 
 #[allow(dead_code)]
+pub(crate) mod filter;
+
+#[allow(dead_code)]
 pub(crate) mod gearmand;
 
 #[allow(dead_code)]

@@ -18,6 +18,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// A free port may be taken by somebody else before the server has it.
 const ATTEMPTS: usize = 5;
 
+/// The variable of the environment that says how servers under test serve their sockets: a value of `--sockets`.
+pub(crate) const SOCKETS: &str = "RINGGEAR_TEST_SOCKETS";
+
 /// The status of a server that found its port taken.
 pub(crate) const PORT_TAKEN: i32 = 69;
 
@@ -283,6 +286,11 @@ fn command(wrapper: &[&str], address: SocketAddr, options: &[&str]) -> Command {
     command.args(["--listen", &address.ip().to_string(), "--port", &address.port().to_string()]);
     if !options.contains(&"--log-file") {
         command.args(["--log-file", "stderr"]);
+    }
+    if let Ok(how) = std::env::var(SOCKETS)
+        && !options.contains(&"--sockets")
+    {
+        command.args(["--sockets", &how]);
     }
     command.args(options);
     command

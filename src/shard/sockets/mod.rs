@@ -1,10 +1,12 @@
 //! The sockets of a shard: orders to the kernel, and what came of them. One interface, in which nothing says how the kernel is
-//! asked: that is in `uring/`, and another way would be a file beside it. What the kernel knows of a peer is asked in
+//! asked: that is in `uring/` and `epoll/`, and which of them it is, `shard/choose.rs` says. What the kernel knows of a peer is asked in
 //! `unacked.rs` and `peer.rs`. Which connections there are, and what the bytes mean, is none of its business.
 //!
 //! Towards the shard it is a queue of orders and a queue of [`Completion`]s. It owns every byte that the kernel
 //! reads or writes until the completion says that the kernel is done.
+mod epoll;
 mod peer;
+mod portions;
 mod unacked;
 mod uring;
 mod values;
@@ -13,33 +15,55 @@ use super::error::ShardError;
 use super::parcel::Parcel;
 use crate::engine::Instant;
 use crate::memory::Large;
+use epoll::Epoll;
 pub(crate) use peer::former_peer;
 use std::os::fd::BorrowedFd;
 pub(crate) use unacked::{Unacked, unacked};
 use uring::Uring;
+pub(crate) use uring::{RingObstacle, RingSize};
 pub(crate) use values::{Buffer, Completion, Received, Token};
 
-/// Whether sockets can be served here as [`Sockets::new`] does it.
-pub(crate) fn probe() -> Result<(), ShardError> {
-    uring::probe()
+/// How the sockets of a shard are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SocketsKind {
+    /// By a private io_uring of this size.
+    Uring(RingSize),
+    /// By epoll.
+    Epoll,
+}
+
+/// Whether so many shards can have their sockets served by io_uring here, and how large their rings may be.
+pub(crate) fn try_uring(shards: u16) -> Result<RingSize, RingObstacle> {
+    Uring::trial(shards)
+}
+
+/// Whether sockets can be served by epoll here.
+pub(crate) fn try_epoll() -> Result<(), ShardError> {
+    Epoll::new(16).map(drop)
 }
 
 /// The sockets of a shard, on the thread that made it. To each variant belongs a file or folder that knows how.
 pub(crate) enum Sockets {
     /// By a private io_uring.
     Uring(Uring),
+    /// By epoll.
+    Epoll(Epoll),
 }
 
 impl Sockets {
     /// With so many receive buffers, a power of two.
-    pub(crate) fn new(buffers: u16) -> Result<Sockets, ShardError> {
-        Ok(Sockets::Uring(Uring::new(buffers)?))
+    pub(crate) fn new(kind: SocketsKind, buffers: u16) -> Result<Sockets, ShardError> {
+        Ok(match kind {
+            SocketsKind::Uring(size) => Sockets::Uring(Uring::new(size, buffers)?),
+            SocketsKind::Epoll => Sockets::Epoll(Epoll::new(buffers)?),
+        })
     }
 
     /// Listens to a bell, an event descriptor that stays open as long as this: ringing it ends [`Sockets::wait`].
     pub(crate) fn listen(&mut self, bell: BorrowedFd<'_>) {
         match self {
             Sockets::Uring(ring) => ring.listen(bell),
+            Sockets::Epoll(epoll) => epoll.listen(bell),
         }
     }
 
@@ -47,6 +71,7 @@ impl Sockets {
     pub(crate) fn accept(&mut self, listener: u32, socket: BorrowedFd<'_>) {
         match self {
             Sockets::Uring(ring) => ring.accept(listener, socket),
+            Sockets::Epoll(epoll) => epoll.accept(listener, socket),
         }
     }
 
@@ -54,6 +79,7 @@ impl Sockets {
     pub(crate) fn stop_accepting(&mut self, listener: u32) {
         match self {
             Sockets::Uring(ring) => ring.stop_accepting(listener),
+            Sockets::Epoll(epoll) => epoll.stop_accepting(listener),
         }
     }
 
@@ -62,6 +88,7 @@ impl Sockets {
     pub(crate) fn receive(&mut self, token: Token, socket: BorrowedFd<'_>) {
         match self {
             Sockets::Uring(ring) => ring.receive(token, socket),
+            Sockets::Epoll(epoll) => epoll.receive(token, socket),
         }
     }
 
@@ -69,6 +96,7 @@ impl Sockets {
     pub(crate) fn receive_once(&mut self, token: Token, socket: BorrowedFd<'_>) {
         match self {
             Sockets::Uring(ring) => ring.receive_once(token, socket),
+            Sockets::Epoll(epoll) => epoll.receive_once(token, socket),
         }
     }
 
@@ -84,6 +112,7 @@ impl Sockets {
     ) {
         match self {
             Sockets::Uring(ring) => ring.receive_direct(token, socket, buffer, bytes),
+            Sockets::Epoll(epoll) => epoll.receive_direct(token, socket, buffer, bytes),
         }
     }
 
@@ -91,6 +120,7 @@ impl Sockets {
     pub(crate) fn stop_direct(&mut self, token: Token) {
         match self {
             Sockets::Uring(ring) => ring.stop_direct(token),
+            Sockets::Epoll(epoll) => epoll.stop_direct(token),
         }
     }
 
@@ -98,6 +128,7 @@ impl Sockets {
     pub(crate) fn stop_receiving(&mut self, token: Token) {
         match self {
             Sockets::Uring(ring) => ring.stop_receiving(token),
+            Sockets::Epoll(epoll) => epoll.stop_receiving(token),
         }
     }
 
@@ -107,6 +138,16 @@ impl Sockets {
     pub(crate) fn send(&mut self, token: Token, socket: BorrowedFd<'_>, parcel: Parcel) {
         match self {
             Sockets::Uring(ring) => ring.send(token, socket, parcel),
+            Sockets::Epoll(epoll) => epoll.send(token, socket, parcel),
+        }
+    }
+
+    /// A socket leaves this shard and stays open. No order is left, and no completion.
+    pub(crate) fn release(&mut self, token: Token, socket: BorrowedFd<'_>) {
+        match self {
+            // The kernel knows orders only.
+            Sockets::Uring(_) => {}
+            Sockets::Epoll(epoll) => epoll.release(token, socket),
         }
     }
 
@@ -114,6 +155,7 @@ impl Sockets {
     pub(crate) fn stop_sending(&mut self, token: Token) {
         match self {
             Sockets::Uring(ring) => ring.stop_sending(token),
+            Sockets::Epoll(epoll) => epoll.stop_sending(token),
         }
     }
 
@@ -121,6 +163,7 @@ impl Sockets {
     pub(crate) fn set_alarm(&mut self, at: Instant) {
         match self {
             Sockets::Uring(ring) => ring.set_alarm(at),
+            Sockets::Epoll(epoll) => epoll.set_alarm(at),
         }
     }
 
@@ -130,6 +173,7 @@ impl Sockets {
     pub(crate) fn enter(&mut self) -> Result<(), ShardError> {
         match self {
             Sockets::Uring(ring) => ring.enter(),
+            Sockets::Epoll(epoll) => epoll.enter(),
         }
     }
 
@@ -138,6 +182,7 @@ impl Sockets {
     pub(crate) fn has_more(&mut self) -> bool {
         match self {
             Sockets::Uring(ring) => ring.has_more(),
+            Sockets::Epoll(epoll) => epoll.has_more(),
         }
     }
 
@@ -146,6 +191,7 @@ impl Sockets {
     pub(crate) fn is_quiet(&mut self) -> bool {
         match self {
             Sockets::Uring(ring) => ring.is_quiet(),
+            Sockets::Epoll(epoll) => epoll.is_quiet(),
         }
     }
 
@@ -153,6 +199,7 @@ impl Sockets {
     pub(crate) fn wait(&mut self) -> Result<(), ShardError> {
         match self {
             Sockets::Uring(ring) => ring.wait(),
+            Sockets::Epoll(epoll) => epoll.wait(),
         }
     }
 
@@ -161,6 +208,7 @@ impl Sockets {
     pub(crate) fn next(&mut self) -> Option<Completion> {
         match self {
             Sockets::Uring(ring) => ring.next(),
+            Sockets::Epoll(epoll) => epoll.next(),
         }
     }
 
@@ -169,6 +217,7 @@ impl Sockets {
     pub(crate) fn bytes<'a>(&'a self, buffer: &'a Buffer) -> &'a [u8] {
         match self {
             Sockets::Uring(ring) => ring.bytes(buffer),
+            Sockets::Epoll(epoll) => epoll.bytes(buffer),
         }
     }
 
@@ -177,6 +226,7 @@ impl Sockets {
     pub(crate) fn recycle(&mut self, buffer: Buffer) {
         match self {
             Sockets::Uring(ring) => ring.recycle(buffer),
+            Sockets::Epoll(epoll) => epoll.recycle(buffer),
         }
     }
 
@@ -184,6 +234,7 @@ impl Sockets {
     pub(crate) fn lend_more(&mut self) {
         match self {
             Sockets::Uring(ring) => ring.lend_more(),
+            Sockets::Epoll(epoll) => epoll.lend_more(),
         }
     }
 
@@ -192,6 +243,10 @@ impl Sockets {
     pub(crate) fn tend_buffers(&mut self, short: bool) {
         match self {
             Sockets::Uring(ring) => ring.tend_buffers(short),
+            Sockets::Epoll(epoll) => epoll.tend_buffers(short),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

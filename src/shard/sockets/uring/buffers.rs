@@ -3,6 +3,7 @@
 
 use crate::shard::options::ShardOptions;
 use crate::shard::sockets::Buffer;
+use crate::shard::sockets::portions::{CALM, FILLED_AT_FIRST, FILLED_WHEN_SHORT};
 use io_uring::{IoUring, types};
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 use std::io;
@@ -11,12 +12,6 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 /// Bytes of one buffer.
 const SIZE: usize = ShardOptions::RECEIVE_BUFFER;
-/// Buffers that the kernel has at first. It uses them in turn, so a few stay in the processor's cache.
-const LENT_AT_FIRST: u16 = 64;
-/// Buffers that it has at most while many wait to be read.
-const LENT_WHEN_SHORT: u16 = 16;
-/// Rounds in a row with enough buffers after which fewer are lent.
-const CALM: u32 = 1024;
 
 /// All buffers of a ring. Their memory is never given back: it lives as long as the process.
 pub(super) struct Buffers {
@@ -55,7 +50,7 @@ impl Buffers {
             tail: 0,
             published: 0,
             lent: 0,
-            lend: count.min(LENT_AT_FIRST),
+            lend: count.min(FILLED_AT_FIRST),
             calm: 0,
             short: false,
             spare: (0..count).rev().collect(),
@@ -106,10 +101,10 @@ impl Buffers {
     #[inline]
     pub(super) fn tend(&mut self, short: bool) {
         self.short = short;
-        if self.lend > LENT_AT_FIRST {
+        if self.lend > FILLED_AT_FIRST {
             self.calm += 1;
             if self.calm >= CALM {
-                (self.lend, self.calm) = ((self.lend / 2).max(LENT_AT_FIRST), 0);
+                (self.lend, self.calm) = ((self.lend / 2).max(FILLED_AT_FIRST), 0);
             }
         }
     }
@@ -117,7 +112,7 @@ impl Buffers {
     /// How many the kernel may have now.
     #[inline]
     pub(super) fn lending(&self) -> u16 {
-        if self.short { self.lend.min(LENT_WHEN_SHORT) } else { self.lend }
+        if self.short { self.lend.min(FILLED_WHEN_SHORT) } else { self.lend }
     }
 
     /// Lends the kernel what it may have.

@@ -1,15 +1,9 @@
 //! The send in flight of one connection: how far it is, and the list of slices of which the kernel reads. Part of
 //! `mod.rs` and of its promise: what a flight holds is neither touched nor dropped while the kernel has it.
 use crate::shard::parcel::{Parcel, ParcelPosition};
+use crate::shard::sockets::portions::{PIECE, SHARED_PIECE, SLICES};
 use io_uring::{opcode, squeue, types};
 use std::os::fd::RawFd;
-
-/// The most bytes of one send, so that a long buffer's progress is seen.
-pub(super) const PIECE: usize = 1 << 20;
-/// The most bytes of one send with shared payloads: many connections may be sent the same one in one round.
-pub(super) const SHARED_PIECE: usize = 256 << 10;
-/// The most slices of one send.
-const SLICES: usize = 64;
 
 /// What `sendmsg` reads: boxed, because flights move when there are more of them.
 struct SendMsg {

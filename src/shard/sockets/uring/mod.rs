@@ -7,8 +7,12 @@
 
 mod buffers;
 mod flight;
+mod obstacle;
 mod operation;
+mod size;
+mod trial;
 
+use super::portions::{DIRECT_PIECE, SHARED_AT_ONCE};
 use super::{Buffer, Completion, Received, Token};
 use crate::engine::Instant;
 use crate::memory::Large;
@@ -17,21 +21,14 @@ use crate::shard::parcel::Parcel;
 use buffers::Buffers;
 use flight::Flight;
 use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue, types};
+pub(crate) use obstacle::RingObstacle;
 use operation::{ALARM, BELL, Operation, number};
 use rustix::io::Errno;
+pub(crate) use size::RingSize;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-/// Orders that may wait for one call of the kernel; more of them make more calls.
-const SUBMISSIONS: u32 = 2048;
-/// Completions that may wait for us; beyond, the kernel keeps them in memory of its own.
-const COMPLETIONS: u32 = 8192;
-/// Bytes of shared payloads that are ordered to be sent in one call of the kernel, so that a result for a hundred
-/// clients keeps nobody else waiting.
-const SHARED_AT_ONCE: usize = 2 << 20;
-/// The most bytes of one receive into a packet's own bytes: others want to be served, too.
-const DIRECT_PIECE: usize = 256 << 10;
 /// The group of the receive buffers: there is one.
 const GROUP: u16 = 0;
 
@@ -58,12 +55,7 @@ pub(crate) struct Uring {
     alarm_time: Box<types::Timespec>,
 }
 
-/// Whether rings like ours can be made here.
-pub(super) fn probe() -> Result<(), ShardError> {
-    make(8, 16).map(drop).map_err(ShardError::of_ring)
-}
-
-fn make(submissions: u32, completions: u32) -> io::Result<IoUring> {
+fn make(size: RingSize) -> io::Result<IoUring> {
     // Completions are only worked off when we ask for them, on this thread: without that, a job costs twice as much.
     IoUring::builder()
         .setup_single_issuer()
@@ -71,15 +63,20 @@ fn make(submissions: u32, completions: u32) -> io::Result<IoUring> {
         .setup_coop_taskrun()
         .setup_taskrun_flag()
         .setup_submit_all()
-        .setup_cqsize(completions)
-        .build(submissions)
+        .setup_cqsize(size.completions)
+        .build(size.submissions)
 }
 
 impl Uring {
     /// A ring with so many receive buffers, a power of two.
-    pub(super) fn new(buffers: u16) -> Result<Uring, ShardError> {
-        let io = make(SUBMISSIONS, COMPLETIONS).map_err(ShardError::of_ring)?;
-        let buffers = Buffers::new(&io, GROUP, buffers).map_err(ShardError::of_ring)?;
+    pub(super) fn new(size: RingSize, buffers: u16) -> Result<Uring, ShardError> {
+        Ok(Uring::try_new(size, buffers)?)
+    }
+
+    fn try_new(size: RingSize, buffers: u16) -> Result<Uring, RingObstacle> {
+        let io = make(size).map_err(RingObstacle::of_call("io_uring_setup"))?;
+        let buffers =
+            Buffers::new(&io, GROUP, buffers).map_err(RingObstacle::of_call("io_uring_register"))?;
         Ok(Uring {
             io,
             buffers,
@@ -423,4 +420,9 @@ impl Drop for Uring {
 }
 
 #[cfg(test)]
-mod tests;
+impl Uring {
+    /// How many receive buffers the kernel may have now.
+    pub(super) fn portion(&self) -> u16 {
+        self.buffers.lending()
+    }
+}
