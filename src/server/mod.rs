@@ -42,6 +42,14 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
         threads => threads,
     }
     .clamp(1, SHARDS_MAX);
+    if usize::from(options.threads) > cores.len() {
+        let cores = cores.len();
+        log_at!(
+            Level::Warning,
+            "--threads {}: more threads than cores do not help, and this process may use {cores}; 0 is one for each core",
+            options.threads
+        );
+    }
     let topology = Topology::new(shards);
     if options.endpoints.is_empty() {
         return Err(ServerError::NoAddress);

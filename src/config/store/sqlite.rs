@@ -53,6 +53,7 @@ impl SqliteFlags {
 
 impl StoreFlags for SqliteFlags {
     const STORE: Choice = Choice::Sqlite;
+    const GEARMANDS: bool = true;
 
     fn given(&self) -> Option<&'static str> {
         match self {

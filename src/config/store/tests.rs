@@ -26,7 +26,7 @@ fn stores() {
     }
     refused(
         &["-q", "postgres", "--durability", "memory"],
-        "-q postgres is no store that this server has: builtin (with --data-dir for a log) and libsqlite3 are",
+        "-q postgres is no store that this server has; choose builtin (with --data-dir DIR for a log) or libsqlite3",
     );
     refused(
         &["-q", "libsqlite3", "--data-dir", "d"],
