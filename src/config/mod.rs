@@ -6,6 +6,7 @@ mod flags;
 mod listening;
 mod machine;
 mod memory;
+pub mod migration;
 mod mistake;
 mod origins;
 mod process;

@@ -37,7 +37,7 @@ const MODULES: &[(&str, &str, &[&str])] = &[
         "src/config",
         &["engine", "protocol", "frontend", "logging", "process", "server", "shard", "store"],
     ),
-    ("cli", "src/cli/", &["frontend", "store"]),
+    ("cli", "src/cli/", &["config", "frontend", "store"]),
     ("main", "src/main.rs", &["config", "frontend", "logging", "process", "server", "cli"]),
 ];
 
