@@ -203,7 +203,7 @@ fn config(
 /// What is to be said of options for what this server does not have, under the name of gearmand: it would ignore them, too.
 fn idle_options(flags: &Flags, called: CalledAs) -> Result<Vec<String>, Mistake> {
     let mut warnings = Vec::new();
-    for option in &flags.unsupported.options {
+    for option in flags.unsupported.options(&flags.storing.queue_type) {
         match (&option.idle, called) {
             (Some(why), CalledAs::Gearmand) => warnings.push(why.clone()),
             _ => {

@@ -439,6 +439,12 @@ fn what_gearmand_ignores_does_not_stop_its_name() {
     }
     let both = as_gearmand(&["--mysql-host=h", "--mysql-user=u", "--http-port=1"]).warnings;
     assert_eq!(both.len(), 3, "{both:?}");
+    let refusal = read_as(CalledAs::Gearmand, &["-q", "MySQL", "--mysql-host=h"], Path::new("/nonexistent"));
+    let refusal = refusal.unwrap_err().to_string();
+    assert!(
+        refusal.starts_with("--mysql-host cannot be used: this server has no MySQL store yet; "),
+        "{refusal}"
+    );
     // What it would use is refused, and so is what only we have.
     for line in [
         &["-r", "http", "--http-port", "1"][..],

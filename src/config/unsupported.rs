@@ -6,7 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 struct Subject {
     /// As in "this server has no ...".
     what: &'static str,
-    /// The option that asks for it, by clap's name, and with which value: without that gearmand ignores the others.
+    /// The option that asks for it, and with which value: without that gearmand ignores the others.
     asked: (&'static str, Option<&'static str>),
     /// What to do without it.
     instead: &'static str,
@@ -38,13 +38,13 @@ const SUBJECTS: &[Subject] = &[
     },
     Subject {
         what: "PostgreSQL store",
-        asked: ("queue_type", Some("postgres")),
+        asked: ("queue-type", Some("postgres")),
         instead: OTHER_STORE,
         options: &[("libpq-conninfo", None, Some("STRING")), ("libpq-table", None, Some("NAME"))],
     },
     Subject {
         what: "MySQL store",
-        asked: ("queue_type", Some("mysql")),
+        asked: ("queue-type", Some("mysql")),
         instead: OTHER_STORE,
         options: &[
             ("mysql-host", None, Some("HOST")),
@@ -57,7 +57,7 @@ const SUBJECTS: &[Subject] = &[
     },
     Subject {
         what: "redis store",
-        asked: ("queue_type", Some("redis")),
+        asked: ("queue-type", Some("redis")),
         instead: OTHER_STORE,
         options: &[
             ("redis-server", None, Some("HOST")),
@@ -68,7 +68,7 @@ const SUBJECTS: &[Subject] = &[
     },
     Subject {
         what: "memcached store",
-        asked: ("queue_type", Some("libmemcached")),
+        asked: ("queue-type", Some("libmemcached")),
         instead: OTHER_STORE,
         options: &[
             ("libmemcached-servers", None, Some("LIST")),
@@ -77,13 +77,13 @@ const SUBJECTS: &[Subject] = &[
     },
     Subject {
         what: "Tokyo Cabinet store",
-        asked: ("queue_type", Some("libtokyocabinet")),
+        asked: ("queue-type", Some("libtokyocabinet")),
         instead: OTHER_STORE,
         options: &[("libtokyocabinet-file", None, Some("FILE")), ("libtokyocabinet-optimize", None, None)],
     },
     Subject {
         what: "drizzle store",
-        asked: ("queue_type", Some("libdrizzle")),
+        asked: ("queue-type", Some("libdrizzle")),
         instead: OTHER_STORE,
         options: &[
             ("libdrizzle-host", None, Some("HOST")),
@@ -99,35 +99,44 @@ const SUBJECTS: &[Subject] = &[
 ];
 
 impl Subject {
-    /// Whether gearmand would use what this is about.
-    fn asked_for(&self, matches: &ArgMatches) -> bool {
-        match self.asked {
-            (option, None) => given(matches, option),
-            (option, Some(value)) => {
-                let named = matches.get_one::<String>(option);
-                named.is_some_and(|named| named.eq_ignore_ascii_case(value))
-            }
-        }
-    }
-
     /// How it is asked for, as it is written.
     fn order(&self) -> String {
         match self.asked {
-            ("queue_type", Some(store)) => format!("-q {store}"),
+            (_, Some(store)) => format!("-q {store}"),
             ("protocol", _) => "--protocol http".to_owned(),
             (option, _) => format!("--{option}"),
         }
     }
 }
 
-fn given(matches: &ArgMatches, option: &str) -> bool {
-    matches.value_source(option) == Some(clap::parser::ValueSource::CommandLine)
-}
-
-/// Which of these options were given.
+/// Which of these options were given, by their long names.
 #[derive(Debug)]
 pub(super) struct Unsupported {
-    pub(super) options: Vec<UnsupportedOption>,
+    pub(super) given: Vec<&'static str>,
+}
+
+impl Unsupported {
+    /// What is to be said of each, where `--queue-type` names this store.
+    pub(super) fn options(&self, store: &str) -> Vec<UnsupportedOption> {
+        let mut told = Vec::new();
+        for subject in SUBJECTS {
+            let Subject { what, instead, .. } = subject;
+            let used = match subject.asked {
+                (option, None) => self.given.contains(&option),
+                (_, Some(value)) => store.eq_ignore_ascii_case(value),
+            };
+            for &(name, ..) in subject.options.iter().filter(|(name, ..)| self.given.contains(name)) {
+                let idle = || format!("--{name} has no effect without {}, as with gearmand", subject.order());
+                told.push(UnsupportedOption {
+                    name,
+                    problem: format!("--{name} cannot be used: this server has no {what} yet"),
+                    instead,
+                    idle: (!used).then(idle),
+                });
+            }
+        }
+        told
+    }
 }
 
 /// One that was given.
@@ -145,22 +154,9 @@ pub(super) struct UnsupportedOption {
 
 impl clap::FromArgMatches for Unsupported {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Unsupported, clap::Error> {
-        let mut options = Vec::new();
-        for subject in SUBJECTS {
-            let Subject { what, instead, .. } = subject;
-            let idle = !subject.asked_for(matches);
-            for &(name, ..) in subject.options.iter().filter(|(name, ..)| given(matches, name)) {
-                let without =
-                    || format!("--{name} has no effect without {}, as with gearmand", subject.order());
-                options.push(UnsupportedOption {
-                    name,
-                    problem: format!("--{name} cannot be used: this server has no {what} yet"),
-                    instead,
-                    idle: idle.then(without),
-                });
-            }
-        }
-        Ok(Unsupported { options })
+        let given = |name: &str| matches.value_source(name) == Some(clap::parser::ValueSource::CommandLine);
+        let names = SUBJECTS.iter().flat_map(|subject| subject.options).map(|(name, ..)| *name);
+        Ok(Unsupported { given: names.filter(|name| given(name)).collect() })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {

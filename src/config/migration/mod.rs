@@ -152,8 +152,7 @@ impl Told {
         let flags = self.together(&placed, &mut verdicts);
         for (placed, (fate, what, instead)) in placed.iter().zip(verdicts) {
             let Placed { item, file, line } = placed;
-            let words: Vec<_> = item.words.iter().map(|word| word.to_string_lossy()).collect();
-            let (file, line, option) = (file.clone(), *line, words.join(" "));
+            let (file, line, option) = (file.clone(), *line, shown(item, &self.name(item)));
             self.lines.push(MigrationLine { file, line, option, given: true, fate, what, instead });
         }
         self.lines
@@ -219,14 +218,14 @@ impl Told {
                 }
             }
             let mut flags = sources::flags_of(&mut self.command, &words).ok()?;
-            for option in &flags.unsupported.options {
+            for option in flags.unsupported.options(&flags.storing.queue_type) {
                 let verdict = match &option.idle {
                     Some(why) => (Fate::Alike, why.clone(), Some("leave it out".to_owned())),
                     None => (Fate::Refused, option.problem.clone(), Some(option.instead.to_owned())),
                 };
                 told(&names, verdicts, option.name, verdict);
             }
-            flags.unsupported.options.clear();
+            flags.unsupported.given.clear();
             match tried(flags) {
                 Ok((flags, warnings)) => {
                     remarks(&flags, &warnings, &names, verdicts);
@@ -249,6 +248,15 @@ impl Told {
                 }
             }
         }
+    }
+}
+
+/// An option as it is written, secrets aside: what is printed here is sent to others.
+fn shown(item: &OptionWords, name: &str) -> String {
+    let words: Vec<_> = item.words.iter().map(|word| word.to_string_lossy()).collect();
+    match name.ends_with("-password") || name.ends_with("-conninfo") {
+        true => format!("--{name}=..."),
+        false => words.join(" "),
     }
 }
 

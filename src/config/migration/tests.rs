@@ -101,6 +101,16 @@ fn stores_and_protocols_that_are_not_there_are_refused() {
     assert_eq!((idle[0].fate, idle[0].instead.as_deref()), (Fate::Alike, Some("add -q libsqlite3")));
 }
 
+/// People show to others what is printed.
+#[test]
+fn secrets_are_not_shown() {
+    for line in [&["--mysql-password=x", "-d"][..], &["--redis-password", "x"], &["--libpq-conninfo=password=x"]] {
+        let lines = of_line(line);
+        let option = &lines[0].option;
+        assert!(option.ends_with("=...") && !format!("{lines:?}").contains("=x"), "{lines:?}");
+    }
+}
+
 #[test]
 fn the_log_differs_where_nothing_is_said() {
     let log =
