@@ -68,7 +68,7 @@ fn is_here(address: &SocketAddr) -> bool {
         Ok(_) => true,
         Err(error) => {
             error.kind() != io::ErrorKind::AddrNotAvailable
-                && error.raw_os_error() != Some(libc::EAFNOSUPPORT)
+                && error.raw_os_error() != Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
         }
     }
 }

@@ -70,7 +70,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("jiff", &["src/logging/"]),
     ("tracing", &["src/logging/"]),
     ("rusqlite", &["src/store/sqlite/"]),
-    ("serde_json", &["src/frontend/json"]),
+    ("serde_json", &["src/cli/check_migration", "src/frontend/json"]),
     ("sd_notify", &["src/process/"]),
     // Checksums: of records, blocks and rows.
     ("crc32c", &["src/store/"]),

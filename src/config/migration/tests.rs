@@ -104,7 +104,9 @@ fn stores_and_protocols_that_are_not_there_are_refused() {
 /// People show to others what is printed.
 #[test]
 fn secrets_are_not_shown() {
-    for line in [&["--mysql-password=x", "-d"][..], &["--redis-password", "x"], &["--libpq-conninfo=password=x"]] {
+    for line in
+        [&["--mysql-password=x", "-d"][..], &["--redis-password", "x"], &["--libpq-conninfo=password=x"]]
+    {
         let lines = of_line(line);
         let option = &lines[0].option;
         assert!(option.ends_with("=...") && !format!("{lines:?}").contains("=x"), "{lines:?}");
