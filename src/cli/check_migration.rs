@@ -102,7 +102,7 @@ fn page(lines: &[MigrationLine]) -> String {
         }
     }
     let count = |fate| lines.iter().filter(|line| line.given && line.fate == fate).count();
-    let counts = [Fate::Same, Fate::Alike, Fate::Differs, Fate::Refused];
+    let counts = [Fate::Same, Fate::Note, Fate::Differs, Fate::Refused];
     let absent = lines.iter().filter(|line| !line.given && line.fate == Fate::Differs).count();
     let kinds = counts.map(|fate| format!("{} {}", count(fate), fate.name())).join(", ");
     page += &format!("{kinds}");

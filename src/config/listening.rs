@@ -1,9 +1,9 @@
 //! Where to listen: what port, address, host name and path mean. What the machine says of them is asked in `machine.rs`, the
 //! sockets are made in `shard/listen/`.
 use super::flags::{DEFAULT_PORT, Flags};
-use super::machine::{self, Found};
+use super::machine::{self, NameAddresses};
 use super::mistake::Mistake;
-use super::origins::{Origin, Origins};
+use super::origins::{Origins, ValueOrigin};
 use crate::shard::options::Endpoint;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -30,7 +30,7 @@ pub(super) fn port_number(
             named_port(flag).ok_or_else(|| Mistake::Port(flag.to_owned()))
         }
         Some(port) => {
-            origins.note("port", Origin::Variable(VARIABLE));
+            origins.note("port", ValueOrigin::Variable(VARIABLE));
             named_port(&port).ok_or_else(|| Mistake::PortVariable(port.into_owned()))
         }
     }
@@ -69,7 +69,7 @@ pub(super) fn endpoints(
         }
         let name = name.to_string_lossy();
         let found = machine::addresses(&name, port);
-        let Found { here, elsewhere } =
+        let NameAddresses { here, elsewhere } =
             found.map_err(|error| Mistake::Listen(name.clone().into_owned(), error))?;
         warnings.extend(elsewhere.iter().map(|address| {
             format!(

@@ -29,7 +29,7 @@ pub(super) const UNIX_PATH_MAX: usize = 107;
 
 /// What addresses a name has.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct NameAddresses {
     /// Those to listen on.
     pub(super) here: Vec<SocketAddr>,
     /// Those that other machines have, where there are some of both kinds.
@@ -37,16 +37,16 @@ pub(super) struct Found {
 }
 
 /// Every address that a host name or address has; all addresses of this machine if it is empty.
-pub(super) fn addresses(host: &str, port: u16) -> io::Result<Found> {
+pub(super) fn addresses(host: &str, port: u16) -> io::Result<NameAddresses> {
     if host.is_empty() {
-        return Ok(Found { here: everywhere(port), elsewhere: Vec::new() });
+        return Ok(NameAddresses { here: everywhere(port), elsewhere: Vec::new() });
     }
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     Ok(sorted((host, port).to_socket_addrs()?.collect()))
 }
 
 /// Which of the addresses of a name this machine has. If it has none, whoever listens there says so.
-fn sorted(all: Vec<SocketAddr>) -> Found {
+fn sorted(all: Vec<SocketAddr>) -> NameAddresses {
     // An IPv4 address in IPv6 clothes cannot be bound by a socket that is for IPv6 only.
     let canonical = |address: SocketAddr| match address.ip().to_canonical() {
         ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
@@ -55,8 +55,8 @@ fn sorted(all: Vec<SocketAddr>) -> Found {
     let all = distinct(all.into_iter().map(canonical).collect());
     let (here, elsewhere): (Vec<_>, Vec<_>) = all.iter().partition(|address| is_here(address));
     match here.is_empty() {
-        true => Found { here: all, elsewhere: Vec::new() },
-        false => Found { here, elsewhere },
+        true => NameAddresses { here: all, elsewhere: Vec::new() },
+        false => NameAddresses { here, elsewhere },
     }
 }
 

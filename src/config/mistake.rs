@@ -1,6 +1,6 @@
 //! What can be wrong with a command line, each in one sentence.
 use super::machine::UNIX_PATH_MAX;
-use super::origins::{Origin, Origins};
+use super::origins::{Origins, ValueOrigin};
 use crate::engine::slot::PrefixTooLong;
 use crate::engine::slot::SHARDS_MAX;
 use std::fmt;
@@ -13,7 +13,7 @@ pub(super) enum Mistake {
     /// It cannot be parsed.
     Flags(clap::Error),
     /// A value from elsewhere than the command line is wrong.
-    At(Origin, Box<Mistake>),
+    At(ValueOrigin, Box<Mistake>),
     /// The configuration file cannot be read.
     NoFile(PathBuf, io::Error),
     /// This option has no meaning in a configuration file.

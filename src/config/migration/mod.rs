@@ -32,7 +32,7 @@ struct Placed {
 pub fn check(files: &[PathBuf], line: Option<Vec<OsString>>) -> Result<Vec<MigrationLine>, MigrationError> {
     let mut command = Flags::command();
     command.build();
-    let mut told = Told { command, placed: Vec::new(), lines: Vec::new() };
+    let mut told = MigrationCheck { command, placed: Vec::new(), lines: Vec::new() };
     if let Some(words) = line {
         told.command_line(words.into_iter().map(|word| (word, None)).collect(), None)?;
         let own = Path::new(file::DEFAULT_FILE);
@@ -55,13 +55,13 @@ pub fn check(files: &[PathBuf], line: Option<Vec<OsString>>) -> Result<Vec<Migra
 }
 
 /// What was found so far, and what is to be said of it.
-struct Told {
+struct MigrationCheck {
     command: Command,
     placed: Vec<Placed>,
     lines: Vec<MigrationLine>,
 }
 
-impl Told {
+impl MigrationCheck {
     fn file(&mut self, path: &Path) -> Result<(), MigrationError> {
         let unreadable = |error| MigrationError::Unreadable(path.to_owned(), error);
         let bytes = file::bytes_of(path).map_err(unreadable)?;
@@ -78,7 +78,7 @@ impl Told {
                     line: Some(variable.line),
                     option: variable.name,
                     given: true,
-                    fate: Fate::Alike,
+                    fate: Fate::Note,
                     what: "it holds no options and is passed over".to_owned(),
                     instead: None,
                 }),
@@ -220,7 +220,7 @@ impl Told {
             let mut flags = sources::flags_of(&mut self.command, &words).ok()?;
             for option in flags.unsupported.options(&flags.storing.queue_type) {
                 let verdict = match &option.idle {
-                    Some(why) => (Fate::Alike, why.clone(), Some("leave it out".to_owned())),
+                    Some(why) => (Fate::Note, why.clone(), Some("leave it out".to_owned())),
                     None => (Fate::Refused, option.problem.clone(), Some(option.instead.to_owned())),
                 };
                 told(&names, verdicts, option.name, verdict);
@@ -293,7 +293,7 @@ fn remarks(flags: &Flags, warnings: &[String], names: &[String], verdicts: &mut 
     for warning in warnings {
         let option = warning.split([' ', ':']).next().unwrap_or_default().trim_start_matches('-');
         let (what, instead) = split(warning);
-        told(names, verdicts, option, (Fate::Alike, what.to_owned(), instead));
+        told(names, verdicts, option, (Fate::Note, what.to_owned(), instead));
     }
     for remark in REMARKS {
         if let Some(verdict) = (remark.given)(flags) {

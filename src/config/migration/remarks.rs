@@ -24,7 +24,7 @@ fn cores() -> usize {
 }
 
 fn note(what: &str) -> Option<Verdict> {
-    Some((Fate::Alike, what.to_owned(), None))
+    Some((Fate::Note, what.to_owned(), None))
 }
 
 /// In the order in which they are told.
@@ -51,7 +51,7 @@ fn no_log_file(flags: &Flags) -> Option<Verdict> {
 fn no_pid_file(flags: &Flags) -> Option<Verdict> {
     (!flags.process.daemon).then(|| {
         let what = "gearmand writes /var/gearmand.pid then, if it may; this server only with --daemon";
-        (Fate::Alike, what.to_owned(), Some("--pid-file=/var/gearmand.pid".to_owned()))
+        (Fate::Note, what.to_owned(), Some("--pid-file=/var/gearmand.pid".to_owned()))
     })
 }
 
@@ -70,11 +70,7 @@ fn threads(flags: &Flags) -> Option<Verdict> {
     }
     if usize::try_from(flags.threads).is_ok_and(|threads| threads > cores) {
         let what = format!("more threads than cores, of which this machine has {cores}, do not help");
-        return Some((
-            Fate::Alike,
-            what,
-            Some("--threads=0 (one for each core), or leave it out".to_owned()),
-        ));
+        return Some((Fate::Note, what, Some("--threads=0 (one for each core), or leave it out".to_owned())));
     }
     None
 }
@@ -88,7 +84,7 @@ fn wakeup(flags: &Flags) -> Option<Verdict> {
     all.then(|| {
         let what = "every sleeping worker is woken for every job, as by gearmand; by default this server wakes one, and the \
                     others if it does not come";
-        (Fate::Alike, what.to_owned(), Some("leave it out: that is cheaper, and no job waits longer".to_owned()))
+        (Fate::Note, what.to_owned(), Some("leave it out: that is cheaper, and no job waits longer".to_owned()))
     })
 }
 
@@ -109,7 +105,7 @@ fn retries(flags: &Flags) -> Option<Verdict> {
     if let Some(what) = crate::config::other_meaning(retries, flags.compat) {
         let (what, instead) =
             what.split_once("; ").map_or((what.as_str(), None), |(what, instead)| (what, Some(instead)));
-        let fate = if retries == 0 { Fate::Alike } else { Fate::Differs };
+        let fate = if retries == 0 { Fate::Note } else { Fate::Differs };
         return Some((fate, what.to_owned(), instead.map(str::to_owned)));
     }
     note(
@@ -120,7 +116,7 @@ fn retries(flags: &Flags) -> Option<Verdict> {
 
 fn buckets(_: &Flags) -> Option<Verdict> {
     let what = "it has no effect: tables grow with the jobs";
-    Some((Fate::Alike, what.to_owned(), Some("leave it out".to_owned())))
+    Some((Fate::Note, what.to_owned(), Some("leave it out".to_owned())))
 }
 
 fn no_keepalive(_: &Flags) -> Option<Verdict> {
@@ -136,6 +132,6 @@ fn queue(flags: &Flags) -> Option<Verdict> {
 fn no_queue(flags: &Flags) -> Option<Verdict> {
     flags.storing.log.data_dir.is_none().then(|| {
         let what = "jobs are kept in memory only, as by gearmand: those that are queued are lost when gearmand stops for the move";
-        (Fate::Alike, what.to_owned(), Some("--data-dir=DIR keeps background jobs from then on".to_owned()))
+        (Fate::Note, what.to_owned(), Some("--data-dir=DIR keeps background jobs from then on".to_owned()))
     })
 }

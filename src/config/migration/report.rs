@@ -11,7 +11,7 @@ pub enum Fate {
     /// The same.
     Same,
     /// Nobody who asks for jobs or does them notices, but there is something to know.
-    Alike,
+    Note,
     /// Somebody may notice, or it must be decided what is meant.
     Differs,
     /// The server does not start with it.
@@ -23,7 +23,7 @@ impl Fate {
     pub fn name(self) -> &'static str {
         match self {
             Fate::Same => "same",
-            Fate::Alike => "note",
+            Fate::Note => "note",
             Fate::Differs => "differs",
             Fate::Refused => "refused",
         }

@@ -65,8 +65,8 @@ fn each_kind_is_told_with_what_to_do() {
         [
             ("-d", Fate::Same),
             ("-j -1", Fate::Differs),
-            ("--http-port 80", Fate::Alike),
-            ("-w 0", Fate::Alike),
+            ("--http-port 80", Fate::Note),
+            ("-w 0", Fate::Note),
             ("-t 512", Fate::Differs),
             ("--verbose info", Fate::Refused),
             ("--bogus", Fate::Refused),
@@ -98,7 +98,7 @@ fn stores_and_protocols_that_are_not_there_are_refused() {
     let lines = of_line(&["-q", "libsqlite3", "--libsqlite3-db=f", "-d"]);
     assert!(lines.iter().all(|line| !line.given || line.fate == Fate::Same), "{lines:#?}");
     let idle = of_line(&["--libsqlite3-db=f"]);
-    assert_eq!((idle[0].fate, idle[0].instead.as_deref()), (Fate::Alike, Some("add -q libsqlite3")));
+    assert_eq!((idle[0].fate, idle[0].instead.as_deref()), (Fate::Note, Some("add -q libsqlite3")));
 }
 
 /// People show to others what is printed.

@@ -3,7 +3,7 @@
 use super::file::{self, OptionWords, Word};
 use super::flags::Flags;
 use super::mistake::Mistake;
-use super::origins::{Origin, Origins};
+use super::origins::{Origins, ValueOrigin};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
@@ -111,7 +111,7 @@ fn file_words(
         }
     };
     notices.push(format!("options are read from {}", path.display()));
-    let origin = |item: &OptionWords| Origin::File(path.to_owned(), read.lines[item.at]);
+    let origin = |item: &OptionWords| ValueOrigin::File(path.to_owned(), read.lines[item.at]);
     let items: Vec<OptionWords> = options_of_file(read.words.iter().cloned(), command);
     for item in &items {
         // gearmand does not know the one there, and does not read another file for the other.

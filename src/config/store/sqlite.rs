@@ -40,7 +40,7 @@ impl SqliteFlags {
             _ => {}
         }
         let Some(file) = &self.libsqlite3_db else {
-            return Err(mistake("-q libsqlite3 needs --libsqlite3-db FILE"));
+            return Err(mistake("-q libsqlite3 keeps jobs in a database; name it with --libsqlite3-db FILE"));
         };
         let mut options = SqliteOptions::of(file);
         if let Some(table) = &self.libsqlite3_table {
