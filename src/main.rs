@@ -1,7 +1,7 @@
 //! The program: a subcommand (`cli/`), or the server: reads its command line, becomes the process that was asked for, runs the
 //! server in it, tells the operator why it ended.
 use ringgear::cli;
-use ringgear::config::{Config, program};
+use ringgear::config::{Config, Origins, program};
 use ringgear::log_at;
 use ringgear::logging::{self, Level, Target};
 use ringgear::process::{Entered, Process, ProcessError};
@@ -19,17 +19,19 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(status) => return status,
     };
-    match serve(config) {
+    let origins = config.origins.clone();
+    match serve(config, &origins) {
         Ok(status) => status,
         Err(failure) => {
-            let _ = writeln!(io::stderr(), "{}: {failure}", program().display());
+            let from = origins.told(failure.options());
+            let _ = writeln!(io::stderr(), "{}: {failure}{from}", program().display());
             failure.status()
         }
     }
 }
 
 /// Up to the log, which has a thread, there is one thread only: see [`Process::enter`] and [`Signals::hold_back`].
-fn serve(mut config: Config) -> Result<ExitCode, Failure> {
+fn serve(mut config: Config, origins: &Origins) -> Result<ExitCode, Failure> {
     let mut process = match Process::enter(&config.process)? {
         Entered::Server(process) => process,
         Entered::Parent(status) => return Ok(status),
@@ -42,7 +44,7 @@ fn serve(mut config: Config) -> Result<ExitCode, Failure> {
     if let Err(failure) = &served
         && !printed
     {
-        log_at!(Level::Fatal, "{failure}");
+        log_at!(Level::Fatal, "{failure}{}", origins.told(failure.options()));
     }
     drop(process);
     logging::flush();
@@ -62,6 +64,14 @@ enum Failure {
 }
 
 impl Failure {
+    /// The options that it is about, by their long names.
+    fn options(&self) -> &'static [&'static str] {
+        match self {
+            Failure::Process(error) => error.options(),
+            Failure::Server(error) => error.options(),
+        }
+    }
+
     fn status(&self) -> ExitCode {
         match self {
             Failure::Process(_) => ExitCode::FAILURE,

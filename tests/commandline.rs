@@ -76,7 +76,9 @@ fn version_and_help_end_well() {
         let output = run(&[flag]);
         assert_eq!(
             String::from_utf8_lossy(&output.stdout),
-            format!("\nringgear {VERSION} - https://github.com/ringgear/ringgear\n")
+            format!(
+                "\nringgear {VERSION} - follows gearmand 1.1.20 - https://github.com/ringgear/ringgear\n"
+            )
         );
         assert_eq!((output.status.code(), &output.stderr[..]), (Some(0), &b""[..]));
     }
@@ -194,7 +196,10 @@ fn mistakes_are_one_line_and_status_1() {
     refused(&["--por", "1"], "unexpected argument '--por' found");
     refused(&["-p"], "a value is required for '--port <PORT>' but none was supplied");
     refused(&["-p", "1", "--port=2"], "the argument '--port <PORT>' cannot be used multiple times");
-    refused(&["-p", "65536"], "--port 65536 is neither a number up to 65535 nor a service in /etc/services");
+    refused(
+        &["-p", "65536"],
+        "--port 65536 is neither a number up to 65535 nor a service in /etc/services; name one of these",
+    );
     refused(
         &["--round-robin=yes"],
         "unexpected value 'yes' for '--round-robin' found; no more were expected",

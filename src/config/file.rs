@@ -73,6 +73,15 @@ pub(super) struct OptionWords {
     /// clap's name of it; `None` if there is no such option.
     pub(super) id: Option<String>,
     pub(super) words: Vec<OsString>,
+    /// Where it begins: the number of words before it.
+    pub(super) at: usize,
+}
+
+/// The words of a configuration file, and the line of each, counted from 1.
+#[derive(Debug, Default)]
+pub(super) struct FileWords {
+    pub(super) words: Vec<OsString>,
+    pub(super) lines: Vec<usize>,
 }
 
 /// A word of another kind than the options and their values.
@@ -85,12 +94,12 @@ pub(super) enum Word {
 
 /// Tells options from other words. `abbreviated` is whether long names may be cut short.
 pub(super) fn read(words: impl Iterator<Item = OsString>, command: &Command, abbreviated: bool) -> Vec<Word> {
-    let mut words = words.peekable();
+    let mut words = words.enumerate();
     let mut read = Vec::new();
-    while let Some(word) = words.next() {
+    while let Some((at, word)) = words.next() {
         let bytes = word.as_bytes();
         if bytes == b"--" {
-            read.extend(words.by_ref().map(Word::Stray));
+            read.extend(words.by_ref().map(|(_, word)| Word::Stray(word)));
         } else if let Some(long) = bytes.strip_prefix(b"--") {
             let (name, value) = match long.iter().position(|&byte| byte == b'=') {
                 Some(at) => (&long[..at], Some(&long[at..])),
@@ -101,13 +110,13 @@ pub(super) fn read(words: impl Iterator<Item = OsString>, command: &Command, abb
             let mut written = OsString::from(format!("--{name}"));
             written.push(OsStr::from_bytes(value.unwrap_or_default()));
             let mut item =
-                OptionWords { id: option.map(|arg| arg.get_id().to_string()), words: vec![written] };
+                OptionWords { id: option.map(|arg| arg.get_id().to_string()), words: vec![written], at };
             if option.is_some_and(|arg| arg.get_action().takes_values()) && value.is_none() {
-                item.words.extend(words.next());
+                item.words.extend(words.next().map(|(_, value)| value));
             }
             read.push(Word::Option(item));
         } else if bytes.len() > 1 && bytes[0] == b'-' {
-            short(&word, command, &mut words, &mut read);
+            short((at, &word), command, &mut words.by_ref().map(|(_, value)| value), &mut read);
         } else {
             read.push(Word::Stray(word));
         }
@@ -116,7 +125,12 @@ pub(super) fn read(words: impl Iterator<Item = OsString>, command: &Command, abb
 }
 
 /// `-d`, `-dR`, `-p 1`, `-p1`, `-dp1`: each option by itself.
-fn short(word: &OsStr, command: &Command, rest: &mut impl Iterator<Item = OsString>, read: &mut Vec<Word>) {
+fn short(
+    (at, word): (usize, &OsStr),
+    command: &Command,
+    rest: &mut impl Iterator<Item = OsString>,
+    read: &mut Vec<Word>,
+) {
     let mut letters = &word.as_bytes()[1..];
     while let Some((&letter, behind)) = letters.split_first() {
         let letter = char::from(letter);
@@ -124,12 +138,12 @@ fn short(word: &OsStr, command: &Command, rest: &mut impl Iterator<Item = OsStri
         let Some(option) = option else {
             // The parser says what is wrong with it.
             let words = vec![OsString::from_vec([b"-", letters].concat())];
-            return read.push(Word::Option(OptionWords { id: None, words }));
+            return read.push(Word::Option(OptionWords { id: None, words, at }));
         };
         let id = Some(option.get_id().to_string());
         let mut words = vec![OsString::from(format!("-{letter}"))];
         if !option.get_action().takes_values() {
-            read.push(Word::Option(OptionWords { id, words }));
+            read.push(Word::Option(OptionWords { id, words, at }));
             letters = behind;
             continue;
         }
@@ -137,7 +151,7 @@ fn short(word: &OsStr, command: &Command, rest: &mut impl Iterator<Item = OsStri
             true => words.extend(rest.next()),
             false => words[0].push(OsStr::from_bytes(behind)),
         }
-        return read.push(Word::Option(OptionWords { id, words }));
+        return read.push(Word::Option(OptionWords { id, words, at }));
     }
 }
 
@@ -159,12 +173,28 @@ fn full_name(name: &str, command: &Command, abbreviated: bool) -> String {
 }
 
 /// The words of a configuration file: separated by blanks, carriage returns and line feeds, not by tabs, as gearmand does.
-pub(super) fn of_file(path: &Path) -> io::Result<Vec<OsString>> {
+pub(super) fn of_file(path: &Path) -> io::Result<FileWords> {
+    Ok(words_of(&bytes_of(path)?))
+}
+
+/// What stands in a file that is to be read as a whole.
+pub(super) fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(FILE_MAX + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > FILE_MAX {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it has more than a million bytes"));
     }
-    let words = bytes.split(|byte| matches!(byte, b' ' | b'\r' | b'\n')).filter(|word| !word.is_empty());
-    Ok(words.map(|word| OsString::from_vec(word.to_vec())).collect())
+    Ok(bytes)
+}
+
+/// The words of these bytes.
+pub(super) fn words_of(bytes: &[u8]) -> FileWords {
+    let mut read = FileWords::default();
+    for (line, text) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
+        for word in text.split(|byte| matches!(byte, b' ' | b'\r')).filter(|word| !word.is_empty()) {
+            read.words.push(OsString::from_vec(word.to_vec()));
+            read.lines.push(line);
+        }
+    }
+    read
 }

@@ -4,7 +4,6 @@ use super::process::Processing;
 use super::store::Storing;
 use super::unsupported::Unsupported;
 use super::value::{Probe, compat, level, mode, number, probe, sockets, timeout_unit};
-use crate::engine::slot::SHARDS_MAX;
 use crate::engine::{Compat, TimeoutUnit};
 use crate::logging::Level;
 use crate::protocol::PACKET_MAX;
@@ -19,15 +18,16 @@ use std::ffi::OsString;
     about = "A Gearman job server with a thread per core",
     disable_version_flag = true,
     max_term_width = 100,
-    after_help = "`ringgear help` lists topics, `ringgear help TOPIC` tells more of one; `ringgear store --help`: tools for stores"
+    after_help = "`ringgear help` lists topics, `ringgear help TOPIC` tells more of one; `ringgear store --help`: tools for stores; \
+                  `ringgear check-migration` reads the options of a gearmand"
 )]
 pub(super) struct Flags {
     /// Port to listen on, a number or the name of a service. 0 takes any free port. Empty: the service `gearman`, or
-    /// 4730. GEARMAND_PORT in the environment replaces 4730
+    /// 4730. GEARMAND_PORT in the environment replaces 4730, if it is a port
     #[arg(short, long, value_name = "PORT", default_value = DEFAULT_PORT)]
     pub(super) port: String,
 
-    /// Address or host name to listen on, every address that the name has is used; or `unix:PATH`, a unix socket. May
+    /// Address or host name to listen on, every address of this machine that the name has is used; or `unix:PATH`, a unix socket. May
     /// be given several times [default: all addresses, IPv4 and IPv6]
     #[arg(short = 'L', long, value_name = "ADDRESS", action = clap::ArgAction::Append)]
     pub(super) listen: Vec<OsString>,
@@ -38,7 +38,7 @@ pub(super) struct Flags {
 
     /// Threads, each with a core, a part of the connections and a part of the functions of its own. 0: one for each
     /// core that this process may use; at most 255
-    #[arg(short, long, value_name = "N", default_value_t = 0, value_parser = number(0..=SHARDS_MAX.into()))]
+    #[arg(short, long, value_name = "N", default_value_t = 0, value_parser = number(0..=u32::MAX.into()))]
     pub(super) threads: i64,
 
     /// How sockets are served: uring is by io_uring, or not at all; epoll is what every Linux has; auto tries io_uring at the

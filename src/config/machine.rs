@@ -27,18 +27,50 @@ fn service_in(list: &str, name: &str) -> Option<u16> {
 /// The longest path of a unix socket in bytes (unix(7): 108 with a NUL).
 pub(super) const UNIX_PATH_MAX: usize = 107;
 
+/// What addresses a name has.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct NameAddresses {
+    /// Those to listen on.
+    pub(super) here: Vec<SocketAddr>,
+    /// Those that other machines have, where there are some of both kinds.
+    pub(super) elsewhere: Vec<SocketAddr>,
+}
+
 /// Every address that a host name or address has; all addresses of this machine if it is empty.
-pub(super) fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+pub(super) fn addresses(host: &str, port: u16) -> io::Result<NameAddresses> {
     if host.is_empty() {
-        return Ok(everywhere(port));
+        return Ok(NameAddresses { here: everywhere(port), elsewhere: Vec::new() });
     }
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    Ok(sorted((host, port).to_socket_addrs()?.collect()))
+}
+
+/// Which of the addresses of a name this machine has. If it has none, whoever listens there says so.
+fn sorted(all: Vec<SocketAddr>) -> NameAddresses {
     // An IPv4 address in IPv6 clothes cannot be bound by a socket that is for IPv6 only.
     let canonical = |address: SocketAddr| match address.ip().to_canonical() {
         ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
         IpAddr::V6(_) => address,
     };
-    Ok(distinct((host, port).to_socket_addrs()?.map(canonical).collect()))
+    let all = distinct(all.into_iter().map(canonical).collect());
+    let (here, elsewhere): (Vec<_>, Vec<_>) = all.iter().partition(|address| is_here(address));
+    match here.is_empty() {
+        true => NameAddresses { here: all, elsewhere: Vec::new() },
+        false => NameAddresses { here, elsewhere },
+    }
+}
+
+/// Whether this machine has an address, and its family. What else may be wrong with it is found when it is used.
+fn is_here(address: &SocketAddr) -> bool {
+    let mut any_port = *address;
+    any_port.set_port(0);
+    match UdpSocket::bind(any_port) {
+        Ok(_) => true,
+        Err(error) => {
+            error.kind() != io::ErrorKind::AddrNotAvailable
+                && error.raw_os_error() != Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
+        }
+    }
 }
 
 /// Each address once, and none that goes without saying where all of its family are there.
@@ -85,6 +117,7 @@ mod tests {
     #[test]
     fn addresses_of_names_and_addresses() {
         let one = |text: &str| vec![text.parse::<SocketAddr>().unwrap()];
+        let addresses = |host: &str, port| addresses(host, port).map(|found| found.here);
         assert_eq!(addresses("127.0.0.1", 7).unwrap(), one("127.0.0.1:7"));
         assert_eq!(addresses("::1", 7).unwrap(), one("[::1]:7"));
         assert_eq!(addresses("[::1]", 7).unwrap(), one("[::1]:7"));
@@ -92,6 +125,25 @@ mod tests {
         assert!(addresses("localhost", 7).unwrap().iter().all(|address| address.ip().is_loopback()));
         assert_eq!(addresses("", 7).unwrap()[0], "0.0.0.0:7".parse().unwrap());
         assert!(addresses("no such host", 7).is_err());
+    }
+
+    /// What a resolver may say, the blocks for documentation among it.
+    #[test]
+    fn a_name_stands_for_the_addresses_that_are_here() {
+        let read =
+            |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<SocketAddr>>();
+        let of = |texts: &[&str]| {
+            let found = sorted(read(texts));
+            (found.here, found.elsewhere)
+        };
+        let both = ["198.51.100.1:7", "127.0.0.1:7", "[2001:db8::1]:7", "127.0.0.1:7"];
+        assert_eq!(of(&both), (read(&["127.0.0.1:7"]), read(&["198.51.100.1:7", "[2001:db8::1]:7"])));
+        // Nothing is here: the error is that of listening.
+        assert_eq!(
+            of(&["198.51.100.1:7", "203.0.113.2:7"]),
+            (read(&["198.51.100.1:7", "203.0.113.2:7"]), Vec::new())
+        );
+        assert_eq!(of(&["127.0.0.1:7", "127.0.0.2:7"]).1, Vec::new());
     }
 
     #[test]

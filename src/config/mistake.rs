@@ -1,6 +1,8 @@
 //! What can be wrong with a command line, each in one sentence.
 use super::machine::UNIX_PATH_MAX;
+use super::origins::{Origins, ValueOrigin};
 use crate::engine::slot::PrefixTooLong;
+use crate::engine::slot::SHARDS_MAX;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -10,18 +12,22 @@ use std::path::PathBuf;
 pub(super) enum Mistake {
     /// It cannot be parsed.
     Flags(clap::Error),
-    /// The configuration file cannot be parsed.
-    File(PathBuf, clap::Error),
+    /// A value from elsewhere than the command line is wrong.
+    At(ValueOrigin, Box<Mistake>),
     /// The configuration file cannot be read.
     NoFile(PathBuf, io::Error),
     /// This option has no meaning in a configuration file.
-    NotInFile(PathBuf, String),
+    NotInFile(String),
     /// There is a `=` and nothing behind it.
     NoValue(String),
-    /// This server does not have what an option is about.
-    Unsupported(String),
+    /// This server does not have what an option is about: its name, and what is to be said of it.
+    Unsupported(&'static str, String),
     /// The port is neither a number nor a service.
     Port(String),
+    /// So is what GEARMAND_PORT says.
+    PortVariable(String),
+    /// There cannot be so many threads.
+    Threads(i64),
     /// The name to listen on has no address.
     Listen(String, io::Error),
     /// There cannot be a unix socket of this name.
@@ -40,22 +46,31 @@ impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Mistake::Flags(error) => f.write_str(&first_paragraph(&error.to_string())),
-            Mistake::File(path, error) => {
-                write!(f, "{}: {}", path.display(), first_paragraph(&error.to_string()))
-            }
+            Mistake::At(origin, mistake) => write!(f, "{origin}: {mistake}"),
             Mistake::NoFile(path, error) => {
                 write!(f, "cannot read the configuration file {}: {error}", path.display())
             }
-            Mistake::NotInFile(path, name) => {
-                write!(f, "{}: --{name} cannot stand in a configuration file", path.display())
+            Mistake::NotInFile(name) => {
+                write!(f, "--{name} cannot stand in a configuration file; say it on the command line")
             }
             Mistake::NoValue(option) => {
                 write!(f, "a value is required behind '{option}' but none was supplied")
             }
-            Mistake::Unsupported(refusal) => f.write_str(refusal),
-            Mistake::Port(port) => {
-                write!(f, "--port {port} is neither a number up to 65535 nor a service in /etc/services")
-            }
+            Mistake::Unsupported(_, refusal) => f.write_str(refusal),
+            Mistake::Port(port) => write!(
+                f,
+                "--port {port} is neither a number up to 65535 nor a service in /etc/services; name one of these"
+            ),
+            Mistake::PortVariable(port) => write!(
+                f,
+                "GEARMAND_PORT={port} in the environment is neither a number up to 65535 nor a service in /etc/services; \
+                 set it to one of these, or unset it"
+            ),
+            Mistake::Threads(number) => write!(
+                f,
+                "--threads {number}: there can be {SHARDS_MAX} at most, and more than there are cores do not help; 0 is one \
+                 for each core"
+            ),
             Mistake::Listen(host, error) => write!(f, "--listen {host} has no address: {error}"),
             Mistake::UnixPath(path) => write!(
                 f,
@@ -70,6 +85,41 @@ impl fmt::Display for Mistake {
             Mistake::PrefixNotOneWord => {
                 f.write_str("--job-handle-prefix: blanks and control characters cannot stand in a job handle")
             }
+        }
+    }
+}
+
+impl Mistake {
+    /// The same, with the place where the value stands.
+    pub(super) fn blamed(self, origins: &Origins) -> Mistake {
+        match origins.of(&self.options()) {
+            Some(origin) => Mistake::At(origin.clone(), Box::new(self)),
+            None => self,
+        }
+    }
+
+    /// The options that it is about, the guilty one first.
+    pub(super) fn options(&self) -> Vec<&str> {
+        match self {
+            Mistake::Unsupported(option, _) => vec![option],
+            Mistake::Port(_) => vec!["port"],
+            Mistake::Threads(_) => vec!["threads"],
+            Mistake::Listen(..) | Mistake::UnixPath(_) => vec!["listen"],
+            Mistake::JobRetries(_) => vec!["job-retries", "compat"],
+            Mistake::PrefixTooLong(_) | Mistake::PrefixNotOneWord => vec!["job-handle-prefix"],
+            // It begins with the name of one.
+            Mistake::Store(what) => match what.split(' ').next() {
+                Some("-q") => vec!["queue-type"],
+                Some(option) => vec![option.trim_start_matches('-')],
+                None => Vec::new(),
+            },
+            Mistake::Flags(_)
+            | Mistake::At(..)
+            | Mistake::NoFile(..)
+            | Mistake::NotInFile(_)
+            | Mistake::NoValue(_)
+            // Its message names the variable.
+            | Mistake::PortVariable(_) => Vec::new(),
         }
     }
 }

@@ -1,24 +1,30 @@
 //! The command line becomes one [`Config`], made of the option types of the parts. Nothing is opened or started here;
 //! what the flags are called is in `config/flags.rs`, what the machine is asked in `config/machine.rs`.
+mod called;
 mod file;
 mod flags;
+mod listening;
 mod machine;
 mod memory;
+pub mod migration;
 mod mistake;
+mod origins;
 mod process;
 mod sources;
 mod store;
 mod unsupported;
 mod value;
 
+use crate::engine::slot::SHARDS_MAX;
 use crate::engine::{Compat, HandlePrefix, Policy, Wakeup};
-use crate::frontend::{self, SharedPort, VERSION};
+use crate::frontend::{self, SharedPort};
 use crate::log_at;
 use crate::logging::{self, Level, LoggingOptions, Target};
 use crate::process::ProcessOptions;
 use crate::server::{Descriptors, ServerOptions};
-use crate::shard::options::{Endpoint, Keepalive, ShardOptions};
-use flags::{DEFAULT_PORT, Flags, Limits};
+use crate::shard::options::{Keepalive, ShardOptions};
+use called::CalledAs;
+use flags::{Flags, Limits};
 use mistake::Mistake;
 use sources::Given;
 use std::ffi::{OsStr, OsString};
@@ -27,10 +33,12 @@ use std::io;
 use std::io::Write;
 use std::num::NonZeroU8;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 use value::fit;
+
+pub use origins::Origins;
 
 /// Everything that an operator decided.
 #[derive(Clone, Debug)]
@@ -47,14 +55,20 @@ pub struct Config {
     pub notices: Vec<String>,
     /// What probably was not meant as it was understood.
     pub warnings: Vec<String>,
+    /// Where the values are from that do not stand on the command line.
+    pub origins: Origins,
 }
 
 impl Config {
     /// Reads this process's command line and environment. Otherwise the process has nothing more to do than to end
     /// with the status: help or version were asked for and printed, or a mistake was.
     pub fn from_process() -> Result<Config, ExitCode> {
-        let port = std::env::var_os("GEARMAND_PORT");
-        match invocation(std::env::args_os().skip(1), port, Path::new(file::DEFAULT_FILE)) {
+        let surroundings = Surroundings {
+            called: CalledAs::of(&program()),
+            port: std::env::var_os(listening::VARIABLE),
+            file: Path::new(file::DEFAULT_FILE),
+        };
+        match invocation(std::env::args_os().skip(1), &surroundings) {
             Ok(Invocation::Serve(mut config)) => {
                 if let Some(name) = &mut config.log.syslog
                     && let Some(file) = Path::new(&program()).file_name()
@@ -104,35 +118,44 @@ enum Invocation {
     Check,
 }
 
-/// What the arguments (without the program's name), the value of GEARMAND_PORT, and the configuration file ask for: this file,
-/// if the arguments name no other.
+/// What counts besides the arguments.
+#[derive(Debug)]
+struct Surroundings<'a> {
+    /// The program's name.
+    called: CalledAs,
+    /// The value of GEARMAND_PORT.
+    port: Option<OsString>,
+    /// The configuration file, if the arguments name no other.
+    file: &'a Path,
+}
+
+/// What the arguments (without the program's name) ask for.
 fn invocation(
     arguments: impl Iterator<Item = OsString>,
-    port: Option<OsString>,
-    file: &Path,
+    surroundings: &Surroundings<'_>,
 ) -> Result<Invocation, Mistake> {
-    let (flags, notices) = match sources::read(arguments, file)? {
-        Given::Flags(flags, notices) => (*flags, notices),
+    let (flags, notices, mut origins) = match sources::read(arguments, surroundings.file)? {
+        Given::Flags(flags, notices, origins) => (*flags, notices, origins),
         Given::Help(text) => return Ok(Invocation::Text(text)),
     };
-    if let Some(refusal) = flags.unsupported.refusal {
-        return Err(Mistake::Unsupported(refusal));
-    }
     let (check, version_asked) = (flags.process.check_args, flags.version);
-    let config = config(flags, port.as_deref(), notices)?;
+    let config =
+        config(&flags, surroundings, notices, &mut origins).map_err(|mistake| mistake.blamed(&origins))?;
     Ok(match (check, version_asked) {
         (true, _) => Invocation::Check,
-        (false, true) => Invocation::Text(version()),
-        (false, false) => Invocation::Serve(Box::new(config)),
+        (false, true) => Invocation::Text(surroundings.called.version(config.frontend.compat)),
+        (false, false) => Invocation::Serve(Box::new(Config { origins, ..config })),
     })
 }
 
-/// An empty line first, as gearmand does.
-fn version() -> String {
-    format!("\nringgear {VERSION} - {}\n", env!("CARGO_PKG_REPOSITORY"))
-}
-
-fn config(flags: Flags, port: Option<&OsStr>, mut notices: Vec<String>) -> Result<Config, Mistake> {
+fn config(
+    flags: &Flags,
+    surroundings: &Surroundings<'_>,
+    mut notices: Vec<String>,
+    origins: &mut Origins,
+) -> Result<Config, Mistake> {
+    let called = surroundings.called;
+    let mut warnings = idle_options(flags, called)?;
     let handle_prefix = handle_prefix(flags.job_handle_prefix.as_deref(), &mut notices)?;
     let log = LoggingOptions {
         target: target(flags.log_file.as_deref(), flags.process.daemon),
@@ -141,15 +164,15 @@ fn config(flags: Flags, port: Option<&OsStr>, mut notices: Vec<String>) -> Resul
         queue_bytes: fit(flags.limits.max_log_queue),
         repeats: fit(flags.limits.max_log_repeats),
     };
-    let port = port_number(&flags.port, port)?;
+    let port = listening::port_number(&flags.port, surroundings.port.as_deref(), &mut notices, origins)?;
     let endpoints = match flags.process.check_args {
         // Who a name is may change until it is used.
         true => Vec::new(),
-        false => endpoints(&flags, port)?,
+        false => listening::endpoints(flags, port, &mut warnings)?,
     };
-    let policy = policy(&flags, handle_prefix, &log)?;
-    let shard = shard_options(&flags);
-    let store = store::options(&flags.storing, &mut notices)?;
+    let policy = policy(flags, handle_prefix, &log)?;
+    let shard = shard_options(flags);
+    let store = store::options(&flags.storing, called, &mut notices, &mut warnings)?;
     let policy = Policy { store: store.is_some(), ..policy };
     let process = process::options(&flags.process);
     let frontend = SharedPort {
@@ -163,7 +186,7 @@ fn config(flags: Flags, port: Option<&OsStr>, mut notices: Vec<String>) -> Resul
     let server = ServerOptions {
         endpoints,
         backlog: fit(flags.backlog),
-        threads: fit(flags.threads),
+        threads: threads(flags.threads, called, &mut warnings)?,
         sockets: flags.sockets,
         policy,
         shard,
@@ -173,48 +196,37 @@ fn config(flags: Flags, port: Option<&OsStr>, mut notices: Vec<String>) -> Resul
             None => Descriptors::Most,
         },
     };
-    let warnings =
-        flags.job_retries.and_then(|retries| other_meaning(retries, flags.compat)).into_iter().collect();
-    Ok(Config { process, server, frontend, log, notices, warnings })
+    let other_meaning = flags.job_retries.and_then(|retries| other_meaning(retries, flags.compat));
+    warnings.extend(other_meaning.map(|meaning| meaning + &origins.told(&["job-retries"])));
+    Ok(Config { process, server, frontend, log, notices, warnings, origins: Origins::default() })
 }
 
-/// GEARMAND_PORT counts where the flag has its default value, given or not, as with gearmand.
-fn port_number(flag: &str, environment: Option<&OsStr>) -> Result<u16, Mistake> {
-    let environment = environment.filter(|_| flag == DEFAULT_PORT).map(OsStr::to_string_lossy);
-    let port = environment.as_deref().unwrap_or(flag);
-    if port.is_empty() {
-        return Ok(machine::service("gearman").unwrap_or(4730));
-    }
-    let number = match port.bytes().all(|byte| byte.is_ascii_digit()) {
-        true => port.parse().ok(),
-        false => machine::service(port),
-    };
-    number.ok_or_else(|| Mistake::Port(port.to_owned()))
-}
-
-/// Where to listen: everything that was named, once.
-fn endpoints(flags: &Flags, port: u16) -> Result<Vec<Endpoint>, Mistake> {
-    let everywhere = [OsString::new()];
-    let asked = if flags.listen.is_empty() { &everywhere[..] } else { &flags.listen };
-    let (mut addresses, mut paths) = (Vec::new(), Vec::new());
-    for name in asked {
-        if let Some(path) = name.as_bytes().strip_prefix(b"unix:") {
-            if path.is_empty() || path.len() > machine::UNIX_PATH_MAX || path.contains(&0) {
-                return Err(Mistake::UnixPath(String::from_utf8_lossy(path).into_owned()));
+/// What is to be said of options for what this server does not have, under the name of gearmand: it would ignore them, too.
+fn idle_options(flags: &Flags, called: CalledAs) -> Result<Vec<String>, Mistake> {
+    let mut warnings = Vec::new();
+    for option in flags.unsupported.options(&flags.storing.queue_type) {
+        match (&option.idle, called) {
+            (Some(why), CalledAs::Gearmand) => warnings.push(why.clone()),
+            _ => {
+                let refusal = format!("{}; {}", option.problem, option.instead);
+                return Err(Mistake::Unsupported(option.name, refusal));
             }
-            let path = PathBuf::from(OsStr::from_bytes(path));
-            if !paths.contains(&path) {
-                paths.push(path);
-            }
-            continue;
         }
-        let name = name.to_string_lossy();
-        let found = machine::addresses(&name, port);
-        addresses.extend(found.map_err(|error| Mistake::Listen(name.into_owned(), error))?);
     }
-    let tcp = machine::distinct(addresses).into_iter().map(Endpoint::Tcp);
-    let unix = paths.into_iter().map(|path| Endpoint::Unix { path, mode: flags.unix_mode });
-    Ok(tcp.chain(unix).collect())
+    Ok(warnings)
+}
+
+/// gearmand takes any number, so does its name: as many as there may be.
+fn threads(asked: i64, called: CalledAs, warnings: &mut Vec<String>) -> Result<u16, Mistake> {
+    match u16::try_from(asked).ok().filter(|threads| *threads <= SHARDS_MAX) {
+        Some(threads) => Ok(threads),
+        None if called == CalledAs::Gearmand => {
+            warnings
+                .push(format!("--threads {asked}: there are {SHARDS_MAX}, which is the most there can be"));
+            Ok(SHARDS_MAX)
+        }
+        None => Err(Mistake::Threads(asked)),
+    }
 }
 
 /// Standard error is what service managers and terminals show; a daemon has none, so its log is where gearmand's is.

@@ -1,8 +1,9 @@
 //! What flags mean. How the program prints mistakes is in `tests/commandline.rs`.
 use super::flags::Flags;
 use super::*;
+use crate::frontend::VERSION;
 use crate::process::PidPath;
-use crate::shard::options::Keepalive;
+use crate::shard::options::{Endpoint, Keepalive};
 use clap::CommandFactory;
 use std::time::Duration;
 
@@ -11,7 +12,20 @@ pub(super) fn read_line(line: &[&str]) -> Result<Invocation, Mistake> {
 }
 
 pub(super) fn read_with(line: &[&str], file: &Path) -> Result<Invocation, Mistake> {
-    invocation(line.iter().map(OsString::from), None, file)
+    read_as(CalledAs::Ringgear, line, file)
+}
+
+fn read_as(called: CalledAs, line: &[&str], file: &Path) -> Result<Invocation, Mistake> {
+    invocation(line.iter().map(OsString::from), &Surroundings { called, port: None, file })
+}
+
+/// What a line means under the name of gearmand.
+#[track_caller]
+fn as_gearmand(line: &[&str]) -> Config {
+    match read_as(CalledAs::Gearmand, line, Path::new("/nonexistent/gearmand.conf")).unwrap() {
+        Invocation::Serve(config) => *config,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[track_caller]
@@ -49,7 +63,7 @@ fn clap_likes_its_declaration() {
 
 #[test]
 fn the_defaults() {
-    let Config { process, server, frontend, log, notices, warnings } = config_of(&[]);
+    let Config { process, server, frontend, log, notices, warnings, .. } = config_of(&[]);
     assert_eq!(warnings, [""; 0]);
     assert_eq!((process, server.descriptors), (ProcessOptions::default(), Descriptors::Most));
     let everywhere = |endpoint: &Endpoint| match endpoint {
@@ -99,20 +113,6 @@ fn all_ways_to_write_a_flag() {
         assert_eq!(ports_of(line)[0], 99, "{line:?}");
     }
     assert!(config_of(&["-R", "--exceptions"]).server.policy.round_robin);
-}
-
-#[test]
-fn ports_by_number_name_and_environment() {
-    let port = |flag, environment: Option<&str>| port_number(flag, environment.map(OsStr::new)).ok();
-    assert_eq!(port("4730", None), Some(4730));
-    assert_eq!(port("0", None), Some(0));
-    assert_eq!(port("4730", Some("5000")), Some(5000));
-    assert_eq!(port("4731", Some("5000")), Some(4731));
-    assert_eq!(port("", None), Some(machine::service("gearman").unwrap_or(4730)));
-    assert_eq!(port("4730", Some("")), Some(machine::service("gearman").unwrap_or(4730)));
-    assert_eq!(port("65536", None), None);
-    assert_eq!(port("-1", None), None);
-    assert_eq!(port("no such service", None), None);
 }
 
 #[test]
@@ -275,7 +275,7 @@ fn mistakes_are_one_line() {
     refused(&["--port="], "a value is required behind '--port=' but none was supplied");
     refused(
         &["-q", "redis"],
-        "-q redis is no store that this server has: builtin (with --data-dir for a log) and libsqlite3 are",
+        "-q redis is no store that this server has; choose builtin (with --data-dir DIR for a log) or libsqlite3",
     );
     refused(
         &["--hashtable-buckets", "0"],
@@ -286,20 +286,29 @@ fn mistakes_are_one_line() {
     refused(&["-p"], "a value is required for '--port <PORT>' but none was supplied");
     refused(&["-p", "1", "-p", "2"], "the argument '--port <PORT>' cannot be used multiple times");
     refused(&["-R", "-R"], "the argument '--round-robin' cannot be used multiple times");
-    refused(&["-t", "256"], "invalid value '256' for '--threads <N>': 256 is not in 0..=255");
     refused(&["-t", "x"], "invalid value 'x' for '--threads <N>': invalid digit found in string");
     for (compat, number) in [("1.1", "1.1.20"), ("2.0", "2.0.0"), ("2.1", "2.1.0"), ("2.2", "2.2.0")] {
         let ours = format!("{number}+ringgear-{}", env!("CARGO_PKG_VERSION"));
         assert_eq!(config_of(&["--compat", compat]).frontend.version, ours);
     }
     refused(&["--compat", "3"], "invalid value '3' for '--compat <VERSION>': must be 1.1, 2.0, 2.1 or 2.2");
-    refused(&["-p", "x y"], "--port x y is neither a number up to 65535 nor a service in /etc/services");
+    refused(
+        &["-p", "x y"],
+        "--port x y is neither a number up to 65535 nor a service in /etc/services; name one of these",
+    );
 }
 
 #[test]
 fn version_and_help_are_texts() {
-    let Invocation::Text(text) = read_line(&["-V"]).unwrap() else { panic!("no text") };
-    assert_eq!(text, format!("\nringgear {VERSION} - https://github.com/ringgear/ringgear\n"));
+    let nowhere = Path::new("/nonexistent/gearmand.conf");
+    for (called, line, first) in [
+        (CalledAs::Ringgear, &["-V"][..], format!("ringgear {VERSION} - ")),
+        (CalledAs::Gearmand, &["-V"], "gearmand 1.1.20 - ".to_owned()),
+        (CalledAs::Gearmand, &["--version", "--compat", "2.1"], "gearmand 2.1.0 - ".to_owned()),
+    ] {
+        let Invocation::Text(text) = read_as(called, line, nowhere).unwrap() else { panic!("no text") };
+        assert!(text.starts_with(&format!("\n{first}")), "{text}");
+    }
     let Invocation::Text(help) = read_line(&["--help"]).unwrap() else { panic!("no text") };
     for flag in ["--port", "-L, --listen", "--max-queued-bytes", "--compat", "-h, --help", "-V, --version"] {
         assert!(help.contains(flag), "{flag}\n{help}");
@@ -352,9 +361,20 @@ fn every_option_of_gearmand_is_known() {
 
 #[test]
 fn what_is_not_there_yet_is_refused() {
-    refused(&["--ssl"], "--ssl cannot be used: this server has no TLS yet");
-    refused(&["-r", "http"], "--protocol cannot be used: this server has no HTTP yet");
-    refused(&["--http-port=80"], "--http-port cannot be used: this server has no HTTP yet");
+    refused(
+        &["--ssl"],
+        "--ssl cannot be used: this server has no TLS yet; leave it out, and put a program in front that ends TLS, stunnel \
+         for instance, with --listen localhost",
+    );
+    for (line, option) in [(&["-r", "http"][..], "protocol"), (&["--http-port=80"], "http-port")] {
+        refused(
+            line,
+            &format!(
+                "--{option} cannot be used: this server has no HTTP yet; leave it out, and have clients speak Gearman's own \
+                 protocol"
+            ),
+        );
+    }
     let stores = [
         ("--libpq-conninfo", "PostgreSQL"),
         ("--mysql-host", "MySQL"),
@@ -364,7 +384,10 @@ fn what_is_not_there_yet_is_refused() {
         ("--libdrizzle-host", "drizzle"),
     ];
     for (option, store) in stores {
-        let refusal = format!("{option} cannot be used: this server has no {store} store yet");
+        let refusal = format!(
+            "{option} cannot be used: this server has no {store} store yet; keep jobs with --data-dir DIR, or -q libsqlite3, \
+             and leave the options of the other store out"
+        );
         refused(&[option, "x"], &refusal);
         refused(&["--check-args", option, "x"], &refusal);
     }
@@ -391,4 +414,65 @@ fn attempts_that_mean_something_else_elsewhere_are_told() {
     }
     assert_eq!(warnings("2.1", "-1") + &warnings("2.2", "0"), "");
     assert_eq!(config_of(&["--compat", "1.1"]).warnings, [""; 0]);
+}
+
+/// F31: gearmand takes them and does nothing with them.
+#[test]
+fn what_gearmand_ignores_does_not_stop_its_name() {
+    for (line, warning) in [
+        (&["--http-port", "5555"][..], "--http-port has no effect without --protocol http, as with gearmand"),
+        (&["--ssl-key", "x"], "--ssl-key has no effect without --ssl, as with gearmand"),
+        (&["--redis-server", "h"], "--redis-server has no effect without -q redis, as with gearmand"),
+        (
+            &["-q", "builtin", "--mysql-host", "h"],
+            "--mysql-host has no effect without -q mysql, as with gearmand",
+        ),
+        (&["--libpq-table", "t"], "--libpq-table has no effect without -q postgres, as with gearmand"),
+        (&["--libsqlite3-db", "f"], "--libsqlite3-db names a database that nothing uses: add -q libsqlite3"),
+        (
+            &["--store-queue-on-shutdown"],
+            "--store-queue-on-shutdown needs a database: add -q libsqlite3 and --libsqlite3-db FILE",
+        ),
+    ] {
+        assert_eq!(as_gearmand(line).warnings, [warning], "{line:?}");
+        assert!(read_line(line).is_err(), "{line:?}");
+    }
+    let both = as_gearmand(&["--mysql-host=h", "--mysql-user=u", "--http-port=1"]).warnings;
+    assert_eq!(both.len(), 3, "{both:?}");
+    let refusal = read_as(CalledAs::Gearmand, &["-q", "MySQL", "--mysql-host=h"], Path::new("/nonexistent"));
+    let refusal = refusal.unwrap_err().to_string();
+    assert!(
+        refusal.starts_with("--mysql-host cannot be used: this server has no MySQL store yet; "),
+        "{refusal}"
+    );
+    // What it would use is refused, and so is what only we have.
+    for line in [
+        &["-r", "http", "--http-port", "1"][..],
+        &["--ssl", "--ssl-key", "x"],
+        &["-q", "Redis", "--redis-server", "h"],
+        &["-q", "mysql"],
+        &["--max-log-bytes", "1"],
+    ] {
+        assert!(read_as(CalledAs::Gearmand, line, Path::new("/nonexistent")).is_err(), "{line:?}");
+    }
+}
+
+/// F26.
+#[test]
+fn as_many_threads_as_there_may_be() {
+    assert_eq!(
+        (config_of(&["-t", "255"]).server.threads, as_gearmand(&["-t", "255"]).server.threads),
+        (255, 255)
+    );
+    assert_eq!(as_gearmand(&["-t", "255"]).warnings, [""; 0]);
+    for asked in ["256", "512", "4294967295"] {
+        let config = as_gearmand(&["--threads", asked]);
+        assert_eq!(config.server.threads, 255);
+        let warning = format!("--threads {asked}: there are 255, which is the most there can be");
+        assert_eq!(config.warnings, [warning]);
+    }
+    refused(
+        &["-t", "256"],
+        "--threads 256: there can be 255 at most, and more than there are cores do not help; 0 is one for each core",
+    );
 }

@@ -1,25 +1,52 @@
 //! gearmand's options for what this server does not have yet: known, so that nobody is told that they are spelt wrong, and
-//! refused, so that nobody believes that they have an effect.
+//! refused, so that nobody believes that they have an effect. Under the name `gearmand` only what gearmand would use is refused.
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-/// What is missing, as in "this server has no ...", and the options about it: long name, short name, name of the value.
-type Subject = (&'static str, &'static [(&'static str, Option<char>, Option<&'static str>)]);
+/// What is missing.
+struct Subject {
+    /// As in "this server has no ...".
+    what: &'static str,
+    /// The option that asks for it, and with which value: without that gearmand ignores the others.
+    asked: (&'static str, Option<&'static str>),
+    /// What to do without it.
+    instead: &'static str,
+    /// The options about it: long name, short name, name of the value.
+    options: &'static [(&'static str, Option<char>, Option<&'static str>)],
+}
+
+/// What to do without a store that is not there.
+const OTHER_STORE: &str =
+    "keep jobs with --data-dir DIR, or -q libsqlite3, and leave the options of the other store out";
 
 const SUBJECTS: &[Subject] = &[
-    ("HTTP", &[("protocol", Some('r'), Some("NAME")), ("http-port", None, Some("PORT"))]),
-    (
-        "TLS",
-        &[
+    Subject {
+        what: "HTTP",
+        asked: ("protocol", None),
+        instead: "leave it out, and have clients speak Gearman's own protocol",
+        options: &[("protocol", Some('r'), Some("NAME")), ("http-port", None, Some("PORT"))],
+    },
+    Subject {
+        what: "TLS",
+        asked: ("ssl", None),
+        instead: "leave it out, and put a program in front that ends TLS, stunnel for instance, with --listen localhost",
+        options: &[
             ("ssl", None, None),
             ("ssl-ca-file", None, Some("FILE")),
             ("ssl-certificate", None, Some("FILE")),
             ("ssl-key", None, Some("FILE")),
         ],
-    ),
-    ("PostgreSQL store", &[("libpq-conninfo", None, Some("STRING")), ("libpq-table", None, Some("NAME"))]),
-    (
-        "MySQL store",
-        &[
+    },
+    Subject {
+        what: "PostgreSQL store",
+        asked: ("queue-type", Some("postgres")),
+        instead: OTHER_STORE,
+        options: &[("libpq-conninfo", None, Some("STRING")), ("libpq-table", None, Some("NAME"))],
+    },
+    Subject {
+        what: "MySQL store",
+        asked: ("queue-type", Some("mysql")),
+        instead: OTHER_STORE,
+        options: &[
             ("mysql-host", None, Some("HOST")),
             ("mysql-port", None, Some("PORT")),
             ("mysql-user", None, Some("NAME")),
@@ -27,27 +54,38 @@ const SUBJECTS: &[Subject] = &[
             ("mysql-db", None, Some("NAME")),
             ("mysql-table", None, Some("NAME")),
         ],
-    ),
-    (
-        "redis store",
-        &[
+    },
+    Subject {
+        what: "redis store",
+        asked: ("queue-type", Some("redis")),
+        instead: OTHER_STORE,
+        options: &[
             ("redis-server", None, Some("HOST")),
             ("redis-port", None, Some("PORT")),
             ("redis-password", None, Some("PASSWORD")),
             ("redis-prefix", None, Some("PREFIX")),
         ],
-    ),
-    (
-        "memcached store",
-        &[("libmemcached-servers", None, Some("LIST")), ("libmemcached-prefix", None, Some("PREFIX"))],
-    ),
-    (
-        "Tokyo Cabinet store",
-        &[("libtokyocabinet-file", None, Some("FILE")), ("libtokyocabinet-optimize", None, None)],
-    ),
-    (
-        "drizzle store",
-        &[
+    },
+    Subject {
+        what: "memcached store",
+        asked: ("queue-type", Some("libmemcached")),
+        instead: OTHER_STORE,
+        options: &[
+            ("libmemcached-servers", None, Some("LIST")),
+            ("libmemcached-prefix", None, Some("PREFIX")),
+        ],
+    },
+    Subject {
+        what: "Tokyo Cabinet store",
+        asked: ("queue-type", Some("libtokyocabinet")),
+        instead: OTHER_STORE,
+        options: &[("libtokyocabinet-file", None, Some("FILE")), ("libtokyocabinet-optimize", None, None)],
+    },
+    Subject {
+        what: "drizzle store",
+        asked: ("queue-type", Some("libdrizzle")),
+        instead: OTHER_STORE,
+        options: &[
             ("libdrizzle-host", None, Some("HOST")),
             ("libdrizzle-port", None, Some("PORT")),
             ("libdrizzle-uds", None, Some("PATH")),
@@ -57,24 +95,68 @@ const SUBJECTS: &[Subject] = &[
             ("libdrizzle-table", None, Some("NAME")),
             ("libdrizzle-mysql", None, None),
         ],
-    ),
+    },
 ];
 
-/// Which of these options were given.
+impl Subject {
+    /// How it is asked for, as it is written.
+    fn order(&self) -> String {
+        match self.asked {
+            (_, Some(store)) => format!("-q {store}"),
+            ("protocol", _) => "--protocol http".to_owned(),
+            (option, _) => format!("--{option}"),
+        }
+    }
+}
+
+/// Which of these options were given, by their long names.
 #[derive(Debug)]
 pub(super) struct Unsupported {
-    /// What is wrong with that.
-    pub(super) refusal: Option<String>,
+    pub(super) given: Vec<&'static str>,
+}
+
+impl Unsupported {
+    /// What is to be said of each, where `--queue-type` names this store.
+    pub(super) fn options(&self, store: &str) -> Vec<UnsupportedOption> {
+        let mut told = Vec::new();
+        for subject in SUBJECTS {
+            let Subject { what, instead, .. } = subject;
+            let used = match subject.asked {
+                (option, None) => self.given.contains(&option),
+                (_, Some(value)) => store.eq_ignore_ascii_case(value),
+            };
+            for &(name, ..) in subject.options.iter().filter(|(name, ..)| self.given.contains(name)) {
+                let idle = || format!("--{name} has no effect without {}, as with gearmand", subject.order());
+                told.push(UnsupportedOption {
+                    name,
+                    problem: format!("--{name} cannot be used: this server has no {what} yet"),
+                    instead,
+                    idle: (!used).then(idle),
+                });
+            }
+        }
+        told
+    }
+}
+
+/// One that was given.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct UnsupportedOption {
+    /// Its long name, without dashes.
+    pub(super) name: &'static str,
+    /// What is wrong with it.
+    pub(super) problem: String,
+    /// What to do instead.
+    pub(super) instead: &'static str,
+    /// Why gearmand would ignore it, if it would.
+    pub(super) idle: Option<String>,
 }
 
 impl clap::FromArgMatches for Unsupported {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Unsupported, clap::Error> {
         let given = |name: &str| matches.value_source(name) == Some(clap::parser::ValueSource::CommandLine);
-        let refusal = SUBJECTS.iter().find_map(|(what, options)| {
-            let (name, ..) = options.iter().find(|(name, ..)| given(name))?;
-            Some(format!("--{name} cannot be used: this server has no {what} yet"))
-        });
-        Ok(Unsupported { refusal })
+        let names = SUBJECTS.iter().flat_map(|subject| subject.options).map(|(name, ..)| *name);
+        Ok(Unsupported { given: names.filter(|name| given(name)).collect() })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -85,7 +167,7 @@ impl clap::FromArgMatches for Unsupported {
 
 impl clap::Args for Unsupported {
     fn augment_args(mut command: Command) -> Command {
-        for (what, options) in SUBJECTS {
+        for Subject { what, options, .. } in SUBJECTS {
             for &(name, short, value) in *options {
                 let mut arg = Arg::new(name).long(name).help_heading("Not there yet");
                 arg = arg.help(format!("Refused: this server has no {what} yet"));

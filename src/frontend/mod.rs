@@ -19,6 +19,11 @@ pub use port::{Decoded, Incoming, SharedPort, WireError};
 /// The version that `-V` and the log tell. The suffix says that it is no gearmand, whose numbers are others.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "+ringgear");
 
+/// The gearmand that is followed, by its last version of that line.
+pub fn followed(compat: Compat) -> &'static str {
+    version(compat).split('+').next().unwrap_or_default()
+}
+
 /// What `version` tells on the port: the gearmand that is followed, then our own version. Libraries compare the first three
 /// numbers with gearmand's, to find out what a server can do.
 pub fn version(compat: Compat) -> &'static str {

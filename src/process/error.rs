@@ -45,3 +45,15 @@ impl fmt::Display for ProcessError {
 }
 
 impl std::error::Error for ProcessError {}
+
+impl ProcessError {
+    /// The options that it is about, by their long names.
+    pub fn options(&self) -> &'static [&'static str] {
+        match self {
+            ProcessError::Descriptors(..) => &["file-descriptors"],
+            ProcessError::NoUser(_) | ProcessError::NotRoot(_) | ProcessError::Switch(..) => &["user"],
+            ProcessError::Daemon(..) | ProcessError::Gone(_) => &["daemon"],
+            ProcessError::PidFile(..) => &["pid-file"],
+        }
+    }
+}

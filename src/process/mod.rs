@@ -135,7 +135,10 @@ impl Process {
 /// A service manager that does not listen misses nothing that the server needs.
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        log_at!(Level::Warning, "cannot tell the service manager: {error}");
+        log_at!(
+            Level::Warning,
+            "cannot tell the service manager (NOTIFY_SOCKET in the environment): {error}"
+        );
     }
 }
 

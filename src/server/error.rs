@@ -86,6 +86,22 @@ impl ServerError {
         }
     }
 
+    /// The options that it is about, by their long names.
+    pub fn options(&self) -> &'static [&'static str] {
+        match self {
+            ServerError::PortTaken(Endpoint::Tcp(_)) | ServerError::PortForbidden(Endpoint::Tcp(_)) => {
+                &["port", "listen"]
+            }
+            ServerError::NoAddress
+            | ServerError::PortTaken(_)
+            | ServerError::PortForbidden(_)
+            | ServerError::Address(..) => &["listen"],
+            ServerError::Shard(ShardError::Descriptors) => &["threads", "file-descriptors"],
+            ServerError::Shard(_) => &["threads"],
+            ServerError::Store(_) => &["data-dir", "libsqlite3-db", "libsqlite3-table"],
+        }
+    }
+
     /// The exit status for it, as in sysexits.h.
     pub fn exit_code(&self) -> u8 {
         const EX_USAGE: u8 = 64;

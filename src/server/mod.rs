@@ -43,11 +43,12 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
         threads => threads,
     }
     .clamp(1, SHARDS_MAX);
-    if usize::from(shards) > cores.count {
+    if usize::from(options.threads) > cores.count {
+        let cores = cores.count;
         log_at!(
             Level::Warning,
-            "there are {shards} threads for {} cores (--threads): those beyond the cores cost memory and make nothing faster",
-            cores.count
+            "--threads {}: more threads than cores do not help, and this process may use {cores}; 0 is one for each core",
+            options.threads
         );
     }
     let topology = Topology::new(shards);

@@ -37,7 +37,7 @@ const MODULES: &[(&str, &str, &[&str])] = &[
         "src/config",
         &["engine", "protocol", "frontend", "logging", "process", "server", "shard", "store"],
     ),
-    ("cli", "src/cli/", &["frontend", "store"]),
+    ("cli", "src/cli/", &["config", "frontend", "store"]),
     ("main", "src/main.rs", &["config", "logging", "process", "server", "cli"]),
 ];
 
@@ -70,7 +70,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("jiff", &["src/logging/"]),
     ("tracing", &["src/logging/"]),
     ("rusqlite", &["src/store/sqlite/"]),
-    ("serde_json", &["src/frontend/json"]),
+    ("serde_json", &["src/cli/check_migration", "src/frontend/json"]),
     ("sd_notify", &["src/process/"]),
     // Checksums: of records, blocks and rows.
     ("crc32c", &["src/store/"]),

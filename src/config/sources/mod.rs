@@ -3,6 +3,7 @@
 use super::file::{self, OptionWords, Word};
 use super::flags::Flags;
 use super::mistake::Mistake;
+use super::origins::{Origins, ValueOrigin};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
@@ -14,8 +15,8 @@ use std::path::Path;
 /// What was given.
 #[derive(Debug)]
 pub(super) enum Given {
-    /// Flags, and what the operator should know about where they are from.
-    Flags(Box<Flags>, Vec<String>),
+    /// Flags, what the operator should know about where they are from, and which are from a file.
+    Flags(Box<Flags>, Vec<String>, Origins),
     /// The flag that asks for help, of which this is the text.
     Help(String),
 }
@@ -25,17 +26,28 @@ pub(super) fn read(arguments: impl Iterator<Item = OsString>, file: &Path) -> Re
     let mut command = Flags::command();
     command.build();
     let line = command_line(arguments, &command)?;
-    let mut notices = Vec::new();
+    let (mut notices, mut origins) = (Vec::new(), Origins::default());
     let given = match parse(&mut command, &line).map_err(Mistake::Flags)? {
         Parsed::Options(given) => given,
         Parsed::Help(text) => return Ok(Given::Help(text)),
     };
-    let file = file_words(&mut command, &given, file, &mut notices)?;
+    let file = file_words(&mut command, &given, file, &mut notices, &mut origins)?;
     let flags = match parse(&mut command, &[file, line].concat()).map_err(Mistake::Flags)? {
         Parsed::Options(given) => Flags::from_arg_matches(&given).map_err(Mistake::Flags)?,
         Parsed::Help(text) => return Ok(Given::Help(text)),
     };
-    Ok(Given::Flags(Box::new(flags), notices))
+    Ok(Given::Flags(Box::new(flags), notices, origins))
+}
+
+/// The flags of these words, of which none is left to be told apart. Those that ask for help ask for nothing else.
+pub(super) fn flags_of(command: &mut Command, words: &[OsString]) -> Result<Flags, clap::Error> {
+    match parse(command, words)? {
+        Parsed::Options(given) => Flags::from_arg_matches(&given),
+        Parsed::Help(_) => match parse(command, &[])? {
+            Parsed::Options(given) => Flags::from_arg_matches(&given),
+            Parsed::Help(text) => Err(clap::Error::raw(ErrorKind::DisplayHelp, text)),
+        },
+    }
 }
 
 /// What became of words.
@@ -85,11 +97,12 @@ fn file_words(
     given: &ArgMatches,
     default: &Path,
     notices: &mut Vec<String>,
+    origins: &mut Origins,
 ) -> Result<Vec<OsString>, Mistake> {
     let named = given.get_one::<OsString>("config_file");
     let path = named.map_or(default, Path::new);
-    let words = match (file::of_file(path), named) {
-        (Ok(words), _) => words,
+    let read = match (file::of_file(path), named) {
+        (Ok(read), _) => read,
         (Err(error), Some(_)) => return Err(Mistake::NoFile(path.to_owned(), error)),
         (Err(error), None) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         (Err(error), None) => {
@@ -98,25 +111,67 @@ fn file_words(
         }
     };
     notices.push(format!("options are read from {}", path.display()));
-    let items: Vec<OptionWords> = file::read(words.into_iter(), command, true)
-        .into_iter()
-        .filter_map(|word| match word {
-            Word::Option(item) => Some(item),
-            // gearmand ignores them, and comments are made of them.
-            Word::Stray(_) => None,
-        })
-        .collect();
-    if let Some(id) = items.iter().filter_map(|item| item.id.as_deref()).find(|id| {
+    let origin = |item: &OptionWords| ValueOrigin::File(path.to_owned(), read.lines[item.at]);
+    let items: Vec<OptionWords> = options_of_file(read.words.iter().cloned(), command);
+    for item in &items {
         // gearmand does not know the one there, and does not read another file for the other.
-        matches!(*id, "check_args" | "config_file")
-    }) {
-        return Err(Mistake::NotInFile(path.to_owned(), id.replace('_', "-")));
+        if let Some(id @ ("check_args" | "config_file")) = item.id.as_deref() {
+            let mistake = Mistake::NotInFile(id.replace('_', "-"));
+            return Err(Mistake::At(origin(item), Box::new(mistake)));
+        }
     }
-    let all: Vec<OsString> = items.iter().flat_map(|item| &item.words).cloned().collect();
-    parse(command, &all).map_err(|error| Mistake::File(path.to_owned(), error))?;
+    if let Err((item, error)) = try_items(command, &items) {
+        return Err(Mistake::At(origin(item), Box::new(Mistake::Flags(error))));
+    }
     let on_line = |id: &str| given.value_source(id) == Some(ValueSource::CommandLine);
-    let left = items.into_iter().filter(|item| !item.id.as_deref().is_some_and(on_line));
-    Ok(left.flat_map(|item| item.words).collect())
+    let left = items.iter().filter(|item| !item.id.as_deref().is_some_and(on_line));
+    let left: Vec<&OptionWords> = left.collect();
+    for item in &left {
+        origins.note(&long_name(item, command), origin(item));
+    }
+    Ok(left.into_iter().flat_map(|item| item.words.clone()).collect())
+}
+
+/// The options among the words of a file. Other words gearmand ignores, and comments are made of them.
+pub(super) fn options_of_file(words: impl Iterator<Item = OsString>, command: &Command) -> Vec<OptionWords> {
+    let options = file::read(words, command, true).into_iter().filter_map(|word| match word {
+        Word::Option(item) => Some(item),
+        Word::Stray(_) => None,
+    });
+    options.collect()
+}
+
+/// How an option is called when its name is written out; as it is written if there is none of the kind.
+pub(super) fn long_name(item: &OptionWords, command: &Command) -> String {
+    let id = item.id.as_deref();
+    let long = command.get_arguments().find(|arg| id == Some(arg.get_id().as_str()));
+    match long.and_then(|arg| arg.get_long()) {
+        Some(long) => long.to_owned(),
+        None => item.words[0].to_string_lossy().trim_start_matches('-').to_owned(),
+    }
+}
+
+/// Whether these can be parsed: if not, the first that cannot, and why. More options never mend what is wrong with those
+/// before them, so that one is found by halving.
+fn try_items<'a>(
+    command: &mut Command,
+    items: &'a [OptionWords],
+) -> Result<(), (&'a OptionWords, clap::Error)> {
+    let mut first_of = |count: usize| {
+        let words: Vec<OsString> = items[..count].iter().flat_map(|item| &item.words).cloned().collect();
+        parse(command, &words).err()
+    };
+    let Some(mut error) = first_of(items.len()) else { return Ok(()) };
+    let (mut fine, mut wrong) = (0, items.len());
+    while wrong - fine > 1 {
+        let middle = fine.midpoint(wrong);
+        match first_of(middle) {
+            Some(earlier) => (wrong, error) = (middle, earlier),
+            None => fine = middle,
+        }
+    }
+    // Without any option nothing is wrong, so there is one.
+    Err((&items[wrong - 1], error))
 }
 
 #[cfg(test)]

@@ -74,26 +74,87 @@ fn names_in_a_file_may_be_short() {
 }
 
 #[track_caller]
-fn file_refused(text: &str, message: &str) {
+fn file_refused(text: &str, line: usize, message: &str) {
     let file = ConfigFile::of(text);
     let path = file.0.display().to_string();
     let mistake = read_line(&["--config-file", &path]).unwrap_err().to_string();
-    assert_eq!(mistake, format!("{path}: {message}"), "{text:?}");
+    assert_eq!(mistake, format!("{path}, line {line}: {message}"), "{text:?}");
 }
 
 #[test]
 fn mistakes_in_a_file() {
-    file_refused("--bogus", "unexpected argument '--bogus' found");
-    file_refused("# see --bogus", "unexpected argument '--bogus' found");
-    file_refused("-Rx", "unexpected argument '-x' found");
-    file_refused("--l x", "unexpected argument '--l' found");
-    file_refused("--threads\t4", "unexpected argument '--threads\t4' found");
-    file_refused("-p 1 --port=2", "the argument '--port <PORT>' cannot be used multiple times");
-    file_refused("--port", "a value is required for '--port <PORT>' but none was supplied");
-    file_refused("--check-args", "--check-args cannot stand in a configuration file");
-    file_refused("--config-file x", "--config-file cannot stand in a configuration file");
-    file_refused("--con x", "--config-file cannot stand in a configuration file");
-    file_refused("-t x", "invalid value 'x' for '--threads <N>': invalid digit found in string");
+    file_refused("--bogus", 1, "unexpected argument '--bogus' found");
+    file_refused("-R\n\n# see --bogus\n-x", 3, "unexpected argument '--bogus' found");
+    file_refused("-Rx", 1, "unexpected argument '-x' found");
+    file_refused("--l x", 1, "unexpected argument '--l' found");
+    file_refused("--threads\t4", 1, "unexpected argument '--threads\t4' found");
+    file_refused(
+        "-p 1\r\n-R\r\n--port=2 -d",
+        3,
+        "the argument '--port <PORT>' cannot be used multiple times",
+    );
+    file_refused("-d\n--port", 2, "a value is required for '--port <PORT>' but none was supplied");
+    let only_on_the_line = "cannot stand in a configuration file; say it on the command line";
+    file_refused("--check-args", 1, &format!("--check-args {only_on_the_line}"));
+    file_refused("-d\n--config-file x", 2, &format!("--config-file {only_on_the_line}"));
+    file_refused("--con x", 1, &format!("--config-file {only_on_the_line}"));
+    file_refused("-d\n-t\nx", 2, "invalid value 'x' for '--threads <N>': invalid digit found in string");
+}
+
+/// What is wrong only with what a value means, or with what else was given, too.
+#[test]
+fn values_are_blamed_on_their_line() {
+    file_refused(
+        "-d\n--por 99999",
+        2,
+        "--port 99999 is neither a number up to 65535 nor a service in /etc/services; name one of these",
+    );
+    file_refused(
+        "\n\n-t 300",
+        3,
+        "--threads 300: there can be 255 at most, and more than there are cores do not help; 0 is one for each core",
+    );
+    file_refused(
+        "-R\n-L unix:",
+        2,
+        "--listen unix:: the path of a unix socket has 1 to 107 bytes, none of them 0",
+    );
+    file_refused(
+        "--compat=2.1\n-j 256",
+        2,
+        "--job-retries 256 is not within -1 to 255, as --compat 2.1 and later want it",
+    );
+    file_refused(
+        "-R\n--max-log-bytes=1",
+        2,
+        "--max-log-bytes limits a log that is not kept: add --data-dir DIR",
+    );
+    file_refused(
+        "\n--job-handle-prefix=a\u{1}",
+        2,
+        "--job-handle-prefix: blanks and control characters cannot stand in a job handle",
+    );
+    for (option, name) in
+        [("--http-port=1", "http-port"), ("--ssl", "ssl"), ("-q bogus", "q"), ("-L a..b", "listen")]
+    {
+        let file = ConfigFile::of(&format!("-R\n{option}"));
+        let path = file.0.display().to_string();
+        let mistake = read_line(&["--config-file", &path]).unwrap_err().to_string();
+        assert!(mistake.starts_with(&format!("{path}, line 2: -")) && mistake.contains(name), "{mistake}");
+    }
+    // The command line goes before the file, so the file is not to blame.
+    let file = ConfigFile::of("-p 99999");
+    let path = file.0.display().to_string();
+    let mistake = read_line(&["--config-file", &path, "-p", "88888"]).unwrap_err().to_string();
+    assert!(mistake.starts_with("--port 88888 is neither"), "{mistake}");
+    // What is found out later can be told where it is from.
+    let config = with_file("-R\n--user=nobody\n", &[]);
+    assert!(config.origins.told(&["user", "listen"]).ends_with(", line 2)"), "{:?}", config.origins);
+    assert!(with_file("-j -1", &[]).warnings.concat().ends_with(", line 1)"));
+}
+
+#[test]
+fn mistakes_about_files() {
     refused(
         &["--config-file=/nonexistent/file"],
         "cannot read the configuration file /nonexistent/file: No such file or directory (os error 2)",

@@ -1,5 +1,6 @@
 //! The rule for flags of stores: what was given for a store that is not chosen is a mistake. Whoever gave it believes that
 //! jobs are kept there.
+use super::super::called::CalledAs;
 use super::super::mistake::Mistake;
 
 /// The store that was chosen.
@@ -18,6 +19,9 @@ pub(crate) trait StoreFlags {
     /// The store.
     const STORE: Choice;
 
+    /// Whether they are gearmand's, which ignores those that it does not need.
+    const GEARMANDS: bool;
+
     /// The first of its flags that was given.
     fn given(&self) -> Option<&'static str>;
 
@@ -25,10 +29,19 @@ pub(crate) trait StoreFlags {
     fn misplaced(flag: &'static str, chosen: Choice) -> String;
 }
 
-/// Refuses flags of a store that is not the chosen one.
-pub(crate) fn refuse_misplaced<F: StoreFlags>(flags: &F, chosen: Choice) -> Result<(), Mistake> {
+/// Refuses flags of a store that is not the chosen one; under the name of gearmand those of gearmand lead to a warning.
+pub(crate) fn refuse_misplaced<F: StoreFlags>(
+    flags: &F,
+    chosen: Choice,
+    called: CalledAs,
+    warnings: &mut Vec<String>,
+) -> Result<(), Mistake> {
     match flags.given() {
-        Some(flag) if chosen != F::STORE => Err(Mistake::Store(F::misplaced(flag, chosen))),
-        _ => Ok(()),
+        Some(flag) if chosen != F::STORE => match (F::GEARMANDS, called) {
+            (true, CalledAs::Gearmand) => warnings.push(F::misplaced(flag, chosen)),
+            _ => return Err(Mistake::Store(F::misplaced(flag, chosen))),
+        },
+        _ => {}
     }
+    Ok(())
 }

@@ -41,6 +41,7 @@ impl LogFlags {
 
 impl StoreFlags for LogFlags {
     const STORE: Choice = Choice::Log;
+    const GEARMANDS: bool = false;
 
     /// What is promised is asked of every store, and of none: see [`super::options`].
     fn given(&self) -> Option<&'static str> {

@@ -3,6 +3,7 @@ mod choice;
 mod log;
 mod sqlite;
 
+use super::called::CalledAs;
 use super::mistake::Mistake;
 use super::value::number;
 use crate::store::StoreOptions;
@@ -43,10 +44,15 @@ pub(super) struct Storing {
 }
 
 /// Which store, if any.
-pub(super) fn options(flags: &Storing, notices: &mut Vec<String>) -> Result<Option<StoreOptions>, Mistake> {
+pub(super) fn options(
+    flags: &Storing,
+    called: CalledAs,
+    notices: &mut Vec<String>,
+    warnings: &mut Vec<String>,
+) -> Result<Option<StoreOptions>, Mistake> {
     let chosen = choice(flags)?;
-    refuse_misplaced(&flags.sqlite, chosen)?;
-    refuse_misplaced(&flags.log, chosen)?;
+    refuse_misplaced(&flags.sqlite, chosen, called, warnings)?;
+    refuse_misplaced(&flags.log, chosen, called, warnings)?;
     let durability = flags.log.durability.as_deref();
     match chosen {
         Choice::Nothing => match durability {
@@ -71,7 +77,7 @@ fn choice(flags: &Storing) -> Result<Choice, Mistake> {
         ("libsqlite3", _) => Ok(Choice::Sqlite),
         (_, Some(_)) => Err(Mistake::Store(LogFlags::misplaced("--data-dir", Choice::Nothing))),
         (other, None) => Err(Mistake::Store(format!(
-            "-q {other} is no store that this server has: builtin (with --data-dir for a log) and libsqlite3 are"
+            "-q {other} is no store that this server has; choose builtin (with --data-dir DIR for a log) or libsqlite3"
         ))),
     }
 }

@@ -40,7 +40,7 @@ impl SqliteFlags {
             _ => {}
         }
         let Some(file) = &self.libsqlite3_db else {
-            return Err(mistake("-q libsqlite3 needs --libsqlite3-db FILE"));
+            return Err(mistake("-q libsqlite3 keeps jobs in a database; name it with --libsqlite3-db FILE"));
         };
         let mut options = SqliteOptions::of(file);
         if let Some(table) = &self.libsqlite3_table {
@@ -53,6 +53,7 @@ impl SqliteFlags {
 
 impl StoreFlags for SqliteFlags {
     const STORE: Choice = Choice::Sqlite;
+    const GEARMANDS: bool = true;
 
     fn given(&self) -> Option<&'static str> {
         match self {

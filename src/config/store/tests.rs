@@ -26,7 +26,7 @@ fn stores() {
     }
     refused(
         &["-q", "postgres", "--durability", "memory"],
-        "-q postgres is no store that this server has: builtin (with --data-dir for a log) and libsqlite3 are",
+        "-q postgres is no store that this server has; choose builtin (with --data-dir DIR for a log) or libsqlite3",
     );
     refused(
         &["-q", "libsqlite3", "--data-dir", "d"],
@@ -45,7 +45,10 @@ fn databases() {
     assert_eq!(options(&["--durability", "synced"]), SqliteOptions::of("f"));
     let other = options(&["--libsqlite3-table", "t", "--store-queue-on-shutdown"]);
     assert_eq!((other.table.as_str(), other.on_shutdown_only), ("t", true));
-    refused(&["-q", "libsqlite3"], "-q libsqlite3 needs --libsqlite3-db FILE");
+    refused(
+        &["-q", "libsqlite3"],
+        "-q libsqlite3 keeps jobs in a database; name it with --libsqlite3-db FILE",
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What must hold of any bytes in a configuration file: it is read to the end or refused in one line, and the command line goes
 //! before it. What options mean for the parts of the server is not looked at here.
+use called::CalledAs;
 use clap::CommandFactory;
 use file::Word;
 use flags::Flags;
@@ -9,6 +10,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[path = "../../../src/config/called.rs"]
+mod called;
 #[path = "../../../src/config/file.rs"]
 mod file;
 #[path = "../../../src/config/flags.rs"]
@@ -17,6 +20,8 @@ mod flags;
 mod machine;
 #[path = "../../../src/config/mistake.rs"]
 mod mistake;
+#[path = "../../../src/config/origins.rs"]
+mod origins;
 #[path = "../../../src/config/process.rs"]
 mod process;
 #[path = "../../../src/config/sources/mod.rs"]
@@ -45,10 +50,11 @@ fn told_apart(path: &Path) {
     let mut command = Flags::command();
     command.build();
     let found = file::of_file(path).expect("the file is there and small");
-    if found.iter().any(|word| word == "--") {
+    if found.words.iter().any(|word| word == "--") {
         return;
     }
-    let items = file::read(found.into_iter(), &command, true);
+    assert_eq!(found.words.len(), found.lines.len());
+    let items = placeless(file::read(found.words.into_iter(), &command, true));
     let mut written = Vec::new();
     for item in &items {
         match item {
@@ -56,7 +62,17 @@ fn told_apart(path: &Path) {
             Word::Stray(word) => written.push(word.clone()),
         }
     }
-    assert_eq!(file::read(written.into_iter(), &command, false), items);
+    assert_eq!(placeless(file::read(written.into_iter(), &command, false)), items);
+}
+
+/// Without where each option stands: written out, one word may have become several.
+fn placeless(mut items: Vec<Word>) -> Vec<Word> {
+    for item in &mut items {
+        if let Word::Option(item) = item {
+            item.at = 0;
+        }
+    }
+    items
 }
 
 fn the_line_goes_first(path: &Path) {
@@ -64,7 +80,7 @@ fn the_line_goes_first(path: &Path) {
     named.push(path);
     let arguments = [named, "--port=7".into(), "-t3".into()];
     match read(arguments.into_iter(), Path::new("/nonexistent")).and_then(understood) {
-        Ok(Given::Flags(flags, _)) => {
+        Ok(Given::Flags(flags, ..)) => {
             assert_eq!((flags.port.as_str(), flags.threads, flags.process.check_args), ("7", 3, false));
         }
         Ok(Given::Help(text)) => assert!(!text.is_empty()),
@@ -77,11 +93,14 @@ fn the_line_goes_first(path: &Path) {
 
 /// What was given, if it makes sense.
 fn understood(mut given: Given) -> Result<Given, Mistake> {
-    if let Given::Flags(flags, notices) = &mut given {
-        if let Some(refusal) = flags.unsupported.refusal.take() {
-            return Err(Mistake::Unsupported(refusal));
+    if let Given::Flags(flags, notices, origins) = &mut given {
+        if let Some(option) = flags.unsupported.options(&flags.storing.queue_type).pop() {
+            return Err(Mistake::Unsupported(option.name, option.problem).blamed(origins));
         }
-        store::options(&flags.storing, notices)?;
+        for called in [CalledAs::Gearmand, CalledAs::Ringgear] {
+            store::options(&flags.storing, called, notices, &mut Vec::new())
+                .map_err(|mistake| mistake.blamed(origins))?;
+        }
         process::options(&flags.process);
     }
     Ok(given)
