@@ -37,7 +37,7 @@ const MODULES: &[(&str, &str, &[&str])] = &[
         "src/config",
         &["engine", "protocol", "frontend", "logging", "process", "server", "shard", "store"],
     ),
-    ("cli", "src/cli/", &["frontend", "store"]),
+    ("cli", "src/cli/", &["protocol", "frontend", "store", "config"]),
     ("main", "src/main.rs", &["config", "frontend", "logging", "process", "server", "cli"]),
 ];
 
@@ -65,6 +65,8 @@ const PLACES: &[(&str, &[&str])] = &[
     ("unsafe", &["src/shard/sockets/", "src/memory", "src/process/daemon"]),
     ("mimalloc", &["src/memory"]),
     ("clap", &["src/cli/", "src/config"]),
+    ("clap_complete", &["src/cli/generate"]),
+    ("clap_mangen", &["src/cli/generate"]),
     ("jiff", &["src/logging"]),
     ("tracing", &["src/logging"]),
     ("rusqlite", &["src/store/sqlite"]),
