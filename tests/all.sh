@@ -39,4 +39,9 @@ else
     echo "NOT RUN: cargo deny, which is not there: cargo install cargo-deny --locked" >&2
 fi
 cargo test --workspace --locked --no-fail-fast
+if [ "$(id -u)" = 0 ]; then
+    tests/packages/container.sh
+else
+    echo "NOT RUN: tests/packages/container.sh, which needs root" >&2
+fi
 benches/instructions.sh

@@ -1,7 +1,6 @@
 //! `ringgear man` and `ringgear completions`: manual pages and completions, made from the options and the pages of help. What
 //! these say stands where they are defined; the words of all subcommands are handed in.
 use super::help;
-use crate::frontend::VERSION;
 use clap::{Arg, Command, ValueHint, value_parser};
 use clap_complete::Shell;
 use clap_mangen::Man;
@@ -11,9 +10,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+/// What the pages say they are about.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// The words of `ringgear man`.
 pub(super) fn man_command() -> Command {
-    let dir = Arg::new("DIR").help("Where to write them; made if it is not there").value_hint(ValueHint::DirPath);
+    let dir =
+        Arg::new("DIR").help("Where to write them; made if it is not there").value_hint(ValueHint::DirPath);
     Command::new("man")
         .about("Print the manual page ringgear(8), or write all manual pages to a directory")
         .arg(dir.value_parser(value_parser!(PathBuf)))
@@ -34,7 +37,9 @@ pub(super) fn man(words: impl Iterator<Item = OsString>, everything: &mut Comman
         Err(status) => return status,
     };
     let written = match given.get_one::<PathBuf>("DIR") {
-        Some(dir) => write_all(everything, dir).map_err(|(path, error)| format!("{}: {error}", path.display())),
+        Some(dir) => {
+            write_all(everything, dir).map_err(|(path, error)| format!("{}: {error}", path.display()))
+        }
         None => print_one(everything).map_err(|error| error.to_string()),
     };
     told("ringgear man", written)
@@ -57,7 +62,11 @@ pub(super) fn completions(words: impl Iterator<Item = OsString>, everything: &mu
 }
 
 /// The words behind a subcommand, or the status to end with: help or what is wrong was printed.
-fn read(command: Command, name: &'static str, words: impl Iterator<Item = OsString>) -> Result<clap::ArgMatches, ExitCode> {
+fn read(
+    command: Command,
+    name: &'static str,
+    words: impl Iterator<Item = OsString>,
+) -> Result<clap::ArgMatches, ExitCode> {
     const USAGE: u8 = 2;
     let words = std::iter::once(OsString::from(name)).chain(words);
     command.bin_name(name).try_get_matches_from(words).map_err(|error| {
@@ -117,7 +126,8 @@ fn of_command(command: &Command) -> io::Result<Vec<u8>> {
     let name = name_of(command);
     let server = name == command.get_name();
     let man = Man::new(command.clone());
-    let man = man.title(name.to_uppercase()).section("8").source(format!("ringgear {VERSION}")).manual("Ringgear");
+    let man =
+        man.title(name.to_uppercase()).section("8").source(format!("ringgear {VERSION}")).manual("Ringgear");
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
     man.render_synopsis_section(&mut page)?;

@@ -25,8 +25,13 @@ pub fn run(mut words: impl Iterator<Item = OsString>) -> Option<ExitCode> {
 
 /// All that can stand behind the name of the program: the server's options and the subcommands.
 fn everything() -> Command {
-    let subcommands =
-        [generate::completions_command(), help::command(), generate::man_command(), ping::command(), store::command()];
+    let subcommands = [
+        generate::completions_command(),
+        help::command(),
+        generate::man_command(),
+        ping::command(),
+        store::command(),
+    ];
     crate::config::command().disable_help_subcommand(true).subcommands(subcommands)
 }
 

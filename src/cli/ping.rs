@@ -77,8 +77,12 @@ impl fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             NoAnswer::Unreachable(error) => write!(f, "no job server can be reached: {error}"),
-            NoAnswer::Silent => f.write_str("connected, but there is no answer: it is busy, hangs, or is no job server"),
-            NoAnswer::Closed(None) => f.write_str("the connection was closed without an answer: too many connections, or no job server"),
+            NoAnswer::Silent => {
+                f.write_str("connected, but there is no answer: it is busy, hangs, or is no job server")
+            }
+            NoAnswer::Closed(None) => f.write_str(
+                "the connection was closed without an answer: too many connections, or no job server",
+            ),
             NoAnswer::Closed(Some(error)) => write!(f, "the connection broke before an answer: {error}"),
             NoAnswer::Otherwise => f.write_str("what answers is no job server"),
         }
@@ -140,7 +144,8 @@ fn echo<S: Read + Write>(
         match answer.next() {
             Ok(None) => {}
             Ok(Some((header, data))) => {
-                let right = matches!(Response::decode(&header, data), Ok(Response::EchoRes { data }) if data == WORD);
+                let right =
+                    matches!(Response::decode(&header, data), Ok(Response::EchoRes { data }) if data == WORD);
                 return if right { Ok(()) } else { Err(NoAnswer::Otherwise) };
             }
             Err(_) => return Err(NoAnswer::Otherwise),
@@ -197,7 +202,9 @@ mod tests {
 
     #[test]
     fn what_schedulers_put_into_the_variable_is_no_port() {
-        for (text, port) in [(None, 4730), (Some("4731"), 4731), (Some("tcp://10.0.0.1:4730"), 4730), (Some("0"), 4730)] {
+        for (text, port) in
+            [(None, 4730), (Some("4731"), 4731), (Some("tcp://10.0.0.1:4730"), 4730), (Some("0"), 4730)]
+        {
             assert_eq!(usual_port(text), port);
         }
     }

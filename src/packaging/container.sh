@@ -38,6 +38,7 @@ ping)
     ;;
 '' | -*) set -- ringgear "$@" ;;
 ringgear | gearmand) ;;
+check-migration | completions | help | man | store) exec ringgear "$@" ;;
 *) exec "$@" ;;
 esac
 case ${2:-} in

@@ -4,8 +4,8 @@ use super::bounds::{self, Given, Puts};
 use super::kept::Kept;
 use bytes::Bytes;
 use ringgear_engine::{
-    Ask, CloseReason, Engine, Epoch, Input, Instant, JobId, JobsToKeep, Message, NotRestored, Note, Now, Output, Peer,
-    Policy, Reply, Report, SessionId, ShardId, StoreOp, StoreSeq, Topology,
+    Ask, CloseReason, Engine, Epoch, Input, Instant, JobId, JobsToKeep, Message, NotRestored, Note, Now,
+    Output, Peer, Policy, Reply, Report, SessionId, ShardId, StoreOp, StoreSeq, Topology,
 };
 use ringgear_protocol::{Frame, Request, frame};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

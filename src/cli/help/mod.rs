@@ -80,15 +80,19 @@ pub(super) fn run(words: impl Iterator<Item = OsString>) -> ExitCode {
 
 /// The words of `ringgear help`, as completions and manual pages tell of them.
 pub(super) fn command() -> Command {
-    let topic = Arg::new("TOPIC").value_parser(PossibleValuesParser::new(TOPICS.iter().map(|topic| {
-        PossibleValue::new(topic.name).help(topic.about().trim_end_matches('.'))
-    })));
-    Command::new("help").about("Print a page about a topic, or the list of topics").arg(topic.help("What it is about"))
+    let topic = Arg::new("TOPIC").value_parser(PossibleValuesParser::new(
+        TOPICS.iter().map(|topic| PossibleValue::new(topic.name).help(topic.about().trim_end_matches('.'))),
+    ));
+    Command::new("help")
+        .about("Print a page about a topic, or the list of topics")
+        .arg(topic.help("What it is about"))
 }
 
 /// Every page as a manual page: the name of its topic, and what is written in the file.
 pub(super) fn manual_pages(version: &str) -> impl Iterator<Item = (&'static str, String)> {
-    TOPICS.iter().map(move |topic| (topic.name, roff::manual_page(topic.name, topic.about(), topic.page, version)))
+    TOPICS
+        .iter()
+        .map(move |topic| (topic.name, roff::manual_page(topic.name, topic.about(), topic.page, version)))
 }
 
 /// Behind a pager, standard output is no terminal, but standard error is the one that the pager writes to.
