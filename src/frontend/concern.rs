@@ -2,7 +2,7 @@
 //! requests is in `gear.rs` and `text.rs`.
 use super::port::Incoming;
 use crate::engine::slot::Slot;
-use crate::engine::{Ask, Query, Reply};
+use crate::engine::{Ask, Query};
 use crate::protocol::{Refusal, Request, mass_do_functions};
 
 /// What has to do with what a peer said. By it the shell decides where a connection lives, and what waits until stored jobs
@@ -37,7 +37,7 @@ impl Incoming<'_> {
         }
     }
 
-    /// Whether the peer waits from now on for a result, which comes later than the answer: see [`Reply::ends_a_wait`].
+    /// Whether the peer waits from now on for a result, which comes later than the answer: see [`crate::engine::Reply::ends_a_wait`].
     #[inline]
     pub fn begins_a_wait(&self) -> bool {
         matches!(self, Incoming::Request(Request::Submit(submit)) if !submit.background)

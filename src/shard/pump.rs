@@ -5,7 +5,9 @@ use super::connection::Phase;
 use super::migrate::MigrationPolicy;
 use super::table::ConnectionTable;
 use super::tell;
-use crate::engine::{CloseReason, Engine, HandlePrefix, Input, Now, Output, Reply, SessionHolds, SessionId, Urgency};
+use crate::engine::{
+    CloseReason, Engine, HandlePrefix, Input, Now, Output, Reply, SessionHolds, SessionId, Urgency,
+};
 use crate::frontend::SharedPort;
 use crate::logging::{self, Level};
 

@@ -19,7 +19,7 @@ const CRATES: &[(&str, &str)] = &[
 const STEPS_MAX: usize = 64;
 
 /// All sources, and what they name.
-pub struct House {
+pub(crate) struct House {
     files: Vec<(String, Source)>,
     by_module: BTreeMap<(String, Vec<String>), usize>,
     arrows: BTreeSet<Arrow>,
@@ -27,18 +27,18 @@ pub struct House {
 
 /// One file names another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Arrow {
+pub(crate) struct Arrow {
     /// Who.
-    pub from: String,
+    pub(crate) from: String,
     /// Whom.
-    pub to: String,
+    pub(crate) to: String,
     /// By which path.
-    pub by: String,
+    pub(crate) by: String,
 }
 
 impl House {
     /// All crates, read once.
-    pub fn read() -> &'static House {
+    pub(crate) fn read() -> &'static House {
         static HOUSE: OnceLock<House> = OnceLock::new();
         HOUSE.get_or_init(House::build)
     }
@@ -56,12 +56,12 @@ impl House {
     }
 
     /// Every file.
-    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+    pub(crate) fn sources(&self) -> impl Iterator<Item = &Source> {
         self.files.iter().map(|(_, source)| source)
     }
 
     /// Every arrow between two files.
-    pub fn arrows(&self) -> &BTreeSet<Arrow> {
+    pub(crate) fn arrows(&self) -> &BTreeSet<Arrow> {
         &self.arrows
     }
 
@@ -138,7 +138,7 @@ impl House {
 }
 
 /// What stands directly in a folder and holds this file: the file itself, or a folder in between.
-pub fn node<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
+pub(crate) fn node<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
     let inside = path.strip_prefix(folder)?.strip_prefix('/')?;
     let end = inside.find('/').unwrap_or(inside.len());
     Some(&path[..folder.len() + 1 + end])
@@ -146,7 +146,7 @@ pub fn node<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
 
 /// The rings among what stands directly in a folder: each arrow from one to another that leads back to the first by
 /// others, and the paths that make the arrow.
-pub fn ring(arrows: &BTreeSet<Arrow>, folder: &str) -> BTreeMap<(String, String), BTreeSet<String>> {
+pub(crate) fn ring(arrows: &BTreeSet<Arrow>, folder: &str) -> BTreeMap<(String, String), BTreeSet<String>> {
     let mut between: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
     let mut named: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for arrow in arrows {

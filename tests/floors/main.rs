@@ -30,7 +30,7 @@ const MODULES: &[(&str, &str, &[&str])] = &[
     ("frontend", "src/frontend/", &["engine", "protocol"]),
     ("mesh", "src/mesh/", &["engine"]),
     ("shard", "src/shard/", &["engine", "protocol", "frontend", "logging", "memory", "mesh", "store"]),
-    ("server", "src/server/", &["engine", "protocol", "frontend", "logging", "mesh", "shard", "store"]),
+    ("server", "src/server/", &["engine", "frontend", "logging", "mesh", "shard", "store"]),
     ("process", "src/process", &["logging", "server"]),
     (
         "config",
@@ -38,7 +38,7 @@ const MODULES: &[(&str, &str, &[&str])] = &[
         &["engine", "protocol", "frontend", "logging", "process", "server", "shard", "store"],
     ),
     ("cli", "src/cli/", &["protocol", "frontend", "store", "config"]),
-    ("main", "src/main.rs", &["config", "frontend", "logging", "process", "server", "cli"]),
+    ("main", "src/main.rs", &["config", "logging", "process", "server", "cli"]),
 ];
 
 /// The modules of the engine, a line for each floor, from the bottom up. A module names only those of lower floors, so
@@ -57,19 +57,53 @@ const ENGINE: &[&[&str]] = &[
     &["engine"],
 ];
 
-/// Words that stand in one place only, so that what they name stays replaceable: the runtime, the ring, the parser of
-/// the command line, the clock of the log, the allocator. `unsafe` is where the ring is, one call of the allocator, and one fork.
+/// Foreign crates, and `unsafe`, each in the places that may know it: what stands in one place stays replaceable. The rest of
+/// the house has words of its own for what these crates do. `unsafe` is where the kernel is asked about sockets, one call of the
+/// allocator, and one fork.
 const PLACES: &[(&str, &[&str])] = &[
     ("glommio", &["src/shard/host"]),
     ("io_uring", &["src/shard/sockets/uring/"]),
-    ("unsafe", &["src/shard/sockets/", "src/memory", "src/process/daemon"]),
-    ("mimalloc", &["src/memory"]),
-    ("clap", &["src/cli/", "src/config"]),
-    ("clap_complete", &["src/cli/generate"]),
-    ("clap_mangen", &["src/cli/generate"]),
-    ("jiff", &["src/logging"]),
-    ("tracing", &["src/logging"]),
-    ("rusqlite", &["src/store/sqlite"]),
+    ("unsafe", &["src/shard/sockets/", "src/memory/", "src/process/daemon"]),
+    ("mimalloc", &["src/memory/"]),
+    ("libmimalloc_sys", &["src/memory/"]),
+    ("clap", &["src/cli/", "src/config/"]),
+    ("jiff", &["src/logging/"]),
+    ("tracing", &["src/logging/"]),
+    ("rusqlite", &["src/store/sqlite/"]),
+    ("serde_json", &["src/frontend/json"]),
+    ("sd_notify", &["src/process/"]),
+    // Checksums: of records, blocks and rows.
+    ("crc32c", &["src/store/"]),
+    // Tables: of the engine, and of what is live in the log.
+    ("hashbrown", &["src/engine/", "src/store/log/"]),
+    ("foldhash", &["src/engine/", "src/store/log/"]),
+    // Queues between threads.
+    ("crossbeam_queue", &["src/logging/writer", "src/mesh/", "src/shard/migrate", "src/store/channel"]),
+    ("memchr", &["src/protocol/"]),
+    // Payloads that are shared instead of copied.
+    (
+        "bytes",
+        &["src/engine/", "src/frontend/", "src/memory/", "src/protocol/", "src/shard/", "src/store/gathered"],
+    ),
+    // The kernel. Numbers of errors are `libc`'s where the other two have none.
+    ("libc", &["src/server/error", "src/shard/error", "src/shard/sockets/", "src/store/log/"]),
+    ("socket2", &["src/shard/listen/", "src/shard/sockets/"]),
+    ("nix", &["src/logging/writer", "src/process/", "src/server/"]),
+    (
+        "rustix",
+        &[
+            "src/cli/help/",
+            "src/config/machine",
+            "src/config/memory",
+            "src/memory/",
+            "src/mesh/",
+            "src/process/",
+            "src/server/room",
+            "src/shard/",
+            "src/store/log/",
+            "src/store/sqlite/",
+        ],
+    ),
 ];
 
 /// What the load generator needs of others, each in the place that may know it.
@@ -86,8 +120,13 @@ const LOADGEN_PLACES: &[(&str, &[&str])] = &[
     ("base64", &["loadgen/src/compare/histograms"]),
     ("signal_hook", &["loadgen/src/machine/interrupt"]),
     ("mimalloc", &["loadgen/src/main"]),
+    // What a run hands on to another process or to a file can be read and written as a whole.
+    ("serde", &["loadgen/src/"]),
+    ("serde_json", &["loadgen/src/result/schema", "loadgen/src/compare/", "loadgen/src/run/progress"]),
+    ("toml", &["loadgen/src/"]),
+    ("hdrhistogram", &["loadgen/src/result/", "loadgen/src/compare/", "loadgen/src/run/"]),
+    ("rustix", &["loadgen/src/job/link", "loadgen/src/machine/", "loadgen/src/main", "loadgen/src/run/"]),
 ];
-
 
 /// The module of the first table to which a file belongs.
 fn module_of(path: &str) -> Option<&'static str> {
@@ -113,11 +152,10 @@ fn modules_name_only_what_the_table_allows() {
         between.insert((from_module, to_module));
     }
     // What may be and is not would hide what comes to be.
-    for (module, _, allowed) in MODULES {
-        for lower in *allowed {
-            assert!(between.contains(&(*module, *lower)), "{module} names nothing of {lower}: take it out of the table");
-        }
-    }
+    let all =
+        MODULES.iter().flat_map(|(module, _, allowed)| allowed.iter().map(move |lower| (*module, *lower)));
+    let unused: Vec<_> = all.filter(|pair| !between.contains(pair)).collect();
+    assert!(unused.is_empty(), "take these out of the table: {unused:?}");
 }
 
 #[test]
@@ -181,7 +219,9 @@ fn folders(house: &House) -> BTreeSet<String> {
     let parents = |source: &Source| {
         let up = |path: &PathBuf| path.parent().map(Path::to_owned);
         let all = std::iter::successors(Some(PathBuf::from(&source.path)), up).skip(1);
-        all.filter(|folder| folder != Path::new("")).map(|folder| folder.to_str().unwrap().to_owned()).collect()
+        all.filter(|folder| folder != Path::new(""))
+            .map(|folder| folder.to_str().unwrap().to_owned())
+            .collect()
     };
     house.sources().flat_map(|source| -> Vec<String> { parents(source) }).collect()
 }
@@ -197,12 +237,15 @@ fn a_room_keeps_its_front_page_inside() {
 
 #[test]
 fn files_and_functions_are_of_a_size_to_be_read() {
+    let mut long = Vec::new();
     for source in House::read().sources() {
-        assert!(source.lines <= LINES_MAX, "{} has {} lines", source.path, source.lines);
-        for (name, lines) in &source.functions {
-            assert!(*lines <= FUNCTION_LINES_MAX, "{}: {name} has {lines} lines", source.path);
+        if source.lines > LINES_MAX {
+            long.push(format!("{} has {} lines", source.path, source.lines));
         }
+        let functions = source.functions.iter().filter(|(_, lines)| *lines > FUNCTION_LINES_MAX);
+        long.extend(functions.map(|(name, lines)| format!("{}: {name} has {lines} lines", source.path)));
     }
+    assert!(long.is_empty(), "{long:#?}");
 }
 
 #[test]
@@ -214,7 +257,8 @@ fn each_file_says_what_lives_in_it() {
 
 /// Every Rust file of the project, tests included.
 fn every_file() -> impl Iterator<Item = (String, String)> {
-    let mut folders: Vec<PathBuf> = ["src", "loadgen", "tests", "benches"].into_iter().map(PathBuf::from).collect();
+    let mut folders: Vec<PathBuf> =
+        ["src", "loadgen", "tests", "benches"].into_iter().map(PathBuf::from).collect();
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(sources::at_root(&folder)).unwrap() {
@@ -254,7 +298,7 @@ fn some_words_have_one_place() {
     for source in house.sources() {
         let table = if source.path.starts_with("loadgen/") { LOADGEN_PLACES } else { PLACES };
         for (word, places) in table {
-            let names = source.named.iter().any(|path| path[0] == *word)
+            let names = source.named.iter().any(|path| path.len() > 1 && path[0] == *word)
                 || source.aliases.values().any(|path| path[0] == *word)
                 || *word == "unsafe" && source.has_unsafe;
             if names {
@@ -264,7 +308,11 @@ fn some_words_have_one_place() {
             }
         }
     }
-    assert_eq!(found.len(), PLACES.len() + LOADGEN_PLACES.len(), "a word of the tables is not used: {found:?}");
+    assert_eq!(
+        found.len(),
+        PLACES.len() + LOADGEN_PLACES.len(),
+        "a word of the tables is not used: {found:?}"
+    );
 }
 
 /// A crate that is not in the tables could be named anywhere.
@@ -276,7 +324,8 @@ fn no_foreign_crate_is_missing_from_the_tables() {
         ("ringgear-protocol", PLACES),
         ("ringgear-load", LOADGEN_PLACES),
     ] {
-        let needed = cargo(&["tree", "--package", package, "--edges", "normal", "--depth", "1", "--prefix", "none"]);
+        let needed =
+            cargo(&["tree", "--package", package, "--edges", "normal", "--depth", "1", "--prefix", "none"]);
         for line in needed.lines().skip(1) {
             let name = line.split(' ').next().unwrap().replace('-', "_");
             let name = if name == "glommio_ng" { "glommio" } else { &name };
@@ -315,7 +364,8 @@ fn arrows_and_rings_are_seen() {
     assert!(names("src/engine/engine.rs", "src/engine/outbox.rs"), "by `use`");
     assert!(names("src/shard/reader.rs", "src/engine/slot.rs"), "through `pub use` of another crate");
     assert!(names("src/shard/round.rs", "src/shard/mod.rs"), "by `super::`");
-    let arrow = |from: &str, to: &str| Arrow { from: from.to_owned(), to: to.to_owned(), by: "x::Y".to_owned() };
+    let arrow =
+        |from: &str, to: &str| Arrow { from: from.to_owned(), to: to.to_owned(), by: "x::Y".to_owned() };
     let ringless = BTreeSet::from([arrow("a/b.rs", "a/c/d.rs"), arrow("a/c/d.rs", "a/e.rs")]);
     assert!(arrows::ring(&ringless, "a").is_empty());
     let mut with_ring = ringless;

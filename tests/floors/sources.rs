@@ -10,35 +10,33 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, Item, UseTree, Visibility};
 
 /// One file of a crate.
-pub struct Source {
+pub(crate) struct Source {
     /// From the root of the repository.
-    pub path: String,
+    pub(crate) path: String,
     /// Its module within the crate, from the crate's root.
-    pub module: Vec<String>,
+    pub(crate) module: Vec<String>,
     /// Modules that it declares.
-    pub children: BTreeSet<String>,
+    pub(crate) children: BTreeSet<String>,
     /// Everything else that it defines.
-    pub defined: BTreeSet<String>,
+    pub(crate) defined: BTreeSet<String>,
     /// Types that it defines, traits included.
-    pub types: Vec<String>,
+    pub(crate) types: Vec<String>,
     /// What it brings in under a name, and the path to it.
-    pub aliases: BTreeMap<String, Vec<String>>,
+    pub(crate) aliases: BTreeMap<String, Vec<String>>,
     /// Modules of which it brings in everything.
-    pub globs: Vec<Vec<String>>,
+    pub(crate) globs: Vec<Vec<String>>,
     /// Every path that it names; those of `pub use` are not named, but offered to others.
-    pub named: Vec<Vec<String>>,
+    pub(crate) named: Vec<Vec<String>>,
     /// Its functions, and the lines of each.
-    pub functions: Vec<(String, usize)>,
+    pub(crate) functions: Vec<(String, usize)>,
     /// Its lines, without tests that stand in it.
-    pub lines: usize,
-    /// Whether it begins by saying what lives in it.
-    pub introduced: bool,
+    pub(crate) lines: usize,
     /// Whether it has the word `unsafe` anywhere in its code.
-    pub has_unsafe: bool,
+    pub(crate) has_unsafe: bool,
 }
 
 /// Reads a crate from its root file, following `mod`.
-pub fn read(root: &str) -> Vec<Source> {
+pub(crate) fn read(root: &str) -> Vec<Source> {
     let mut sources = Vec::new();
     let folder = Path::new(root).parent().unwrap().to_owned();
     let mut wanted = vec![(PathBuf::from(root), Vec::new(), folder)];
@@ -59,12 +57,13 @@ pub fn read(root: &str) -> Vec<Source> {
 }
 
 /// A path of the repository.
-pub fn at_root(path: &Path) -> PathBuf {
+pub(crate) fn at_root(path: &Path) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
 fn read_file(path: &Path, module: Vec<String>) -> Source {
-    let text = fs::read_to_string(at_root(path)).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let text =
+        fs::read_to_string(at_root(path)).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let file = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut source = Source {
         path: path.to_str().unwrap().to_owned(),
@@ -77,7 +76,6 @@ fn read_file(path: &Path, module: Vec<String>) -> Source {
         named: Vec::new(),
         functions: Vec::new(),
         lines: text.lines().count(),
-        introduced: text.starts_with("//!") || text.starts_with("#![doc ="),
         has_unsafe: false,
     };
     for item in &file.items {
@@ -97,7 +95,9 @@ impl Source {
             return;
         }
         match item {
-            Item::Mod(module) if module.content.is_none() => _ = self.children.insert(module.ident.to_string()),
+            Item::Mod(module) if module.content.is_none() => {
+                _ = self.children.insert(module.ident.to_string())
+            }
             Item::Use(import) => {
                 let offered = !matches!(import.vis, Visibility::Inherited);
                 self.bring(&mut Vec::new(), &import.tree, offered);

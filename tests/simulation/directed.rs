@@ -214,11 +214,11 @@ fn a_session_that_moves_takes_along_what_it_said_of_itself() {
 fn the_log_says_why_a_function_is_not_dropped() {
     for order in ["resize", "RESIZE"] {
         let mut story = Story::new(3, policy());
-        let [worker, idle, admin] = [0, 1, 2].map(|shard| story.open(shard));
+        let [worker, idle, admin, client] = [0, 1, 2, 2].map(|shard| story.open(shard));
         for session in [worker, idle] {
             story.ask(session, Request::CanDo { function: b"resize" });
         }
-        story.submit(admin, b"resize", b"u");
+        story.submit(client, b"resize", b"u");
         story.assigned(worker);
         let drop = || Order::DropFunction { function: order.into() };
         let row = |dropped| Report::Dropped(vec![DropRow { function: "resize".into(), dropped }]);

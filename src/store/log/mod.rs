@@ -166,6 +166,10 @@ impl<D: Disk> Store for LogStore<D> {
     }
 
     fn close(&mut self) -> Result<(), StoreError> {
+        if let Condition::Shut(_) = self.condition {
+            // It was not read, and nothing of it was changed.
+            return Ok(());
+        }
         self.segments()?.close()
     }
 }
