@@ -43,4 +43,9 @@ cargo test --workspace --locked --no-fail-fast
 RINGGEAR_TEST_SOCKETS=epoll cargo test --workspace --locked --no-fail-fast --test abuse --test admin --test durable --test ended \
     --test gone --test limits --test listeners --test logs --test losses --test memory --test monitoring --test shutdown \
     --test sqlite --test transcripts
+if [ "$(id -u)" = 0 ]; then
+    tests/packages/container.sh
+else
+    echo "NOT RUN: tests/packages/container.sh, which needs root" >&2
+fi
 benches/instructions.sh

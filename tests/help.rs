@@ -90,6 +90,58 @@ fn the_short_help_names_the_topics() {
     assert!(printed.contains("`ringgear help TOPIC`"), "{printed}");
 }
 
+/// Every page, and every option of the server, is in a manual page; man can read all of them.
+#[test]
+fn everything_has_a_manual_page() {
+    let ringgear =
+        |words: &[&str]| Command::new(env!("CARGO_BIN_EXE_ringgear")).args(words).output().unwrap();
+    let folder = std::env::temp_dir().join(format!("ringgear-man-{}", std::process::id()));
+    let output = ringgear(&["man", folder.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let page =
+        |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    for topic in topics() {
+        assert!(
+            page(&format!("ringgear-{topic}.7")).contains(&format!("ringgear\\-{topic} \\- ")),
+            "{topic}"
+        );
+    }
+    for command in ["completions", "help", "man", "ping", "store", "store-check", "store-export"] {
+        page(&format!("ringgear-{command}.8"));
+    }
+    let server = page("ringgear.8");
+    assert_eq!(String::from_utf8(ringgear(&["man"]).stdout).unwrap(), server);
+    let help = String::from_utf8(ringgear(&["--help"]).stdout).unwrap();
+    let options = help.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+    for option in options.filter(|word| word.len() > 3 && word.starts_with("--")) {
+        assert!(server.contains(&option.replace('-', "\\-")), "{option} is not in ringgear(8)");
+    }
+    fs::remove_dir_all(&folder).unwrap();
+    let nowhere = ringgear(&["man", "/proc/nowhere"]);
+    assert_eq!(nowhere.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&nowhere.stderr).starts_with("ringgear man: /proc/nowhere: "));
+}
+
+/// The shells read what they are given, where they are there; and they are told of every option.
+#[test]
+fn shells_can_complete() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_ringgear")).args(["completions", shell]).output().unwrap();
+        assert!(output.status.success(), "{shell}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        for word in ["data-dir", "completions", "ping", "salvage", "durability"] {
+            assert!(text.contains(word), "{shell} is not told of {word}");
+        }
+        let file = std::env::temp_dir().join(format!("ringgear-completions-{}.{shell}", std::process::id()));
+        fs::write(&file, text).unwrap();
+        if let Ok(status) = Command::new(shell).arg("-n").arg(&file).status() {
+            assert!(status.success(), "{shell} cannot read it");
+        }
+        fs::remove_file(file).unwrap();
+    }
+}
+
 /// What `[text](target)` leads to, without what stands on the web.
 fn links(text: &str) -> Vec<String> {
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());

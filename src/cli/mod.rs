@@ -1,10 +1,13 @@
 //! The subcommands: what `ringgear WORD ...` does beside serving, each in a file of its own with its words, its doing and its
 //! printing. The flags of the server are in `config/`.
 mod check_migration;
+mod generate;
 mod help;
+mod ping;
 mod store;
 mod transfer;
 
+use clap::Command;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -13,8 +16,38 @@ use std::process::ExitCode;
 pub fn run(mut words: impl Iterator<Item = OsString>) -> Option<ExitCode> {
     match words.next()?.to_str()? {
         "check-migration" => Some(check_migration::run(words)),
+        "completions" => Some(generate::completions(words, &mut everything())),
         "help" => Some(help::run(words)),
+        "man" => Some(generate::man(words, &mut everything())),
+        "ping" => Some(ping::run(words)),
         "store" => Some(store::run(words)),
         _ => None,
+    }
+}
+
+/// All that can stand behind the name of the program: the server's options and the subcommands.
+fn everything() -> Command {
+    let subcommands = [
+        generate::completions_command(),
+        help::command(),
+        generate::man_command(),
+        ping::command(),
+        store::command(),
+    ];
+    crate::config::command().disable_help_subcommand(true).subcommands(subcommands)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Only what can be run is told of.
+    #[test]
+    fn every_subcommand_that_is_told_of_is_there() {
+        for subcommand in everything().get_subcommands() {
+            let words = [subcommand.get_name(), "--help"].map(OsString::from);
+            assert_eq!(run(words.into_iter()), Some(ExitCode::SUCCESS), "{}", subcommand.get_name());
+        }
+        everything().debug_assert();
     }
 }

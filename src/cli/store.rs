@@ -4,7 +4,7 @@ use super::transfer::{self, OtherStore, ThisStore, TransferFailure};
 use crate::frontend::json;
 use crate::store::StoreError;
 use crate::store::log::tools::{self, CheckReport, Problem};
-use clap::{Parser, Subcommand};
+use clap::{Command, CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Write};
@@ -36,6 +36,11 @@ pub(super) fn run(words: impl Iterator<Item = OsString>) -> ExitCode {
             }
         }
     }
+}
+
+/// The words of `ringgear store`, as completions and manual pages tell of them.
+pub(super) fn command() -> Command {
+    StoreLine::command().name("store")
 }
 
 /// What is to be done.

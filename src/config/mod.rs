@@ -102,6 +102,11 @@ impl Config {
     }
 }
 
+/// The server's options, as completions and manual pages tell of them.
+pub fn command() -> clap::Command {
+    <Flags as clap::CommandFactory>::command()
+}
+
 /// What this process was started as: the name that its messages begin with.
 pub fn program() -> OsString {
     std::env::args_os().next().unwrap_or_else(|| "ringgear".into())

@@ -37,7 +37,7 @@ const MODULES: &[(&str, &str, &[&str])] = &[
         "src/config",
         &["engine", "protocol", "frontend", "logging", "process", "server", "shard", "store"],
     ),
-    ("cli", "src/cli/", &["config", "frontend", "store"]),
+    ("cli", "src/cli/", &["protocol", "frontend", "store", "config"]),
     ("main", "src/main.rs", &["config", "logging", "process", "server", "cli"]),
 ];
 

@@ -1,8 +1,8 @@
-//! `src/install/`: what is put where, and that the unit starts what this program is.
+//! `src/packaging/`: what is put where, and that the unit starts what this program is.
 use super::*;
 
 fn install(folder: &Scratch, options: &[&str]) -> Output {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/install/install.sh");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/packaging/install.sh");
     let mut command = Command::new(script);
     command.args(options).env("DESTDIR", folder.path("").trim_end_matches('/')).env("PROGRAM", PROGRAM);
     run(&mut command)
@@ -26,8 +26,20 @@ fn the_link_is_there_only_when_it_is_asked_for() {
     let folder = Scratch::new();
     let output = install(&folder, &["/usr"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    let expected = ["lib/systemd/system/ringgear.service", "sbin/ringgear", "share/ringgear/logrotate"];
-    assert_eq!(files(&folder.file("")), expected.map(|file| folder.path(&format!("usr/{file}"))));
+    let expected = [
+        "lib/systemd/system/ringgear.service",
+        "sbin/ringgear",
+        "share/bash-completion/completions/ringgear",
+        "share/fish/vendor_completions.d/ringgear.fish",
+        "share/ringgear/logrotate",
+        "share/zsh/site-functions/_ringgear",
+    ];
+    let (pages, others): (Vec<String>, Vec<String>) =
+        files(&folder.file("")).into_iter().partition(|file| file.contains("/share/man/"));
+    assert_eq!(others, expected.map(|file| folder.path(&format!("usr/{file}"))));
+    for page in ["man8/ringgear.8", "man8/ringgear-store.8", "man7/ringgear-limits.7"] {
+        assert!(pages.contains(&folder.path(&format!("usr/share/man/{page}"))), "{page}: {pages:?}");
+    }
 
     // Twice, for upgrades.
     for _ in 0..2 {
@@ -61,4 +73,21 @@ fn the_unit_starts_this_program() {
     let options = value("Environment").strip_prefix("RINGGEAR_OPTIONS=").unwrap().replace("%S", "/var/lib");
     let output = run(Command::new(PROGRAM).arg("--check-args").args(options.split(' ')));
     assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+/// What `ringgear.service` becomes in gearmand's place.
+#[test]
+fn the_unit_in_gearmands_place_starts_this_program() {
+    let unit = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/packaging/gearmand.conf"))
+        .unwrap();
+    let options =
+        unit.lines().find_map(|line| line.strip_prefix("Environment=\"PARAMS=")?.strip_suffix('"')).unwrap();
+    let output = run(Command::new(PROGRAM).arg("--check-args").args(options.split(' ')));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let start = unit.lines().rfind(|line| line.starts_with("ExecStart=")).unwrap();
+    let pid_file = unit.lines().find_map(|line| line.strip_prefix("PIDFile=")).unwrap();
+    assert_eq!(
+        start,
+        format!("ExecStart=/usr/sbin/gearmand --pid-file={pid_file} $PARAMS $RINGGEAR_OPTIONS")
+    );
 }

@@ -1,7 +1,12 @@
 //! `ringgear help`: the topics, each a page of this folder that is part of the program, and which was meant by a word that is
-//! none. How a page looks in a terminal is in `render.rs`; `ringgear --help` is written by `config/flags.rs`.
+//! none. What stands on a page is in `page.rs`, how it looks in a terminal in `render.rs`, how as a manual page in `roff.rs`;
+//! `ringgear --help` is written by `config/flags.rs`.
+mod page;
 mod render;
+mod roff;
 
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::{Arg, Command};
 use render::render;
 use rustix::termios::tcgetwinsize;
 use std::ffi::OsString;
@@ -73,6 +78,23 @@ pub(super) fn run(words: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// The words of `ringgear help`, as completions and manual pages tell of them.
+pub(super) fn command() -> Command {
+    let topic = Arg::new("TOPIC").value_parser(PossibleValuesParser::new(
+        TOPICS.iter().map(|topic| PossibleValue::new(topic.name).help(topic.about().trim_end_matches('.'))),
+    ));
+    Command::new("help")
+        .about("Print a page about a topic, or the list of topics")
+        .arg(topic.help("What it is about"))
+}
+
+/// Every page as a manual page: the name of its topic, and what is written in the file.
+pub(super) fn manual_pages(version: &str) -> impl Iterator<Item = (&'static str, String)> {
+    TOPICS
+        .iter()
+        .map(move |topic| (topic.name, roff::manual_page(topic.name, topic.about(), topic.page, version)))
+}
+
 /// Behind a pager, standard output is no terminal, but standard error is the one that the pager writes to.
 fn width() -> usize {
     let size = tcgetwinsize(io::stdout()).or_else(|_| tcgetwinsize(io::stderr()));
@@ -102,7 +124,7 @@ fn answer(words: &[String], width: usize) -> Result<String, String> {
 fn contents() -> String {
     format!(
         "`ringgear help TOPIC` prints one of these:\n\n{}\nAll options in short: `ringgear --help`. Tools for stores: \
-         `ringgear store --help`.\n",
+         `ringgear store --help`. Whether a server answers:\n`ringgear ping --help`.\n",
         list()
     )
 }

@@ -1,5 +1,6 @@
-//! A page of help as it looks in a terminal: Markdown, as far as the pages of this folder use it, without its marks and filled
-//! to a width. What the pages are is not known here.
+//! A page of help as it looks in a terminal: its blocks (`page.rs`) without the marks of Markdown and filled to a width. What the
+//! pages are is not known here.
+use super::page::{PageBlock, blocks, without_links};
 
 /// What stands before text, and before what belongs to it.
 const MARGIN: &str = "  ";
@@ -8,59 +9,34 @@ const DEEPER: &str = "      ";
 /// The page in lines of at most so many columns, where its words and its examples let it.
 pub(super) fn render(page: &str, width: usize) -> String {
     let mut out = String::with_capacity(page.len());
-    let mut lines = page.lines().peekable();
-    while let Some(line) = lines.next() {
-        if line.starts_with("```") {
-            for example in lines.by_ref().take_while(|line| !line.starts_with("```")) {
-                out.push_str(DEEPER);
-                out.push_str(example);
-                out.push('\n');
+    for block in blocks(page) {
+        match block {
+            PageBlock::Heading(_, text) => fill(&mut out, text, "", "", width),
+            PageBlock::Example(lines) => {
+                for line in lines {
+                    out.push_str(DEEPER);
+                    out.push_str(line);
+                    out.push('\n');
+                }
             }
-        } else if line.starts_with('#') {
-            fill(&mut out, line.trim_start_matches('#'), "", "", width);
-        } else if line.starts_with('|') {
-            let mut rows = vec![line];
-            rows.extend(std::iter::from_fn(|| lines.next_if(|next| next.starts_with('|'))));
-            table(&mut out, &rows, width);
-        } else if line.is_empty() {
-            out.push('\n');
-        } else {
-            let mut text = line.to_owned();
-            while let Some(more) = lines.next_if(|next| continues(next)) {
-                text.push(' ');
-                text.push_str(more.trim_start());
+            PageBlock::Table(names, rows) => table(&mut out, &names, &rows, width),
+            PageBlock::Text(mark, text) => {
+                let hanging = " ".repeat(MARGIN.len() + mark.len());
+                fill(&mut out, &format!("{mark}{text}"), MARGIN, &hanging, width);
             }
-            let hanging = " ".repeat(MARGIN.len() + marker(line));
-            fill(&mut out, &text, MARGIN, &hanging, width);
+            PageBlock::Blank => out.push('\n'),
         }
     }
     out
 }
 
-/// Whether a line goes on with the paragraph or the item before it.
-fn continues(line: &str) -> bool {
-    !(line.is_empty() || line.starts_with(['#', '|']) || line.starts_with("```") || marker(line) > 0)
-}
-
-/// Bytes of what makes a line an item of a list: `- ` or `1. `. 0 if it is none.
-fn marker(line: &str) -> usize {
-    let digits = line.bytes().take_while(u8::is_ascii_digit).count();
-    match &line[digits..] {
-        rest if digits > 0 && rest.starts_with(". ") => digits + 2,
-        rest if digits == 0 && rest.starts_with("- ") => 2,
-        _ => 0,
-    }
-}
-
 /// A table: the names of its columns in a line, then each row as an entry under its first cell. Where there are several other
 /// cells, each begins with the name of its column.
-fn table(out: &mut String, rows: &[&str], width: usize) {
-    let [names, _, rows @ ..] = rows else { return };
-    let names = cells(names);
+fn table(out: &mut String, names: &[&str], rows: &[Vec<&str>], width: usize) {
     let caption: Vec<&str> = names.iter().copied().filter(|name| !name.is_empty()).collect();
     fill(out, &caption.join(" | "), MARGIN, MARGIN, width);
     for row in rows {
-        let mut cells = cells(row).into_iter().zip(&names);
+        let mut cells = row.iter().copied().zip(names);
         if let Some((first, _)) = cells.next() {
             fill(out, first, MARGIN, DEEPER, width);
         }
@@ -72,11 +48,6 @@ fn table(out: &mut String, rows: &[&str], width: usize) {
             fill(out, &named, DEEPER, DEEPER, width);
         }
     }
-}
-
-fn cells(row: &str) -> Vec<&str> {
-    let row = row.strip_prefix('|').unwrap_or(row);
-    row.strip_suffix('|').unwrap_or(row).split('|').map(str::trim).collect()
 }
 
 /// Appends text in lines: the first begins with one margin, the others with another.
@@ -102,41 +73,6 @@ fn fill(out: &mut String, text: &str, first: &str, others: &str, width: usize) {
     out.push('\n');
 }
 
-/// A link becomes its text, and where it leads to in brackets, unless that is another topic of the same name.
-fn without_links(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, link)) = rest.split_once('[') {
-        out.push_str(before);
-        let parts = link.split_once("](").filter(|(label, _)| !label.contains(['[', ']']));
-        match parts.and_then(|(label, rest)| Some((label, rest.split_once(')')?))) {
-            Some((label, (target, after))) => {
-                out.push_str(label);
-                if target != format!("{label}.md") {
-                    out.push_str(&format!(" ({})", from_the_root(target)));
-                }
-                rest = after;
-            }
-            None => {
-                out.push('[');
-                rest = link;
-            }
-        }
-    }
-    out.push_str(rest);
-    out
-}
-
-/// Where a link of this folder leads to, as somebody names it who stands in the root of the repository.
-fn from_the_root(target: &str) -> String {
-    let target = target.split_once('#').map_or(target, |(path, _)| path);
-    match (target.strip_prefix("../../../"), target.strip_prefix("../../")) {
-        (Some(path), _) => path.to_owned(),
-        (None, Some(path)) => format!("src/{path}"),
-        (None, None) => target.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::TOPICS;
@@ -157,14 +93,6 @@ mod tests {
         assert_eq!(render(two, 20), "  signal | effect\n  A\n      does this and\n      that\n  B\n");
         let three = "| option | default | |\n|---|---|---|\n| `-p` | 1 | x |\n";
         assert_eq!(render(three, 80), "  option | default\n  `-p`\n      default: 1\n      x\n");
-    }
-
-    #[test]
-    fn links_say_where_they_lead() {
-        let links =
-            "see [limits](limits.md), [how](../../../results/a/README.md#x) [f] [b](../../store/b.md).";
-        let plain = "see limits, how (results/a/README.md) [f] b (src/store/b.md).";
-        assert_eq!(without_links(links), plain);
     }
 
     /// At any width each word of a page is printed, in its order but for names of columns, and no line is longer than it must be.
@@ -190,22 +118,6 @@ mod tests {
                     let one_word = line.split_whitespace().count() < 3;
                     assert!(line.chars().count() <= width || one_word, "{} at {width}: {line}", topic.name);
                 }
-            }
-        }
-    }
-
-    #[test]
-    fn each_row_of_a_table_has_all_cells() {
-        for topic in &TOPICS {
-            let mut columns = 0;
-            for line in topic.page.lines() {
-                columns = match line.starts_with('|') {
-                    false => 0,
-                    true if columns == 0 => cells(line).len(),
-                    true => columns,
-                };
-                let found = if columns == 0 { 0 } else { cells(line).len() };
-                assert_eq!(found, columns, "{}: {line}", topic.name);
             }
         }
     }
