@@ -1,7 +1,7 @@
 //! `ringgear check-migration`: its command line, and telling people, or programs, what becomes of gearmand's options. What becomes
 //! of them is found out in `config/migration/`.
 use crate::config::migration::{self, Fate, MigrationLine};
-use clap::Parser;
+use clap::{Command, CommandFactory, Parser};
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -29,6 +29,11 @@ struct MigrationWords {
     /// What gearmand is started with
     #[arg(last = true)]
     options: Option<Vec<OsString>>,
+}
+
+/// The words of `ringgear check-migration`, as completions and manual pages tell of them.
+pub(super) fn command() -> Command {
+    MigrationWords::command().name("check-migration")
 }
 
 /// Something differs, or is refused.

@@ -28,6 +28,7 @@ pub fn run(mut words: impl Iterator<Item = OsString>) -> Option<ExitCode> {
 /// All that can stand behind the name of the program: the server's options and the subcommands.
 fn everything() -> Command {
     let subcommands = [
+        check_migration::command(),
         generate::completions_command(),
         help::command(),
         generate::man_command(),
