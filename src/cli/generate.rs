@@ -126,11 +126,19 @@ fn of_command(command: &Command) -> io::Result<Vec<u8>> {
     let name = name_of(command);
     let server = name == command.get_name();
     let man = Man::new(command.clone());
-    let man =
-        man.title(name.to_uppercase()).section("8").source(format!("ringgear {VERSION}")).manual("Ringgear");
+    let man = man
+        .title(name.to_uppercase())
+        .section("8")
+        .date(" ")
+        .source(format!("ringgear {VERSION}"))
+        .manual("Ringgear");
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
-    man.render_synopsis_section(&mut page)?;
+    match server {
+        // All of its options in one paragraph would tell nothing.
+        true => page.extend_from_slice(SYNOPSIS.as_bytes()),
+        false => man.render_synopsis_section(&mut page)?,
+    }
     man.render_description_section(&mut page)?;
     man.render_options_section(&mut page)?;
     if command.has_subcommands() {
@@ -150,6 +158,14 @@ fn of_command(command: &Command) -> io::Result<Vec<u8>> {
     }
     Ok(page)
 }
+
+/// How the program is called.
+const SYNOPSIS: &str = "\
+.SH SYNOPSIS
+\\fBringgear\\fR [\\fIOPTIONS\\fR]
+.br
+\\fBringgear\\fR \\fISUBCOMMAND\\fR [\\fIWORDS\\fR]
+";
 
 /// What options do not tell.
 const FILES: &str = "\

@@ -67,6 +67,8 @@ const PLACES: &[(&str, &[&str])] = &[
     ("mimalloc", &["src/memory/"]),
     ("libmimalloc_sys", &["src/memory/"]),
     ("clap", &["src/cli/", "src/config/"]),
+    ("clap_complete", &["src/cli/generate"]),
+    ("clap_mangen", &["src/cli/generate"]),
     ("jiff", &["src/logging/"]),
     ("tracing", &["src/logging/"]),
     ("rusqlite", &["src/store/sqlite/"]),
