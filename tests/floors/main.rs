@@ -30,7 +30,7 @@ const MODULES: &[(&str, &str, &[&str])] = &[
     ("frontend", "src/frontend/", &["engine", "protocol"]),
     ("mesh", "src/mesh/", &["engine"]),
     ("shard", "src/shard/", &["engine", "protocol", "frontend", "logging", "memory", "mesh", "store"]),
-    ("server", "src/server/", &["engine", "protocol", "frontend", "logging", "mesh", "shard", "store"]),
+    ("server", "src/server/", &["engine", "frontend", "logging", "mesh", "shard", "store"]),
     ("process", "src/process", &["logging", "server"]),
     (
         "config",
@@ -38,7 +38,7 @@ const MODULES: &[(&str, &str, &[&str])] = &[
         &["engine", "protocol", "frontend", "logging", "process", "server", "shard", "store"],
     ),
     ("cli", "src/cli/", &["config", "frontend", "store"]),
-    ("main", "src/main.rs", &["config", "frontend", "logging", "process", "server", "cli"]),
+    ("main", "src/main.rs", &["config", "logging", "process", "server", "cli"]),
 ];
 
 /// The modules of the engine, a line for each floor, from the bottom up. A module names only those of lower floors, so
@@ -81,7 +81,10 @@ const PLACES: &[(&str, &[&str])] = &[
     ("crossbeam_queue", &["src/logging/writer", "src/mesh/", "src/shard/migrate", "src/store/channel"]),
     ("memchr", &["src/protocol/"]),
     // Payloads that are shared instead of copied.
-    ("bytes", &["src/engine/", "src/frontend/", "src/memory/", "src/shard/", "src/store/gathered"]),
+    (
+        "bytes",
+        &["src/engine/", "src/frontend/", "src/memory/", "src/protocol/", "src/shard/", "src/store/gathered"],
+    ),
     // The kernel. Numbers of errors are `libc`'s where the other two have none.
     ("libc", &["src/server/error", "src/shard/error", "src/shard/sockets/", "src/store/log/"]),
     ("socket2", &["src/shard/listen/", "src/shard/sockets/"]),
@@ -142,21 +145,17 @@ fn modules_name_only_what_the_table_allows() {
     }
     let mut between = BTreeSet::new();
     for Arrow { from, to, by } in house.arrows() {
-        let (Some(from_module), Some(to_module)) = (module_of(&from), module_of(&to)) else { continue };
+        let (Some(from_module), Some(to_module)) = (module_of(from), module_of(to)) else { continue };
         let (_, _, allowed) = MODULES.iter().find(|(name, ..)| *name == from_module).unwrap();
         let fine = from_module == to_module || allowed.contains(&to_module);
         assert!(fine, "{from}: {from_module} may not name {to_module} ({by} in {to})");
         between.insert((from_module, to_module));
     }
     // What may be and is not would hide what comes to be.
-    for (module, _, allowed) in MODULES {
-        for lower in *allowed {
-            assert!(
-                between.contains(&(*module, *lower)),
-                "{module} names nothing of {lower}: take it out of the table"
-            );
-        }
-    }
+    let all =
+        MODULES.iter().flat_map(|(module, _, allowed)| allowed.iter().map(move |lower| (*module, *lower)));
+    let unused: Vec<_> = all.filter(|pair| !between.contains(pair)).collect();
+    assert!(unused.is_empty(), "take these out of the table: {unused:?}");
 }
 
 #[test]
@@ -188,7 +187,7 @@ fn floors(table: &[&[&str]], folder: &str, house: &House) {
         assert!(known, "{} belongs to no floor", source.path);
     }
     for Arrow { from, to, by } in house.arrows() {
-        let (Some((above, name)), Some((below, named))) = (floor_of(&from), floor_of(&to)) else { continue };
+        let (Some((above, name)), Some((below, named))) = (floor_of(from), floor_of(to)) else { continue };
         assert!(name == named || below < above, "{from}: {name} may not name {named} ({by} in {to})");
     }
 }
@@ -238,12 +237,15 @@ fn a_room_keeps_its_front_page_inside() {
 
 #[test]
 fn files_and_functions_are_of_a_size_to_be_read() {
+    let mut long = Vec::new();
     for source in House::read().sources() {
-        assert!(source.lines <= LINES_MAX, "{} has {} lines", source.path, source.lines);
-        for (name, lines) in &source.functions {
-            assert!(*lines <= FUNCTION_LINES_MAX, "{}: {name} has {lines} lines", source.path);
+        if source.lines > LINES_MAX {
+            long.push(format!("{} has {} lines", source.path, source.lines));
         }
+        let functions = source.functions.iter().filter(|(_, lines)| *lines > FUNCTION_LINES_MAX);
+        long.extend(functions.map(|(name, lines)| format!("{}: {name} has {lines} lines", source.path)));
     }
+    assert!(long.is_empty(), "{long:#?}");
 }
 
 #[test]
@@ -296,7 +298,7 @@ fn some_words_have_one_place() {
     for source in house.sources() {
         let table = if source.path.starts_with("loadgen/") { LOADGEN_PLACES } else { PLACES };
         for (word, places) in table {
-            let names = source.named.iter().any(|path| path[0] == *word)
+            let names = source.named.iter().any(|path| path.len() > 1 && path[0] == *word)
                 || source.aliases.values().any(|path| path[0] == *word)
                 || *word == "unsafe" && source.has_unsafe;
             if names {

@@ -6,7 +6,7 @@ use crate::result::checks::checks;
 use crate::result::expect;
 use crate::result::numbers::{bytes, count, list, time, whole};
 use crate::result::outcome::{
-    Counted, Fates, GroupOutcome, Limit, Outcome, Percentiles, PhaseOutcome, Quantile, Stall,
+    Counted, Fates, GroupOutcome, Limit, Outcome, Percentiles, PhaseOutcome, Quantile, ServerUse, Stall,
 };
 use crate::result::span::Span;
 
@@ -160,31 +160,7 @@ fn phase(phase: &PhaseOutcome) -> String {
         text.push_str(&row("receive lag, at most", lag, |_, _| Trust::Exact));
     }
     if let Some(server) = &phase.server {
-        let _ = writeln!(
-            text,
-            "  server     {:.2} µs CPU a job ({:.0} % in the kernel), {:.2} cores used, {} threads; {:.3} waits and {:.3} \
-             preemptions a job",
-            server.cpu_per_job,
-            server.kernel_share * 100.0,
-            server.cores_used,
-            server.threads,
-            server.waits_per_job,
-            server.preemptions_per_job,
-        );
-        let _ = writeln!(
-            text,
-            "             resident {} before, {} connected, {} peak, {} after",
-            bytes(server.rss_before),
-            bytes(server.rss_connected),
-            bytes(server.rss_peak),
-            bytes(server.rss_after)
-        );
-        if let Some(job) = phase.bytes_per_job() {
-            let _ = writeln!(text, "             {job:.0} bytes resident for each queued job");
-        }
-        if let Some(connection) = phase.bytes_per_connection() {
-            let _ = writeln!(text, "             {connection:.0} bytes resident for each connection");
-        }
+        text.push_str(&used(phase, server));
     }
     let _ = writeln!(
         text,
@@ -201,6 +177,37 @@ fn phase(phase: &PhaseOutcome) -> String {
     let _ = writeln!(text, "  limited by {}", limit(phase));
     for doubt in doubts(phase) {
         let _ = writeln!(text, "  doubt: {doubt}");
+    }
+    text
+}
+
+/// What the job server used.
+fn used(phase: &PhaseOutcome, server: &ServerUse) -> String {
+    let mut text = String::new();
+    let _ = writeln!(
+        text,
+        "  server     {:.2} µs CPU a job ({:.0} % in the kernel), {:.2} cores used, {} threads; {:.3} waits and {:.3} \
+         preemptions a job",
+        server.cpu_per_job,
+        server.kernel_share * 100.0,
+        server.cores_used,
+        server.threads,
+        server.waits_per_job,
+        server.preemptions_per_job,
+    );
+    let _ = writeln!(
+        text,
+        "             resident {} before, {} connected, {} peak, {} after",
+        bytes(server.rss_before),
+        bytes(server.rss_connected),
+        bytes(server.rss_peak),
+        bytes(server.rss_after)
+    );
+    if let Some(job) = phase.bytes_per_job() {
+        let _ = writeln!(text, "             {job:.0} bytes resident for each queued job");
+    }
+    if let Some(connection) = phase.bytes_per_connection() {
+        let _ = writeln!(text, "             {connection:.0} bytes resident for each connection");
     }
     text
 }

@@ -148,45 +148,18 @@ impl Usage<'_> {
         // After a kill it is another process, whose use says nothing of the first's.
         let both = from.server.as_ref().zip(to.server.as_ref()).filter(|_| from.pid == to.pid);
         let server = both.map(|(from, to)| {
-            let cpu = to.cpu_since(from) as f64;
-            let user = (to.user_ticks - from.user_ticks.min(to.user_ticks)) as f64;
-            let system = (to.system_ticks - from.system_ticks.min(to.system_ticks)) as f64;
+            let (rss_before, rss_connected) =
+                (before.map_or(0, |look| look.rss), connected.as_ref().map_or(0, |look| look.rss));
             ServerUse {
-                cpu_per_job: cpu / 1000.0 * per_job,
-                kernel_share: if user + system > 0.0 { system / (user + system) } else { 0.0 },
-                cores_used: cpu / 1e9 / wall,
-                busiest_thread: to.busiest_since(from) as f64 / 1e9 / wall,
-                waits_per_job: to.voluntary.saturating_sub(from.voluntary) as f64 * per_job,
-                preemptions_per_job: to.involuntary.saturating_sub(from.involuntary) as f64 * per_job,
-                threads: to.threads.len(),
-                rss_before: before.map_or(0, |look| look.rss),
-                rss_connected: connected.as_ref().map_or(0, |look| look.rss),
+                rss_before,
+                rss_connected,
                 rss_peak: peak.max(to.rss),
-                rss_after: to.rss,
+                ..server_use(from, to, wall, per_job)
             }
         });
-        let used: Vec<f64> =
-            to.threads.iter().zip(&from.threads).map(|(to, from)| to.saturating_sub(*from) as f64).collect();
-        let spun = (to.counts.spun - from.counts.spun) as f64;
-        let each = spun / used.len().max(1) as f64;
-        let busiest = used.iter().copied().fold(0.0, f64::max);
-        let generator = GeneratorUse {
-            cpu_per_job: (used.iter().sum::<f64>() - spun).max(0.0) / 1000.0 * per_job,
-            busiest_thread: (busiest - each).max(0.0) / 1e9 / wall,
-            spun: each / 1e9 / wall,
-        };
-        let cores = crate::machine::cores::count() as f64;
-        let ours = used.iter().sum::<f64>() / 1e9 + server.map_or(0.0, |server| server.cores_used * wall);
-        let (others, stolen) = match (from.machine, to.machine) {
-            (Some(from), Some(to)) => {
-                let share = |ticks: u64| ticks as f64 / TICKS / (wall * cores);
-                let busy = share(to.0.saturating_sub(from.0));
-                ((busy - ours / (wall * cores)).max(0.0), share(to.1.saturating_sub(from.1)))
-            }
-            _ => (0.0, 0.0),
-        };
-        // Of a job server that was killed the CPU time is not known, and would be taken for that of others.
-        let others = if from.pid == to.pid { others } else { 0.0 };
+        let (generator, used) = generator_use(from, to, wall, per_job);
+        let ours = used / 1e9 + server.map_or(0.0, |server| server.cores_used * wall);
+        let (others, stolen) = of_others(from, to, ours, wall);
         let asked = asked(phase);
         let seen = from.pid.is_some() && server.is_some();
         PhaseOutcome {
@@ -219,6 +192,58 @@ impl Usage<'_> {
             series,
         }
     }
+}
+
+/// What the job server used between two looks, in `wall` seconds; memory as the second look found it.
+fn server_use(from: &Look, to: &Look, wall: f64, per_job: f64) -> ServerUse {
+    let cpu = to.cpu_since(from) as f64;
+    let user = (to.user_ticks - from.user_ticks.min(to.user_ticks)) as f64;
+    let system = (to.system_ticks - from.system_ticks.min(to.system_ticks)) as f64;
+    ServerUse {
+        cpu_per_job: cpu / 1000.0 * per_job,
+        kernel_share: if user + system > 0.0 { system / (user + system) } else { 0.0 },
+        cores_used: cpu / 1e9 / wall,
+        busiest_thread: to.busiest_since(from) as f64 / 1e9 / wall,
+        waits_per_job: to.voluntary.saturating_sub(from.voluntary) as f64 * per_job,
+        preemptions_per_job: to.involuntary.saturating_sub(from.involuntary) as f64 * per_job,
+        threads: to.threads.len(),
+        rss_before: 0,
+        rss_connected: 0,
+        rss_peak: to.rss,
+        rss_after: to.rss,
+    }
+}
+
+/// What the load generator used between two ticks, in `wall` seconds; and the nanoseconds of all its threads together.
+fn generator_use(from: &Meter, to: &Meter, wall: f64, per_job: f64) -> (GeneratorUse, f64) {
+    let used: Vec<f64> =
+        to.threads.iter().zip(&from.threads).map(|(to, from)| to.saturating_sub(*from) as f64).collect();
+    let spun = (to.counts.spun - from.counts.spun) as f64;
+    let each = spun / used.len().max(1) as f64;
+    let busiest = used.iter().copied().fold(0.0, f64::max);
+    let generator = GeneratorUse {
+        cpu_per_job: (used.iter().sum::<f64>() - spun).max(0.0) / 1000.0 * per_job,
+        busiest_thread: (busiest - each).max(0.0) / 1e9 / wall,
+        spun: each / 1e9 / wall,
+    };
+    (generator, used.iter().sum())
+}
+
+/// The shares of the machine that others used, and that the hypervisor took, between two ticks; `ours` is what the job server
+/// and the load generator used, in seconds.
+fn of_others(from: &Meter, to: &Meter, ours: f64, wall: f64) -> (f64, f64) {
+    let cores = crate::machine::cores::count() as f64;
+    let (others, stolen) = match (from.machine, to.machine) {
+        (Some(from), Some(to)) => {
+            let share = |ticks: u64| ticks as f64 / TICKS / (wall * cores);
+            let busy = share(to.0.saturating_sub(from.0));
+            ((busy - ours / (wall * cores)).max(0.0), share(to.1.saturating_sub(from.1)))
+        }
+        _ => (0.0, 0.0),
+    };
+    // Of a job server that was killed the CPU time is not known, and would be taken for that of others.
+    let others = if from.pid == to.pid { others } else { 0.0 };
+    (others, stolen)
 }
 
 /// Jobs per second that the plan asks for on average over the measured time, where every group of clients has a rate for
