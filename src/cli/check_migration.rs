@@ -110,7 +110,7 @@ fn page(lines: &[MigrationLine]) -> String {
     let counts = [Fate::Same, Fate::Note, Fate::Differs, Fate::Refused];
     let absent = lines.iter().filter(|line| !line.given && line.fate == Fate::Differs).count();
     let kinds = counts.map(|fate| format!("{} {}", count(fate), fate.name())).join(", ");
-    page += &format!("{kinds}");
+    page += &kinds;
     page += &match absent {
         0 => "\n".to_owned(),
         absent => format!("; {absent} not given, where the default differs\n"),

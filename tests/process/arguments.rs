@@ -219,6 +219,34 @@ fn command_lines_are_judged_as_by_gearmand() {
     assert_eq!(fs::read_dir(folder.file("")).unwrap().count(), 0);
 }
 
+/// Lines of [`DIFFERENT`] that are no different under the name of gearmand: it takes them and does nothing with them, or as much
+/// as it can.
+const SAME_BY_NAME: &[&str] = &[
+    "-t 300",
+    "--threads 4294967295",
+    "--http-port 1",
+    "--ssl-key x",
+    "--libpq-conninfo x",
+    "--mysql-host x",
+    "--redis-server x",
+    "--libmemcached-servers x",
+    "--libsqlite3-db x",
+    "--store-queue-on-shutdown",
+];
+
+#[test]
+fn the_name_takes_what_gearmand_makes_little_of() {
+    use std::os::unix::process::CommandExt;
+    let (gearmand, folder) = (gearmand(), Scratch::new());
+    for line in SAME_BY_NAME {
+        assert!(takes(&gearmand, &words(line), &folder), "{line}");
+        let mut ours = Command::new(PROGRAM);
+        let output = run(ours.arg0("/usr/sbin/gearmand").arg("--check-args").args(words(line)));
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()), "{line}");
+        assert!(!takes(PROGRAM, &words(line), &folder), "{line}");
+    }
+}
+
 #[test]
 fn configuration_files_are_judged_as_by_gearmand() {
     let (gearmand, folder) = (gearmand(), Scratch::new());

@@ -21,6 +21,9 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+/// What to do about a value that is refused, where the refusal does not say it.
+const ANOTHER_VALUE: &str = "a value that it takes: `ringgear --help` says which";
+
 /// Options, and where each stands.
 struct Placed {
     item: OptionWords,
@@ -180,7 +183,7 @@ impl MigrationCheck {
             Ok(_) => (Fate::Same, String::new(), None),
             Err(error) => {
                 let instead = match item.id {
-                    Some(_) => "a value that it takes: `ringgear --help` says which",
+                    Some(_) => ANOTHER_VALUE,
                     None => "leave it out: `ringgear --help` lists all options",
                 };
                 (Fate::Refused, Mistake::Flags(error).to_string(), Some(instead.to_owned()))
@@ -235,16 +238,19 @@ impl MigrationCheck {
                     let text = mistake.to_string();
                     let (what, instead) = split(&text);
                     let guilty = mistake.options();
-                    let mut given = names.iter().zip(verdicts.iter_mut());
-                    let guilty = given.find(|(name, verdict)| {
-                        verdict.0 != Fate::Refused && guilty.contains(&name.as_str())
-                    });
+                    let at = |option: &&str| {
+                        let found =
+                            |index: &usize| names[*index] == **option && verdicts[*index].0 != Fate::Refused;
+                        (0..names.len()).find(found)
+                    };
+                    let at = guilty.iter().find_map(at);
+                    let instead = instead.or_else(|| Some(ANOTHER_VALUE.to_owned()));
                     let verdict = (Fate::Refused, what.to_owned(), instead);
-                    let Some((_, found)) = guilty else {
+                    let Some(at) = at else {
                         self.lines.push(MigrationLine::of_all(verdict));
                         return None;
                     };
-                    *found = verdict;
+                    verdicts[at] = verdict;
                 }
             }
         }
