@@ -349,8 +349,9 @@ fn descriptors_that_come_along_hold_nothing_up() {
         let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
         for part in [&b"one"[..], b"two", b"three"] {
             let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let attached = [far.as_fd()];
             let mut along = SendAncillaryBuffer::new(&mut space);
-            assert!(along.push(SendAncillaryMessage::ScmRights(&[far.as_fd()])));
+            assert!(along.push(SendAncillaryMessage::ScmRights(&attached)));
             sendmsg(&near, &[std::io::IoSlice::new(part)], &mut along, SendFlags::empty()).unwrap();
         }
         sockets.receive(TOKEN, far.as_fd());
