@@ -145,7 +145,7 @@ fn modules_name_only_what_the_table_allows() {
     }
     let mut between = BTreeSet::new();
     for Arrow { from, to, by } in house.arrows() {
-        let (Some(from_module), Some(to_module)) = (module_of(&from), module_of(&to)) else { continue };
+        let (Some(from_module), Some(to_module)) = (module_of(from), module_of(to)) else { continue };
         let (_, _, allowed) = MODULES.iter().find(|(name, ..)| *name == from_module).unwrap();
         let fine = from_module == to_module || allowed.contains(&to_module);
         assert!(fine, "{from}: {from_module} may not name {to_module} ({by} in {to})");
@@ -187,7 +187,7 @@ fn floors(table: &[&[&str]], folder: &str, house: &House) {
         assert!(known, "{} belongs to no floor", source.path);
     }
     for Arrow { from, to, by } in house.arrows() {
-        let (Some((above, name)), Some((below, named))) = (floor_of(&from), floor_of(&to)) else { continue };
+        let (Some((above, name)), Some((below, named))) = (floor_of(from), floor_of(to)) else { continue };
         assert!(name == named || below < above, "{from}: {name} may not name {named} ({by} in {to})");
     }
 }
