@@ -217,7 +217,8 @@ fn a_port_that_stays_in_use_ends_the_start() {
     let output = run_to_end(&[], address, &["-t", "1", "--verbose", "NOTICE"]);
     assert_eq!(output.status.code(), Some(PORT_TAKEN));
     let message = String::from_utf8(output.stderr).unwrap();
-    let [notice, sentence] = message.lines().collect::<Vec<_>>()[..] else { panic!("{message}") };
+    let [sockets, notice, sentence] = message.lines().collect::<Vec<_>>()[..] else { panic!("{message}") };
+    assert!(sockets.contains("] sockets are served by "), "{message}");
     assert!(notice.contains(&format!("{address} is in use by another process")), "{message}");
     assert!(
         sentence.ends_with(&format!(

@@ -145,6 +145,22 @@ fn more_threads_than_cores_are_started_and_warned_of() {
     assert!(log.contains("there are 100 threads for"), "{log}");
 }
 
+#[test]
+fn too_few_threads_are_told() {
+    // Of a user that no other test has.
+    let mut wrapper = vec!["prlimit", "--nproc=20:20"];
+    if rustix::process::geteuid().is_root() {
+        wrapper.extend(["setpriv", "--reuid=65533", "--regid=65533", "--clear-groups"]);
+    }
+    for how in ["auto", "epoll"] {
+        let ended = run_to_end(&wrapper, free_address(), &["--threads", "64", "--sockets", how]);
+        let printed = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(71), "{printed}");
+        assert!(printed.contains("ringgear: cannot start a thread"), "{printed}");
+        assert!(printed.contains("RLIMIT_NPROC"), "{printed}");
+    }
+}
+
 /// All of it at once, with the defaults, as the first command of the README starts it.
 #[test]
 fn the_defaults_start_where_everything_is_forbidden() {

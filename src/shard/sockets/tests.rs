@@ -314,3 +314,55 @@ fn what_is_lent_grows_in_need_and_shrinks_in_calm() {
         assert_eq!(portion(&sockets), first);
     }
 }
+
+#[test]
+fn a_socket_that_leaves_is_served_elsewhere() {
+    for (mut here, mut there) in each(16).into_iter().zip(each(16)) {
+        let (near, far) = pair();
+        for (sockets, bytes) in [(&mut here, b"first"), (&mut there, b"other")] {
+            std::io::Write::write_all(&mut &near, bytes).unwrap();
+            sockets.receive_once(TOKEN, far.as_fd());
+            let Completion::Received { what: Received::Bytes(buffer), more: false, .. } = wait(sockets)
+            else {
+                panic!()
+            };
+            assert_eq!(sockets.bytes(&buffer), bytes);
+            sockets.recycle(buffer);
+            sockets.release(TOKEN, far.as_fd());
+        }
+        // Nobody is told of what comes now.
+        std::io::Write::write_all(&mut &near, b"later").unwrap();
+        for sockets in [&mut here, &mut there] {
+            for _ in 0..3 {
+                sockets.enter().unwrap();
+                assert!(sockets.next().is_none() && sockets.is_quiet());
+            }
+        }
+    }
+}
+
+/// Bytes to which a descriptor is attached end a receive, although there are more behind them.
+#[test]
+fn descriptors_that_come_along_hold_nothing_up() {
+    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+    for mut sockets in each(16) {
+        let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
+        for part in [&b"one"[..], b"two", b"three"] {
+            let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let attached = [far.as_fd()];
+            let mut along = SendAncillaryBuffer::new(&mut space);
+            assert!(along.push(SendAncillaryMessage::ScmRights(&attached)));
+            sendmsg(&near, &[std::io::IoSlice::new(part)], &mut along, SendFlags::empty()).unwrap();
+        }
+        sockets.receive(TOKEN, far.as_fd());
+        let mut came = Vec::new();
+        while came != b"onetwothree" {
+            let Completion::Received { what: Received::Bytes(buffer), more: true, .. } = wait(&mut sockets)
+            else {
+                panic!()
+            };
+            came.extend_from_slice(sockets.bytes(&buffer));
+            sockets.recycle(buffer);
+        }
+    }
+}

@@ -99,7 +99,8 @@ pub(super) fn forget(epoll: BorrowedFd<'_>, socket: RawFd) {
 pub(super) const EVENTS: usize = 256;
 
 /// Waits until the kernel has something to tell, and has it written to the list, whose room is for [`EVENTS`]; without waiting, if
-/// so ordered. (rustix makes this a call that Linux has since 5.11 only, and that older filters of containers do not know.)
+/// so ordered. (With a feature that the load generator switches on, rustix makes this a call that Linux has since 5.11 only, and
+/// that filters of containers do not know.)
 pub(super) fn wait(
     epoll: BorrowedFd<'_>,
     events: &mut Vec<libc::epoll_event>,
