@@ -28,7 +28,7 @@ impl RingSize {
         /// An order with its place in the queue, a completion, a receive buffer in the list.
         const EACH: [u64; 3] = [64 + 4, 16, 16];
         /// Three rings of 128 orders, to each of which 64 KiB are registered; and what is rounded up to pages.
-        const RUNTIME: u64 = 3 * (16 + 64) << 10;
+        const RUNTIME: u64 = (3 * (16 + 64)) << 10;
         const ROUNDED: u64 = 16 << 10;
         let counts = [self.submissions, self.completions, 1024].map(u64::from);
         EACH.iter().zip(counts).map(|(bytes, count)| bytes * count).sum::<u64>() + RUNTIME + ROUNDED
