@@ -142,7 +142,7 @@ fn more_threads_than_cores_are_started_and_warned_of() {
     let server = Server::start(&["--threads", "100", "--verbose", "WARNING"]);
     serves(&server);
     let log = server.log();
-    assert!(log.contains("there are 100 threads for"), "{log}");
+    assert!(log.contains("more threads than cores do not help"), "{log}");
 }
 
 #[test]

@@ -36,7 +36,7 @@ use bytes::Bytes;
 /// let mut engine = Engine::new(ShardId(0), Topology::new(1), Policy::new(prefix.clone()).into());
 /// let mut happens = |input: Input<'_>| -> Vec<Output> {
 ///     engine.handle(Now { instant: Instant(0), epoch: Epoch(0) }, input);
-///     std::iter::from_fn(|| engine.output()).collect()
+///     std::iter::from_fn(|| Some(engine.output()?.0)).collect()
 /// };
 /// let [client, worker] = [0, 1].map(|index| SessionId::new(ShardId(0), index, 1));
 /// for session in [client, worker] {

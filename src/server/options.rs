@@ -1,4 +1,4 @@
-//! What an operator may decide about the server as a whole. Values only; the command line that fills them in is `config.rs`.
+//! What an operator may decide about the server as a whole. Values only; the command line that fills them in is `config/`.
 use crate::engine::Policy;
 use crate::shard::options::{Endpoint, ShardOptions, SocketsChoice};
 use crate::store::StoreOptions;

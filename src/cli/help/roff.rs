@@ -67,7 +67,7 @@ fn line(out: &mut String, text: &str) {
     let mut text = without_links(text);
     if text.is_empty() {
         // A line without anything would be one on the page, too.
-        text.push_str("\u{a0}");
+        text.push('\u{a0}');
     }
     let mut whole = String::with_capacity(text.len() + 16);
     for (at, part) in text.split('`').enumerate() {

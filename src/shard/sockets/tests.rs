@@ -127,7 +127,7 @@ fn what_is_stopped_says_so() {
         loop {
             if let Completion::Sent { buffer: Some(buffer), bytes, .. } = wait(&mut sockets) {
                 assert!(bytes.is_err() && buffer.len() == 64 << 20);
-                return;
+                break;
             }
         }
     }
