@@ -157,7 +157,7 @@ pub(super) fn import(from: OtherStore, into: ThisStore, out: &mut dyn Write) -> 
 pub(super) fn export(from: ThisStore, into: OtherStore, out: &mut dyn Write) -> Result<(), TransferFailure> {
     let into = into.options();
     let done = copy(&from.options()?, &into, Onto::Nothing)?;
-    if let StoreOptions::Log(_) = into {
+    if matches!(into, StoreOptions::Log(_)) {
         writeln!(out, "{} jobs exported, {} of them dead", done.jobs, done.dead)?;
         writeln!(out, "{} got another handle", done.renumbered)?;
         return Ok(());
