@@ -12,13 +12,15 @@ use ringgear::engine::slot::Slot;
 use ringgear::engine::{Death, DeathReason, Epoch, JobId, StoredJob};
 use ringgear::protocol::Priority;
 use ringgear::store::sqlite::{SqliteOptions, SqliteStore};
-use ringgear::store::{Store, record};
+use ringgear::store::{Store, StoreError, record};
 use rusqlite::Connection;
 use std::fs;
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 use support::gearmand::Server;
 use support::packets::*;
 use support::scratch::Scratch;
@@ -39,8 +41,18 @@ impl Folder {
         self.0.file("queue.db")
     }
 
+    /// A process that another test of this one starts has a copy of each lock until it is what it is to be: so a lock that was
+    /// just given up may still be there for a moment.
     fn store(&self) -> SqliteStore {
-        SqliteStore::open(SqliteOptions::of(self.file())).unwrap()
+        let until = Instant::now() + Duration::from_secs(5);
+        loop {
+            match SqliteStore::open(SqliteOptions::of(self.file())) {
+                Err(StoreError::Locked { .. }) if Instant::now() < until => {
+                    thread::sleep(Duration::from_millis(5))
+                }
+                opened => return opened.unwrap(),
+            }
+        }
     }
 
     fn gearmand(&self) -> Server {
