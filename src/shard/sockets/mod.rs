@@ -5,6 +5,7 @@
 //! Towards the shard it is a queue of orders and a queue of [`Completion`]s. It owns every byte that the kernel
 //! reads or writes until the completion says that the kernel is done.
 mod epoll;
+mod lending;
 mod peer;
 mod portions;
 mod unacked;

@@ -1,8 +1,8 @@
 //! The receive buffers: each is filled for whoever has something to be received, and given back when that is read. A connection
-//! that is idle has none. How many may be filled in a round follows the same rule as with the ring (`uring/buffers.rs`).
+//! that is idle has none. How many may be filled in a round is said in `lending.rs`.
 use crate::shard::options::ShardOptions;
 use crate::shard::sockets::Buffer;
-use crate::shard::sockets::portions::{CALM, FILLED_AT_FIRST, FILLED_WHEN_SHORT};
+use crate::shard::sockets::lending::Lending;
 
 /// Bytes of one buffer.
 pub(super) const SIZE: usize = ShardOptions::RECEIVE_BUFFER;
@@ -19,10 +19,7 @@ pub(super) struct ReceiveBuffers {
     /// How many there may be.
     count: u16,
     /// How many may be filled in a round.
-    portion: u16,
-    /// Rounds since they were too few, and whether many wait to be read.
-    calm: u32,
-    short: bool,
+    pub(super) lending: Lending,
 }
 
 impl ReceiveBuffers {
@@ -33,9 +30,7 @@ impl ReceiveBuffers {
             filled: Vec::new(),
             spare: Vec::new(),
             count,
-            portion: count.min(FILLED_AT_FIRST),
-            calm: 0,
-            short: false,
+            lending: Lending::new(count),
         }
     }
 
@@ -75,36 +70,5 @@ impl ReceiveBuffers {
         assert!(*filled, "a buffer belongs to one shard");
         *filled = false;
         self.spare.push(buffer.id);
-    }
-
-    /// Twice as many may be filled in a round as before.
-    pub(super) fn lend_more(&mut self) {
-        self.portion = self.portion.saturating_mul(2).min(self.count);
-        self.calm = 0;
-    }
-
-    /// To be called once a round. After many in which the portion was enough, half as many may be filled; few, as long as many
-    /// wait to be read.
-    #[inline]
-    pub(super) fn tend(&mut self, short: bool) {
-        self.short = short;
-        if self.portion > FILLED_AT_FIRST {
-            self.calm += 1;
-            if self.calm >= CALM {
-                (self.portion, self.calm) = ((self.portion / 2).max(FILLED_AT_FIRST), 0);
-            }
-        }
-    }
-
-    /// How many may be filled in a round.
-    #[inline]
-    pub(super) fn portion(&self) -> u16 {
-        if self.short { self.portion.min(FILLED_WHEN_SHORT) } else { self.portion }
-    }
-
-    /// Whether few may be filled, because many wait to be read.
-    #[inline]
-    pub(super) fn are_short(&self) -> bool {
-        self.short
     }
 }

@@ -228,11 +228,11 @@ impl Epoll {
         if let Some(error) = self.broken {
             return Err(ShardError::of_system("use an epoll", error.into()));
         }
-        if self.turns_left == 0 && !self.line.is_empty() && !self.buffers.are_short() {
+        if self.turns_left == 0 && !self.line.is_empty() && !self.buffers.lending.are_short() {
             // Many have sent something.
-            self.buffers.lend_more();
+            self.buffers.lending.more();
         }
-        self.turns_left = self.buffers.portion().into();
+        self.turns_left = self.buffers.lending.portion().into();
         self.accepts_left = ACCEPTED_AT_ONCE;
         self.line.extend(self.later.drain(..).map(InLine::Listener));
         self.take_turns();
@@ -372,12 +372,12 @@ impl Epoll {
     }
 
     pub(super) fn lend_more(&mut self) {
-        self.buffers.lend_more();
+        self.buffers.lending.more();
     }
 
     #[inline]
     pub(super) fn tend_buffers(&mut self, short: bool) {
-        self.buffers.tend(short);
+        self.buffers.lending.tend(short);
     }
 }
 
@@ -385,6 +385,6 @@ impl Epoll {
 impl Epoll {
     /// How many receive buffers may be filled in a round now.
     pub(super) fn portion(&self) -> u16 {
-        self.buffers.portion()
+        self.buffers.lending.portion()
     }
 }

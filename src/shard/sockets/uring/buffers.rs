@@ -3,7 +3,7 @@
 
 use crate::shard::options::ShardOptions;
 use crate::shard::sockets::Buffer;
-use crate::shard::sockets::portions::{CALM, FILLED_AT_FIRST, FILLED_WHEN_SHORT};
+use crate::shard::sockets::lending::Lending;
 use io_uring::{IoUring, types};
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 use std::io;
@@ -26,10 +26,7 @@ pub(super) struct Buffers {
     published: u16,
     /// How many the kernel has, and how many it may have.
     lent: u16,
-    lend: u16,
-    /// Rounds since they were too few, and whether many wait to be read.
-    calm: u32,
-    short: bool,
+    pub(super) lending: Lending,
     /// Buffers that nobody has; the last is the warmest.
     spare: Vec<u16>,
     /// For each buffer whether it is filled: a [`Buffer`] of this ring names it.
@@ -50,9 +47,7 @@ impl Buffers {
             tail: 0,
             published: 0,
             lent: 0,
-            lend: count.min(FILLED_AT_FIRST),
-            calm: 0,
-            short: false,
+            lending: Lending::new(count),
             spare: (0..count).rev().collect(),
             filled: vec![false; usize::from(count)],
         };
@@ -90,35 +85,10 @@ impl Buffers {
         self.spare.push(buffer.id);
     }
 
-    /// Lends twice as many as before.
-    pub(super) fn lend_more(&mut self) {
-        self.lend = self.lend.saturating_mul(2).min(self.count);
-        self.calm = 0;
-    }
-
-    /// To be called once a round. After many in which those that were lent were enough, half as many are; few, as long as
-    /// many wait to be read.
-    #[inline]
-    pub(super) fn tend(&mut self, short: bool) {
-        self.short = short;
-        if self.lend > FILLED_AT_FIRST {
-            self.calm += 1;
-            if self.calm >= CALM {
-                (self.lend, self.calm) = ((self.lend / 2).max(FILLED_AT_FIRST), 0);
-            }
-        }
-    }
-
-    /// How many the kernel may have now.
-    #[inline]
-    pub(super) fn lending(&self) -> u16 {
-        if self.short { self.lend.min(FILLED_WHEN_SHORT) } else { self.lend }
-    }
-
     /// Lends the kernel what it may have.
     #[inline]
     pub(super) fn publish(&mut self) {
-        let most = self.lending();
+        let most = self.lending.portion();
         while self.lent < most {
             let Some(id) = self.spare.pop() else { break };
             self.lent += 1;

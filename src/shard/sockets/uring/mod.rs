@@ -333,12 +333,12 @@ impl Uring {
     }
 
     pub(super) fn lend_more(&mut self) {
-        self.buffers.lend_more();
+        self.buffers.lending.more();
     }
 
     #[inline]
     pub(super) fn tend_buffers(&mut self, short: bool) {
-        self.buffers.tend(short);
+        self.buffers.lending.tend(short);
     }
 
     #[inline]
@@ -423,6 +423,6 @@ impl Drop for Uring {
 impl Uring {
     /// How many receive buffers the kernel may have now.
     pub(super) fn portion(&self) -> u16 {
-        self.buffers.lending()
+        self.buffers.lending.portion()
     }
 }
