@@ -1,5 +1,6 @@
 //! Fixed runs of one engine, shared by `engine.rs` (how long) and `instructions.rs` (how many instructions). Each
 //! run does its work `jobs` times; what it does is the same on every machine.
+use ringgear_engine::Board;
 use ringgear_engine::slot::{HandlePrefix, SessionId, ShardId, Topology};
 use ringgear_engine::{Engine, Epoch, Input, Instant, Now, Output, Peer, Policy, Reply};
 use ringgear_protocol::{GrabKind, Priority, Request, Submit};
@@ -41,7 +42,7 @@ impl Bench {
         let policy = Arc::new(Policy::new(prefix.clone()));
         let session = |index| SessionId::new(ShardId(0), index, 1);
         let mut bench = Bench {
-            engine: Engine::new(ShardId(0), Topology::new(1), policy),
+            engine: Engine::new(ShardId(0), Board::new(Topology::new(1)), policy),
             prefix,
             client: session(0),
             workers: (1..=workers).map(session).collect(),

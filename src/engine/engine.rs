@@ -1,4 +1,5 @@
 //! The one door: events in, outputs out. Routes between the two halves until both are quiet.
+use crate::board::Board;
 use crate::event::{Event, Input, Introduction, Output};
 use crate::functions::Functions;
 use crate::message::Message;
@@ -6,7 +7,7 @@ use crate::outbox::Outbox;
 use crate::persist::{NotRestored, StoredJob};
 use crate::policy::{Planted, Policy};
 use crate::sessions::Sessions;
-use crate::slot::{JobId, SessionId, ShardId, Topology};
+use crate::slot::{JobId, SessionId, ShardId};
 use crate::time::{Instant, Now};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -28,12 +29,13 @@ use bytes::Bytes;
 ///
 /// ```
 /// use ringgear_engine::{
-///     Engine, Epoch, HandlePrefix, Input, Instant, Now, Output, Peer, Policy, Reply, SessionId, ShardId, Topology, Work,
+///     Board, Engine, Epoch, HandlePrefix, Input, Instant, Now, Output, Peer, Policy, Reply, SessionId, ShardId, Topology, Work,
 /// };
 /// use ringgear_protocol::{GrabKind, Priority, Request, Submit};
 ///
 /// let prefix = HandlePrefix::new(b"H:host")?;
-/// let mut engine = Engine::new(ShardId(0), Topology::new(1), Policy::new(prefix.clone()).into());
+/// let board = Board::new(Topology::new(1));
+/// let mut engine = Engine::new(ShardId(0), board, Policy::new(prefix.clone()).into());
 /// let mut happens = |input: Input<'_>| -> Vec<Output> {
 ///     engine.handle(Now { instant: Instant(0), epoch: Epoch(0) }, input);
 ///     std::iter::from_fn(|| Some(engine.output()?.0)).collect()
@@ -92,12 +94,13 @@ impl<'a> JobsToKeep<'a> {
 
 /// Made once.
 impl Engine {
-    /// The engine of one home. All engines of a job server share topology and policy.
-    pub fn new(shard: ShardId, topology: Topology, policy: Arc<Policy>) -> Engine {
+    /// The engine of one home. All engines of a job server share board and policy.
+    pub fn new(shard: ShardId, board: Board, policy: Arc<Policy>) -> Engine {
+        let topology = board.topology();
         assert!(shard.index() < topology.homes().len());
         Engine {
-            sessions: Sessions::new(topology, policy.clone()),
-            functions: Functions::new(shard, topology, policy.clone()),
+            sessions: Sessions::new(board.clone(), policy.clone()),
+            functions: Functions::new(shard, board, policy.clone()),
             outbox: Outbox::new(shard, topology, &policy),
             policy,
             congested: false,

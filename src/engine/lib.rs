@@ -2,10 +2,12 @@
 //!
 //! [`Engine`] tells how it is used, with an example. [`event`] has what goes in and comes out, [`message`] what engines say to each other,
 //! [`query`] and [`report`] what administrators ask and hear, [`page`] how long answers come in pages, [`persist`] what a store keeps,
-//! [`policy`] what an operator chooses; [`slot`] says who is where, and [`time`] when.
+//! [`policy`] what an operator chooses; [`slot`] says who is where, and [`time`] when; what engines see of each
+//! other without messages stands on the [`Board`].
 #![no_std]
 extern crate alloc;
 
+mod board;
 mod body;
 mod counters;
 mod engine;
@@ -24,6 +26,7 @@ pub mod slot;
 mod status;
 pub mod time;
 
+pub use board::{Board, Pulse};
 pub use body::{Body, SHARED_MIN};
 pub use engine::{Engine, JobsToKeep};
 pub use event::{CloseReason, Event, Input, Introduction, Note, Output, Reply, SessionHolds, Urgency};

@@ -2,6 +2,7 @@
 //!
 //! To an owner, a home shard looks like a set of clients and workers that know only the functions that this
 //! owner has. Each request-like message gets exactly one answer, which carries the `place` of the request.
+use crate::board::Pulse;
 use crate::body::Body;
 use crate::page::{PagePart, PageRequest};
 use crate::slot::{JobId, SessionId, ShardId};
@@ -175,6 +176,8 @@ pub enum ToFunctions {
         worker: SessionId,
         /// Its address and id.
         name: Box<WorkerName>,
+        /// By which it is seen whether it sleeps; `None` where there is one engine only.
+        pulse: Option<Pulse>,
     },
     /// The worker knows a function.
     CanDo {
@@ -220,7 +223,8 @@ pub enum ToFunctions {
         /// The turn that the chosen registration gets, where functions take turns.
         turn: i64,
     },
-    /// The worker sleeps, unless there is a job for it; then the answer is `Wake` at once.
+    /// The worker sleeps, unless there is a job for it; then the answer is `Wake` at once. Not said again of a worker that has got up and
+    /// fallen asleep again meanwhile, as long as the owner was not asked for a job and nothing stands on the board.
     Sleep {
         /// Who.
         worker: SessionId,
@@ -362,6 +366,15 @@ pub enum ToSessions {
         /// The owner's number of the function, for `NotAsleep`.
         function: u32,
         /// The nap that ends.
+        nap: u32,
+    },
+    /// The worker had got up elsewhere when it was looked for: it does not count as asleep any more before it says so again.
+    StruckOff {
+        /// The worker.
+        to: SessionId,
+        /// Who says so.
+        from: ShardId,
+        /// The nap that is over.
         nap: u32,
     },
     /// News of a job, for an attached client.

@@ -64,11 +64,15 @@ pub enum Planted {
     ForgetsScheduled,
     LosesWantedAgain,
     ForgetsLastOfMany,
+    LooksEmpty,
+    LooksFull,
+    SleepsUnseen,
+    StaysStruckOff,
 }
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Planted; 31] = [
+    pub const ALL: [Planted; 35] = [
         Planted::LostWakeup,
         Planted::ReplyOutOfOrder,
         Planted::TwoHolders,
@@ -100,6 +104,10 @@ impl Planted {
         Planted::ForgetsScheduled,
         Planted::LosesWantedAgain,
         Planted::ForgetsLastOfMany,
+        Planted::LooksEmpty,
+        Planted::LooksFull,
+        Planted::SleepsUnseen,
+        Planted::StaysStruckOff,
     ];
 }
 

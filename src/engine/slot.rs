@@ -29,6 +29,17 @@ impl ShardId {
 pub struct Slot(u16);
 
 impl Slot {
+    /// Every slot, in order.
+    pub(crate) fn all() -> impl Iterator<Item = Slot> {
+        (0..SLOTS).map(Slot)
+    }
+
+    /// The slot as an index into a table with a row per slot.
+    #[inline]
+    pub(crate) fn index(self) -> usize {
+        usize::from(self.0)
+    }
+
     /// The slot of a function. The hash (64-bit FNV-1a) is fixed and unseeded: it is in handles and on disk.
     pub fn of(function: &[u8]) -> Slot {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
@@ -76,8 +87,15 @@ impl Topology {
     }
 
     /// The shard that owns a slot.
+    #[inline]
     pub fn owner(self, slot: Slot) -> ShardId {
         ShardId(slot.0 % self.shards)
+    }
+
+    /// Where a slot stands among those of its owner.
+    #[inline]
+    pub(crate) fn rank(self, slot: Slot) -> usize {
+        usize::from(slot.0 / self.shards)
     }
 }
 
@@ -101,6 +119,11 @@ impl ShardSet {
         let absent = self.0[word] & bit == 0;
         self.0[word] |= bit;
         absent
+    }
+
+    /// Whether a shard is there.
+    pub fn contains(&self, shard: ShardId) -> bool {
+        self.0[shard.index() / 64] & 1 << (shard.index() % 64) != 0
     }
 
     /// Takes a shard out.

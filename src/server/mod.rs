@@ -13,7 +13,7 @@ pub use running::{Running, Stage};
 pub use signals::Signals;
 
 use crate::engine::slot::SHARDS_MAX;
-use crate::engine::{ShardId, Topology};
+use crate::engine::{Board, ShardId, Topology};
 use crate::frontend::{SharedPort, VERSION};
 use crate::log_at;
 use crate::logging::{self, Level};
@@ -104,12 +104,12 @@ impl Running {
         listeners: Vec<Vec<OwnedFd>>,
         tell: &Sender<News>,
     ) -> Result<(), ServerError> {
-        let policy = Arc::new(options.policy);
+        let (policy, board) = (Arc::new(options.policy), Board::new(topology));
         let crowded = usize::from(self.shards) > cores.count;
         for (id, listeners) in topology.owners().zip(listeners) {
             let setup = Setup {
                 id,
-                topology,
+                board: board.clone(),
                 core: cores.of_shard(id.index()),
                 sockets: sockets.clone(),
                 crowded,

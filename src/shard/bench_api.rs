@@ -3,8 +3,10 @@
 use super::outbound::Outbound;
 use super::pool::BufferPool;
 use crate::engine::slot::ShardSet;
+use crate::engine::{
+    Board, Engine, Input, Instant, JobId, Now, Peer, Policy, Reply, SessionId, ShardId, Topology,
+};
 use crate::engine::{Compat, Epoch, HandlePrefix, slot::Slot};
-use crate::engine::{Engine, Input, Instant, JobId, Now, Peer, Policy, Reply, SessionId, ShardId, Topology};
 use crate::frontend::{self, SharedPort};
 use crate::mesh::Mesh;
 use crate::protocol::Request;
@@ -38,7 +40,7 @@ impl MeshBench {
         let mut policy = Policy::new(prefix.clone());
         policy.requests_in_flight = u32::MAX;
         policy.outbox_bytes = usize::MAX;
-        let mut engine = Engine::new(HERE, topology, Arc::new(policy));
+        let mut engine = Engine::new(HERE, Board::new(topology), Arc::new(policy));
         let session = SessionId::new(HERE, 0, 1);
         let peer = Peer { descriptor: 0, address: Ipv4Addr::LOCALHOST.into(), port: 0 };
         engine.handle(NOW, Input::Opened(session, peer));

@@ -213,7 +213,7 @@ impl Commit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{Engine, HandlePrefix, Policy, Topology};
+    use crate::engine::{Board, Engine, HandlePrefix, Policy, Topology};
     use crate::store::record;
 
     const LIMIT: u64 = 500;
@@ -221,8 +221,11 @@ mod tests {
     fn of_one_shard() -> (Commit, Arc<StoreChannel>, Engine) {
         let topology = Topology::new(1);
         let desk = Arc::new(StoreChannel::new(topology));
-        let engine =
-            Engine::new(ShardId(0), topology, Arc::new(Policy::new(HandlePrefix::new(b"H").unwrap())));
+        let engine = Engine::new(
+            ShardId(0),
+            Board::new(topology),
+            Arc::new(Policy::new(HandlePrefix::new(b"H").unwrap())),
+        );
         (Commit::new(ShardId(0), desk.clone(), 1 << 20), desk, engine)
     }
 

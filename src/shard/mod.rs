@@ -42,7 +42,7 @@ mod table;
 mod tell;
 
 use crate::engine::slot::ShardSet;
-use crate::engine::{Engine, Instant, Policy, ShardId, Topology};
+use crate::engine::{Board, Engine, Instant, Policy, ShardId, Topology};
 use crate::frontend::SharedPort;
 use crate::memory::{Large, Trim};
 use crate::mesh::shared::{ServerPhase, Shared};
@@ -76,7 +76,8 @@ const STOP_MAX: Duration = Duration::from_secs(1);
 /// What a shard is made of.
 pub(crate) struct Setup {
     pub(crate) id: ShardId,
-    pub(crate) topology: Topology,
+    /// What its engine and those of all other homes see of each other.
+    pub(crate) board: Board,
     /// The processor to run on; none: any.
     pub(crate) core: Option<usize>,
     /// How sockets are served.
@@ -160,13 +161,14 @@ struct Shard {
 
 impl Shard {
     fn new(setup: Setup, mut sockets: Sockets) -> Shard {
-        let Setup { id, topology, options, shared, .. } = setup;
+        let Setup { id, board, options, shared, .. } = setup;
+        let topology = board.topology();
         let ledger = Ledger::new(options.connection_bytes_max);
         sockets.listen(shared.mesh.eventfd(id));
         let acceptor = Acceptor::open(setup.listeners, &mut sockets);
         let pump = Pump {
             handle_prefix: setup.policy.handle_prefix.clone(),
-            engine: Engine::new(id, topology, setup.policy),
+            engine: Engine::new(id, board, setup.policy),
             frontend: setup.frontend,
             now: clock::now(),
             unread_max: options.unread_max,

@@ -14,7 +14,8 @@ pub(crate) const NOW: Now = Now { instant: Instant(1), epoch: Epoch(1) };
 pub(crate) fn engine(shards: u16, change: impl FnOnce(&mut Policy)) -> (Engine, SessionId) {
     let mut policy = Policy::new(HandlePrefix::new(b"H").unwrap());
     change(&mut policy);
-    let mut engine = Engine::new(ShardId(0), Topology::new(shards), Arc::new(policy));
+    let mut engine =
+        Engine::new(ShardId(0), ringgear_engine::Board::new(Topology::new(shards)), Arc::new(policy));
     let session = open(&mut engine, 0);
     (engine, session)
 }

@@ -35,7 +35,7 @@ fn outputs(engine: &mut Engine) -> Vec<Output> {
 #[test]
 fn job_assignment_and_news_share_what_was_received() {
     let policy = Policy::new(HandlePrefix::new(b"H").unwrap());
-    let mut engine = Engine::new(ShardId(0), Topology::new(1), Arc::new(policy));
+    let mut engine = Engine::new(ShardId(0), ringgear_engine::Board::new(Topology::new(1)), Arc::new(policy));
     let open = |engine: &mut Engine, index| {
         let session = SessionId::new(ShardId(0), index, 1);
         let peer = Peer { descriptor: index, address: Ipv4Addr::LOCALHOST.into(), port: 0 };
@@ -77,7 +77,7 @@ fn job_assignment_and_news_share_what_was_received() {
 #[test]
 fn epoch_and_reduce_jobs_are_copied_once() {
     let policy = Policy::new(HandlePrefix::new(b"H").unwrap());
-    let mut engine = Engine::new(ShardId(0), Topology::new(1), Arc::new(policy));
+    let mut engine = Engine::new(ShardId(0), ringgear_engine::Board::new(Topology::new(1)), Arc::new(policy));
     let session = SessionId::new(ShardId(0), 0, 1);
     let peer = Peer { descriptor: 0, address: Ipv4Addr::LOCALHOST.into(), port: 0 };
     engine.handle(NOW, Input::Opened(session, peer));

@@ -22,7 +22,10 @@ impl World {
     fn new(change: impl FnOnce(&mut Policy)) -> World {
         let mut policy = Policy::new(HandlePrefix::new(b"H").unwrap());
         change(&mut policy);
-        World { engine: Engine::new(ShardId(0), Topology::new(1), Arc::new(policy)), sessions: 0 }
+        World {
+            engine: Engine::new(ShardId(0), ringgear_engine::Board::new(Topology::new(1)), Arc::new(policy)),
+            sessions: 0,
+        }
     }
 
     fn open(&mut self) -> SessionId {

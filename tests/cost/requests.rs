@@ -10,7 +10,7 @@ use std::sync::Arc;
 #[test]
 fn an_echo_is_answered_once() {
     let policy = Policy::new(HandlePrefix::new(b"H").unwrap());
-    let mut engine = Engine::new(ShardId(0), Topology::new(2), Arc::new(policy));
+    let mut engine = Engine::new(ShardId(0), ringgear_engine::Board::new(Topology::new(2)), Arc::new(policy));
     let session = SessionId::new(ShardId(0), 0, 1);
     let peer = Peer { descriptor: 7, address: Ipv4Addr::LOCALHOST.into(), port: 0 };
     let now = Now { instant: Instant(1), epoch: Epoch(1) };

@@ -3,7 +3,7 @@ use crate::runner::{Run, run_one};
 use ringgear_engine::Planted;
 
 /// Seeds within which a bug must show.
-const SEEDS_MAX: u64 = 200;
+const SEEDS_MAX: u64 = 500;
 
 #[test]
 fn every_planted_bug_is_seen() {

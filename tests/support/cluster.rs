@@ -4,8 +4,8 @@ use super::bounds::{self, Given, Puts};
 use super::kept::Kept;
 use bytes::Bytes;
 use ringgear_engine::{
-    Ask, CloseReason, Engine, Epoch, Input, Instant, JobId, JobsToKeep, Message, NotRestored, Note, Now,
-    Output, Peer, Policy, Reply, Report, SessionId, ShardId, StoreOp, StoreSeq, Topology,
+    Ask, Board, CloseReason, Engine, Epoch, Input, Instant, JobId, JobsToKeep, Message, NotRestored, Note,
+    Now, Output, Peer, Policy, Reply, Report, SessionId, ShardId, StoreOp, StoreSeq, Topology,
 };
 use ringgear_protocol::{Frame, Request, frame};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -650,7 +650,8 @@ impl Cluster {
 }
 
 fn engines(topology: Topology, policy: &Arc<Policy>) -> Vec<Engine> {
-    topology.homes().map(|shard| Engine::new(shard, topology, Arc::clone(policy))).collect()
+    let board = Board::new(topology);
+    topology.homes().map(|shard| Engine::new(shard, board.clone(), Arc::clone(policy))).collect()
 }
 
 fn channels(shards: usize) -> Vec<Vec<Channel>> {

@@ -64,15 +64,15 @@ impl Functions {
 
     /// Nobody need look for abandoned jobs of a function.
     pub(super) fn not_stale(&mut self, function: FunctionIx) {
-        let number = core::mem::take(&mut self.functions.get_mut(function).stale);
-        self.stale.by_number.remove(&number);
+        self.stale.by_number.remove(&self.functions.get(function).stale);
+        self.functions.set_stale(function, 0);
     }
 
     /// Every worker looks at a function with abandoned jobs once more.
     fn number_anew(&mut self, function: FunctionIx) {
-        self.not_stale(function);
+        self.stale.by_number.remove(&self.functions.get(function).stale);
         self.stale.last += 1;
-        self.functions.get_mut(function).stale = self.stale.last;
+        self.functions.set_stale(function, self.stale.last);
         self.stale.by_number.insert(self.stale.last, function);
     }
 

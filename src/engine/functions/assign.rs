@@ -8,6 +8,7 @@ use super::gate::priorities;
 use super::index::{FunctionIx, JobIx, PartyIx};
 use super::party::Sleep;
 use super::standing::Standing;
+use crate::board::Pulse;
 use crate::message::{Assignment, Candidate, Place, ToSessions, WorkerName};
 use crate::outbox::Outbox;
 use crate::persist::DeathReason;
@@ -61,9 +62,10 @@ impl Functions {
     }
 
     #[inline(never)]
-    pub(super) fn introduce(&mut self, worker: SessionId, name: Box<WorkerName>) {
+    pub(super) fn introduce(&mut self, worker: SessionId, name: Box<WorkerName>, pulse: Option<Pulse>) {
         let ix = self.parties.find_or_create(worker);
-        self.parties.get_mut(ix).name = Some(name);
+        let party = self.parties.get_mut(ix);
+        (party.name, party.pulse) = (Some(name), pulse);
     }
 
     pub(super) fn peek(&mut self, worker: SessionId, place: Place, out: &mut Outbox) {

@@ -82,6 +82,7 @@ impl Functions {
         for (&(_, function), registration) in &self.parties.registrations {
             *registrations.entry(function).or_insert(0) += registration.count;
         }
+        self.functions.check_looks(self.shard);
         let ready = self.functions.iter().filter(|&(ix, _)| self.functions.ready(ix) != 0).count();
         assert_eq!(self.functions.ready_list().len(), ready);
         assert!(self.functions.ready_list().iter().all(|&ix| self.functions.ready(ix) != 0));

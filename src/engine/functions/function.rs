@@ -1,11 +1,13 @@
 //! One function: its queues, counts and limits, and the workers that may sleep beside it.
 use super::index::FunctionIx;
+use super::looks::Looks;
 use super::queue::Queue;
 use super::slab::Chain;
 use super::sleepers::Waking;
+use crate::board::Board;
 use crate::page::ListMark;
 use crate::policy::Policy;
-use crate::slot::{JobId, Slot};
+use crate::slot::{JobId, ShardId, Slot};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -98,6 +100,8 @@ pub(crate) struct FunctionTable {
     ready_list: Vec<FunctionIx>,
     /// Where each of these stands in `ready_list`.
     ready_at: Vec<u32>,
+    /// In which slots something is to be found, for other shards.
+    looks: Looks,
     names: HashTable<u32>,
     /// By name, for lists.
     order: BTreeMap<Bytes, FunctionIx>,
@@ -110,12 +114,13 @@ pub(crate) struct FunctionTable {
 }
 
 impl FunctionTable {
-    pub(crate) fn new(policy: &Policy) -> FunctionTable {
+    pub(crate) fn new(policy: &Policy, board: Board) -> FunctionTable {
         FunctionTable {
             functions: Vec::new(),
             ready: Vec::new(),
             ready_list: Vec::new(),
             ready_at: Vec::new(),
+            looks: Looks::new(board, policy),
             names: HashTable::new(),
             order: BTreeMap::new(),
             hasher: FixedState::with_seed(policy.hash_seed),
@@ -249,6 +254,7 @@ impl FunctionTable {
             (0, 1..) => {
                 self.ready_at[ix.0 as usize] = self.ready_list.len() as u32;
                 self.ready_list.push(ix);
+                self.look(ix, true);
             }
             (1.., 0) => {
                 let at = self.ready_at[ix.0 as usize];
@@ -256,9 +262,33 @@ impl FunctionTable {
                 if let Some(&moved) = self.ready_list.get(at as usize) {
                     self.ready_at[moved.0 as usize] = at;
                 }
+                self.look(ix, false);
             }
             _ => {}
         }
+    }
+
+    /// A queue of a function has become worth a look, or no queue is any more.
+    #[inline]
+    fn look(&mut self, ix: FunctionIx, worth: bool) {
+        if self.looks.are_shared() && self.get(ix).stale == 0 {
+            self.looks.count(self.get(ix).slot, worth);
+        }
+    }
+
+    /// Gives a function with abandoned jobs the number by which workers find it, or 0 when nobody need look.
+    pub(crate) fn set_stale(&mut self, ix: FunctionIx, number: u64) {
+        let before = core::mem::replace(&mut self.get_mut(ix).stale, number);
+        if self.looks.are_shared() && (before == 0) != (number == 0) && self.ready(ix) == 0 {
+            self.looks.count(self.get(ix).slot, number != 0);
+        }
+    }
+
+    /// Panics unless other shards see what there is.
+    pub(crate) fn check_looks(&self, here: ShardId) {
+        let worth = |(ix, function): (FunctionIx, &Function)| self.ready(ix) != 0 || function.stale != 0;
+        let slots = self.iter().filter(|&found| worth(found)).map(|(_, function)| function.slot);
+        self.looks.check(here, slots);
     }
 
     /// Functions that have something in a queue.

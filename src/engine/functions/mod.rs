@@ -30,6 +30,7 @@ mod job;
 mod jobs;
 mod leave;
 mod lists;
+mod looks;
 mod moves;
 mod party;
 mod puts;
@@ -53,6 +54,7 @@ mod usage;
 mod wake;
 mod work;
 
+use crate::board::Board;
 use crate::message::{Message, ToFunctions, ToSessions};
 use crate::outbox::Outbox;
 use crate::policy::Policy;
@@ -111,14 +113,15 @@ pub(crate) struct Functions {
 }
 
 impl Functions {
-    pub(crate) fn new(shard: ShardId, topology: Topology, policy: Arc<Policy>) -> Functions {
+    pub(crate) fn new(shard: ShardId, board: Board, policy: Arc<Policy>) -> Functions {
+        let topology = board.topology();
         Functions {
             shard,
             topology,
             now: Now { instant: Instant(0), epoch: Epoch(0) },
             calendar: Calendar::default(),
             jobs: Jobs::default(),
-            functions: FunctionTable::new(&policy),
+            functions: FunctionTable::new(&policy, board),
             parties: Parties::new(policy.hash_seed),
             holds: Holds::default(),
             attachments: Attachments::default(),
@@ -141,7 +144,7 @@ impl Functions {
     pub(crate) fn handle(&mut self, message: ToFunctions, out: &mut Outbox) {
         match message {
             ToFunctions::Submit(submission) => self.submit(submission, out),
-            ToFunctions::Introduce { worker, name } => self.introduce(worker, name),
+            ToFunctions::Introduce { worker, name, pulse } => self.introduce(worker, name, pulse),
             ToFunctions::CanDo { worker, function, timeout_ms, turn, nap } => {
                 self.can_do(worker, function, timeout_ms, turn, nap, out);
             }

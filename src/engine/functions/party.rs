@@ -4,6 +4,7 @@ use super::attachments::Joins;
 use super::index::{Era, FunctionIx, PartyIx};
 use super::registration::Registrations;
 use super::tally::Tally;
+use crate::board::Pulse;
 use crate::message::WorkerName;
 use crate::slot::{JobId, SessionId};
 use alloc::boxed::Box;
@@ -43,6 +44,8 @@ pub(crate) struct Party {
     pub(crate) nap: u32,
     /// Who it is, if it has ever been a worker.
     pub(crate) name: Option<Box<WorkerName>>,
+    /// By which it is seen whether it still sleeps, if it has grabbed elsewhere; `None` where there is no elsewhere.
+    pub(crate) pulse: Option<Pulse>,
     /// Jobs that it finished lately, or lost to their time limit; the last one at the back.
     finished: VecDeque<JobId>,
     /// How far it has looked for abandoned jobs; see `abandoned.rs`.
@@ -68,6 +71,7 @@ impl Party {
             sleep: Sleep::Awake,
             nap: 0,
             name: None,
+            pulse: None,
             finished: VecDeque::new(),
             looked: 0,
             chores: 0,
@@ -75,6 +79,12 @@ impl Party {
             is_looking: false,
             gone: false,
         }
+    }
+
+    /// Whether it fell asleep here and can still be woken, as far as can be seen from here.
+    #[inline]
+    pub(crate) fn is_asleep(&self) -> bool {
+        self.sleep == Sleep::Asleep && self.pulse.as_ref().is_none_or(Pulse::is_asleep)
     }
 
     /// Forgets that a job was taken from it.

@@ -392,7 +392,10 @@ mod tests {
             let policy = Policy::new(HandlePrefix::new(b"H").unwrap());
             World {
                 jobs: Jobs::default(),
-                functions: FunctionTable::new(&policy),
+                functions: FunctionTable::new(
+                    &policy,
+                    crate::board::Board::new(crate::slot::Topology::new(1)),
+                ),
                 keys: KeyHasher::new(&policy),
                 uniques: Uniques::new(),
                 sequence: 0,

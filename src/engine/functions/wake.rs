@@ -1,6 +1,8 @@
 //! Who is to be woken beside a function, and waking them. An entry stands in the list of its function from when its worker
 //! fell asleep until it is used up, or the worker gives up the function; so there are never more entries than registrations.
-//! An entry whose worker is awake, for it was woken for something else, is passed over.
+//! An entry whose worker is awake, for it was woken for something else, is passed over. Where it has got up without this shard being
+//! told, because it found its job elsewhere, the entry goes to the end of the list: mostly the worker sleeps again when it comes
+//! to the front, without having told us that either. If many are so, the rest of them is struck off, and told so.
 //!
 //! Looking through many entries, and waking many workers, is a chore: one for each function.
 use super::Functions;
@@ -17,6 +19,15 @@ use crate::policy::Planted;
 const LOOKS: u32 = 16;
 /// So many functions of a worker that falls asleep are dealt with at once.
 const LISTED_AT_ONCE: u32 = 64;
+
+/// What becomes of an entry whose worker has got up elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Risen {
+    /// It goes to the end of the list.
+    Last,
+    /// It is used up, and the worker does not count as asleep here any more until it says so.
+    StruckOff,
+}
 
 /// What has come of looking for a sleeper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,21 +91,43 @@ impl Functions {
 
     /// Uses up the entry at the head of a list, and wakes its worker if that sleeps.
     #[inline]
-    fn wake_first(&mut self, function: FunctionIx, at: u32, out: &mut Outbox) -> bool {
+    fn wake_first(&mut self, function: FunctionIx, at: u32, risen: Risen, out: &mut Outbox) -> bool {
         let slab = &mut self.sleepers.slab;
-        let Sleeper { party, .. } = self.functions.get_mut(function).sleepers.remove(slab, at);
-        let wakes = self.parties.unlist(party, function) && self.parties.get(party).sleep == Sleep::Asleep;
+        let Sleeper { party: ix, .. } = self.functions.get_mut(function).sleepers.remove(slab, at);
+        let counts = self.parties.unlist(ix, function);
+        let party = self.parties.get(ix);
+        let wakes = counts && party.is_asleep();
         if wakes {
-            self.wake(party, function, out);
+            self.wake(ix, function, out);
+        } else if counts && party.sleep == Sleep::Asleep {
+            self.pass_over(ix, function, risen, out);
         }
         wakes
     }
 
+    /// A worker has got up elsewhere, and its entry was used up.
+    #[cold]
+    fn pass_over(&mut self, ix: PartyIx, function: FunctionIx, risen: Risen, out: &mut Outbox) {
+        if risen == Risen::Last {
+            let unlisted = self.parties.next_unlisted(ix);
+            assert_eq!(unlisted, Some(function), "what was unlisted last is listed first");
+            return self.enter(ix, function);
+        }
+        let party = self.parties.get_mut(ix);
+        party.sleep = Sleep::Awake;
+        let (to, nap) = (party.session, party.nap);
+        self.tell(to, ToSessions::StruckOff { to, from: self.shard, nap }, out);
+    }
+
     /// Wakes the sleeper that has waited longest.
     fn wake_longest(&mut self, function: FunctionIx, out: &mut Outbox) -> Woken {
+        let stamp = self.sleepers.stamp;
         for _ in 0..LOOKS.min(self.policy.work_at_once) {
-            let Some(at) = self.functions.get(function).sleepers.first() else { return Woken::Nobody };
-            if self.wake_first(function, at, out) {
+            let first = self.functions.get(function).sleepers.first();
+            // Behind this one there are only those who were passed over now.
+            let first = first.filter(|&at| self.sleepers.slab.get(at).thing.stamp <= stamp);
+            let Some(at) = first else { return Woken::Nobody };
+            if self.wake_first(function, at, Risen::Last, out) {
                 return Woken::One;
             }
         }
@@ -141,7 +174,8 @@ impl Functions {
             self.functions.get_mut(function).waking = Waking::default();
             return None;
         };
-        if self.wake_first(function, at, out) && !is_meant {
+        let risen = if is_meant { Risen::Last } else { Risen::StruckOff };
+        if self.wake_first(function, at, risen, out) && !is_meant {
             self.functions.get_mut(function).waking.more -= 1;
         }
         if self.policy.plants(Planted::WakesFirstPiece) && self.is_spent() {

@@ -1,15 +1,21 @@
 //! GRAB_JOB and PRE_SLEEP of a worker whose functions may have several owners.
 //!
-//! With one owner, the worker takes at once. With several, it peeks at all and takes the best; if somebody was faster,
-//! it peeks again; after three lost races it takes from each owner in turn whatever there is. NO_JOB is said only
-//! after every owner has said that it has nothing, in the same round.
+//! With one owner, the worker takes at once. With several, the board says which may have something (`board.rs`). If that is none,
+//! there is no job; of a single one the worker takes at once. It peeks at several and takes the best; if somebody was faster,
+//! it looks again; after three lost races it takes from each in turn whatever there is. NO_JOB is said only
+//! after every owner has said that it has nothing, itself or on the board, in the same round.
+//!
+//! Owners are not told that a worker has got up to grab elsewhere. They see it by its pulse, when they look whom they could wake,
+//! and need not be told again when it sleeps again.
 use super::Sessions;
 use super::grab_round::{GrabRound, GrabStep};
+use super::owners::Waker;
+use super::session::Session;
 use crate::event::Reply;
 use crate::message::{Assignment, Candidate, Message, Place, ToFunctions};
 use crate::outbox::Outbox;
 use crate::policy::Planted;
-use crate::slot::{SessionId, ShardId};
+use crate::slot::{SessionId, ShardId, ShardSet};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use ringgear_protocol::GrabKind;
@@ -21,7 +27,7 @@ impl Sessions {
     pub(super) fn grab(&mut self, id: SessionId, kind: GrabKind, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(id) else { return };
         // A wake that comes from here on finds nobody asleep, and another worker is woken.
-        (session.asleep, session.noop_sent) = (false, false);
+        session.get_up();
         if session.woken_by.is_some() && self.looks_at_fewer(id, out) {
             self.grab_job(id, kind, out);
             // The other half has heard something that it does not answer, so that nobody else would.
@@ -34,18 +40,38 @@ impl Sessions {
         let Some(session) = self.table.get_mut(id) else { return };
         match session.owners[..] {
             [] => session.tell(Reply::NoJob, out),
-            [(owner, _)] => {
-                let place = session.replies.take_place();
-                let turn = session.back_turn();
-                let take = ToFunctions::Take { worker: id, place, kind, turn };
-                out.send(owner, Message::ToFunctions(take));
+            [ref owner] => {
+                let owner = owner.shard;
+                session.take_alone(owner, kind, out);
             }
-            _ => {
-                let place = session.replies.take_place();
-                let step = GrabStep::Peek { missing: 0, best: None };
-                session.grab_round = Some(Box::new(GrabRound { place, kind, lost: 0, step }));
-                self.peek(id, out);
-            }
+            _ => self.grab_from_several(id, kind, out),
+        }
+    }
+
+    fn grab_from_several(&mut self, id: SessionId, kind: GrabKind, out: &mut Outbox) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        let asked = session.worth_asking(&self.board);
+        if asked.count() > 1 {
+            let place = session.replies.take_place();
+            let step = GrabStep::Peek { missing: 0, best: None };
+            session.grab_round = Some(Box::new(GrabRound { place, kind, lost: 0, step }));
+            return self.peek(id, asked, out);
+        }
+        // Whoever woke the session and is not asked hears of it first: what was queued there is somebody else's by now.
+        let owner = asked.iter().next();
+        if session.woken_by.is_some_and(|waker| Some(waker.owner) != owner)
+            && !self.policy.plants(Planted::ForgetsWhoWasWoken)
+        {
+            session.takes_something_else(out);
+        }
+        let told = session.woken_by.take().is_none();
+        match owner {
+            Some(owner) => session.take_alone(owner, kind, out),
+            None => session.tell(Reply::NoJob, out),
+        }
+        if told {
+            // The other half may have heard something that it does not answer, so that nobody else would.
+            self.flush_replies(id, out);
         }
     }
 
@@ -54,8 +80,8 @@ impl Sessions {
     #[cold]
     fn looks_at_fewer(&mut self, id: SessionId, out: &mut Outbox) -> bool {
         let Some(session) = self.table.get_mut(id) else { return false };
-        let Some((owner, _)) = session.woken_by else { return false };
-        if !session.owners.iter().any(|&(shard, _)| shard == owner) {
+        let Some(Waker { owner, .. }) = session.woken_by else { return false };
+        if !session.knows(owner) {
             session.takes_something_else(out);
             return true;
         }
@@ -65,14 +91,15 @@ impl Sessions {
         false
     }
 
-    /// Asks all owners for their best job.
-    fn peek(&mut self, id: SessionId, out: &mut Outbox) {
+    /// Asks these owners for their best job.
+    fn peek(&mut self, id: SessionId, asked: ShardSet, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(id) else { return };
         let Some(round) = session.grab_round.as_mut() else { return };
-        round.step = GrabStep::Peek { missing: session.owners.len(), best: None };
-        for &(owner, _) in &session.owners {
-            let peek = ToFunctions::Peek { worker: id, place: round.place };
-            out.send(owner, Message::ToFunctions(peek));
+        let place = round.place;
+        round.step = GrabStep::Peek { missing: asked.count() as usize, best: None };
+        for owner in asked.iter() {
+            session.is_awake_at(owner);
+            out.send(owner, Message::ToFunctions(ToFunctions::Peek { worker: id, place }));
         }
     }
 
@@ -94,7 +121,7 @@ impl Sessions {
         };
         // Each answer counts here, also one that does not win, and before it is seen whether it was the last: who woke the
         // session and has nothing needs nobody else.
-        session.woken_by = session.woken_by.filter(|&(owner, _)| owner != from || found.is_some());
+        session.woken_by = session.woken_by.filter(|waker| waker.owner != from || found.is_some());
         let beats = |c: &Candidate| best.as_ref().is_none_or(|(other, _)| rank(c) < rank(other));
         if let Some(candidate) = found.filter(beats) {
             *best = Some((candidate, from));
@@ -117,7 +144,8 @@ impl Sessions {
         let Some(session) = self.table.get_mut(id) else { return };
         let turn = session.back_turn();
         // Who woke it sees what it takes.
-        session.woken_by = session.woken_by.filter(|&(woke, _)| woke != owner);
+        session.woken_by = session.woken_by.filter(|waker| waker.owner != owner);
+        session.is_awake_at(owner);
         let Some(round) = session.grab_round.as_ref() else { return };
         let take = ToFunctions::Take { worker: id, place: round.place, kind: round.kind, turn };
         out.send(owner, Message::ToFunctions(take));
@@ -143,12 +171,16 @@ impl Sessions {
             GrabStep::Peek { .. } => panic!("nothing was to be taken"),
             GrabStep::Take => {
                 round.lost += 1;
-                if round.lost < RACES {
-                    return self.peek(id, out);
+                let lost = round.lost;
+                let asked = session.worth_asking(&self.board);
+                if lost < RACES && !asked.is_empty() {
+                    return self.peek(id, asked, out);
                 }
-                let mut left: Vec<ShardId> = session.owners.iter().map(|&(owner, _)| owner).collect();
+                let mut left: Vec<ShardId> = asked.iter().collect();
                 let next = left.pop();
-                round.step = GrabStep::Sweep { left };
+                if let Some(round) = session.grab_round.as_mut() {
+                    round.step = GrabStep::Sweep { left };
+                }
                 next
             }
             GrabStep::Sweep { left } => left.pop(),
@@ -174,26 +206,50 @@ impl Sessions {
     pub(super) fn pre_sleep(&mut self, id: SessionId, out: &mut Outbox) -> bool {
         let Some(session) = self.table.get_mut(id) else { return false };
         // The nap is a new one before any owner hears of it: wakes of an earlier nap may still be under way.
-        (session.asleep, session.noop_sent, session.woken_by) = (true, false, None);
-        session.nap = session.nap.wrapping_add(1);
+        session.fall_asleep(!self.policy.plants(Planted::SleepsUnseen));
         if self.policy.plants(Planted::NapsPileUp) {
             session.replies.mark_nap_always();
         } else {
             session.replies.mark_nap();
         }
-        for &(owner, _) in &session.owners {
-            let sleep = ToFunctions::Sleep { worker: id, nap: session.nap };
-            out.send(owner, Message::ToFunctions(sleep));
+        // Behind the pulse, which owners that write on the board later will see.
+        let asked = session.worth_asking(&self.board);
+        for at in 0..session.owners.len() {
+            let owner = &mut session.owners[at];
+            if owner.nap == 0 || asked.contains(owner.shard) {
+                owner.nap = session.nap;
+                let sleep = ToFunctions::Sleep { worker: id, nap: session.nap };
+                out.send(owner.shard, Message::ToFunctions(sleep));
+            }
         }
         session.replies.len() > 0
+    }
+
+    /// An owner takes a session for asleep no more, because it had got up. If it sleeps again by now, the owner is told.
+    pub(super) fn struck_off(&mut self, id: SessionId, from: ShardId, nap: u32, out: &mut Outbox) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        if self.policy.plants(Planted::StaysStruckOff) {
+            return;
+        }
+        let sleeps = session.asleep && !session.noop_sent;
+        let now = if sleeps { session.nap } else { 0 };
+        let Some(owner) = session.owner_mut(from).filter(|owner| owner.nap == nap) else { return };
+        owner.nap = now;
+        if sleeps {
+            out.send(from, Message::ToFunctions(ToFunctions::Sleep { worker: id, nap: now }));
+        }
     }
 
     pub(super) fn wake(&mut self, id: SessionId, from: ShardId, function: u32, nap: u32, out: &mut Outbox) {
         // For a session that is gone, `Gone` is under way, and the owner will wake another.
         let Some(session) = self.table.get_mut(id) else { return };
-        if session.asleep && !session.noop_sent && session.nap == nap {
-            session.noop_sent = true;
-            session.woken_by = Some((from, function));
+        if let Some(owner) = session.owner_mut(from).filter(|owner| owner.nap == nap) {
+            owner.nap = 0;
+        }
+        // Also one of an earlier nap: the owner may not have been told of this one.
+        if session.asleep && !session.noop_sent {
+            session.is_told_to_wake();
+            session.woken_by = Some(Waker { owner: from, function, nap });
             out.counters.wakeups += 1;
             if session.replies.wake() {
                 if session.survey.is_some() {
@@ -207,5 +263,16 @@ impl Sessions {
             let answer = ToFunctions::NotAsleep { worker: id, function, nap };
             out.send(from, Message::ToFunctions(answer));
         }
+    }
+}
+
+impl Session {
+    /// Takes a job from the only owner that has one for it, if that is still there.
+    fn take_alone(&mut self, owner: ShardId, kind: GrabKind, out: &mut Outbox) {
+        let place = self.replies.take_place();
+        let turn = self.back_turn();
+        self.is_awake_at(owner);
+        let take = ToFunctions::Take { worker: self.id, place, kind, turn };
+        out.send(owner, Message::ToFunctions(take));
     }
 }

@@ -10,6 +10,7 @@ mod grab;
 mod grab_round;
 mod mass_do;
 mod names;
+mod owners;
 mod parts;
 mod replies;
 mod request;
@@ -17,6 +18,7 @@ mod rows;
 mod session;
 mod survey;
 
+use crate::board::Board;
 use crate::event::{CloseReason, Introduction, Output, Reply};
 use crate::message::{Message, ToFunctions, ToSessions, Work};
 use crate::outbox::Outbox;
@@ -33,6 +35,7 @@ use session::{Session, SessionTable};
 #[derive(Debug)]
 pub(crate) struct Sessions {
     topology: Topology,
+    board: Board,
     policy: Arc<Policy>,
     table: SessionTable,
     names: FunctionNames,
@@ -44,12 +47,14 @@ pub(crate) struct Sessions {
 }
 
 impl Sessions {
-    pub(crate) fn new(topology: Topology, policy: Arc<Policy>) -> Sessions {
+    pub(crate) fn new(board: Board, policy: Arc<Policy>) -> Sessions {
+        let topology = board.topology();
         let names = FunctionNames::new(topology, policy.hash_seed);
         let places = Replies::places_in(policy.waiting_bytes);
         let places = places.min((policy.requests_in_flight as usize).saturating_sub(1)) as u32;
         Sessions {
             topology,
+            board,
             policy,
             table: SessionTable::default(),
             names,
@@ -151,6 +156,7 @@ impl Sessions {
                 self.unregistered(to, &function, refusal, out);
                 to
             }
+            ToSessions::StruckOff { to, from, nap } => return self.struck_off(to, from, nap, out),
             ToSessions::Slow { to, begins } => return self.slow(to, begins, out),
             ToSessions::Work { to, job, update } => {
                 self.work_news(to, job, update, out);
@@ -204,7 +210,7 @@ impl Sessions {
 
     fn unregistered(&mut self, to: SessionId, function: &[u8], refusal: Refusal, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(to) else { return };
-        session.remove_ability(function, false, &mut self.names);
+        session.remove_ability(function, false, &mut self.names, &self.board);
         session.tell(Reply::Error(refusal), out);
     }
 
@@ -290,10 +296,11 @@ impl Sessions {
         let mut registered = self.unfinished.leaving();
         for session in self.table.iter() {
             registered += session.abilities.len();
-            let owned: u32 = session.owners.iter().map(|&(_, count)| count).sum();
+            let owned: u32 = session.owners.iter().map(|owner| owner.abilities).sum();
             assert_eq!(owned as usize, session.abilities.len());
             assert!(!session.is_busy() && session.slowed == 0 || session.paused || session.finishing);
             session.check_bytes(&self.names);
+            session.check_owners(&self.board, &self.names);
             assert!(session.replies.is_flushed(), "replies whose turn has come have left");
             assert!(session.paused || session.replies.len() < most, "too many wait, and more are welcome");
             assert!(!session.noop_sent || session.asleep);

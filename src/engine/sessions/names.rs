@@ -14,7 +14,7 @@ pub(crate) struct NameIx(pub(crate) u32);
 #[derive(Debug)]
 struct NameEntry {
     name: Bytes,
-    owner: ShardId,
+    slot: Slot,
     /// Registrations that have it; 0 if the place is vacant.
     users: u32,
 }
@@ -60,8 +60,7 @@ impl FunctionNames {
             self.entries[ix.0 as usize].users += 1;
             return ix;
         }
-        let owner = self.topology.owner(Slot::of(name));
-        let entry = NameEntry { name: Bytes::copy_from_slice(name), owner, users: 1 };
+        let entry = NameEntry { name: Bytes::copy_from_slice(name), slot: Slot::of(name), users: 1 };
         let ix = match self.vacant.pop() {
             Some(ix) => {
                 self.entries[ix as usize] = entry;
@@ -103,7 +102,12 @@ impl FunctionNames {
 
     /// The shard that owns the function of this name.
     pub(crate) fn owner(&self, ix: NameIx) -> ShardId {
-        self.entries[ix.0 as usize].owner
+        self.topology.owner(self.slot(ix))
+    }
+
+    /// The slot of the function of this name.
+    pub(crate) fn slot(&self, ix: NameIx) -> Slot {
+        self.entries[ix.0 as usize].slot
     }
 
     /// Bytes that the names take, without themselves: each is that of a function, which is counted where it is.

@@ -201,6 +201,13 @@ impl Replies {
         self.front == place
     }
 
+    /// Whether a place, and everything before it, has left.
+    #[inline]
+    pub(crate) fn is_past(&self, place: Place) -> bool {
+        // Places are numbered in a circle, of which never more than a small part is taken.
+        place.wrapping_sub(self.front) > Place::MAX / 2
+    }
+
     /// The next reply that may leave.
     pub(crate) fn next(&mut self) -> Option<Reply> {
         while let Some(PlaceState::Answered(_) | PlaceState::Silent) = self.entries.front() {

@@ -166,9 +166,11 @@ impl Sessions {
         if !submit.background {
             session.known_by.insert(owner);
         }
+        let place = session.replies.take_place();
+        session.submitted = Some(place);
         let submission = Submission {
             from: id,
-            place: session.replies.take_place(),
+            place,
             function_len: submit.function.len() as u16,
             unique_len: submit.unique.len() as u8,
             priority: submit.priority,
@@ -209,25 +211,24 @@ impl Sessions {
             out.counters.refused_abilities += 1;
             return session.tell(Reply::Error(Refusal::TooManyAbilities), out);
         }
-        if !session.owners.iter().any(|&(shard, _)| shard == owner) {
-            out.send(owner, Message::ToFunctions(session.introduction()));
+        if !session.knows(owner) {
+            out.send(owner, Message::ToFunctions(session.introduction(&self.board)));
         }
-        let name = session.add_ability(function, &mut self.names);
+        let name = session.add_ability(function, &mut self.names, &self.board);
         session.known_by.insert(owner);
-        let can_do = ToFunctions::CanDo {
-            worker: id,
-            function: name,
-            timeout_ms,
-            turn: session.new_turn(),
-            nap: (session.asleep && !session.noop_sent).then_some(session.nap),
-        };
+        let nap = (session.asleep && !session.noop_sent).then_some(session.nap);
+        if let (Some(nap), Some(owner)) = (nap, session.owner_mut(owner)) {
+            owner.nap = nap;
+        }
+        let turn = session.new_turn();
+        let can_do = ToFunctions::CanDo { worker: id, function: name, timeout_ms, turn, nap };
         out.send(owner, Message::ToFunctions(can_do));
     }
 
     fn cant_do(&mut self, id: SessionId, function: &[u8], out: &mut Outbox) {
         let owner = self.topology.owner(Slot::of(function));
         let Some(session) = self.table.get_mut(id) else { return };
-        session.remove_ability(function, true, &mut self.names);
+        session.remove_ability(function, true, &mut self.names, &self.board);
         let cant_do = ToFunctions::CantDo { worker: id, function: Bytes::copy_from_slice(function) };
         out.send(owner, Message::ToFunctions(cant_do));
     }
@@ -235,8 +236,8 @@ impl Sessions {
     pub(super) fn reset_abilities(&mut self, id: SessionId, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(id) else { return };
         self.unfinished.let_go(session.take_abilities(), &mut self.names, &self.policy);
-        for (owner, _) in core::mem::take(&mut session.owners) {
-            out.send(owner, Message::ToFunctions(ToFunctions::ResetAbilities { worker: id }));
+        for owner in session.take_owners() {
+            out.send(owner.shard, Message::ToFunctions(ToFunctions::ResetAbilities { worker: id }));
         }
     }
 
@@ -244,8 +245,9 @@ impl Sessions {
         let client_id = until_nul(client_id);
         let Some(session) = self.table.get_mut(id) else { return };
         session.client_id = Bytes::copy_from_slice(&client_id[..client_id.len().min(CLIENT_ID_MAX)]);
-        for &(owner, _) in &session.owners {
-            out.send(owner, Message::ToFunctions(session.introduction()));
+        for at in 0..session.owners.len() {
+            let introduction = session.introduction(&self.board);
+            out.send(session.owners[at].shard, Message::ToFunctions(introduction));
         }
     }
 

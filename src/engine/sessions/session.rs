@@ -2,12 +2,14 @@
 use super::abilities::Abilities;
 use super::grab_round::GrabRound;
 use super::names::FunctionNames;
+use super::owners::{OwnerEntry, Waker};
 use super::parts::MassDo;
 use super::replies::Replies;
+use crate::board::{Board, KnownSlots, Pulse};
 use crate::event::{Reply, SessionHolds};
 use crate::message::{Message, Place, ToFunctions, WorkerName};
 use crate::outbox::Outbox;
-use crate::slot::{Peer, SessionId, ShardId, ShardSet};
+use crate::slot::{Peer, SessionId, ShardSet};
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -27,8 +29,13 @@ pub(crate) struct Session {
     pub(crate) abilities: Abilities,
     /// Bytes that these take, here and with the owners; of a name that others have, too, all of it.
     registered: usize,
-    /// The owners of these, each with how many it has.
-    pub(crate) owners: Vec<(ShardId, u32)>,
+    /// The owners of these, in order.
+    pub(crate) owners: Vec<OwnerEntry>,
+    /// The slots of these, and how many registrations have ended since they were last looked through for it.
+    pub(super) slots: KnownSlots,
+    pub(super) ended: u32,
+    /// The place of its last submission.
+    pub(super) submitted: Option<Place>,
     /// Shards whose functions may know the session.
     pub(crate) known_by: ShardSet,
     /// The turn of the newest registration; the next one gets one less.
@@ -39,10 +46,12 @@ pub(crate) struct Session {
     pub(crate) asleep: bool,
     /// Whether it was sent NOOP since its last PRE_SLEEP.
     pub(crate) noop_sent: bool,
-    /// Who woke it since its last PRE_SLEEP, for which function, if it has not yet looked there for jobs.
-    pub(crate) woken_by: Option<(ShardId, u32)>,
-    /// Counts PRE_SLEEPs.
+    /// Who woke it since its last PRE_SLEEP, if it has not yet looked there for jobs.
+    pub(crate) woken_by: Option<Waker>,
+    /// Counts PRE_SLEEPs, from 1.
     pub(crate) nap: u32,
+    /// By which owners see whether it sleeps, if there are several homes and any owner knows it.
+    pub(super) pulse: Option<Pulse>,
     pub(crate) replies: Replies,
     /// What the shell was last told that the session holds.
     pub(crate) told: SessionHolds,
@@ -71,6 +80,9 @@ impl Session {
             registered: 0,
             told: SessionHolds::default(),
             owners: Vec::new(),
+            slots: KnownSlots::default(),
+            ended: 0,
+            submitted: None,
             known_by: ShardSet::default(),
             first_turn: 0,
             last_turn: 0,
@@ -78,6 +90,7 @@ impl Session {
             noop_sent: false,
             woken_by: None,
             nap: 0,
+            pulse: None,
             replies: Replies::default(),
             grab_round: None,
             mass_do: None,
@@ -137,8 +150,8 @@ impl Session {
 
     /// It takes something else than what it was woken for, if it was woken: somebody else is to be.
     pub(crate) fn takes_something_else(&mut self, out: &mut Outbox) {
-        if let Some((owner, function)) = self.woken_by.take() {
-            let answer = ToFunctions::NotAsleep { worker: self.id, function, nap: self.nap };
+        if let Some(Waker { owner, function, nap }) = self.woken_by.take() {
+            let answer = ToFunctions::NotAsleep { worker: self.id, function, nap };
             out.send(owner, Message::ToFunctions(answer));
         }
     }
@@ -175,10 +188,16 @@ impl Session {
 
     /// Who it is, for an owner of its functions.
     #[inline(never)]
-    pub(crate) fn introduction(&self) -> ToFunctions {
+    pub(crate) fn introduction(&mut self, board: &Board) -> ToFunctions {
         let name =
             WorkerName { address: self.peer.address, port: self.peer.port, id: self.client_id.clone() };
-        ToFunctions::Introduce { worker: self.id, name: Box::new(name) }
+        if board.is_shared() && self.pulse.is_none() {
+            let pulse = self.pulse.insert(Pulse::default());
+            if self.asleep && !self.noop_sent {
+                pulse.sleeps();
+            }
+        }
+        ToFunctions::Introduce { worker: self.id, name: Box::new(name), pulse: self.pulse.clone() }
     }
 
     /// The turn of a new registration: before all others.
@@ -194,30 +213,35 @@ impl Session {
     }
 
     /// Notes a registration; returns the name, shared with all that have it.
-    pub(crate) fn add_ability(&mut self, function: &[u8], names: &mut FunctionNames) -> Bytes {
+    pub(crate) fn add_ability(&mut self, function: &[u8], names: &mut FunctionNames, board: &Board) -> Bytes {
         let name = names.take(function);
         self.abilities.add(name);
         self.registered += Self::REGISTRATION + function.len();
-        let owner = names.owner(name);
-        match self.owners.iter_mut().find(|(shard, _)| *shard == owner) {
-            Some((_, count)) => *count += 1,
-            None => self.owners.push((owner, 1)),
+        self.add_owned(names.owner(name));
+        if board.is_shared() {
+            self.slots.insert(board, names.slot(name));
         }
         names.get(name).clone()
     }
 
     /// Forgets registrations of a function; all of them, or the newest only.
-    pub(crate) fn remove_ability(&mut self, function: &[u8], all: bool, names: &mut FunctionNames) {
+    pub(crate) fn remove_ability(
+        &mut self,
+        function: &[u8],
+        all: bool,
+        names: &mut FunctionNames,
+        board: &Board,
+    ) {
         let Some(name) = names.find(function) else { return };
         let gone = self.abilities.remove(name, all);
         if gone == 0 {
             return;
         }
         self.registered -= gone as usize * (Self::REGISTRATION + function.len());
-        let owner = names.owner(name);
-        let entry = self.owners.iter_mut().find(|(shard, _)| *shard == owner);
-        entry.expect("an ability has an owner").1 -= gone;
-        self.owners.retain(|&(_, count)| count > 0);
+        self.remove_owned(names.owner(name), gone);
+        if board.is_shared() {
+            self.note_ended(gone, names, board);
+        }
         (0..gone).for_each(|_| names.give_back(name));
     }
 }

@@ -318,6 +318,13 @@ impl Auditor {
     pub(super) fn left(&mut self, session: SessionId) {
         let Some(peer) = self.peers.remove(&session) else { return };
         self.disturbed = self.moment;
+        // The names of its last MASS_DO may not all have been registered.
+        for ability in &peer.abilities {
+            let used = self.functions[ability.function].used;
+            if used >= ability.at && self.quiet_after(used).is_none() {
+                self.functions[ability.function].exists = None;
+            }
+        }
         self.tally.left += 1;
         self.tally.orphans += peer.pending.len() as u64;
         for pending in peer.pending {
