@@ -1,5 +1,6 @@
 //! How long an engine takes for a job, without any shell: no sockets, one shard. `cargo bench -p ringgear-engine`.
 mod runs;
+mod shards;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use runs::RUNS;
@@ -14,7 +15,7 @@ fn engine(criterion: &mut Criterion) {
         group.bench_function(name, |bencher| {
             bencher.iter_batched_ref(
                 || make(JOBS),
-                |bench| (0..JOBS).for_each(|_| bench.step()),
+                |step| (0..JOBS).for_each(|_| step()),
                 BatchSize::PerIteration,
             );
         });

@@ -1,5 +1,7 @@
-//! Fixed runs of one engine, shared by `engine.rs` (how long) and `instructions.rs` (how many instructions). Each
+//! Fixed runs of one engine, and of those of `shards.rs`, shared by `engine.rs` (how long) and `instructions.rs` (how many instructions). Each
 //! run does its work `jobs` times; what it does is the same on every machine.
+use super::shards::Workers::{Dedicated, Generic};
+use super::shards::{Shards, Workers};
 use ringgear_engine::Board;
 use ringgear_engine::slot::{HandlePrefix, SessionId, ShardId, Topology};
 use ringgear_engine::{Engine, Epoch, Input, Instant, Now, Output, Peer, Policy, Reply};
@@ -7,11 +9,14 @@ use ringgear_protocol::{GrabKind, Priority, Request, Submit};
 use std::hint::black_box;
 use std::sync::Arc;
 
-/// A run: its name, and what it does.
-pub(crate) type Run = (&'static str, fn(jobs: u32) -> Bench);
+/// What a run does once for each job.
+type Step = Box<dyn FnMut()>;
+
+/// A run: its name, and what makes it, for so many jobs.
+pub(crate) type Run = (&'static str, fn(jobs: u32) -> Step);
 
 /// All runs, in the order in which they are reported.
-pub(crate) const RUNS: [Run; 8] = [
+pub(crate) const RUNS: [Run; 19] = [
     ("submit-background", |_| Bench::new(1, 0).doing(Bench::submit_background)),
     ("submit-unique", |_| Bench::new(1, 0).doing(Bench::submit_unique)),
     ("coalesce", |_| Bench::new(1, 0).doing(Bench::coalesce)),
@@ -20,20 +25,42 @@ pub(crate) const RUNS: [Run; 8] = [
     ("foreground-10000-functions", |_| Bench::new(10_000, 1).doing(Bench::foreground)),
     ("foreground-10000-sleepers", |_| Bench::new(1, 10_000).doing(Bench::woken)),
     ("drain-unique", |jobs| Bench::new(1, 1).filled(jobs).doing(Bench::grab_and_complete)),
+    ("shards-1-generic-1", |_| foreground(1, 1, Generic)),
+    ("shards-8-generic-1", |_| foreground(8, 1, Generic)),
+    ("shards-32-generic-1", |_| foreground(32, 1, Generic)),
+    ("shards-1-generic-1000", |_| foreground(1, 1000, Generic)),
+    ("shards-8-generic-1000", |_| foreground(8, 1000, Generic)),
+    ("shards-32-generic-1000", |_| foreground(32, 1000, Generic)),
+    ("shards-1-dedicated-1000", |_| foreground(1, 1000, Dedicated)),
+    ("shards-8-dedicated-1000", |_| foreground(8, 1000, Dedicated)),
+    ("shards-32-dedicated-1000", |_| foreground(32, 1000, Dedicated)),
+    ("shards-1-grab-nothing-100", |_| grab_nothing(1)),
+    ("shards-32-grab-nothing-100", |_| grab_nothing(32)),
 ];
+
+/// A foreground job, by the engines of so many shards; so many functions.
+fn foreground(shards: u16, functions: usize, workers: Workers) -> Step {
+    let mut bench = Shards::new(shards, functions, workers);
+    Box::new(move || bench.foreground())
+}
+
+/// A grab and a PRE_SLEEP of a worker that knows a hundred functions of which none has a job.
+fn grab_nothing(shards: u16) -> Step {
+    let mut bench = Shards::new(shards, 100, Generic);
+    Box::new(move || bench.grab_nothing())
+}
 
 const NOW: Now = Now { instant: Instant(1_000_000_000), epoch: Epoch(1_700_000_000_000) };
 const WORKLOAD: [u8; 100] = [b'x'; 100];
 
-/// An engine with one client, some workers that know all functions, and what a run does once for each job.
-pub(crate) struct Bench {
+/// An engine with one client and some workers that know all functions.
+struct Bench {
     engine: Engine,
     prefix: HandlePrefix,
     client: SessionId,
     workers: Vec<SessionId>,
     functions: Vec<Vec<u8>>,
     count: u64,
-    step: fn(&mut Bench),
 }
 
 impl Bench {
@@ -48,7 +75,6 @@ impl Bench {
             workers: (1..=workers).map(session).collect(),
             functions: (0..functions).map(|n| format!("function-{n:05}").into_bytes()).collect(),
             count: 0,
-            step: |_| {},
         };
         let peer = Peer { descriptor: 3, address: [127, 0, 0, 1].into(), port: 0 };
         bench.give(Input::Opened(bench.client, peer));
@@ -62,19 +88,13 @@ impl Bench {
         bench
     }
 
-    fn doing(mut self, step: fn(&mut Bench)) -> Bench {
-        self.step = step;
-        self
+    fn doing(mut self, step: fn(&mut Bench)) -> Step {
+        Box::new(move || step(&mut self))
     }
 
     fn filled(mut self, jobs: u32) -> Bench {
         (0..jobs).for_each(|_| self.submit_unique());
         self
-    }
-
-    /// Does the work of one job.
-    pub(crate) fn step(&mut self) {
-        (self.step)(self);
     }
 
     /// Gives an event; returns the last reply.

@@ -4,26 +4,42 @@
 //! A worker whose functions have many owners would have to ask each of them at each grab, and to tell each of them that it
 //! sleeps. Told by messages, what changes would cost one for each home and job. So it stands where everybody can read it:
 //!
-//! * Each owner has a bit for each of its slots: set as long as a worker that knows a function of the slot may find something there.
-//!   The owner sets it before it answers the submission, so that whoever was told of a job finds it.
+//! * Each owner has a thousand bits, and each of its functions is one of them: set as long as a worker that knows the function may find
+//!   something there. The owner sets it before it answers the submission, so that whoever was told of a job finds it.
 //! * Each worker has a [`Pulse`], which its home sets before it looks at the bits once more. An owner sets the bit before it looks
 //!   whom it could wake, and looks at the pulse then. There is a fence between the two steps on both sides, so at least one sees the other:
 //!   a job and a worker that falls asleep do not miss each other.
 //!
-//! A bit may be set in vain (another function of the slot, another worker was faster), which costs a question. It is never clear while
+//! A bit may be set in vain (another function has the same, another worker was faster), which costs a question. It is never clear while
 //! there is something.
-use crate::slot::{SLOTS, ShardId, Slot, Topology};
+use crate::slot::{ShardId, Slot, Topology};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
-/// Words of bits for the slots of one owner: with one shard it has all of them.
-const WORDS: usize = SLOTS as usize / 64;
+/// Words of bits that one owner has.
+const WORDS: usize = 16;
+/// Bits that one owner has.
+pub(crate) const BITS: usize = WORDS * 64;
 
 /// The bits of one owner. Only that one writes them, and nothing else stands in the same lines of the cache.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Line([AtomicU64; WORDS]);
+
+/// Where something of a function is to be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spot {
+    pub(crate) owner: ShardId,
+    /// Which of the owner's bits, below [`BITS`]: found by the name, like the slot, but by another part of its hash.
+    pub(crate) bit: u16,
+}
+
+impl Spot {
+    fn word(self) -> (usize, u64) {
+        (usize::from(self.bit / 64), 1 << (self.bit % 64))
+    }
+}
 
 /// What the engines of one job server share. Copies are of the same board.
 #[derive(Clone, Debug)]
@@ -50,23 +66,16 @@ impl Board {
         self.topology.homes().len() > 1
     }
 
-    /// How many words the slots of one owner fill.
-    #[inline]
-    fn words(&self) -> usize {
-        usize::from(SLOTS).div_ceil(self.topology.owners().len()).div_ceil(64)
+    /// Where a function is to be seen.
+    pub(crate) fn spot(&self, function: &[u8]) -> Spot {
+        let (slot, rest) = Slot::with_rest(function);
+        Spot { owner: self.topology.owner(slot), bit: (rest % BITS as u64) as u16 }
     }
 
-    /// Where the bit of a slot stands among those of its owner: the word, and the bit in it.
-    #[inline]
-    fn place(&self, slot: Slot) -> (usize, u64) {
-        let at = self.topology.rank(slot);
-        (at / 64, 1 << (at % 64))
-    }
-
-    /// Says whether there may be something in a slot. To be called by its owner only.
-    pub(crate) fn write(&self, slot: Slot, something: bool) {
-        let (word, bit) = self.place(slot);
-        let word = &self.lines[self.topology.owner(slot).index()].0[word];
+    /// Says whether there may be something. To be called by the owner only.
+    pub(crate) fn write(&self, spot: Spot, something: bool) {
+        let (word, bit) = spot.word();
+        let word = &self.lines[spot.owner.index()].0[word];
         let old = word.load(Ordering::Relaxed);
         word.store(if something { old | bit } else { old & !bit }, Ordering::Release);
         if something {
@@ -75,49 +84,36 @@ impl Board {
         }
     }
 
-    /// Whether an owner may have something in one of these slots.
+    /// What stands there of a function.
     #[inline]
-    pub(crate) fn may_have(&self, owner: ShardId, slots: &KnownSlots) -> bool {
-        let words = self.words();
-        let at = owner.index() * words;
-        // Where nobody else looks nothing is noted, and asking costs no message.
-        let Some(known) = slots.0.get(at..at + words) else { return true };
-        let line = &self.lines[owner.index()].0;
-        known.iter().zip(line).any(|(known, there)| known & there.load(Ordering::Acquire) != 0)
+    pub(crate) fn reads(&self, spot: Spot) -> bool {
+        let (word, bit) = spot.word();
+        self.lines[spot.owner.index()].0[word].load(Ordering::Acquire) & bit != 0
     }
 
-    /// What stands there of a slot, for those who check.
-    pub(crate) fn reads(&self, slot: Slot) -> bool {
-        let (word, bit) = self.place(slot);
-        self.lines[self.topology.owner(slot).index()].0[word].load(Ordering::Acquire) & bit != 0
+    /// Whether an owner may have something of these functions.
+    #[inline]
+    pub(crate) fn may_have(&self, owner: ShardId, known: &KnownBits) -> bool {
+        let words = known.0.iter().zip(&self.lines[owner.index()].0);
+        words.into_iter().any(|(&known, there)| known != 0 && known & there.load(Ordering::Acquire) != 0)
     }
 }
 
-/// The slots of the functions that a worker knows, as bits in the order of the board. Empty as long as there are none.
-#[derive(Debug, Default)]
-pub(crate) struct KnownSlots(Box<[u64]>);
+/// The functions of one owner that a worker knows, as bits.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KnownBits(Box<[u64; WORDS]>);
 
-impl KnownSlots {
-    /// One slot more.
-    pub(crate) fn insert(&mut self, board: &Board, slot: Slot) {
-        let words = board.words();
-        if self.0.is_empty() {
-            self.0 = core::iter::repeat_n(0, words * board.topology.owners().len()).collect();
-        }
-        let (word, bit) = board.place(slot);
-        self.0[board.topology.owner(slot).index() * words + word] |= bit;
+impl KnownBits {
+    /// One more.
+    pub(crate) fn insert(&mut self, spot: Spot) {
+        let (word, bit) = spot.word();
+        self.0[word] |= bit;
     }
 
-    /// Whether a slot is among them.
-    pub(crate) fn contains(&self, board: &Board, slot: Slot) -> bool {
-        let (word, bit) = board.place(slot);
-        let at = board.topology.owner(slot).index() * board.words() + word;
-        self.0.get(at).is_some_and(|word| word & bit != 0)
-    }
-
-    /// None any more.
-    pub(crate) fn clear(&mut self) {
-        self.0 = Box::default();
+    /// Whether one is among them.
+    pub(crate) fn contains(&self, spot: Spot) -> bool {
+        let (word, bit) = spot.word();
+        self.0[word] & bit != 0
     }
 }
 
@@ -155,40 +151,39 @@ impl Eq for Pulse {}
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn slot_of(number: u32) -> Slot {
-        Slot::of(&number.to_be_bytes())
-    }
+    use alloc::format;
 
     #[test]
-    fn what_is_written_of_a_slot_is_read_by_whoever_knows_it() {
+    fn what_is_written_of_a_function_is_read_by_whoever_knows_it() {
         for shards in [1, 2, 3, 8, 32, 255] {
             let board = Board::new(Topology::new(shards));
-            let mut known = KnownSlots::default();
-            let (mine, other) = (slot_of(1), slot_of(2));
-            assert_ne!(mine, other);
-            known.insert(&board, mine);
-            let owner = board.topology.owner(mine);
-            assert!(known.contains(&board, mine) && !known.contains(&board, other));
+            let (mine, other) = (board.spot(b"mine"), board.spot(b"other"));
+            assert_ne!(mine.bit, other.bit);
+            assert_eq!(mine.owner, board.topology.owner(Slot::of(b"mine")));
+            let mut known = KnownBits::default();
+            known.insert(mine);
+            assert!(known.contains(mine) && !known.contains(other));
             board.write(other, true);
-            assert!(!board.may_have(owner, &known), "{shards}: another slot");
+            assert!(!board.may_have(mine.owner, &known), "{shards}: another function");
             board.write(mine, true);
-            assert!(board.may_have(owner, &known) && board.reads(mine), "{shards}");
+            assert!(board.may_have(mine.owner, &known) && board.reads(mine), "{shards}");
             board.write(mine, false);
-            assert!(!board.may_have(owner, &known) && board.reads(other), "{shards}: the other one stays");
+            assert!(
+                !board.may_have(mine.owner, &known) && board.reads(other),
+                "{shards}: the other one stays"
+            );
         }
     }
 
+    /// Functions of one owner stand apart as well as a hash lets them.
     #[test]
-    fn every_slot_has_a_bit_of_its_own() {
-        for shards in [1, 2, 7, 255] {
-            let board = Board::new(Topology::new(shards));
-            let mut known = KnownSlots::default();
-            for number in 0..20_000 {
-                known.insert(&board, slot_of(number));
-            }
-            let bits: u32 = known.0.iter().map(|word| word.count_ones()).sum();
-            assert_eq!(bits, u32::from(SLOTS), "{shards}");
+    fn functions_of_one_slot_have_bits_of_their_own() {
+        let board = Board::new(Topology::new(32));
+        let spots = (0..100_000_u32).map(|n| board.spot(format!("function-{n}").as_bytes()));
+        let mut seen = [0_u32; BITS];
+        for spot in spots.filter(|spot| spot.owner == ShardId(7)) {
+            seen[usize::from(spot.bit)] += 1;
         }
+        assert!(seen.iter().all(|&count| count < 16), "3 of each are expected");
     }
 }

@@ -7,7 +7,7 @@ use crate::outbox::Outbox;
 use crate::persist::{NotRestored, StoredJob};
 use crate::policy::{Planted, Policy};
 use crate::sessions::Sessions;
-use crate::slot::{JobId, SessionId, ShardId};
+use crate::slot::{JobId, SessionId, ShardId, ShardSet};
 use crate::time::{Instant, Now};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -216,6 +216,11 @@ impl Engine {
 
 /// **Messages between engines**: taken when there is room for them on the way, handed in elsewhere with [`Input::Message`].
 impl Engine {
+    /// For whom messages wait.
+    pub fn receivers(&self) -> ShardSet {
+        self.outbox.receivers()
+    }
+
     /// Whether messages wait for a shard.
     pub fn has_messages(&self, to: ShardId) -> bool {
         self.outbox.has(to)

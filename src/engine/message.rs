@@ -222,6 +222,8 @@ pub enum ToFunctions {
         kind: GrabKind,
         /// The turn that the chosen registration gets, where functions take turns.
         turn: i64,
+        /// The last turn that the chosen registration may have: of a later one nothing is given.
+        within: i64,
     },
     /// The worker sleeps, unless there is a job for it; then the answer is `Wake` at once. Not said again of a worker that has got up and
     /// fallen asleep again meanwhile, as long as the owner was not asked for a job and nothing stands on the board.

@@ -3,7 +3,7 @@ use crate::counters::Counters;
 use crate::event::{Note, Output, Reply};
 use crate::message::Message;
 use crate::policy::{Planted, Policy};
-use crate::slot::{SessionId, ShardId, Topology};
+use crate::slot::{SessionId, ShardId, ShardSet, Topology};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -24,6 +24,8 @@ pub(crate) struct Outbox {
     /// For the other half of this shard, in order; empty whenever the engine is quiet.
     pub(crate) local: VecDeque<Message>,
     lanes: Vec<Lane>,
+    /// Whose lanes are not empty.
+    waiting: ShardSet,
     /// Sum over the lanes.
     bytes: usize,
     /// A planted bug: lanes do not keep their order.
@@ -39,6 +41,7 @@ impl Outbox {
             outputs: VecDeque::new(),
             local: VecDeque::new(),
             lanes: topology.homes().map(|_| Lane::default()).collect(),
+            waiting: ShardSet::default(),
             bytes: 0,
             reorders: policy.plants(Planted::MessageReordered),
             counters: Counters::default(),
@@ -64,6 +67,7 @@ impl Outbox {
     fn send_away(&mut self, to: ShardId, message: Message) {
         let weight = message.weight();
         let lane = &mut self.lanes[to.index()];
+        self.waiting.insert(to);
         lane.bytes += weight;
         self.bytes += weight;
         if self.reorders && lane.messages.len() % 3 == 1 {
@@ -92,6 +96,12 @@ impl Outbox {
         self.bytes
     }
 
+    /// For whom something waits.
+    #[inline]
+    pub(crate) fn receivers(&self) -> ShardSet {
+        self.waiting
+    }
+
     /// Whether anything waits for a shard.
     pub(crate) fn has(&self, to: ShardId) -> bool {
         !self.lanes[to.index()].messages.is_empty()
@@ -110,6 +120,9 @@ impl Outbox {
         let weight: usize = taken.iter().map(Message::weight).sum();
         lane.bytes -= weight;
         self.bytes -= weight;
+        if lane.messages.is_empty() {
+            self.waiting.remove(to);
+        }
         taken
     }
 }

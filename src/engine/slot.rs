@@ -29,25 +29,19 @@ impl ShardId {
 pub struct Slot(u16);
 
 impl Slot {
-    /// Every slot, in order.
-    pub(crate) fn all() -> impl Iterator<Item = Slot> {
-        (0..SLOTS).map(Slot)
-    }
-
-    /// The slot as an index into a table with a row per slot.
-    #[inline]
-    pub(crate) fn index(self) -> usize {
-        usize::from(self.0)
-    }
-
     /// The slot of a function. The hash (64-bit FNV-1a) is fixed and unseeded: it is in handles and on disk.
     pub fn of(function: &[u8]) -> Slot {
+        Slot::with_rest(function).0
+    }
+
+    /// The slot of a function, and what is left of the hash.
+    pub(crate) fn with_rest(function: &[u8]) -> (Slot, u64) {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         for &byte in function {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
         let folded = hash ^ (hash >> 32);
-        Slot((folded % u64::from(SLOTS)) as u16)
+        (Slot((folded % u64::from(SLOTS)) as u16), folded / u64::from(SLOTS))
     }
 }
 
@@ -91,19 +85,36 @@ impl Topology {
     pub fn owner(self, slot: Slot) -> ShardId {
         ShardId(slot.0 % self.shards)
     }
-
-    /// Where a slot stands among those of its owner.
-    #[inline]
-    pub(crate) fn rank(self, slot: Slot) -> usize {
-        usize::from(slot.0 / self.shards)
-    }
 }
 
 /// A set of homes, as a bitmap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ShardSet([u64; (HOMES_MAX as usize) / 64]);
+pub struct ShardSet([u64; ShardSet::WORDS]);
 
 impl ShardSet {
+    /// Words of 64 bits that a set takes.
+    pub const WORDS: usize = HOMES_MAX as usize / 64;
+
+    /// The set whose bits are these: bit 0 of the first word is shard 0.
+    pub fn of_words(words: [u64; ShardSet::WORDS]) -> ShardSet {
+        ShardSet(words)
+    }
+
+    /// Adds all shards of another set.
+    pub fn insert_all(&mut self, others: ShardSet) {
+        self.0.iter_mut().zip(others.0).for_each(|(word, more)| *word |= more);
+    }
+
+    /// The first shard behind this one, going round.
+    pub fn next_after(self, shard: ShardId) -> Option<ShardId> {
+        let at = shard.index() / 64;
+        let behind = self.0[at] & (u64::MAX << (shard.index() % 64)) & !(1 << (shard.index() % 64));
+        // Behind it in its own word, then in the words after that, its own again at last.
+        let words = (1..=Self::WORDS).map(|n| (at + n) % Self::WORDS).map(|at| (at, self.0[at]));
+        let (at, word) = core::iter::once((at, behind)).chain(words).find(|&(_, word)| word != 0)?;
+        Some(ShardId((at * 64) as u16 + word.trailing_zeros() as u16))
+    }
+
     /// A set of these.
     pub fn of(shards: impl IntoIterator<Item = ShardId>) -> ShardSet {
         let mut set = ShardSet::default();
@@ -359,6 +370,22 @@ impl core::ops::Deref for JobHandle {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_is_next_goes_round() {
+        let of = |shards: &[u16]| ShardSet::of(shards.iter().copied().map(ShardId));
+        let set = of(&[0, 3, 63, 64, 200]);
+        let round = [(0, 3), (3, 63), (62, 63), (63, 64), (64, 200), (65, 200), (200, 0), (255, 0)];
+        for (from, to) in round {
+            assert_eq!(set.next_after(ShardId(from)), Some(ShardId(to)), "{from}");
+        }
+        assert_eq!(of(&[7]).next_after(ShardId(7)), Some(ShardId(7)));
+        assert_eq!(of(&[]).next_after(ShardId(7)), None);
+        let mut both = of(&[1]);
+        both.insert_all(of(&[1, 130]));
+        assert_eq!(both, of(&[1, 130]));
+        assert_eq!(ShardSet::of_words([1 << 1, 0, 1 << 2, 0]), both);
+    }
 
     #[test]
     fn handles_are_read_back() {

@@ -12,6 +12,7 @@ use crossbeam_queue::ArrayQueue;
 use rustix::event::{EventfdFlags, eventfd};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Messages in one batch: enough for a round under load, few enough to be handled in one go.
 const BATCH: usize = 256;
@@ -22,6 +23,8 @@ struct Doorbell {
     bell: Bell,
     /// An event descriptor, which wakes the shard.
     eventfd: OwnedFd,
+    /// Whose lanes to the shard are worth a look, a bit each: so that looking costs the same among any number of others.
+    senders: [AtomicU64; ShardSet::WORDS],
 }
 
 /// Between all homes of a server: the shards, and guests that hold an engine besides.
@@ -36,7 +39,10 @@ impl Mesh {
     /// With room for so many batches in each lane.
     pub(crate) fn new(topology: Topology, capacity: usize) -> io::Result<Mesh> {
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
-        let doorbell = |_| Ok(Doorbell { bell: Bell::new(), eventfd: eventfd(0, flags)? });
+        let doorbell = |_| {
+            let senders = Default::default();
+            Ok(Doorbell { bell: Bell::new(), eventfd: eventfd(0, flags)?, senders })
+        };
         let homes = topology.homes().len();
         Ok(Mesh {
             doorbells: topology.homes().map(doorbell).collect::<io::Result<_>>()?,
@@ -53,19 +59,39 @@ impl Mesh {
     /// left behind, because the others are slow to take it.
     pub(crate) fn send_all(&self, from: ShardId, engine: &mut Engine, unrung: &mut ShardSet) -> bool {
         let mut left = false;
-        for to in (0..self.doorbells.len() as u16).map(ShardId) {
-            if !engine.has_messages(to) {
-                continue;
-            }
+        for to in engine.receivers().iter() {
             let lane = &self.lanes_to(to)[from.index()];
+            let mut sent = false;
             while engine.has_messages(to) && !lane.is_full() {
                 // This is the only sender of the lane, so there is room.
                 let _ = lane.push(engine.take_messages(to, BATCH));
+                sent = true;
+            }
+            if sent {
+                self.is_sent_to(to, from);
                 unrung.insert(to);
             }
             left |= engine.has_messages(to);
         }
         left
+    }
+
+    /// Something was left in a lane. Behind that, so that whoever sees the bit finds it.
+    fn is_sent_to(&self, to: ShardId, from: ShardId) {
+        let word = &self.doorbells[to.index()].senders[from.index() / 64];
+        word.fetch_or(1 << (from.index() % 64), Ordering::Release);
+    }
+
+    /// Who has sent a shard something since this was last asked. Their lanes are the shard's to look through, until they are empty.
+    #[inline]
+    pub(crate) fn take_senders(&self, shard: ShardId) -> ShardSet {
+        let senders = &self.doorbells[shard.index()].senders;
+        // Mostly there is nothing, and a look costs less than an exchange.
+        let take = |word: &AtomicU64| match word.load(Ordering::Relaxed) {
+            0 => 0,
+            _ => word.swap(0, Ordering::Acquire),
+        };
+        ShardSet::of_words(senders.each_ref().map(take))
     }
 
     /// Wakes those of these shards that sleep. To be called after something was sent to them, before the sender
@@ -87,10 +113,10 @@ impl Mesh {
         }
     }
 
-    /// Whether a batch waits for a shard.
+    /// Whether somebody has sent a shard something since it last asked.
     #[inline]
     pub(crate) fn waits_for(&self, shard: ShardId) -> bool {
-        self.lanes_to(shard).iter().any(|lane| !lane.is_empty())
+        self.doorbells[shard.index()].senders.iter().any(|word| word.load(Ordering::Acquire) != 0)
     }
 
     /// Batches that wait anywhere.
@@ -144,8 +170,11 @@ mod tests {
     fn lanes_are_apart() {
         let mesh = Mesh::new(Topology::new(3), 4).unwrap();
         mesh.lanes_to(ShardId(2))[0].push(Vec::new()).unwrap();
+        mesh.is_sent_to(ShardId(2), ShardId(0));
         assert!(mesh.waits_for(ShardId(2)));
         assert!(!mesh.waits_for(ShardId(0)) && !mesh.waits_for(ShardId(1)));
+        assert_eq!(mesh.take_senders(ShardId(2)), ShardSet::of([ShardId(0)]));
+        assert!(!mesh.waits_for(ShardId(2)) && mesh.take_senders(ShardId(2)).is_empty());
         assert!(mesh.receive(ShardId(1), ShardId(2)).is_none());
         assert_eq!(mesh.waiting(), 1);
         assert!(mesh.receive(ShardId(0), ShardId(2)).is_some());

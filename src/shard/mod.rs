@@ -148,7 +148,9 @@ struct Shard {
     arrivals: VecDeque<OwnedFd>,
     let_in: usize,
     /// The shard that was heard last.
-    heard_last: u16,
+    heard_last: ShardId,
+    /// Whose lanes to here may still have something.
+    unheard: ShardSet,
     /// Rounds that had something to do.
     rounds: u32,
     /// Rounds begun since nobody is accepted any more, up to [`ROUNDS_CLOSING`].
@@ -198,7 +200,8 @@ impl Shard {
             rations: Rations::default(),
             arrivals: VecDeque::new(),
             let_in: 0,
-            heard_last: 0,
+            heard_last: ShardId(0),
+            unheard: ShardSet::default(),
             rounds: 0,
             rounds_not_accepting: 0,
             lingering: VecDeque::new(),

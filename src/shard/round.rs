@@ -5,7 +5,7 @@ use super::connection::{Phase, Receiving};
 use super::error::ShardError;
 use super::rations::Rations;
 use super::{Shard, clock};
-use crate::engine::{Input, ShardId};
+use crate::engine::Input;
 
 /// Batches taken from all other shards in one round.
 const BATCHES_PER_ROUND: usize = 8;
@@ -68,6 +68,7 @@ impl Shard {
             || left
             || gathers
             || !self.unrung.is_empty()
+            || !self.unheard.is_empty()
             || !self.table.is_quiet()
             || !self.rations.is_empty()
             || !self.arrivals.is_empty()
@@ -89,18 +90,19 @@ impl Shard {
     #[inline]
     fn hear(&mut self) -> bool {
         let mut heard = false;
-        let (mut batches, mut silent) = (0, 0);
+        let mut batches = 0;
         // Messages and connections could be swapped: whoever moves is known to no shard yet, so no message is about it.
         // In turn, beginning behind whoever was last.
-        let homes = self.topology.homes().len() as u16;
-        while batches < BATCHES_PER_ROUND && silent < homes {
-            self.heard_last = (self.heard_last + 1) % homes;
-            let from = ShardId(self.heard_last);
+        self.unheard.insert_all(self.shared.mesh.take_senders(self.id));
+        while batches < BATCHES_PER_ROUND
+            && let Some(from) = self.unheard.next_after(self.heard_last)
+        {
+            self.heard_last = from;
             let Some(batch) = self.shared.mesh.receive(from, self.id) else {
-                silent += 1;
+                self.unheard.remove(from);
                 continue;
             };
-            (batches, silent, heard) = (batches + 1, 0, true);
+            (batches, heard) = (batches + 1, true);
             for message in batch {
                 self.pump.feed(&mut self.table, Input::Message(from, message));
             }

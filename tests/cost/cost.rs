@@ -14,6 +14,7 @@ mod alone;
 
 mod bytes;
 mod chores;
+mod grabs;
 mod numbers;
 mod payloads;
 mod registrations;

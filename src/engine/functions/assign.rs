@@ -90,9 +90,9 @@ impl Functions {
     pub(super) fn take(
         &mut self,
         worker: SessionId,
-        place: Place,
-        kind: GrabKind,
+        (place, kind): (Place, GrabKind),
         turn: i64,
+        within: i64,
         out: &mut Outbox,
     ) {
         let taken = self.parties.find(worker).and_then(|ix| {
@@ -103,7 +103,17 @@ impl Functions {
             if self.policy.plants(Planted::FullStopsGrabs) && self.is_too_much(true, None) {
                 return None;
             }
-            let Best { job, .. } = self.best(ix)?;
+            let job = match self.best(ix) {
+                Some(Best { turn, job }) if turn <= within => job,
+                Some(_) => {
+                    // It looks elsewhere first, and what it was woken for is for somebody else.
+                    if let Some(function) = woken_for {
+                        self.wake_another(function, out);
+                    }
+                    return None;
+                }
+                None => return None,
+            };
             let assignment = self.assign(ix, job, kind, out);
             if self.policy.turns() {
                 self.parties.turn_to_back(ix, self.jobs.get(job).function, turn);

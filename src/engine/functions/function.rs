@@ -4,7 +4,7 @@ use super::looks::Looks;
 use super::queue::Queue;
 use super::slab::Chain;
 use super::sleepers::Waking;
-use crate::board::Board;
+use crate::board::{Board, Spot};
 use crate::page::ListMark;
 use crate::policy::Policy;
 use crate::slot::{JobId, ShardId, Slot};
@@ -22,6 +22,8 @@ use ringgear_protocol::{Priority, Refusal};
 pub(crate) struct Function {
     pub(crate) name: Bytes,
     pub(crate) slot: Slot,
+    /// Where it is to be seen on the board.
+    spot: Spot,
     /// By priority.
     pub(crate) queues: [Queue; 3],
     /// Jobs that wait outside the queues, for their time, for the store or for somebody who wants them, by priority.
@@ -47,9 +49,10 @@ pub(crate) struct Function {
 }
 
 impl Function {
-    fn new(name: Bytes) -> Function {
+    fn new(name: Bytes, spot: Spot) -> Function {
         Function {
             slot: Slot::of(&name),
+            spot,
             name,
             queues: [Queue::default(); 3],
             aside: [0; 3],
@@ -180,7 +183,8 @@ impl FunctionTable {
     pub(crate) fn create(&mut self, name: Bytes) -> FunctionIx {
         self.bytes += (name.len() + Self::EACH) as u64;
         let hash = self.hasher.hash_one(&name[..]);
-        let function = Some(Function::new(name));
+        let spot = self.looks.spot(&name);
+        let function = Some(Function::new(name, spot));
         let ix = match self.vacant.pop() {
             Some(ix) => {
                 self.functions[ix as usize] = function;
@@ -272,7 +276,7 @@ impl FunctionTable {
     #[inline]
     fn look(&mut self, ix: FunctionIx, worth: bool) {
         if self.looks.are_shared() && self.get(ix).stale == 0 {
-            self.looks.count(self.get(ix).slot, worth);
+            self.looks.count(self.get(ix).spot, worth);
         }
     }
 
@@ -280,15 +284,15 @@ impl FunctionTable {
     pub(crate) fn set_stale(&mut self, ix: FunctionIx, number: u64) {
         let before = core::mem::replace(&mut self.get_mut(ix).stale, number);
         if self.looks.are_shared() && (before == 0) != (number == 0) && self.ready(ix) == 0 {
-            self.looks.count(self.get(ix).slot, number != 0);
+            self.looks.count(self.get(ix).spot, number != 0);
         }
     }
 
     /// Panics unless other shards see what there is.
     pub(crate) fn check_looks(&self, here: ShardId) {
         let worth = |(ix, function): (FunctionIx, &Function)| self.ready(ix) != 0 || function.stale != 0;
-        let slots = self.iter().filter(|&found| worth(found)).map(|(_, function)| function.slot);
-        self.looks.check(here, slots);
+        let spots = self.iter().filter(|&found| worth(found)).map(|(_, function)| function.spot);
+        self.looks.check(here, spots);
     }
 
     /// Functions that have something in a queue.

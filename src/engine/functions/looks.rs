@@ -1,12 +1,12 @@
-//! In which slots of an owner workers may find something: counted here, for several functions share a slot, and written on the
-//! board when it changes. What makes a function worth a look is said in `function.rs`.
-use crate::board::Board;
+//! Which functions of an owner workers may find something of: counted here by bit of the board, for several functions may have the
+//! same, and written there when it changes. What makes a function worth a look is said in `function.rs`.
+use crate::board::{BITS, Board, Spot};
 use crate::policy::{Planted, Policy};
-use crate::slot::{SLOTS, ShardId, Slot};
+use crate::slot::ShardId;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 
-/// By slot, how many of its functions have something in a queue, or abandoned jobs that are to be discarded.
+/// By bit, how many of its functions have something in a queue, or abandoned jobs that are to be discarded.
 #[derive(Debug)]
 pub(super) struct Looks {
     board: Board,
@@ -20,8 +20,13 @@ impl Looks {
     pub(super) fn new(board: Board, policy: &Policy) -> Looks {
         let planted = [(Planted::LooksEmpty, true), (Planted::LooksFull, false)];
         let planted = planted.into_iter().find(|&(bug, _)| policy.plants(bug)).map(|(_, to)| to);
-        let slots = if board.is_shared() { usize::from(SLOTS) } else { 0 };
-        Looks { board, counts: core::iter::repeat_n(0, slots).collect(), planted }
+        let bits = if board.is_shared() { BITS } else { 0 };
+        Looks { board, counts: core::iter::repeat_n(0, bits).collect(), planted }
+    }
+
+    /// Where a function of this name is to be seen.
+    pub(super) fn spot(&self, name: &[u8]) -> Spot {
+        self.board.spot(name)
     }
 
     /// Whether anybody else looks: otherwise nothing need be counted.
@@ -30,29 +35,29 @@ impl Looks {
         !self.counts.is_empty()
     }
 
-    /// One function of a slot more is worth a look, or one less.
-    pub(super) fn count(&mut self, slot: Slot, worth: bool) {
-        let count = &mut self.counts[slot.index()];
+    /// One function more is worth a look, or one less.
+    pub(super) fn count(&mut self, spot: Spot, worth: bool) {
+        let count = &mut self.counts[usize::from(spot.bit)];
         *count = if worth { *count + 1 } else { *count - 1 };
         if *count == u32::from(worth) && self.planted.is_none_or(|planted| planted != worth) {
-            self.board.write(slot, worth);
+            self.board.write(spot, worth);
         }
     }
 
-    /// Panics unless these slots, one for each function that is worth a look, are what was counted and what stands on the board.
-    pub(super) fn check(&self, here: ShardId, slots: impl Iterator<Item = Slot>) {
-        if !self.are_shared() {
+    /// Panics unless these, one for each function that is worth a look, are what was counted and what stands on the board.
+    pub(super) fn check(&self, owner: ShardId, spots: impl Iterator<Item = Spot>) {
+        // A guest owns nothing.
+        if !self.are_shared() || owner.index() >= self.board.topology().owners().len() {
             return;
         }
-        let mut left: BTreeMap<usize, u32> = BTreeMap::new();
-        for slot in slots {
-            assert!(self.board.reads(slot), "what may be found stands on the board");
-            *left.entry(slot.index()).or_default() += 1;
+        let mut left: BTreeMap<u16, u32> = BTreeMap::new();
+        for spot in spots {
+            assert!(self.board.reads(spot), "what may be found stands on the board");
+            *left.entry(spot.bit).or_default() += 1;
         }
-        for (slot, &count) in Slot::all().zip(&self.counts) {
-            assert_eq!(count, left.remove(&slot.index()).unwrap_or(0), "what may be found is counted");
-            let is_ours = self.board.topology().owner(slot) == here;
-            assert!(count > 0 || !is_ours || !self.board.reads(slot), "nobody is asked in vain");
+        for (bit, &count) in (0..).zip(&self.counts) {
+            assert_eq!(count, left.remove(&bit).unwrap_or(0), "what may be found is counted");
+            assert!(count > 0 || !self.board.reads(Spot { owner, bit }), "nobody is asked in vain");
         }
     }
 }

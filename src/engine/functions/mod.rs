@@ -151,7 +151,9 @@ impl Functions {
             ToFunctions::CantDo { worker, function } => self.cant_do(worker, &function, out),
             ToFunctions::ResetAbilities { worker } => self.reset_abilities(worker, out),
             ToFunctions::Peek { worker, place } => self.peek(worker, place, out),
-            ToFunctions::Take { worker, place, kind, turn } => self.take(worker, place, kind, turn, out),
+            ToFunctions::Take { worker, place, kind, turn, within } => {
+                self.take(worker, (place, kind), turn, within, out);
+            }
             ToFunctions::Sleep { worker, nap } => self.sleep(worker, nap, out),
             ToFunctions::NotAsleep { worker, function, nap } => {
                 self.not_asleep(worker, FunctionIx(function), nap, out);

@@ -12,6 +12,8 @@ struct Ability {
     name: NameIx,
     /// The entry of the CAN_DO before it with this name, or [`NONE`].
     older: u32,
+    /// The lower half of its turn.
+    turn: u32,
     /// Whether it still counts. What was taken away leaves a hole, until there are more holes than abilities.
     live: bool,
 }
@@ -45,7 +47,7 @@ impl Abilities {
     }
 
     /// Adds a registration in front of the others.
-    pub(crate) fn add(&mut self, name: NameIx) {
+    pub(crate) fn add(&mut self, name: NameIx, turn: u32) {
         let Abilities { entries, newest, .. } = self;
         let at = entries.len() as u32;
         let hash = Self::hash(name);
@@ -58,7 +60,7 @@ impl Abilities {
                 NONE
             }
         };
-        self.entries.push(Ability { name, older, live: true });
+        self.entries.push(Ability { name, older, turn, live: true });
         self.live += 1;
     }
 
@@ -104,7 +106,7 @@ impl Abilities {
     fn sweep(&mut self) {
         let old = core::mem::take(self);
         for ability in old.entries.into_iter().filter(|ability| ability.live) {
-            self.add(ability.name);
+            self.add(ability.name, ability.turn);
         }
     }
 
@@ -113,6 +115,12 @@ impl Abilities {
         let end = left.map_or(self.entries.len(), |left| self.entries.len().min(left as usize));
         let entries = self.entries[..end].iter().enumerate().rev();
         entries.filter(|(_, ability)| ability.live).map(|(at, ability)| (at as u32, ability.name))
+    }
+
+    /// Of the newest so many, the first whose name is wanted: the lower half of its turn, and the name.
+    pub(crate) fn first(&self, most: usize, mut wanted: impl FnMut(NameIx) -> bool) -> Option<(u32, NameIx)> {
+        let newest = self.entries.iter().rev().take(most).filter(|ability| ability.live);
+        newest.map(|ability| (ability.turn, ability.name)).find(|&(_, name)| wanted(name))
     }
 
     /// The names, newest first.
@@ -132,7 +140,7 @@ mod tests {
     #[test]
     fn registrations_stand_newest_first_and_leave_by_name() {
         let mut abilities = Abilities::default();
-        [1, 2, 1, 3, 1].into_iter().for_each(|name| abilities.add(NameIx(name)));
+        [1, 2, 1, 3, 1].into_iter().for_each(|name| abilities.add(NameIx(name), 0));
         assert_eq!(names(&abilities), [1, 3, 1, 2, 1]);
         assert_eq!(abilities.remove(NameIx(1), false), 1);
         assert_eq!(names(&abilities), [3, 1, 2, 1]);
@@ -145,8 +153,8 @@ mod tests {
     fn holes_do_not_stay() {
         let mut abilities = Abilities::default();
         for name in 0..1000 {
-            abilities.add(NameIx(name));
-            abilities.add(NameIx(7));
+            abilities.add(NameIx(name), 0);
+            abilities.add(NameIx(7), 0);
         }
         for name in (0..1000).filter(|&name| name != 7) {
             abilities.remove(NameIx(name), true);

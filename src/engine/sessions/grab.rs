@@ -1,8 +1,8 @@
 //! GRAB_JOB and PRE_SLEEP of a worker whose functions may have several owners.
 //!
 //! With one owner, the worker takes at once. With several, the board says which may have something (`board.rs`). If that is none,
-//! there is no job; of a single one the worker takes at once. It peeks at several and takes the best; if somebody was faster,
-//! it looks again; after three lost races it takes from each in turn whatever there is. NO_JOB is said only
+//! there is no job; of a single one the worker takes at once, and where functions have their order also of the one that has the function whose
+//! turn it is. Otherwise it peeks at several and takes the best; if somebody was faster, it looks again; after three lost races it takes from each in turn whatever there is. NO_JOB is said only
 //! after every owner has said that it has nothing, itself or on the board, in the same round.
 //!
 //! Owners are not told that a worker has got up to grab elsewhere. They see it by its pulse, when they look whom they could wake,
@@ -20,6 +20,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use ringgear_protocol::GrabKind;
 
+/// Whatever the turn.
+const ANY_TURN: i64 = i64::MAX;
 /// Races that a grab may lose before it takes whatever there is.
 const RACES: u8 = 3;
 
@@ -53,9 +55,13 @@ impl Sessions {
         let asked = session.worth_asking(&self.board);
         if asked.count() > 1 {
             let place = session.replies.take_place();
-            let step = GrabStep::Peek { missing: 0, best: None };
-            session.grab_round = Some(Box::new(GrabRound { place, kind, lost: 0, step }));
-            return self.peek(id, asked, out);
+            // The step, if there will be one.
+            session.grab_round = Some(Box::new(GrabRound { place, kind, lost: 0, step: GrabStep::Take }));
+            let in_order = !self.policy.turns() && !session.submits();
+            return match session.first_in_turn(&self.board, &self.names).filter(|_| in_order) {
+                Some((owner, turn)) => self.take(id, owner, turn, out),
+                None => self.peek(id, asked, out),
+            };
         }
         // Whoever woke the session and is not asked hears of it first: what was queued there is somebody else's by now.
         let owner = asked.iter().next();
@@ -134,20 +140,21 @@ impl Sessions {
         match *best {
             Some((_, owner)) => {
                 round.step = GrabStep::Take;
-                self.take(id, owner, out);
+                self.take(id, owner, ANY_TURN, out);
             }
             None => self.finish_grab(id, Reply::NoJob, out),
         }
     }
 
-    fn take(&mut self, id: SessionId, owner: ShardId, out: &mut Outbox) {
+    /// Takes the best job of an owner, if its turn is not behind this one.
+    fn take(&mut self, id: SessionId, owner: ShardId, within: i64, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(id) else { return };
         let turn = session.back_turn();
         // Who woke it sees what it takes.
         session.woken_by = session.woken_by.filter(|waker| waker.owner != owner);
         session.is_awake_at(owner);
         let Some(round) = session.grab_round.as_ref() else { return };
-        let take = ToFunctions::Take { worker: id, place: round.place, kind: round.kind, turn };
+        let take = ToFunctions::Take { worker: id, place: round.place, kind: round.kind, turn, within };
         out.send(owner, Message::ToFunctions(take));
     }
 
@@ -186,7 +193,7 @@ impl Sessions {
             GrabStep::Sweep { left } => left.pop(),
         };
         match next {
-            Some(owner) => self.take(id, owner, out),
+            Some(owner) => self.take(id, owner, ANY_TURN, out),
             None => self.finish_grab(id, Reply::NoJob, out),
         }
     }
@@ -272,7 +279,7 @@ impl Session {
         let place = self.replies.take_place();
         let turn = self.back_turn();
         self.is_awake_at(owner);
-        let take = ToFunctions::Take { worker: self.id, place, kind, turn };
+        let take = ToFunctions::Take { worker: self.id, place, kind, turn, within: ANY_TURN };
         out.send(owner, Message::ToFunctions(take));
     }
 }

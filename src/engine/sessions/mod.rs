@@ -49,7 +49,7 @@ pub(crate) struct Sessions {
 impl Sessions {
     pub(crate) fn new(board: Board, policy: Arc<Policy>) -> Sessions {
         let topology = board.topology();
-        let names = FunctionNames::new(topology, policy.hash_seed);
+        let names = FunctionNames::new(board.clone(), policy.hash_seed);
         let places = Replies::places_in(policy.waiting_bytes);
         let places = places.min((policy.requests_in_flight as usize).saturating_sub(1)) as u32;
         Sessions {
@@ -210,7 +210,7 @@ impl Sessions {
 
     fn unregistered(&mut self, to: SessionId, function: &[u8], refusal: Refusal, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(to) else { return };
-        session.remove_ability(function, false, &mut self.names, &self.board);
+        session.remove_ability(function, false, &mut self.names);
         session.tell(Reply::Error(refusal), out);
     }
 
@@ -300,7 +300,7 @@ impl Sessions {
             assert_eq!(owned as usize, session.abilities.len());
             assert!(!session.is_busy() && session.slowed == 0 || session.paused || session.finishing);
             session.check_bytes(&self.names);
-            session.check_owners(&self.board, &self.names);
+            session.check_owners(&self.names);
             assert!(session.replies.is_flushed(), "replies whose turn has come have left");
             assert!(session.paused || session.replies.len() < most, "too many wait, and more are welcome");
             assert!(!session.noop_sent || session.asleep);

@@ -1,6 +1,7 @@
 //! The names of functions that sessions of this shard have registered: each is kept once, however many workers say it.
 //! What a worker has registered is in `abilities.rs`.
-use crate::slot::{ShardId, Slot, Topology};
+use crate::board::{Board, Spot};
+use crate::slot::ShardId;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::hash::BuildHasher;
@@ -14,7 +15,7 @@ pub(crate) struct NameIx(pub(crate) u32);
 #[derive(Debug)]
 struct NameEntry {
     name: Bytes,
-    slot: Slot,
+    spot: Spot,
     /// Registrations that have it; 0 if the place is vacant.
     users: u32,
 }
@@ -22,7 +23,7 @@ struct NameEntry {
 /// All names that sessions of a shard have registered.
 #[derive(Debug)]
 pub(crate) struct FunctionNames {
-    topology: Topology,
+    board: Board,
     entries: Vec<NameEntry>,
     vacant: Vec<u32>,
     index: HashTable<u32>,
@@ -36,9 +37,9 @@ impl FunctionNames {
     /// reference count add.
     const EACH: usize = size_of::<NameEntry>() + 8 + 40;
 
-    pub(crate) fn new(topology: Topology, seed: u64) -> FunctionNames {
+    pub(crate) fn new(board: Board, seed: u64) -> FunctionNames {
         FunctionNames {
-            topology,
+            board,
             entries: Vec::new(),
             vacant: Vec::new(),
             index: HashTable::new(),
@@ -60,7 +61,7 @@ impl FunctionNames {
             self.entries[ix.0 as usize].users += 1;
             return ix;
         }
-        let entry = NameEntry { name: Bytes::copy_from_slice(name), slot: Slot::of(name), users: 1 };
+        let entry = NameEntry { name: Bytes::copy_from_slice(name), spot: self.board.spot(name), users: 1 };
         let ix = match self.vacant.pop() {
             Some(ix) => {
                 self.entries[ix as usize] = entry;
@@ -102,12 +103,12 @@ impl FunctionNames {
 
     /// The shard that owns the function of this name.
     pub(crate) fn owner(&self, ix: NameIx) -> ShardId {
-        self.topology.owner(self.slot(ix))
+        self.spot(ix).owner
     }
 
-    /// The slot of the function of this name.
-    pub(crate) fn slot(&self, ix: NameIx) -> Slot {
-        self.entries[ix.0 as usize].slot
+    /// Where the function of this name is to be seen.
+    pub(crate) fn spot(&self, ix: NameIx) -> Spot {
+        self.entries[ix.0 as usize].spot
     }
 
     /// Bytes that the names take, without themselves: each is that of a function, which is counted where it is.
@@ -127,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_name_is_kept_once_and_no_longer_than_somebody_has_it() {
-        let mut names = FunctionNames::new(Topology::new(1), 7);
+        let mut names = FunctionNames::new(Board::new(crate::slot::Topology::new(1)), 7);
         let long = [b'x'; 8000];
         let first = names.take(&long);
         let bytes = names.bytes();

@@ -2,20 +2,31 @@
 //! asking for a job. What is asked, and when, is in `grab.rs`.
 use super::names::FunctionNames;
 use super::session::Session;
-use crate::board::Board;
+use crate::board::{BITS, Board, KnownBits, Spot};
 use crate::slot::{ShardId, ShardSet};
+use alloc::vec::Vec;
 
-/// So many times as many registrations as have ended are looked through for the slots that are left.
+/// So many times as many registrations as have ended are looked through for the bits that are left.
 const LOOKED_THROUGH: usize = 8;
 
+/// So many registrations are looked at for the one whose turn it is.
+const TURNS_LOOKED_AT: usize = 256;
+
 /// An owner of functions that a session has registered.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct OwnerEntry {
     pub(crate) shard: ShardId,
     /// How many registrations it has.
     pub(crate) abilities: u32,
     /// The nap by which it takes the session for asleep; 0 if it was not told, or asked for a job since.
     pub(crate) nap: u32,
+    /// Which of its functions. `None` as long as there has been one owner only: that one is always asked.
+    known: Option<KnownBits>,
+}
+
+impl OwnerEntry {
+    /// Bytes that it takes with what is known of its functions.
+    pub(super) const BYTES: usize = size_of::<OwnerEntry>() + size_of::<KnownBits>() + BITS / 8 + 16;
 }
 
 /// Who woke a session.
@@ -80,12 +91,34 @@ impl Session {
         (self.asleep, self.noop_sent) = (false, false);
     }
 
-    /// An owner has one registration more.
-    pub(super) fn add_owned(&mut self, shard: ShardId) {
-        match self.find_owner(shard) {
+    /// An owner has one registration more: that of a function that is to be seen there. It stands among the others.
+    pub(super) fn add_owned(&mut self, spot: Spot, names: &FunctionNames) {
+        match self.find_owner(spot.owner) {
             Ok(at) => self.owners[at].abilities += 1,
-            Err(at) => self.owners.insert(at, OwnerEntry { shard, abilities: 1, nap: 0 }),
+            Err(at) => {
+                let known = self.noted.then(KnownBits::default);
+                self.owners.insert(at, OwnerEntry { shard: spot.owner, abilities: 1, nap: 0, known });
+            }
         }
+        if self.noted {
+            self.note(spot);
+        } else if self.owners.len() > 1 {
+            self.noted = true;
+            self.note_all(names);
+        }
+    }
+
+    fn note(&mut self, spot: Spot) {
+        let owner = self.owner_mut(spot.owner).expect("an ability has an owner");
+        owner.known.get_or_insert_default().insert(spot);
+    }
+
+    fn note_all(&mut self, names: &FunctionNames) {
+        self.ended = 0;
+        self.owners.iter_mut().for_each(|owner| owner.known = Some(KnownBits::default()));
+        let abilities = core::mem::take(&mut self.abilities);
+        abilities.iter().for_each(|name| self.note(names.spot(name)));
+        self.abilities = abilities;
     }
 
     /// An owner has fewer registrations.
@@ -97,39 +130,53 @@ impl Session {
         }
     }
 
-    /// Registrations have ended. A slot that is left over costs a question in vain now and then, so the slots are found anew only
-    /// when enough have ended to pay for it.
-    pub(super) fn note_ended(&mut self, gone: u32, names: &FunctionNames, board: &Board) {
+    /// Registrations have ended. A bit that is left over costs a question in vain now and then, so they are found anew only when enough
+    /// have ended to pay for it.
+    pub(super) fn note_ended(&mut self, gone: u32, names: &FunctionNames) {
         self.ended = self.ended.saturating_add(gone);
-        if self.abilities.len() <= LOOKED_THROUGH * self.ended as usize {
-            self.ended = 0;
-            self.slots.clear();
-            for name in self.abilities.iter() {
-                self.slots.insert(board, names.slot(name));
-            }
+        if self.noted && self.abilities.len() <= LOOKED_THROUGH * self.ended as usize {
+            self.note_all(names);
         }
     }
 
     /// Nothing is registered any more: the owners that had something.
-    pub(super) fn take_owners(&mut self) -> alloc::vec::Vec<OwnerEntry> {
-        self.ended = 0;
-        self.slots.clear();
+    pub(super) fn take_owners(&mut self) -> Vec<OwnerEntry> {
+        (self.noted, self.ended) = (false, 0);
         core::mem::take(&mut self.owners)
+    }
+
+    /// Whether a submission of its own is under way.
+    pub(super) fn submits(&self) -> bool {
+        self.submitted.is_some_and(|place| !self.replies.is_past(place))
     }
 
     /// The owners that may have a job for it now, as the board says. While a submission of its own is under way, which takes effect
     /// before whatever it asks now and stands nowhere yet, that is all of them.
     pub(super) fn worth_asking(&self, board: &Board) -> ShardSet {
-        let all = self.submitted.is_some_and(|place| !self.replies.is_past(place));
-        let owners = self.owners.iter().map(|owner| owner.shard);
-        ShardSet::of(owners.filter(|&shard| all || board.may_have(shard, &self.slots)))
+        let all = self.submits();
+        let may_have = |owner: &&OwnerEntry| {
+            all || owner.known.as_ref().is_none_or(|known| board.may_have(owner.shard, known))
+        };
+        ShardSet::of(self.owners.iter().filter(may_have).map(|owner| owner.shard))
     }
 
-    /// Panics unless owners and slots are those of what is registered.
-    pub(crate) fn check_owners(&self, board: &Board, names: &FunctionNames) {
+    /// The owner of the function whose turn it is, with that turn, as far as the board tells: where turns go by the order of registration
+    /// alone. It tells of several functions by one bit, so that the owner may have nothing of that turn after all.
+    pub(super) fn first_in_turn(&self, board: &Board, names: &FunctionNames) -> Option<(ShardId, i64)> {
+        let (turn, name) = self.abilities.first(TURNS_LOOKED_AT, |name| board.reads(names.spot(name)))?;
+        // Less than the upper half counts has been registered since, or it leads to nothing.
+        let behind = turn.wrapping_sub(self.first_turn as u32);
+        Some((names.owner(name), self.first_turn + i64::from(behind)))
+    }
+
+    /// Panics unless what is known of owners is what is registered.
+    pub(crate) fn check_owners(&self, names: &FunctionNames) {
         assert!(self.owners.is_sorted_by_key(|owner| owner.shard), "owners are found by number");
-        let known = |name| self.slots.contains(board, names.slot(name));
-        assert!(!board.is_shared() || self.abilities.iter().all(known), "what a worker knows is asked for");
+        assert!(self.noted || self.owners.len() < 2, "of several owners some need not be asked");
+        for spot in self.abilities.iter().map(|name| names.spot(name)).filter(|_| self.noted) {
+            let owner = self.find_owner(spot.owner).ok().and_then(|at| self.owners[at].known.as_ref());
+            assert!(owner.is_some_and(|known| known.contains(spot)), "what a worker knows is asked for");
+        }
         if let Some(pulse) = &self.pulse {
             assert_eq!(pulse.is_asleep(), self.asleep && !self.noop_sent, "whoever sleeps is seen to");
         }

@@ -214,13 +214,13 @@ impl Sessions {
         if !session.knows(owner) {
             out.send(owner, Message::ToFunctions(session.introduction(&self.board)));
         }
-        let name = session.add_ability(function, &mut self.names, &self.board);
+        let name = session.add_ability(function, &mut self.names);
         session.known_by.insert(owner);
         let nap = (session.asleep && !session.noop_sent).then_some(session.nap);
         if let (Some(nap), Some(owner)) = (nap, session.owner_mut(owner)) {
             owner.nap = nap;
         }
-        let turn = session.new_turn();
+        let turn = session.first_turn;
         let can_do = ToFunctions::CanDo { worker: id, function: name, timeout_ms, turn, nap };
         out.send(owner, Message::ToFunctions(can_do));
     }
@@ -228,7 +228,7 @@ impl Sessions {
     fn cant_do(&mut self, id: SessionId, function: &[u8], out: &mut Outbox) {
         let owner = self.topology.owner(Slot::of(function));
         let Some(session) = self.table.get_mut(id) else { return };
-        session.remove_ability(function, true, &mut self.names, &self.board);
+        session.remove_ability(function, true, &mut self.names);
         let cant_do = ToFunctions::CantDo { worker: id, function: Bytes::copy_from_slice(function) };
         out.send(owner, Message::ToFunctions(cant_do));
     }

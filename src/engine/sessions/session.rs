@@ -5,7 +5,7 @@ use super::names::FunctionNames;
 use super::owners::{OwnerEntry, Waker};
 use super::parts::MassDo;
 use super::replies::Replies;
-use crate::board::{Board, KnownSlots, Pulse};
+use crate::board::{Board, Pulse};
 use crate::event::{Reply, SessionHolds};
 use crate::message::{Message, Place, ToFunctions, WorkerName};
 use crate::outbox::Outbox;
@@ -31,8 +31,9 @@ pub(crate) struct Session {
     registered: usize,
     /// The owners of these, in order.
     pub(crate) owners: Vec<OwnerEntry>,
-    /// The slots of these, and how many registrations have ended since they were last looked through for it.
-    pub(super) slots: KnownSlots,
+    /// Whether it is noted of each owner which of its functions the session knows, and how many registrations have ended since that was
+    /// last found out anew.
+    pub(super) noted: bool,
     pub(super) ended: u32,
     /// The place of its last submission.
     pub(super) submitted: Option<Place>,
@@ -80,7 +81,7 @@ impl Session {
             registered: 0,
             told: SessionHolds::default(),
             owners: Vec::new(),
-            slots: KnownSlots::default(),
+            noted: false,
             ended: 0,
             submitted: None,
             known_by: ShardSet::default(),
@@ -118,7 +119,8 @@ impl Session {
     #[inline]
     pub(crate) fn holds(&self) -> SessionHolds {
         let mass_do = self.mass_do.as_ref().map_or(0, |mass_do| mass_do.len());
-        SessionHolds { unread: self.replies.bytes(), other: self.registered + mass_do }
+        let owners = if self.noted { self.owners.len() * OwnerEntry::BYTES } else { 0 };
+        SessionHolds { unread: self.replies.bytes(), other: self.registered + owners + mass_do }
     }
 
     /// Whether the shell should be told how much the session holds now.
@@ -200,38 +202,24 @@ impl Session {
         ToFunctions::Introduce { worker: self.id, name: Box::new(name), pulse: self.pulse.clone() }
     }
 
-    /// The turn of a new registration: before all others.
-    pub(crate) fn new_turn(&mut self) -> i64 {
-        self.first_turn -= 1;
-        self.first_turn
-    }
-
     /// The turn of a registration that was chosen: behind all others.
     pub(crate) fn back_turn(&mut self) -> i64 {
         self.last_turn += 1;
         self.last_turn
     }
 
-    /// Notes a registration; returns the name, shared with all that have it.
-    pub(crate) fn add_ability(&mut self, function: &[u8], names: &mut FunctionNames, board: &Board) -> Bytes {
+    /// Notes a registration, whose turn is before all others; returns the name, shared with all that have it.
+    pub(crate) fn add_ability(&mut self, function: &[u8], names: &mut FunctionNames) -> Bytes {
         let name = names.take(function);
-        self.abilities.add(name);
+        self.first_turn -= 1;
+        self.abilities.add(name, self.first_turn as u32);
         self.registered += Self::REGISTRATION + function.len();
-        self.add_owned(names.owner(name));
-        if board.is_shared() {
-            self.slots.insert(board, names.slot(name));
-        }
+        self.add_owned(names.spot(name), names);
         names.get(name).clone()
     }
 
     /// Forgets registrations of a function; all of them, or the newest only.
-    pub(crate) fn remove_ability(
-        &mut self,
-        function: &[u8],
-        all: bool,
-        names: &mut FunctionNames,
-        board: &Board,
-    ) {
+    pub(crate) fn remove_ability(&mut self, function: &[u8], all: bool, names: &mut FunctionNames) {
         let Some(name) = names.find(function) else { return };
         let gone = self.abilities.remove(name, all);
         if gone == 0 {
@@ -239,9 +227,7 @@ impl Session {
         }
         self.registered -= gone as usize * (Self::REGISTRATION + function.len());
         self.remove_owned(names.owner(name), gone);
-        if board.is_shared() {
-            self.note_ended(gone, names, board);
-        }
+        self.note_ended(gone, names);
         (0..gone).for_each(|_| names.give_back(name));
     }
 }
