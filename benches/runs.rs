@@ -1,7 +1,7 @@
 //! Fixed runs of one engine, and of those of `shards.rs`, shared by `engine.rs` (how long) and `instructions.rs` (how many instructions). Each
 //! run does its work `jobs` times; what it does is the same on every machine.
 use super::shards::Workers::{Dedicated, Generic};
-use super::shards::{Shards, Workers};
+use super::shards::{HotOwner, Shards, Workers};
 use ringgear_engine::Board;
 use ringgear_engine::slot::{HandlePrefix, SessionId, ShardId, Topology};
 use ringgear_engine::{Engine, Epoch, Input, Instant, Now, Output, Peer, Policy, Reply};
@@ -16,7 +16,7 @@ type Step = Box<dyn FnMut()>;
 pub(crate) type Run = (&'static str, fn(jobs: u32) -> Step);
 
 /// All runs, in the order in which they are reported.
-pub(crate) const RUNS: [Run; 19] = [
+pub(crate) const RUNS: [Run; 20] = [
     ("submit-background", |_| Bench::new(1, 0).doing(Bench::submit_background)),
     ("submit-unique", |_| Bench::new(1, 0).doing(Bench::submit_unique)),
     ("coalesce", |_| Bench::new(1, 0).doing(Bench::coalesce)),
@@ -36,6 +36,10 @@ pub(crate) const RUNS: [Run; 19] = [
     ("shards-32-dedicated-1000", |_| foreground(32, 1000, Dedicated)),
     ("shards-1-grab-nothing-100", |_| grab_nothing(1)),
     ("shards-32-grab-nothing-100", |_| grab_nothing(32)),
+    ("owner-foreground", |_| {
+        let mut bench = HotOwner::new();
+        Box::new(move || bench.foreground())
+    }),
 ];
 
 /// A foreground job, by the engines of so many shards; so many functions.

@@ -1,7 +1,11 @@
 //! Fixed runs of the engines of a job server with several shards, and of what they say to each other: all engines' work for one
 //! foreground job, whoever's it is. Threads, bells and channels are not part of it.
+use bytes::Bytes;
 use ringgear_engine::slot::{HandlePrefix, SessionId, ShardId, Slot, Topology};
-use ringgear_engine::{Board, Engine, Epoch, Input, Instant, Now, Output, Peer, Policy, Reply};
+use ringgear_engine::{
+    Board, Body, Engine, Epoch, Input, Instant, Message, Now, Output, Peer, Policy, Reply, Submission,
+    ToFunctions, ToSessions, Work, WorkerName,
+};
 use ringgear_protocol::{GrabKind, Priority, Request, Submit};
 use std::collections::VecDeque;
 use std::hint::black_box;
@@ -137,5 +141,93 @@ impl Shards {
         self.give(worker, Input::Request(worker, Request::Grab(GrabKind::Unique)));
         self.give(worker, Input::Request(worker, Request::PreSleep));
         black_box(&self.news);
+    }
+}
+
+/// The owner of one function of whose jobs clients and workers are elsewhere: what it alone does for a foreground job. Their homes are
+/// not there; the messages are made as they make them.
+pub(crate) struct HotOwner {
+    engine: Engine,
+    client: SessionId,
+    worker: SessionId,
+    function: Bytes,
+    place: u32,
+}
+
+const OWNER: ShardId = ShardId(0);
+const ELSEWHERE: ShardId = ShardId(1);
+
+impl HotOwner {
+    /// Jobs whose messages are handled in one round.
+    const AT_ONCE: u32 = 20;
+
+    pub(crate) fn new() -> HotOwner {
+        let prefix = HandlePrefix::new(b"H:bench").expect("a short prefix");
+        let topology = Topology::new(2);
+        let function = (0..).map(Self::name).find(|name| topology.owner(Slot::of(name)) == OWNER);
+        let worker = SessionId::new(ELSEWHERE, 1, 1);
+        let function = Bytes::from(function.expect("some name is its own"));
+        let mut bench = HotOwner {
+            engine: Engine::new(OWNER, Board::new(topology), Arc::new(Policy::new(prefix))),
+            client: SessionId::new(ELSEWHERE, 0, 1),
+            worker,
+            function: function.clone(),
+            place: 0,
+        };
+        let name = WorkerName { address: [127, 0, 0, 1].into(), port: 1, id: Bytes::new() };
+        bench.give(ToFunctions::Introduce { worker, name: Box::new(name), pulse: None });
+        bench.give(ToFunctions::CanDo { worker, function, timeout_ms: 0, turn: -1, nap: None });
+        bench
+    }
+
+    fn name(number: u32) -> Vec<u8> {
+        format!("function-{number:05}").into_bytes()
+    }
+
+    fn give(&mut self, message: ToFunctions) {
+        self.engine.handle(NOW, Input::Message(ELSEWHERE, Message::ToFunctions(message)));
+    }
+
+    fn taken(&mut self) -> Vec<Message> {
+        self.engine.take_messages(ELSEWHERE, usize::MAX)
+    }
+
+    /// A job is submitted, taken and completed. Messages come and go by the dozen, as they do where an owner is busy: so the work of
+    /// all of these is done at every [`HotOwner::AT_ONCE`]th call.
+    pub(crate) fn foreground(&mut self) {
+        self.place += 1;
+        if !self.place.is_multiple_of(Self::AT_ONCE) {
+            return;
+        }
+        for place in 0..Self::AT_ONCE {
+            let mut body = Vec::with_capacity(self.function.len() + 2 + WORKLOAD.len());
+            body.extend_from_slice(&self.function);
+            body.extend_from_slice(b"\0\0");
+            body.extend_from_slice(&WORKLOAD);
+            self.give(ToFunctions::Submit(Submission {
+                from: self.client,
+                place,
+                function_len: self.function.len() as u16,
+                unique_len: 0,
+                priority: Priority::Normal,
+                background: false,
+                epoch: None,
+                reducer: None,
+                body: Body::from(body),
+            }));
+        }
+        black_box(self.taken());
+        let (worker, kind, within) = (self.worker, GrabKind::Unique, i64::MAX);
+        for place in 0..Self::AT_ONCE {
+            self.give(ToFunctions::Take { worker, place, kind, turn: 0, within });
+        }
+        for message in self.taken() {
+            let Message::ToSessions(ToSessions::Assigned { place, assignment, .. }) = message else {
+                panic!("{message:?}")
+            };
+            let update = Work::Complete(Bytes::from_static(&WORKLOAD));
+            self.give(ToFunctions::Work { worker, place, job: assignment.job, update });
+        }
+        black_box(self.taken());
     }
 }

@@ -17,15 +17,19 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
-/// Words of bits that one owner has.
-const WORDS: usize = 16;
+/// Words of bits that one owner has; with the summary they fill two lines of the cache.
+const WORDS: usize = 15;
 /// Bits that one owner has.
 pub(crate) const BITS: usize = WORDS * 64;
 
 /// The bits of one owner. Only that one writes them, and nothing else stands in the same lines of the cache.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-struct Line([AtomicU64; WORDS]);
+struct Line {
+    words: [AtomicU64; WORDS],
+    /// A bit for each of these that is not zero: mostly none is, and one look tells.
+    summary: AtomicU64,
+}
 
 /// Where something of a function is to be seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,10 +78,14 @@ impl Board {
 
     /// Says whether there may be something. To be called by the owner only.
     pub(crate) fn write(&self, spot: Spot, something: bool) {
-        let (word, bit) = spot.word();
-        let word = &self.lines[spot.owner.index()].0[word];
-        let old = word.load(Ordering::Relaxed);
-        word.store(if something { old | bit } else { old & !bit }, Ordering::Release);
+        let (at, bit) = spot.word();
+        let Line { words, summary } = &self.lines[spot.owner.index()];
+        let (old, old_summary) = (words[at].load(Ordering::Relaxed), summary.load(Ordering::Relaxed));
+        let new = if something { old | bit } else { old & !bit };
+        words[at].store(new, Ordering::Release);
+        // Behind the word: whoever sees this bit finds that one.
+        let others = old_summary & !(1 << at);
+        summary.store(others | u64::from(new != 0) << at, Ordering::Release);
         if something {
             // Before the owner looks for sleepers: see above.
             fence(Ordering::SeqCst);
@@ -88,14 +96,22 @@ impl Board {
     #[inline]
     pub(crate) fn reads(&self, spot: Spot) -> bool {
         let (word, bit) = spot.word();
-        self.lines[spot.owner.index()].0[word].load(Ordering::Acquire) & bit != 0
+        self.lines[spot.owner.index()].words[word].load(Ordering::Acquire) & bit != 0
     }
 
     /// Whether an owner may have something of these functions.
     #[inline]
     pub(crate) fn may_have(&self, owner: ShardId, known: &KnownBits) -> bool {
-        let words = known.0.iter().zip(&self.lines[owner.index()].0);
-        words.into_iter().any(|(&known, there)| known != 0 && known & there.load(Ordering::Acquire) != 0)
+        let Line { words, summary } = &self.lines[owner.index()];
+        let mut left = summary.load(Ordering::Acquire);
+        while left != 0 {
+            let at = left.trailing_zeros() as usize;
+            if known.0[at] & words[at].load(Ordering::Acquire) != 0 {
+                return true;
+            }
+            left &= left - 1;
+        }
+        false
     }
 }
 

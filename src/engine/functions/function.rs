@@ -275,7 +275,14 @@ impl FunctionTable {
     /// A queue of a function has become worth a look, or no queue is any more.
     #[inline]
     fn look(&mut self, ix: FunctionIx, worth: bool) {
-        if self.looks.are_shared() && self.get(ix).stale == 0 {
+        if self.looks.are_shared() {
+            self.look_together(ix, worth);
+        }
+    }
+
+    #[inline(never)]
+    fn look_together(&mut self, ix: FunctionIx, worth: bool) {
+        if self.get(ix).stale == 0 {
             self.looks.count(self.get(ix).spot, worth);
         }
     }

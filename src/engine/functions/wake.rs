@@ -121,6 +121,9 @@ impl Functions {
 
     /// Wakes the sleeper that has waited longest.
     fn wake_longest(&mut self, function: FunctionIx, out: &mut Outbox) -> Woken {
+        if self.functions.get(function).sleepers.is_empty() {
+            return Woken::Nobody;
+        }
         let stamp = self.sleepers.stamp;
         for _ in 0..LOOKS.min(self.policy.work_at_once) {
             let first = self.functions.get(function).sleepers.first();

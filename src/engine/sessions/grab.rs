@@ -40,9 +40,10 @@ impl Sessions {
 
     fn grab_job(&mut self, id: SessionId, kind: GrabKind, out: &mut Outbox) {
         let Some(session) = self.table.get_mut(id) else { return };
-        match session.owners[..] {
+        match &mut session.owners[..] {
             [] => session.tell(Reply::NoJob, out),
-            [ref owner] => {
+            [owner] => {
+                owner.nap = 0;
                 let owner = owner.shard;
                 session.take_alone(owner, kind, out);
             }
@@ -58,7 +59,7 @@ impl Sessions {
             // The step, if there will be one.
             session.grab_round = Some(Box::new(GrabRound { place, kind, lost: 0, step: GrabStep::Take }));
             let in_order = !self.policy.turns() && !session.submits();
-            return match session.first_in_turn(&self.board, &self.names).filter(|_| in_order) {
+            return match in_order.then(|| session.first_in_turn(&self.board, &self.names)).flatten() {
                 Some((owner, turn)) => self.take(id, owner, turn, out),
                 None => self.peek(id, asked, out),
             };
@@ -72,7 +73,10 @@ impl Sessions {
         }
         let told = session.woken_by.take().is_none();
         match owner {
-            Some(owner) => session.take_alone(owner, kind, out),
+            Some(owner) => {
+                session.is_awake_at(owner);
+                session.take_alone(owner, kind, out);
+            }
             None => session.tell(Reply::NoJob, out),
         }
         if told {
@@ -220,13 +224,11 @@ impl Sessions {
             session.replies.mark_nap();
         }
         // Behind the pulse, which owners that write on the board later will see.
-        let asked = session.worth_asking(&self.board);
-        for at in 0..session.owners.len() {
-            let owner = &mut session.owners[at];
-            if owner.nap == 0 || asked.contains(owner.shard) {
-                owner.nap = session.nap;
-                let sleep = ToFunctions::Sleep { worker: id, nap: session.nap };
-                out.send(owner.shard, Message::ToFunctions(sleep));
+        let (all, nap) = (session.submits(), session.nap);
+        for owner in &mut session.owners {
+            if owner.nap == 0 || all || owner.may_have(&self.board) {
+                owner.nap = nap;
+                out.send(owner.shard, Message::ToFunctions(ToFunctions::Sleep { worker: id, nap }));
             }
         }
         session.replies.len() > 0
@@ -274,11 +276,11 @@ impl Sessions {
 }
 
 impl Session {
-    /// Takes a job from the only owner that has one for it, if that is still there.
+    /// Takes a job from the only owner that has one for it, if that is still there. The owner does not count it as asleep any more.
+    #[inline]
     fn take_alone(&mut self, owner: ShardId, kind: GrabKind, out: &mut Outbox) {
         let place = self.replies.take_place();
         let turn = self.back_turn();
-        self.is_awake_at(owner);
         let take = ToFunctions::Take { worker: self.id, place, kind, turn, within: ANY_TURN };
         out.send(owner, Message::ToFunctions(take));
     }

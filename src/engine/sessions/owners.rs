@@ -27,6 +27,12 @@ pub(crate) struct OwnerEntry {
 impl OwnerEntry {
     /// Bytes that it takes with what is known of its functions.
     pub(super) const BYTES: usize = size_of::<OwnerEntry>() + size_of::<KnownBits>() + BITS / 8 + 16;
+
+    /// Whether it may have a job for the session, as the board says.
+    #[inline]
+    pub(super) fn may_have(&self, board: &Board) -> bool {
+        self.known.as_ref().is_none_or(|known| board.may_have(self.shard, known))
+    }
 }
 
 /// Who woke a session.
@@ -40,6 +46,11 @@ pub(crate) struct Waker {
 }
 
 impl Session {
+    /// Bytes of what is noted of the owners.
+    pub(super) fn owners_bytes(&self) -> usize {
+        if self.noted { self.owners.len() * OwnerEntry::BYTES } else { 0 }
+    }
+
     fn find_owner(&self, shard: ShardId) -> Result<usize, usize> {
         self.owners.binary_search_by_key(&shard, |owner| owner.shard)
     }
@@ -93,6 +104,7 @@ impl Session {
 
     /// An owner has one registration more: that of a function that is to be seen there. It stands among the others.
     pub(super) fn add_owned(&mut self, spot: Spot, names: &FunctionNames) {
+        let before = self.owners_bytes();
         match self.find_owner(spot.owner) {
             Ok(at) => self.owners[at].abilities += 1,
             Err(at) => {
@@ -106,6 +118,7 @@ impl Session {
             self.noted = true;
             self.note_all(names);
         }
+        self.registered += self.owners_bytes() - before;
     }
 
     fn note(&mut self, spot: Spot) {
@@ -126,7 +139,9 @@ impl Session {
         let at = self.find_owner(shard).expect("an ability has an owner");
         self.owners[at].abilities -= gone;
         if self.owners[at].abilities == 0 {
+            let before = self.owners_bytes();
             self.owners.remove(at);
+            self.registered -= before - self.owners_bytes();
         }
     }
 
@@ -154,10 +169,7 @@ impl Session {
     /// before whatever it asks now and stands nowhere yet, that is all of them.
     pub(super) fn worth_asking(&self, board: &Board) -> ShardSet {
         let all = self.submits();
-        let may_have = |owner: &&OwnerEntry| {
-            all || owner.known.as_ref().is_none_or(|known| board.may_have(owner.shard, known))
-        };
-        ShardSet::of(self.owners.iter().filter(may_have).map(|owner| owner.shard))
+        ShardSet::of(self.owners.iter().filter(|owner| all || owner.may_have(board)).map(|owner| owner.shard))
     }
 
     /// The owner of the function whose turn it is, with that turn, as far as the board tells: where turns go by the order of registration

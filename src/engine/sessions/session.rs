@@ -27,8 +27,8 @@ pub(crate) struct Session {
     pub(crate) exceptions: bool,
     /// Registrations, newest first.
     pub(crate) abilities: Abilities,
-    /// Bytes that these take, here and with the owners; of a name that others have, too, all of it.
-    registered: usize,
+    /// Bytes that these take, here and with the owners; of a name that others have, too, all of it. With what is noted of the owners.
+    pub(super) registered: usize,
     /// The owners of these, in order.
     pub(crate) owners: Vec<OwnerEntry>,
     /// Whether it is noted of each owner which of its functions the session knows, and how many registrations have ended since that was
@@ -119,8 +119,7 @@ impl Session {
     #[inline]
     pub(crate) fn holds(&self) -> SessionHolds {
         let mass_do = self.mass_do.as_ref().map_or(0, |mass_do| mass_do.len());
-        let owners = if self.noted { self.owners.len() * OwnerEntry::BYTES } else { 0 };
-        SessionHolds { unread: self.replies.bytes(), other: self.registered + owners + mass_do }
+        SessionHolds { unread: self.replies.bytes(), other: self.registered + mass_do }
     }
 
     /// Whether the shell should be told how much the session holds now.
@@ -140,7 +139,7 @@ impl Session {
     /// Panics unless the bytes that it holds are counted right.
     pub(crate) fn check_bytes(&self, names: &FunctionNames) {
         let bytes = self.abilities.iter().map(|name| Self::REGISTRATION + names.get(name).len());
-        assert_eq!(self.registered, bytes.sum::<usize>());
+        assert_eq!(self.registered, bytes.sum::<usize>() + self.owners_bytes());
         self.replies.check_bytes();
     }
 
