@@ -12,10 +12,10 @@ as_root() {
 # on port 4730; the tests use other ports.
 if ! { [ -x /usr/sbin/gearmand ] && [ -x /usr/sbin/mkfs.ext4 ] && [ -x /usr/sbin/mkfs.xfs ] &&
     command -v gearman && command -v gearadmin && command -v cc && command -v ip &&
-    command -v valgrind; } >/dev/null; then
+    command -v valgrind && command -v python3; } >/dev/null; then
     as_root apt-get update
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        gearman-job-server gearman-tools gcc iproute2 libc6-dev valgrind e2fsprogs xfsprogs
+        gearman-job-server gearman-tools gcc iproute2 libc6-dev python3 valgrind e2fsprogs xfsprogs
 fi
 
 # What the examples of the talks are written with.

@@ -161,12 +161,97 @@ fn too_few_threads_are_told() {
     }
 }
 
-/// All of it at once, with the defaults, as the first command of the README starts it.
+/// All of it at once, with the defaults, as the first command of the README starts it: here, and on a machine of 64 cores. With
+/// io_uring allowed it is the memory that decides.
 #[test]
 fn the_defaults_start_where_everything_is_forbidden() {
-    let calls = [&URING[..], &[libc::SYS_sched_setaffinity, libc::SYS_epoll_pwait2]].concat();
-    let server = refused(&calls, libc::EPERM, || start_ordinary("65536", &["--sockets", "auto"]));
-    serves(&server);
+    const PINNING: [i64; 1] = [libc::SYS_sched_setaffinity];
+    let all = [&URING[..], &PINNING, &[libc::SYS_epoll_pwait2]].concat();
+    for threads in [&[][..], &["--threads", "64"]] {
+        let options = [threads, &["--sockets", "auto"], &NOTICE].concat();
+        for calls in [&all[..], &PINNING] {
+            let server = refused(calls, libc::EPERM, || start_ordinary("65536", &options));
+            serves(&server);
+            let log = server.log();
+            let why = if calls == PINNING { "RLIMIT_MEMLOCK" } else { "io_uring_setup is forbidden" };
+            let says =
+                log.contains("sockets are served by epoll, io_uring cannot be used") && log.contains(why);
+            // One core's worth of memory may be had.
+            assert!(says || (calls == PINNING && threads.is_empty()), "{why}: {log}");
+            assert_eq!(log.matches("threads cannot be bound to cores").count(), 1, "{log}");
+            assert!(!log.contains("panicked"), "{log}");
+        }
+    }
+}
+
+/// As engines for containers start it.
+#[test]
+fn under_the_usual_profile_of_containers_sockets_are_served_by_epoll() {
+    let profile = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/packages/profile.py");
+    for threads in ["1", "3"] {
+        let options = [&["--sockets", "auto", "--threads", threads][..], &NOTICE].concat();
+        let server = Server::start_by(&["python3", profile], &options);
+        serves(&server);
+        let log = server.log();
+        assert!(log.contains("sockets are served by epoll") && log.contains("forbidden"), "{log}");
+    }
+    let ended = run_to_end(&["python3", profile], free_address(), &["--sockets", "uring"]);
+    assert_eq!(ended.status.code(), Some(69), "{}", String::from_utf8_lossy(&ended.stderr));
+}
+
+/// What libraries, the runtime and the server itself ask of the system before the first socket.
+const ASKED: [i64; 27] = [
+    libc::SYS_clone,
+    libc::SYS_epoll_create1,
+    libc::SYS_epoll_ctl,
+    libc::SYS_epoll_pwait,
+    libc::SYS_eventfd2,
+    libc::SYS_fcntl,
+    libc::SYS_getrandom,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_io_uring_setup,
+    libc::SYS_madvise,
+    libc::SYS_membarrier,
+    libc::SYS_mlock,
+    libc::SYS_mremap,
+    libc::SYS_pipe2,
+    libc::SYS_ppoll,
+    libc::SYS_prctl,
+    libc::SYS_prlimit64,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_sched_getaffinity,
+    libc::SYS_sched_setaffinity,
+    libc::SYS_sched_yield,
+    libc::SYS_sigaltstack,
+    libc::SYS_signalfd4,
+    libc::SYS_statx,
+    libc::SYS_sysinfo,
+    libc::SYS_timerfd_create,
+];
+
+/// Either a server, or a sentence that says what cannot be: never a panic, whatever is refused.
+#[test]
+fn whatever_a_start_is_refused_it_serves_or_says_why_not() {
+    for how in ["auto", "epoll"] {
+        let options = ["--sockets", how, "--threads", "2"];
+        for call in ASKED {
+            for error in [libc::EPERM, libc::ENOSYS] {
+                let calls = [call, libc::SYS_clone3];
+                let calls = if call == libc::SYS_clone { &calls[..] } else { &calls[..1] };
+                match refused(calls, error, || Server::try_start(&options)) {
+                    Ok(server) => serves(&server),
+                    Err((status, printed)) => {
+                        let sentence = printed.lines().count() == 1 && printed.contains("ringgear: ");
+                        assert!(
+                            sentence && !printed.contains("panicked") && status.code().is_some(),
+                            "call {call} with {error} by {how}: {status}: {printed}"
+                        );
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// What is asked for on the command line and cannot be.

@@ -185,6 +185,11 @@ fn a_bad_value_of_a_file_is_blamed_on_its_line() {
         parsed.contains(&format!(": {file}, line 3: invalid value 'many' for '--backlog <N>'")),
         "{parsed}"
     );
+    let several = ends("-L 127.0.0.1\n-L no.such.host.invalid\n");
+    assert!(
+        several.contains(&format!(": {file}, line 2: --listen no.such.host.invalid has no address")),
+        "{several}"
+    );
     // What only shows when it is used.
     let user = ends("-R\n--user=no-such-user\n");
     assert!(user.contains(&format!("(--user is from {file}, line 2)")), "{user}");
@@ -192,6 +197,24 @@ fn a_bad_value_of_a_file_is_blamed_on_its_line() {
     assert!(pid_file.contains(&format!("(--pid-file is from {file}, line 1)")), "{pid_file}");
     let store = ends("\n\n\n--data-dir /proc/none\n");
     assert!(store.contains(&format!("(--data-dir is from {file}, line 4)")), "{store}");
+}
+
+/// What stops nothing is blamed on its place, too.
+#[test]
+fn what_is_doubtful_in_a_file_is_blamed_on_its_line() {
+    let folder = Scratch::new();
+    let file = folder.path("gearmand.conf");
+    fs::write(&file, "-b -1\n-t 512\n--http-port=1\n--libsqlite3-db=x\n\n-l /nonexistent/log\n").unwrap();
+    let server = Server::start_by(&AS_GEARMAND, &["--config-file", &file, "--verbose", "WARNING"]);
+    for (said, line) in [
+        ("(--backlog is from ", 1),
+        ("(--threads is from ", 2),
+        ("(--http-port is from ", 3),
+        ("(--libsqlite3-db is from ", 4),
+        ("cannot open log file /nonexistent/log (--log-file from ", 6),
+    ] {
+        wait_until(said, || server.log().contains(&format!("{said}{file}, line {line})")));
+    }
 }
 
 /// A name of a cluster, or of a host with several networks.

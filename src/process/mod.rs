@@ -91,7 +91,7 @@ impl Process {
                 Ok(file) => self.pid_file = Some(file),
                 Err(error) if *required => return Err(ProcessError::PidFile(path.clone(), error)),
                 Err(error) => {
-                    log_at!(Level::Warning, "cannot write the pid file {}: {error}", path.display());
+                    log_at!(Level::Warning, "{}", ProcessError::PidFile(path.clone(), error));
                 }
             }
         }
@@ -124,9 +124,7 @@ impl Process {
         {
             match PidFile::write(path) {
                 Ok(file) => self.pid_file = Some(file),
-                Err(error) => {
-                    log_at!(Level::Warning, "cannot write the pid file {}: {error}", path.display())
-                }
+                Err(error) => log_at!(Level::Warning, "{}", ProcessError::PidFile(path.clone(), error)),
             }
         }
     }

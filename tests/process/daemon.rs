@@ -53,7 +53,8 @@ fn a_daemon_that_cannot_start_says_why() {
     for options in [&["-d"][..], &[]] {
         let options = [options, &["-t1", "-P", "/nonexistent/pid", "--log-file", "none"]].concat();
         let output = run_to_end(&[], free_address(), &options);
-        let message = "cannot write the pid file /nonexistent/pid: No such file or directory (os error 2)";
+        let message = "cannot write the pid file /nonexistent/pid: No such file or directory (os error 2); choose another place with \
+                       --pid-file";
         assert_eq!(text(&output.stderr), format!("{PROGRAM}: {message}\n"));
         assert_eq!(output.status.code(), Some(1));
     }
