@@ -6,7 +6,7 @@
 mod support;
 
 use std::fs;
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output, Stdio};
 use support::scratch::Scratch;
@@ -185,7 +185,9 @@ fn a_bad_value_of_a_file_is_blamed_on_its_line() {
         parsed.contains(&format!(": {file}, line 3: invalid value 'many' for '--backlog <N>'")),
         "{parsed}"
     );
-    let several = ends("-L 127.0.0.1\n-L no.such.host.invalid\n");
+    // Of several it is the guilty one.
+    fs::write(&file, "-L 127.0.0.1\n-L no.such.host.invalid\n").unwrap();
+    let several = text(&run("ringgear", &["--config-file", &file, "-t1"], &[]).stderr);
     assert!(
         several.contains(&format!(": {file}, line 2: --listen no.such.host.invalid has no address")),
         "{several}"
@@ -204,17 +206,25 @@ fn a_bad_value_of_a_file_is_blamed_on_its_line() {
 fn what_is_doubtful_in_a_file_is_blamed_on_its_line() {
     let folder = Scratch::new();
     let file = folder.path("gearmand.conf");
-    fs::write(&file, "-b -1\n-t 512\n--http-port=1\n--libsqlite3-db=x\n\n-l /nonexistent/log\n").unwrap();
+    fs::write(&file, "-b -1\n-t 512\n--http-port=1\n--libsqlite3-db=x\n").unwrap();
     let server = Server::start_by(&AS_GEARMAND, &["--config-file", &file, "--verbose", "WARNING"]);
     for (said, line) in [
         ("(--backlog is from ", 1),
-        ("(--threads is from ", 2),
+        ("which is the most there can be (--threads is from ", 2),
+        ("0 is one for each core (--threads is from ", 2),
         ("(--http-port is from ", 3),
         ("(--libsqlite3-db is from ", 4),
-        ("cannot open log file /nonexistent/log (--log-file from ", 6),
     ] {
         wait_until(said, || server.log().contains(&format!("{said}{file}, line {line})")));
     }
+    // A server that finds its port taken has opened its log before.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    fs::write(&file, "\n-l /nonexistent/log\n").unwrap();
+    let options = ["--config-file", &file, "-t1", "-L", "127.0.0.1", "-p", &port];
+    let printed = text(&run("ringgear", &options, &[]).stderr);
+    let said = format!("cannot open log file /nonexistent/log (--log-file from {file}, line 2): ");
+    assert!(printed.starts_with(&said), "{printed}");
 }
 
 /// A name of a cluster, or of a host with several networks.

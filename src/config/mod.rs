@@ -208,6 +208,7 @@ fn config(
         endpoints,
         backlog,
         threads: threads(flags.threads, called, &mut warnings)?,
+        threads_from: origins.told(&["threads"]),
         sockets: flags.sockets,
         policy,
         shard,
@@ -283,8 +284,8 @@ fn target(file: Option<&OsStr>, daemon: bool) -> Target {
 fn target_from(flags: &Flags, origins: &Origins) -> String {
     match (&flags.log_file, origins.of(&["log-file"])) {
         (Some(_), Some(origin)) => format!("--log-file from {origin}"),
-        (Some(_), None) => "--log-file".to_owned(),
-        (None, _) => "where --daemon logs without --log-file".to_owned(),
+        (None, _) if flags.process.daemon => "where --daemon logs without --log-file".to_owned(),
+        _ => "--log-file".to_owned(),
     }
 }
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Runs a program as an engine for containers would with its usual profile: profile.py WORD...
+"""Runs a program as an engine for containers would with its usual profile: profile.py WORD... Or with one call refused:
+profile.py --only CALL ERROR WORD..., both as numbers; for several calls, a number for each with commas between them.
 
 Docker, containerd and podman let a container make most system calls. Those that touch the machine itself are refused with EPERM, calls
 that are newer than the profile with ENOSYS, clone3 with ENOSYS as well (what it asks for cannot be looked at). Written after what
@@ -85,10 +86,23 @@ def profile():
     return b"".join(program), len(program)
 
 
+def only(calls, error):
+    """A filter that refuses these calls alone."""
+    load, allow = struct.pack("=HBBI", LOAD, 0, 0, NUMBER), struct.pack("=HBBI", RETURN, 0, 0, ALLOW)
+    refuse = struct.pack("=HBBI", RETURN, 0, 0, REFUSE | error)
+    refusals = [struct.pack("=HBBI", EQUAL, 0, 1, call) + refuse for call in calls]
+    return b"".join([load, *refusals, allow]), 2 + 2 * len(calls)
+
+
 def main():
-    if len(sys.argv) < 2:
-        sys.exit("usage: profile.py WORD...")
-    code, length = profile()
+    words = sys.argv[1:]
+    if words[:1] == ["--only"] and len(words) > 3:
+        code, length = only([int(call) for call in words[1].split(",")], int(words[2]))
+        words = words[3:]
+    elif words and not words[0].startswith("-"):
+        code, length = profile()
+    else:
+        sys.exit("usage: profile.py [--only CALL,... ERROR] WORD...")
     # struct sock_fprog
     text = ctypes.create_string_buffer(code, len(code))
     program = struct.pack("@HP", length, ctypes.addressof(text))
@@ -100,7 +114,7 @@ def main():
     ):
         if libc.prctl(option, first, second, zero, zero) != 0:
             sys.exit(f"profile.py: cannot set the filter: {os.strerror(ctypes.get_errno())}")
-    os.execvp(sys.argv[1], sys.argv[1:])
+    os.execvp(words[0], words)
 
 
 main()

@@ -74,8 +74,8 @@ impl Server {
 
     /// Starts it, or says how it ended, and with which words.
     #[track_caller]
-    pub(crate) fn try_start(options: &[&str]) -> Result<Server, (ExitStatus, String)> {
-        Server::launch(&[], free_address(), options)
+    pub(crate) fn try_start(wrapper: &[&str], options: &[&str]) -> Result<Server, (ExitStatus, String)> {
+        Server::launch(wrapper, free_address(), options)
     }
 
     #[track_caller]
