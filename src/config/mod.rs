@@ -364,7 +364,10 @@ fn max_memory(limits: &Limits) -> u64 {
     match limits.max_memory {
         Some(0) => u64::MAX,
         Some(bytes) => fit(bytes),
-        None => memory::allowed() / 4 * 3,
+        None => match memory::allowed() {
+            u64::MAX => u64::MAX,
+            bytes => bytes / 4 * 3,
+        },
     }
 }
 
