@@ -170,6 +170,34 @@ fn a_bad_variable_is_named() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
 }
 
+/// Whoever asks for a server's health has its environment.
+#[test]
+fn a_ping_reads_the_port_as_the_server_does() {
+    let server = Server::start(&["-t", "1"]);
+    let port = server.address().port().to_string();
+    let ping = |options: &[&str], variables: &[(&str, &str)]| {
+        let output = run("ringgear", &[&["ping"], options].concat(), variables);
+        (output.status.code(), text(&output.stderr))
+    };
+    let here = ["-H", "127.0.0.1"];
+    assert_eq!(ping(&here, &[("GEARMAND_PORT", &port)]), (Some(0), String::new()));
+    assert_eq!(ping(&["-H", "127.0.0.1", "-p", &port], &[("GEARMAND_PORT", "1")]), (Some(0), String::new()));
+    // Passed over, and so is asked where nobody is.
+    for variable in ["tcp://10.96.0.17:4730", ""] {
+        let (status, said) = ping(&["-H", "127.0.0.9", "-t", "1"], &[("GEARMAND_PORT", variable)]);
+        assert_eq!(status, Some(1), "{said}");
+        assert!(
+            said.starts_with("ringgear ping: 127.0.0.9 port 4730: no job server can be reached"),
+            "{said}"
+        );
+    }
+    let said = "ringgear ping: GEARMAND_PORT=none in the environment is neither a number up to 65535 nor a service in \
+                /etc/services; set it to one of these, or unset it\n";
+    assert_eq!(ping(&[], &[("GEARMAND_PORT", "none")]), (Some(2), said.to_owned()));
+    let said = "ringgear ping: --port none is neither a number up to 65535 nor a service in /etc/services; name one of these\n";
+    assert_eq!(ping(&["-p", "none"], &[]), (Some(2), said.to_owned()));
+}
+
 #[test]
 fn a_bad_value_of_a_file_is_blamed_on_its_line() {
     let folder = Scratch::new();
