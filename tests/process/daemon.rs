@@ -120,6 +120,9 @@ fn under_the_name_of_gearmand() {
     });
 
     let output = run(Command::new(&gearmand).arg("--bogus"));
-    assert_eq!(text(&output.stderr), format!("{gearmand}: unexpected argument '--bogus' found; --help lists all options\n"));
+    assert_eq!(
+        text(&output.stderr),
+        format!("{gearmand}: unexpected argument '--bogus' found; --help lists all options\n")
+    );
     assert_eq!(output.status.code(), Some(1));
 }
