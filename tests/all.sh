@@ -12,10 +12,10 @@ as_root() {
 # on port 4730; the tests use other ports.
 if ! { [ -x /usr/sbin/gearmand ] && [ -x /usr/sbin/mkfs.ext4 ] && [ -x /usr/sbin/mkfs.xfs ] &&
     command -v gearman && command -v gearadmin && command -v cc && command -v ip &&
-    command -v valgrind; } >/dev/null; then
+    command -v valgrind && command -v python3; } >/dev/null; then
     as_root apt-get update
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        gearman-job-server gearman-tools gcc iproute2 libc6-dev valgrind e2fsprogs xfsprogs
+        gearman-job-server gearman-tools gcc iproute2 libc6-dev python3 valgrind e2fsprogs xfsprogs
 fi
 
 # What the examples of the talks are written with.
@@ -40,9 +40,9 @@ else
 fi
 cargo test --workspace --locked --no-fail-fast
 # What starts servers once more, with the other way of serving sockets.
-RINGGEAR_TEST_SOCKETS=epoll cargo test --workspace --locked --no-fail-fast --test abuse --test admin --test durable --test ended \
-    --test gone --test limits --test listeners --test logs --test losses --test memory --test monitoring --test shutdown \
-    --test sqlite --test transcripts
+RINGGEAR_TEST_SOCKETS=epoll cargo test --workspace --locked --no-fail-fast --test abuse --test admin --test commandline --test durable \
+    --test ended --test gone --test limits --test listeners --test logs --test losses --test memory --test monitoring --test process \
+    --test shutdown --test sqlite --test standin --test tools --test transcripts
 if [ "$(id -u)" = 0 ]; then
     tests/packages/container.sh
 else

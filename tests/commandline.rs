@@ -190,20 +190,20 @@ fn plain(default: &str) -> String {
 
 #[test]
 fn mistakes_are_one_line_and_status_1() {
-    refused(&["--bogus"], "unexpected argument '--bogus' found");
-    refused(&["-x"], "unexpected argument '-x' found");
-    refused(&["start"], "unexpected argument 'start' found");
-    refused(&["--por", "1"], "unexpected argument '--por' found");
+    refused(&["--bogus"], "unexpected argument '--bogus' found; --help lists all options");
+    refused(&["-x"], "unexpected argument '-x' found; --help lists all options");
+    refused(&["start"], "unexpected argument 'start' found; --help lists all options");
+    refused(&["--por", "1"], "unexpected argument '--por' found; --help lists all options");
     refused(&["-p"], "a value is required for '--port <PORT>' but none was supplied");
-    refused(&["-p", "1", "--port=2"], "the argument '--port <PORT>' cannot be used multiple times");
+    refused(
+        &["-p", "1", "--port=2"],
+        "the argument '--port <PORT>' cannot be used multiple times; leave one of them out",
+    );
     refused(
         &["-p", "65536"],
         "--port 65536 is neither a number up to 65535 nor a service in /etc/services; name one of these",
     );
-    refused(
-        &["--round-robin=yes"],
-        "unexpected value 'yes' for '--round-robin' found; no more were expected",
-    );
+    refused(&["--round-robin=yes"], "unexpected value 'yes' for '--round-robin' found; leave it out");
     refused(
         &["--verbose", "error"],
         "invalid value 'error' for '--verbose <LEVEL>': \
@@ -211,11 +211,11 @@ fn mistakes_are_one_line_and_status_1() {
     );
     refused(
         &["--compat", "2.1", "-j", "256"],
-        "--job-retries 256 is not within -1 to 255, as --compat 2.1 and later want it",
+        "--job-retries 256 is not within -1 to 255, as --compat 2.1 and later want it; say -1 for no limit",
     );
     refused(
         &["--job-handle-prefix", &"x".repeat(45)],
-        "--job-handle-prefix: a job handle prefix has at most 44 bytes, this one has 45",
+        "--job-handle-prefix: a job handle prefix has at most 44 bytes, this one has 45; choose a shorter one",
     );
     let output = run(&["--listen", "no such host"]);
     let message = String::from_utf8_lossy(&output.stderr);
@@ -349,6 +349,9 @@ fn attempts_that_were_hardly_meant_so_are_told() {
     let server = Server::start(&["-t", "1", "--verbose", "WARNING", "--compat", "2.1", "--job-retries=-1"]);
     echo(&mut server.connect(), b"");
     assert_eq!(server.log(), "");
+    let server = Server::start(&["-t", "1", "--verbose", "WARNING", "--compat", "2.2", "-j", "0"]);
+    let said = "--job-retries 0 means one attempt with --compat 2.2; for no limit, as before 2.1, say -1";
+    wait_until("it is told", || server.log().contains(said));
 }
 
 #[test]
@@ -378,8 +381,8 @@ fn a_log_file_that_cannot_be_opened_stops_nothing() {
     let server = Server::start(&["-t", "1", "--verbose", "NOTICE", "--log-file", "/nonexistent/log"]);
     submit(&mut server.connect(), SUBMIT_JOB_BG, b"f\0u\0x");
     wait_until("it is logged on standard error", || server.log().contains("accepted,f,u,0"));
-    let message =
-        "cannot open log file /nonexistent/log: No such file or directory (os error 2); logging to stderr\n";
+    let message = "cannot open log file /nonexistent/log (--log-file): No such file or directory (os error 2); \
+                   logging to stderr until a SIGHUP finds that it can be opened\n";
     assert!(server.log().starts_with(message), "{}", server.log());
 }
 

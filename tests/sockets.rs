@@ -6,6 +6,8 @@
 mod support;
 
 use std::io::Write;
+use std::process::Command;
+use std::sync::LazyLock;
 use support::filter::refused;
 use support::packets::*;
 use support::server::*;
@@ -33,6 +35,19 @@ fn serves(server: &Server) {
 
 const NOTICE: [&str; 2] = ["--verbose", "NOTICE"];
 const URING: [i64; 3] = [libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register];
+
+/// Runs a program as engines for containers do, or with some calls refused.
+const PROFILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/packages/profile.py");
+
+/// The interpreter itself: what stands before it on the PATH may be a script, which takes longer than the server's start.
+fn python() -> &'static str {
+    static FOUND: LazyLock<String> = LazyLock::new(|| {
+        let found = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output();
+        let found = found.expect("python3 is there: apt-get install python3").stdout;
+        String::from_utf8(found).unwrap().trim().to_owned()
+    });
+    &FOUND
+}
 
 /// What filters do to io_uring: which calls they refuse and how, and what the log says of it.
 const FORBIDDEN: [(&[i64], i32, &str); 5] = [
@@ -161,12 +176,110 @@ fn too_few_threads_are_told() {
     }
 }
 
-/// All of it at once, with the defaults, as the first command of the README starts it.
+/// All of it at once, with the defaults, as the first command of the README starts it: here, and on a machine of 64 cores. With
+/// io_uring allowed it is the memory that decides.
 #[test]
 fn the_defaults_start_where_everything_is_forbidden() {
-    let calls = [&URING[..], &[libc::SYS_sched_setaffinity, libc::SYS_epoll_pwait2]].concat();
-    let server = refused(&calls, libc::EPERM, || start_ordinary("65536", &["--sockets", "auto"]));
-    serves(&server);
+    const PINNING: [i64; 1] = [libc::SYS_sched_setaffinity];
+    let all = [&URING[..], &PINNING, &[libc::SYS_epoll_pwait2]].concat();
+    for threads in [&[][..], &["--threads", "64"]] {
+        let options = [threads, &["--sockets", "auto"], &NOTICE].concat();
+        for calls in [&all[..], &PINNING] {
+            let server = refused(calls, libc::EPERM, || start_ordinary("65536", &options));
+            serves(&server);
+            let log = server.log();
+            let why = if calls == PINNING { "RLIMIT_MEMLOCK" } else { "io_uring_setup is forbidden" };
+            let says =
+                log.contains("sockets are served by epoll, io_uring cannot be used") && log.contains(why);
+            assert!(says, "{why}: {log}");
+            assert_eq!(log.matches("threads cannot be bound to cores").count(), 1, "{log}");
+            assert!(!log.contains("panicked"), "{log}");
+        }
+    }
+}
+
+/// As engines for containers start it.
+#[test]
+fn under_the_usual_profile_of_containers_sockets_are_served_by_epoll() {
+    for threads in ["1", "3"] {
+        let options = [&["--sockets", "auto", "--threads", threads][..], &NOTICE].concat();
+        let server = Server::start_by(&[python(), PROFILE], &options);
+        serves(&server);
+        let log = server.log();
+        assert!(log.contains("sockets are served by epoll") && log.contains("forbidden"), "{log}");
+    }
+    let ended = run_to_end(&[python(), PROFILE], free_address(), &["--sockets", "uring"]);
+    assert_eq!(ended.status.code(), Some(69), "{}", String::from_utf8_lossy(&ended.stderr));
+}
+
+/// What libraries, the runtime and the server itself ask of the system before the first socket.
+const ASKED: [i64; 28] = [
+    libc::SYS_clone,
+    libc::SYS_epoll_create1,
+    libc::SYS_epoll_ctl,
+    libc::SYS_epoll_pwait,
+    libc::SYS_eventfd2,
+    libc::SYS_fcntl,
+    libc::SYS_getrandom,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_io_uring_setup,
+    libc::SYS_madvise,
+    libc::SYS_membarrier,
+    libc::SYS_mlock,
+    libc::SYS_mremap,
+    libc::SYS_pipe2,
+    libc::SYS_ppoll,
+    libc::SYS_prctl,
+    libc::SYS_prlimit64,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_sched_getaffinity,
+    libc::SYS_sched_setaffinity,
+    libc::SYS_sched_yield,
+    libc::SYS_sigaltstack,
+    libc::SYS_signalfd4,
+    libc::SYS_statx,
+    libc::SYS_sysinfo,
+    libc::SYS_timerfd_create,
+    libc::SYS_uname,
+];
+
+/// Either a server, or a sentence that says what cannot be: never a panic, whatever is refused.
+#[test]
+fn whatever_a_start_is_refused_it_serves_or_says_why_not() {
+    std::thread::scope(|scope| {
+        for how in ["auto", "epoll"] {
+            scope.spawn(move || {
+                for call in ASKED {
+                    for error in [libc::EPERM, libc::ENOSYS] {
+                        serves_or_says_why_not(how, call, error);
+                    }
+                }
+            });
+        }
+    });
+}
+
+#[track_caller]
+fn serves_or_says_why_not(how: &str, call: i64, error: i32) {
+    let mut calls = call.to_string();
+    if call == libc::SYS_clone {
+        calls += &format!(",{}", libc::SYS_clone3);
+    }
+    let error = error.to_string();
+    let wrapper = [python(), PROFILE, "--only", &calls, &error];
+    match Server::try_start(&wrapper, &["--sockets", how, "--threads", "2"]) {
+        Ok(server) => echo(&mut server.connect(), b"served"),
+        Err((status, printed)) => {
+            // There may be a line before, which says that there is no log.
+            let last = printed.lines().last().unwrap_or_default();
+            let sentence = printed.lines().count() <= 2 && last.contains("ringgear: cannot ");
+            assert!(
+                sentence && !printed.contains("panicked") && status.code().is_some(),
+                "calls {calls} with {error} by {how}: {status}: {printed}"
+            );
+        }
+    }
 }
 
 /// What is asked for on the command line and cannot be.

@@ -6,7 +6,7 @@
 mod support;
 
 use std::fs;
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output, Stdio};
 use support::scratch::Scratch;
@@ -170,6 +170,34 @@ fn a_bad_variable_is_named() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
 }
 
+/// Whoever asks for a server's health has its environment.
+#[test]
+fn a_ping_reads_the_port_as_the_server_does() {
+    let server = Server::start(&["-t", "1"]);
+    let port = server.address().port().to_string();
+    let ping = |options: &[&str], variables: &[(&str, &str)]| {
+        let output = run("ringgear", &[&["ping"], options].concat(), variables);
+        (output.status.code(), text(&output.stderr))
+    };
+    let here = ["-H", "127.0.0.1"];
+    assert_eq!(ping(&here, &[("GEARMAND_PORT", &port)]), (Some(0), String::new()));
+    assert_eq!(ping(&["-H", "127.0.0.1", "-p", &port], &[("GEARMAND_PORT", "1")]), (Some(0), String::new()));
+    // Passed over, and so is asked where nobody is.
+    for variable in ["tcp://10.96.0.17:4730", ""] {
+        let (status, said) = ping(&["-H", "127.0.0.9", "-t", "1"], &[("GEARMAND_PORT", variable)]);
+        assert_eq!(status, Some(1), "{said}");
+        assert!(
+            said.starts_with("ringgear ping: 127.0.0.9 port 4730: no job server can be reached"),
+            "{said}"
+        );
+    }
+    let said = "ringgear ping: GEARMAND_PORT=none in the environment is neither a number up to 65535 nor a service in \
+                /etc/services; set it to one of these, or unset it\n";
+    assert_eq!(ping(&[], &[("GEARMAND_PORT", "none")]), (Some(2), said.to_owned()));
+    let said = "ringgear ping: --port none is neither a number up to 65535 nor a service in /etc/services; name one of these\n";
+    assert_eq!(ping(&["-p", "none"], &[]), (Some(2), said.to_owned()));
+}
+
 #[test]
 fn a_bad_value_of_a_file_is_blamed_on_its_line() {
     let folder = Scratch::new();
@@ -185,6 +213,13 @@ fn a_bad_value_of_a_file_is_blamed_on_its_line() {
         parsed.contains(&format!(": {file}, line 3: invalid value 'many' for '--backlog <N>'")),
         "{parsed}"
     );
+    // Of several it is the guilty one.
+    fs::write(&file, "-L 127.0.0.1\n-L no.such.host.invalid\n").unwrap();
+    let several = text(&run("ringgear", &["--config-file", &file, "-t1"], &[]).stderr);
+    assert!(
+        several.contains(&format!(": {file}, line 2: --listen no.such.host.invalid has no address")),
+        "{several}"
+    );
     // What only shows when it is used.
     let user = ends("-R\n--user=no-such-user\n");
     assert!(user.contains(&format!("(--user is from {file}, line 2)")), "{user}");
@@ -192,6 +227,32 @@ fn a_bad_value_of_a_file_is_blamed_on_its_line() {
     assert!(pid_file.contains(&format!("(--pid-file is from {file}, line 1)")), "{pid_file}");
     let store = ends("\n\n\n--data-dir /proc/none\n");
     assert!(store.contains(&format!("(--data-dir is from {file}, line 4)")), "{store}");
+}
+
+/// What stops nothing is blamed on its place, too.
+#[test]
+fn what_is_doubtful_in_a_file_is_blamed_on_its_line() {
+    let folder = Scratch::new();
+    let file = folder.path("gearmand.conf");
+    fs::write(&file, "-b -1\n-t 512\n--http-port=1\n--libsqlite3-db=x\n").unwrap();
+    let server = Server::start_by(&AS_GEARMAND, &["--config-file", &file, "--verbose", "WARNING"]);
+    for (said, line) in [
+        ("(--backlog is from ", 1),
+        ("which is the most there can be (--threads is from ", 2),
+        ("0 is one for each core (--threads is from ", 2),
+        ("(--http-port is from ", 3),
+        ("(--libsqlite3-db is from ", 4),
+    ] {
+        wait_until(said, || server.log().contains(&format!("{said}{file}, line {line})")));
+    }
+    // A server that finds its port taken has opened its log before.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    fs::write(&file, "\n-l /nonexistent/log\n").unwrap();
+    let options = ["--config-file", &file, "-t1", "-L", "127.0.0.1", "-p", &port];
+    let printed = text(&run("ringgear", &options, &[]).stderr);
+    let said = format!("cannot open log file /nonexistent/log (--log-file from {file}, line 2): ");
+    assert!(printed.starts_with(&said), "{printed}");
 }
 
 /// A name of a cluster, or of a host with several networks.

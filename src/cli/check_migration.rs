@@ -1,5 +1,6 @@
 //! `ringgear check-migration`: its command line, and telling people, or programs, what becomes of gearmand's options. What becomes
 //! of them is found out in `config/migration/`.
+use super::words;
 use crate::config::migration::{self, Fate, MigrationLine};
 use clap::{Command, CommandFactory, Parser};
 use serde_json::{Value, json};
@@ -44,17 +45,9 @@ const UNREADABLE: u8 = 2;
 
 /// `ringgear check-migration ...`. Nobody may read what is printed; that changes nothing.
 pub(super) fn run(words: impl Iterator<Item = OsString>) -> ExitCode {
-    let words = std::iter::once(OsString::from("ringgear check-migration")).chain(words);
-    let asked = match MigrationWords::try_parse_from(words) {
+    let asked: MigrationWords = match words::read("ringgear check-migration", words, UNREADABLE) {
         Ok(asked) => asked,
-        Err(error) if error.use_stderr() => {
-            let _ = io::stderr().write_all(error.to_string().as_bytes());
-            return ExitCode::from(UNREADABLE);
-        }
-        Err(help) => {
-            let _ = io::stdout().write_all(help.to_string().as_bytes());
-            return ExitCode::SUCCESS;
-        }
+        Err(status) => return status,
     };
     let lines = match migration::check(&asked.files, asked.options) {
         Ok(lines) => lines,

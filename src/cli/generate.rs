@@ -1,6 +1,6 @@
 //! `ringgear man` and `ringgear completions`: manual pages and completions, made from the options and the pages of help. What
 //! these say stands where they are defined; the words of all subcommands are handed in.
-use super::help;
+use super::{help, words};
 use clap::{Arg, Command, ValueHint, value_parser};
 use clap_complete::Shell;
 use clap_mangen::Man;
@@ -32,7 +32,7 @@ pub(super) fn completions_command() -> Command {
 
 /// `ringgear man [DIR]`: the status is 0 if they are printed or written, 1 if they cannot be, 2 for a wrong line.
 pub(super) fn man(words: impl Iterator<Item = OsString>, everything: &mut Command) -> ExitCode {
-    let given = match read(man_command(), "ringgear man", words) {
+    let given = match words::matches(man_command(), "ringgear man", words, words::USAGE) {
         Ok(given) => given,
         Err(status) => return status,
     };
@@ -47,7 +47,7 @@ pub(super) fn man(words: impl Iterator<Item = OsString>, everything: &mut Comman
 
 /// `ringgear completions SHELL`, with the same statuses.
 pub(super) fn completions(words: impl Iterator<Item = OsString>, everything: &mut Command) -> ExitCode {
-    let given = match read(completions_command(), "ringgear completions", words) {
+    let given = match words::matches(completions_command(), "ringgear completions", words, words::USAGE) {
         Ok(given) => given,
         Err(status) => return status,
     };
@@ -59,20 +59,6 @@ pub(super) fn completions(words: impl Iterator<Item = OsString>, everything: &mu
     let mut text = Vec::new();
     clap_complete::generate(shell, everything, "ringgear", &mut text);
     told("ringgear completions", print(&text).map_err(|error| error.to_string()))
-}
-
-/// The words behind a subcommand, or the status to end with: help or what is wrong was printed.
-fn read(
-    command: Command,
-    name: &'static str,
-    words: impl Iterator<Item = OsString>,
-) -> Result<clap::ArgMatches, ExitCode> {
-    const USAGE: u8 = 2;
-    let words = std::iter::once(OsString::from(name)).chain(words);
-    command.bin_name(name).try_get_matches_from(words).map_err(|error| {
-        let _ = error.print();
-        if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
-    })
 }
 
 fn told(name: &str, done: Result<(), String>) -> ExitCode {

@@ -6,6 +6,7 @@ mod help;
 mod ping;
 mod store;
 mod transfer;
+mod words;
 
 use clap::Command;
 use std::ffi::OsString;

@@ -1,5 +1,7 @@
 //! `ringgear ping`: whether a job server answers, for health checks and scripts. Any job server does: it is asked to send back
 //! what it was sent (ECHO_REQ).
+use super::words;
+use crate::config::usual_port;
 use crate::protocol::{Decoder, Request, Response};
 use clap::{Command, CommandFactory, Parser};
 use std::ffi::OsString;
@@ -18,9 +20,9 @@ struct PingLine {
     #[arg(short = 'H', long, value_name = "HOST", default_value = "localhost")]
     host: String,
 
-    /// Its port [default: what GEARMAND_PORT says, or 4730]
+    /// Its port, a number or the name of a service [default: what GEARMAND_PORT says, or 4730]
     #[arg(short, long, value_name = "PORT")]
-    port: Option<u16>,
+    port: Option<String>,
 
     /// Seconds to wait for its answer
     #[arg(short, long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
@@ -34,15 +36,19 @@ pub(super) fn command() -> Command {
 
 /// `ringgear ping`: the status is 0 if a job server answers, 1 if none does, 2 for a wrong line.
 pub(super) fn run(words: impl Iterator<Item = OsString>) -> ExitCode {
-    const USAGE: u8 = 2;
-    let line = match PingLine::try_parse_from(std::iter::once(OsString::from("ringgear ping")).chain(words)) {
+    let line: PingLine = match words::read("ringgear ping", words, words::USAGE) {
         Ok(line) => line,
-        Err(error) => {
-            let _ = error.print();
-            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        Err(status) => return status,
+    };
+    let port = match usual_port(line.port.as_deref()) {
+        Ok(port) => port,
+        // Nobody asks for it.
+        Err(_) if line.host.starts_with("unix:") => 0,
+        Err(mistake) => {
+            let _ = writeln!(io::stderr(), "ringgear ping: {mistake}");
+            return ExitCode::from(words::USAGE);
         }
     };
-    let port = line.port.unwrap_or_else(|| usual_port(std::env::var("GEARMAND_PORT").ok().as_deref()));
     match ask(&line.host, port, Duration::from_secs(line.timeout)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -53,11 +59,6 @@ pub(super) fn run(words: impl Iterator<Item = OsString>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// Schedulers put other things into the variable than a port.
-fn usual_port(environment: Option<&str>) -> u16 {
-    environment.and_then(|text| text.parse().ok()).filter(|&port| port != 0).unwrap_or(4730)
 }
 
 /// Why there is no answer.
@@ -198,14 +199,5 @@ mod tests {
         let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         assert!(matches!(ask("127.0.0.1", nobody, Duration::from_secs(1)), Err(NoAnswer::Unreachable(_))));
         assert!(matches!(ask("unix:/nonexistent", 0, Duration::from_secs(1)), Err(NoAnswer::Unreachable(_))));
-    }
-
-    #[test]
-    fn what_schedulers_put_into_the_variable_is_no_port() {
-        for (text, port) in
-            [(None, 4730), (Some("4731"), 4731), (Some("tcp://10.0.0.1:4730"), 4730), (Some("0"), 4730)]
-        {
-            assert_eq!(usual_port(text), port);
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! `ringgear store`: its command line, looking after a store while no server uses it, and telling people what was found.
 //! What is read and written is the store's affair (`store/log/tools.rs`, `cli/transfer.rs`).
 use super::transfer::{self, OtherStore, ThisStore, TransferFailure};
+use super::words;
 use crate::frontend::json;
 use crate::store::StoreError;
 use crate::store::log::tools::{self, CheckReport, Problem};
@@ -14,19 +15,13 @@ use std::process::ExitCode;
 /// `ringgear store ...`: the status is 0 if it was done, 1 if the store is damaged or the line is wrong, 74 if the store
 /// cannot be used, or has jobs that a server would set aside. Nobody may read what is printed; that changes nothing.
 pub(super) fn run(words: impl Iterator<Item = OsString>) -> ExitCode {
+    const WRONG_LINE: u8 = 1;
     const EX_IOERR: u8 = 74;
-    let order = match StoreCommand::read(words) {
-        Ok(order) => order,
-        Err((text, true)) => {
-            let _ = io::stdout().write_all(text.as_bytes());
-            return ExitCode::SUCCESS;
-        }
-        Err((text, false)) => {
-            let _ = io::stderr().write_all(text.as_bytes());
-            return ExitCode::FAILURE;
-        }
+    let line: StoreLine = match words::read("ringgear store", words, WRONG_LINE) {
+        Ok(line) => line,
+        Err(status) => return status,
     };
-    match carry_out(order, &mut io::stdout().lock()) {
+    match carry_out(line.order, &mut io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "ringgear store: {error}");
@@ -87,17 +82,6 @@ enum StoreCommand {
 struct StoreLine {
     #[command(subcommand)]
     order: StoreCommand,
-}
-
-impl StoreCommand {
-    /// Reads the arguments behind `ringgear store`. Otherwise a text to print, and whether it is an answer (help) or says
-    /// what is wrong.
-    fn read(arguments: impl Iterator<Item = OsString>) -> Result<StoreCommand, (String, bool)> {
-        let arguments = std::iter::once(OsString::from("ringgear store")).chain(arguments);
-        let line =
-            StoreLine::try_parse_from(arguments).map_err(|error| (error.to_string(), !error.use_stderr()))?;
-        Ok(line.order)
-    }
 }
 
 /// Why it was not done.

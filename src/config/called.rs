@@ -37,6 +37,8 @@ impl CalledAs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::tests::{config_of, read_as, read_line, refused};
+    use crate::config::{Config, Invocation};
 
     #[test]
     fn only_the_file_name_counts() {
@@ -57,5 +59,102 @@ mod tests {
         assert_eq!(words(CalledAs::Gearmand, Compat::V1_1), "gearmand 1.1.20");
         assert_eq!(words(CalledAs::Gearmand, Compat::V2_2), "gearmand 2.2.0");
         assert_eq!(words(CalledAs::Ringgear, Compat::V1_1), format!("ringgear {VERSION}"));
+    }
+
+    /// What a line means under the name of gearmand.
+    #[track_caller]
+    fn as_gearmand(line: &[&str]) -> Config {
+        match read_as(CalledAs::Gearmand, line, Path::new("/nonexistent/gearmand.conf")).unwrap() {
+            Invocation::Serve(config) => *config,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// F31: gearmand takes them and does nothing with them.
+    #[test]
+    fn what_gearmand_ignores_does_not_stop_its_name() {
+        for (line, warning) in [
+            (
+                &["--http-port", "5555"][..],
+                "--http-port has no effect without --protocol http, as with gearmand",
+            ),
+            (&["--ssl-key", "x"], "--ssl-key has no effect without --ssl, as with gearmand"),
+            (&["--redis-server", "h"], "--redis-server has no effect without -q redis, as with gearmand"),
+            (
+                &["-q", "builtin", "--mysql-host", "h"],
+                "--mysql-host has no effect without -q mysql, as with gearmand",
+            ),
+            (&["--libpq-table", "t"], "--libpq-table has no effect without -q postgres, as with gearmand"),
+            (
+                &["--libsqlite3-db", "f"],
+                "--libsqlite3-db names a database that nothing uses: add -q libsqlite3",
+            ),
+            (
+                &["--store-queue-on-shutdown"],
+                "--store-queue-on-shutdown needs a database: add -q libsqlite3 and --libsqlite3-db FILE",
+            ),
+        ] {
+            assert_eq!(as_gearmand(line).warnings, [warning], "{line:?}");
+            assert!(read_line(line).is_err(), "{line:?}");
+        }
+        let both = as_gearmand(&["--mysql-host=h", "--mysql-user=u", "--http-port=1"]).warnings;
+        assert_eq!(both.len(), 3, "{both:?}");
+        let refusal =
+            read_as(CalledAs::Gearmand, &["-q", "MySQL", "--mysql-host=h"], Path::new("/nonexistent"));
+        let refusal = refusal.unwrap_err().to_string();
+        assert!(
+            refusal.starts_with("--mysql-host cannot be used: this server has no MySQL store yet; "),
+            "{refusal}"
+        );
+        // What it would use is refused, and so is what only we have.
+        for line in [
+            &["-r", "http", "--http-port", "1"][..],
+            &["--ssl", "--ssl-key", "x"],
+            &["-q", "Redis", "--redis-server", "h"],
+            &["-q", "mysql"],
+            &["--max-log-bytes", "1"],
+        ] {
+            assert!(read_as(CalledAs::Gearmand, line, Path::new("/nonexistent")).is_err(), "{line:?}");
+        }
+    }
+
+    /// F26.
+    #[test]
+    fn as_many_threads_as_there_may_be() {
+        assert_eq!(
+            (config_of(&["-t", "255"]).server.threads, as_gearmand(&["-t", "255"]).server.threads),
+            (255, 255)
+        );
+        assert_eq!(as_gearmand(&["-t", "255"]).warnings, [""; 0]);
+        for asked in ["256", "512", "4294967295"] {
+            let config = as_gearmand(&["--threads", asked]);
+            assert_eq!(config.server.threads, 255);
+            let warning = format!("--threads {asked}: there are 255, which is the most there can be");
+            assert_eq!(config.warnings, [warning]);
+        }
+        refused(
+            &["-t", "256"],
+            "--threads 256: there can be 255 at most, and more than there are cores do not help; 0 is one for each core",
+        );
+    }
+
+    /// What it says of the system is true of listen(2): a negative number is a huge one there.
+    #[test]
+    fn as_many_may_wait_as_gearmand_lets() {
+        for asked in ["-1", "-2147483648"] {
+            let config = as_gearmand(&["-b", asked]);
+            assert_eq!(config.server.backlog, i32::MAX as u32);
+            let said = format!(
+                "--backlog {asked}: as many connections wait as the system lets (net.core.somaxconn), as with gearmand"
+            );
+            assert_eq!(config.warnings, [said]);
+            let refusal = format!(
+                "--backlog {asked} is less than none; say how many connections may wait, or leave it out"
+            );
+            refused(&["-b", asked], &refusal);
+        }
+        assert_eq!((as_gearmand(&["-b0"]).server.backlog, as_gearmand(&["-b0"]).warnings), (0, Vec::new()));
+        let message = "invalid value '2147483648' for '--backlog <N>': must be a whole number from -2147483648 to 2147483647";
+        refused(&["-b", "2147483648"], message);
     }
 }

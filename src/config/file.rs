@@ -77,6 +77,22 @@ pub(super) struct OptionWords {
     pub(super) at: usize,
 }
 
+impl OptionWords {
+    /// The value, where one is given.
+    pub(super) fn value(&self) -> Option<&OsStr> {
+        let written = self.words.first()?.as_bytes();
+        match self.words.get(1) {
+            Some(value) => Some(value),
+            None if written.starts_with(b"--") => {
+                let equals = written.iter().position(|byte| *byte == b'=')?;
+                Some(OsStr::from_bytes(&written[equals + 1..]))
+            }
+            // A letter, and the value at once.
+            None => written.get(2..).filter(|value| !value.is_empty()).map(OsStr::from_bytes),
+        }
+    }
+}
+
 /// The words of a configuration file, and the line of each, counted from 1.
 #[derive(Debug, Default)]
 pub(super) struct FileWords {

@@ -8,8 +8,16 @@ use crate::engine::{Compat, TimeoutUnit};
 use crate::logging::Level;
 use crate::protocol::PACKET_MAX;
 use crate::shard::options::SocketsChoice;
-use clap::{ArgAction, Parser};
+use clap::{ArgAction, Command, CommandFactory, Parser};
 use std::ffi::OsString;
+
+/// The flags as clap knows them. A word that is a negative number is a value, never an option: whoever is refused hears of the value.
+pub(super) fn command() -> Command {
+    Flags::command().mut_args(|arg| match arg.get_action().takes_values() {
+        true => arg.allow_negative_numbers(true),
+        false => arg,
+    })
+}
 
 /// The flags. Names and short forms are gearmand's where gearmand has them. (clap's own `-V` would print another line.)
 #[derive(Debug, Parser)]
@@ -48,13 +56,13 @@ pub(super) struct Flags {
 
     /// Connections that may wait to be accepted, for each address and thread. More than gearmand's 32, so that many
     /// workers may reconnect at once; the system cuts it to net.core.somaxconn
-    #[arg(short, long, value_name = "N", default_value_t = 1024, value_parser = number(0..=i32::MAX.into()))]
+    #[arg(short, long, value_name = "N", default_value_t = 1024, value_parser = number(i32::MIN.into()..=i32::MAX.into()))]
     pub(super) backlog: i64,
 
     /// Attempts of a job, lost ones (worker gone, timed out) included, before it fails. With --compat 1.1 and 2.0:
     /// modulo 256, 0 is no limit. With 2.1 and 2.2: -1 is no limit, 0 and 1 are one attempt, at most 255
     /// [default: no limit]
-    #[arg(short, long, value_name = "N", allow_negative_numbers = true, value_parser = number(i64::MIN..=i64::MAX))]
+    #[arg(short, long, value_name = "N", value_parser = number(i64::MIN..=i64::MAX))]
     pub(super) job_retries: Option<i64>,
 
     /// A worker gets jobs of its functions in turn, instead of draining one function after the other. Always so with
@@ -64,7 +72,7 @@ pub(super) struct Flags {
 
     /// Sleeping workers to wake for each job, modulo 256; 0 wakes all of them [default: one, and the others if the
     /// job is still queued after 50 ms]
-    #[arg(short, long, value_name = "N", allow_negative_numbers = true, value_parser = number(i64::MIN..=i64::MAX))]
+    #[arg(short, long, value_name = "N", value_parser = number(i64::MIN..=i64::MAX))]
     pub(super) worker_wakeup: Option<i64>,
 
     /// File to append the log to; `stderr` is standard error, `none` is no log. SIGHUP opens the file again [default:
@@ -109,17 +117,17 @@ pub(super) struct Flags {
 
     /// Seconds without traffic before the first probe, 1 to 32767; -1 leaves the system's value, usually two hours. With
     /// the defaults of all three, a peer that is gone without a word is noticed within 60 seconds
-    #[arg(long, value_name = "SECONDS", default_value = "30", allow_negative_numbers = true,
+    #[arg(long, value_name = "SECONDS", default_value = "30",
         value_parser = |text: &str| probe(text, 32767))]
     pub(super) keepalive_idle: Probe,
 
     /// Seconds between probes, 1 to 32767; -1 leaves the system's value
-    #[arg(long, value_name = "SECONDS", default_value = "10", allow_negative_numbers = true,
+    #[arg(long, value_name = "SECONDS", default_value = "10",
         value_parser = |text: &str| probe(text, 32767))]
     pub(super) keepalive_interval: Probe,
 
     /// Unanswered probes before a connection is given up, 1 to 127; -1 leaves the system's value
-    #[arg(long, value_name = "N", default_value = "3", allow_negative_numbers = true,
+    #[arg(long, value_name = "N", default_value = "3",
         value_parser = |text: &str| probe(text, 127))]
     pub(super) keepalive_count: Probe,
 

@@ -3,7 +3,7 @@
 use super::flags::{DEFAULT_PORT, Flags};
 use super::machine::{self, NameAddresses};
 use super::mistake::Mistake;
-use super::origins::{Origins, ValueOrigin};
+use super::origins::{Caution, Origins, ValueOrigin};
 use crate::shard::options::Endpoint;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -30,7 +30,7 @@ pub(super) fn port_number(
             named_port(flag).ok_or_else(|| Mistake::Port(flag.to_owned()))
         }
         Some(port) => {
-            origins.note("port", ValueOrigin::Variable(VARIABLE));
+            origins.note("port", &port, ValueOrigin::Variable(VARIABLE));
             named_port(&port).ok_or_else(|| Mistake::PortVariable(port.into_owned()))
         }
     }
@@ -51,7 +51,7 @@ fn named_port(port: &str) -> Option<u16> {
 pub(super) fn endpoints(
     flags: &Flags,
     port: u16,
-    warnings: &mut Vec<String>,
+    warnings: &mut Vec<Caution>,
 ) -> Result<Vec<Endpoint>, Mistake> {
     let everywhere = [OsString::new()];
     let asked = if flags.listen.is_empty() { &everywhere[..] } else { &flags.listen };
@@ -72,10 +72,11 @@ pub(super) fn endpoints(
         let NameAddresses { here, elsewhere } =
             found.map_err(|error| Mistake::Listen(name.clone().into_owned(), error))?;
         warnings.extend(elsewhere.iter().map(|address| {
-            format!(
-                "--listen {name} is {} as well, which this machine does not have: it is not served there",
-                address.ip()
-            )
+            let address = address.ip();
+            let text = format!(
+                "--listen {name} is {address} as well, which this machine does not have: it is not served there"
+            );
+            Caution { option: "listen", text }
         }));
         addresses.extend(here);
     }

@@ -1,11 +1,13 @@
 //! What the machine says: its name, the numbers of services, the addresses of names. Asked once, at boot.
+use nix::sys::utsname::uname;
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::os::unix::ffi::OsStrExt;
 
-/// The host name as `uname` gives it, without any domain added.
+/// The host name as `uname` gives it, without any domain added; where that is refused, what every machine calls itself.
 pub(super) fn host_name() -> Vec<u8> {
-    rustix::system::uname().nodename().to_bytes().to_vec()
+    uname().map_or_else(|_| b"localhost".to_vec(), |names| names.nodename().as_bytes().to_vec())
 }
 
 /// The TCP port of a service, from the system's list.

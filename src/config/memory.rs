@@ -1,14 +1,15 @@
 //! How much memory this process may have: the least of all limits that hold for it, in whatever form they are set.
+use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::sysinfo::sysinfo;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Bytes of memory that this process may hope for: the machine's, or less where its container, its unit or whoever
-/// started it allows less.
+/// started it allows less. What the system does not tell is no limit.
 pub(super) fn allowed() -> u64 {
-    let system = rustix::system::sysinfo();
-    let physical = system.totalram.saturating_mul(system.mem_unit.into());
-    let space = rustix::process::getrlimit(rustix::process::Resource::As).current;
-    allowed_by(Path::new("/"), physical).min(space.unwrap_or(u64::MAX))
+    let physical = sysinfo().map_or(u64::MAX, |system| system.ram_total());
+    let space = getrlimit(Resource::RLIMIT_AS).map_or(u64::MAX, |(current, _)| current);
+    allowed_by(Path::new("/"), physical).min(space)
 }
 
 /// The least of `physical` and of what the control groups of this process allow, as told by files below `root`.

@@ -3,6 +3,7 @@ use super::machine::UNIX_PATH_MAX;
 use super::origins::{Origins, ValueOrigin};
 use crate::engine::slot::PrefixTooLong;
 use crate::engine::slot::SHARDS_MAX;
+use clap::error::ErrorKind;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -14,6 +15,8 @@ pub(super) enum Mistake {
     Flags(clap::Error),
     /// A value from elsewhere than the command line is wrong.
     At(ValueOrigin, Box<Mistake>),
+    /// The value of this option is not UTF-8, and has to be.
+    NotText(String),
     /// The configuration file cannot be read.
     NoFile(PathBuf, io::Error),
     /// This option has no meaning in a configuration file.
@@ -28,6 +31,8 @@ pub(super) enum Mistake {
     PortVariable(String),
     /// There cannot be so many threads.
     Threads(i64),
+    /// So many connections cannot wait.
+    Backlog(i64),
     /// The name to listen on has no address.
     Listen(String, io::Error),
     /// There cannot be a unix socket of this name.
@@ -45,16 +50,23 @@ pub(super) enum Mistake {
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Mistake::Flags(error) => f.write_str(&first_paragraph(&error.to_string())),
+            Mistake::Flags(error) => write_flags(error, f),
+            Mistake::NotText(option) => {
+                write!(f, "the value of --{option} is not UTF-8; write it so")
+            }
             Mistake::At(origin, mistake) => write!(f, "{origin}: {mistake}"),
             Mistake::NoFile(path, error) => {
-                write!(f, "cannot read the configuration file {}: {error}", path.display())
+                write!(
+                    f,
+                    "cannot read the configuration file {}: {error}; name one that can be read, or none",
+                    path.display()
+                )
             }
             Mistake::NotInFile(name) => {
                 write!(f, "--{name} cannot stand in a configuration file; say it on the command line")
             }
             Mistake::NoValue(option) => {
-                write!(f, "a value is required behind '{option}' but none was supplied")
+                write!(f, "a value is required behind '{option}' but none was supplied; write one, or leave the option out")
             }
             Mistake::Unsupported(_, refusal) => f.write_str(refusal),
             Mistake::Port(port) => write!(
@@ -71,19 +83,34 @@ impl fmt::Display for Mistake {
                 "--threads {number}: there can be {SHARDS_MAX} at most, and more than there are cores do not help; 0 is one \
                  for each core"
             ),
-            Mistake::Listen(host, error) => write!(f, "--listen {host} has no address: {error}"),
+            Mistake::Backlog(number) => write!(
+                f,
+                "--backlog {number} is less than none; say how many connections may wait, or leave it out"
+            ),
+            Mistake::Listen(host, error) => write!(
+                f,
+                "--listen {host} has no address: {error}; name an address of this machine, or a name that stands for one"
+            ),
             Mistake::UnixPath(path) => write!(
                 f,
-                "--listen unix:{path}: the path of a unix socket has 1 to {} bytes, none of them 0",
+                "--listen unix:{path}: the path of a unix socket has 1 to {} bytes, none of them 0; choose such a path",
                 UNIX_PATH_MAX
             ),
             Mistake::JobRetries(number) => {
-                write!(f, "--job-retries {number} is not within -1 to 255, as --compat 2.1 and later want it")
+                write!(
+                    f,
+                    "--job-retries {number} is not within -1 to 255, as --compat 2.1 and later want it; say -1 for no limit"
+                )
             }
             Mistake::Store(what) => f.write_str(what),
-            Mistake::PrefixTooLong(error) => write!(f, "--job-handle-prefix: {error}"),
+            Mistake::PrefixTooLong(error) => {
+                write!(f, "--job-handle-prefix: {error}; choose a shorter one")
+            }
             Mistake::PrefixNotOneWord => {
-                f.write_str("--job-handle-prefix: blanks and control characters cannot stand in a job handle")
+                f.write_str(
+                "--job-handle-prefix: blanks and control characters cannot stand in a job handle, of which reports make \
+                 words; write others in their place",
+            )
             }
         }
     }
@@ -92,7 +119,12 @@ impl fmt::Display for Mistake {
 impl Mistake {
     /// The same, with the place where the value stands.
     pub(super) fn blamed(self, origins: &Origins) -> Mistake {
-        match origins.of(&self.options()) {
+        let origin = match &self {
+            Mistake::Listen(value, _) => origins.of_value("listen", value),
+            Mistake::UnixPath(path) => origins.of_value("listen", &format!("unix:{path}")),
+            _ => origins.of(&self.options()),
+        };
+        match origin {
             Some(origin) => Mistake::At(origin.clone(), Box::new(self)),
             None => self,
         }
@@ -104,6 +136,7 @@ impl Mistake {
             Mistake::Unsupported(option, _) => vec![option],
             Mistake::Port(_) => vec!["port"],
             Mistake::Threads(_) => vec!["threads"],
+            Mistake::Backlog(_) => vec!["backlog"],
             Mistake::Listen(..) | Mistake::UnixPath(_) => vec!["listen"],
             Mistake::JobRetries(_) => vec!["job-retries", "compat"],
             Mistake::PrefixTooLong(_) | Mistake::PrefixNotOneWord => vec!["job-handle-prefix"],
@@ -114,6 +147,7 @@ impl Mistake {
                 None => Vec::new(),
             },
             Mistake::Flags(_)
+            | Mistake::NotText(_)
             | Mistake::At(..)
             | Mistake::NoFile(..)
             | Mistake::NotInFile(_)
@@ -121,6 +155,17 @@ impl Mistake {
             // Its message names the variable.
             | Mistake::PortVariable(_) => Vec::new(),
         }
+    }
+}
+
+/// clap's message, and what to do where it says only what cannot be.
+fn write_flags(error: &clap::Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let said = first_paragraph(&error.to_string());
+    match error.kind() {
+        ErrorKind::UnknownArgument => write!(f, "{said}; --help lists all options"),
+        ErrorKind::ArgumentConflict => write!(f, "{said}; leave one of them out"),
+        ErrorKind::TooManyValues => write!(f, "{}; leave it out", said.split("; ").next().unwrap_or(&said)),
+        _ => f.write_str(&said),
     }
 }
 

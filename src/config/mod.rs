@@ -26,6 +26,7 @@ use crate::shard::options::{Keepalive, ShardOptions};
 use called::CalledAs;
 use flags::{Flags, Limits};
 use mistake::Mistake;
+use origins::Caution;
 use sources::Given;
 use std::ffi::{OsStr, OsString};
 use std::hash::{BuildHasher, RandomState};
@@ -104,7 +105,20 @@ impl Config {
 
 /// The server's options, as completions and manual pages tell of them.
 pub fn command() -> clap::Command {
-    <Flags as clap::CommandFactory>::command()
+    flags::command()
+}
+
+/// The port of a server that is started in this process's environment, with this `--port` or without. An error is one sentence. A
+/// variable that holds no port but what schedulers put there is passed over.
+pub fn usual_port(flag: Option<&str>) -> Result<u16, String> {
+    let variable = match flag {
+        Some(_) => None,
+        None => std::env::var_os(listening::VARIABLE),
+    };
+    let (mut notices, mut origins) = (Vec::new(), Origins::default());
+    let flag = flag.unwrap_or(flags::DEFAULT_PORT);
+    listening::port_number(flag, variable.as_deref(), &mut notices, &mut origins)
+        .map_err(|mistake| mistake.to_string())
 }
 
 /// What this process was started as: the name that its messages begin with.
@@ -161,9 +175,11 @@ fn config(
 ) -> Result<Config, Mistake> {
     let called = surroundings.called;
     let mut warnings = idle_options(flags, called)?;
+    let backlog = backlog(flags.backlog, called, &mut warnings)?;
     let handle_prefix = handle_prefix(flags.job_handle_prefix.as_deref(), &mut notices)?;
     let log = LoggingOptions {
         target: target(flags.log_file.as_deref(), flags.process.daemon),
+        target_from: target_from(flags, origins),
         syslog: flags.syslog.then(|| "ringgear".to_owned()),
         level: level(flags.verbose, flags.talkative),
         queue_bytes: fit(flags.limits.max_log_queue),
@@ -190,8 +206,9 @@ fn config(
     };
     let server = ServerOptions {
         endpoints,
-        backlog: fit(flags.backlog),
+        backlog,
         threads: threads(flags.threads, called, &mut warnings)?,
+        threads_from: origins.told(&["threads"]),
         sockets: flags.sockets,
         policy,
         shard,
@@ -202,16 +219,19 @@ fn config(
         },
     };
     let other_meaning = flags.job_retries.and_then(|retries| other_meaning(retries, flags.compat));
-    warnings.extend(other_meaning.map(|meaning| meaning + &origins.told(&["job-retries"])));
+    warnings.extend(other_meaning.map(|text| Caution { option: "job-retries", text }));
+    let warnings = warnings.into_iter().map(|caution| caution.told(origins)).collect();
     Ok(Config { process, server, frontend, log, notices, warnings, origins: Origins::default() })
 }
 
 /// What is to be said of options for what this server does not have, under the name of gearmand: it would ignore them, too.
-fn idle_options(flags: &Flags, called: CalledAs) -> Result<Vec<String>, Mistake> {
+fn idle_options(flags: &Flags, called: CalledAs) -> Result<Vec<Caution>, Mistake> {
     let mut warnings = Vec::new();
     for option in flags.unsupported.options(&flags.storing.queue_type) {
         match (&option.idle, called) {
-            (Some(why), CalledAs::Gearmand) => warnings.push(why.clone()),
+            (Some(why), CalledAs::Gearmand) => {
+                warnings.push(Caution { option: option.name, text: why.clone() });
+            }
             _ => {
                 let refusal = format!("{}; {}", option.problem, option.instead);
                 return Err(Mistake::Unsupported(option.name, refusal));
@@ -222,15 +242,30 @@ fn idle_options(flags: &Flags, called: CalledAs) -> Result<Vec<String>, Mistake>
 }
 
 /// gearmand takes any number, so does its name: as many as there may be.
-fn threads(asked: i64, called: CalledAs, warnings: &mut Vec<String>) -> Result<u16, Mistake> {
+fn threads(asked: i64, called: CalledAs, warnings: &mut Vec<Caution>) -> Result<u16, Mistake> {
     match u16::try_from(asked).ok().filter(|threads| *threads <= SHARDS_MAX) {
         Some(threads) => Ok(threads),
         None if called == CalledAs::Gearmand => {
-            warnings
-                .push(format!("--threads {asked}: there are {SHARDS_MAX}, which is the most there can be"));
+            let text = format!("--threads {asked}: there are {SHARDS_MAX}, which is the most there can be");
+            warnings.push(Caution { option: "threads", text });
             Ok(SHARDS_MAX)
         }
         None => Err(Mistake::Threads(asked)),
+    }
+}
+
+/// gearmand takes any number, of which the system makes as many as it lets wait; so does its name.
+fn backlog(asked: i64, called: CalledAs, warnings: &mut Vec<Caution>) -> Result<u32, Mistake> {
+    match (asked, called) {
+        (0.., _) => Ok(fit(asked)),
+        (_, CalledAs::Gearmand) => {
+            let text = format!(
+                "--backlog {asked}: as many connections wait as the system lets (net.core.somaxconn), as with gearmand"
+            );
+            warnings.push(Caution { option: "backlog", text });
+            Ok(fit(i32::MAX.into()))
+        }
+        (_, CalledAs::Ringgear) => Err(Mistake::Backlog(asked)),
     }
 }
 
@@ -242,6 +277,15 @@ fn target(file: Option<&OsStr>, daemon: bool) -> Target {
         Some(file) => Target::File(OsStr::from_bytes(file).into()),
         None if daemon => Target::File("/var/log/gearmand.log".into()),
         None => Target::Stderr,
+    }
+}
+
+/// Who wants the log to be there.
+fn target_from(flags: &Flags, origins: &Origins) -> String {
+    match (&flags.log_file, origins.of(&["log-file"])) {
+        (Some(_), Some(origin)) => format!("--log-file from {origin}"),
+        (None, _) if flags.process.daemon => "where --daemon logs without --log-file".to_owned(),
+        _ => "--log-file".to_owned(),
     }
 }
 
@@ -320,7 +364,10 @@ fn max_memory(limits: &Limits) -> u64 {
     match limits.max_memory {
         Some(0) => u64::MAX,
         Some(bytes) => fit(bytes),
-        None => memory::allowed() / 4 * 3,
+        None => match memory::allowed() {
+            u64::MAX => u64::MAX,
+            bytes => bytes / 4 * 3,
+        },
     }
 }
 
@@ -344,9 +391,19 @@ fn attempts(retries: i64, compat: Compat) -> Result<Option<NonZeroU8>, Mistake> 
     }
 }
 
-/// What a number of attempts means that means something else in other versions of gearmand.
+/// What a number of attempts means that means something else in other versions of gearmand. (-1 is what no limit is called from 2.1 on:
+/// who follows that version means it.)
 fn other_meaning(retries: i64, compat: Compat) -> Option<String> {
-    if compat >= Compat::V2_1 || (1..=255).contains(&retries) {
+    if compat >= Compat::V2_1 {
+        let version = if compat == Compat::V2_1 { "2.1" } else { "2.2" };
+        return (retries == 0).then(|| {
+            format!(
+                "--job-retries 0 means one attempt with --compat {version}; for no limit, as before 2.1, say -1, and for one \
+                 attempt 1"
+            )
+        });
+    }
+    if (1..=255).contains(&retries) {
         return None;
     }
     let version = if compat == Compat::V1_1 { "1.1" } else { "2.0" };

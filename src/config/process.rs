@@ -41,7 +41,7 @@ pub(super) struct Processing {
     pub(super) coredump: bool,
 
     /// Taken for gearmand's sake: tables of jobs grow with the jobs
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = buckets)]
+    #[arg(long, value_name = "N", value_parser = buckets)]
     pub(super) hashtable_buckets: Option<i64>,
 }
 
@@ -62,10 +62,6 @@ pub(super) fn options(flags: &Processing) -> ProcessOptions {
     }
 }
 
-fn buckets(text: &str) -> Result<i64, String> {
-    match text.parse() {
-        Ok(0) => Err("must be greater than 0".to_owned()),
-        Ok(number) => Ok(number),
-        Err(error) => Err(format!("{error}")),
-    }
+fn buckets(text: &str) -> Result<i64, &'static str> {
+    text.parse().ok().filter(|number| *number != 0).ok_or("must be a whole number other than 0")
 }

@@ -1,10 +1,8 @@
 //! What flags mean. How the program prints mistakes is in `tests/commandline.rs`.
-use super::flags::Flags;
 use super::*;
 use crate::frontend::VERSION;
 use crate::process::PidPath;
 use crate::shard::options::{Endpoint, Keepalive};
-use clap::CommandFactory;
 use std::time::Duration;
 
 pub(super) fn read_line(line: &[&str]) -> Result<Invocation, Mistake> {
@@ -15,17 +13,8 @@ pub(super) fn read_with(line: &[&str], file: &Path) -> Result<Invocation, Mistak
     read_as(CalledAs::Ringgear, line, file)
 }
 
-fn read_as(called: CalledAs, line: &[&str], file: &Path) -> Result<Invocation, Mistake> {
+pub(super) fn read_as(called: CalledAs, line: &[&str], file: &Path) -> Result<Invocation, Mistake> {
     invocation(line.iter().map(OsString::from), &Surroundings { called, port: None, file })
-}
-
-/// What a line means under the name of gearmand.
-#[track_caller]
-fn as_gearmand(line: &[&str]) -> Config {
-    match read_as(CalledAs::Gearmand, line, Path::new("/nonexistent/gearmand.conf")).unwrap() {
-        Invocation::Serve(config) => *config,
-        other => panic!("{other:?}"),
-    }
 }
 
 #[track_caller]
@@ -58,7 +47,7 @@ fn attempts_of(line: &[&str]) -> Option<u8> {
 
 #[test]
 fn clap_likes_its_declaration() {
-    Flags::command().debug_assert();
+    flags::command().debug_assert();
 }
 
 #[test]
@@ -132,8 +121,9 @@ fn retries_as_each_gearmand_counts_them() {
         assert_eq!(attempts_of(&["--compat", compat, "-j1"]), Some(1));
         assert_eq!(attempts_of(&["--compat", compat, "-j255"]), Some(255));
         for retries in ["-2", "256"] {
-            let message =
-                format!("--job-retries {retries} is not within -1 to 255, as --compat 2.1 and later want it");
+            let message = format!(
+                "--job-retries {retries} is not within -1 to 255, as --compat 2.1 and later want it; say -1 for no limit"
+            );
             refused(&["--compat", compat, "-j", retries], &message);
         }
     }
@@ -175,11 +165,12 @@ fn prefixes_of_handles() {
     assert_eq!(config.frontend.handle_prefix, config.server.policy.handle_prefix);
     refused(
         &["--job-handle-prefix", &"x".repeat(HandlePrefix::MAX + 1)],
-        "--job-handle-prefix: a job handle prefix has at most 44 bytes, this one has 45",
+        "--job-handle-prefix: a job handle prefix has at most 44 bytes, this one has 45; choose a shorter one",
     );
     refused(
         &["--job-handle-prefix", "a b"],
-        "--job-handle-prefix: blanks and control characters cannot stand in a job handle",
+        "--job-handle-prefix: blanks and control characters cannot stand in a job handle, of which reports make words; write \
+         others in their place",
     );
 }
 
@@ -203,10 +194,14 @@ fn listening_in_several_places() {
     assert_eq!(endpoints[2], Endpoint::Unix { path: "/tmp/x".into(), mode: 0o666 });
     let private = config_of(&["-L", "unix:relative", "--unix-mode", "660"]).server.endpoints;
     assert_eq!(private, [Endpoint::Unix { path: "relative".into(), mode: 0o660 }]);
-    refused(&["-L", "unix:"], "--listen unix:: the path of a unix socket has 1 to 107 bytes, none of them 0");
+    refused(
+        &["-L", "unix:"],
+        "--listen unix:: the path of a unix socket has 1 to 107 bytes, none of them 0; choose such a path",
+    );
     let long = "x".repeat(108);
-    let message =
-        format!("--listen unix:{long}: the path of a unix socket has 1 to 107 bytes, none of them 0");
+    let message = format!(
+        "--listen unix:{long}: the path of a unix socket has 1 to 107 bytes, none of them 0; choose such a path"
+    );
     refused(&["-L", &format!("unix:{long}")], &message);
     refused(
         &["--unix-mode", "8"],
@@ -264,29 +259,49 @@ fn limits() {
     assert_eq!(config_of(&["--max-queued-bytes", "0"]).server.policy.queued_bytes, u64::MAX);
     refused(
         &["--max-packet-size", "2147483648"],
-        "invalid value '2147483648' for '--max-packet-size <BYTES>': 2147483648 is not in 1..=2147483647",
+        "invalid value '2147483648' for '--max-packet-size <BYTES>': must be a whole number from 1 to 2147483647",
     );
 }
 
 #[test]
 fn mistakes_are_one_line() {
-    refused(&["--bogus"], "unexpected argument '--bogus' found");
-    refused(&["-x"], "unexpected argument '-x' found");
-    refused(&["--port="], "a value is required behind '--port=' but none was supplied");
+    refused(&["--bogus"], "unexpected argument '--bogus' found; --help lists all options");
+    refused(&["-x"], "unexpected argument '-x' found; --help lists all options");
+    refused(
+        &["--port="],
+        "a value is required behind '--port=' but none was supplied; write one, or leave the option out",
+    );
     refused(
         &["-q", "redis"],
         "-q redis is no store that this server has; choose builtin (with --data-dir DIR for a log) or libsqlite3",
     );
     refused(
         &["--hashtable-buckets", "0"],
-        "invalid value '0' for '--hashtable-buckets <N>': must be greater than 0",
+        "invalid value '0' for '--hashtable-buckets <N>': must be a whole number other than 0",
     );
-    refused(&["foo"], "unexpected argument 'foo' found");
-    refused(&["--thread=3"], "unexpected argument '--thread' found");
+    refused(&["foo"], "unexpected argument 'foo' found; --help lists all options");
+    refused(&["--thread=3"], "unexpected argument '--thread' found; --help lists all options");
     refused(&["-p"], "a value is required for '--port <PORT>' but none was supplied");
-    refused(&["-p", "1", "-p", "2"], "the argument '--port <PORT>' cannot be used multiple times");
-    refused(&["-R", "-R"], "the argument '--round-robin' cannot be used multiple times");
-    refused(&["-t", "x"], "invalid value 'x' for '--threads <N>': invalid digit found in string");
+    refused(
+        &["-p", "1", "-p", "2"],
+        "the argument '--port <PORT>' cannot be used multiple times; leave one of them out",
+    );
+    refused(
+        &["-R", "-R"],
+        "the argument '--round-robin' cannot be used multiple times; leave one of them out",
+    );
+    refused(&["--round-robin=yes"], "unexpected value 'yes' for '--round-robin' found; leave it out");
+    for wrong in ["x", "1.5", " 3", "-1", "4294967296", "99999999999999999999"] {
+        let message = format!(
+            "invalid value '{wrong}' for '--threads <N>': must be a whole number from 0 to 4294967295"
+        );
+        refused(&["-t", wrong], &message);
+    }
+    refused(&["-j", "x"], "invalid value 'x' for '--job-retries <N>': must be a whole number");
+    refused(
+        &["--max-memory", "-1"],
+        "invalid value '-1' for '--max-memory <BYTES>': must be a whole number, 0 or more",
+    );
     for (compat, number) in [("1.1", "1.1.20"), ("2.0", "2.0.0"), ("2.1", "2.1.0"), ("2.2", "2.2.0")] {
         let ours = format!("{number}+ringgear-{}", env!("CARGO_PKG_VERSION"));
         assert_eq!(config_of(&["--compat", compat]).frontend.version, ours);
@@ -348,7 +363,7 @@ fn the_process() {
 /// Each option of gearmand 1.1.20, and those that other builds have for other stores, is known.
 #[test]
 fn every_option_of_gearmand_is_known() {
-    let mut command = Flags::command();
+    let mut command = flags::command();
     command.build();
     let known = |name: &str| command.get_arguments().any(|arg| arg.get_long() == Some(name));
     for name in file::GEARMANDS {
@@ -412,67 +427,28 @@ fn attempts_that_mean_something_else_elsewhere_are_told() {
         assert_eq!(warnings(compat, "1"), "");
         assert_eq!(warnings(compat, "255"), "");
     }
-    assert_eq!(warnings("2.1", "-1") + &warnings("2.2", "0"), "");
+    for compat in ["2.1", "2.2"] {
+        assert_eq!(warnings(compat, "-1") + &warnings(compat, "1") + &warnings(compat, "255"), "");
+        assert_eq!(
+            warnings(compat, "0"),
+            format!(
+                "--job-retries 0 means one attempt with --compat {compat}; for no limit, as before 2.1, say -1, and for one \
+                 attempt 1"
+            )
+        );
+    }
     assert_eq!(config_of(&["--compat", "1.1"]).warnings, [""; 0]);
 }
 
-/// F31: gearmand takes them and does nothing with them.
 #[test]
-fn what_gearmand_ignores_does_not_stop_its_name() {
-    for (line, warning) in [
-        (&["--http-port", "5555"][..], "--http-port has no effect without --protocol http, as with gearmand"),
-        (&["--ssl-key", "x"], "--ssl-key has no effect without --ssl, as with gearmand"),
-        (&["--redis-server", "h"], "--redis-server has no effect without -q redis, as with gearmand"),
-        (
-            &["-q", "builtin", "--mysql-host", "h"],
-            "--mysql-host has no effect without -q mysql, as with gearmand",
-        ),
-        (&["--libpq-table", "t"], "--libpq-table has no effect without -q postgres, as with gearmand"),
-        (&["--libsqlite3-db", "f"], "--libsqlite3-db names a database that nothing uses: add -q libsqlite3"),
-        (
-            &["--store-queue-on-shutdown"],
-            "--store-queue-on-shutdown needs a database: add -q libsqlite3 and --libsqlite3-db FILE",
-        ),
-    ] {
-        assert_eq!(as_gearmand(line).warnings, [warning], "{line:?}");
-        assert!(read_line(line).is_err(), "{line:?}");
-    }
-    let both = as_gearmand(&["--mysql-host=h", "--mysql-user=u", "--http-port=1"]).warnings;
-    assert_eq!(both.len(), 3, "{both:?}");
-    let refusal = read_as(CalledAs::Gearmand, &["-q", "MySQL", "--mysql-host=h"], Path::new("/nonexistent"));
-    let refusal = refusal.unwrap_err().to_string();
-    assert!(
-        refusal.starts_with("--mysql-host cannot be used: this server has no MySQL store yet; "),
-        "{refusal}"
-    );
-    // What it would use is refused, and so is what only we have.
-    for line in [
-        &["-r", "http", "--http-port", "1"][..],
-        &["--ssl", "--ssl-key", "x"],
-        &["-q", "Redis", "--redis-server", "h"],
-        &["-q", "mysql"],
-        &["--max-log-bytes", "1"],
-    ] {
-        assert!(read_as(CalledAs::Gearmand, line, Path::new("/nonexistent")).is_err(), "{line:?}");
-    }
-}
-
-/// F26.
-#[test]
-fn as_many_threads_as_there_may_be() {
-    assert_eq!(
-        (config_of(&["-t", "255"]).server.threads, as_gearmand(&["-t", "255"]).server.threads),
-        (255, 255)
-    );
-    assert_eq!(as_gearmand(&["-t", "255"]).warnings, [""; 0]);
-    for asked in ["256", "512", "4294967295"] {
-        let config = as_gearmand(&["--threads", asked]);
-        assert_eq!(config.server.threads, 255);
-        let warning = format!("--threads {asked}: there are 255, which is the most there can be");
-        assert_eq!(config.warnings, [warning]);
-    }
-    refused(
-        &["-t", "256"],
-        "--threads 256: there can be 255 at most, and more than there are cores do not help; 0 is one for each core",
-    );
+fn a_value_that_is_no_text_is_named() {
+    use std::os::unix::ffi::OsStringExt;
+    let line = [OsString::from("-R"), "--verbose".into(), OsString::from_vec(vec![b'x', 0xff])];
+    let surroundings = Surroundings {
+        called: CalledAs::Ringgear,
+        port: None,
+        file: Path::new("/nonexistent/gearmand.conf"),
+    };
+    let mistake = invocation(line.into_iter(), &surroundings).unwrap_err().to_string();
+    assert_eq!(mistake, "the value of --verbose is not UTF-8; write it so");
 }

@@ -2,6 +2,7 @@
 use crate::engine::{Compat, TimeoutUnit};
 use crate::logging::Level;
 use crate::shard::options::SocketsChoice;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// A keepalive setting; `None` is the system's.
@@ -14,9 +15,18 @@ impl Probe {
     }
 }
 
-/// Flags are read as wide numbers, so that one too large is told its range.
-pub(super) fn number(range: std::ops::RangeInclusive<i64>) -> clap::builder::RangedI64ValueParser<i64> {
-    clap::value_parser!(i64).range(range)
+/// Reads a number of this range. Whatever else stands there, the mistake says the range.
+pub(super) fn number(
+    range: RangeInclusive<i64>,
+) -> impl Fn(&str) -> Result<i64, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| match (*range.start(), *range.end()) {
+            (i64::MIN, _) => "must be a whole number".to_owned(),
+            (least, i64::MAX) => format!("must be a whole number, {least} or more"),
+            (least, most) => format!("must be a whole number from {least} to {most}"),
+        })
+    }
 }
 
 pub(super) fn level(name: &str) -> Result<Level, String> {

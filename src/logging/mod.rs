@@ -35,7 +35,8 @@ pub use tracing;
 pub fn start(options: &LoggingOptions) {
     let Some(least) = Level::ALL.into_iter().rfind(|&level| options.writes(level)) else { return };
     repeats::set_limit(options.repeats);
-    writer::start(Sinks::open(&options.target, options.syslog.as_deref()), options.queue_bytes);
+    let sinks = Sinks::open(&options.target, &options.target_from, options.syslog.as_deref());
+    writer::start(sinks, options.queue_bytes);
     subscriber::install(least);
     level::turn_on(least);
     let says_panics = options.target == Target::Stderr;

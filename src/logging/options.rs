@@ -19,6 +19,8 @@ pub enum Target {
 pub struct LoggingOptions {
     /// Where lines go.
     pub target: Target,
+    /// Who wants them there, for what is said where it cannot be: an option, and its place if that is not the command line.
+    pub target_from: String,
     /// The name under which lines go to syslog as well, if they do.
     pub syslog: Option<String>,
     /// The least grave level that is written.
@@ -42,6 +44,7 @@ impl Default for LoggingOptions {
     fn default() -> LoggingOptions {
         LoggingOptions {
             target: Target::default(),
+            target_from: "--log-file".to_owned(),
             syslog: None,
             level: Level::Error,
             queue_bytes: 4 << 20,

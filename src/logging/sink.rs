@@ -5,17 +5,24 @@ use super::syslog::{self, Syslog};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Where lines go.
 #[derive(Debug)]
 pub(super) struct Sinks {
     /// The file that they are to go to, if they are.
-    path: Option<PathBuf>,
+    file: Option<LogFile>,
     main: Sink,
     /// Lines that went to standard error because that file could not be opened.
     strayed: u64,
     syslog: Option<Syslog>,
+}
+
+/// A file that somebody wants, who is named where it cannot be opened.
+#[derive(Debug)]
+struct LogFile {
+    path: PathBuf,
+    from: String,
 }
 
 #[derive(Debug)]
@@ -27,27 +34,33 @@ enum Sink {
 
 impl Sinks {
     /// A file that cannot be opened leaves standard error, which says so.
-    pub(super) fn open(target: &Target, syslog: Option<&str>) -> Sinks {
-        let (path, main) = match target {
+    pub(super) fn open(target: &Target, from: &str, syslog: Option<&str>) -> Sinks {
+        let (file, main) = match target {
             Target::Stderr => (None, Sink::Stderr),
             Target::Nowhere => (None, Sink::Nowhere),
-            Target::File(path) => (Some(path.clone()), Sink::open_file(path)),
+            Target::File(path) => {
+                let file = LogFile { path: path.clone(), from: from.to_owned() };
+                let main = file.open();
+                (Some(file), main)
+            }
         };
         let syslog = syslog.map(|name| {
             let mut syslog = Syslog::new(name);
             if let Err(error) = syslog.connect() {
-                let text =
-                    format!("cannot reach syslog at {}: {error}; trying again later\n", syslog::SOCKET);
+                let text = format!(
+                    "cannot reach syslog at {} (--syslog): {error}; trying again later\n",
+                    syslog::SOCKET
+                );
                 Sink::Stderr.write(&text);
             }
             syslog
         });
-        Sinks { path, main, strayed: 0, syslog }
+        Sinks { file, main, strayed: 0, syslog }
     }
 
     /// Writes whole lines. False if they, or some of them, are lost.
     pub(super) fn write(&mut self, lines: &str) -> bool {
-        if self.path.is_some() && matches!(self.main, Sink::Stderr) {
+        if self.file.is_some() && matches!(self.main, Sink::Stderr) {
             self.strayed += lines.lines().count() as u64;
         }
         self.main.write(lines)
@@ -63,25 +76,30 @@ impl Sinks {
     /// Opens the file again by its name, if there is to be one, also where it could not be opened before. Returns how many
     /// lines it lacks because of that.
     pub(super) fn reopen(&mut self) -> u64 {
-        let Some(path) = &self.path else { return 0 };
-        self.main = Sink::open_file(path);
+        let Some(file) = &self.file else { return 0 };
+        self.main = file.open();
         if matches!(self.main, Sink::Stderr) { 0 } else { std::mem::take(&mut self.strayed) }
     }
 }
 
-impl Sink {
-    fn open_file(path: &Path) -> Sink {
+impl LogFile {
+    fn open(&self) -> Sink {
+        let LogFile { path, from } = self;
         match OpenOptions::new().append(true).create(true).mode(0o644).open(path) {
             Ok(file) => Sink::File(file),
             Err(error) => {
-                let message =
-                    format!("cannot open log file {}: {error}; logging to stderr\n", path.display());
+                let message = format!(
+                    "cannot open log file {} ({from}): {error}; logging to stderr until a SIGHUP finds that it can be opened\n",
+                    path.display()
+                );
                 Sink::Stderr.write(&message);
                 Sink::Stderr
             }
         }
     }
+}
 
+impl Sink {
     fn write(&mut self, lines: &str) -> bool {
         let written = match self {
             Sink::Stderr => io::stderr().write_all(lines.as_bytes()),
@@ -103,7 +121,7 @@ mod tests {
         fs::create_dir_all(&folder).unwrap();
         let (path, rotated) = (folder.join("log"), folder.join("log.1"));
         fs::write(&path, "there before\n").unwrap();
-        let mut sinks = Sinks::open(&Target::File(path.clone()), None);
+        let mut sinks = Sinks::open(&Target::File(path.clone()), "", None);
         sinks.write("one\n");
         fs::rename(&path, &rotated).unwrap();
         sinks.write("two\n");
@@ -116,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_opened_leaves_stderr() {
-        let mut sinks = Sinks::open(&Target::File("/nonexistent/ringgear/log".into()), None);
+        let mut sinks = Sinks::open(&Target::File("/nonexistent/ringgear/log".into()), "", None);
         assert!(matches!(sinks.main, Sink::Stderr));
         sinks.reopen();
         assert!(matches!(sinks.main, Sink::Stderr));
@@ -126,7 +144,7 @@ mod tests {
     fn a_file_that_could_not_be_opened_is_tried_again() {
         let folder = std::env::temp_dir().join(format!("ringgear-log-later-{}", std::process::id()));
         let path = folder.join("log");
-        let mut sinks = Sinks::open(&Target::File(path.clone()), None);
+        let mut sinks = Sinks::open(&Target::File(path.clone()), "", None);
         sinks.write("one\ntwo\n");
         assert_eq!(sinks.reopen(), 0);
         fs::create_dir_all(&folder).unwrap();

@@ -26,19 +26,36 @@ impl fmt::Display for ProcessError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ProcessError::Descriptors(number, error) => {
-                write!(f, "cannot allow {number} file descriptors (--file-descriptors): {error}")
+                write!(
+                    f,
+                    "cannot allow {number} file descriptors (--file-descriptors): {error}; ask for fewer, or start the server as root"
+                )
             }
-            ProcessError::NoUser(name) => write!(f, "there is no user {name} (--user)"),
+            ProcessError::NoUser(name) => {
+                write!(f, "there is no user {name} (--user); make that user, or name another")
+            }
             ProcessError::NotRoot(name) => {
                 write!(f, "only root can switch to user {name} (--user); start the server as that user")
             }
-            ProcessError::Switch(name, error) => write!(f, "cannot switch to user {name} (--user): {error}"),
-            ProcessError::Daemon(step, error) => {
-                write!(f, "cannot run in the background (--daemon): {step}: {error}")
+            ProcessError::Switch(name, error) => {
+                write!(f, "cannot switch to user {name} (--user): {error}; start the server as that user")
             }
-            ProcessError::Gone(how) => write!(f, "the daemon ended before it listened: {how}"),
+            ProcessError::Daemon(step, error) => {
+                write!(
+                    f,
+                    "cannot run in the background (--daemon): {step}: {error}; start it without, under a service manager"
+                )
+            }
+            ProcessError::Gone(how) => write!(
+                f,
+                "the daemon ended before it listened: {how}; start it without --daemon to see what it does"
+            ),
             ProcessError::PidFile(path, error) => {
-                write!(f, "cannot write the pid file {}: {error}", path.display())
+                write!(
+                    f,
+                    "cannot write the pid file {}: {error}; choose another place with --pid-file",
+                    path.display()
+                )
             }
         }
     }

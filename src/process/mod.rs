@@ -11,8 +11,9 @@ use crate::log_at;
 use crate::logging::Level;
 use crate::server::Stage;
 use daemon::{Link, Side};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use pid_file::PidFile;
-use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use sd_notify::NotifyState;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -91,7 +92,7 @@ impl Process {
                 Ok(file) => self.pid_file = Some(file),
                 Err(error) if *required => return Err(ProcessError::PidFile(path.clone(), error)),
                 Err(error) => {
-                    log_at!(Level::Warning, "cannot write the pid file {}: {error}", path.display());
+                    log_at!(Level::Warning, "{}", ProcessError::PidFile(path.clone(), error));
                 }
             }
         }
@@ -124,9 +125,7 @@ impl Process {
         {
             match PidFile::write(path) {
                 Ok(file) => self.pid_file = Some(file),
-                Err(error) => {
-                    log_at!(Level::Warning, "cannot write the pid file {}: {error}", path.display())
-                }
+                Err(error) => log_at!(Level::Warning, "{}", ProcessError::PidFile(path.clone(), error)),
             }
         }
     }
@@ -144,7 +143,7 @@ fn notify(states: &[NotifyState<'_>]) {
 
 /// Sets the limit, and raises what it may be raised to if that is less, which needs root.
 fn limit_descriptors(number: u64) -> Result<(), ProcessError> {
-    let maximum = getrlimit(Resource::Nofile).maximum.map(|maximum| maximum.max(number));
-    setrlimit(Resource::Nofile, Rlimit { current: Some(number), maximum })
+    getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, maximum)| setrlimit(Resource::RLIMIT_NOFILE, number, maximum.max(number)))
         .map_err(|error| ProcessError::Descriptors(number, error.into()))
 }

@@ -47,8 +47,9 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
         let cores = cores.count;
         log_at!(
             Level::Warning,
-            "--threads {}: more threads than cores do not help, and this process may use {cores}; 0 is one for each core",
-            options.threads
+            "--threads {}: more threads than cores do not help, and this process may use {cores}; 0 is one for each core{}",
+            options.threads,
+            options.threads_from
         );
     }
     let topology = Topology::new(shards);

@@ -14,6 +14,8 @@ pub struct ServerOptions {
     /// Shards, each on a thread and core of its own; at most [`SHARDS_MAX`](crate::engine::slot::SHARDS_MAX). 0: one for each core that this process
     /// may use.
     pub threads: u16,
+    /// Where that is from, for the end of a message about it; nothing if it is the command line.
+    pub threads_from: String,
     /// How sockets are served.
     pub sockets: SocketsChoice,
     /// For the engines.

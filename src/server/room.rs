@@ -4,7 +4,7 @@ use super::options::Descriptors;
 use crate::log_at;
 use crate::logging::Level;
 use crate::shard::error::ShardError;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::thread;
 
@@ -46,7 +46,7 @@ impl Cores {
 
 /// Raises the limit on locked memory as far as it may be raised: io_uring's queues are locked.
 pub(super) fn ask_for_memory() {
-    raise(Resource::Memlock);
+    raise(Resource::RLIMIT_MEMLOCK);
 }
 
 /// Raises the limit on descriptors as far as it may be raised, and says if that is too little to start with shards that need
@@ -62,8 +62,8 @@ pub(super) fn ask_for_descriptors(
 
     let needed = BESIDES + usize::from(shards) * (each + 1 + addresses);
     let may_have = match descriptors {
-        Descriptors::Most => raise(Resource::Nofile),
-        Descriptors::AsSet => getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
+        Descriptors::Most => raise(Resource::RLIMIT_NOFILE),
+        Descriptors::AsSet => limits(Resource::RLIMIT_NOFILE).0,
     };
     if may_have < needed as u64 { Err(ShardError::Descriptors) } else { Ok(()) }
 }
@@ -71,17 +71,21 @@ pub(super) fn ask_for_descriptors(
 /// Raises the limit on descriptors again, which somebody may have allowed to be higher since (`prlimit`). Says what it is now
 /// if that is more.
 pub(super) fn more_descriptors() -> Option<u64> {
-    let before = getrlimit(Resource::Nofile).current?;
-    let now = raise(Resource::Nofile);
+    let (before, _) = limits(Resource::RLIMIT_NOFILE);
+    let now = raise(Resource::RLIMIT_NOFILE);
     (now > before).then_some(now)
 }
 
 /// Raises a limit as far as it may be raised, and says how far that is.
 fn raise(resource: Resource) -> u64 {
-    let Rlimit { current, maximum } = getrlimit(resource);
-    let raised = current != maximum && setrlimit(resource, Rlimit { current: maximum, maximum }).is_ok();
-    // No limit at all is `None`.
-    if raised { maximum } else { current }.unwrap_or(u64::MAX)
+    let (current, maximum) = limits(resource);
+    let raised = current != maximum && setrlimit(resource, maximum, maximum).is_ok();
+    if raised { maximum } else { current }
+}
+
+/// A limit, and how far it may be raised. One that the system does not tell is none: whatever it stops says so.
+fn limits(resource: Resource) -> (u64, u64) {
+    getrlimit(resource).unwrap_or((u64::MAX, u64::MAX))
 }
 
 /// Starts a thread.

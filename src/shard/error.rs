@@ -66,14 +66,31 @@ impl fmt::Display for ShardError {
                 "there are too few file descriptors to start: raise RLIMIT_NOFILE (ulimit -n, LimitNOFILE=) or take fewer \
                  --threads"
             ),
+            ShardError::Threads(error) if is_refused(error) => write!(
+                f,
+                "cannot start a thread ({error}): {FILTER} must allow clone, and clone3 or say of it that there is none (as Docker does \
+                 from 20.10.10 on)"
+            ),
             ShardError::Threads(error) => write!(
                 f,
                 "cannot start a thread ({error}): raise RLIMIT_NPROC (ulimit -u, LimitNPROC=), TasksMax= of the unit or the \
                  limit on processes of the container, or take fewer --threads"
             ),
+            ShardError::System { what, error } if is_refused(error) => {
+                write!(f, "cannot {what}: {error}; {FILTER} must allow it")
+            }
             ShardError::System { what, error } => write!(f, "cannot {what}: {error}"),
         }
     }
+}
+
+/// Who refuses calls that every kernel has.
+const FILTER: &str =
+    "the filter of system calls (SystemCallFilter= of a unit, the seccomp profile of a container)";
+
+/// Whether a call was not done because somebody forbids it.
+fn is_refused(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES | libc::ENOSYS))
 }
 
 impl std::error::Error for ShardError {}

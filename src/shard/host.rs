@@ -5,7 +5,7 @@ use super::error::ShardError;
 use crate::log_at;
 use crate::logging::Level;
 use glommio::{GlommioError, LocalExecutor, LocalExecutorBuilder, Placement, PoolPlacement};
-use rustix::process::{Resource, getrlimit};
+use nix::sys::resource::{Resource, getrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use std::io;
 
@@ -40,7 +40,7 @@ impl Host {
     /// panics where it is forbidden.
     pub(super) fn glommio() -> Result<Host, ShardError> {
         // It asks the same, and says it less clearly.
-        if getrlimit(Resource::Memlock).current.is_some_and(|limit| limit < RUNTIME_LOCKABLE) {
+        if getrlimit(Resource::RLIMIT_MEMLOCK).is_ok_and(|(limit, _)| limit < RUNTIME_LOCKABLE) {
             return Err(ShardError::Memlock);
         }
         LocalExecutorBuilder::new(Placement::Unbound)

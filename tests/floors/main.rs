@@ -90,13 +90,22 @@ const PLACES: &[(&str, &[&str])] = &[
     // The kernel. Numbers of errors are `libc`'s where the other two have none.
     ("libc", &["src/server/error", "src/shard/error", "src/shard/sockets/", "src/store/log/"]),
     ("socket2", &["src/shard/listen/", "src/shard/sockets/"]),
-    ("nix", &["src/logging/writer", "src/process/", "src/server/"]),
+    (
+        "nix",
+        &[
+            "src/config/machine",
+            "src/config/memory",
+            "src/logging/writer",
+            "src/process/",
+            "src/server/",
+            "src/shard/host",
+        ],
+    ),
     (
         "rustix",
         &[
             "src/cli/help/",
             "src/config/machine",
-            "src/config/memory",
             "src/memory/",
             "src/mesh/",
             "src/process/",

@@ -1,14 +1,20 @@
 #!/bin/sh
 # The container without an engine for containers: container.sh [PROGRAM]. What the Containerfile says is done in a folder with files of this
 # machine in the place of Debian's image, and run as an engine would: by a user who has no name and no rights, in namespaces of its
-# own, on a root file system that cannot be written. PROGRAM is that of a debug build if there is none.
+# own, on a root file system that cannot be written, under a filter of system calls like that of Docker (profile.py), which forbids
+# io_uring. PROGRAM is that of a debug build if there is none.
 #
-# Needs root, unshare and setpriv (util-linux). An engine's filter of system calls is not here.
+# Needs root, unshare and setpriv (util-linux), python3 and a C compiler.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 program=${1:-${CARGO_TARGET_DIR:-$root/target}/debug/ringgear}
 [ -x "$program" ] || { echo "container.sh: there is no $program: cargo build --workspace" >&2; exit 1; }
+for name in unshare setpriv python3 cc; do
+    command -v $name >/dev/null || { echo "container.sh: there is no $name: apt-get install util-linux python3 gcc libc6-dev" >&2; exit 1; }
+done
+# Its own name, for there may be a script before it on the PATH that wants more of the environment than a container has.
+python=$(python3 -c 'import sys; print(sys.executable)')
 
 work=$(mktemp -d)
 image=$work/image
@@ -74,11 +80,11 @@ done <"$root/src/packaging/Containerfile"
 [ -n "$user" ] && [ -n "$health" ] && [ -n "$entry" ] && [ -n "$command" ] || fail "the Containerfile says too little"
 install -d -m 750 -o "${user%:*}" -g "${user#*:}" "$work/volume"
 
-# as_user WORD...: in the container, without rights.
-cat >"$work/as_user" <<'AS_USER'
-image=$1 user=$2
+# as_user WORD...: in the container, without rights, under the filter. (It allows chroot, as Docker's does where nothing is dropped.)
+cat >"$work/as_user" <<AS_USER
+image=\$1 user=\$2
 shift 2
-exec setpriv --no-new-privs --bounding-set=-all,+sys_chroot,+setuid,+setgid chroot --userspec="$user" --groups= "$image" "$@"
+exec "$python" "$here/profile.py" setpriv --no-new-privs --bounding-set=-all,+sys_chroot,+setuid,+setgid chroot --userspec="\$user" --groups= "\$image" "\$@"
 AS_USER
 cat >"$work/start" <<'START'
 image=$1 volume=$2 inside=$3
@@ -135,11 +141,18 @@ refused() {
     grep -q "$1" "$work/log" || fail "it does not say: $1"
 }
 
+says() { grep -q "$1" "$work/log" || fail "it does not say: $1"; }
+
+echo "== the filter is there"
+start -- --sockets=uring
+refused "io_uring cannot be used here (Operation not permitted"
+[ ! -e "$image/etc/passwd" ] || fail "somebody has a name"
+
 echo "== nothing said"
 start --
 healthy
 runs ringgear
-[ "$(awk '/^(Uid|CapEff|NoNewPrivs)/ { printf "%s ", $2 }' "/proc/$pid/status")" = "${user%:*} 0000000000000000 1 " ] ||
+[ "$(awk '/^(Uid|CapEff|NoNewPrivs|Seccomp:)/ { printf "%s ", $2 }' "/proc/$pid/status")" = "${user%:*} 0000000000000000 1 2 " ] ||
     fail "it has rights: $(cat "/proc/$pid/status")"
 if inside sh -c 'echo >/tmp/x || echo >/etc/x' 2>/dev/null; then fail "the root file system can be written"; fi
 kill -TERM "$pid"
@@ -154,6 +167,13 @@ runs "ringgear --port=4731 --verbose=INFO --queue-type=builtin --backlog=64 --ro
 start LISTEN_PORT=4732 WORKER_WAKEUP=0 ROUND_ROBIN=0 KEEPALIVE=0 KEEPALIVE_IDLE=20 -- gearmand --threads=1
 healthy
 runs "gearmand --port=4732 --worker-wakeup=0 --threads=1"
+
+echo "== which way sockets are served, and why"
+start VERBOSE=NOTICE --
+healthy
+says "sockets are served by epoll, io_uring cannot be used"
+says "io_uring_setup is forbidden"
+if grep -i "panic" "$work/log"; then fail "it has panicked"; fi
 
 echo "== what Kubernetes puts there"
 start GEARMAND_PORT=tcp://10.0.0.1:4730 -- --threads=1

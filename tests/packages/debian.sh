@@ -261,8 +261,24 @@ holds 'test -s /etc/default/gearman-job-server && test -d /var/log/gearman-job-s
 queue plain 1
 queued plain 1
 
-step "ringgear alone"
+step "ringgear beside a gearmand of no package"
+run cp /usr/sbin/gearmand /usr/local/sbin/gearmand
 apt purge gearman-job-server
+run systemd-run --quiet --unit=own-gearmand /usr/local/sbin/gearmand --listen=localhost --log-file=none --pid-file=/run/own-gearmand.pid
+answers
+queue own 1
+apt install /debs/ringgear.deb
+grep -q "somebody listens on port 4730" "$work/apt" || fail "nobody is told that the port is taken: $(cat "$work/apt")"
+holds_not 'systemctl is-active ringgear.service'
+is "the unit" disabled systemctl is-enabled ringgear.service
+queued own 1
+is "the program" /usr/local/sbin/gearmand sh -c 'readlink /proc/$(cat /run/own-gearmand.pid)/exe'
+apt purge ringgear
+queued own 1
+run systemctl stop own-gearmand.service
+run rm /usr/local/sbin/gearmand
+
+step "ringgear alone"
 apt install /debs/ringgear.deb
 answers
 is "the unit" "active" systemctl is-active ringgear.service
@@ -284,5 +300,16 @@ run sh -c 'echo "RINGGEAR_OPTIONS=\"--data-dir=/var/lib/ringgear\"" >/etc/defaul
 apt install /debs/ringgear-gearmand.deb
 runs_ringgear
 queued logged 2
+
+step "removed, and purged: first ringgear, then ringgear-gearmand"
+apt remove ringgear
+is "the other one" "config-files" dpkg-query -W -f '${db:Status-Status}' ringgear-gearmand
+holds_not 'ss -ltn | grep -q :4730'
+holds 'test -e /var/lib/ringgear'
+apt purge ringgear
+holds_not 'test -e /var/lib/ringgear || test -e /var/lib/private/ringgear || test -e /etc/default/ringgear || test -e /usr/sbin/ringgear'
+apt purge ringgear-gearmand
+holds_not 'test -e /usr/sbin/gearmand || test -e /var/log/gearman-job-server'
+is "what is left" "" sh -c 'find /etc /usr /var/lib/systemd -name "*ringgear*" -o -name "gearman-job-server.service*"'
 
 echo "all is well"

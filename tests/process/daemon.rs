@@ -53,7 +53,8 @@ fn a_daemon_that_cannot_start_says_why() {
     for options in [&["-d"][..], &[]] {
         let options = [options, &["-t1", "-P", "/nonexistent/pid", "--log-file", "none"]].concat();
         let output = run_to_end(&[], free_address(), &options);
-        let message = "cannot write the pid file /nonexistent/pid: No such file or directory (os error 2)";
+        let message = "cannot write the pid file /nonexistent/pid: No such file or directory (os error 2); choose another place with \
+                       --pid-file";
         assert_eq!(text(&output.stderr), format!("{PROGRAM}: {message}\n"));
         assert_eq!(output.status.code(), Some(1));
     }
@@ -119,6 +120,9 @@ fn under_the_name_of_gearmand() {
     });
 
     let output = run(Command::new(&gearmand).arg("--bogus"));
-    assert_eq!(text(&output.stderr), format!("{gearmand}: unexpected argument '--bogus' found\n"));
+    assert_eq!(
+        text(&output.stderr),
+        format!("{gearmand}: unexpected argument '--bogus' found; --help lists all options\n")
+    );
     assert_eq!(output.status.code(), Some(1));
 }

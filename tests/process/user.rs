@@ -45,7 +45,10 @@ fn another_user_for_good() {
 fn users_that_cannot_be_had() {
     assert_root();
     let output = run_to_end(&[], free_address(), &["-u", "no-such-user"]);
-    assert_eq!(text(&output.stderr), format!("{PROGRAM}: there is no user no-such-user (--user)\n"));
+    assert_eq!(
+        text(&output.stderr),
+        format!("{PROGRAM}: there is no user no-such-user (--user); make that user, or name another\n")
+    );
     assert_eq!(output.status.code(), Some(1));
 
     let folder = open_folder();
@@ -84,8 +87,8 @@ fn as_many_descriptors_as_wanted() {
     let mut command = Command::new("setpriv");
     command.args(["--reuid", "65534", "--clear-groups", "prlimit", "--nofile=100:300"]);
     let output = run(command.args([&copy, "-f", "400"]));
-    let message =
-        "cannot allow 400 file descriptors (--file-descriptors): Operation not permitted (os error 1)";
+    let message = "cannot allow 400 file descriptors (--file-descriptors): Operation not permitted (os error 1); ask for fewer, or \
+         start the server as root";
     assert_eq!(text(&output.stderr), format!("{copy}: {message}\n"));
     assert_eq!(output.status.code(), Some(1));
 }

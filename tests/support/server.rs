@@ -56,8 +56,8 @@ impl Server {
         for _ in 0..ATTEMPTS {
             match Server::launch(wrapper, free_address(), options) {
                 Ok(server) => return server,
-                Err(status) if status.code() == Some(PORT_TAKEN) => {}
-                Err(status) => panic!("{status}"),
+                Err((status, _)) if status.code() == Some(PORT_TAKEN) => {}
+                Err((status, printed)) => panic!("{status}: {printed}"),
             }
         }
         panic!("all free ports are taken by somebody else at once");
@@ -66,17 +66,28 @@ impl Server {
     /// Starts it at this address, or says how it ended.
     #[track_caller]
     pub(crate) fn start_at(address: SocketAddr, options: &[&str]) -> Result<Server, ExitStatus> {
-        Server::launch(&[], address, options)
+        Server::launch(&[], address, options).map_err(|(status, printed)| {
+            eprintln!("{printed}");
+            status
+        })
+    }
+
+    /// Starts it, or says how it ended, and with which words.
+    #[track_caller]
+    pub(crate) fn try_start(wrapper: &[&str], options: &[&str]) -> Result<Server, (ExitStatus, String)> {
+        Server::launch(wrapper, free_address(), options)
     }
 
     #[track_caller]
-    fn launch(wrapper: &[&str], address: SocketAddr, options: &[&str]) -> Result<Server, ExitStatus> {
+    fn launch(
+        wrapper: &[&str],
+        address: SocketAddr,
+        options: &[&str],
+    ) -> Result<Server, (ExitStatus, String)> {
         let mut command = command(wrapper, address, options);
         let mut child = command.stderr(Stdio::piped()).spawn().expect("the server was built");
         let log = Arc::new(Mutex::new(String::new()));
-        if let Some(stderr) = child.stderr.take() {
-            collect(stderr, log.clone());
-        }
+        let collector = child.stderr.take().map(|stderr| collect(stderr, log.clone()));
         let mut server = Server { child, address, log };
         let mut ended = None;
         wait_until("the server listens", || {
@@ -86,8 +97,9 @@ impl Server {
         match ended {
             None => Ok(server),
             Some(status) => {
-                eprintln!("{}", server.log());
-                Err(status)
+                // It reads to the end, which is there.
+                let _ = collector.map(thread::JoinHandle::join);
+                Err((status, server.log()))
             }
         }
     }
@@ -296,13 +308,13 @@ fn command(wrapper: &[&str], address: SocketAddr, options: &[&str]) -> Command {
     command
 }
 
-fn collect(mut stderr: ChildStderr, log: Arc<Mutex<String>>) {
+fn collect(mut stderr: ChildStderr, log: Arc<Mutex<String>>) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         let mut buffer = [0; 4096];
         while let Ok(length @ 1..) = stderr.read(&mut buffer) {
             log.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..length]));
         }
-    });
+    })
 }
 
 /// Whether a process listens there. Asked of the system, so that the server sees no connection; and of the process,

@@ -9,12 +9,12 @@ pub use report::{Fate, MigrationError, MigrationLine, USUAL};
 
 use super::called::CalledAs;
 use super::file::{self, FileWords, OptionWords, Word};
-use super::flags::Flags;
+use super::flags::{self, Flags};
 use super::mistake::Mistake;
 use super::origins::Origins;
 use super::sources;
 use super::{Surroundings, config};
-use clap::{Command, CommandFactory};
+use clap::Command;
 use remarks::REMARKS;
 use report::Verdict;
 use std::ffi::{OsStr, OsString};
@@ -33,7 +33,7 @@ struct Placed {
 
 /// Says of these files, or of this command line, or of those files that are usually there, what becomes of each option.
 pub fn check(files: &[PathBuf], line: Option<Vec<OsString>>) -> Result<Vec<MigrationLine>, MigrationError> {
-    let mut command = Flags::command();
+    let mut command = flags::command();
     command.build();
     let mut told = MigrationCheck { command, placed: Vec::new(), lines: Vec::new() };
     if let Some(words) = line {
@@ -182,11 +182,13 @@ impl MigrationCheck {
         match sources::flags_of(&mut self.command, &item.words) {
             Ok(_) => (Fate::Same, String::new(), None),
             Err(error) => {
+                let text = Mistake::Flags(error).to_string();
+                let (what, instead) = split(&text);
                 let instead = match item.id {
-                    Some(_) => ANOTHER_VALUE,
-                    None => "leave it out: `ringgear --help` lists all options",
+                    Some(_) => instead.unwrap_or_else(|| ANOTHER_VALUE.to_owned()),
+                    None => "leave it out: `ringgear --help` lists all options".to_owned(),
                 };
-                (Fate::Refused, Mistake::Flags(error).to_string(), Some(instead.to_owned()))
+                (Fate::Refused, what.to_owned(), Some(instead))
             }
         }
     }

@@ -164,7 +164,7 @@ fn remarks_are_about_options_of_gearmand() {
         assert!(file::GEARMANDS.contains(&remark.option), "{}", remark.option);
     }
     // Each option alone leads to an answer.
-    let mut command = Flags::command();
+    let mut command = flags::command();
     command.build();
     for option in file::GEARMANDS {
         let takes = command

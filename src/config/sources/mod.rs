@@ -1,12 +1,12 @@
 //! From words to flags: those of the command line, then those of the configuration file that the command line leaves open.
 //! What the flags mean is in `config/mod.rs`.
 use super::file::{self, OptionWords, Word};
-use super::flags::Flags;
+use super::flags::{self, Flags};
 use super::mistake::Mistake;
 use super::origins::{Origins, ValueOrigin};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
+use clap::{ArgMatches, Command, FromArgMatches};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -23,11 +23,11 @@ pub(super) enum Given {
 
 /// Reads arguments (without the program's name) and the configuration file: this one, if the arguments name no other.
 pub(super) fn read(arguments: impl Iterator<Item = OsString>, file: &Path) -> Result<Given, Mistake> {
-    let mut command = Flags::command();
+    let mut command = flags::command();
     command.build();
     let line = command_line(arguments, &command)?;
     let (mut notices, mut origins) = (Vec::new(), Origins::default());
-    let given = match parse(&mut command, &line).map_err(Mistake::Flags)? {
+    let given = match parse(&mut command, &line).map_err(|error| of_line(&mut command, &line, error))? {
         Parsed::Options(given) => given,
         Parsed::Help(text) => return Ok(Given::Help(text)),
     };
@@ -48,6 +48,21 @@ pub(super) fn flags_of(command: &mut Command, words: &[OsString]) -> Result<Flag
             Parsed::Help(text) => Err(clap::Error::raw(ErrorKind::DisplayHelp, text)),
         },
     }
+}
+
+/// What is wrong with a command line. Which value it is that is no text, clap does not say.
+fn of_line(command: &mut Command, line: &[OsString], error: clap::Error) -> Mistake {
+    if error.kind() != ErrorKind::InvalidUtf8 {
+        return Mistake::Flags(error);
+    }
+    for word in file::read(line.iter().cloned(), command, false) {
+        if let Word::Option(item) = word
+            && parse(command, &item.words).is_err_and(|alone| alone.kind() == ErrorKind::InvalidUtf8)
+        {
+            return Mistake::NotText(long_name(&item, command));
+        }
+    }
+    Mistake::Flags(error)
 }
 
 /// What became of words.
@@ -100,6 +115,10 @@ fn file_words(
     origins: &mut Origins,
 ) -> Result<Vec<OsString>, Mistake> {
     let named = given.get_one::<OsString>("config_file");
+    // So gearmand reads none.
+    if named.is_some_and(|name| name.is_empty()) {
+        return Ok(Vec::new());
+    }
     let path = named.map_or(default, Path::new);
     let read = match (file::of_file(path), named) {
         (Ok(read), _) => read,
@@ -127,7 +146,8 @@ fn file_words(
     let left = items.iter().filter(|item| !item.id.as_deref().is_some_and(on_line));
     let left: Vec<&OptionWords> = left.collect();
     for item in &left {
-        origins.note(&long_name(item, command), origin(item));
+        let value = item.value().unwrap_or_default().to_string_lossy();
+        origins.note(&long_name(item, command), &value, origin(item));
     }
     Ok(left.into_iter().flat_map(|item| item.words.clone()).collect())
 }

@@ -2,6 +2,7 @@
 //! jobs are kept there.
 use super::super::called::CalledAs;
 use super::super::mistake::Mistake;
+use super::super::origins::Caution;
 
 /// The store that was chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,11 +35,12 @@ pub(crate) fn refuse_misplaced<F: StoreFlags>(
     flags: &F,
     chosen: Choice,
     called: CalledAs,
-    warnings: &mut Vec<String>,
+    warnings: &mut Vec<Caution>,
 ) -> Result<(), Mistake> {
     match flags.given() {
         Some(flag) if chosen != F::STORE => match (F::GEARMANDS, called) {
-            (true, CalledAs::Gearmand) => warnings.push(F::misplaced(flag, chosen)),
+            (true, CalledAs::Gearmand) => warnings
+                .push(Caution { option: flag.trim_start_matches('-'), text: F::misplaced(flag, chosen) }),
             _ => return Err(Mistake::Store(F::misplaced(flag, chosen))),
         },
         _ => {}

@@ -54,11 +54,15 @@ impl StoreFlags for LogFlags {
 
     fn misplaced(flag: &'static str, chosen: Choice) -> String {
         match (flag, chosen) {
-            ("--data-dir", _) => format!("{flag} and -q each name a store: there can be one"),
+            ("--data-dir", _) => {
+                format!("{flag} and -q each name a store, and there can be one; leave one of them out")
+            }
             (_, Choice::Nothing | Choice::Log) => {
                 format!("{flag} limits a log that is not kept: add --data-dir DIR")
             }
-            (_, Choice::Sqlite) => format!("{flag} is for --data-dir: -q libsqlite3 keeps no log"),
+            (_, Choice::Sqlite) => {
+                format!("{flag} is for --data-dir: -q libsqlite3 keeps no log; leave it out")
+            }
         }
     }
 }

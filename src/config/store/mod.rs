@@ -5,6 +5,7 @@ mod sqlite;
 
 use super::called::CalledAs;
 use super::mistake::Mistake;
+use super::origins::Caution;
 use super::value::number;
 use crate::store::StoreOptions;
 use choice::{Choice, StoreFlags, refuse_misplaced};
@@ -48,7 +49,7 @@ pub(super) fn options(
     flags: &Storing,
     called: CalledAs,
     notices: &mut Vec<String>,
-    warnings: &mut Vec<String>,
+    warnings: &mut Vec<Caution>,
 ) -> Result<Option<StoreOptions>, Mistake> {
     let chosen = choice(flags)?;
     refuse_misplaced(&flags.sqlite, chosen, called, warnings)?;

@@ -30,7 +30,9 @@ impl SqliteFlags {
         let mistake = |what: &str| Mistake::Store(what.to_owned());
         match durability {
             Some("written") => {
-                return Err(mistake("--durability written is for --data-dir: -q libsqlite3 always syncs"));
+                return Err(mistake(
+                    "--durability written is for --data-dir: -q libsqlite3 always syncs; leave it out",
+                ));
             }
             Some("memory") => {
                 return Err(mistake(

@@ -30,7 +30,7 @@ fn stores() {
     );
     refused(
         &["-q", "libsqlite3", "--data-dir", "d"],
-        "--data-dir and -q each name a store: there can be one",
+        "--data-dir and -q each name a store, and there can be one; leave one of them out",
     );
 }
 
@@ -85,12 +85,18 @@ fn options_of_a_store_that_is_not_used_are_refused() {
 fn options_of_the_log_are_refused_with_a_database() {
     let database = ["-q", "libsqlite3", "--libsqlite3-db", "f"];
     for (line, message) in [
-        (["--durability", "written"], "--durability written is for --data-dir: -q libsqlite3 always syncs"),
+        (
+            ["--durability", "written"],
+            "--durability written is for --data-dir: -q libsqlite3 always syncs; leave it out",
+        ),
         (
             ["--durability", "memory"],
             "--durability memory is for --data-dir: with -q libsqlite3 it is --store-queue-on-shutdown",
         ),
-        (["--max-log-bytes", "1"], "--max-log-bytes is for --data-dir: -q libsqlite3 keeps no log"),
+        (
+            ["--max-log-bytes", "1"],
+            "--max-log-bytes is for --data-dir: -q libsqlite3 keeps no log; leave it out",
+        ),
     ] {
         refused(&[&database[..], &line].concat(), message);
     }

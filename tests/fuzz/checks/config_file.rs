@@ -1,9 +1,7 @@
 //! What must hold of any bytes in a configuration file: it is read to the end or refused in one line, and the command line goes
 //! before it. What options mean for the parts of the server is not looked at here.
 use called::CalledAs;
-use clap::CommandFactory;
 use file::Word;
-use flags::Flags;
 use mistake::Mistake;
 use sources::{Given, read};
 use std::ffi::OsString;
@@ -47,7 +45,7 @@ fn file() -> PathBuf {
 
 /// What was told apart and written out is told apart the same.
 fn told_apart(path: &Path) {
-    let mut command = Flags::command();
+    let mut command = flags::command();
     command.build();
     let found = file::of_file(path).expect("the file is there and small");
     if found.words.iter().any(|word| word == "--") {
