@@ -10,12 +10,14 @@
 //!   whom it could wake, and looks at the pulse then. There is a fence between the two steps on both sides, so at least one sees the other:
 //!   a job and a worker that falls asleep do not miss each other.
 //!
+//! That they do not is checked by `tests/loom`, over every order in which the two may come.
+//!
 //! A bit may be set in vain (another function has the same, another worker was faster), which costs a question. It is never clear while
 //! there is something.
-use crate::slot::{ShardId, Slot, Topology};
+use super::slot::{ShardId, Slot, Topology};
+use super::sync::{AtomicBool, AtomicU64, Ordering, fence};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 /// Words of bits that one owner has; with the summary they fill two lines of the cache.
 const WORDS: usize = 15;
@@ -163,43 +165,3 @@ impl PartialEq for Pulse {
 }
 
 impl Eq for Pulse {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use alloc::format;
-
-    #[test]
-    fn what_is_written_of_a_function_is_read_by_whoever_knows_it() {
-        for shards in [1, 2, 3, 8, 32, 255] {
-            let board = Board::new(Topology::new(shards));
-            let (mine, other) = (board.spot(b"mine"), board.spot(b"other"));
-            assert_ne!(mine.bit, other.bit);
-            assert_eq!(mine.owner, board.topology.owner(Slot::of(b"mine")));
-            let mut known = KnownBits::default();
-            known.insert(mine);
-            assert!(known.contains(mine) && !known.contains(other));
-            board.write(other, true);
-            assert!(!board.may_have(mine.owner, &known), "{shards}: another function");
-            board.write(mine, true);
-            assert!(board.may_have(mine.owner, &known) && board.reads(mine), "{shards}");
-            board.write(mine, false);
-            assert!(
-                !board.may_have(mine.owner, &known) && board.reads(other),
-                "{shards}: the other one stays"
-            );
-        }
-    }
-
-    /// Functions of one owner stand apart as well as a hash lets them.
-    #[test]
-    fn functions_of_one_slot_have_bits_of_their_own() {
-        let board = Board::new(Topology::new(32));
-        let spots = (0..100_000_u32).map(|n| board.spot(format!("function-{n}").as_bytes()));
-        let mut seen = [0_u32; BITS];
-        for spot in spots.filter(|spot| spot.owner == ShardId(7)) {
-            seen[usize::from(spot.bit)] += 1;
-        }
-        assert!(seen.iter().all(|&count| count < 16), "3 of each are expected");
-    }
-}

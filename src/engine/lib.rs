@@ -24,6 +24,7 @@ pub mod report;
 mod sessions;
 pub mod slot;
 mod status;
+mod sync;
 pub mod time;
 
 pub use board::{Board, Pulse};

@@ -1,18 +1,27 @@
-//! Checks every interleaving of the shards' bell: the real `src/mesh/bell.rs`, compiled against loom's atomics.
+//! Checks every interleaving of the shards' bell and of the board of the engines: the real `src/mesh/bell.rs` and `src/engine/board.rs`,
+//! compiled against loom's atomics.
 //!
 //! A crate of its own, because the server itself is compiled against the standard library's atomics. The queue between
 //! two shards is modelled by one atomic that is no stronger than what `ArrayQueue` promises: whoever sees the length
 //! sees the items.
 #![cfg(test)]
-// The bell is compiled twice, on purpose.
+// Bell and board are compiled twice, on purpose.
 #![allow(clippy::duplicate_mod)]
 
+extern crate alloc;
+
 pub(crate) mod sync {
-    pub(crate) use loom::sync::atomic::{AtomicBool, Ordering, fence};
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 }
 
 #[path = "../../src/mesh/bell.rs"]
 mod bell;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../src/engine/board.rs"]
+mod board;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../src/engine/slot.rs"]
+mod slot;
 mod unfenced;
 
 use loom::sync::Arc;
@@ -157,4 +166,64 @@ fn a_second_sleep<B: Bell>() {
 #[test]
 fn a_second_sleep_is_as_safe_as_the_first() {
     a_second_sleep::<bell::Bell>();
+}
+
+/// One queues a job and looks whom it could wake; the other falls asleep and looks for jobs once more: at least one sees the other. With the
+/// board of a module, which may be the one without fences.
+macro_rules! a_job_and_a_sleeper {
+    ($board:path) => {{
+        use $board as board;
+        loom::model(|| {
+            let shared = board::Board::new(slot::Topology::new(2));
+            let spot = shared.spot(b"function");
+            let pulse = board::Pulse::default();
+            let mut known = board::KnownBits::default();
+            known.insert(spot);
+            let owner = {
+                let (shared, pulse) = (shared.clone(), pulse.clone());
+                thread::spawn(move || {
+                    shared.write(spot, true);
+                    pulse.is_asleep()
+                })
+            };
+            pulse.sleeps();
+            let sees = shared.may_have(spot.owner, &known);
+            let wakes = owner.join().expect("the owner ends");
+            assert!(wakes || sees, "asleep beside a job");
+        });
+    }};
+}
+
+#[test]
+fn a_job_and_a_worker_that_falls_asleep_do_not_miss_each_other() {
+    a_job_and_a_sleeper!(crate::board);
+}
+
+#[test]
+#[should_panic(expected = "asleep beside a job")]
+fn without_fences_they_do() {
+    a_job_and_a_sleeper!(crate::unfenced::board);
+}
+
+/// Whoever was told of a job finds it: the bit is set before anything that is said of the job.
+#[test]
+fn whoever_was_told_of_a_job_finds_it() {
+    loom::model(|| {
+        let shared = board::Board::new(slot::Topology::new(2));
+        let spot = shared.spot(b"function");
+        let mut known = board::KnownBits::default();
+        known.insert(spot);
+        let told = Arc::new(AtomicBool::new(false));
+        let owner = {
+            let (shared, told) = (shared.clone(), told.clone());
+            thread::spawn(move || {
+                shared.write(spot, true);
+                told.store(true, Ordering::Release);
+            })
+        };
+        if told.load(Ordering::Acquire) {
+            assert!(shared.may_have(spot.owner, &known));
+        }
+        owner.join().expect("the owner ends");
+    });
 }
