@@ -74,7 +74,7 @@ mod tests {
             let board = Board::new(Topology::new(shards));
             let (mine, other) = (board.spot(b"mine"), board.spot(b"other"));
             assert_ne!(mine.bit, other.bit);
-            assert_eq!(mine.owner, board.topology.owner(Slot::of(b"mine")));
+            assert_eq!(mine.owner, board.topology().owner(Slot::of(b"mine")));
             let mut known = KnownBits::default();
             known.insert(mine);
             assert!(known.contains(mine) && !known.contains(other));
