@@ -1,5 +1,6 @@
 //! Whether a ring can be used here: each call is made, each kind of order that the shard gives is given, and its completion is
-//! waited for. What stands in the way is said as it is.
+//! waited for. What stands in the way is said as it is. Two kinds are only asked for: accepting many by one order, which came before
+//! receiving so (Linux 5.19 and 6.0), and sending in pieces (5.3).
 use super::obstacle::RingObstacle;
 use super::size::{RingSize, may_lock};
 use super::{Uring, make};
