@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// How many bytes of zeros are written in one piece of maintenance.
 const PIECE: u64 = 1 << 20;
+/// And in one write where a commit waits for the file: each write is one wait for the disk.
+const AT_ONCE: u64 = 8 << 20;
 /// When the disk was full: how long no new file is tried.
 const FULL: Duration = Duration::from_secs(1);
 /// The most files: places hold 16 bits of a segment's number.
@@ -102,12 +104,16 @@ impl Supply {
 
     /// Makes a whole file, unless one cannot be had.
     pub(super) fn make<D: Disk>(&mut self, disk: &mut D, in_use: InUse) -> Result<(), StoreError> {
-        while !self.make_piece(disk, in_use)? {}
+        while !self.make_part(disk, in_use, AT_ONCE)? {}
         Ok(())
     }
 
     /// Writes some more zeros ahead. Returns whether a file was completed.
     pub(super) fn make_piece<D: Disk>(&mut self, disk: &mut D, in_use: InUse) -> Result<bool, StoreError> {
+        self.make_part(disk, in_use, PIECE)
+    }
+
+    fn make_part<D: Disk>(&mut self, disk: &mut D, in_use: InUse, most: u64) -> Result<bool, StoreError> {
         let size = self.segment_bytes;
         let (spare, length) = match self.making {
             Some(making) => making,
@@ -119,7 +125,7 @@ impl Supply {
             }
         };
         let name = spare_name(spare);
-        let piece = (size - length).min(PIECE);
+        let piece = (size - length).min(most);
         // Before the write: if it fails, the file is removed, and the next piece begins another one.
         self.making = None;
         self.write_zeros(disk, &name, length, piece)?;
