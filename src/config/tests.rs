@@ -275,7 +275,7 @@ fn mistakes_are_one_line() {
     refused(&["--port="], "a value is required behind '--port=' but none was supplied");
     refused(
         &["-q", "redis"],
-        "-q redis is no store that this server has; choose builtin (with --data-dir DIR for a log) or libsqlite3",
+        "-q redis is no store that this server has; choose builtin (with --data-dir DIR for a log), libsqlite3 or postgres",
     );
     refused(
         &["--hashtable-buckets", "0"],
@@ -376,7 +376,6 @@ fn what_is_not_there_yet_is_refused() {
         );
     }
     let stores = [
-        ("--libpq-conninfo", "PostgreSQL"),
         ("--mysql-host", "MySQL"),
         ("--redis-server", "redis"),
         ("--libmemcached-servers", "memcached"),
@@ -385,8 +384,8 @@ fn what_is_not_there_yet_is_refused() {
     ];
     for (option, store) in stores {
         let refusal = format!(
-            "{option} cannot be used: this server has no {store} store yet; keep jobs with --data-dir DIR, or -q libsqlite3, \
-             and leave the options of the other store out"
+            "{option} cannot be used: this server has no {store} store yet; keep jobs with --data-dir DIR, -q libsqlite3 or \
+             -q postgres, and leave the options of the other store out"
         );
         refused(&[option, "x"], &refusal);
         refused(&["--check-args", option, "x"], &refusal);

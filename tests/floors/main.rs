@@ -72,6 +72,9 @@ const PLACES: &[(&str, &[&str])] = &[
     ("jiff", &["src/logging/"]),
     ("tracing", &["src/logging/"]),
     ("rusqlite", &["src/store/sqlite/"]),
+    ("tokio_postgres", &["src/store/postgres/"]),
+    ("tokio", &["src/store/postgres/"]),
+    ("futures_core", &["src/store/postgres/"]),
     ("serde_json", &["src/cli/check_migration", "src/frontend/json"]),
     ("sd_notify", &["src/process/"]),
     // Checksums: of records, blocks and rows.
@@ -90,7 +93,7 @@ const PLACES: &[(&str, &[&str])] = &[
     // The kernel. Numbers of errors are `libc`'s where the other two have none.
     ("libc", &["src/server/error", "src/shard/error", "src/shard/sockets/", "src/store/log/"]),
     ("socket2", &["src/shard/listen/", "src/shard/sockets/"]),
-    ("nix", &["src/logging/writer", "src/process/", "src/server/"]),
+    ("nix", &["src/logging/writer", "src/process/", "src/server/", "src/store/postgres/link"]),
     (
         "rustix",
         &[
