@@ -5,7 +5,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod copies;
+mod gearmand;
+mod loss;
+mod mistakes;
 mod rows;
+mod whole;
 
 use ringgear::engine::slot::Slot;
 use ringgear::engine::{Death, DeathReason, Epoch, JobId, StoredJob};

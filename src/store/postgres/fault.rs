@@ -119,8 +119,12 @@ impl PgFault {
 
 fn trouble_of(error: &tokio_postgres::Error) -> PgTrouble {
     let Some(state) = error.code() else {
-        // Nothing that a server says: the connection is gone, or there was none.
-        return PgTrouble::Away;
+        // Nothing that a server says: the connection is gone, or there was none, or the driver could not even ask for one. That
+        // cannot be told from it but by its words.
+        let said = error.to_string();
+        let ours =
+            ["invalid configuration", "authentication error"].iter().any(|kind| said.starts_with(kind));
+        return if ours { PgTrouble::Refused } else { PgTrouble::Away };
     };
     let refused = [
         SqlState::INSUFFICIENT_PRIVILEGE,

@@ -74,6 +74,8 @@ pub(super) struct PgLink {
     pause: Duration,
     away_since: Option<Instant>,
     just_lost: bool,
+    /// Why the connection that there is is of no more use.
+    given_up: Option<String>,
     /// The process that served us last, which may still have the lock.
     last_process: Option<i32>,
 }
@@ -108,6 +110,7 @@ impl PgLink {
             pause: PAUSE,
             away_since: None,
             just_lost: false,
+            given_up: None,
             last_process: None,
         })
     }
@@ -138,7 +141,7 @@ impl PgLink {
         self.made.as_ref().and(self.shape.clone())
     }
 
-    /// Whether the connection was lost without anybody having been told, since this was last asked.
+    /// Whether the connection was lost since this was last asked.
     pub(super) fn just_lost(&mut self) -> bool {
         std::mem::take(&mut self.just_lost)
     }
@@ -168,11 +171,12 @@ impl PgLink {
                 tokio::task::yield_now().await;
                 tokio::task::yield_now().await;
             });
-            if !self.made.as_ref().is_some_and(|made| made.session.is_gone()) {
-                return Linked::Yes;
+            let gone = self.made.as_ref().is_some_and(|made| made.session.is_gone());
+            let why = self.given_up.take().or_else(|| gone.then(|| "the connection was closed".to_owned()));
+            match why {
+                Some(why) => self.lost(&PgFault::Away(why)),
+                None => return Linked::Yes,
             }
-            self.just_lost = true;
-            self.lost(&PgFault::Away("the connection was closed".to_owned()));
         }
         if self.coming.is_none() {
             if Instant::now() < self.next_try {
@@ -220,11 +224,18 @@ impl PgLink {
         self.runtime.block_on(what(session))
     }
 
+    /// The connection is of no more use, which shows at the next look.
+    pub(super) fn is_of_no_use(&mut self, why: &PgFault) {
+        self.given_up = Some(why.to_string());
+    }
+
     /// The connection is of no more use.
     pub(super) fn lost(&mut self, why: &PgFault) {
         let Some(Made { session, .. }) = self.made.take() else { return };
+        self.given_up = None;
         self.last_process = Some(session.process);
         drop(session);
+        self.just_lost = true;
         self.away_since = Some(Instant::now());
         (self.why, self.refused) = (why.to_string(), false);
         (self.next_try, self.pause) = (Instant::now(), PAUSE);

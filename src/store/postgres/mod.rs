@@ -112,51 +112,58 @@ impl PostgresStore {
         }
     }
 
+    /// Goes on with a connection for so long at the most. Whenever one was lost, everything is to be compared.
+    fn go_on(&mut self, limit: Duration) -> Linked {
+        let linked = self.link.go_on(limit);
+        if self.link.just_lost() {
+            self.book.begin_comparing();
+        }
+        linked
+    }
+
+    /// Has a connection, if there is one. When one was just lost there may be another one in a moment.
+    fn connected(&mut self) -> bool {
+        let was_there = self.link.is_there();
+        let mut linked = self.go_on(Duration::from_millis(5));
+        let until = Instant::now() + SECOND_CHANCE;
+        while was_there && linked != Linked::Yes && Instant::now() < until {
+            linked = self.go_on(Duration::from_millis(20));
+            if linked == Linked::No {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+        linked == Linked::Yes
+    }
+
     /// Writes these records, with puts or without.
     fn write(&mut self, slices: &[&[u8]], puts: bool) -> Result<(), PgFault> {
-        if self.link.go_on(Duration::from_millis(5)) != Linked::Yes {
-            return Err(self.link.why_not());
-        }
         let mut tries = 0;
         loop {
+            if !self.connected() {
+                return Err(self.link.why_not());
+            }
             let Some(shape) = self.link.shape() else { return Err(self.link.why_not()) };
             let mut changes = Changes::of(slices, &shape, puts)?;
             let beside = &self.book.beside;
             let written = self.link.run(PATIENCE, async |session| {
                 writer::write(&session.client, &shape.names, &mut changes, beside).await
             });
-            let fault = match written {
-                Ok(()) => {
-                    self.note(&changes);
-                    return Ok(());
-                }
-                Err(fault) => fault,
+            let Err(fault) = written else {
+                self.note(&changes);
+                return Ok(());
             };
             tries += 1;
             match fault.trouble() {
                 // Nobody knows whether it was written: the same again does no harm.
-                PgTrouble::Away if tries == 1 => {
-                    self.lost(&fault);
-                    let until = Instant::now() + SECOND_CHANCE;
-                    while self.link.go_on(Duration::from_millis(20)) != Linked::Yes {
-                        if Instant::now() >= until {
-                            return Err(fault);
-                        }
-                    }
-                }
+                PgTrouble::Away if tries == 1 => self.link.is_of_no_use(&fault),
                 PgTrouble::Away => {
-                    self.lost(&fault);
+                    self.link.lost(&fault);
                     return Err(fault);
                 }
                 PgTrouble::InTheWay if tries < 3 => {}
                 _ => return Err(fault),
             }
         }
-    }
-
-    fn lost(&mut self, why: &PgFault) {
-        self.link.lost(why);
-        self.book.begin_comparing();
     }
 
     /// What was just written is what there is.
@@ -246,20 +253,15 @@ impl Store for PostgresStore {
     }
 
     fn maintain(&mut self) -> Result<bool, StoreError> {
-        match self.link.go_on(Duration::from_millis(5)) {
+        match self.go_on(Duration::from_millis(5)) {
             Linked::Coming => return Ok(true),
-            Linked::No => {
-                if self.link.just_lost() {
-                    self.book.begin_comparing();
-                }
-                return Ok(false);
-            }
+            Linked::No => return Ok(false),
             Linked::Yes => {}
         }
         let Some(from) = self.book.compares() else { return Ok(false) };
         self.compare(from).or_else(|fault| match fault.trouble() {
             PgTrouble::Away => {
-                self.lost(&fault);
+                self.link.lost(&fault);
                 Ok(false)
             }
             _ => Err(self.link.error(fault)),
