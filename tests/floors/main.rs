@@ -75,6 +75,9 @@ const PLACES: &[(&str, &[&str])] = &[
     ("tokio_postgres", &["src/store/postgres/"]),
     ("tokio", &["src/store/postgres/"]),
     ("futures_core", &["src/store/postgres/"]),
+    ("rustls", &["src/store/postgres/tls"]),
+    ("rustls_native_certs", &["src/store/postgres/tls"]),
+    ("tokio_postgres_rustls", &["src/store/postgres/tls"]),
     ("serde_json", &["src/cli/check_migration", "src/frontend/json"]),
     ("sd_notify", &["src/process/"]),
     // Checksums: of records, blocks and rows.

@@ -7,9 +7,11 @@ mod support;
 
 mod copies;
 mod gearmand;
+mod histories;
 mod loss;
 mod mistakes;
 mod rows;
+mod secret;
 mod whole;
 
 use ringgear::engine::slot::Slot;

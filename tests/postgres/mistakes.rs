@@ -2,7 +2,9 @@
 use super::*;
 use rustix::process::Signal;
 use std::fs;
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::thread;
 use support::scratch::Scratch;
 use support::server::{Server, free_address, run_to_end};
 
@@ -127,7 +129,7 @@ fn a_table_of_another_shape_is_left_alone() {
         ("narrow", &["table public.narrow is none of gearmand's: it has no column priority", remedy][..]),
         ("texts", &["column data is text, and bytea is wanted", remedy]),
         ("strict", &["column tenant must have a value, and jobs have none for it", remedy]),
-        ("seen", &["public.seen is no table, and jobs cannot be kept in it"]),
+        ("seen", &["public.seen is no plain table, and jobs cannot be kept in it"]),
         ("taken", &["table \"public\".\"taken_ringgear\" is not ours: ", "drop it if nothing needs it"]),
         ("nowhere.queue", &["there is no schema nowhere; make it, or name another with --libpq-table"]),
     ] {
@@ -260,4 +262,65 @@ fn words_that_cannot_be_used_are_named() {
     let nobody: SocketAddr = free_address();
     let conninfo = format!("host=127.0.0.1 port={} dbname=d user=u", nobody.port());
     assert_says(&said(&[], &["--libpq-conninfo", &conninfo]), &["cannot be reached: ", "Connection refused"]);
+}
+
+/// A message of a server.
+fn message(kind: u8, data: &[u8]) -> Vec<u8> {
+    [&[kind][..], &(data.len() as u32 + 4).to_be_bytes(), data].concat()
+}
+
+/// Answers one client as a server of this version does that lets everybody in, as far as its first question.
+fn pretend(listener: &TcpListener, number: i32, version: &str) {
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).unwrap();
+    let mut rest = vec![0; u32::from_be_bytes(length) as usize - 4];
+    stream.read_exact(&mut rest).unwrap();
+    stream.write_all(&[message(b'R', &[0; 4]), message(b'Z', b"I")].concat()).unwrap();
+    // Up to the end of the first question.
+    let mut kind = [0; 1];
+    while kind != *b"S" {
+        stream.read_exact(&mut kind).unwrap();
+        stream.read_exact(&mut length).unwrap();
+        rest.resize(u32::from_be_bytes(length) as usize - 4, 0);
+        stream.read_exact(&mut rest).unwrap();
+    }
+    let columns: [(i32, &[u8]); 6] = [
+        (23, &number.to_be_bytes()),
+        (25, version.as_bytes()),
+        (16, &[0]),
+        (16, &[0]),
+        (23, &[0; 4]),
+        (25, b"u"),
+    ];
+    let (mut described, mut row) = (6_u16.to_be_bytes().to_vec(), 6_u16.to_be_bytes().to_vec());
+    for (kind, value) in columns {
+        described.extend_from_slice(b"c\0\0\0\0\0\0\0");
+        described.extend(kind.to_be_bytes());
+        described.extend_from_slice(&[0, 4, 0xff, 0xff, 0xff, 0xff, 0, 1]);
+        row.extend((value.len() as u32).to_be_bytes());
+        row.extend_from_slice(value);
+    }
+    let answer = [
+        message(b'1', b""),
+        message(b'2', b""),
+        message(b't', &[0, 0]),
+        message(b'T', &described),
+        message(b'D', &row),
+        message(b'C', b"SELECT 1\0"),
+        message(b'Z', b"I"),
+    ];
+    stream.write_all(&answer.concat()).unwrap();
+    let _ = stream.read_to_end(&mut rest);
+}
+
+#[test]
+fn a_server_that_is_too_old_is_refused() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let old = thread::spawn(move || pretend(&listener, 110_022, "11.22"));
+    let conninfo = format!("host=127.0.0.1 port={port} dbname=d user=u sslmode=disable");
+    let line = said(&[], &["--libpq-conninfo", &conninfo]);
+    assert_says(&line, &["it is PostgreSQL 11.22, and 12 or later is needed: upgrade it"]);
+    old.join().unwrap();
 }

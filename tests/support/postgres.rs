@@ -174,11 +174,20 @@ impl PostgresCluster {
         self.conninfo(name)
     }
 
-    /// Ends all sessions in a database but our own.
-    pub(crate) fn end_sessions(&self, database: &str) -> u32 {
-        let sql = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
-                   WHERE datname = current_database() AND pid <> pg_backend_pid()";
-        self.sql(database, sql).parse().unwrap()
+    /// Ends all sessions in a database but our own: how many. They are gone when this returns.
+    pub(crate) fn end_sessions(&self, database: &str) -> usize {
+        let sql = "SELECT string_agg(pid::text, ',') FROM (SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity \
+                   WHERE datname = current_database() AND pid <> pg_backend_pid()) AS ended";
+        let ended = self.sql(database, sql);
+        if ended.is_empty() {
+            return 0;
+        }
+        let left = format!("SELECT count(*) FROM pg_stat_activity WHERE pid IN ({ended})");
+        let begin = Instant::now();
+        while self.sql(database, &left) != "0" {
+            assert!(begin.elapsed() < PATIENCE, "sessions do not end");
+        }
+        ended.split(',').count()
     }
 }
 

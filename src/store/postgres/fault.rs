@@ -119,12 +119,12 @@ impl PgFault {
 
 fn trouble_of(error: &tokio_postgres::Error) -> PgTrouble {
     let Some(state) = error.code() else {
-        // Nothing that a server says: the connection is gone, or there was none, or the driver could not even ask for one. That
-        // cannot be told from it but by its words.
+        // Nothing that a server says: the connection is gone, or there was none, or what was agreed on made it impossible. The
+        // last cannot be told from the others but by the driver's words.
         let said = error.to_string();
-        let ours =
-            ["invalid configuration", "authentication error"].iter().any(|kind| said.starts_with(kind));
-        return if ours { PgTrouble::Refused } else { PgTrouble::Away };
+        let kinds = ["invalid configuration", "authentication error", "error performing TLS handshake"];
+        let agreed = kinds.iter().any(|kind| said.starts_with(kind)) && !is_broken_off(error);
+        return if agreed { PgTrouble::Refused } else { PgTrouble::Away };
     };
     let refused = [
         SqlState::INSUFFICIENT_PRIVILEGE,
@@ -154,6 +154,20 @@ fn trouble_of(error: &tokio_postgres::Error) -> PgTrouble {
         Some("22" | "23" | "54" | "P0") => PgTrouble::Unfit,
         _ => PgTrouble::Other,
     }
+}
+
+/// Whether somebody has closed the connection in the middle of it.
+fn is_broken_off(error: &tokio_postgres::Error) -> bool {
+    use std::io::ErrorKind;
+    let source = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
+    let kinds = [
+        ErrorKind::BrokenPipe,
+        ErrorKind::ConnectionAborted,
+        ErrorKind::ConnectionReset,
+        ErrorKind::TimedOut,
+        ErrorKind::UnexpectedEof,
+    ];
+    source.is_some_and(|source| kinds.contains(&source.kind()))
 }
 
 /// What went wrong, with what is behind it. The driver itself says little.

@@ -337,6 +337,7 @@ fn target_of(conninfo: &str) -> Result<PgTarget, PgFault> {
         user: user.map(|user| user.name),
         home,
         private_file: &private_file,
+        is_file: &|path| path.is_file(),
         is_folder: &|path| path.is_dir(),
     };
     Ok(target(words, &facts)?)

@@ -35,6 +35,7 @@ mod session;
 mod shape;
 mod surroundings;
 mod target;
+mod tls;
 mod writer;
 
 pub use options::{CommitLevel, POSTGRES_TABLE, PostgresOptions};

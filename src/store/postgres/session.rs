@@ -2,10 +2,11 @@
 //! with settings of our own. What is done with it is known elsewhere.
 use super::fault::{PgFault, PgTrouble};
 use super::target::{HostTarget, PgTarget};
+use super::tls::PgTls;
 use std::future::Future;
 use std::time::Duration;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, NoTls, Row};
+use tokio_postgres::{Client, Row};
 
 /// Since when there is what we need: custom plans on demand, joins by where a row stands.
 const OLDEST: i32 = 120_000;
@@ -68,9 +69,11 @@ pub(super) async fn connect(target: &PgTarget, synced: bool) -> Result<PgSession
         hosts.rotate_left(turn as usize % count.max(1));
     }
     let several = hosts.len() > 1;
+    // Read each time: certificates are renewed while servers run.
+    let tls = PgTls::of(&target.tls)?;
     let mut worst: Option<PgFault> = None;
     for host in hosts {
-        let fault = match within(target.patience, connect_to(host, synced)).await {
+        let fault = match within(target.patience, connect_to(host, &tls, synced)).await {
             Ok(session) => return Ok(session),
             Err(fault) => fault,
         };
@@ -96,8 +99,8 @@ fn of_host(host: &str, fault: PgFault) -> PgFault {
     }
 }
 
-async fn connect_to(host: &HostTarget, synced: bool) -> Result<PgSession, PgFault> {
-    let (client, connection) = host.config.connect(NoTls).await?;
+async fn connect_to(host: &HostTarget, tls: &PgTls, synced: bool) -> Result<PgSession, PgFault> {
+    let (client, connection) = host.config.connect(tls.0.clone()).await?;
     // Whoever uses the client hears of its end.
     tokio::spawn(async move { drop(connection.await) });
     let sql = "SELECT current_setting('server_version_num')::int4, current_setting('server_version'), \

@@ -105,9 +105,11 @@ async fn find(session: &PgSession, wanted: &str) -> Result<Option<(i64, PgTables
     let Some(row) = rows.into_iter().next() else { return Ok(None) };
     let (schema, table, kind): (String, String, String) = (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
     let shown = format!("{schema}.{table}");
-    if !["r", "p"].contains(&kind.as_str()) {
-        let what =
-            format!("{shown} is no table, and jobs cannot be kept in it; name a table with --libpq-table");
+    // Rows of a table in parts are not told apart by where they stand.
+    if kind != "r" {
+        let what = format!(
+            "{shown} is no plain table, and jobs cannot be kept in it; name a table with --libpq-table"
+        );
         return Err(PgFault::Other(what));
     }
     Ok(Some((row.try_get(0)?, PgTables::of(&schema, &table), shown, row.try_get(4)?)))

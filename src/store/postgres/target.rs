@@ -1,6 +1,7 @@
 //! From what was said of the database (`surroundings.rs`) to hosts that can be tried one after the other, each with the
 //! driver's own options. Words that nothing here can do are refused, so that nobody believes that they have an effect.
 use super::surroundings::{GivenWord, TargetMistake, password};
+use super::tls::{TlsWish, Trust};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,8 @@ pub(super) struct PgTarget {
     pub(super) random: bool,
     /// How long one of them may take until it is there.
     pub(super) patience: Duration,
+    /// What is secret, where anything is.
+    pub(super) tls: TlsWish,
     /// For messages: hosts and database, no password.
     pub(super) server: String,
 }
@@ -50,6 +53,8 @@ pub(super) struct TargetFacts<'a> {
     pub(super) home: Option<PathBuf>,
     /// The text of a file that only its owner can read; `None` without one.
     pub(super) private_file: &'a dyn Fn(&Path) -> Option<String>,
+    /// Whether there is such a file.
+    pub(super) is_file: &'a dyn Fn(&Path) -> bool,
     /// Whether there is such a folder.
     pub(super) is_folder: &'a dyn Fn(&Path) -> bool,
 }
@@ -120,7 +125,7 @@ pub(super) fn target(
         common.options(options);
     }
     sockets(&mut words, &mut common)?;
-    secrecy(&mut words, &mut common)?;
+    let tls = secrecy(&mut words, &mut common, facts)?;
     let patience = words.number("connect_timeout")?.map_or(CONNECT, Duration::from_secs);
     common.connect_timeout(patience);
     let random = words.one_of("load_balance_hosts", &["disable", "random"])? == Some("random");
@@ -137,7 +142,7 @@ pub(super) fn target(
     if let Some((key, given)) = words.0.into_iter().next() {
         return Err(given.mistake(format!("{key} is nothing that this server can do; leave it out")));
     }
-    for HostTarget { config, name } in &mut hosts {
+    for HostTarget { config, .. } in &mut hosts {
         let place = std::mem::replace(config, common.clone());
         let (host, port) =
             (place.get_hosts().first().cloned(), place.get_ports().first().copied().unwrap_or(PORT));
@@ -148,11 +153,17 @@ pub(super) fn target(
                 host
             }
             Some(tokio_postgres::config::Host::Unix(folder)) => {
-                config.host_path(&folder);
+                // What does not leave the machine is not read on its way.
+                config.host_path(&folder).ssl_mode(SslMode::Disable);
                 let usual = SOCKET_FOLDERS.iter().any(|usual| folder == Path::new(usual));
                 if usual { "localhost".to_owned() } else { folder.display().to_string() }
             }
-            None => name.clone(),
+            // Certificates have the name of the host, or its address.
+            None => {
+                let address = place.get_hostaddrs().first().map_or_else(String::new, ToString::to_string);
+                config.host(&address);
+                address
+            }
         };
         config.port(port);
         let found = || password(passwords.as_ref()?, &known_as, port, &database, &user);
@@ -162,7 +173,7 @@ pub(super) fn target(
     }
     let names: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
     let server = format!("PostgreSQL at {}, database {database}", names.join(","));
-    Ok(PgTarget { hosts, random, patience, server })
+    Ok(PgTarget { hosts, random, patience, tls, server })
 }
 
 /// How connections are held.
@@ -179,18 +190,54 @@ fn sockets(words: &mut TargetWords, config: &mut Config) -> Result<(), TargetMis
 }
 
 /// Who may read what is sent.
-fn secrecy(words: &mut TargetWords, config: &mut Config) -> Result<(), TargetMistake> {
-    config.ssl_mode(SslMode::Disable);
-    if let Some(given) = words.take("sslmode")
-        && !["disable", "allow", "prefer"].contains(&given.value.as_str())
-    {
-        let what = "this server speaks to databases without TLS yet; say sslmode=disable, or put a program in between \
-                    that speaks TLS, stunnel for instance";
-        return Err(given.mistake(what.to_owned()));
-    }
-    if words.one_of("channel_binding", &["disable", "prefer"])?.is_some() {
-        config.channel_binding(ChannelBinding::Disable);
-    }
+fn secrecy(
+    words: &mut TargetWords,
+    config: &mut Config,
+    facts: &TargetFacts<'_>,
+) -> Result<TlsWish, TargetMistake> {
+    let own_file = |name: &str| {
+        Some(facts.home.as_ref()?.join(".postgresql").join(name)).filter(|path| (facts.is_file)(path))
+    };
+    let modes = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+    let origin = words.0.get("sslmode").map_or_else(|| "sslmode".to_owned(), |given| given.origin.clone());
+    let mode = words.one_of("sslmode", &modes)?.unwrap_or("prefer");
+    config.ssl_mode(match mode {
+        "disable" => SslMode::Disable,
+        "allow" | "prefer" => SslMode::Prefer,
+        _ => SslMode::Require,
+    });
+    let root = words.take("sslrootcert").or_else(|| {
+        let value = own_file("root.crt")?.display().to_string();
+        Some(GivenWord { value, origin: "sslrootcert".to_owned() })
+    });
+    // With require, a root that is there is asked, as by libpq.
+    let verifies = mode.starts_with("verify") || mode == "require" && root.is_some();
+    let trust = match root {
+        Some(GivenWord { value, origin }) if verifies => {
+            let file = (value != "system").then(|| PathBuf::from(value));
+            // Names are all that certificates of the whole world differ in.
+            Trust::Roots { name: mode == "verify-full" || file.is_none(), file, origin }
+        }
+        None if verifies => {
+            let what = "there is no file of certificates to believe: name one with sslrootcert, or say sslrootcert=system";
+            return Err(TargetMistake { origin, what: what.to_owned() });
+        }
+        _ => Trust::Anybody,
+    };
+    let certificate = words.take("sslcert");
+    let origin = certificate.as_ref().map_or_else(|| "sslcert".to_owned(), |given| given.origin.clone());
+    let certificate =
+        certificate.map(|given| PathBuf::from(given.value)).or_else(|| own_file("postgresql.crt"));
+    let key = words.text("sslkey").map(PathBuf::from).or_else(|| own_file("postgresql.key"));
+    let own = certificate
+        .zip(key)
+        .map(|(certificate, key)| (certificate, key, origin))
+        .filter(|_| mode != "disable");
+    config.channel_binding(match words.one_of("channel_binding", &["disable", "prefer", "require"])? {
+        Some("disable") => ChannelBinding::Disable,
+        Some("require") => ChannelBinding::Require,
+        _ => ChannelBinding::Prefer,
+    });
     words.one_of("gssencmode", &["disable", "prefer"])?;
     words.one_of("sslnegotiation", &["postgres"])?;
     if let Some(given) = words.take("client_encoding")
@@ -200,7 +247,7 @@ fn secrecy(words: &mut TargetWords, config: &mut Config) -> Result<(), TargetMis
             given.mistake(format!("{}: this server speaks UTF8 with databases; leave it out", given.value))
         );
     }
-    Ok(())
+    Ok(TlsWish { trust, own })
 }
 
 /// The hosts, each with its place and nothing else.
@@ -283,6 +330,7 @@ mod tests {
                 (path == Path::new("/home/me/.pgpass"))
                     .then(|| "a:*:*:*:secret\nlocalhost:*:*:*:s".to_owned())
             },
+            is_file: &|path| path == Path::new("/home/me/.postgresql/root.crt"),
             is_folder: &|path| path == Path::new("/tmp"),
         };
         target(words.iter().map(given).collect(), &facts)
@@ -341,5 +389,39 @@ mod tests {
             assert_eq!(target_of(words).unwrap_err().to_string(), said);
         }
         assert!(target_of(&[("sslmode", "prefer"), ("sslsni", "1"), ("client_encoding", "UTF8")]).is_ok());
+    }
+
+    #[test]
+    fn what_is_secret_is_as_with_libpq() {
+        let roots = |file: Option<&str>, origin: &str, name| Trust::Roots {
+            file: file.map(PathBuf::from),
+            origin: origin.to_owned(),
+            name,
+        };
+        let own = "/home/me/.postgresql/root.crt";
+        for (words, mode, trust) in [
+            (&[][..], SslMode::Prefer, Trust::Anybody),
+            (&[("sslmode", "disable")], SslMode::Disable, Trust::Anybody),
+            (&[("sslmode", "allow"), ("sslrootcert", "r")], SslMode::Prefer, Trust::Anybody),
+            (&[("sslmode", "require")], SslMode::Require, roots(Some(own), "sslrootcert", false)),
+            (
+                &[("sslmode", "verify-ca"), ("sslrootcert", "r")],
+                SslMode::Require,
+                roots(Some("r"), "here, sslrootcert", false),
+            ),
+            (&[("sslmode", "verify-full")], SslMode::Require, roots(Some(own), "sslrootcert", true)),
+            (
+                &[("sslmode", "verify-ca"), ("sslrootcert", "system")],
+                SslMode::Require,
+                roots(None, "here, sslrootcert", true),
+            ),
+        ] {
+            let found = target_of(&[words, &[("host", "h")]].concat()).unwrap();
+            assert_eq!((found.hosts[0].config.get_ssl_mode(), found.tls.trust), (mode, trust), "{words:?}");
+            let socket = target_of(&[words, &[("host", "/tmp")]].concat()).unwrap();
+            assert_eq!(socket.hosts[0].config.get_ssl_mode(), SslMode::Disable);
+        }
+        let found = target_of(&[("sslcert", "c"), ("sslkey", "k")]).unwrap();
+        assert_eq!(found.tls.own, Some(("c".into(), "k".into(), "here, sslcert".to_owned())));
     }
 }
