@@ -116,7 +116,7 @@ fn what_gearmand_has_stored_is_replayed() {
 
     let mut store = open(&conninfo);
     let told = replayed(&mut store);
-    let short: Vec<(&[u8], Priority, &[u8], Option<Epoch>)> = told
+    let short: Vec<_> = told
         .iter()
         .filter(|job| job.function == b"rev")
         .map(|job| (&job.unique[..], job.priority, &job.workload[..], job.epoch))

@@ -6,13 +6,12 @@ mod sqlite;
 
 use super::called::CalledAs;
 use super::mistake::Mistake;
-use super::value::{fit, number};
+use super::value::number;
 use crate::store::StoreOptions;
 use choice::{Choice, StoreFlags, refuse_misplaced};
 use log::LogFlags;
 use postgres::PostgresFlags;
 use sqlite::SqliteFlags;
-use std::time::Duration;
 
 /// Where background jobs are kept.
 #[derive(Debug, clap::Args)]
@@ -54,10 +53,6 @@ pub(super) struct Storing {
     pub(super) max_storing_bytes: i64,
 }
 
-/// How long a start waits for a database server.
-#[cfg(feature = "postgres")]
-const WAIT: Duration = Duration::from_secs(600);
-
 /// Which store, if any.
 pub(super) fn options(
     flags: &Storing,
@@ -87,8 +82,7 @@ pub(super) fn options(
         Choice::Sqlite => Ok(None),
         #[cfg(feature = "postgres")]
         Choice::Postgres => {
-            let wait = flags.store_wait.map_or(WAIT, |seconds| Duration::from_secs(fit(seconds)));
-            Ok(Some(StoreOptions::Postgres(flags.postgres.options(durability, wait)?)))
+            Ok(Some(StoreOptions::Postgres(flags.postgres.options(durability, flags.store_wait)?)))
         }
         #[cfg(not(feature = "postgres"))]
         Choice::Postgres => Ok(None),

@@ -4,9 +4,14 @@ use super::choice::{Choice, StoreFlags};
 #[cfg(feature = "postgres")]
 use {
     super::super::mistake::Mistake,
+    super::super::value::fit,
     crate::store::postgres::{CommitLevel, PostgresOptions},
     std::time::Duration,
 };
+
+/// How long a start waits for a database server, unless it is said.
+#[cfg(feature = "postgres")]
+pub(super) const WAIT: Duration = Duration::from_secs(600);
 
 /// What can be said of gearmand's table in PostgreSQL.
 #[derive(Debug, clap::Args)]
@@ -23,17 +28,18 @@ pub(crate) struct PostgresFlags {
 }
 
 /// The names under which the store is known: gearmand's, and what else people call it.
+#[cfg(feature = "postgres")]
 pub(crate) fn is_name(store: &str) -> bool {
     ["postgres", "postgresql", "libpq"].contains(&store)
 }
 
 #[cfg(feature = "postgres")]
 impl PostgresFlags {
-    /// The table, where an acknowledgement is to promise this, and a start may wait for so long.
+    /// The table, where an acknowledgement is to promise this, and a start may wait for so many seconds.
     pub(crate) fn options(
         &self,
         durability: Option<&str>,
-        wait: Duration,
+        wait: Option<i64>,
     ) -> Result<PostgresOptions, Mistake> {
         let mut options = PostgresOptions::of(self.libpq_conninfo.clone().unwrap_or_default());
         if let Some(table) = &self.libpq_table {
@@ -49,7 +55,7 @@ impl PostgresFlags {
                 return Err(Mistake::Store(what));
             }
         };
-        options.wait = wait;
+        options.wait = wait.map_or(WAIT, |seconds| Duration::from_secs(fit(seconds)));
         options.check().map_err(Mistake::Store)?;
         Ok(options)
     }

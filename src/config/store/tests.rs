@@ -2,11 +2,15 @@
 use super::*;
 use crate::config::tests::{config_of, refused};
 use crate::store::log::Durability;
-#[cfg(feature = "postgres")]
-use crate::store::postgres::{CommitLevel, PostgresOptions};
 #[cfg(feature = "sqlite")]
 use crate::store::sqlite::SqliteOptions;
 use std::ffi::OsStr;
+#[cfg(feature = "postgres")]
+use {
+    super::postgres::WAIT,
+    crate::store::postgres::{CommitLevel, PostgresOptions},
+    std::time::Duration,
+};
 
 fn store_of(line: &[&str]) -> Option<StoreOptions> {
     config_of(line).server.store
