@@ -56,7 +56,12 @@ impl Book {
         }
     }
 
-    /// It may have a row of our own from now on.
+    /// These may have a row of our own from now on, whether they are kept or not.
+    pub(super) fn may_be_beside(&mut self, numbers: impl Iterator<Item = i64>) {
+        self.beside.extend(numbers);
+    }
+
+    /// It may have a row of our own from now on, if it is kept.
     pub(super) fn note_beside(&mut self, number: i64) {
         if self.kept.contains(&number) {
             self.beside.insert(number);

@@ -34,7 +34,7 @@ const LOCKS: i32 = 0x52_69_6e_67;
 
 /// Whether there is a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Linked {
+pub(super) enum LinkState {
     /// There is one.
     Yes,
     /// One is being made.
@@ -164,7 +164,7 @@ impl PgLink {
     }
 
     /// Goes on with whatever is to be done for a connection, for so long at the most.
-    pub(super) fn go_on(&mut self, limit: Duration) -> Linked {
+    pub(super) fn go_on(&mut self, limit: Duration) -> LinkState {
         if self.made.is_some() {
             // Lets the driver see what has come, the end of the connection for instance.
             self.runtime.block_on(async {
@@ -175,32 +175,32 @@ impl PgLink {
             let why = self.given_up.take().or_else(|| gone.then(|| "the connection was closed".to_owned()));
             match why {
                 Some(why) => self.lost(&PgFault::Away(why)),
-                None => return Linked::Yes,
+                None => return LinkState::Yes,
             }
         }
         if self.coming.is_none() {
             if Instant::now() < self.next_try {
-                return Linked::No;
+                return LinkState::No;
             }
             let making = make(self.target.clone(), self.table.clone(), self.wish, self.last_process);
             self.coming = Some(self.runtime.spawn(making));
         }
-        let Some(coming) = &mut self.coming else { return Linked::No };
+        let Some(coming) = &mut self.coming else { return LinkState::No };
         let come = self.runtime.block_on(async { tokio::time::timeout(limit, coming).await });
-        let Ok(come) = come else { return Linked::Coming };
+        let Ok(come) = come else { return LinkState::Coming };
         self.coming = None;
         match come {
             Ok(Ok(made)) => {
                 self.made(made);
-                Linked::Yes
+                LinkState::Yes
             }
             Ok(Err(fault)) => {
                 self.not_made(&fault);
-                Linked::No
+                LinkState::No
             }
             Err(_) => {
                 self.not_made(&PgFault::Away("connecting was given up".to_owned()));
-                Linked::No
+                LinkState::No
             }
         }
     }

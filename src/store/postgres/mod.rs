@@ -50,8 +50,8 @@ use crate::logging::Level;
 use book::Book;
 use changes::Changes;
 use fault::{PgFault, PgTrouble};
-use link::{Linked, PgLink};
-use replay::Listener;
+use link::{LinkState, PgLink};
+use replay::ReplayListener;
 use std::time::{Duration, Instant};
 use tokio_postgres::types::Type;
 
@@ -95,8 +95,8 @@ impl PostgresStore {
         let (begin, mut said) = (Instant::now(), None::<Instant>);
         loop {
             match self.link.go_on(Duration::from_millis(200)) {
-                Linked::Yes => return Ok(()),
-                Linked::Coming | Linked::No => {}
+                LinkState::Yes => return Ok(()),
+                LinkState::Coming | LinkState::No => {}
             }
             let fault = self.link.why_not();
             if fault.trouble() != PgTrouble::Away || begin.elapsed() >= self.wait {
@@ -114,7 +114,7 @@ impl PostgresStore {
     }
 
     /// Goes on with a connection for so long at the most. Whenever one was lost, everything is to be compared.
-    fn go_on(&mut self, limit: Duration) -> Linked {
+    fn go_on(&mut self, limit: Duration) -> LinkState {
         let linked = self.link.go_on(limit);
         if self.link.just_lost() {
             self.book.begin_comparing();
@@ -127,13 +127,13 @@ impl PostgresStore {
         let was_there = self.link.is_there();
         let mut linked = self.go_on(Duration::from_millis(5));
         let until = Instant::now() + SECOND_CHANCE;
-        while was_there && linked != Linked::Yes && Instant::now() < until {
+        while was_there && linked != LinkState::Yes && Instant::now() < until {
             linked = self.go_on(Duration::from_millis(20));
-            if linked == Linked::No {
+            if linked == LinkState::No {
                 std::thread::sleep(Duration::from_millis(5));
             }
         }
-        linked == Linked::Yes
+        linked == LinkState::Yes
     }
 
     /// Writes these records, with puts or without.
@@ -145,6 +145,9 @@ impl PostgresStore {
             }
             let Some(shape) = self.link.shape() else { return Err(self.link.why_not()) };
             let mut changes = Changes::of(slices, &shape, puts)?;
+            // Also if it fails: what may have a row of our own is to lose it with the end of the job.
+            self.book
+                .may_be_beside(changes.puts.iter().filter(|put| put.ours.is_some()).map(|put| put.number));
             let beside = &self.book.beside;
             let written = self.link.run(PATIENCE, async |session| {
                 writer::write(&session.client, &shape.names, &mut changes, beside).await
@@ -218,7 +221,7 @@ impl Store for PostgresStore {
     ) -> Result<(), StoreError> {
         self.wait_for_it(progress)?;
         let Some(shape) = self.link.shape() else { return Err(self.link.error(self.link.why_not())) };
-        let listener = Listener { each, progress };
+        let listener = ReplayListener { each, progress };
         let told = self.link.run_long(async |session| replay::replay(session, &shape, listener).await);
         self.book = told.map_err(|fault| self.link.error(fault))?;
         Ok(())
@@ -255,9 +258,9 @@ impl Store for PostgresStore {
 
     fn maintain(&mut self) -> Result<bool, StoreError> {
         match self.go_on(Duration::from_millis(5)) {
-            Linked::Coming => return Ok(true),
-            Linked::No => return Ok(false),
-            Linked::Yes => {}
+            LinkState::Coming => return Ok(true),
+            LinkState::No => return Ok(false),
+            LinkState::Yes => {}
         }
         let Some(from) = self.book.compares() else { return Ok(false) };
         self.compare(from).or_else(|fault| match fault.trouble() {

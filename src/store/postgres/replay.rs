@@ -35,7 +35,7 @@ struct Unnumbered {
 }
 
 /// What a replay hears.
-pub(super) struct Listener<'a> {
+pub(super) struct ReplayListener<'a> {
     pub(super) each: &'a mut dyn FnMut(StoredJob<'_>),
     pub(super) progress: &'a mut dyn FnMut(Progress),
 }
@@ -45,10 +45,10 @@ pub(super) struct Listener<'a> {
 pub(super) async fn replay(
     session: &PgSession,
     shape: &TableShape,
-    listener: Listener<'_>,
+    listener: ReplayListener<'_>,
 ) -> Result<Book, PgFault> {
     let (client, names) = (&session.client, &shape.names);
-    let Listener { each, progress } = listener;
+    let ReplayListener { each, progress } = listener;
     client.batch_execute(PATIENT).await?;
     let PgTables { theirs, ours, .. } = names;
     let sql = format!(

@@ -361,7 +361,7 @@ mod tests {
         let found = target_of(&[("hostaddr", "::1"), ("port", "7"), ("password", "p")]).unwrap();
         assert_eq!(
             (found.server.as_str(), found.hosts[0].config.get_hosts().len()),
-            ("PostgreSQL at ::1:7, database me", 0)
+            ("PostgreSQL at ::1:7, database me", 1)
         );
         assert_eq!(found.hosts[0].config.get_password(), Some(&b"p"[..]));
     }
