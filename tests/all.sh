@@ -42,7 +42,7 @@ fi
 cargo test --workspace --locked --no-fail-fast
 # What starts servers once more, with the other way of serving sockets.
 RINGGEAR_TEST_SOCKETS=epoll cargo test --workspace --locked --no-fail-fast --test abuse --test admin --test durable --test ended \
-    --test gone --test limits --test listeners --test logs --test losses --test memory --test monitoring --test shutdown \
+    --test gone --test limits --test listeners --test logs --test losses --test memory --test monitoring --test postgres --test shutdown \
     --test sqlite --test transcripts
 if [ "$(id -u)" = 0 ]; then
     tests/packages/container.sh

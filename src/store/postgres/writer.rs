@@ -20,7 +20,7 @@ const BYTES: usize = 8 << 20;
 /// With more bytes, each statement waits for the one before: what is under way is in memory twice.
 const PIPELINED: usize = 32 << 20;
 
-type Request<'f> = Pin<Box<dyn Future<Output = Result<u64, Error>> + Send + 'f>>;
+type PgRequest<'f> = Pin<Box<dyn Future<Output = Result<u64, Error>> + Send + 'f>>;
 
 /// Puts as the columns of one statement.
 #[derive(Default)]
@@ -171,7 +171,7 @@ async fn first(
     let mut ours_gone: Vec<i64> = changes.ended.iter().copied().filter(ours_of).collect();
     ours_gone.extend(puts.iter().filter(|put| put.ours.is_none()).map(|put| put.number).filter(ours_of));
     let (theirs, ours) = (TheirRows::of(puts.iter()), OurRows::of(puts.iter()));
-    let mut requests: Vec<Request<'_>> = vec![Box::pin(begin(client))];
+    let mut requests: Vec<PgRequest<'_>> = vec![Box::pin(begin(client))];
     if !gone.is_empty() {
         requests.push(Box::pin(delete(client, &names.theirs, "ringgear_number", &gone)));
     }
@@ -179,8 +179,8 @@ async fn first(
         requests.push(Box::pin(delete(client, &names.ours, "number", &ours_gone)));
     }
     let inserts = requests.len();
-    requests.extend(theirs.iter().map(|rows| -> Request<'_> { Box::pin(rows.insert(client, names)) }));
-    requests.extend(ours.iter().map(|rows| -> Request<'_> { Box::pin(rows.insert(client, names)) }));
+    requests.extend(theirs.iter().map(|rows| -> PgRequest<'_> { Box::pin(rows.insert(client, names)) }));
+    requests.extend(ours.iter().map(|rows| -> PgRequest<'_> { Box::pin(rows.insert(client, names)) }));
     if !changes.attempts.is_empty() {
         requests.push(Box::pin(attempts(client, names, &changes.attempts)));
     }
@@ -277,7 +277,7 @@ async fn attempts(client: &Client, names: &PgTables, lost: &[(i64, i16)]) -> Res
 }
 
 /// Sends all requests, in their order, and then waits for the answers.
-async fn at_once(mut requests: Vec<Request<'_>>) -> Result<Vec<u64>, Error> {
+async fn at_once(mut requests: Vec<PgRequest<'_>>) -> Result<Vec<u64>, Error> {
     let mut answers: Vec<Option<Result<u64, Error>>> = requests.iter().map(|_| None).collect();
     poll_fn(|context| {
         let mut waits = false;
@@ -297,7 +297,7 @@ async fn at_once(mut requests: Vec<Request<'_>>) -> Result<Vec<u64>, Error> {
 }
 
 /// Sends each request when the one before is answered.
-async fn in_turn(requests: Vec<Request<'_>>) -> Result<Vec<u64>, Error> {
+async fn in_turn(requests: Vec<PgRequest<'_>>) -> Result<Vec<u64>, Error> {
     let mut answers = Vec::with_capacity(requests.len());
     for request in requests {
         answers.push(request.await?);
