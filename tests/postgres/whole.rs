@@ -242,3 +242,45 @@ fn one_job_that_the_database_refuses_is_refused_alone() {
     server.signal(Signal::TERM);
     assert!(server.wait().success());
 }
+
+#[test]
+fn a_full_disk_refuses_background_jobs_until_there_is_room() {
+    let Some(cluster) = PostgresCluster::start_small(40 << 20) else { return };
+    cluster.sql("postgres", "CREATE DATABASE d TABLESPACE small");
+    cluster.sql("d", "CREATE TABLE ballast AS SELECT number FROM generate_series(1, 50000) AS number");
+    let mut server = start(&cluster.conninfo("d"), &[]);
+    let mut client = server.connect();
+    // Nothing that can be made smaller.
+    let mut noise = 1_u64;
+    let mut workload = vec![0; 100_000];
+    for byte in &mut workload {
+        noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        *byte = (noise >> 56) as u8;
+    }
+    let mut kept = 0;
+    while submit(&mut client, SUBMIT_JOB_BG, &[b"f", format!("u{kept}").as_bytes(), &workload]).0
+        == JOB_CREATED
+    {
+        kept += 1;
+        assert!(kept < 1000, "the disk is not full");
+    }
+    assert!(kept > 50, "{kept}");
+    assert!(
+        server.log().contains(" is full: background jobs are refused until jobs end or there is more room"),
+        "{}",
+        server.log()
+    );
+    // A smaller one may find room, jobs can end, and foreground work goes on.
+    let mut waiting = server.connect();
+    assert_eq!(submit(&mut waiting, SUBMIT_JOB, &[b"g", b"", &workload]).0, JOB_CREATED);
+    assert_eq!(work_off(&server, b"g").len(), 1);
+    assert_eq!(work_off(&server, b"f").len(), kept);
+    wait_until("all ends are written", || cluster.sql("d", "SELECT count(*) FROM queue") == "0");
+    // What autovacuum does in its time; on a disk that is full to the last page it needs a little room for it.
+    cluster.sql("d", "DROP TABLE ballast");
+    cluster.sql("d", "CHECKPOINT");
+    cluster.sql("d", "VACUUM queue");
+    assert_eq!(submit(&mut client, SUBMIT_JOB_BG, &[b"f", b"again", &workload]).0, JOB_CREATED);
+    server.signal(Signal::TERM);
+    assert!(server.wait().success());
+}

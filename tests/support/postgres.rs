@@ -22,6 +22,8 @@ pub(crate) struct PostgresCluster {
     folder: Scratch,
     port: u16,
     options: Vec<String>,
+    /// Bytes of a file system in memory that only this server sees, in the folder `small`.
+    small: Option<u64>,
 }
 
 /// Where the newest PostgreSQL of this machine has its programs.
@@ -53,6 +55,29 @@ impl PostgresCluster {
 
     /// The same with these settings.
     pub(crate) fn start_with(settings: &[&str]) -> PostgresCluster {
+        PostgresCluster::make(settings, None)
+    }
+
+    /// One that has a tablespace called `small`, of so many bytes. `None` if nobody may mount anything here: that is said, and
+    /// fails where NEED_LOOP_MOUNTS says that one can.
+    pub(crate) fn start_small(bytes: u64) -> Option<PostgresCluster> {
+        let may = Command::new("unshare")
+            .args(["--mount", "mount", "-t", "tmpfs", "none", "/mnt"])
+            .output()
+            .unwrap();
+        if !may.status.success() {
+            let why = String::from_utf8_lossy(&may.stderr).trim().to_owned();
+            assert!(std::env::var_os("NEED_LOOP_MOUNTS").is_none(), "{why}");
+            println!("NOT RUN: what is done on a full disk, for want of a mount: {why}");
+            return None;
+        }
+        let cluster = PostgresCluster::make(&["fsync=off", "full_page_writes=off"], Some(bytes));
+        cluster
+            .sql("postgres", &format!("CREATE TABLESPACE small LOCATION '{}'", cluster.folder.path("small")));
+        Some(cluster)
+    }
+
+    fn make(settings: &[&str], small: Option<u64>) -> PostgresCluster {
         let folder = Scratch::new();
         fs::set_permissions(folder.file(""), fs::Permissions::from_mode(0o777)).unwrap();
         let made = command(&programs().join("initdb"))
@@ -68,7 +93,7 @@ impl PostgresCluster {
             .unwrap()
             .port();
         let options = settings.iter().flat_map(|setting| ["-c".to_owned(), (*setting).to_owned()]).collect();
-        let mut cluster = PostgresCluster { child: None, folder, port, options };
+        let mut cluster = PostgresCluster { child: None, folder, port, options, small };
         cluster.launch();
         cluster
     }
@@ -77,7 +102,8 @@ impl PostgresCluster {
     pub(crate) fn launch(&mut self) {
         assert!(self.child.is_none(), "it runs");
         let log = File::options().create(true).append(true).open(self.folder.file("log")).unwrap();
-        let child = command(&programs().join("postgres"))
+        let mut started = self.command();
+        let child = started
             .arg("-D")
             .arg(self.folder.file("data"))
             .arg("-k")
@@ -104,6 +130,17 @@ impl PostgresCluster {
             assert!(!ended && begin.elapsed() < PATIENCE, "PostgreSQL does not start: {}", self.log());
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// What becomes the server.
+    fn command(&self) -> Command {
+        let postgres = programs().join("postgres");
+        let Some(bytes) = self.small else { return command(&postgres) };
+        let script = "mkdir -p small && mount -t tmpfs -o size=$0,mode=0700,uid=$(id -u postgres) none small && exec \"$@\"";
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", script, &bytes.to_string()]);
+        command.args(["setpriv", "--reuid", USER, "--regid", USER, "--clear-groups", "--"]).arg(postgres);
+        command
     }
 
     /// Stops it with this signal: INT ends sessions and writes everything, QUIT ends as after a crash.

@@ -8,6 +8,8 @@ use super::rows::column_value;
 use super::session::PgSession;
 use super::shape::TableShape;
 use crate::engine::{JobId, StoredJob};
+use crate::log_at;
+use crate::logging::Level;
 use crate::store::Progress;
 use crate::store::sql::numbers::{NewNumbers, job_of, row_of};
 use crate::store::sql::row::Columns;
@@ -182,6 +184,9 @@ impl Unnumbered {
              FROM (SELECT p::tid AS p, n FROM unnest($1::text[], $2::int8[]) AS u(p, n)) AS u WHERE t.ctid = u.p",
             theirs = names.theirs
         );
+        if self.numbers.len() >= PIECE {
+            log_at!(Level::Notice, "{} rows of others get numbers of ours", self.numbers.len());
+        }
         for (places, numbers) in self.places.chunks(PIECE).zip(self.numbers.chunks(PIECE)) {
             let values: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
                 [(&places, Type::TEXT_ARRAY), (&numbers, Type::INT8_ARRAY)];

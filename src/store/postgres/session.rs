@@ -16,7 +16,7 @@ const OLDEST: i32 = 120_000;
 /// minute that our machine is gone: until then the table is not free for another server.
 const SETTINGS: &str = "SET client_min_messages = warning; SET statement_timeout = '30s'; SET lock_timeout = '5s'; \
      SET idle_in_transaction_session_timeout = '10s'; SET plan_cache_mode = force_custom_plan; \
-     SET synchronize_seqscans = off; SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; \
+     SET synchronize_seqscans = off; SET jit = off; SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; \
      SET tcp_keepalives_count = 3; SET tcp_user_timeout = '20s'";
 /// For who does not want to wait for the disk.
 const UNSYNCED: &str = "SET synchronous_commit = off";
