@@ -191,4 +191,18 @@ mod tests {
             assert!(read_words(text).is_err(), "{text}");
         }
     }
+
+    proptest::proptest! {
+        /// Whatever an operator writes is read or refused, and what libpq's own rules quote comes back.
+        #[test]
+        fn any_text_is_read_or_refused(text in "(postgresql://)?[a-z=' \\\\%@:/?&\\[\\],\u{e9}0]{0,30}", value in ".{0,20}") {
+            let _ = read(&text);
+            let quoted = value.replace('\\', r"\\").replace('\'', r"\'");
+            proptest::prop_assert_eq!(read(&format!("a=1 b='{quoted}'c=")), Ok(vec![
+                ("a".to_owned(), "1".to_owned()),
+                ("b".to_owned(), value),
+                ("c".to_owned(), String::new()),
+            ]));
+        }
+    }
 }

@@ -113,4 +113,15 @@ mod tests {
         }
         assert_eq!(PgTables::of("public", "q").ours, "\"public\".\"q_ringgear\"");
     }
+
+    proptest::proptest! {
+        /// What a name is made of cannot end the name that it is made into.
+        #[test]
+        fn any_name_is_one_name_in_sql(name in "[^\0]{1,20}") {
+            let read = read(&quoted(&name));
+            if let Ok(GivenTable { schema, table }) = read {
+                proptest::prop_assert_eq!((schema, table), (None, name));
+            }
+        }
+    }
 }
