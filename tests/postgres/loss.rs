@@ -171,13 +171,13 @@ fn a_database_that_refuses_rows_still_hears_of_ends() {
 }
 
 #[test]
-fn a_row_that_somebody_locks_is_waited_for_only_so_long() {
+fn what_somebody_locks_is_waited_for_only_so_long() {
     let cluster = PostgresCluster::start();
     let conninfo = cluster.database("d");
     let mut store = open(&conninfo);
     replayed(&mut store);
-    put(&mut store, &[job(1, b"a", b"1")]);
-    // Somebody deletes the row and takes his time.
+    put(&mut store, &[job(1, b"a", b"1"), job(2, b"b", b"2")]);
+    // Somebody looks at the rows and takes his time.
     let holder = thread::spawn({
         let conninfo = cluster.conninfo("d");
         move || {
@@ -200,8 +200,35 @@ fn a_row_that_somebody_locks_is_waited_for_only_so_long() {
     done(&mut store, &[job(1, b"", b"").id]);
     assert!(begin.elapsed() > Duration::from_millis(500));
     holder.join().unwrap();
+
+    // Somebody inserts a key, and does not say for long whether it is to be there.
+    let holder = thread::spawn({
+        let conninfo = cluster.conninfo("d");
+        move || {
+            let sql =
+                "BEGIN; INSERT INTO queue VALUES ('held', 'f', 1, 'x', 0); SELECT pg_sleep(8); ROLLBACK";
+            std::process::Command::new("psql").args(["-Xq", "-d", &conninfo, "-c", sql]).output().unwrap()
+        }
+    });
+    wait_until("the key is held", || {
+        cluster.sql("d", "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "1"
+    });
+    let mut batch = Vec::new();
+    record::put(&job(3, b"held", b"3"), &mut batch);
+    record::done(job(2, b"", b"").id, &mut batch);
+    let begin = Instant::now();
+    let committed = store.commit(&[&batch]);
+    let refusal = committed.puts.unwrap_err();
+    assert!(refusal.to_string().ends_with("canceling statement due to lock timeout"), "{refusal}");
+    committed.dones.unwrap();
+    assert!(begin.elapsed() < Duration::from_millis(4500), "{:?}", begin.elapsed());
+    // Others have nothing to do with it.
+    put(&mut store, &[job(4, b"d", b"4")]);
+    assert!(begin.elapsed() < Duration::from_millis(6000), "{:?}", begin.elapsed());
+    holder.join().unwrap();
+    put(&mut store, &[job(3, b"held", b"3")]);
     store.close().unwrap();
-    assert_eq!(replayed(&mut open(&conninfo)), []);
+    assert_eq!(replayed(&mut open(&conninfo)), expected(&[job(3, b"held", b"3"), job(4, b"d", b"4")]));
 }
 
 #[test]

@@ -142,8 +142,8 @@ fn trouble_of(error: &tokio_postgres::Error) -> PgTrouble {
         SqlState::READ_ONLY_SQL_TRANSACTION,
     ];
     let full = [SqlState::DISK_FULL, SqlState::OUT_OF_MEMORY, SqlState::INSUFFICIENT_RESOURCES];
-    let in_the_way =
-        [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED, SqlState::LOCK_NOT_AVAILABLE];
+    // A lock that was waited for in vain is none of these: the next wait would be as long.
+    let in_the_way = [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED];
     match state.code().get(..2) {
         _ if refused.contains(state) => PgTrouble::Refused,
         _ if away.contains(state) => PgTrouble::Away,

@@ -24,8 +24,10 @@ use tokio_postgres::types::Type;
 /// Between two tries, at first and at the most.
 const PAUSE: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
-/// How long everything may take that is done before a connection can be used, each.
+/// How long everything may take that is done before a connection can be used, each; and the first of it, which may have to make
+/// an index.
 const SETTLING: Duration = Duration::from_secs(10);
+const MAKING: Duration = Duration::from_secs(600);
 /// How long a server that has just ended may still have the table.
 const LEAVING: Duration = Duration::from_secs(3);
 
@@ -282,7 +284,7 @@ async fn make(
     before: Option<i32>,
 ) -> Result<Made, PgFault> {
     let session = connect(&target, level != CommitLevel::Written).await?;
-    let shape = within(SETTLING, shape::settle(&session, &table, may_make)).await?;
+    let shape = within(MAKING, shape::settle(&session, &table, may_make)).await?;
     within(SETTLING, promise::check(&session, &shape, level)).await?;
     within(SETTLING, lock(&session, &shape, before)).await?;
     Ok(Made { session, shape })

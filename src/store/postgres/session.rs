@@ -14,7 +14,7 @@ const OLDEST: i32 = 120_000;
 /// What holds for a connection. A statement that takes longer is stuck behind somebody; a transaction that stands still
 /// for so long is of a server that was stopped in the middle of it, and must not hold its rows. And the database is to notice within half a
 /// minute that our machine is gone: until then the table is not free for another server.
-const SETTINGS: &str = "SET client_min_messages = warning; SET statement_timeout = '30s'; SET lock_timeout = '5s'; \
+const SETTINGS: &str = "SET client_min_messages = warning; SET statement_timeout = '15s'; SET lock_timeout = '3s'; \
      SET idle_in_transaction_session_timeout = '10s'; SET plan_cache_mode = force_custom_plan; \
      SET synchronize_seqscans = off; SET jit = off; SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; \
      SET tcp_keepalives_count = 3; SET tcp_user_timeout = '20s'";

@@ -249,7 +249,9 @@ async fn complete(session: &PgSession, shape: &TableShape, columns: &[FoundColum
         return Ok(());
     }
     let sql = missing.join("; ");
-    match session.client.batch_execute(&sql).await.map_err(PgFault::from) {
+    // An index of a large table takes its time.
+    let all = format!("BEGIN; SET LOCAL statement_timeout = 0; {sql}; COMMIT");
+    match session.client.batch_execute(&all).await.map_err(PgFault::from) {
         Err(fault) if fault.is(&SqlState::INSUFFICIENT_PRIVILEGE) => {
             let role = quoted(&session.role);
             Err(PgFault::Refused(format!(
