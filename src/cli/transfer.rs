@@ -1,6 +1,8 @@
 //! `ringgear store import` and `export`: which two stores the command line means, copying between them, and telling people
 //! what became of it. How jobs are copied is `store/transfer.rs`.
 use crate::store::log::LogOptions;
+#[cfg(feature = "postgres")]
+use crate::store::postgres::{POSTGRES_TABLE, PostgresOptions};
 #[cfg(feature = "sqlite")]
 use crate::store::sqlite::{SqliteOptions, TABLE};
 use crate::store::transfer::{Onto, TransferError, Transferred, transfer};
@@ -12,21 +14,32 @@ use std::path::{Path, PathBuf};
 
 /// The store that options name, with the server's own options.
 #[derive(Debug, clap::Args)]
+#[group(skip)]
+#[command(group = clap::ArgGroup::new("other_store").required(true))]
 pub(super) struct OtherStore {
     /// A data directory
-    #[cfg_attr(feature = "sqlite", arg(long, value_name = "DIR", required_unless_present = "libsqlite3_db"))]
-    #[cfg_attr(not(feature = "sqlite"), arg(long, value_name = "DIR", required = true))]
+    #[arg(long, value_name = "DIR", group = "other_store")]
     data_dir: Option<PathBuf>,
 
     /// An SQLite database
     #[cfg(feature = "sqlite")]
-    #[arg(long, value_name = "FILE", required_unless_present = "data_dir", conflicts_with = "data_dir")]
+    #[arg(long, value_name = "FILE", group = "other_store")]
     libsqlite3_db: Option<PathBuf>,
 
     /// The table in it [default: gearman_queue]
     #[cfg(feature = "sqlite")]
-    #[arg(long, value_name = "NAME", conflicts_with = "data_dir")]
+    #[arg(long, value_name = "NAME", requires = "libsqlite3_db")]
     libsqlite3_table: Option<String>,
+
+    /// A PostgreSQL database: words as libpq takes them, or a URI; empty is what PGHOST and the like say
+    #[cfg(feature = "postgres")]
+    #[arg(long, value_name = "STRING", group = "other_store")]
+    libpq_conninfo: Option<String>,
+
+    /// The table in it [default: queue]
+    #[cfg(feature = "postgres")]
+    #[arg(long, value_name = "NAME", requires = "libpq_conninfo")]
+    libpq_table: Option<String>,
 }
 
 impl OtherStore {
@@ -35,7 +48,11 @@ impl OtherStore {
         if let Some(file) = self.libsqlite3_db {
             return database(file, self.libsqlite3_table);
         }
-        // One of the two is required.
+        #[cfg(feature = "postgres")]
+        if let Some(conninfo) = self.libpq_conninfo {
+            return server(conninfo, self.libpq_table);
+        }
+        // One of them is required.
         StoreOptions::Log(LogOptions::new(self.data_dir.unwrap_or_default()))
     }
 }
@@ -43,11 +60,11 @@ impl OtherStore {
 /// The store that stands by itself on the command line.
 #[derive(Debug, clap::Args)]
 pub(super) struct ThisStore {
-    /// A data directory; or `libsqlite3:FILE`, an SQLite database
+    /// A data directory; or `libsqlite3:FILE`, an SQLite database; or `postgres:STRING` or a URI, a PostgreSQL database
     store: OsString,
 
-    /// The table in it, if it is a database [default: gearman_queue]
-    #[cfg(feature = "sqlite")]
+    /// The table in it, if it is a database [default: gearman_queue in SQLite, queue in PostgreSQL]
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     #[arg(long, value_name = "NAME")]
     table: Option<String>,
 }
@@ -60,9 +77,18 @@ impl ThisStore {
             if let Some(file) = self.store.as_bytes().strip_prefix(b"libsqlite3:") {
                 return Ok(database(OsString::from_vec(file.to_vec()).into(), self.table));
             }
-            if self.table.is_some() {
-                return Err(TransferFailure::NoTable(self.store.into()));
+        }
+        #[cfg(feature = "postgres")]
+        if let Some(word) = self.store.to_str() {
+            let is_uri = word.starts_with("postgres://") || word.starts_with("postgresql://");
+            let conninfo = if is_uri { Some(word) } else { word.strip_prefix("postgres:") };
+            if let Some(conninfo) = conninfo {
+                return Ok(server(conninfo.to_owned(), self.table));
             }
+        }
+        #[cfg(any(feature = "postgres", feature = "sqlite"))]
+        if self.table.is_some() {
+            return Err(TransferFailure::NoTable(self.store.into()));
         }
         Ok(StoreOptions::Log(LogOptions::new(self.store)))
     }
@@ -74,15 +100,21 @@ fn database(file: PathBuf, table: Option<String>) -> StoreOptions {
     StoreOptions::Sqlite(SqliteOptions { file, table, on_shutdown_only: false })
 }
 
+#[cfg(feature = "postgres")]
+fn server(conninfo: String, table: Option<String>) -> StoreOptions {
+    let table = table.unwrap_or_else(|| POSTGRES_TABLE.to_owned());
+    StoreOptions::Postgres(PostgresOptions { table, ..PostgresOptions::of(conninfo) })
+}
+
 /// Why not all jobs were copied.
 #[derive(Debug)]
 pub(super) enum TransferFailure {
     /// There is no such store to copy from.
     NoSource(PathBuf),
     /// Both are the same.
-    Same(PathBuf),
+    Same(String),
     /// This is no database, and has no tables.
-    #[cfg(feature = "sqlite")]
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     NoTable(PathBuf),
     /// The store to copy to has so many jobs.
     NotEmpty(StoreOptions, u64),
@@ -100,10 +132,8 @@ impl fmt::Display for TransferFailure {
             TransferFailure::NoSource(path) => {
                 write!(f, "{}: there is no store to copy from", path.display())
             }
-            TransferFailure::Same(path) => {
-                write!(f, "{} is to be copied to itself; name two stores", path.display())
-            }
-            #[cfg(feature = "sqlite")]
+            TransferFailure::Same(place) => write!(f, "{place} is to be copied to itself; name two stores"),
+            #[cfg(any(feature = "postgres", feature = "sqlite"))]
             TransferFailure::NoTable(path) => write!(
                 f,
                 "--table: {} is a directory, which has no tables; a database is libsqlite3:FILE",
@@ -119,6 +149,10 @@ impl fmt::Display for TransferFailure {
                     "{}: table {table} has {jobs} jobs already; name another table or file",
                     file.display()
                 )
+            }
+            #[cfg(feature = "postgres")]
+            TransferFailure::NotEmpty(StoreOptions::Postgres(PostgresOptions { table, .. }), jobs) => {
+                write!(f, "table {table} has {jobs} jobs already; name another table or database")
             }
             TransferFailure::Copying(error) => error.fmt(f),
             TransferFailure::Closing(error) => write!(f, "all jobs were copied, but: {error}"),
@@ -180,14 +214,27 @@ pub(super) fn export(from: ThisStore, into: OtherStore, out: &mut dyn Write) -> 
 
 fn copy(from: &StoreOptions, into: &StoreOptions, onto: Onto) -> Result<Transferred, TransferFailure> {
     let (source, target) = (place(from), place(into));
-    if !source.exists() {
+    if let Some(source) = source
+        && !source.exists()
+    {
         return Err(TransferFailure::NoSource(source.to_owned()));
     }
     // Each of them would find the other's lock.
-    if target.exists() && source.canonicalize().ok() == target.canonicalize().ok() {
-        return Err(TransferFailure::Same(source.to_owned()));
+    match (source, target) {
+        (Some(source), Some(target))
+            if target.exists() && source.canonicalize().ok() == target.canonicalize().ok() =>
+        {
+            return Err(TransferFailure::Same(source.display().to_string()));
+        }
+        _ => {}
     }
-    let (mut source, mut target) = (from.open()?, into.open()?);
+    #[cfg(feature = "postgres")]
+    if let (StoreOptions::Postgres(one), StoreOptions::Postgres(other)) = (from, into)
+        && one == other
+    {
+        return Err(TransferFailure::Same(format!("table {}", one.table)));
+    }
+    let (mut source, mut target) = (there(from).open()?, into.open()?);
     let done = transfer(&mut *source, &mut *target, onto);
     // Both, whatever became of the jobs: a database is gearmand's again, and a log knows its end.
     let closed = [target.close(), source.close()];
@@ -199,12 +246,25 @@ fn copy(from: &StoreOptions, into: &StoreOptions, onto: Onto) -> Result<Transfer
     Ok(done)
 }
 
-/// The directory or file of a store.
-fn place(options: &StoreOptions) -> &Path {
+/// The same store, which is not to be made if it is not there.
+fn there(options: &StoreOptions) -> StoreOptions {
+    match options.clone() {
+        #[cfg(feature = "postgres")]
+        StoreOptions::Postgres(options) => {
+            StoreOptions::Postgres(PostgresOptions { may_make: false, ..options })
+        }
+        options => options,
+    }
+}
+
+/// The directory or file of a store, if it has one.
+fn place(options: &StoreOptions) -> Option<&Path> {
     match options {
-        StoreOptions::Log(log) => &log.dir,
+        StoreOptions::Log(log) => Some(&log.dir),
         #[cfg(feature = "sqlite")]
-        StoreOptions::Sqlite(database) => &database.file,
+        StoreOptions::Sqlite(database) => Some(&database.file),
+        #[cfg(feature = "postgres")]
+        StoreOptions::Postgres(_) => None,
     }
 }
 

@@ -84,7 +84,7 @@ mod tests {
                 &["-q", "builtin", "--mysql-host", "h"],
                 "--mysql-host has no effect without -q mysql, as with gearmand",
             ),
-            (&["--libpq-table", "t"], "--libpq-table has no effect without -q postgres, as with gearmand"),
+            (&["--libpq-table", "t"], "--libpq-table names a table that nothing uses: add -q postgres"),
             (
                 &["--libsqlite3-db", "f"],
                 "--libsqlite3-db names a database that nothing uses: add -q libsqlite3",

@@ -273,7 +273,7 @@ fn mistakes_are_one_line() {
     );
     refused(
         &["-q", "redis"],
-        "-q redis is no store that this server has; choose builtin (with --data-dir DIR for a log) or libsqlite3",
+        "-q redis is no store that this server has; choose builtin (with --data-dir DIR for a log), libsqlite3 or postgres",
     );
     refused(
         &["--hashtable-buckets", "0"],
@@ -391,7 +391,6 @@ fn what_is_not_there_yet_is_refused() {
         );
     }
     let stores = [
-        ("--libpq-conninfo", "PostgreSQL"),
         ("--mysql-host", "MySQL"),
         ("--redis-server", "redis"),
         ("--libmemcached-servers", "memcached"),
@@ -400,8 +399,8 @@ fn what_is_not_there_yet_is_refused() {
     ];
     for (option, store) in stores {
         let refusal = format!(
-            "{option} cannot be used: this server has no {store} store yet; keep jobs with --data-dir DIR, or -q libsqlite3, \
-             and leave the options of the other store out"
+            "{option} cannot be used: this server has no {store} store yet; keep jobs with --data-dir DIR, -q libsqlite3 or \
+             -q postgres, and leave the options of the other store out"
         );
         refused(&[option, "x"], &refusal);
         refused(&["--check-args", option, "x"], &refusal);

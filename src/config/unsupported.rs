@@ -15,8 +15,7 @@ struct Subject {
 }
 
 /// What to do without a store that is not there.
-const OTHER_STORE: &str =
-    "keep jobs with --data-dir DIR, or -q libsqlite3, and leave the options of the other store out";
+const OTHER_STORE: &str = "keep jobs with --data-dir DIR, -q libsqlite3 or -q postgres, and leave the options of the other store out";
 
 const SUBJECTS: &[Subject] = &[
     Subject {
@@ -35,12 +34,6 @@ const SUBJECTS: &[Subject] = &[
             ("ssl-certificate", None, Some("FILE")),
             ("ssl-key", None, Some("FILE")),
         ],
-    },
-    Subject {
-        what: "PostgreSQL store",
-        asked: ("queue-type", Some("postgres")),
-        instead: OTHER_STORE,
-        options: &[("libpq-conninfo", None, Some("STRING")), ("libpq-table", None, Some("NAME"))],
     },
     Subject {
         what: "MySQL store",

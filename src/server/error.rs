@@ -98,7 +98,9 @@ impl ServerError {
             | ServerError::Address(..) => &["listen"],
             ServerError::Shard(ShardError::Descriptors) => &["threads", "file-descriptors"],
             ServerError::Shard(_) => &["threads"],
-            ServerError::Store(_) => &["data-dir", "libsqlite3-db", "libsqlite3-table"],
+            ServerError::Store(_) => {
+                &["data-dir", "libsqlite3-db", "libsqlite3-table", "libpq-conninfo", "libpq-table"]
+            }
         }
     }
 

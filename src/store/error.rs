@@ -66,6 +66,13 @@ pub enum StoreError {
         /// What it said.
         what: String,
     },
+    /// A server that keeps jobs for us cannot keep one of these.
+    Unfit {
+        /// Which: host, port, and what it is asked for; no password.
+        name: String,
+        /// What it said.
+        what: String,
+    },
     /// A database said anything else.
     Database {
         /// Which file or server.
@@ -126,6 +133,9 @@ impl fmt::Display for StoreError {
                 "{server} does not let this server keep jobs there: {what}; see to the name, the password and the rights that \
                  it has there, or name another place"
             ),
+            StoreError::Unfit { name, what } => {
+                write!(f, "{name} cannot keep a job, which is refused: {what}")
+            }
             StoreError::Database { name, what } => write!(f, "{name}: {what}"),
             StoreError::Sealed => {
                 f.write_str("a write has failed earlier; start the server again when the disk is well")
@@ -154,6 +164,7 @@ mod tests {
         let path = || PathBuf::from("/data");
         let (what, since) = ("connection refused".to_owned(), Some(Duration::from_millis(12_900)));
         let refused = "permission denied for table queue".to_owned();
+        let unfit = "value too long for type character varying(64)".to_owned();
         for (error, sentence) in [
             (
                 StoreError::Unreachable { server: server(), since: None, what: what.clone() },
@@ -169,6 +180,10 @@ mod tests {
                 StoreError::Refused { server: server(), what: refused },
                 "postgres at db:5432 does not let this server keep jobs there: permission denied for table queue; see to the \
                  name, the password and the rights that it has there, or name another place",
+            ),
+            (
+                StoreError::Unfit { name: server(), what: unfit },
+                "postgres at db:5432 cannot keep a job, which is refused: value too long for type character varying(64)",
             ),
             (
                 StoreError::Full { path: path() },

@@ -11,9 +11,11 @@ pub(crate) mod gathered;
 pub mod log;
 mod open;
 mod parts;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod record;
 pub(crate) mod replay;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
@@ -90,8 +92,13 @@ pub trait Store: Send {
 }
 
 /// How far a replay has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
+    /// It cannot be read yet, and is waited for.
+    Waiting {
+        /// For what, and why.
+        why: String,
+    },
     /// What jobs are found in is read before any of them is told.
     Reading {
         /// So many bytes were read,

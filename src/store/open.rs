@@ -1,5 +1,7 @@
 //! From what an operator decided to an open store. What each store is stands in files of its own.
 use super::log::{LogOptions, LogStore};
+#[cfg(feature = "postgres")]
+use super::postgres::{PostgresOptions, PostgresStore};
 #[cfg(feature = "sqlite")]
 use super::sqlite::{SqliteOptions, SqliteStore};
 use super::{Store, StoreError};
@@ -12,6 +14,9 @@ pub enum StoreOptions {
     /// In gearmand's table of an SQLite database (`-q libsqlite3`).
     #[cfg(feature = "sqlite")]
     Sqlite(SqliteOptions),
+    /// In gearmand's table of a PostgreSQL database (`-q Postgres`).
+    #[cfg(feature = "postgres")]
+    Postgres(PostgresOptions),
 }
 
 impl StoreOptions {
@@ -21,6 +26,8 @@ impl StoreOptions {
             StoreOptions::Log(_) => false,
             #[cfg(feature = "sqlite")]
             StoreOptions::Sqlite(options) => options.on_shutdown_only,
+            #[cfg(feature = "postgres")]
+            StoreOptions::Postgres(_) => false,
         }
     }
 
@@ -30,6 +37,8 @@ impl StoreOptions {
             StoreOptions::Log(options) => Ok(Box::new(LogStore::open(options.clone())?)),
             #[cfg(feature = "sqlite")]
             StoreOptions::Sqlite(options) => Ok(Box::new(SqliteStore::open(options.clone())?)),
+            #[cfg(feature = "postgres")]
+            StoreOptions::Postgres(options) => Ok(Box::new(PostgresStore::open(options.clone())?)),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A commit in parts: one large job is not to have others refused. What a store wants to have alone is committed alone, in its
-//! turn; and where there is no room for all, there is a try for half of it, and so on. Says which puts are not kept.
+//! turn; and where there is no room for all, or one is refused for what it is, there is a try for half of it, and so on. Says
+//! which puts are not kept.
 use super::record::{self, RecordKind, Span};
 use super::{Store, StoreError};
 use std::collections::HashSet;
@@ -7,6 +8,10 @@ use std::ops::Range;
 
 /// How often what finds no room is halved: 16 parts are tried at the most.
 const HALVINGS: u32 = 4;
+/// The same where single jobs are refused: they are found, if there are few among so many.
+const SEARCHES: u32 = 16;
+/// Tries in all, for one commit.
+const TRIES: u32 = 128;
 
 /// What became of a commit.
 #[derive(Debug, Default)]
@@ -31,8 +36,14 @@ pub(super) fn commit(store: &mut dyn Store, batches: &[Vec<&[u8]>]) -> Outcome {
     let alone = store.alone();
     let slices = batches.concat();
     let splits = record::spans(&slices).any(|span| span.head.length > alone);
-    let mut commit =
-        PartialCommit { store, slices: &slices, outcome: Outcome::default(), puts: None, dones: None };
+    let mut commit = PartialCommit {
+        store,
+        slices: &slices,
+        outcome: Outcome::default(),
+        puts: None,
+        dones: None,
+        tries: TRIES,
+    };
     if splits {
         let items = items(batches, &slices);
         let is_alone = |item: &PartRecord| item.span.head.length > alone;
@@ -51,6 +62,8 @@ struct PartialCommit<'a> {
     outcome: Outcome,
     puts: Option<StoreError>,
     dones: Option<StoreError>,
+    /// How many more there may be.
+    tries: u32,
 }
 
 impl PartialCommit<'_> {
@@ -70,7 +83,6 @@ impl PartialCommit<'_> {
 
     /// None of these puts was kept. If that was for want of room, there may be room for some.
     fn refused(&mut self, items: Vec<PartRecord>, error: StoreError) {
-        let full = matches!(error, StoreError::Full { .. });
         // Ends of jobs were committed all the same. Whatever has ended need not be tried.
         let over: HashSet<u64> = items
             .iter()
@@ -82,10 +94,10 @@ impl PartialCommit<'_> {
         let (over, puts): (Vec<PartRecord>, Vec<PartRecord>) =
             puts.partition(|item| over.contains(&item.span.head.id));
         self.note(&over);
-        if full && puts.len() > 1 {
-            self.halves(&puts, HALVINGS);
-        } else {
-            self.note(&puts);
+        match halvings(&error) {
+            0 => self.note(&puts),
+            _ if puts.len() < 2 => self.note(&puts),
+            halvings => self.halves(&puts, halvings),
         }
         self.puts.get_or_insert(error);
     }
@@ -93,9 +105,10 @@ impl PartialCommit<'_> {
     fn halves(&mut self, puts: &[PartRecord], halvings: u32) {
         let (first, second) = puts.split_at(puts.len() / 2);
         for half in [first, second] {
+            self.tries = self.tries.saturating_sub(1);
             match self.store.commit(&pick(self.slices, half)).puts {
                 Ok(()) => {}
-                Err(StoreError::Full { .. }) if half.len() > 1 && halvings > 1 => {
+                Err(error) if half.len() > 1 && halvings > 1 && self.tries > 0 && is_partial(&error) => {
                     self.halves(half, halvings - 1);
                 }
                 Err(error) => {
@@ -115,6 +128,20 @@ impl PartialCommit<'_> {
         self.outcome.errors.extend(self.puts.into_iter().chain(self.dones));
         self.outcome
     }
+}
+
+/// How often a commit that failed so is halved.
+fn halvings(error: &StoreError) -> u32 {
+    match error {
+        StoreError::Full { .. } => HALVINGS,
+        StoreError::Unfit { .. } => SEARCHES,
+        _ => 0,
+    }
+}
+
+/// Whether a part of what failed so may succeed.
+fn is_partial(error: &StoreError) -> bool {
+    halvings(error) > 0
 }
 
 fn items(batches: &[Vec<&[u8]>], slices: &[&[u8]]) -> Vec<PartRecord> {

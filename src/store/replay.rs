@@ -104,6 +104,10 @@ struct ProgressLines<'a> {
 impl ProgressLines<'_> {
     fn came(&mut self, progress: Progress, now: Instant) {
         match progress {
+            Progress::Waiting { why } => {
+                (self.said, self.begin) = (now, now);
+                (self.say)(why);
+            }
             Progress::Reading { bytes, of } if self.is_time(now) => {
                 let (done, whole) = (bytes >> 20, of >> 20);
                 let (rate, left) = self.pace(bytes, of, now);

@@ -73,6 +73,12 @@ const PLACES: &[(&str, &[&str])] = &[
     ("jiff", &["src/logging/"]),
     ("tracing", &["src/logging/"]),
     ("rusqlite", &["src/store/sqlite/"]),
+    ("tokio_postgres", &["src/store/postgres/"]),
+    ("tokio", &["src/store/postgres/"]),
+    ("futures_core", &["src/store/postgres/"]),
+    ("rustls", &["src/store/postgres/tls"]),
+    ("rustls_native_certs", &["src/store/postgres/tls"]),
+    ("tokio_postgres_rustls", &["src/store/postgres/tls"]),
     ("serde_json", &["src/cli/check_migration", "src/frontend/json"]),
     ("sd_notify", &["src/process/"]),
     // Checksums: of records, blocks and rows.
@@ -100,6 +106,7 @@ const PLACES: &[(&str, &[&str])] = &[
             "src/process/",
             "src/server/",
             "src/shard/host",
+            "src/store/postgres/link",
         ],
     ),
     (

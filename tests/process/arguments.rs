@@ -156,7 +156,7 @@ const DIFFERENT: &[(&str, &str)] = &[
     ("--http-port 1", "not there yet"),
     ("--ssl", "not there yet"),
     ("--ssl-key x", "not there yet"),
-    ("--libpq-conninfo x", "not there yet"),
+    ("--libpq-conninfo x", "a database that nothing uses, as below"),
     ("--mysql-host x", "not there yet"),
     ("--redis-server x", "not there yet"),
     ("--libmemcached-servers x", "not there yet"),

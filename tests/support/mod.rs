@@ -19,6 +19,9 @@ pub(crate) mod kept;
 pub(crate) mod packets;
 
 #[allow(dead_code, clippy::unwrap_used)] // helpers of tests
+pub(crate) mod postgres;
+
+#[allow(dead_code, clippy::unwrap_used)] // helpers of tests
 pub(crate) mod scratch;
 
 #[allow(dead_code)]

@@ -97,6 +97,8 @@ fn stores_and_protocols_that_are_not_there_are_refused() {
     }
     let lines = of_line(&["-q", "libsqlite3", "--libsqlite3-db=f", "-d"]);
     assert!(lines.iter().all(|line| !line.given || line.fate == Fate::Same), "{lines:#?}");
+    let lines = of_line(&["-q", "Postgres", "--libpq-conninfo=host=h", "--libpq-table=t", "-d"]);
+    assert!(lines.iter().all(|line| !line.given || line.fate == Fate::Same), "{lines:#?}");
     let idle = of_line(&["--libsqlite3-db=f"]);
     assert_eq!((idle[0].fate, idle[0].instead.as_deref()), (Fate::Note, Some("add -q libsqlite3")));
 }

@@ -13,6 +13,8 @@ pub(crate) enum Choice {
     Log,
     /// gearmand's table of an SQLite database.
     Sqlite,
+    /// gearmand's table of a PostgreSQL database.
+    Postgres,
 }
 
 /// The flags of one store.

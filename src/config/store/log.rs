@@ -13,7 +13,8 @@ pub(crate) struct LogFlags {
     pub(crate) data_dir: Option<PathBuf>,
 
     /// What JOB_CREATED of a background job promises: `synced`, it is on stable storage; `written`, the operating system
-    /// has it, and syncs within a second; `memory`, nothing. A database is always synced [default: synced]
+    /// has it, and syncs within a second; `memory`, nothing. An SQLite database is always synced; PostgreSQL is as it is set,
+    /// unless this is given [default: synced]
     #[arg(long, value_name = "LEVEL", value_parser = ["synced", "written", "memory"])]
     pub(crate) durability: Option<String>,
 
@@ -62,6 +63,9 @@ impl StoreFlags for LogFlags {
             }
             (_, Choice::Sqlite) => {
                 format!("{flag} is for --data-dir: -q libsqlite3 keeps no log; leave it out")
+            }
+            (_, Choice::Postgres) => {
+                format!("{flag} is for --data-dir: -q postgres keeps no log; leave it out")
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Options for the store: where background jobs are kept, if anywhere. The flags of each store are in a file of its own.
 mod choice;
 mod log;
+mod postgres;
 mod sqlite;
 
 use super::called::CalledAs;
@@ -10,6 +11,7 @@ use super::value::number;
 use crate::store::StoreOptions;
 use choice::{Choice, StoreFlags, refuse_misplaced};
 use log::LogFlags;
+use postgres::PostgresFlags;
 use sqlite::SqliteFlags;
 
 /// Where background jobs are kept.
@@ -19,12 +21,20 @@ pub(super) struct Storing {
     #[command(flatten)]
     pub(super) log: LogFlags,
 
-    /// gearmand's name of the store: builtin (none, or the log with --data-dir) or libsqlite3
+    /// gearmand's name of the store: builtin (none, or the log with --data-dir), libsqlite3 or postgres
     #[arg(short = 'q', long, value_name = "NAME", default_value = "builtin")]
     pub(super) queue_type: String,
 
     #[command(flatten)]
     pub(super) sqlite: SqliteFlags,
+
+    #[command(flatten)]
+    pub(super) postgres: PostgresFlags,
+
+    /// How long a start waits for a database server that does not answer; 0 is not at all. Whoever connects meanwhile is accepted,
+    /// and requests wait [default: 600]
+    #[arg(long, value_name = "SECONDS", value_parser = number(0..=i64::from(u32::MAX)))]
+    pub(super) store_wait: Option<i64>,
 
     /// Background jobs out of attempts that are kept to be looked at (`show dead jobs`) and put back (`retry job`);
     /// with more, the next one that dies takes the place of the oldest
@@ -53,7 +63,11 @@ pub(super) fn options(
 ) -> Result<Option<StoreOptions>, Mistake> {
     let chosen = choice(flags)?;
     refuse_misplaced(&flags.sqlite, chosen, called, warnings)?;
+    refuse_misplaced(&flags.postgres, chosen, called, warnings)?;
     refuse_misplaced(&flags.log, chosen, called, warnings)?;
+    if flags.store_wait.is_some() && chosen != Choice::Postgres {
+        return Err(Mistake::Store("--store-wait is for a database server: add -q postgres".to_owned()));
+    }
     let durability = flags.log.durability.as_deref();
     match chosen {
         Choice::Nothing => match durability {
@@ -67,6 +81,12 @@ pub(super) fn options(
         Choice::Sqlite => Ok(Some(StoreOptions::Sqlite(flags.sqlite.options(durability)?))),
         #[cfg(not(feature = "sqlite"))]
         Choice::Sqlite => Ok(None),
+        #[cfg(feature = "postgres")]
+        Choice::Postgres => {
+            Ok(Some(StoreOptions::Postgres(flags.postgres.options(durability, flags.store_wait)?)))
+        }
+        #[cfg(not(feature = "postgres"))]
+        Choice::Postgres => Ok(None),
     }
 }
 
@@ -76,9 +96,12 @@ fn choice(flags: &Storing) -> Result<Choice, Mistake> {
         ("builtin", Some(_)) => Ok(Choice::Log),
         #[cfg(feature = "sqlite")]
         ("libsqlite3", _) => Ok(Choice::Sqlite),
+        #[cfg(feature = "postgres")]
+        (name, None) if postgres::is_name(name) => Ok(Choice::Postgres),
         (_, Some(_)) => Err(Mistake::Store(LogFlags::misplaced("--data-dir", Choice::Nothing))),
         (other, None) => Err(Mistake::Store(format!(
-            "-q {other} is no store that this server has; choose builtin (with --data-dir DIR for a log) or libsqlite3"
+            "-q {other} is no store that this server has; choose builtin (with --data-dir DIR for a log), libsqlite3 or \
+             postgres"
         ))),
     }
 }

@@ -5,6 +5,12 @@ use crate::store::log::Durability;
 #[cfg(feature = "sqlite")]
 use crate::store::sqlite::SqliteOptions;
 use std::ffi::OsStr;
+#[cfg(feature = "postgres")]
+use {
+    super::postgres::WAIT,
+    crate::store::postgres::{CommitLevel, PostgresOptions},
+    std::time::Duration,
+};
 
 fn store_of(line: &[&str]) -> Option<StoreOptions> {
     config_of(line).server.store
@@ -25,8 +31,8 @@ fn stores() {
         assert_eq!(options.max_bytes, bytes, "{line:?}");
     }
     refused(
-        &["-q", "postgres", "--durability", "memory"],
-        "-q postgres is no store that this server has; choose builtin (with --data-dir DIR for a log) or libsqlite3",
+        &["-q", "mysql", "--durability", "memory"],
+        "-q mysql is no store that this server has; choose builtin (with --data-dir DIR for a log), libsqlite3 or postgres",
     );
     refused(
         &["-q", "libsqlite3", "--data-dir", "d"],
@@ -66,6 +72,15 @@ fn options_of_a_store_that_is_not_used_are_refused() {
             &["--store-queue-on-shutdown"],
             "--store-queue-on-shutdown needs a database: add -q libsqlite3 and --libsqlite3-db FILE",
         ),
+        (
+            &["--libpq-conninfo", "host=h"],
+            "--libpq-conninfo names a database that nothing uses: add -q postgres",
+        ),
+        (
+            &["--libpq-table", "t", "--data-dir", "d"],
+            "--libpq-table names a table that nothing uses: add -q postgres",
+        ),
+        (&["--store-wait", "1", "--data-dir", "d"], "--store-wait is for a database server: add -q postgres"),
         (&["--max-log-bytes", "1"], "--max-log-bytes limits a log that is not kept: add --data-dir DIR"),
         (
             &["--durability", "synced"],
@@ -99,5 +114,38 @@ fn options_of_the_log_are_refused_with_a_database() {
         ),
     ] {
         refused(&[&database[..], &line].concat(), message);
+    }
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn database_servers() {
+    let options = |line: &[&str]| match store_of(line) {
+        Some(StoreOptions::Postgres(options)) => options,
+        other => panic!("{other:?}"),
+    };
+    for name in ["Postgres", "postgres", "POSTGRESQL", "libpq"] {
+        let usual = PostgresOptions { wait: WAIT, ..PostgresOptions::of("") };
+        assert_eq!(options(&["-q", name]), usual, "{name}");
+    }
+    let line =
+        ["-q", "postgres", "--libpq-conninfo", "host=a,b dbname=d", "--libpq-table", "s.t", "--store-wait=0"];
+    let other = options(&line);
+    assert_eq!((other.conninfo.as_str(), other.table.as_str()), ("host=a,b dbname=d", "s.t"));
+    assert_eq!((other.wait, other.level), (Duration::ZERO, CommitLevel::AsSet));
+    for (level, meant) in [("synced", CommitLevel::Synced), ("written", CommitLevel::Written)] {
+        assert_eq!(options(&["-q", "postgres", "--durability", level]).level, meant);
+    }
+    for (line, message) in [
+        (
+            &["--durability", "memory"][..],
+            "--durability memory is for --data-dir: -q postgres keeps jobs in the database",
+        ),
+        (&["--max-log-bytes", "1"], "--max-log-bytes is for --data-dir: -q postgres keeps no log; leave it out"),
+        (&["--libpq-conninfo", "host"], "--libpq-conninfo cannot be read: there is no = behind host"),
+        (&["--libpq-table", "a;b"], "--libpq-table cannot be used: a;b is no name of a table: what is ;b?"),
+        (&["--data-dir", "d"], "--data-dir and -q each name a store: there can be one"),
+    ] {
+        refused(&[&["-q", "postgres"], line].concat(), message);
     }
 }

@@ -16,6 +16,8 @@ struct Books {
     room: usize,
     /// Whether ends of jobs find room.
     stuck: bool,
+    /// Jobs that cannot be kept, whatever room there is.
+    unfit: BTreeSet<JobId>,
     alone: usize,
     /// How many records each commit had.
     commits: Vec<usize>,
@@ -39,7 +41,14 @@ impl Store for Pretend {
         books.commits.push(heads.len());
         let full = || Err(StoreError::Full { path: PathBuf::new() });
         let puts = heads.iter().filter(|head| head.kind == RecordKind::Put).count();
-        let fits = books.jobs.len() + puts <= books.room;
+        let puts_of = || {
+            heads
+                .iter()
+                .filter(|head| head.kind == RecordKind::Put)
+                .filter_map(|head| JobId::from_number(head.id))
+        };
+        let unfit = puts_of().any(|id| books.unfit.contains(&id));
+        let fits = !unfit && books.jobs.len() + puts <= books.room;
         for span in record::spans(slices) {
             match span.read(slices).unwrap() {
                 Record::Put(job) if fits => _ = books.jobs.insert(job.id, job.attempts),
@@ -52,7 +61,11 @@ impl Store for Pretend {
         }
         let dones = heads.iter().any(|head| head.kind == RecordKind::Done);
         Committed {
-            puts: if fits || puts == 0 { Ok(()) } else { full() },
+            puts: match fits || puts == 0 {
+                true => Ok(()),
+                false if unfit => Err(StoreError::Unfit { name: String::new(), what: String::new() }),
+                false => full(),
+            },
             dones: if dones && books.stuck { full() } else { Ok(()) },
         }
     }
@@ -251,4 +264,21 @@ fn what_stands_elsewhere_is_committed_and_refused_like_the_rest() {
         assert_eq!(books.lock().unwrap().commits, commits);
         assert_eq!(kept(&books).len(), 5 - refused.len());
     }
+}
+
+#[test]
+fn who_cannot_be_kept_is_found_among_many() {
+    let many: Vec<u8> = (1..=300).flat_map(|number| put(number, b"")).collect();
+    let (mut dues, books) = pretend();
+    books.lock().unwrap().room = 1000;
+    books.lock().unwrap().unfit = [7, 8, 250].map(id).into();
+    let outcome = parts::commit(&mut dues, &[vec![&many]]);
+    assert_eq!(outcome.refused, [(0, 6), (0, 7), (0, 249)]);
+    assert_eq!((kept(&books).len(), outcome.errors.len()), (297, 1));
+    // If it is everybody, that is found out after so many tries.
+    let (mut dues, books) = pretend();
+    books.lock().unwrap().unfit = (1..=300).map(id).collect();
+    let outcome = parts::commit(&mut dues, &[vec![&many]]);
+    assert_eq!((outcome.refused.len(), kept(&books).len()), (300, 0));
+    assert!(books.lock().unwrap().commits.len() < 200, "{:?}", books.lock().unwrap().commits.len());
 }

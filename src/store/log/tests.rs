@@ -319,7 +319,8 @@ fn a_replay_tells_how_far_it_has_come() {
     assert_eq!((seen.pop(), told), (Some(Progress::Telling { jobs: 150 }), 150));
     let bytes: Vec<u64> = seen
         .iter()
-        .map(|progress| match *progress {
+        .map(|progress| match progress.clone() {
+            Progress::Waiting { .. } => panic!("a log is there"),
             Progress::Reading { bytes, of } => {
                 assert_eq!(of, store.usage().unwrap().log_bytes);
                 bytes

@@ -1,0 +1,169 @@
+//! Which jobs ought to be in the database: so after a connection was lost, and perhaps what was committed last with it, the rows
+//! are compared with this, piece by piece; what is missing is asked of the shards again, what is too much is to go. No
+//! statements.
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::{Duration, Instant};
+
+/// Jobs that are asked for at a time: what shards put, and what one commit takes.
+const ASK: usize = 128;
+/// What was asked for and has not come is asked for again.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Numbers of jobs that are kept: 8 bytes and a little of each.
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    kept: BTreeSet<i64>,
+    /// Those of them that stand in our own table only.
+    alone: HashSet<i64>,
+    /// Jobs that have a row of our own, or may have one.
+    pub(super) beside: HashSet<i64>,
+    /// Jobs that were missing, and are to be put again; those that were asked for with when that was.
+    missing: BTreeSet<i64>,
+    asked: BTreeMap<i64, Instant>,
+    /// How many were put again.
+    again: u64,
+    compared: Option<Comparison>,
+}
+
+/// How far rows are compared.
+#[derive(Clone, Copy, Debug, Default)]
+struct Comparison {
+    /// Everything up to here.
+    upto: i64,
+}
+
+/// Rows that are too much.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct TooMuch {
+    pub(super) theirs: Vec<i64>,
+    pub(super) ours: Vec<i64>,
+}
+
+impl Book {
+    /// This job is kept: alone in our own table or not, with a row there or not.
+    pub(super) fn note(&mut self, number: i64, alone: bool, beside: bool) {
+        self.kept.insert(number);
+        if alone {
+            self.alone.insert(number)
+        } else {
+            self.alone.remove(&number)
+        };
+        if beside {
+            self.beside.insert(number);
+        }
+        if self.missing.remove(&number) || self.asked.remove(&number).is_some() {
+            self.again += 1;
+        }
+    }
+
+    /// These may have a row of our own from now on, whether they are kept or not.
+    pub(super) fn may_be_beside(&mut self, numbers: impl Iterator<Item = i64>) {
+        self.beside.extend(numbers);
+    }
+
+    /// It may have a row of our own from now on, if it is kept.
+    pub(super) fn note_beside(&mut self, number: i64) {
+        if self.kept.contains(&number) {
+            self.beside.insert(number);
+        }
+    }
+
+    /// It is not kept any more.
+    pub(super) fn forget(&mut self, number: i64) {
+        self.kept.remove(&number);
+        self.alone.remove(&number);
+        self.beside.remove(&number);
+        self.missing.remove(&number);
+        self.asked.remove(&number);
+    }
+
+    /// The connection was lost: everything is to be compared when there is one again.
+    pub(super) fn begin_comparing(&mut self) {
+        self.compared = Some(Comparison::default());
+    }
+
+    /// Whether rows are to be compared: those behind this number.
+    pub(super) fn compares(&self) -> Option<i64> {
+        self.compared.map(|compared| compared.upto)
+    }
+
+    /// Compares with the rows behind [`Book::compares`], which are all of them up to this number: of gearmand's table, and of
+    /// our own those that are alone. Returns what is to go.
+    pub(super) fn compare(&mut self, theirs: &[i64], ours: &[i64], upto: i64) -> TooMuch {
+        let Some(Comparison { upto: from }) = self.compared else { return TooMuch::default() };
+        let (there, there_alone): (HashSet<i64>, HashSet<i64>) =
+            (theirs.iter().copied().collect(), ours.iter().copied().collect());
+        for &number in self.kept.range((std::ops::Bound::Excluded(from), std::ops::Bound::Included(upto))) {
+            let place = if self.alone.contains(&number) { &there_alone } else { &there };
+            if !place.contains(&number) {
+                self.missing.insert(number);
+            }
+        }
+        let right =
+            |number: &i64, alone: bool| self.kept.contains(number) && self.alone.contains(number) == alone;
+        let wrong =
+            |numbers: &[i64], alone| numbers.iter().copied().filter(|number| !right(number, alone)).collect();
+        let too_much = TooMuch { theirs: wrong(theirs, false), ours: wrong(ours, true) };
+        self.compared = (upto < i64::MAX).then_some(Comparison { upto });
+        too_much
+    }
+
+    /// Whether jobs are still to be put again.
+    pub(super) fn misses(&self) -> bool {
+        !self.missing.is_empty() || !self.asked.is_empty()
+    }
+
+    /// Jobs to be put again now.
+    pub(super) fn wanted(&mut self, now: Instant) -> Vec<i64> {
+        let late: Vec<i64> =
+            self.asked.iter().filter(|(_, at)| now - **at >= PATIENCE).map(|(&number, _)| number).collect();
+        if late.is_empty() && !self.asked.is_empty() {
+            return Vec::new();
+        }
+        let next: Vec<i64> = late.into_iter().chain(self.missing.iter().copied()).take(ASK).collect();
+        for number in &next {
+            self.missing.remove(number);
+            self.asked.insert(*number, now);
+        }
+        next
+    }
+
+    /// How many were put again, once all are.
+    pub(super) fn repaired(&mut self) -> u64 {
+        if self.misses() || self.compared.is_some() { 0 } else { std::mem::take(&mut self.again) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn book(kept: &[i64], alone: &[i64]) -> Book {
+        let mut book = Book::default();
+        kept.iter().for_each(|&number| book.note(number, false, false));
+        alone.iter().for_each(|&number| book.note(number, true, true));
+        book
+    }
+
+    #[test]
+    fn what_is_missing_is_asked_for_and_what_is_too_much_goes() {
+        let mut book = book(&[1, 2, 3, 10], &[4, 5]);
+        assert_eq!(book.compares(), None);
+        book.begin_comparing();
+        assert_eq!(book.compares(), Some(0));
+        // 2 is gone; 4 has come back to life; 6 has ended, 7 has ended as a dead one.
+        let too_much = book.compare(&[1, 3, 4, 6], &[5, 7], 9);
+        assert_eq!(too_much, TooMuch { theirs: vec![4, 6], ours: vec![7] });
+        assert_eq!(book.compares(), Some(9));
+        assert_eq!(book.compare(&[], &[], i64::MAX), TooMuch::default());
+        assert_eq!(book.compares(), None);
+        let now = Instant::now();
+        assert_eq!(book.wanted(now), [2, 4, 10]);
+        assert_eq!(book.wanted(now), [0; 0], "they are under way");
+        book.note(2, false, false);
+        book.forget(4);
+        assert_eq!((book.wanted(now + PATIENCE), book.repaired()), (vec![10], 0));
+        book.note(10, false, false);
+        assert_eq!((book.misses(), book.repaired(), book.repaired()), (false, 2, 0));
+    }
+}

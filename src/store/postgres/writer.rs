@@ -1,0 +1,306 @@
+//! Writes changes in one transaction whose statements are sent without waiting for each other: a commit costs one journey, of one
+//! job or of thousands. What is written is `changes.rs`.
+//!
+//! Most jobs are new, so their rows are inserted without a delete before it; where a row with the number or the key is there
+//! already, nothing is inserted, and those are looked at one by one in a second transaction. So the same changes may be
+//! written any number of times, which is what is done if nobody knows whether they were.
+use super::changes::{Changes, JobPut, OurPgRow};
+use super::fault::PgFault;
+use super::names::PgTables;
+use std::collections::HashSet;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Error};
+
+/// Rows and bytes of one statement.
+const ROWS: usize = 10_000;
+const BYTES: usize = 8 << 20;
+/// With more bytes, each statement waits for the one before: what is under way is in memory twice.
+const PIPELINED: usize = 32 << 20;
+
+type PgRequest<'f> = Pin<Box<dyn Future<Output = Result<u64, Error>> + Send + 'f>>;
+
+/// Puts as the columns of one statement.
+#[derive(Default)]
+struct TheirRows<'p> {
+    keys: Vec<&'p str>,
+    functions: Vec<&'p str>,
+    priorities: Vec<i32>,
+    workloads: Vec<&'p [u8]>,
+    times: Vec<i64>,
+    numbers: Vec<i64>,
+    bytes: usize,
+}
+
+/// Rows of our own as the columns of one statement.
+#[derive(Default)]
+struct OurRows<'p> {
+    numbers: Vec<i64>,
+    kinds: Vec<i16>,
+    attempts: Vec<i16>,
+    records: Vec<&'p [u8]>,
+}
+
+impl<'p> TheirRows<'p> {
+    /// In as many statements as it takes.
+    fn of(puts: impl Iterator<Item = &'p JobPut<'p>>) -> Vec<TheirRows<'p>> {
+        let mut pieces = vec![TheirRows::default()];
+        for put in puts {
+            let Some(columns) = &put.theirs else { continue };
+            // There is always a last one.
+            if pieces.last().is_none_or(|last| last.numbers.len() >= ROWS || last.bytes >= BYTES) {
+                pieces.push(TheirRows::default());
+            }
+            let Some(last) = pieces.last_mut() else { break };
+            // What is no text has no row there.
+            last.keys.push(std::str::from_utf8(&columns.key).unwrap_or_default());
+            last.functions.push(std::str::from_utf8(&columns.function).unwrap_or_default());
+            last.priorities.push(columns.priority as i32);
+            last.workloads.push(columns.workload);
+            last.times.push(columns.when_to_run);
+            last.numbers.push(put.number);
+            last.bytes += put.bytes();
+        }
+        pieces.retain(|piece| !piece.numbers.is_empty());
+        pieces
+    }
+
+    async fn insert(&self, client: &Client, names: &PgTables) -> Result<u64, Error> {
+        let sql = format!(
+            "INSERT INTO {} (unique_key, function_name, priority, data, when_to_run, ringgear_number) \
+             SELECT * FROM unnest($1::text[], $2::text[], $3::int4[], $4::bytea[], $5::int8[], $6::int8[]) \
+             ON CONFLICT DO NOTHING",
+            names.theirs
+        );
+        client
+            .execute_typed(
+                &sql,
+                &[
+                    (&self.keys, Type::TEXT_ARRAY),
+                    (&self.functions, Type::TEXT_ARRAY),
+                    (&self.priorities, Type::INT4_ARRAY),
+                    (&self.workloads, Type::BYTEA_ARRAY),
+                    (&self.times, Type::INT8_ARRAY),
+                    (&self.numbers, Type::INT8_ARRAY),
+                ],
+            )
+            .await
+    }
+}
+
+impl<'p> OurRows<'p> {
+    fn of(puts: impl Iterator<Item = &'p JobPut<'p>>) -> Vec<OurRows<'p>> {
+        let (mut pieces, mut bytes) = (vec![OurRows::default()], 0);
+        for put in puts {
+            let Some(OurPgRow { kind, attempts, record }) = &put.ours else { continue };
+            if pieces.last().is_none_or(|last| last.numbers.len() >= ROWS || bytes >= BYTES) {
+                pieces.push(OurRows::default());
+                bytes = 0;
+            }
+            let Some(last) = pieces.last_mut() else { break };
+            last.numbers.push(put.number);
+            last.kinds.push(*kind);
+            last.attempts.push(*attempts);
+            last.records.push(record);
+            bytes += record.len();
+        }
+        pieces.retain(|piece| !piece.numbers.is_empty());
+        pieces
+    }
+
+    async fn insert(&self, client: &Client, names: &PgTables) -> Result<u64, Error> {
+        let sql = format!(
+            "INSERT INTO {} (number, kind, attempts, record) \
+             SELECT * FROM unnest($1::int8[], $2::int2[], $3::int2[], $4::bytea[]) \
+             ON CONFLICT (number) DO UPDATE SET kind = EXCLUDED.kind, attempts = EXCLUDED.attempts, record = EXCLUDED.record",
+            names.ours
+        );
+        client
+            .execute_typed(
+                &sql,
+                &[
+                    (&self.numbers, Type::INT8_ARRAY),
+                    (&self.kinds, Type::INT2_ARRAY),
+                    (&self.attempts, Type::INT2_ARRAY),
+                    (&self.records, Type::BYTEA_ARRAY),
+                ],
+            )
+            .await
+    }
+}
+
+/// Writes changes, all of them or none, unless a row is in the way: then a part may be written and the rest not. `beside` are the
+/// jobs that may have a row of our own.
+pub(super) async fn write(
+    client: &Client,
+    names: &PgTables,
+    changes: &mut Changes<'_>,
+    beside: &HashSet<i64>,
+) -> Result<(), PgFault> {
+    let met = match first(client, names, changes, beside).await {
+        Ok(met) => met,
+        Err(error) => {
+            // Ends what may be left of the transaction; if there is none, nothing happens.
+            let _ = client.batch_execute("ROLLBACK").await;
+            return Err(error.into());
+        }
+    };
+    for (from, until) in met {
+        let again = one_by_one(client, names, changes, from..until).await;
+        if again.is_err() {
+            let _ = client.batch_execute("ROLLBACK").await;
+        }
+        again?;
+    }
+    Ok(())
+}
+
+/// Writes everything but what meets rows that are there. Returns ranges of those puts among which such are.
+async fn first(
+    client: &Client,
+    names: &PgTables,
+    changes: &Changes<'_>,
+    beside: &HashSet<i64>,
+) -> Result<Vec<(usize, usize)>, Error> {
+    let puts = &changes.puts;
+    let dead = puts.iter().filter(|put| put.is_alone()).map(|put| put.number);
+    let gone: Vec<i64> = changes.ended.iter().copied().chain(dead).collect();
+    let ours_of = |number: &i64| beside.contains(number);
+    let mut ours_gone: Vec<i64> = changes.ended.iter().copied().filter(ours_of).collect();
+    ours_gone.extend(puts.iter().filter(|put| put.ours.is_none()).map(|put| put.number).filter(ours_of));
+    let (theirs, ours) = (TheirRows::of(puts.iter()), OurRows::of(puts.iter()));
+    let mut requests: Vec<PgRequest<'_>> = vec![Box::pin(begin(client))];
+    if !gone.is_empty() {
+        requests.push(Box::pin(delete(client, &names.theirs, "ringgear_number", &gone)));
+    }
+    if !ours_gone.is_empty() {
+        requests.push(Box::pin(delete(client, &names.ours, "number", &ours_gone)));
+    }
+    let inserts = requests.len();
+    requests.extend(theirs.iter().map(|rows| -> PgRequest<'_> { Box::pin(rows.insert(client, names)) }));
+    requests.extend(ours.iter().map(|rows| -> PgRequest<'_> { Box::pin(rows.insert(client, names)) }));
+    if !changes.attempts.is_empty() {
+        requests.push(Box::pin(attempts(client, names, &changes.attempts)));
+    }
+    requests.push(Box::pin(commit(client)));
+    let bytes: usize = puts.iter().map(JobPut::bytes).sum();
+    let counts = if bytes > PIPELINED { in_turn(requests).await? } else { at_once(requests).await? };
+    let mut met = Vec::new();
+    let with_theirs: Vec<usize> =
+        puts.iter().enumerate().filter(|(_, put)| !put.is_alone()).map(|(at, _)| at).collect();
+    let mut before = 0;
+    for (rows, count) in theirs.iter().zip(counts.iter().skip(inserts)) {
+        let here = &with_theirs[before..before + rows.numbers.len()];
+        before += here.len();
+        if *count < here.len() as u64
+            && let (Some(&first), Some(&last)) = (here.first(), here.last())
+        {
+            met.push((first, last + 1));
+        }
+    }
+    Ok(met)
+}
+
+/// Writes puts of which some met a row: of the same job, which is written anew, or another one with its key.
+async fn one_by_one(
+    client: &Client,
+    names: &PgTables,
+    changes: &mut Changes<'_>,
+    range: std::ops::Range<usize>,
+) -> Result<(), PgFault> {
+    let puts = &mut changes.puts[range];
+    let numbers: Vec<i64> = puts.iter().map(|put| put.number).collect();
+    begin(client).await?;
+    delete(client, &names.theirs, "ringgear_number", &numbers).await?;
+    for rows in TheirRows::of(puts.iter()) {
+        rows.insert(client, names).await?;
+    }
+    let sql = format!(
+        "SELECT n FROM unnest($1::int8[]) AS n WHERE NOT EXISTS (SELECT FROM {} WHERE ringgear_number = n)",
+        names.theirs
+    );
+    let missing = client.query_typed(&sql, &[(&numbers, Type::INT8_ARRAY)]).await?;
+    let missing: HashSet<i64> = missing.iter().map(|row| row.try_get(0)).collect::<Result<_, Error>>()?;
+    let mut moved = Vec::new();
+    for put in puts.iter_mut().filter(|put| !put.is_alone() && missing.contains(&put.number)) {
+        put.take_own_key();
+        moved.push(put.number);
+    }
+    let again = || puts.iter().filter(|put| moved.contains(&put.number));
+    let mut written = 0;
+    for rows in TheirRows::of(again()) {
+        written += rows.insert(client, names).await?;
+    }
+    if written < moved.len() as u64 {
+        return Err(PgFault::Other("there are rows with these keys and numbers already".to_owned()));
+    }
+    for rows in OurRows::of(again()) {
+        rows.insert(client, names).await?;
+    }
+    commit(client).await?;
+    Ok(())
+}
+
+async fn begin(client: &Client) -> Result<u64, Error> {
+    client.batch_execute("BEGIN").await.map(|()| 0)
+}
+
+async fn commit(client: &Client) -> Result<u64, Error> {
+    client.batch_execute("COMMIT").await.map(|()| 0)
+}
+
+/// Deletes the rows of these numbers.
+pub(super) async fn delete(
+    client: &Client,
+    table: &str,
+    column: &str,
+    numbers: &Vec<i64>,
+) -> Result<u64, Error> {
+    let sql = format!("DELETE FROM {table} WHERE {column} = ANY($1::int8[])");
+    client.execute_typed(&sql, &[(numbers, Type::INT8_ARRAY)]).await
+}
+
+/// Notes how many attempts living jobs have lost.
+async fn attempts(client: &Client, names: &PgTables, lost: &[(i64, i16)]) -> Result<u64, Error> {
+    let PgTables { theirs, ours, .. } = names;
+    let sql = format!(
+        "WITH lost AS (SELECT * FROM unnest($1::int8[], $2::int2[]) AS u(n, a)), \
+         alone AS (UPDATE {ours} AS o SET attempts = a FROM lost WHERE o.number = n AND o.kind = 1) \
+         INSERT INTO {ours} AS o (number, kind, attempts) SELECT n, 0, a FROM lost \
+         WHERE EXISTS (SELECT FROM {theirs} WHERE ringgear_number = n) \
+         ON CONFLICT (number) DO UPDATE SET attempts = EXCLUDED.attempts WHERE o.kind = 0"
+    );
+    let (numbers, lost): (Vec<i64>, Vec<i16>) = lost.iter().copied().unzip();
+    client.execute_typed(&sql, &[(&numbers, Type::INT8_ARRAY), (&lost, Type::INT2_ARRAY)]).await
+}
+
+/// Sends all requests, in their order, and then waits for the answers.
+async fn at_once(mut requests: Vec<PgRequest<'_>>) -> Result<Vec<u64>, Error> {
+    let mut answers: Vec<Option<Result<u64, Error>>> = requests.iter().map(|_| None).collect();
+    poll_fn(|context| {
+        let mut waits = false;
+        for (request, answer) in requests.iter_mut().zip(&mut answers) {
+            if answer.is_none() {
+                match request.as_mut().poll(context) {
+                    Poll::Ready(done) => *answer = Some(done),
+                    Poll::Pending => waits = true,
+                }
+            }
+        }
+        if waits { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+    // The first that failed says why: those behind it were not carried out.
+    answers.into_iter().flatten().collect()
+}
+
+/// Sends each request when the one before is answered.
+async fn in_turn(requests: Vec<PgRequest<'_>>) -> Result<Vec<u64>, Error> {
+    let mut answers = Vec::with_capacity(requests.len());
+    for request in requests {
+        answers.push(request.await?);
+    }
+    Ok(answers)
+}
