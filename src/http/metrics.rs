@@ -3,9 +3,9 @@
 //! of a label, and peers choose names: so many are told one by one, the others together.
 use super::answer::HttpAnswer;
 use super::bounds::CONNECTIONS_MAX;
+use super::desk::{Desk, ServerState};
 use super::names::readable;
 use super::overview::{FunctionSums, Overview};
-use super::route::{Desk, ServerState};
 use crate::engine::report::{Counters, FunctionRow};
 use crate::frontend::{VERSION, followed};
 use std::collections::BTreeSet;
@@ -80,7 +80,7 @@ fn write_about(families: &mut Families, desk: &Desk, whole: bool) {
 }
 
 /// A function as it is told, or what many are together.
-struct Told<'a> {
+struct ToldFunction<'a> {
     label: String,
     queued: [u64; 3],
     running: u64,
@@ -89,13 +89,13 @@ struct Told<'a> {
 }
 
 /// No label twice: what a scraper would refuse is told with the others.
-fn label_all(overview: &Overview) -> (Vec<Told<'_>>, FunctionSums) {
+fn label_all(overview: &Overview) -> (Vec<ToldFunction<'_>>, FunctionSums) {
     let mut labels = BTreeSet::from([OTHERS.to_owned()]);
     let mut told = Vec::new();
     for row in &overview.told {
         let label = readable(&row.function);
         if labels.insert(label.clone()) {
-            told.push(Told {
+            told.push(ToldFunction {
                 label,
                 queued: row.queued.map(u64::from),
                 running: row.running.into(),
@@ -112,10 +112,10 @@ fn write_functions(families: &mut Families, overview: &Overview) {
     let (mut told, others) = label_all(overview);
     if others.functions > 0 {
         let FunctionSums { queued, running, workers, .. } = others;
-        told.push(Told { label: OTHERS.to_owned(), queued, running, workers, row: None });
+        told.push(ToldFunction { label: OTHERS.to_owned(), queued, running, workers, row: None });
     }
-    let waiting = |told: &Told<'_>| told.queued.iter().sum::<u64>();
-    type Value<'a> = &'a dyn Fn(&Told<'_>) -> u64;
+    let waiting = |told: &ToldFunction<'_>| told.queued.iter().sum::<u64>();
+    type Value<'a> = &'a dyn Fn(&ToldFunction<'_>) -> u64;
     let exported: [(&'static str, &'static str, Value<'_>); 4] = [
         ("gearman_jobs", "number of jobs queued or running", &|told| waiting(told) + told.running),
         ("gearman_jobs_running", "number of running jobs", &|told| told.running),

@@ -2,11 +2,12 @@
 //! never a shard: it may be slow, flooded or stuck, and no job notices. What it asks goes through an engine of its own (`home.rs`),
 //! like any session's.
 //!
-//! `serve.rs` has the connections and `bounds.rs` what they may take, `route.rs` who answers what, `overview.rs` what was found of all functions,
+//! `serve.rs` has the connections and `bounds.rs` what they may take, `route.rs` who answers what, `desk.rs` what answers are made of,
 //! `metrics.rs`, `api/` and `page.rs` the answers. Nothing here knows sockets or jobs of shards.
 mod answer;
 mod api;
 mod bounds;
+mod desk;
 mod home;
 mod hosts;
 mod metrics;
@@ -21,25 +22,15 @@ mod target;
 use crate::engine::{Board, Policy, ShardId};
 use crate::frontend::SharedPort;
 use crate::mesh::shared::Shared;
+use desk::{Desk, DeskSetup};
 use home::Observer;
 use hosts::Hosts;
-use route::Desk;
+pub(crate) use serve::Door;
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
-
-/// A socket that listens.
-#[derive(Debug)]
-pub(crate) struct Door {
-    /// Its address; none for a unix socket.
-    pub(crate) address: Option<SocketAddr>,
-    pub(crate) socket: OwnedFd,
-}
 
 /// What the HTTP side is made of.
 pub(crate) struct HttpSetup {
@@ -63,20 +54,8 @@ pub(crate) fn run(setup: HttpSetup) -> io::Result<()> {
     let hosts = Hosts::of(doors.iter().filter_map(|door| door.address));
     let shards = board.topology().owners().len();
     let observer = Rc::new(Observer::new(id, board, policy, shared.clone()));
-    let desk = Desk {
-        observer: observer.clone(),
-        shared,
-        frontend,
-        hosts,
-        restores,
-        function_stats,
-        shards,
-        started: Instant::now(),
-        started_at: SystemTime::now(),
-        surveys: tokio::sync::Semaphore::new(bounds::SURVEYS_MAX),
-        overview: tokio::sync::Mutex::default(),
-        counts: serve::Counts::default(),
-    };
+    let desk =
+        Desk::new(observer.clone(), DeskSetup { shared, frontend, hosts, restores, function_stats, shards });
     LocalSet::new().block_on(&runtime, async move {
         serve::open(doors, Rc::new(desk))?;
         observer.listen().await

@@ -1,14 +1,7 @@
-//! What is to be said of all functions together, found by one walk through all of them: sums, those that `/metrics` tells of one by one,
-//! those that the page tells of first, and the counters. Kept for a moment, so that many askers cost as much as one.
-use super::bounds::{OVERVIEW_AGE, PAGE_ROWS};
-use super::route::Desk;
+//! What is to be said of all functions together: sums, those that `/metrics` tells of one by one, those that the page tells of first. Values
+//! only: who walks through all functions, and for how long it is good, is in `desk.rs`.
 use crate::engine::report::{Counters, FunctionRow};
-use crate::engine::{Query, Report};
-use bytes::Bytes;
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
-use std::rc::Rc;
-use std::time::Instant;
 
 /// Sums over functions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,7 +17,7 @@ pub(super) struct FunctionSums {
 }
 
 impl FunctionSums {
-    fn add(&mut self, row: &FunctionRow) {
+    pub(super) fn add(&mut self, row: &FunctionRow) {
         self.functions += 1;
         self.queued.iter_mut().zip(row.queued).for_each(|(sum, more)| *sum += u64::from(more));
         self.running += u64::from(row.running);
@@ -76,68 +69,18 @@ pub(super) struct Overview {
     pub(super) counters: Counters,
 }
 
-/// The latest, and when it was made.
-pub(super) type LatestOverview = Option<(Instant, Rc<Overview>)>;
-
-impl Desk {
-    /// What is to be said of all functions, as of a moment ago at most. All shards have their jobs.
-    pub(super) async fn overview(&self) -> Rc<Overview> {
-        let mut latest = self.overview.lock().await;
-        match &*latest {
-            Some((made, overview)) if made.elapsed() < OVERVIEW_AGE => return overview.clone(),
-            _ => {}
-        }
-        let before = latest.as_ref().map(|(_, overview)| overview.clone()).unwrap_or_default();
-        let overview = Rc::new(self.look(&before).await);
-        *latest = Some((Instant::now(), overview.clone()));
-        overview
-    }
-
-    async fn look(&self, before: &Overview) -> Overview {
-        let _turn = self.turn().await;
-        let stays: BTreeSet<&Bytes> = before.told.iter().map(|row| &row.function).collect();
-        let mut told = Choice::new(self.function_stats);
-        let mut first = Choice::new(PAGE_ROWS);
-        let mut sums = FunctionSums::default();
-        let mut pages = self.observer.ask(Query::Status, None);
-        while let Some(page) = pages.next().await {
-            let Report::Functions(rows) = page else { continue };
-            for row in rows {
-                sums.add(&row);
-                let jobs = waiting(&row) + u64::from(row.running);
-                let stays = stays.contains(&row.function) && (jobs > 0 || row.workers > 0);
-                told.offer([u64::from(stays), jobs], &row);
-                first.offer([u64::from(is_unattended(&row)), jobs], &row);
-            }
-        }
-        drop(pages);
-        let counters = self.counters().await;
-        let mut told = told.best();
-        told.sort_by(|a, b| a.function.cmp(&b.function));
-        Overview { sums, told, first: first.best(), counters }
-    }
-
-    /// What `show counters` tells.
-    pub(super) async fn counters(&self) -> Counters {
-        match self.observer.ask(Query::Counters, None).next().await {
-            Some(Report::Counters(counters)) => *counters,
-            _ => Counters::default(),
-        }
-    }
-}
-
 /// The best of many rows; of equals those whose names come first. Holds twice as many at the most.
-struct Choice {
+pub(super) struct BestRows {
     most: usize,
     rows: Vec<([u64; 2], FunctionRow)>,
 }
 
-impl Choice {
-    fn new(most: usize) -> Choice {
-        Choice { most, rows: Vec::new() }
+impl BestRows {
+    pub(super) fn new(most: usize) -> BestRows {
+        BestRows { most, rows: Vec::new() }
     }
 
-    fn offer(&mut self, rank: [u64; 2], row: &FunctionRow) {
+    pub(super) fn offer(&mut self, rank: [u64; 2], row: &FunctionRow) {
         if self.most == 0 {
             return;
         }
@@ -154,7 +97,7 @@ impl Choice {
         self.rows.truncate(self.most);
     }
 
-    fn best(mut self) -> Vec<FunctionRow> {
+    pub(super) fn best(mut self) -> Vec<FunctionRow> {
         self.trim();
         self.rows.into_iter().map(|(_, row)| row).collect()
     }
@@ -175,7 +118,7 @@ mod tests {
 
     #[test]
     fn the_best_are_chosen_whatever_the_order() {
-        let mut choice = Choice::new(3);
+        let mut choice = BestRows::new(3);
         for at in 0..100_u32 {
             let row = row(&format!("f{:02}", at * 37 % 100), at * 37 % 100 / 10, 1);
             choice.offer([0, waiting(&row)], &row);
@@ -183,7 +126,7 @@ mod tests {
         }
         let best: Vec<_> = choice.best().into_iter().map(|row| row.function).collect();
         assert_eq!(best, ["f90", "f91", "f92"]);
-        let mut none = Choice::new(0);
+        let mut none = BestRows::new(0);
         none.offer([1, 1], &row("f", 1, 1));
         assert!(none.best().is_empty());
     }

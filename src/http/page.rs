@@ -1,9 +1,9 @@
 //! The page at `/`: what is wrong first, then functions. Made here, whole, with every name escaped; nothing runs in the browser, and
 //! nothing is fetched from elsewhere. Its colours are in `style.css`.
 use super::bounds::PAGE_ROWS;
+use super::desk::Desk;
 use super::names::{percent, readable};
 use super::overview::{Overview, is_unattended, waiting};
-use super::route::Desk;
 use crate::engine::report::FunctionRow;
 use crate::frontend::VERSION;
 use maud::{DOCTYPE, Markup, html};

@@ -1,94 +1,14 @@
 //! Who answers what, and who is answered at all. Nothing that is asked here changes anything.
 use super::answer::{CSS, HTML, HttpAnswer, TEXT, accepts};
 use super::bounds::REQUEST_TIME;
-use super::home::Observer;
-use super::hosts::Hosts;
-use super::overview::LatestOverview;
-use super::serve::Counts;
-use super::target::Target;
+use super::desk::Desk;
+use super::target::RequestTarget;
 use super::{api, metrics, page};
-use crate::frontend::SharedPort;
-use crate::mesh::shared::{ServerPhase, Shared};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode, Version, header};
-use std::rc::Rc;
-use std::sync::Arc;
-use std::time::{Instant, SystemTime};
-use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
-
-/// What answers are made of.
-pub(super) struct Desk {
-    pub(super) observer: Rc<Observer>,
-    pub(super) shared: Arc<Shared>,
-    pub(super) frontend: SharedPort,
-    pub(super) hosts: Hosts,
-    /// Whether jobs are read from a store at the start.
-    pub(super) restores: bool,
-    pub(super) function_stats: usize,
-    pub(super) shards: usize,
-    pub(super) started: Instant,
-    pub(super) started_at: SystemTime,
-    /// Turns to ask the shards.
-    pub(super) surveys: Semaphore,
-    pub(super) overview: Mutex<LatestOverview>,
-    pub(super) counts: Counts,
-}
-
-/// What the server is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ServerState {
-    Restoring,
-    Serving,
-    Draining,
-}
-
-impl ServerState {
-    pub(super) const ALL: [ServerState; 3] =
-        [ServerState::Restoring, ServerState::Serving, ServerState::Draining];
-
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            ServerState::Restoring => "restoring",
-            ServerState::Serving => "serving",
-            ServerState::Draining => "draining",
-        }
-    }
-
-    /// Why it is not ready, a sentence.
-    pub(super) fn obstacle(self) -> Option<&'static str> {
-        match self {
-            ServerState::Restoring => Some("restoring: stored jobs are being read, and requests wait"),
-            ServerState::Draining => {
-                Some("draining: no more connections are accepted, and the server ends when no jobs are left")
-            }
-            ServerState::Serving => None,
-        }
-    }
-}
-
-impl Desk {
-    pub(super) fn state(&self) -> ServerState {
-        match self.shared.phase() {
-            ServerPhase::Serving if self.restores && !self.shared.all_restored() => ServerState::Restoring,
-            ServerPhase::Serving => ServerState::Serving,
-            ServerPhase::Draining | ServerPhase::Stopping => ServerState::Draining,
-        }
-    }
-
-    /// Whether shards can be asked: all jobs are there. What is not whole is not told.
-    pub(super) fn is_whole(&self) -> bool {
-        !self.restores || self.shared.all_restored()
-    }
-
-    /// Waits for the turn to ask the shards.
-    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        // Nobody closes it.
-        self.surveys.acquire().await.ok()
-    }
-}
 
 /// Answers a request. `local`: it came by a unix socket.
 pub(super) async fn answer(desk: &Desk, request: Request<Incoming>, local: bool) -> Response<Full<Bytes>> {
@@ -128,7 +48,7 @@ fn refusal(desk: &Desk, request: &Request<Incoming>, local: bool) -> Option<Http
 }
 
 async fn find(desk: &Desk, request: &Request<Incoming>) -> HttpAnswer {
-    let target = match Target::of(request.uri()) {
+    let target = match RequestTarget::of(request.uri()) {
         Ok(target) => target,
         Err(sentence) => return HttpAnswer::error(StatusCode::BAD_REQUEST, &sentence),
     };
@@ -165,7 +85,7 @@ async fn find(desk: &Desk, request: &Request<Incoming>) -> HttpAnswer {
 }
 
 /// An answer that no query changes.
-fn plain(target: &Target, answer: impl FnOnce() -> HttpAnswer) -> HttpAnswer {
+fn plain(target: &RequestTarget, answer: impl FnOnce() -> HttpAnswer) -> HttpAnswer {
     match target.takes(&[]) {
         Ok(()) => answer(),
         Err(sentence) => HttpAnswer::error(StatusCode::BAD_REQUEST, &sentence),

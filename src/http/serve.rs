@@ -1,26 +1,27 @@
 //! Connections: accepted, bounded, given up. What is answered is in `route.rs`.
 use super::bounds::{ACCEPT_PAUSE, CONNECTIONS_MAX, HEAD_BYTES, HEAD_TIME, HEADERS_MAX};
-use super::route::Desk;
+use super::desk::Desk;
+use super::route;
 use super::stalls::Impatient;
-use super::{Door, route};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::cell::Cell;
 use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::spawn_local;
 use tokio::time::sleep;
 
-/// What happened to connections and requests.
-#[derive(Debug, Default)]
-pub(super) struct Counts {
-    pub(super) connections: Cell<usize>,
-    pub(super) requests: Cell<u64>,
-    pub(super) refused: Cell<u64>,
+/// A socket that listens.
+#[derive(Debug)]
+pub(crate) struct Door {
+    /// Its address; none for a unix socket.
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) socket: OwnedFd,
 }
 
 /// Opens the doors: from now on connections are served, as long as the set of tasks runs that this is called in.

@@ -6,16 +6,16 @@ const WORDS_MAX: usize = 16;
 
 /// Where a request goes to.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Target {
+pub(super) struct RequestTarget {
     /// Decoded: any bytes. `/` has none.
     pub(super) path: Vec<Vec<u8>>,
     /// Decoded names and values.
     words: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-impl Target {
+impl RequestTarget {
     /// An error is one sentence.
-    pub(super) fn of(uri: &Uri) -> Result<Target, String> {
+    pub(super) fn of(uri: &Uri) -> Result<RequestTarget, String> {
         let path = uri.path().strip_prefix('/').ok_or("a path begins with /")?;
         let segments = if path.is_empty() { None } else { Some(path.split('/')) };
         let segments = segments.into_iter().flatten();
@@ -32,7 +32,7 @@ impl Target {
             }
             words.push((name, value));
         }
-        Ok(Target { path, words })
+        Ok(RequestTarget { path, words })
     }
 
     /// Refuses words that mean nothing here.
@@ -96,8 +96,8 @@ fn decode(text: &str, plus: bool) -> Result<Vec<u8>, String> {
 mod tests {
     use super::*;
 
-    fn target(text: &str) -> Result<Target, String> {
-        Target::of(&text.parse().unwrap())
+    fn target(text: &str) -> Result<RequestTarget, String> {
+        RequestTarget::of(&text.parse().unwrap())
     }
 
     #[test]

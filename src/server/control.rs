@@ -3,7 +3,7 @@
 use super::Seats;
 use super::error::ServerError;
 use super::options::ControlOptions;
-use super::room::spawn;
+use super::room::{give_way, spawn};
 use crate::http::{self, Door, HttpSetup};
 use crate::log_at;
 use crate::logging::Level;
@@ -79,6 +79,7 @@ impl Control {
         let Control { doors, function_stats, .. } = self;
         let setup = HttpSetup { id, board, policy, shared, frontend, doors, restores, function_stats };
         spawn("http".to_owned(), move || {
+            give_way();
             if let Err(error) = http::run(setup) {
                 log_at!(Level::Warning, "the HTTP side has ended: {error}; the rest of the server goes on");
             }

@@ -1,9 +1,9 @@
 //! Lists in parts: so many items behind a place, and where the list goes on. A part ends early where much was looked through, or much
 //! is to be sent: then it has fewer items than were asked for, and a place to go on all the same.
 use super::super::bounds::{ITEMS_BYTES, LIMIT, LIMIT_MAX, PAGES_MAX, REGISTRATIONS_MAX};
-use super::super::route::Desk;
-use super::super::target::Target;
-use super::{Fault, cursor};
+use super::super::desk::Desk;
+use super::super::target::RequestTarget;
+use super::{ApiFault, cursor};
 use crate::engine::page::ListMark;
 use crate::engine::report::{WaitingRow, Waits, WorkerRow};
 use crate::engine::{JobId, Query, Report, SessionId};
@@ -11,17 +11,17 @@ use crate::frontend::json;
 use serde_json::Value;
 
 /// A row: the place behind it, and what is told of it, if it is wanted.
-struct Listed {
+struct ListItem {
     next: String,
     item: Option<Value>,
 }
 
 /// What makes items of a page of a report. It may keep the last row, of which more may come.
 trait Lister {
-    fn take(&mut self, page: Report, told: &mut Vec<Listed>);
+    fn take(&mut self, page: Report, told: &mut Vec<ListItem>);
 
     /// The list is at its end, or this part of it.
-    fn finish(&mut self, told: &mut Vec<Listed>) {
+    fn finish(&mut self, told: &mut Vec<ListItem>) {
         let _ = told;
     }
 }
@@ -34,10 +34,10 @@ struct Part {
 
 impl Part {
     fn of(
-        target: &Target,
+        target: &RequestTarget,
         words: &[&str],
         place: impl FnOnce(&[u8]) -> Result<ListMark, String>,
-    ) -> Result<Part, Fault> {
+    ) -> Result<Part, ApiFault> {
         target.takes(&[&["limit", "after"], words].concat())?;
         let limit = target.number("limit", LIMIT_MAX)?.unwrap_or(LIMIT);
         let after = target.word("after").map(place).transpose()?;
@@ -83,8 +83,8 @@ struct Items {
 
 impl Items {
     /// Adds rows. False if one had no room: the list goes on with it.
-    fn add(&mut self, rows: &mut Vec<Listed>) -> bool {
-        for Listed { next, item } in rows.drain(..) {
+    fn add(&mut self, rows: &mut Vec<ListItem>) -> bool {
+        for ListItem { next, item } in rows.drain(..) {
             if self.count == self.limit || self.text.len() > ITEMS_BYTES {
                 return false;
             }
@@ -104,7 +104,7 @@ impl Items {
     }
 }
 
-pub(super) async fn functions(desk: &Desk, target: &Target) -> Result<String, Fault> {
+pub(super) async fn functions(desk: &Desk, target: &RequestTarget) -> Result<String, ApiFault> {
     let part = Part::of(target, &["state"], cursor::function)?;
     let wanted: fn(&[u32; 3], u32, u32) -> bool = match target.word("state") {
         None => |_, _, _| true,
@@ -113,9 +113,9 @@ pub(super) async fn functions(desk: &Desk, target: &Target) -> Result<String, Fa
         Some(b"unattended") => |queued, _, workers| workers == 0 && queued.iter().any(|&jobs| jobs > 0),
         Some(_) => return Err("state is waiting, running or unattended".to_owned().into()),
     };
-    let lister = Rows(|page, told: &mut Vec<Listed>| {
+    let lister = Rows(|page, told: &mut Vec<ListItem>| {
         let Report::Functions(rows) = page else { return };
-        told.extend(rows.iter().map(|row| Listed {
+        told.extend(rows.iter().map(|row| ListItem {
             next: cursor::of_function(&row.function),
             item: wanted(&row.queued, row.running, row.workers).then(|| json::function(row)),
         }));
@@ -123,7 +123,7 @@ pub(super) async fn functions(desk: &Desk, target: &Target) -> Result<String, Fa
     Ok(list(desk, Query::Status, part, lister).await)
 }
 
-pub(super) async fn jobs(desk: &Desk, target: &Target) -> Result<String, Fault> {
+pub(super) async fn jobs(desk: &Desk, target: &RequestTarget) -> Result<String, ApiFault> {
     let part = Part::of(target, &["function", "unique", "state"], cursor::job)?;
     let running = match target.word("state") {
         None => None,
@@ -134,39 +134,39 @@ pub(super) async fn jobs(desk: &Desk, target: &Target) -> Result<String, Fault> 
         }
     };
     let (function, unique) = (target.word("function"), target.word("unique"));
-    let lister = Rows(|page, told: &mut Vec<Listed>| {
+    let lister = Rows(|page, told: &mut Vec<ListItem>| {
         let Report::Involved(rows) = page else { return };
         told.extend(rows.iter().map(|row| {
             let wanted = function.is_none_or(|name| name == row.function)
                 && unique.is_none_or(|unique| unique == row.unique)
                 && running.is_none_or(|running| running == row.worker.is_some());
             let item = wanted.then(|| with_handle(desk, row.job, json::involved(row)));
-            Listed { next: cursor::of_job(row.job), item }
+            ListItem { next: cursor::of_job(row.job), item }
         }));
     });
     Ok(list(desk, Query::JobsWithWorkers, part, lister).await)
 }
 
-pub(super) async fn dead(desk: &Desk, target: &Target) -> Result<String, Fault> {
+pub(super) async fn dead(desk: &Desk, target: &RequestTarget) -> Result<String, ApiFault> {
     let part = Part::of(target, &["function"], cursor::job)?;
     let function = target.word("function");
-    let lister = Rows(|page, told: &mut Vec<Listed>| {
+    let lister = Rows(|page, told: &mut Vec<ListItem>| {
         let Report::DeadJobs(rows) = page else { return };
         told.extend(rows.iter().map(|row| {
             let wanted = function.is_none_or(|name| name == row.function);
             let item = wanted.then(|| with_handle(desk, row.job, json::dead_job(row)));
-            Listed { next: cursor::of_job(row.job), item }
+            ListItem { next: cursor::of_job(row.job), item }
         }));
     });
     Ok(list(desk, Query::DeadJobs, part, lister).await)
 }
 
-pub(super) async fn workers(desk: &Desk, target: &Target) -> Result<String, Fault> {
+pub(super) async fn workers(desk: &Desk, target: &RequestTarget) -> Result<String, ApiFault> {
     let part = Part::of(target, &[], cursor::worker)?;
     Ok(list(desk, Query::Workers, part, WorkerPieces(None)).await)
 }
 
-pub(super) async fn connections(desk: &Desk, target: &Target) -> Result<String, Fault> {
+pub(super) async fn connections(desk: &Desk, target: &RequestTarget) -> Result<String, ApiFault> {
     let part = Part::of(target, &[], cursor::connection)?;
     Ok(list(desk, Query::ClientsWithJobs, part, ConnectionLines(None)).await)
 }
@@ -181,8 +181,8 @@ pub(super) fn with_handle(desk: &Desk, job: JobId, mut told: Value) -> Value {
 /// Rows that come whole.
 struct Rows<F>(F);
 
-impl<F: FnMut(Report, &mut Vec<Listed>)> Lister for Rows<F> {
-    fn take(&mut self, page: Report, told: &mut Vec<Listed>) {
+impl<F: FnMut(Report, &mut Vec<ListItem>)> Lister for Rows<F> {
+    fn take(&mut self, page: Report, told: &mut Vec<ListItem>) {
         (self.0)(page, told);
     }
 }
@@ -191,7 +191,7 @@ impl<F: FnMut(Report, &mut Vec<Listed>)> Lister for Rows<F> {
 struct WorkerPieces(Option<(WorkerRow, bool)>);
 
 impl Lister for WorkerPieces {
-    fn take(&mut self, page: Report, told: &mut Vec<Listed>) {
+    fn take(&mut self, page: Report, told: &mut Vec<ListItem>) {
         let Report::Workers(rows) = page else { return };
         for row in rows {
             match &mut self.0 {
@@ -208,14 +208,14 @@ impl Lister for WorkerPieces {
         }
     }
 
-    fn finish(&mut self, told: &mut Vec<Listed>) {
+    fn finish(&mut self, told: &mut Vec<ListItem>) {
         let Some((row, truncated)) = self.0.take() else { return };
         let item = (!row.functions.is_empty()).then(|| {
             let mut item = json::worker(&row);
             item["truncated"] = truncated.into();
             item
         });
-        told.push(Listed { next: cursor::of_worker(row.descriptor, row.session), item });
+        told.push(ListItem { next: cursor::of_worker(row.descriptor, row.session), item });
     }
 }
 
@@ -223,7 +223,7 @@ impl Lister for WorkerPieces {
 struct ConnectionLines(Option<(SessionId, Value, u64)>);
 
 impl Lister for ConnectionLines {
-    fn take(&mut self, page: Report, told: &mut Vec<Listed>) {
+    fn take(&mut self, page: Report, told: &mut Vec<ListItem>) {
         let Report::Waiting(rows) = page else { return };
         for WaitingRow { session, what } in rows {
             match what {
@@ -240,9 +240,9 @@ impl Lister for ConnectionLines {
         }
     }
 
-    fn finish(&mut self, told: &mut Vec<Listed>) {
+    fn finish(&mut self, told: &mut Vec<ListItem>) {
         let Some((session, mut item, jobs)) = self.0.take() else { return };
         item["waits_for"] = jobs.into();
-        told.push(Listed { next: cursor::of_session(session), item: Some(item) });
+        told.push(ListItem { next: cursor::of_session(session), item: Some(item) });
     }
 }

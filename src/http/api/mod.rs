@@ -5,8 +5,8 @@ mod lists;
 mod single;
 
 use super::answer::{HttpAnswer, JSON};
-use super::route::Desk;
-use super::target::Target;
+use super::desk::Desk;
+use super::target::RequestTarget;
 use crate::frontend::json;
 use hyper::StatusCode;
 use serde_json::Value;
@@ -15,23 +15,23 @@ use serde_json::Value;
 const DOCUMENT: &str = include_str!("openapi.json");
 
 /// What is wrong with a request, or with the server just now.
-struct Fault(StatusCode, String);
+struct ApiFault(StatusCode, String);
 
-impl From<String> for Fault {
-    fn from(sentence: String) -> Fault {
-        Fault(StatusCode::BAD_REQUEST, sentence)
+impl From<String> for ApiFault {
+    fn from(sentence: String) -> ApiFault {
+        ApiFault(StatusCode::BAD_REQUEST, sentence)
     }
 }
 
 /// Answers below `/api/v1`.
-pub(super) async fn answer(desk: &Desk, path: &[&[u8]], target: &Target) -> HttpAnswer {
+pub(super) async fn answer(desk: &Desk, path: &[&[u8]], target: &RequestTarget) -> HttpAnswer {
     match find(desk, path, target).await {
         Ok(body) => HttpAnswer::ok(JSON, body),
-        Err(Fault(status, sentence)) => HttpAnswer::error(status, &sentence),
+        Err(ApiFault(status, sentence)) => HttpAnswer::error(status, &sentence),
     }
 }
 
-async fn find(desk: &Desk, path: &[&[u8]], target: &Target) -> Result<String, Fault> {
+async fn find(desk: &Desk, path: &[&[u8]], target: &RequestTarget) -> Result<String, ApiFault> {
     match path {
         [b"openapi.json"] => {
             target.takes(&[])?;
@@ -45,7 +45,7 @@ async fn find(desk: &Desk, path: &[&[u8]], target: &Target) -> Result<String, Fa
     }
     if !desk.is_whole() {
         let sentence = "stored jobs are being read: ask again when /readyz says ok";
-        return Err(Fault(StatusCode::SERVICE_UNAVAILABLE, sentence.to_owned()));
+        return Err(ApiFault(StatusCode::SERVICE_UNAVAILABLE, sentence.to_owned()));
     }
     match path {
         [b"functions"] => lists::functions(desk, target).await,
@@ -68,7 +68,7 @@ async fn find(desk: &Desk, path: &[&[u8]], target: &Target) -> Result<String, Fa
         }
         _ => {
             let sentence = "there is nothing here: /api/v1/openapi.json says what there is";
-            Err(Fault(StatusCode::NOT_FOUND, sentence.to_owned()))
+            Err(ApiFault(StatusCode::NOT_FOUND, sentence.to_owned()))
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Single things: the server, a function, a job.
 use super::super::bounds::PAGES_MAX;
-use super::super::route::Desk;
-use super::Fault;
+use super::super::desk::Desk;
+use super::ApiFault;
 use super::lists::with_handle;
 use crate::engine::page::ListMark;
 use crate::engine::report::FunctionRow;
@@ -30,7 +30,7 @@ pub(super) fn server(desk: &Desk) -> Value {
 }
 
 /// A function by its exact name.
-pub(super) async fn function(desk: &Desk, name: &[u8]) -> Result<Value, Fault> {
+pub(super) async fn function(desk: &Desk, name: &[u8]) -> Result<Value, ApiFault> {
     let _turn = desk.turn().await;
     let mut answer = desk.observer.ask(Query::Status, before(name));
     for _ in 0..PAGES_MAX {
@@ -45,7 +45,7 @@ pub(super) async fn function(desk: &Desk, name: &[u8]) -> Result<Value, Fault> {
     }
     let sentence =
         "there is no function of this name: no job was submitted and no worker has registered for it";
-    Err(Fault(StatusCode::NOT_FOUND, sentence.to_owned()))
+    Err(ApiFault(StatusCode::NOT_FOUND, sentence.to_owned()))
 }
 
 /// A place shortly before this name; `None` is the beginning.
@@ -61,10 +61,10 @@ fn before(name: &[u8]) -> Option<ListMark> {
 }
 
 /// A job by its handle, dead or alive.
-pub(super) async fn job(desk: &Desk, handle: &[u8]) -> Result<Value, Fault> {
+pub(super) async fn job(desk: &Desk, handle: &[u8]) -> Result<Value, ApiFault> {
     let id = desk.frontend.handle_prefix.parse(handle).ok_or_else(|| {
         let sentence = "this is no handle that this server gives: another server's, or cut short";
-        Fault(StatusCode::NOT_FOUND, sentence.to_owned())
+        ApiFault(StatusCode::NOT_FOUND, sentence.to_owned())
     })?;
     let _turn = desk.turn().await;
     let first = |query| async {
@@ -93,5 +93,5 @@ pub(super) async fn job(desk: &Desk, handle: &[u8]) -> Result<Value, Fault> {
         return Ok(told);
     }
     let sentence = "there is no such job: it has ended, or never was";
-    Err(Fault(StatusCode::NOT_FOUND, sentence.to_owned()))
+    Err(ApiFault(StatusCode::NOT_FOUND, sentence.to_owned()))
 }
