@@ -106,6 +106,7 @@ impl BestRows {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
 
     fn row(name: &str, queued: u32, workers: u32) -> FunctionRow {
         FunctionRow {

@@ -3,7 +3,8 @@
 use super::super::bounds::{ITEMS_BYTES, LIMIT, LIMIT_MAX, PAGES_MAX, REGISTRATIONS_MAX};
 use super::super::desk::Desk;
 use super::super::target::RequestTarget;
-use super::{ApiFault, cursor};
+use super::cursor;
+use super::fault::ApiFault;
 use crate::engine::page::ListMark;
 use crate::engine::report::{WaitingRow, Waits, WorkerRow};
 use crate::engine::{JobId, Query, Report, SessionId};

@@ -1,6 +1,7 @@
 //! `/api/v1`: lists and single things as JSON, for looking only. What is a list, and how it comes in parts, is in `lists.rs`, where a list
 //! goes on in `cursor.rs`; the document that tells of all paths is `openapi.json`. No payloads.
 mod cursor;
+mod fault;
 mod lists;
 mod single;
 
@@ -8,20 +9,12 @@ use super::answer::{HttpAnswer, JSON};
 use super::desk::Desk;
 use super::target::RequestTarget;
 use crate::frontend::json;
+use fault::ApiFault;
 use hyper::StatusCode;
 use serde_json::Value;
 
 /// What there is, written by hand; a test walks all paths of it.
 const DOCUMENT: &str = include_str!("openapi.json");
-
-/// What is wrong with a request, or with the server just now.
-struct ApiFault(StatusCode, String);
-
-impl From<String> for ApiFault {
-    fn from(sentence: String) -> ApiFault {
-        ApiFault(StatusCode::BAD_REQUEST, sentence)
-    }
-}
 
 /// Answers below `/api/v1`.
 pub(super) async fn answer(desk: &Desk, path: &[&[u8]], target: &RequestTarget) -> HttpAnswer {

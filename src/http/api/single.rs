@@ -1,7 +1,7 @@
 //! Single things: the server, a function, a job.
 use super::super::bounds::PAGES_MAX;
 use super::super::desk::Desk;
-use super::ApiFault;
+use super::fault::ApiFault;
 use super::lists::with_handle;
 use crate::engine::page::ListMark;
 use crate::engine::report::FunctionRow;
