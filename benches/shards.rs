@@ -69,8 +69,9 @@ impl Shards {
         for (n, worker) in bench.workers.clone().into_iter().enumerate() {
             bench.give(worker, Input::Opened(worker, peer));
             let known = if workers == Workers::Generic { 0..bench.functions.len() } else { n..n + 1 };
-            for function in bench.functions[known].to_vec() {
-                bench.give(worker, Input::Request(worker, Request::CanDo { function: &function }));
+            let functions = bench.functions.clone();
+            for function in &functions[known] {
+                bench.give(worker, Input::Request(worker, Request::CanDo { function }));
             }
             bench.give(worker, Input::Request(worker, Request::PreSleep));
         }

@@ -35,13 +35,13 @@ struct Line {
 
 /// Where something of a function is to be seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Spot {
+pub(crate) struct BoardSpot {
     pub(crate) owner: ShardId,
     /// Which of the owner's bits, below [`BITS`]: found by the name, like the slot, but by another part of its hash.
     pub(crate) bit: u16,
 }
 
-impl Spot {
+impl BoardSpot {
     fn word(self) -> (usize, u64) {
         (usize::from(self.bit / 64), 1 << (self.bit % 64))
     }
@@ -73,13 +73,13 @@ impl Board {
     }
 
     /// Where a function is to be seen.
-    pub(crate) fn spot(&self, function: &[u8]) -> Spot {
+    pub(crate) fn spot(&self, function: &[u8]) -> BoardSpot {
         let (slot, rest) = Slot::with_rest(function);
-        Spot { owner: self.topology.owner(slot), bit: (rest % BITS as u64) as u16 }
+        BoardSpot { owner: self.topology.owner(slot), bit: (rest % BITS as u64) as u16 }
     }
 
     /// Says whether there may be something. To be called by the owner only.
-    pub(crate) fn write(&self, spot: Spot, something: bool) {
+    pub(crate) fn write(&self, spot: BoardSpot, something: bool) {
         let (at, bit) = spot.word();
         let Line { words, summary } = &self.lines[spot.owner.index()];
         let (old, old_summary) = (words[at].load(Ordering::Relaxed), summary.load(Ordering::Relaxed));
@@ -96,7 +96,7 @@ impl Board {
 
     /// What stands there of a function.
     #[inline]
-    pub(crate) fn reads(&self, spot: Spot) -> bool {
+    pub(crate) fn reads(&self, spot: BoardSpot) -> bool {
         let (word, bit) = spot.word();
         self.lines[spot.owner.index()].words[word].load(Ordering::Acquire) & bit != 0
     }
@@ -123,13 +123,13 @@ pub(crate) struct KnownBits(Box<[u64; WORDS]>);
 
 impl KnownBits {
     /// One more.
-    pub(crate) fn insert(&mut self, spot: Spot) {
+    pub(crate) fn insert(&mut self, spot: BoardSpot) {
         let (word, bit) = spot.word();
         self.0[word] |= bit;
     }
 
     /// Whether one is among them.
-    pub(crate) fn contains(&self, spot: Spot) -> bool {
+    pub(crate) fn contains(&self, spot: BoardSpot) -> bool {
         let (word, bit) = spot.word();
         self.0[word] & bit != 0
     }

@@ -45,7 +45,8 @@ const MODULES: &[(&str, &str, &[&str])] = &[
 /// The modules of the engine, a line for each floor, from the bottom up. A module names only those of lower floors, so
 /// `sessions` and `functions` never name each other.
 const ENGINE: &[&[&str]] = &[
-    &["body", "counters", "number", "slot", "status", "time"],
+    &["body", "counters", "number", "slot", "status", "sync", "time"],
+    &["board"],
     &["policy"],
     &["persist"],
     &["report"],

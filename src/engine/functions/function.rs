@@ -4,7 +4,7 @@ use super::looks::Looks;
 use super::queue::Queue;
 use super::slab::Chain;
 use super::sleepers::Waking;
-use crate::board::{Board, Spot};
+use crate::board::{Board, BoardSpot};
 use crate::page::ListMark;
 use crate::policy::Policy;
 use crate::slot::{JobId, ShardId, Slot};
@@ -23,7 +23,7 @@ pub(crate) struct Function {
     pub(crate) name: Bytes,
     pub(crate) slot: Slot,
     /// Where it is to be seen on the board.
-    spot: Spot,
+    spot: BoardSpot,
     /// By priority.
     pub(crate) queues: [Queue; 3],
     /// Jobs that wait outside the queues, for their time, for the store or for somebody who wants them, by priority.
@@ -49,7 +49,7 @@ pub(crate) struct Function {
 }
 
 impl Function {
-    fn new(name: Bytes, spot: Spot) -> Function {
+    fn new(name: Bytes, spot: BoardSpot) -> Function {
         Function {
             slot: Slot::of(&name),
             spot,

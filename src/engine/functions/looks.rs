@@ -1,6 +1,6 @@
 //! Which functions of an owner workers may find something of: counted here by bit of the board, for several functions may have the
 //! same, and written there when it changes. What makes a function worth a look is said in `function.rs`.
-use crate::board::{BITS, Board, Spot};
+use crate::board::{BITS, Board, BoardSpot};
 use crate::policy::{Planted, Policy};
 use crate::slot::ShardId;
 use alloc::boxed::Box;
@@ -25,7 +25,7 @@ impl Looks {
     }
 
     /// Where a function of this name is to be seen.
-    pub(super) fn spot(&self, name: &[u8]) -> Spot {
+    pub(super) fn spot(&self, name: &[u8]) -> BoardSpot {
         self.board.spot(name)
     }
 
@@ -36,7 +36,7 @@ impl Looks {
     }
 
     /// One function more is worth a look, or one less.
-    pub(super) fn count(&mut self, spot: Spot, worth: bool) {
+    pub(super) fn count(&mut self, spot: BoardSpot, worth: bool) {
         let count = &mut self.counts[usize::from(spot.bit)];
         *count = if worth { *count + 1 } else { *count - 1 };
         if *count == u32::from(worth) && self.planted.is_none_or(|planted| planted != worth) {
@@ -45,7 +45,7 @@ impl Looks {
     }
 
     /// Panics unless these, one for each function that is worth a look, are what was counted and what stands on the board.
-    pub(super) fn check(&self, owner: ShardId, spots: impl Iterator<Item = Spot>) {
+    pub(super) fn check(&self, owner: ShardId, spots: impl Iterator<Item = BoardSpot>) {
         // A guest owns nothing.
         if !self.are_shared() || owner.index() >= self.board.topology().owners().len() {
             return;
@@ -57,7 +57,7 @@ impl Looks {
         }
         for (bit, &count) in (0..).zip(&self.counts) {
             assert_eq!(count, left.remove(&bit).unwrap_or(0), "what may be found is counted");
-            assert!(count > 0 || !self.board.reads(Spot { owner, bit }), "nobody is asked in vain");
+            assert!(count > 0 || !self.board.reads(BoardSpot { owner, bit }), "nobody is asked in vain");
         }
     }
 }
@@ -74,7 +74,7 @@ mod tests {
             let board = Board::new(Topology::new(shards));
             let (mine, other) = (board.spot(b"mine"), board.spot(b"other"));
             assert_ne!(mine.bit, other.bit);
-            assert_eq!(mine.owner, board.topology.owner(Slot::of(b"mine")));
+            assert_eq!(mine.owner, board.topology().owner(Slot::of(b"mine")));
             let mut known = KnownBits::default();
             known.insert(mine);
             assert!(known.contains(mine) && !known.contains(other));

@@ -2,14 +2,16 @@
 //! answers into replies. It knows functions only by name.
 //!
 //! [`request`] takes requests in, [`grab`] and [`ask`] speak with several owners, [`rows`] has the lists of sessions, [`mass_do`] does in
-//! parts what is much. What they work on stands below them: a [`session`] with its [`replies`] in order, its [`abilities`] and their
-//! [`names`], and what is under way: a grab ([`grab_round`]), a query or an order ([`survey`]), what is much ([`parts`]).
+//! parts what is much, [`owned`] knows which owners are worth a question. What they work on stands below them: a [`session`] with its
+//! [`replies`] in order, its [`abilities`] and their [`names`], its [`owners`], and what is under way: a grab ([`grab_round`]), a query or an
+//! order ([`survey`]), what is much ([`parts`]).
 mod abilities;
 mod ask;
 mod grab;
 mod grab_round;
 mod mass_do;
 mod names;
+mod owned;
 mod owners;
 mod parts;
 mod replies;

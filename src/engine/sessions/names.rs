@@ -1,6 +1,6 @@
 //! The names of functions that sessions of this shard have registered: each is kept once, however many workers say it.
 //! What a worker has registered is in `abilities.rs`.
-use crate::board::{Board, Spot};
+use crate::board::{Board, BoardSpot};
 use crate::slot::ShardId;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -15,7 +15,7 @@ pub(crate) struct NameIx(pub(crate) u32);
 #[derive(Debug)]
 struct NameEntry {
     name: Bytes,
-    spot: Spot,
+    spot: BoardSpot,
     /// Registrations that have it; 0 if the place is vacant.
     users: u32,
 }
@@ -107,7 +107,7 @@ impl FunctionNames {
     }
 
     /// Where the function of this name is to be seen.
-    pub(crate) fn spot(&self, ix: NameIx) -> Spot {
+    pub(crate) fn spot(&self, ix: NameIx) -> BoardSpot {
         self.entries[ix.0 as usize].spot
     }
 
