@@ -6,6 +6,8 @@ pub use ringgear_protocol as protocol;
 pub mod cli;
 pub mod config;
 pub mod frontend;
+#[cfg(feature = "http")]
+mod http;
 pub mod logging;
 mod memory;
 mod mesh;

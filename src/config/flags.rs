@@ -147,6 +147,15 @@ pub(super) struct Flags {
     #[command(flatten)]
     pub(super) storing: Storing,
 
+    /// Where the server can be looked at over HTTP: an address of this machine alone with a port, `unix:PATH`, or `none`. Several with
+    /// commas, or given several times [default: 127.0.0.1:4780; under the name gearmand none]
+    #[arg(long, value_name = "ADDRESS", action = clap::ArgAction::Append, value_delimiter = ',')]
+    pub(super) control: Vec<OsString>,
+
+    /// Functions of which /metrics tells one by one; the others it tells together, as (other)
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = number(0..=10_000))]
+    pub(super) function_stats: i64,
+
     /// Print the version and exit
     #[arg(short = 'V', long)]
     pub(super) version: bool,

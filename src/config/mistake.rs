@@ -37,6 +37,8 @@ pub(super) enum Mistake {
     Listen(String, io::Error),
     /// There cannot be a unix socket of this name.
     UnixPath(String),
+    /// The HTTP side cannot be there: what was said, and why not.
+    Control(String, &'static str),
     /// With this `--compat` such a number of retries means nothing.
     JobRetries(i64),
     /// What is wrong with the options of the store.
@@ -96,6 +98,7 @@ impl fmt::Display for Mistake {
                 "--listen unix:{path}: the path of a unix socket has 1 to {} bytes, none of them 0; choose such a path",
                 UNIX_PATH_MAX
             ),
+            Mistake::Control(value, why) => write!(f, "--control {value}: {why}"),
             Mistake::JobRetries(number) => {
                 write!(
                     f,
@@ -122,6 +125,9 @@ impl Mistake {
         let origin = match &self {
             Mistake::Listen(value, _) => origins.of_value("listen", value),
             Mistake::UnixPath(path) => origins.of_value("listen", &format!("unix:{path}")),
+            Mistake::Control(value, _) => {
+                origins.of_value("control", value).or_else(|| origins.of(&["control"]))
+            }
             _ => origins.of(&self.options()),
         };
         match origin {
@@ -138,6 +144,7 @@ impl Mistake {
             Mistake::Threads(_) => vec!["threads"],
             Mistake::Backlog(_) => vec!["backlog"],
             Mistake::Listen(..) | Mistake::UnixPath(_) => vec!["listen"],
+            Mistake::Control(..) => vec!["control"],
             Mistake::JobRetries(_) => vec!["job-retries", "compat"],
             Mistake::PrefixTooLong(_) | Mistake::PrefixNotOneWord => vec!["job-handle-prefix"],
             // It begins with the name of one.

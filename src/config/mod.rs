@@ -1,6 +1,7 @@
 //! The command line becomes one [`Config`], made of the option types of the parts. Nothing is opened or started here;
 //! what the flags are called is in `config/flags.rs`, what the machine is asked in `config/machine.rs`.
 mod called;
+mod control;
 mod file;
 mod flags;
 mod listening;
@@ -21,7 +22,7 @@ use crate::frontend::{self, SharedPort};
 use crate::log_at;
 use crate::logging::{self, Level, LoggingOptions, Target};
 use crate::process::ProcessOptions;
-use crate::server::{Descriptors, ServerOptions};
+use crate::server::{ControlOptions, Descriptors, ServerOptions};
 use crate::shard::options::{Keepalive, ShardOptions};
 use called::CalledAs;
 use flags::{Flags, Limits};
@@ -196,6 +197,11 @@ fn config(
     let store = store::options(&flags.storing, called, &mut notices, &mut warnings)?;
     let policy = Policy { store: store.is_some(), ..policy };
     let process = process::options(&flags.process);
+    let control = ControlOptions {
+        endpoints: control::endpoints(&flags.control, called)?,
+        from: origins.told(&["control"]),
+        function_stats: fit(flags.function_stats),
+    };
     let frontend = SharedPort {
         packet_max: shard.packet_max,
         version: frontend::version(policy.compat),
@@ -217,6 +223,7 @@ fn config(
             Some(_) => Descriptors::AsSet,
             None => Descriptors::Most,
         },
+        control,
     };
     let other_meaning = flags.job_retries.and_then(|retries| other_meaning(retries, flags.compat));
     warnings.extend(other_meaning.map(|text| Caution { option: "job-retries", text }));

@@ -66,10 +66,10 @@ impl Board {
         self.topology
     }
 
-    /// Whether more than one engine looks at it; otherwise nothing need be written.
+    /// Whether more than one engine looks at it; otherwise nothing need be written. Observers have no workers, and do not look.
     #[inline]
     pub(crate) fn is_shared(&self) -> bool {
-        self.topology.homes().len() > 1
+        self.topology.told_of().len() > 1
     }
 
     /// Where a function is to be seen.

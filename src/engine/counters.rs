@@ -1,11 +1,11 @@
 //! What a shard counts, for `show counters`. Where it counts is where it happens.
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    ($(#[doc = $doc:literal] $name:ident,)*) => {
         /// What happened since the start, and a few present sizes. Plain numbers of one shard; they merge by adding.
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
         pub struct Counters {
-            $($(#[$doc])* pub $name: u64,)*
+            $(#[doc = $doc] pub $name: u64,)*
         }
 
         impl Counters {
@@ -17,6 +17,11 @@ macro_rules! counters {
             /// Names and values, in the order of declaration.
             pub fn rows(&self) -> impl Iterator<Item = (&'static str, u64)> {
                 [$((stringify!($name), self.$name)),*].into_iter()
+            }
+
+            /// What each of [`Counters::rows`] counts, a sentence or two.
+            pub fn meanings() -> impl Iterator<Item = &'static str> {
+                [$($doc.trim_ascii()),*].into_iter()
             }
         }
     };

@@ -149,7 +149,11 @@ impl Engine {
             Input::Large(session, request, packet) => {
                 self.sessions.request(session, request, Some(packet), out);
             }
-            Input::Ask(session, ask) => self.sessions.admin(session, ask, out),
+            Input::Ask(session, ask) => self.sessions.admin(session, ask, None, out),
+            Input::AskBehind(session, list) => {
+                let (query, after) = *list;
+                self.sessions.admin(session, query.into(), Some(after), out);
+            }
             Input::Answer(session, reply) => self.sessions.answer_in_turn(session, reply, out),
             Input::Opened(session, peer) => self.sessions.opened(session, peer, out),
             Input::Adopted(session, peer, introduction) => {

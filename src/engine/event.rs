@@ -1,7 +1,8 @@
 //! What goes into the engine and what comes out. Values; nothing here decides.
 use crate::message::{Assignment, Message, Work};
+use crate::page::ListMark;
 use crate::persist::{StoreOp, StoreSeq};
-use crate::query::Ask;
+use crate::query::{Ask, Query};
 use crate::report::Report;
 use crate::slot::{JobId, Peer, SessionId, ShardId};
 use crate::status::JobStatus;
@@ -71,6 +72,8 @@ pub enum Input<'a> {
     Large(SessionId, Request<'a>, &'a Bytes),
     /// An administrator's question or order arrived. Not while the session is paused.
     Ask(SessionId, Ask),
+    /// The same, for a list that is to begin behind a place; with a place of another list it may begin anywhere.
+    AskBehind(SessionId, Box<(Query, ListMark)>),
     /// A request arrived to which the front end knows the answer: it takes its turn among the replies. Not while
     /// the session is paused.
     Answer(SessionId, Reply),

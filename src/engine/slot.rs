@@ -48,24 +48,36 @@ impl Slot {
 /// Which engines there are, and which of them owns which slot.
 ///
 /// An *owner* owns slots, and so functions with their jobs: the shards are the owners. A *home* holds sessions: the shards are
-/// homes, and so are the guests, which own no slot. To an owner, a guest is a home like any other.
+/// homes, and so are the guests, which own no slot. To an owner, a guest is a home like any other. An *observer* is a guest that asks
+/// and is not asked: no report tells of its sessions, and nobody waits for its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Topology {
     shards: u16,
     guests: u16,
+    observers: u16,
 }
 
 impl Topology {
     /// A job server of `shards` shards, 1..=[`SHARDS_MAX`].
     pub fn new(shards: u16) -> Topology {
         assert!((1..=SHARDS_MAX).contains(&shards), "a job server has 1..={SHARDS_MAX} shards");
-        Topology { shards, guests: 0 }
+        Topology { shards, guests: 0, observers: 0 }
     }
 
     /// The same shards, and so many guests.
     pub fn with_guests(self, guests: u16) -> Topology {
-        assert!(guests <= HOMES_MAX - self.shards, "a job server has at most {HOMES_MAX} homes");
-        Topology { guests, ..self }
+        Topology { guests, ..self }.checked()
+    }
+
+    /// The same shards and guests, and so many observers.
+    pub fn with_observers(self, observers: u16) -> Topology {
+        Topology { observers, ..self }.checked()
+    }
+
+    fn checked(self) -> Topology {
+        let homes = u32::from(self.shards) + u32::from(self.guests) + u32::from(self.observers);
+        assert!(homes <= u32::from(HOMES_MAX), "a job server has at most {HOMES_MAX} homes");
+        self
     }
 
     /// Everybody who owns slots, in order: the shards.
@@ -74,9 +86,15 @@ impl Topology {
         (0..self.shards).map(ShardId)
     }
 
-    /// Everybody who holds sessions, in order: the shards, then the guests.
+    /// Everybody who holds sessions, in order: the shards, then the guests, then the observers.
     #[inline]
     pub fn homes(self) -> impl ExactSizeIterator<Item = ShardId> {
+        (0..self.shards + self.guests + self.observers).map(ShardId)
+    }
+
+    /// The homes of which reports tell, in order: all but the observers.
+    #[inline]
+    pub fn told_of(self) -> impl ExactSizeIterator<Item = ShardId> {
         (0..self.shards + self.guests).map(ShardId)
     }
 
@@ -445,6 +463,9 @@ mod tests {
         let most = Topology::new(SHARDS_MAX).with_guests(1);
         let last = most.homes().last().unwrap();
         assert_eq!(SessionId::new(last, 0, 1).shard(), last);
+        let observed = topology.with_observers(1);
+        assert_eq!((observed.homes().len(), observed.told_of().len(), observed.owners().len()), (6, 5, 3));
+        assert!(observed.told_of().eq(topology.homes()));
     }
 
     /// Handles and logs carry slots: this hash may never change.

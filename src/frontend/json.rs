@@ -1,12 +1,12 @@
 //! JSON: the one spelling of a job, a function and a worker, whoever tells of them: a store's jobs, and the rows of reports.
 //! Who prints or sends it is elsewhere. Names and workloads may be any bytes: what is no UTF-8 stands as hexadecimal digits
 //! under a name of its own, which ends with `_hex`.
-use crate::engine::report::{DeadRow, FunctionRow, JobRow, WorkerRow};
+use crate::engine::report::{Counters, DeadRow, FunctionRow, InvolvedJob, JobRow, WorkerRow};
 use crate::engine::{DeathReason, Epoch, StoredJob};
 use crate::protocol::Priority;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// A job as a store keeps it.
 pub fn stored_job(job: &StoredJob<'_>) -> Value {
@@ -81,6 +81,35 @@ pub fn worker(row: &WorkerRow) -> Value {
         put(&mut object, "functions_hex", others);
     }
     Value::Object(object)
+}
+
+/// A job of `jobs`, and who has to do with it.
+pub fn involved(row: &InvolvedJob) -> Value {
+    let mut object = Map::new();
+    put(&mut object, "job", row.job.number());
+    put_bytes(&mut object, "function", &row.function);
+    put_bytes(&mut object, "unique", &row.unique);
+    put(&mut object, "running", row.worker.is_some());
+    put(&mut object, "worker", row.worker.map(place));
+    put(&mut object, "clients", row.clients);
+    Value::Object(object)
+}
+
+/// A connection of `clients`.
+pub fn connection(address: SocketAddr) -> Value {
+    let mut object = Map::new();
+    put(&mut object, "address", address.ip().to_canonical().to_string());
+    put(&mut object, "port", address.port());
+    Value::Object(object)
+}
+
+/// What `show counters` tells.
+pub fn counters(counters: &Counters) -> Value {
+    Value::Object(counters.rows().map(|(name, value)| (name.to_owned(), value.into())).collect())
+}
+
+fn place(address: SocketAddr) -> String {
+    SocketAddr::new(address.ip().to_canonical(), address.port()).to_string()
 }
 
 fn priority(priority: Priority) -> &'static str {
@@ -203,6 +232,18 @@ mod tests {
             "job": id().number(), "unique": "u", "attempts": 1, "ignored": false, "stored": true
         });
         assert_eq!(job(&row), expected);
+    }
+
+    #[test]
+    fn a_job_with_its_worker() {
+        let (function, unique) = (Bytes::from_static(b"f"), Bytes::from_static(b"\xff"));
+        let worker = Some(SocketAddr::new(Ipv4Addr::LOCALHOST.to_ipv6_mapped().into(), 7));
+        let row = InvolvedJob { job: id(), function, unique, worker, clients: 2 };
+        let expected = json!({
+            "job": id().number(), "function": "f", "unique_hex": "ff", "running": true, "worker": "127.0.0.1:7", "clients": 2
+        });
+        assert_eq!(involved(&row), expected);
+        assert_eq!(involved(&InvolvedJob { worker: None, ..row })["worker"], Value::Null);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! a bell for each. Nobody waits here: a batch that finds no room stays with its sender. When to ring is decided in `bell.rs`,
 //! what all of them share beside is in `shared.rs`. Values only: what has a descriptor goes another way.
 mod bell;
+pub(crate) mod clock;
 pub(crate) mod shared;
 mod sync;
 

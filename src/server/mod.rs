@@ -1,5 +1,7 @@
 //! Starts the shards and the store. What follows is in `running.rs`, what a shard does in `shard/`; options come from
 //! `config/`.
+#[cfg(feature = "http")]
+mod control;
 mod error;
 mod news;
 mod options;
@@ -8,12 +10,12 @@ mod running;
 mod signals;
 
 pub use error::ServerError;
-pub use options::{Descriptors, ServerOptions};
+pub use options::{ControlOptions, Descriptors, ServerOptions};
 pub use running::{Running, Stage};
 pub use signals::Signals;
 
 use crate::engine::slot::SHARDS_MAX;
-use crate::engine::{Board, ShardId, Topology};
+use crate::engine::{Board, Policy, ShardId, Topology};
 use crate::frontend::{SharedPort, VERSION};
 use crate::log_at;
 use crate::logging::{self, Level};
@@ -70,6 +72,10 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
         &options.shard.keepalive,
     )
     .map_err(|(endpoint, error)| ServerError::of_endpoint(endpoint, error))?;
+    #[cfg(feature = "http")]
+    let mut control = control::Control::open(&options.control, &options.shard.keepalive);
+    #[cfg(feature = "http")]
+    let topology = topology.with_observers(control.observers());
     let shared = Shared::new(topology, options.shard.mesh_capacity)
         .map_err(|e| ShardError::of_system("make event descriptors", e))?;
 
@@ -79,12 +85,28 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
     let (shared, migrations) = (Arc::new(shared), Arc::new(Migrations::new(topology)));
     let files = listeners.files;
     let descriptors = options.descriptors;
-    let server =
-        Running { shared, migrations, shards, desk, files, writes_at_end, news, complete, descriptors };
+    let control_files = Vec::new();
+    let server = Running {
+        shared,
+        migrations,
+        shards,
+        desk,
+        files,
+        control_files,
+        writes_at_end,
+        news,
+        complete,
+        descriptors,
+    };
     // The first shard that runs acknowledges jobs.
     boot.over();
-    server.start_shards(options, frontend, topology, (&cores, &sockets), listeners.of_shards, &tell)?;
+    let seats = Seats { board: Board::new(topology), policy: Arc::new(options.policy.clone()), frontend };
+    server.start_shards(options, &seats, (&cores, &sockets), listeners.of_shards, &tell)?;
     server.await_start(&tell)?;
+    #[cfg(feature = "http")]
+    let server = Running { control_files: std::mem::take(&mut control.files), ..server };
+    #[cfg(feature = "http")]
+    control.start(seats, server.shared.clone(), !complete)?;
     if let Some(store) = store {
         server.start_store(store, topology, &tell)?;
     }
@@ -95,19 +117,25 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
     Ok(server)
 }
 
+/// What every thread with an engine has of all.
+struct Seats {
+    board: Board,
+    policy: Arc<Policy>,
+    frontend: SharedPort,
+}
+
 impl Running {
     fn start_shards(
         &self,
         options: ServerOptions,
-        frontend: SharedPort,
-        topology: Topology,
+        seats: &Seats,
         (cores, sockets): (&Cores, &Chosen),
         listeners: Vec<Vec<OwnedFd>>,
         tell: &Sender<News>,
     ) -> Result<(), ServerError> {
-        let (policy, board) = (Arc::new(options.policy), Board::new(topology));
+        let Seats { board, policy, frontend } = seats;
         let crowded = usize::from(self.shards) > cores.count;
-        for (id, listeners) in topology.owners().zip(listeners) {
+        for (id, listeners) in board.topology().owners().zip(listeners) {
             let setup = Setup {
                 id,
                 board: board.clone(),

@@ -26,6 +26,19 @@ pub struct ServerOptions {
     pub store: Option<StoreOptions>,
     /// Which limit on descriptors to use.
     pub descriptors: Descriptors,
+    /// Where the server can be looked at over HTTP.
+    pub control: ControlOptions,
+}
+
+/// The HTTP side, which is there only with the feature `http`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ControlOptions {
+    /// Where it listens: addresses of loopback, and unix sockets. Without any there is none.
+    pub endpoints: Vec<Endpoint>,
+    /// Where these are from, for the end of a message about them; nothing if it is the command line.
+    pub from: String,
+    /// Functions of which `/metrics` tells one by one, 0..=10,000; the others are told together.
+    pub function_stats: usize,
 }
 
 /// The limit on descriptors, and with it on connections.

@@ -55,6 +55,8 @@ pub struct Running {
     pub(super) desk: Option<Arc<StoreChannel>>,
     /// The files of unix sockets, removed when nobody listens on them any more.
     pub(super) files: Vec<SocketFile>,
+    /// Those of the HTTP side, which is there until the end.
+    pub(super) control_files: Vec<SocketFile>,
     /// Whether jobs are written only at the end.
     pub(super) writes_at_end: bool,
     pub(super) news: Receiver<News>,
@@ -179,6 +181,7 @@ impl Running {
     /// Has all shards close everything, and waits for them and for the store a little.
     fn stop(&mut self) {
         self.files.clear();
+        self.control_files.clear();
         self.shared.enter(ServerPhase::Stopping);
         let until = Instant::now() + STOP_MAX;
         let mut running = self.shards;

@@ -12,7 +12,6 @@ mod accept;
 #[cfg(feature = "measure")]
 pub mod bench_api;
 pub(crate) mod choose;
-mod clock;
 mod commit;
 mod completed;
 mod connection;
@@ -45,6 +44,7 @@ use crate::engine::slot::ShardSet;
 use crate::engine::{Board, Engine, Instant, Policy, ShardId, Topology};
 use crate::frontend::SharedPort;
 use crate::memory::{Large, Trim};
+use crate::mesh::clock;
 use crate::mesh::shared::{ServerPhase, Shared};
 use crate::store::channel::StoreChannel;
 use accept::Acceptor;
@@ -183,7 +183,7 @@ impl Shard {
         Shard {
             id,
             topology,
-            parking: Parking::new(options.spin, setup.crowded || topology.homes().len() == 1),
+            parking: Parking::new(options.spin, setup.crowded || topology.told_of().len() == 1),
             liveness: Liveness::new(&options.keepalive),
             hold: u64::try_from(options.hold.as_nanos()).unwrap_or(u64::MAX),
             options,

@@ -1,6 +1,7 @@
 //! A report comes in pages: one event tells at most one, whatever there is to tell, and nothing of it is kept in between.
 use crate::alone::{NOW, submit};
 use crate::cluster::Cluster;
+use ringgear_engine::page::ListMark;
 use ringgear_engine::report::{InvolvedJob, WaitingRow, Waits};
 use ringgear_engine::{
     Ask, CloseReason, Engine, HandlePrefix, Input, Order, Output, Peer, Policy, Query, Reply, Report,
@@ -50,7 +51,17 @@ impl World {
     fn pages(&mut self, ask: impl Into<Ask>) -> Vec<Report> {
         let ask = ask.into();
         let admin = self.open();
-        let asked = self.give(Input::Ask(admin, ask.clone()));
+        self.pages_of(admin, Input::Ask(admin, ask.clone()), ask)
+    }
+
+    /// The pages of a list behind a place.
+    fn pages_behind(&mut self, query: Query, after: ListMark) -> Vec<Report> {
+        let admin = self.open();
+        self.pages_of(admin, Input::AskBehind(admin, Box::new((query.clone(), after))), query.into())
+    }
+
+    fn pages_of(&mut self, admin: SessionId, input: Input<'_>, ask: Ask) -> Vec<Report> {
+        let asked = self.give(input);
         assert_eq!(
             asked,
             [Output::Pause(admin), Output::WantsRoom(admin)],
@@ -114,6 +125,77 @@ fn lists_of_jobs_and_functions_come_in_pages() {
         assert_eq!(rows.len(), 1500);
         assert!(rows.is_sorted_by(|one, next| one.function < next.function));
         assert!(rows.iter().all(|row| row.queued == [0, 2, 0]));
+    }
+}
+
+/// A list that begins behind a place is the end of the whole list, from there on.
+#[test]
+fn a_list_may_begin_anywhere() {
+    let mut world = World::new(|_| {});
+    let client = world.open();
+    for number in 0..600 {
+        world.submit(client, &format!("f{number:04}"), &format!("u{number}"), true);
+    }
+    let Report::Functions(functions) = whole(world.pages(Query::Status)) else { panic!("functions") };
+    let Report::Jobs(jobs) = whole(world.pages(Query::Jobs)) else { panic!("jobs") };
+    for at in [0, 1, 255, 256, 500, 599] {
+        let mark = ListMark::Function(functions[at].function.clone());
+        let behind = whole(world.pages_behind(Query::Status, mark));
+        assert_eq!(behind, Report::Functions(functions[at + 1..].to_vec()), "{at}");
+        let behind = whole(world.pages_behind(Query::Jobs, ListMark::Job(jobs[at].job)));
+        assert_eq!(behind, Report::Jobs(jobs[at + 1..].to_vec()), "{at}");
+    }
+    // A place of another list is any place.
+    let session = client;
+    for mark in [ListMark::Job(jobs[0].job), ListMark::Waiting { session, job: None, times: 0 }] {
+        whole(world.pages_behind(Query::Status, mark.clone()));
+        whole(world.pages_behind(Query::Workers, mark.clone()));
+        whole(world.pages_behind(Query::ClientsWithJobs, mark));
+    }
+}
+
+/// An observer asks like anybody; nobody asks it, and no report tells of its sessions.
+#[test]
+fn observers_ask_and_are_not_asked() {
+    let topology = Topology::new(2).with_guests(1).with_observers(1);
+    let mut cluster = Cluster::of(topology, Policy::new(HandlePrefix::new(b"H").unwrap()));
+    let sessions: Vec<SessionId> = (0..4).map(|home| cluster.open(ShardId(home))).collect();
+    cluster.request(sessions[0], submit(b"f", b"u", false));
+    cluster.request(sessions[2], submit(b"g", b"u", false));
+    cluster.run_until_quiet();
+    for asker in [sessions[1], sessions[3]] {
+        let mut ask = |query: Query| {
+            cluster.query(asker, query);
+            // Nobody asks it anything.
+            assert!(cluster.pairs().iter().all(|&(_, to)| to != ShardId(3) || asker == sessions[3]));
+            cluster.run_until_quiet();
+            let Some(Reply::Report(report)) = cluster.replies(asker).pop() else { panic!("a report") };
+            report.1
+        };
+        let Report::Workers(workers) = ask(Query::Workers) else { panic!("workers") };
+        let told: Vec<SessionId> = workers.iter().map(|row| row.session).collect();
+        assert_eq!(told, sessions[..3]);
+        let Report::Waiting(rows) = ask(Query::ClientsWithJobs) else { panic!("clients") };
+        assert_eq!(rows.len(), 3 + 2);
+        let Report::Counters(counters) = ask(Query::Counters) else { panic!("counters") };
+        assert_eq!((counters.sessions, counters.jobs), (3, 2));
+        let Report::Functions(functions) = ask(Query::Status) else { panic!("functions") };
+        assert_eq!(functions.len(), 2);
+    }
+    cluster.check();
+}
+
+/// Sessions of several shards, more than a page of each: those of one shard come before those of the next.
+#[test]
+fn many_clients_of_several_shards_are_all_told() {
+    for shards in [2, 3] {
+        let mut cluster = Cluster::new(shards, Policy::new(HandlePrefix::new(b"H").unwrap()));
+        let all: Vec<SessionId> = (0..900).map(|number| cluster.open(ShardId(number % shards))).collect();
+        cluster.query(all[0], Query::ClientsWithJobs);
+        cluster.run_until_quiet();
+        let Some(Reply::Report(report)) = cluster.replies(all[0]).pop() else { panic!("a report") };
+        let Report::Waiting(rows) = report.1 else { panic!("clients") };
+        assert_eq!(rows.len(), all.len(), "{shards} shards");
     }
 }
 

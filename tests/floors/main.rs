@@ -29,8 +29,9 @@ const MODULES: &[(&str, &str, &[&str])] = &[
     ("store", "src/store/", &["engine", "protocol", "logging"]),
     ("frontend", "src/frontend/", &["engine", "protocol"]),
     ("mesh", "src/mesh/", &["engine"]),
+    ("http", "src/http/", &["engine", "frontend", "mesh"]),
     ("shard", "src/shard/", &["engine", "protocol", "frontend", "logging", "memory", "mesh", "store"]),
-    ("server", "src/server/", &["engine", "frontend", "logging", "mesh", "shard", "store"]),
+    ("server", "src/server/", &["engine", "frontend", "http", "logging", "mesh", "shard", "store"]),
     ("process", "src/process", &["logging", "server"]),
     (
         "config",
@@ -60,11 +61,11 @@ const ENGINE: &[&[&str]] = &[
 
 /// Foreign crates, and `unsafe`, each in the places that may know it: what stands in one place stays replaceable. The rest of
 /// the house has words of its own for what these crates do. `unsafe` is where the kernel is asked about sockets, one call of the
-/// allocator, and one fork.
+/// allocator, one fork, and a descriptor that a runtime watches.
 const PLACES: &[(&str, &[&str])] = &[
     ("glommio", &["src/shard/host"]),
     ("io_uring", &["src/shard/sockets/uring/"]),
-    ("unsafe", &["src/shard/sockets/", "src/memory/", "src/process/daemon"]),
+    ("unsafe", &["src/http/home", "src/shard/sockets/", "src/memory/", "src/process/daemon"]),
     ("mimalloc", &["src/memory/"]),
     ("libmimalloc_sys", &["src/memory/"]),
     ("clap", &["src/cli/", "src/config/"]),
@@ -74,12 +75,16 @@ const PLACES: &[(&str, &[&str])] = &[
     ("tracing", &["src/logging/"]),
     ("rusqlite", &["src/store/sqlite/"]),
     ("tokio_postgres", &["src/store/postgres/"]),
-    ("tokio", &["src/store/postgres/"]),
+    ("tokio", &["src/http/", "src/store/postgres/"]),
     ("futures_core", &["src/store/postgres/"]),
     ("rustls", &["src/store/postgres/tls"]),
     ("rustls_native_certs", &["src/store/postgres/tls"]),
     ("tokio_postgres_rustls", &["src/store/postgres/tls"]),
-    ("serde_json", &["src/cli/check_migration", "src/frontend/json"]),
+    ("serde_json", &["src/cli/check_migration", "src/frontend/json", "src/http/"]),
+    ("http_body_util", &["src/http/"]),
+    ("hyper", &["src/http/"]),
+    ("hyper_util", &["src/http/"]),
+    ("maud", &["src/http/page"]),
     ("sd_notify", &["src/process/"]),
     // Checksums: of records, blocks and rows.
     ("crc32c", &["src/store/"]),
@@ -92,7 +97,15 @@ const PLACES: &[(&str, &[&str])] = &[
     // Payloads that are shared instead of copied.
     (
         "bytes",
-        &["src/engine/", "src/frontend/", "src/memory/", "src/protocol/", "src/shard/", "src/store/gathered"],
+        &[
+            "src/engine/",
+            "src/frontend/",
+            "src/http/",
+            "src/memory/",
+            "src/protocol/",
+            "src/shard/",
+            "src/store/gathered",
+        ],
     ),
     // The kernel. Numbers of errors are `libc`'s where the other two have none.
     ("libc", &["src/server/error", "src/shard/error", "src/shard/sockets/", "src/store/log/"]),

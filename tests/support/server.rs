@@ -304,6 +304,10 @@ fn command(wrapper: &[&str], address: SocketAddr, options: &[&str]) -> Command {
     {
         command.args(["--sockets", &how]);
     }
+    // Many servers run at a time, and the usual address is one.
+    if !options.contains(&"--control") {
+        command.args(["--control", "none"]);
+    }
     command.args(options);
     command
 }

@@ -27,11 +27,12 @@ macro_rules! topics {
 }
 
 /// In the order of the list.
-static TOPICS: [Topic; 12] = topics![
+static TOPICS: [Topic; 13] = topics![
     "clients",
     "compatibility",
     "connections",
     "durability",
+    "http",
     "installation",
     "limits",
     "logging",

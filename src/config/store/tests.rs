@@ -141,7 +141,10 @@ fn database_servers() {
             &["--durability", "memory"][..],
             "--durability memory is for --data-dir: -q postgres keeps jobs in the database",
         ),
-        (&["--max-log-bytes", "1"], "--max-log-bytes is for --data-dir: -q postgres keeps no log; leave it out"),
+        (
+            &["--max-log-bytes", "1"],
+            "--max-log-bytes is for --data-dir: -q postgres keeps no log; leave it out",
+        ),
         (&["--libpq-conninfo", "host"], "--libpq-conninfo cannot be read: there is no = behind host"),
         (&["--libpq-table", "a;b"], "--libpq-table cannot be used: a;b is no name of a table: what is ;b?"),
         (&["--data-dir", "d"], "--data-dir and -q each name a store: there can be one"),

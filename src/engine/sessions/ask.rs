@@ -8,15 +8,15 @@ use super::survey::{Halves, Survey, SurveyStep};
 use crate::event::{Output, Reply};
 use crate::message::Place;
 use crate::outbox::Outbox;
-use crate::page::PagePart;
+use crate::page::{ListMark, PagePart};
 use crate::policy::Planted;
 use crate::query::{Ask, Scope};
 use crate::slot::{SessionId, ShardSet, Slot};
 use alloc::boxed::Box;
 
 impl Sessions {
-    /// Somebody asks for something.
-    pub(super) fn survey(&mut self, id: SessionId, ask: Ask, out: &mut Outbox) {
+    /// Somebody asks for something; for a list from behind a place on, where one is given.
+    pub(super) fn survey(&mut self, id: SessionId, ask: Ask, after: Option<ListMark>, out: &mut Outbox) {
         let topology = self.topology;
         let left = match ask.scope() {
             Scope::Function(function) => Halves::owner(topology.owner(Slot::of(function))),
@@ -26,13 +26,13 @@ impl Sessions {
             },
             Scope::Sessions => Halves::homes(topology),
             Scope::Functions => Halves::owners(topology),
-            Scope::Both => Halves { sessions: ShardSet::of(topology.homes()), ..Halves::owners(topology) },
+            Scope::Both => Halves { sessions: ShardSet::of(topology.told_of()), ..Halves::owners(topology) },
             Scope::Engines => Halves::engines(topology),
         };
         let rows = self.policy.rows_at_once;
         let Some(session) = self.table.get_mut(id) else { return };
         let long = ask.is_long();
-        let place = session.replies.take_survey(Survey::new(ask, left));
+        let place = session.replies.take_survey(Survey::new(ask, left, after));
         if long {
             session.survey = Some(place);
         } else if let Some(survey) = session.replies.survey(place) {

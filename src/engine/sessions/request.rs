@@ -5,6 +5,7 @@ use crate::event::{CloseReason, Note, Reply};
 use crate::message::{Message, Submission, ToFunctions, Work};
 use crate::number::sign_and_digits;
 use crate::outbox::Outbox;
+use crate::page::ListMark;
 use crate::policy::{Planted, TimeoutUnit};
 use crate::query::{Ask, Query};
 use crate::slot::{SessionId, Slot};
@@ -113,9 +114,9 @@ impl Sessions {
         }
     }
 
-    pub(crate) fn admin(&mut self, id: SessionId, ask: Ask, out: &mut Outbox) {
+    pub(crate) fn admin(&mut self, id: SessionId, ask: Ask, after: Option<ListMark>, out: &mut Outbox) {
         if self.welcome(id) {
-            self.survey(id, ask, out);
+            self.survey(id, ask, after, out);
             self.flush_replies(id, out);
         }
     }
@@ -272,7 +273,7 @@ impl Sessions {
             return Err(Hopeless);
         }
         let unique = Bytes::copy_from_slice(until_nul(unique));
-        self.survey(id, Query::UniqueStatus { unique }.into(), out);
+        self.survey(id, Query::UniqueStatus { unique }.into(), None, out);
         Ok(())
     }
 

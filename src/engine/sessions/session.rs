@@ -277,7 +277,10 @@ impl SessionTable {
 
     /// Sessions in the order of their ids, behind one.
     pub(crate) fn in_order(&self, after: Option<SessionId>) -> impl Iterator<Item = &Session> {
-        let from = after.map_or(0, SessionId::index).min(self.places.len());
+        // All here are of one home: behind a session of another come all or none, whatever its index.
+        let home = self.order.first().map(|(_, own)| own.shard());
+        let own = after.filter(|after| Some(after.shard()) == home);
+        let from = own.map_or(0, SessionId::index).min(self.places.len());
         let sessions = self.places[from..].iter().filter_map(Option::as_deref);
         sessions.filter(move |session| Some(session.id) > after)
     }

@@ -28,14 +28,14 @@ impl Halves {
         Halves { functions: ShardSet::of(topology.owners()), ..Halves::default() }
     }
 
-    /// The sessions of every home.
+    /// The sessions of every home that reports tell of.
     pub(super) fn homes(topology: Topology) -> Halves {
-        Halves { sessions: ShardSet::of(topology.homes()), ..Halves::default() }
+        Halves { sessions: ShardSet::of(topology.told_of()), ..Halves::default() }
     }
 
-    /// Every engine once; a guest has a half for functions, too, which owns none.
+    /// Every engine once that reports tell of; a guest has a half for functions, too, which owns none.
     pub(super) fn engines(topology: Topology) -> Halves {
-        Halves { functions: ShardSet::of(topology.homes()), ..Halves::default() }
+        Halves { functions: ShardSet::of(topology.told_of()), ..Halves::default() }
     }
 
     fn count(self) -> u32 {
@@ -81,10 +81,11 @@ pub(crate) struct Survey {
 }
 
 impl Survey {
-    pub(super) fn new(what: Ask, left: Halves) -> Survey {
+    /// A list begins behind `after`, if that is a place of it.
+    pub(super) fn new(what: Ask, left: Halves, after: Option<ListMark>) -> Survey {
         let exact = what.begins_exact();
         let (parts, step) = (Vec::new(), SurveyStep::Behind);
-        Survey { what, exact, left, step, after: None, parts, client: None, held: None }
+        Survey { what, exact, left, step, after, parts, client: None, held: None }
     }
 
     /// Asks whoever may have something to tell.

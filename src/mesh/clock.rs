@@ -1,4 +1,4 @@
-//! The only clock. Read once a round: everything in a round happens at one time.
+//! The only clock of the threads that hold an engine. Read once a round: everything in a round happens at one time.
 //! What is due at which time is not known here.
 use crate::engine::{Epoch, Instant, Now};
 use rustix::time::{ClockId, clock_gettime};

@@ -1,0 +1,107 @@
+//! Where the server can be looked at over HTTP: what `--control` means. Addresses of loopback and unix sockets only: whoever reaches the
+//! HTTP side is told names of functions, workers and jobs, and nobody is asked who he is.
+use super::called::CalledAs;
+use super::machine;
+use super::mistake::Mistake;
+use crate::shard::options::Endpoint;
+use std::ffi::{OsStr, OsString};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::ffi::OsStrExt;
+
+/// Where nobody says anything: for whoever has just started a server.
+const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 4780);
+
+/// Who may use a unix socket: the user of the server, and root.
+const MODE: u32 = 0o600;
+
+const FORM: &str = "say an address with a port like 127.0.0.1:4780, unix:PATH, or none";
+const ALONE: &str = "none stands alone; leave it out, or the others";
+const FOREIGN: &str = "whoever reaches this address would be told names of functions, workers and jobs, so that it must be one of \
+                       this machine alone; say 127.0.0.1, [::1] or unix:PATH, and let a proxy or ssh lead there";
+
+/// Everything that was named, once.
+pub(super) fn endpoints(asked: &[OsString], called: CalledAs) -> Result<Vec<Endpoint>, Mistake> {
+    let endpoints = match (asked, called) {
+        ([], CalledAs::Gearmand) => Vec::new(),
+        ([], CalledAs::Ringgear) if !cfg!(feature = "http") => Vec::new(),
+        ([], CalledAs::Ringgear) => vec![Endpoint::Tcp(DEFAULT)],
+        ([none], _) if none == "none" => Vec::new(),
+        _ => {
+            let mut endpoints = Vec::new();
+            for value in asked {
+                let endpoint = endpoint(value)
+                    .map_err(|why| Mistake::Control(value.to_string_lossy().into_owned(), why))?;
+                if !endpoints.contains(&endpoint) {
+                    endpoints.push(endpoint);
+                }
+            }
+            endpoints
+        }
+    };
+    match asked.first() {
+        Some(value) if !endpoints.is_empty() && !cfg!(feature = "http") => {
+            let why = "this program was built without its HTTP side (the feature http); leave it out, or build it with";
+            Err(Mistake::Control(value.to_string_lossy().into_owned(), why))
+        }
+        _ => Ok(endpoints),
+    }
+}
+
+fn endpoint(value: &OsStr) -> Result<Endpoint, &'static str> {
+    if let Some(path) = value.as_bytes().strip_prefix(b"unix:") {
+        if path.is_empty() || path.len() > machine::UNIX_PATH_MAX || path.contains(&0) {
+            return Err("the path of a unix socket has 1 to 107 bytes, none of them 0; choose such a path");
+        }
+        return Ok(Endpoint::Unix { path: OsStr::from_bytes(path).into(), mode: MODE });
+    }
+    let text = value.to_str().ok_or(FORM)?;
+    if text == "none" {
+        return Err(ALONE);
+    }
+    let port = text.strip_prefix("localhost:").and_then(|port| port.parse().ok());
+    let address = match port {
+        Some(port) => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port),
+        None => text.parse().map_err(|_| FORM)?,
+    };
+    if !address.ip().to_canonical().is_loopback() {
+        return Err(FOREIGN);
+    }
+    Ok(Endpoint::Tcp(SocketAddr::new(address.ip().to_canonical(), address.port())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(asked: &[&str], called: CalledAs) -> Result<Vec<String>, String> {
+        let asked: Vec<OsString> = asked.iter().map(Into::into).collect();
+        let endpoints = endpoints(&asked, called).map_err(|mistake| mistake.to_string())?;
+        Ok(endpoints.iter().map(Endpoint::to_string).collect())
+    }
+
+    #[test]
+    fn only_this_machine_can_look() {
+        use CalledAs::{Gearmand, Ringgear};
+        let of = |asked: &[&str]| read(asked, Ringgear);
+        assert_eq!(of(&[]).unwrap(), ["127.0.0.1:4780"]);
+        assert_eq!((of(&["none"]).unwrap(), read(&[], Gearmand).unwrap()), (vec![], vec![]));
+        assert_eq!(read(&["127.0.0.1:1"], Gearmand).unwrap(), ["127.0.0.1:1"]);
+        let several = ["[::1]:7", "localhost:8", "unix:/run/c.sock", "127.0.0.1:8", "127.3.2.1:0"];
+        assert_eq!(of(&several).unwrap(), ["[::1]:7", "127.0.0.1:8", "unix:/run/c.sock", "127.3.2.1:0"]);
+        assert_eq!(of(&["[::ffff:127.0.0.1]:9"]).unwrap(), ["127.0.0.1:9"]);
+        for (asked, said) in [
+            ("0.0.0.0:4780", FOREIGN),
+            ("192.0.2.1:4780", FOREIGN),
+            ("[::]:4780", FOREIGN),
+            ("4780", FORM),
+            ("localhost", FORM),
+            ("localhost:x", FORM),
+            ("example.org:1", FORM),
+            ("", FORM),
+        ] {
+            assert_eq!(of(&[asked]), Err(format!("--control {asked}: {said}")));
+        }
+        assert_eq!(of(&["127.0.0.1:1", "none"]), Err(format!("--control none: {ALONE}")));
+        assert!(of(&["unix:"]).is_err());
+    }
+}

@@ -1,0 +1,249 @@
+//! Lists in parts: so many items behind a place, and where the list goes on. A part ends early where much was looked through, or much
+//! is to be sent: then it has fewer items than were asked for, and a place to go on all the same.
+use super::super::bounds::{ITEMS_BYTES, LIMIT, LIMIT_MAX, PAGES_MAX, REGISTRATIONS_MAX};
+use super::super::desk::Desk;
+use super::super::target::RequestTarget;
+use super::cursor;
+use super::fault::ApiFault;
+use crate::engine::page::ListMark;
+use crate::engine::report::{WaitingRow, Waits, WorkerRow};
+use crate::engine::{JobId, Query, Report, SessionId};
+use crate::frontend::json;
+use serde_json::Value;
+
+/// A row: the place behind it, and what is told of it, if it is wanted.
+struct ListItem {
+    next: String,
+    item: Option<Value>,
+}
+
+/// What makes items of a page of a report. It may keep the last row, of which more may come.
+trait Lister {
+    fn take(&mut self, page: Report, told: &mut Vec<ListItem>);
+
+    /// The list is at its end, or this part of it.
+    fn finish(&mut self, told: &mut Vec<ListItem>) {
+        let _ = told;
+    }
+}
+
+/// Where the list begins, and how many items are wanted.
+struct Part {
+    after: Option<ListMark>,
+    limit: usize,
+}
+
+impl Part {
+    fn of(
+        target: &RequestTarget,
+        words: &[&str],
+        place: impl FnOnce(&[u8]) -> Result<ListMark, String>,
+    ) -> Result<Part, ApiFault> {
+        target.takes(&[&["limit", "after"], words].concat())?;
+        let limit = target.number("limit", LIMIT_MAX)?.unwrap_or(LIMIT);
+        let after = target.word("after").map(place).transpose()?;
+        Ok(Part { after, limit })
+    }
+}
+
+/// Asks for a part of a list, and writes it.
+async fn list(desk: &Desk, query: Query, part: Part, mut lister: impl Lister) -> String {
+    let mut items = Items { text: String::from("{\"items\":["), count: 0, limit: part.limit, next: None };
+    let mut told = Vec::new();
+    let mut complete = false;
+    let _turn = desk.turn().await;
+    let mut answer = desk.observer.ask(query, part.after);
+    for _ in 0..PAGES_MAX {
+        match answer.next().await {
+            Some(page) => lister.take(page, &mut told),
+            None => {
+                lister.finish(&mut told);
+                complete = true;
+            }
+        }
+        if !items.add(&mut told) {
+            return items.end(true);
+        }
+        if complete {
+            return items.end(false);
+        }
+    }
+    lister.finish(&mut told);
+    let _ = items.add(&mut told);
+    items.end(true)
+}
+
+/// Items as text.
+struct Items {
+    text: String,
+    count: usize,
+    limit: usize,
+    /// The place behind the last row that was looked at.
+    next: Option<String>,
+}
+
+impl Items {
+    /// Adds rows. False if one had no room: the list goes on with it.
+    fn add(&mut self, rows: &mut Vec<ListItem>) -> bool {
+        for ListItem { next, item } in rows.drain(..) {
+            if self.count == self.limit || self.text.len() > ITEMS_BYTES {
+                return false;
+            }
+            if let Some(item) = item {
+                let comma = if self.count > 0 { "," } else { "" };
+                self.text += &format!("{comma}\n{item}");
+                self.count += 1;
+            }
+            self.next = Some(next);
+        }
+        true
+    }
+
+    fn end(mut self, goes_on: bool) -> String {
+        let next = self.next.take().filter(|_| goes_on);
+        self.text + &format!("\n],\"next\":{}}}\n", Value::from(next))
+    }
+}
+
+pub(super) async fn functions(desk: &Desk, target: &RequestTarget) -> Result<String, ApiFault> {
+    let part = Part::of(target, &["state"], cursor::function)?;
+    let wanted: fn(&[u32; 3], u32, u32) -> bool = match target.word("state") {
+        None => |_, _, _| true,
+        Some(b"waiting") => |queued, _, _| queued.iter().any(|&jobs| jobs > 0),
+        Some(b"running") => |_, running, _| running > 0,
+        Some(b"unattended") => |queued, _, workers| workers == 0 && queued.iter().any(|&jobs| jobs > 0),
+        Some(_) => return Err("state is waiting, running or unattended".to_owned().into()),
+    };
+    let lister = Rows(|page, told: &mut Vec<ListItem>| {
+        let Report::Functions(rows) = page else { return };
+        told.extend(rows.iter().map(|row| ListItem {
+            next: cursor::of_function(&row.function),
+            item: wanted(&row.queued, row.running, row.workers).then(|| json::function(row)),
+        }));
+    });
+    Ok(list(desk, Query::Status, part, lister).await)
+}
+
+pub(super) async fn jobs(desk: &Desk, target: &RequestTarget) -> Result<String, ApiFault> {
+    let part = Part::of(target, &["function", "unique", "state"], cursor::job)?;
+    let running = match target.word("state") {
+        None => None,
+        Some(b"running") => Some(true),
+        Some(b"waiting") => Some(false),
+        Some(_) => {
+            return Err("state is waiting or running; dead jobs are in /api/v1/dead".to_owned().into());
+        }
+    };
+    let (function, unique) = (target.word("function"), target.word("unique"));
+    let lister = Rows(|page, told: &mut Vec<ListItem>| {
+        let Report::Involved(rows) = page else { return };
+        told.extend(rows.iter().map(|row| {
+            let wanted = function.is_none_or(|name| name == row.function)
+                && unique.is_none_or(|unique| unique == row.unique)
+                && running.is_none_or(|running| running == row.worker.is_some());
+            let item = wanted.then(|| with_handle(desk, row.job, json::involved(row)));
+            ListItem { next: cursor::of_job(row.job), item }
+        }));
+    });
+    Ok(list(desk, Query::JobsWithWorkers, part, lister).await)
+}
+
+pub(super) async fn dead(desk: &Desk, target: &RequestTarget) -> Result<String, ApiFault> {
+    let part = Part::of(target, &["function"], cursor::job)?;
+    let function = target.word("function");
+    let lister = Rows(|page, told: &mut Vec<ListItem>| {
+        let Report::DeadJobs(rows) = page else { return };
+        told.extend(rows.iter().map(|row| {
+            let wanted = function.is_none_or(|name| name == row.function);
+            let item = wanted.then(|| with_handle(desk, row.job, json::dead_job(row)));
+            ListItem { next: cursor::of_job(row.job), item }
+        }));
+    });
+    Ok(list(desk, Query::DeadJobs, part, lister).await)
+}
+
+pub(super) async fn workers(desk: &Desk, target: &RequestTarget) -> Result<String, ApiFault> {
+    let part = Part::of(target, &[], cursor::worker)?;
+    Ok(list(desk, Query::Workers, part, WorkerPieces(None)).await)
+}
+
+pub(super) async fn connections(desk: &Desk, target: &RequestTarget) -> Result<String, ApiFault> {
+    let part = Part::of(target, &[], cursor::connection)?;
+    Ok(list(desk, Query::ClientsWithJobs, part, ConnectionLines(None)).await)
+}
+
+/// A job as it is told, with its handle.
+pub(super) fn with_handle(desk: &Desk, job: JobId, mut told: Value) -> Value {
+    let handle = desk.frontend.handle_prefix.handle(job);
+    told["handle"] = Value::from(String::from_utf8_lossy(&handle));
+    told
+}
+
+/// Rows that come whole.
+struct Rows<F>(F);
+
+impl<F: FnMut(Report, &mut Vec<ListItem>)> Lister for Rows<F> {
+    fn take(&mut self, page: Report, told: &mut Vec<ListItem>) {
+        (self.0)(page, told);
+    }
+}
+
+/// Workers: sessions with registrations. One with many comes in pieces, which are joined up to a bound.
+struct WorkerPieces(Option<(WorkerRow, bool)>);
+
+impl Lister for WorkerPieces {
+    fn take(&mut self, page: Report, told: &mut Vec<ListItem>) {
+        let Report::Workers(rows) = page else { return };
+        for row in rows {
+            match &mut self.0 {
+                Some((last, truncated)) if !row.begins && last.session == row.session => {
+                    let room = REGISTRATIONS_MAX.saturating_sub(last.functions.len());
+                    *truncated |= row.functions.len() > room;
+                    last.functions.extend(row.functions.into_iter().take(room));
+                }
+                _ => {
+                    self.finish(told);
+                    self.0 = Some((row, false));
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self, told: &mut Vec<ListItem>) {
+        let Some((row, truncated)) = self.0.take() else { return };
+        let item = (!row.functions.is_empty()).then(|| {
+            let mut item = json::worker(&row);
+            item["truncated"] = truncated.into();
+            item
+        });
+        told.push(ListItem { next: cursor::of_worker(row.descriptor, row.session), item });
+    }
+}
+
+/// Connections, each with how many jobs it waits for.
+struct ConnectionLines(Option<(SessionId, Value, u64)>);
+
+impl Lister for ConnectionLines {
+    fn take(&mut self, page: Report, told: &mut Vec<ListItem>) {
+        let Report::Waiting(rows) = page else { return };
+        for WaitingRow { session, what } in rows {
+            match what {
+                Waits::Session(address) => {
+                    self.finish(told);
+                    self.0 = Some((session, json::connection(address), 0));
+                }
+                Waits::Job { times, .. } => {
+                    if let Some((_, _, jobs)) = &mut self.0 {
+                        *jobs += u64::from(times);
+                    }
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self, told: &mut Vec<ListItem>) {
+        let Some((session, mut item, jobs)) = self.0.take() else { return };
+        item["waits_for"] = jobs.into();
+        told.push(ListItem { next: cursor::of_session(session), item: Some(item) });
+    }
+}

@@ -1,0 +1,38 @@
+//! What one peer, and all of them together, may take of the HTTP side. Numbers with their reasons; where each is kept is said by who
+//! names it.
+use std::time::Duration;
+
+/// Connections at a time, of all addresses; one more is closed at once. Scrapers, probes and browsers need a few each.
+pub(super) const CONNECTIONS_MAX: usize = 64;
+/// Bytes of a request's head: a place to go on may be the name of a function, of up to 8 KiB. Nothing is asked that needs a body,
+/// and none is read.
+pub(super) const HEAD_BYTES: usize = 32 << 10;
+/// Headers of a request.
+pub(super) const HEADERS_MAX: usize = 64;
+/// How long a head may take, and how long a connection may wait for the next one.
+pub(super) const HEAD_TIME: Duration = Duration::from_secs(10);
+/// How long an answer may take to be made.
+pub(super) const REQUEST_TIME: Duration = Duration::from_secs(20);
+/// How long a peer may take to read an answer, from when it first had to be waited for.
+pub(super) const SEND_TIME: Duration = Duration::from_secs(10);
+/// Surveys of the shards at a time; other requests wait for their turn, as long as [`REQUEST_TIME`].
+pub(super) const SURVEYS_MAX: usize = 4;
+/// How long accepting pauses when it fails, for want of descriptors for instance.
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+/// How long what was found of all functions is good for: more askers than one a second see the same.
+pub(super) const OVERVIEW_AGE: Duration = Duration::from_secs(1);
+
+/// Items of a list where nobody says how many.
+pub(super) const LIMIT: usize = 100;
+/// The most that may be asked for.
+pub(super) const LIMIT_MAX: usize = 1000;
+/// Pages of a report that are looked through for one answer: with filters, it may have few items and a place to go on.
+pub(super) const PAGES_MAX: usize = 64;
+/// Bytes of items in one answer: with more it ends early, with a place to go on.
+pub(super) const ITEMS_BYTES: usize = 1 << 20;
+/// Functions of one worker that are told.
+pub(super) const REGISTRATIONS_MAX: usize = 1000;
+/// Functions on the page.
+pub(super) const PAGE_ROWS: usize = 200;
+/// Bytes of a name in a label and on the page. Longer ones are cut.
+pub(super) const NAME_BYTES: usize = 128;

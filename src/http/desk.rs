@@ -1,0 +1,172 @@
+//! What answers are made of: what the server is doing, the seat from which shards are asked, and what was found of all functions a moment
+//! ago, so that many askers cost as much as one.
+use super::bounds::{OVERVIEW_AGE, PAGE_ROWS, SURVEYS_MAX};
+use super::home::Observer;
+use super::hosts::Hosts;
+use super::overview::{BestRows, FunctionSums, Overview, is_unattended, waiting};
+use crate::engine::report::Counters;
+use crate::engine::{Query, Report};
+use crate::frontend::SharedPort;
+use crate::mesh::shared::{ServerPhase, Shared};
+use bytes::Bytes;
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
+
+/// What happened to connections and requests.
+#[derive(Debug, Default)]
+pub(super) struct VisitCounts {
+    pub(super) connections: Cell<usize>,
+    pub(super) requests: Cell<u64>,
+    pub(super) refused: Cell<u64>,
+}
+
+/// The latest, and when it was made.
+type LatestOverview = Option<(Instant, Rc<Overview>)>;
+
+/// What answers are made of, as far as it is given.
+pub(super) struct DeskSetup {
+    pub(super) shared: Arc<Shared>,
+    pub(super) frontend: SharedPort,
+    pub(super) hosts: Hosts,
+    pub(super) restores: bool,
+    pub(super) function_stats: usize,
+    pub(super) shards: usize,
+}
+
+/// What answers are made of.
+pub(super) struct Desk {
+    pub(super) observer: Rc<Observer>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) frontend: SharedPort,
+    pub(super) hosts: Hosts,
+    /// Whether jobs are read from a store at the start.
+    pub(super) restores: bool,
+    pub(super) function_stats: usize,
+    pub(super) shards: usize,
+    pub(super) started: Instant,
+    pub(super) started_at: SystemTime,
+    /// Turns to ask the shards.
+    surveys: Semaphore,
+    overview: Mutex<LatestOverview>,
+    pub(super) counts: VisitCounts,
+}
+
+/// What the server is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ServerState {
+    Restoring,
+    Serving,
+    Draining,
+}
+
+impl ServerState {
+    pub(super) const ALL: [ServerState; 3] =
+        [ServerState::Restoring, ServerState::Serving, ServerState::Draining];
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            ServerState::Restoring => "restoring",
+            ServerState::Serving => "serving",
+            ServerState::Draining => "draining",
+        }
+    }
+
+    /// Why it is not ready, a sentence.
+    pub(super) fn obstacle(self) -> Option<&'static str> {
+        match self {
+            ServerState::Restoring => Some("restoring: stored jobs are being read, and requests wait"),
+            ServerState::Draining => {
+                Some("draining: no more connections are accepted, and the server ends when no jobs are left")
+            }
+            ServerState::Serving => None,
+        }
+    }
+}
+
+impl Desk {
+    pub(super) fn new(observer: Rc<Observer>, setup: DeskSetup) -> Desk {
+        let DeskSetup { shared, frontend, hosts, restores, function_stats, shards } = setup;
+        Desk {
+            observer,
+            shared,
+            frontend,
+            hosts,
+            restores,
+            function_stats,
+            shards,
+            started: Instant::now(),
+            started_at: SystemTime::now(),
+            surveys: Semaphore::new(SURVEYS_MAX),
+            overview: Mutex::default(),
+            counts: VisitCounts::default(),
+        }
+    }
+
+    pub(super) fn state(&self) -> ServerState {
+        match self.shared.phase() {
+            ServerPhase::Serving if self.restores && !self.shared.all_restored() => ServerState::Restoring,
+            ServerPhase::Serving => ServerState::Serving,
+            ServerPhase::Draining | ServerPhase::Stopping => ServerState::Draining,
+        }
+    }
+
+    /// Whether shards can be asked: all jobs are there. What is not whole is not told.
+    pub(super) fn is_whole(&self) -> bool {
+        !self.restores || self.shared.all_restored()
+    }
+
+    /// Waits for the turn to ask the shards.
+    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // Nobody closes it.
+        self.surveys.acquire().await.ok()
+    }
+
+    /// What is to be said of all functions, as of a moment ago at most. All shards have their jobs.
+    pub(super) async fn overview(&self) -> Rc<Overview> {
+        let mut latest = self.overview.lock().await;
+        match &*latest {
+            Some((made, overview)) if made.elapsed() < OVERVIEW_AGE => return overview.clone(),
+            _ => {}
+        }
+        let before = latest.as_ref().map(|(_, overview)| overview.clone()).unwrap_or_default();
+        let overview = Rc::new(self.look(&before).await);
+        *latest = Some((Instant::now(), overview.clone()));
+        overview
+    }
+
+    async fn look(&self, before: &Overview) -> Overview {
+        let _turn = self.turn().await;
+        let stays: BTreeSet<&Bytes> = before.told.iter().map(|row| &row.function).collect();
+        let mut told = BestRows::new(self.function_stats);
+        let mut first = BestRows::new(PAGE_ROWS);
+        let mut sums = FunctionSums::default();
+        let mut pages = self.observer.ask(Query::Status, None);
+        while let Some(page) = pages.next().await {
+            let Report::Functions(rows) = page else { continue };
+            for row in rows {
+                sums.add(&row);
+                let jobs = waiting(&row) + u64::from(row.running);
+                let stays = stays.contains(&row.function) && (jobs > 0 || row.workers > 0);
+                told.offer([u64::from(stays), jobs], &row);
+                first.offer([u64::from(is_unattended(&row)), jobs], &row);
+            }
+        }
+        drop(pages);
+        let counters = self.counters().await;
+        let mut told = told.best();
+        told.sort_by(|a, b| a.function.cmp(&b.function));
+        Overview { sums, told, first: first.best(), counters }
+    }
+
+    /// What `show counters` tells.
+    pub(super) async fn counters(&self) -> Counters {
+        match self.observer.ask(Query::Counters, None).next().await {
+            Some(Report::Counters(counters)) => *counters,
+            _ => Counters::default(),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Connections: accepted, bounded, given up. What is answered is in `route.rs`.
+use super::bounds::{ACCEPT_PAUSE, CONNECTIONS_MAX, HEAD_BYTES, HEAD_TIME, HEADERS_MAX};
+use super::desk::Desk;
+use super::route;
+use super::stalls::Impatient;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::task::spawn_local;
+use tokio::time::sleep;
+
+/// A socket that listens.
+#[derive(Debug)]
+pub(crate) struct Door {
+    /// Its address; none for a unix socket.
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) socket: OwnedFd,
+}
+
+/// Opens the doors: from now on connections are served, as long as the set of tasks runs that this is called in.
+pub(super) fn open(doors: Vec<Door>, desk: Rc<Desk>) -> io::Result<()> {
+    for Door { address, socket } in doors {
+        let desk = desk.clone();
+        match address {
+            Some(_) => {
+                let listener = std::net::TcpListener::from(socket);
+                listener.set_nonblocking(true)?;
+                let listener = TcpListener::from_std(listener)?;
+                spawn_local(async move {
+                    loop {
+                        let accepted = listener.accept().await.map(|(stream, _)| stream);
+                        admit(accepted, &desk, false).await;
+                    }
+                });
+            }
+            None => {
+                let listener = std::os::unix::net::UnixListener::from(socket);
+                listener.set_nonblocking(true)?;
+                let listener = UnixListener::from_std(listener)?;
+                spawn_local(async move {
+                    loop {
+                        let accepted = listener.accept().await.map(|(stream, _)| stream);
+                        admit(accepted, &desk, true).await;
+                    }
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Serves whoever was accepted, beside the others.
+async fn admit<S>(accepted: io::Result<S>, desk: &Rc<Desk>, local: bool)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let Ok(stream) = accepted else { return sleep(ACCEPT_PAUSE).await };
+    let counts = &desk.counts;
+    if counts.connections.get() >= CONNECTIONS_MAX {
+        counts.refused.set(counts.refused.get() + 1);
+        return;
+    }
+    let here = Present::of(desk);
+    spawn_local(async move {
+        let answer = |request| {
+            let desk = here.0.clone();
+            async move { Ok::<_, Infallible>(route::answer(&desk, request, local).await) }
+        };
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
+        // Who says nothing more may still listen: `nc -N`.
+        http.max_buf_size(HEAD_BYTES).max_headers(HEADERS_MAX).half_close(true);
+        // What goes wrong with a connection ends it, and is the peer's affair.
+        let _ = http.serve_connection(TokioIo::new(Impatient::new(stream)), service_fn(answer)).await;
+    });
+}
+
+/// A connection that counts, while it is there.
+struct Present(Rc<Desk>);
+
+impl Present {
+    fn of(desk: &Rc<Desk>) -> Present {
+        let connections = &desk.counts.connections;
+        connections.set(connections.get() + 1);
+        Present(desk.clone())
+    }
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        let connections = &self.0.counts.connections;
+        connections.set(connections.get() - 1);
+    }
+}

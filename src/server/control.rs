@@ -1,0 +1,88 @@
+//! The HTTP side (`--control`): its sockets, and the thread that serves them. What it answers is in `http/`. That it cannot be had is no
+//! reason not to start: jobs go on without it.
+use super::Seats;
+use super::error::ServerError;
+use super::options::ControlOptions;
+use super::room::{give_way, spawn};
+use crate::http::{self, Door, HttpSetup};
+use crate::log_at;
+use crate::logging::Level;
+use crate::mesh::shared::Shared;
+use crate::shard::listen::{self, SocketFile};
+use crate::shard::options::{Endpoint, Keepalive};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 64;
+
+/// Sockets that listen, for the HTTP side.
+pub(super) struct Control {
+    doors: Vec<Door>,
+    /// The files of unix sockets: removed with their handles.
+    pub(super) files: Vec<SocketFile>,
+    function_stats: usize,
+}
+
+impl Control {
+    /// Opens what can be opened; a WARNING names the rest.
+    pub(super) fn open(options: &ControlOptions, keepalive: &Keepalive) -> Control {
+        let function_stats = options.function_stats;
+        let mut control = Control { doors: Vec::new(), files: Vec::new(), function_stats };
+        for endpoint in &options.endpoints {
+            let one = std::slice::from_ref(endpoint);
+            let made = match listen::listen(one, BACKLOG, 1, Duration::ZERO, keepalive) {
+                Ok(made) => made,
+                Err((endpoint, error)) => {
+                    log_at!(
+                        Level::Warning,
+                        "there is no HTTP side at {endpoint}: {error}; stop who has it, choose another address with \
+                         --control, or say --control none{}",
+                        options.from
+                    );
+                    continue;
+                }
+            };
+            for (endpoint, socket) in made.endpoints.iter().zip(made.of_shards.into_iter().flatten()) {
+                let address = match endpoint {
+                    Endpoint::Tcp(address) => {
+                        log_at!(Level::Notice, "to be looked at on http://{address}/");
+                        Some(*address)
+                    }
+                    Endpoint::Unix { .. } => {
+                        log_at!(Level::Notice, "to be looked at over HTTP on {endpoint}");
+                        None
+                    }
+                };
+                control.doors.push(Door { address, socket });
+            }
+            control.files.extend(made.files);
+        }
+        control
+    }
+
+    /// Homes in the mesh that it needs.
+    pub(super) fn observers(&self) -> u16 {
+        u16::from(!self.doors.is_empty())
+    }
+
+    /// Starts the thread, if there is anything to serve.
+    pub(super) fn start(
+        self,
+        Seats { board, policy, frontend }: Seats,
+        shared: Arc<Shared>,
+        restores: bool,
+    ) -> Result<(), ServerError> {
+        let Some(id) = board.topology().homes().nth(board.topology().told_of().len()) else {
+            return Ok(());
+        };
+        let Control { doors, function_stats, .. } = self;
+        let setup = HttpSetup { id, board, policy, shared, frontend, doors, restores, function_stats };
+        spawn("http".to_owned(), move || {
+            give_way();
+            if let Err(error) = http::run(setup) {
+                log_at!(Level::Warning, "the HTTP side has ended: {error}; the rest of the server goes on");
+            }
+        })
+    }
+}
