@@ -1,9 +1,9 @@
 //! The HTTP side (`--control`): its sockets, and the thread that serves them. What it answers is in `http/`. That it cannot be had is no
 //! reason not to start: jobs go on without it.
-use super::Seats;
 use super::error::ServerError;
 use super::options::ControlOptions;
 use super::room::{give_way, spawn};
+use super::seats::Seats;
 use crate::http::{self, Door, HttpSetup};
 use crate::log_at;
 use crate::logging::Level;

@@ -7,6 +7,7 @@ mod news;
 mod options;
 mod room;
 mod running;
+mod seats;
 mod signals;
 
 pub use error::ServerError;
@@ -15,7 +16,7 @@ pub use running::{Running, Stage};
 pub use signals::Signals;
 
 use crate::engine::slot::SHARDS_MAX;
-use crate::engine::{Board, Policy, ShardId, Topology};
+use crate::engine::{Board, ShardId, Topology};
 use crate::frontend::{SharedPort, VERSION};
 use crate::log_at;
 use crate::logging::{self, Level};
@@ -30,6 +31,7 @@ use crate::store::thread;
 use crate::store::{Store, StoreOptions};
 use news::News;
 use room::{Cores, ask_for_descriptors, ask_for_memory, spawn};
+use seats::Seats;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -115,13 +117,6 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
         log_at!(Level::Notice, "listening on {endpoint}");
     }
     Ok(server)
-}
-
-/// What every thread with an engine has of all.
-struct Seats {
-    board: Board,
-    policy: Arc<Policy>,
-    frontend: SharedPort,
 }
 
 impl Running {
