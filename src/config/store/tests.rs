@@ -147,7 +147,10 @@ fn database_servers() {
         ),
         (&["--libpq-conninfo", "host"], "--libpq-conninfo cannot be read: there is no = behind host"),
         (&["--libpq-table", "a;b"], "--libpq-table cannot be used: a;b is no name of a table: what is ;b?"),
-        (&["--data-dir", "d"], "--data-dir and -q each name a store: there can be one"),
+        (
+            &["--data-dir", "d"],
+            "--data-dir and -q each name a store, and there can be one; leave one of them out",
+        ),
     ] {
         refused(&[&["-q", "postgres"], line].concat(), message);
     }
