@@ -42,9 +42,9 @@ else
 fi
 cargo test --workspace --locked --no-fail-fast
 # What starts servers once more, with the other way of serving sockets.
-RINGGEAR_TEST_SOCKETS=epoll cargo test --workspace --locked --no-fail-fast --test abuse --test admin --test commandline --test durable \
-    --test ended --test gone --test http --test limits --test listeners --test logs --test losses --test memory --test monitoring \
-    --test postgres --test process --test shutdown --test sqlite --test standin --test tools --test transcripts
+RINGGEAR_TEST_SOCKETS=epoll cargo test --workspace --locked --no-fail-fast --test abuse --test admin --test clients --test commandline \
+    --test durable --test ended --test gone --test http --test limits --test listeners --test logs --test losses --test memory \
+    --test monitoring --test process --test shutdown --test sqlite --test standin --test talks --test tools --test transcripts
 if [ "$(id -u)" = 0 ]; then
     tests/packages/container.sh
 else

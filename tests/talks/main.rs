@@ -11,7 +11,7 @@ mod support;
 
 use rustix::process::geteuid;
 use std::fs::{self, File};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -34,6 +34,19 @@ fn server() -> PathBuf {
     }
 }
 
+/// Puts the server where the examples find it; where servers under test are to serve sockets in some way, behind a script that says so.
+fn put_server(stage: &Scratch) {
+    let Ok(sockets) = std::env::var("RINGGEAR_TEST_SOCKETS") else {
+        return symlink(server(), stage.file("bin/gearmand")).unwrap();
+    };
+    fs::create_dir(stage.file("server")).unwrap();
+    symlink(server(), stage.file("server/gearmand")).unwrap();
+    let program = stage.file("server/gearmand");
+    let script = format!("#!/bin/sh\nexec '{}' --sockets '{sockets}' \"$@\"\n", program.display());
+    fs::write(stage.file("bin/gearmand"), script).unwrap();
+    fs::set_permissions(stage.file("bin/gearmand"), fs::Permissions::from_mode(0o755)).unwrap();
+}
+
 /// Plays an example and compares what it prints.
 #[track_caller]
 fn play(example: &str) {
@@ -45,7 +58,7 @@ fn play(example: &str) {
     }
     fs::copy(talks.join("stage.sh"), stage.file("stage.sh")).unwrap();
     fs::create_dir(stage.file("bin")).unwrap();
-    symlink(server(), stage.file("bin/gearmand")).unwrap();
+    put_server(&stage);
 
     let (out, err) = (stage.file("stdout"), stage.file("stderr"));
     let mut child = command(&stage)
