@@ -20,6 +20,11 @@ struct World {
     woken: usize,
 }
 
+fn submission(function: &[u8], background: bool) -> Submit<'_> {
+    let (unique, workload, priority) = (&b""[..], &b"w"[..], Priority::Normal);
+    Submit { function, unique, workload, priority, background, epoch: None, reducer: None }
+}
+
 impl World {
     fn new(shards: u16, policy: impl FnOnce(&mut Policy)) -> World {
         let prefix = HandlePrefix::new(b"H").unwrap();
@@ -66,15 +71,7 @@ impl World {
     fn submit(&mut self) {
         let function = self.functions[self.submitted % FUNCTIONS].clone();
         self.submitted += 1;
-        let submit = Submit {
-            function: &function,
-            unique: b"",
-            workload: b"w",
-            priority: Priority::Normal,
-            background: false,
-            epoch: None,
-            reducer: None,
-        };
+        let submit = submission(&function, false);
         let told = self.ask(self.client, Request::Submit(submit));
         assert!(matches!(told[..], [Reply::JobCreated(_)]), "{told:?}");
     }
@@ -207,15 +204,7 @@ fn a_grab_behind_a_submission_of_the_same_connection_finds_its_job() {
         world.ask(both, Request::CanDo { function: &function });
     }
     for function in world.functions.clone() {
-        let submit = Submit {
-            function: &function,
-            unique: b"",
-            workload: b"w",
-            priority: Priority::Normal,
-            background: true,
-            epoch: None,
-            reducer: None,
-        };
+        let submit = submission(&function, true);
         world.cluster.request(both, Request::Submit(submit));
         let told = world.ask(both, Request::Grab(GrabKind::Plain));
         assert!(matches!(told[..], [Reply::JobCreated(_), Reply::Assigned(_)]), "{told:?}");

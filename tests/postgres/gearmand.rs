@@ -3,36 +3,16 @@
 use super::*;
 use std::io::Write;
 use std::net::TcpStream;
-use std::process::Command;
 use support::gearmand::Server;
 use support::packets::*;
-use support::server::{PATIENCE, read_packet, request};
+use support::queues::{connect, stop, work_off};
+use support::server::{read_packet, request};
 
 /// Debian's gearmand on this database.
 #[track_caller]
 fn start(conninfo: &str) -> Server {
-    let program = support::gearmand::gearmand().unwrap_or_else(|error| panic!("{error}"));
-    let help = Command::new(&program).arg("--help").output().unwrap();
-    assert!(
-        String::from_utf8_lossy(&help.stdout).contains("--libpq-conninfo"),
-        "{} was built without PostgreSQL; install Debian's with `apt-get install gearman-job-server`",
-        program.display()
-    );
     let options = ["-q", "Postgres", "--libpq-conninfo", conninfo];
-    Server::start(&program, &options.map(str::to_owned)).unwrap_or_else(|error| panic!("{error}"))
-}
-
-#[track_caller]
-fn stop(mut server: Server) {
-    server.signal("SIGTERM").unwrap();
-    let status = server.wait();
-    assert!(status.is_some_and(|status| status.success()), "{status:?}\n{}", server.last_words());
-}
-
-fn connect(server: &mut Server) -> TcpStream {
-    let stream = server.connect().unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream
+    support::queues::start("PostgreSQL", options[2], &options).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Submits a background job: what is answered.
@@ -40,27 +20,6 @@ fn connect(server: &mut Server) -> TcpStream {
 fn submit(stream: &mut TcpStream, number: u32, arguments: &[&[u8]]) -> u32 {
     stream.write_all(&request(number, &arguments.join(&0))).unwrap();
     read_packet(stream).0
-}
-
-/// Works off what gearmand has for a function, in its order: the uniques and workloads.
-#[track_caller]
-fn work_off(server: &mut Server, function: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let mut stream = connect(server);
-    stream.write_all(&request(CAN_DO, function)).unwrap();
-    let mut jobs = Vec::new();
-    loop {
-        stream.write_all(&request(GRAB_JOB_UNIQ, b"")).unwrap();
-        let (number, data) = read_packet(&mut stream);
-        if number == NO_JOB {
-            break;
-        }
-        assert_eq!(number, JOB_ASSIGN_UNIQ);
-        let parts: Vec<&[u8]> = data.splitn(4, |&byte| byte == 0).collect();
-        jobs.push((parts[2].to_vec(), parts[3].to_vec()));
-        stream.write_all(&request(WORK_COMPLETE, &[parts[0], b"\0"].concat())).unwrap();
-    }
-    support::server::echo(&mut stream, b"all done");
-    jobs
 }
 
 #[test]

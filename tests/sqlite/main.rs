@@ -9,22 +9,24 @@ mod others;
 mod trial;
 
 use ringgear::engine::slot::Slot;
-use ringgear::engine::{Death, DeathReason, Epoch, JobId, StoredJob};
+use ringgear::engine::{Epoch, JobId, StoredJob};
 use ringgear::protocol::Priority;
 use ringgear::store::sqlite::{SqliteOptions, SqliteStore};
 use ringgear::store::{Store, StoreError, record};
 use rusqlite::Connection;
 use std::fs;
 use std::io::Write;
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 use support::gearmand::Server;
 use support::packets::*;
+use support::queues::{connect, stop, work_off};
 use support::scratch::Scratch;
-use support::server::{PATIENCE, read_packet, request, wait_until};
+use support::server::{read_packet, request, wait_until};
+use support::stores::*;
 
 /// A time that does not come while the test runs, in seconds.
 const LATER: u64 = 4_000_000_000;
@@ -62,29 +64,8 @@ impl Folder {
 
 /// Debian's gearmand on this database.
 fn start(file: &Path) -> Result<Server, String> {
-    let program = support::gearmand::gearmand()?;
-    let help = Command::new(&program).arg("--help").output().unwrap();
-    assert!(
-        String::from_utf8_lossy(&help.stdout).contains("--libsqlite3-db"),
-        "{} was built without SQLite; install Debian's with `apt-get install gearman-job-server`",
-        program.display()
-    );
-    let options = ["-q", "libsqlite3", "--libsqlite3-db", file.to_str().unwrap()];
-    Server::start(&program, &options.map(str::to_owned))
-}
-
-/// Ends gearmand as its init script does.
-#[track_caller]
-fn stop(mut server: Server) {
-    server.signal("SIGTERM").unwrap();
-    let status = server.wait();
-    assert!(status.is_some_and(|status| status.success()), "{status:?}\n{}", server.last_words());
-}
-
-fn connect(server: &mut Server) -> TcpStream {
-    let stream = server.connect().unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream
+    let file = file.to_str().unwrap();
+    support::queues::start("SQLite", "--libsqlite3-db", &["-q", "libsqlite3", "--libsqlite3-db", file])
 }
 
 /// Submits a background job.
@@ -93,28 +74,6 @@ fn submit(stream: &mut TcpStream, number: u32, arguments: &[&[u8]]) {
     stream.write_all(&request(number, &arguments.join(&0))).unwrap();
     let (answer, data) = read_packet(stream);
     assert_eq!(answer, JOB_CREATED, "{}", String::from_utf8_lossy(&data));
-}
-
-/// Works off what gearmand has for a function, in its order: the uniques and workloads.
-#[track_caller]
-fn work_off(server: &mut Server, function: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let mut stream = connect(server);
-    stream.write_all(&request(CAN_DO, function.as_bytes())).unwrap();
-    let mut jobs = Vec::new();
-    loop {
-        stream.write_all(&request(GRAB_JOB_UNIQ, b"")).unwrap();
-        let (number, data) = read_packet(&mut stream);
-        if number == NO_JOB {
-            break;
-        }
-        assert_eq!(number, JOB_ASSIGN_UNIQ);
-        let parts: Vec<&[u8]> = data.splitn(4, |&byte| byte == 0).collect();
-        assert_eq!(parts[1], function.as_bytes());
-        jobs.push((parts[2].to_vec(), parts[3].to_vec()));
-        stream.write_all(&request(WORK_COMPLETE, &[parts[0], b"\0"].concat())).unwrap();
-    }
-    support::server::echo(&mut stream, b"all done");
-    jobs
 }
 
 /// What a replay tells of a job, in short.
@@ -146,53 +105,6 @@ fn replayed(store: &mut dyn Store) -> Vec<Told> {
     };
     store.replay(each).unwrap();
     jobs
-}
-
-#[track_caller]
-fn commit(store: &mut dyn Store, batch: &[u8]) {
-    let committed = store.commit(&[batch]);
-    committed.puts.unwrap();
-    committed.dones.unwrap();
-}
-
-#[track_caller]
-fn put(store: &mut dyn Store, jobs: &[StoredJob<'_>]) {
-    let mut batch = Vec::new();
-    jobs.iter().for_each(|job| record::put(job, &mut batch));
-    commit(store, &batch);
-}
-
-#[track_caller]
-fn done(store: &mut dyn Store, ids: &[JobId]) {
-    let mut batch = Vec::new();
-    ids.iter().for_each(|&id| record::done(id, &mut batch));
-    commit(store, &batch);
-}
-
-fn job<'a>(sequence: u64, unique: &'a [u8], workload: &'a [u8]) -> StoredJob<'a> {
-    StoredJob {
-        id: JobId::new(sequence, Slot::of(b"f")),
-        priority: Priority::Normal,
-        epoch: None,
-        attempts: 0,
-        function: b"f",
-        unique,
-        workload,
-        reducer: None,
-        death: None,
-        accepted: None,
-        more: b"",
-    }
-}
-
-fn dead<'a>(sequence: u64, unique: &'a [u8], workload: &'a [u8]) -> StoredJob<'a> {
-    let death = Death {
-        reason: DeathReason::WorkerGone,
-        at: Epoch(1_800_000_000_000),
-        address: Ipv4Addr::LOCALHOST.into(),
-        worker: b"w",
-    };
-    StoredJob { death: Some(death), attempts: 3, ..job(sequence, unique, workload) }
 }
 
 #[test]
@@ -248,8 +160,11 @@ fn what_gearmand_has_stored_is_replayed_in_order() {
     done(&mut store, &[&ids[..1], &ids[3..10]].concat());
     store.close().unwrap();
     let mut server = folder.gearmand();
-    assert_eq!(work_off(&mut server, "f"), [(b"high".to_vec(), b"h".to_vec()), (b"binary".to_vec(), binary)]);
-    assert_eq!(work_off(&mut server, "another"), [(b"low".to_vec(), b"a".to_vec())]);
+    assert_eq!(
+        work_off(&mut server, b"f"),
+        [(b"high".to_vec(), b"h".to_vec()), (b"binary".to_vec(), binary)]
+    );
+    assert_eq!(work_off(&mut server, b"another"), [(b"low".to_vec(), b"a".to_vec())]);
     stop(server);
     assert_eq!(replayed(&mut folder.store()), []);
 }
@@ -301,11 +216,11 @@ fn what_ours_has_stored_gearmand_runs_once() {
     store.close().unwrap();
 
     let mut server = folder.gearmand();
-    assert_eq!(work_off(&mut server, "f"), as_worked_off(&jobs));
+    assert_eq!(work_off(&mut server, b"f"), as_worked_off(&jobs));
     stop(server);
     // Each was ended in the file, too.
     let mut server = folder.gearmand();
-    assert_eq!(work_off(&mut server, "f"), []);
+    assert_eq!(work_off(&mut server, b"f"), []);
     stop(server);
     // What it did not run is ours again.
     let left = replayed(&mut folder.store());
@@ -333,7 +248,7 @@ fn gearmand_opens_what_a_crash_of_ours_leaves() {
     let guard = "DROP TRIGGER gearman_queue_ringgear_guard";
     Connection::open(crashed.file()).unwrap().execute_batch(guard).unwrap();
     let mut server = crashed.gearmand();
-    assert_eq!(work_off(&mut server, "f"), as_worked_off(&jobs));
+    assert_eq!(work_off(&mut server, b"f"), as_worked_off(&jobs));
     stop(server);
     assert_eq!(replayed(&mut crashed.store()), []);
     // Here all of them still are.

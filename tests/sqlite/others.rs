@@ -58,7 +58,7 @@ fn others_may_read_while_the_server_runs() {
     assert!(server.wait().success());
     drop((reader, idler));
     let mut gearmand = folder.gearmand();
-    assert_eq!(work_off(&mut gearmand, "f").len(), 2001);
+    assert_eq!(work_off(&mut gearmand, b"f").len(), 2001);
     stop(gearmand);
 }
 
@@ -75,7 +75,7 @@ fn gearmand_says_what_to_do_after_a_crash() {
     assert_gearmand_refuses(&folder.file());
     folder.store().close().unwrap();
     let mut gearmand = folder.gearmand();
-    assert_eq!(work_off(&mut gearmand, "f"), [(b"u".to_vec(), b"1".to_vec())]);
+    assert_eq!(work_off(&mut gearmand, b"f"), [(b"u".to_vec(), b"1".to_vec())]);
     stop(gearmand);
 }
 

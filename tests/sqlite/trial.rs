@@ -110,7 +110,7 @@ fn a_trial_of_ringgear_can_be_undone() {
 
     let mut server = start(&back).unwrap_or_else(|error| panic!("{error}"));
     let workloads: Vec<Vec<u8>> =
-        work_off(&mut server, "f").into_iter().map(|(_, workload)| workload).collect();
+        work_off(&mut server, b"f").into_iter().map(|(_, workload)| workload).collect();
     assert_eq!(workloads, [&b"2"[..], b"1", b"", b"4", b"5"]);
     stop(server);
 }

@@ -22,7 +22,13 @@ pub(crate) mod packets;
 pub(crate) mod postgres;
 
 #[allow(dead_code, clippy::unwrap_used)] // helpers of tests
+pub(crate) mod queues;
+
+#[allow(dead_code, clippy::unwrap_used)] // helpers of tests
 pub(crate) mod scratch;
 
 #[allow(dead_code)]
 pub(crate) mod server;
+
+#[allow(dead_code)]
+pub(crate) mod stores;
