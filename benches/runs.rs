@@ -1,11 +1,11 @@
 //! Fixed runs of one engine, and of those of `shards.rs`, shared by `engine.rs` (how long) and `instructions.rs` (how many instructions). Each
 //! run does its work `jobs` times; what it does is the same on every machine.
 use super::shards::Workers::{Dedicated, Generic};
-use super::shards::{HotOwner, Shards, Workers};
+use super::shards::{HotOwner, NOW, Shards, WORKLOAD, Workers, submission};
 use ringgear_engine::Board;
 use ringgear_engine::slot::{HandlePrefix, SessionId, ShardId, Topology};
-use ringgear_engine::{Engine, Epoch, Input, Instant, Now, Output, Peer, Policy, Reply};
-use ringgear_protocol::{GrabKind, Priority, Request, Submit};
+use ringgear_engine::{Engine, Input, Output, Peer, Policy, Reply};
+use ringgear_protocol::{GrabKind, Request};
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -53,9 +53,6 @@ fn grab_nothing(shards: u16) -> Step {
     let mut bench = Shards::new(shards, 100, Generic);
     Box::new(move || bench.grab_nothing())
 }
-
-const NOW: Now = Now { instant: Instant(1_000_000_000), epoch: Epoch(1_700_000_000_000) };
-const WORKLOAD: [u8; 100] = [b'x'; 100];
 
 /// An engine with one client and some workers that know all functions.
 struct Bench {
@@ -116,15 +113,7 @@ impl Bench {
     fn submit(&mut self, unique: &[u8], background: bool) -> Option<(SessionId, Reply)> {
         let at = self.count as usize % self.functions.len();
         let function = std::mem::take(&mut self.functions[at]);
-        let submit = Submit {
-            function: &function,
-            unique,
-            workload: &WORKLOAD,
-            priority: Priority::Normal,
-            background,
-            epoch: None,
-            reducer: None,
-        };
+        let submit = submission(&function, unique, background);
         let reply = self.give(Input::Request(self.client, Request::Submit(submit)));
         self.functions[at] = function;
         self.count += 1;

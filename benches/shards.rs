@@ -11,10 +11,16 @@ use std::collections::VecDeque;
 use std::hint::black_box;
 use std::sync::Arc;
 
-const NOW: Now = Now { instant: Instant(1_000_000_000), epoch: Epoch(1_700_000_000_000) };
-const WORKLOAD: [u8; 100] = [b'x'; 100];
+pub(crate) const NOW: Now = Now { instant: Instant(1_000_000_000), epoch: Epoch(1_700_000_000_000) };
+pub(crate) const WORKLOAD: [u8; 100] = [b'x'; 100];
 /// Workers of each run: all of them know all functions, or each function has the one that is next.
 const WORKERS: u16 = 32;
+
+/// What a client asks for, with a workload of a hundred bytes.
+pub(crate) fn submission<'a>(function: &'a [u8], unique: &'a [u8], background: bool) -> Submit<'a> {
+    let (workload, priority) = (&WORKLOAD[..], Priority::Normal);
+    Submit { function, unique, workload, priority, background, epoch: None, reducer: None }
+}
 
 /// Who knows what.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -108,15 +114,7 @@ impl Shards {
         let at = self.count % self.functions.len();
         self.count += 1;
         let function = std::mem::take(&mut self.functions[at]);
-        let submit = Submit {
-            function: &function,
-            unique: b"",
-            workload: &WORKLOAD,
-            priority: Priority::Normal,
-            background: false,
-            epoch: None,
-            reducer: None,
-        };
+        let submit = submission(&function, b"", false);
         self.give(self.client, Input::Request(self.client, Request::Submit(submit)));
         self.functions[at] = function;
         let woken = self.news.iter().find(|(_, reply)| *reply == Reply::Noop);

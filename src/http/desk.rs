@@ -32,6 +32,7 @@ pub(super) struct DeskSetup {
     pub(super) shared: Arc<Shared>,
     pub(super) frontend: SharedPort,
     pub(super) hosts: Hosts,
+    /// Whether jobs are read from a store at the start.
     pub(super) restores: bool,
     pub(super) function_stats: usize,
     pub(super) shards: usize,
@@ -40,13 +41,7 @@ pub(super) struct DeskSetup {
 /// What answers are made of.
 pub(super) struct Desk {
     pub(super) observer: Rc<Observer>,
-    pub(super) shared: Arc<Shared>,
-    pub(super) frontend: SharedPort,
-    pub(super) hosts: Hosts,
-    /// Whether jobs are read from a store at the start.
-    pub(super) restores: bool,
-    pub(super) function_stats: usize,
-    pub(super) shards: usize,
+    pub(super) setup: DeskSetup,
     pub(super) started: Instant,
     pub(super) started_at: SystemTime,
     /// Turns to ask the shards.
@@ -89,15 +84,9 @@ impl ServerState {
 
 impl Desk {
     pub(super) fn new(observer: Rc<Observer>, setup: DeskSetup) -> Desk {
-        let DeskSetup { shared, frontend, hosts, restores, function_stats, shards } = setup;
         Desk {
             observer,
-            shared,
-            frontend,
-            hosts,
-            restores,
-            function_stats,
-            shards,
+            setup,
             started: Instant::now(),
             started_at: SystemTime::now(),
             surveys: Semaphore::new(SURVEYS_MAX),
@@ -107,8 +96,10 @@ impl Desk {
     }
 
     pub(super) fn state(&self) -> ServerState {
-        match self.shared.phase() {
-            ServerPhase::Serving if self.restores && !self.shared.all_restored() => ServerState::Restoring,
+        match self.setup.shared.phase() {
+            ServerPhase::Serving if self.setup.restores && !self.setup.shared.all_restored() => {
+                ServerState::Restoring
+            }
             ServerPhase::Serving => ServerState::Serving,
             ServerPhase::Draining | ServerPhase::Stopping => ServerState::Draining,
         }
@@ -116,7 +107,7 @@ impl Desk {
 
     /// Whether shards can be asked: all jobs are there. What is not whole is not told.
     pub(super) fn is_whole(&self) -> bool {
-        !self.restores || self.shared.all_restored()
+        !self.setup.restores || self.setup.shared.all_restored()
     }
 
     /// Waits for the turn to ask the shards.
@@ -141,7 +132,7 @@ impl Desk {
     async fn look(&self, before: &Overview) -> Overview {
         let _turn = self.turn().await;
         let stays: BTreeSet<&Bytes> = before.told.iter().map(|row| &row.function).collect();
-        let mut told = BestRows::new(self.function_stats);
+        let mut told = BestRows::new(self.setup.function_stats);
         let mut first = BestRows::new(PAGE_ROWS);
         let mut sums = FunctionSums::default();
         let mut pages = self.observer.ask(Query::Status, None);

@@ -5,8 +5,8 @@ use crate::engine::slot::ShardSet;
 use crate::engine::{
     Board, CloseReason, Engine, Input, Output, Peer, Policy, Query, Reply, Report, SessionId, ShardId,
 };
-use crate::mesh::clock;
 use crate::mesh::shared::{ServerPhase, Shared};
+use crate::mesh::{Unheard, clock};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -39,8 +39,8 @@ struct Guest {
     seats: Vec<Seat>,
     /// Seats that nobody has.
     free: Vec<u32>,
-    /// Whose lanes to here may still have something.
-    unheard: ShardSet,
+    /// What shards have sent and was not heard yet.
+    unheard: Unheard,
     /// Whether messages found no room.
     left: bool,
 }
@@ -60,7 +60,7 @@ impl Observer {
     pub(super) fn new(id: ShardId, board: Board, policy: Arc<Policy>, shared: Arc<Shared>) -> Observer {
         let engine = Engine::new(id, board, policy);
         let guest =
-            Guest { engine, seats: Vec::new(), free: Vec::new(), unheard: ShardSet::default(), left: false };
+            Guest { engine, seats: Vec::new(), free: Vec::new(), unheard: Unheard::new(), left: false };
         Observer { id, shared, guest: RefCell::new(guest) }
     }
 
@@ -113,24 +113,19 @@ impl Observer {
     /// Hands the engine what shards have sent. True if there was something.
     fn hear(&self) -> bool {
         let mut batches = 0;
-        let mut unheard = self.guest.borrow().unheard;
-        unheard.insert_all(self.shared.mesh.take_senders(self.id));
-        for from in unheard.iter() {
-            while batches < BATCHES_AT_ONCE {
-                let Some(batch) = self.shared.mesh.receive(from, self.id) else {
-                    unheard.remove(from);
-                    break;
-                };
-                batches += 1;
-                batch.into_iter().for_each(|message| self.feed(Input::Message(from, message)));
-            }
+        // The guest is lent for a batch at a time: what it is fed borrows it, too.
+        let next = || self.shared.mesh.hear(self.id, &mut self.guest.borrow_mut().unheard);
+        while batches < BATCHES_AT_ONCE
+            && let Some((from, batch)) = next()
+        {
+            batches += 1;
+            batch.into_iter().for_each(|message| self.feed(Input::Message(from, message)));
         }
-        self.guest.borrow_mut().unheard = unheard;
         let due = self.guest.borrow().engine.deadline().is_some_and(|at| at <= clock::instant());
         if due {
             self.feed(Input::Tick);
         }
-        batches > 0 || due || !unheard.is_empty()
+        batches > 0 || due || !self.guest.borrow().unheard.is_empty()
     }
 
     fn is_over(&self) -> bool {

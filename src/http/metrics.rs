@@ -67,16 +67,16 @@ fn write_about(families: &mut Families, desk: &Desk, whole: bool) {
     families.gauge("gearman_up", "is gearman up");
     families.sample(&[], u8::from(whole));
     families.gauge("gearman_version_info", "gearman version");
-    families.sample(&[("version", desk.frontend.version)], 1);
+    families.sample(&[("version", desk.setup.frontend.version)], 1);
     families.gauge("ringgear_build_info", "The version of Ringgear, and of the gearmand that it follows.");
-    families.sample(&[("version", VERSION), ("compat", followed(desk.frontend.compat))], 1);
+    families.sample(&[("version", VERSION), ("compat", followed(desk.setup.frontend.compat))], 1);
     families.gauge("ringgear_phase", "What the server is doing: 1 for the phase that it is in.");
     let state = desk.state();
     for phase in ServerState::ALL {
         families.sample(&[("phase", phase.word())], u8::from(phase == state));
     }
     families.gauge("ringgear_shards", "Threads that serve connections and own functions.");
-    families.sample(&[], desk.shards);
+    families.sample(&[], desk.setup.shards);
 }
 
 /// A function as it is told, or what many are together.

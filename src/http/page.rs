@@ -36,7 +36,7 @@ pub(super) async fn write(desk: &Desk) -> String {
                     h1 { "Ringgear" }
                     p {
                         (VERSION) ", " (state.word()) ", up " (lasting(desk.started.elapsed().as_secs())) ", "
-                        (desk.shards) " threads, process " (desk.frontend.pid)
+                        (desk.setup.shards) " threads, process " (desk.setup.frontend.pid)
                     }
                 }
                 main {

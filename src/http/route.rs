@@ -40,7 +40,7 @@ fn refusal(desk: &Desk, request: &Request<Incoming>, local: bool) -> Option<Http
     if more.is_some() || (host.is_none() && request.version() >= Version::HTTP_11) {
         return Some(HttpAnswer::error(StatusCode::BAD_REQUEST, "a request has one Host"));
     }
-    let fine = |host: &str| local || desk.hosts.include(host);
+    let fine = |host: &str| local || desk.setup.hosts.include(host);
     let named = host.is_none_or(|host| host.to_str().is_ok_and(fine));
     let absolute = request.uri().authority().is_none_or(|authority| fine(authority.as_str()));
     let said = "this Host is no name of this server: ask localhost or the address that it listens on";

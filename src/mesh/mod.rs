@@ -28,6 +28,24 @@ struct Doorbell {
     senders: [AtomicU64; ShardSet::WORDS],
 }
 
+/// What one home has to remember of hearing: whose lanes to it may still have something, and who was heard last.
+#[derive(Debug)]
+pub(crate) struct Unheard {
+    senders: ShardSet,
+    last: ShardId,
+}
+
+impl Unheard {
+    pub(crate) fn new() -> Unheard {
+        Unheard { senders: ShardSet::default(), last: ShardId(0) }
+    }
+
+    /// Whether there is certainly nothing of what was sent before the last look.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.senders.is_empty()
+    }
+}
+
 /// Between all homes of a server: the shards, and guests that hold an engine besides.
 #[derive(Debug)]
 pub(crate) struct Mesh {
@@ -83,9 +101,23 @@ impl Mesh {
         word.fetch_or(1 << (from.index() % 64), Ordering::Release);
     }
 
+    /// The next batch for a shard, and from whom: in turn, beginning behind whoever was heard last. `None` if there is nothing more.
+    #[inline]
+    pub(crate) fn hear(&self, shard: ShardId, unheard: &mut Unheard) -> Option<(ShardId, Vec<Message>)> {
+        unheard.senders.insert_all(self.take_senders(shard));
+        while let Some(from) = unheard.senders.next_after(unheard.last) {
+            unheard.last = from;
+            match self.lanes_to(shard)[from.index()].pop() {
+                Some(batch) => return Some((from, batch)),
+                None => unheard.senders.remove(from),
+            }
+        }
+        None
+    }
+
     /// Who has sent a shard something since this was last asked. Their lanes are the shard's to look through, until they are empty.
     #[inline]
-    pub(crate) fn take_senders(&self, shard: ShardId) -> ShardSet {
+    fn take_senders(&self, shard: ShardId) -> ShardSet {
         let senders = &self.doorbells[shard.index()].senders;
         // Mostly there is nothing, and a look costs less than an exchange.
         let take = |word: &AtomicU64| match word.load(Ordering::Relaxed) {
@@ -99,12 +131,6 @@ impl Mesh {
     /// sleeps.
     pub(crate) fn wake(&self, shards: ShardSet) {
         shards.iter().for_each(|to| self.nudge(to));
-    }
-
-    /// The next batch from one shard to another.
-    #[inline]
-    pub(crate) fn receive(&self, from: ShardId, to: ShardId) -> Option<Vec<Message>> {
-        self.lanes_to(to)[from.index()].pop()
     }
 
     /// Wakes a shard if it sleeps. To be called after something was left for it, here or elsewhere.
@@ -176,9 +202,14 @@ mod tests {
         assert!(!mesh.waits_for(ShardId(0)) && !mesh.waits_for(ShardId(1)));
         assert_eq!(mesh.take_senders(ShardId(2)), ShardSet::of([ShardId(0)]));
         assert!(!mesh.waits_for(ShardId(2)) && mesh.take_senders(ShardId(2)).is_empty());
-        assert!(mesh.receive(ShardId(1), ShardId(2)).is_none());
+        let mut unheard = Unheard::new();
+        assert!(mesh.hear(ShardId(2), &mut unheard).is_none());
         assert_eq!(mesh.waiting(), 1);
-        assert!(mesh.receive(ShardId(0), ShardId(2)).is_some());
+        mesh.is_sent_to(ShardId(2), ShardId(0));
+        assert_eq!(mesh.hear(ShardId(2), &mut unheard).map(|(from, _)| from), Some(ShardId(0)));
+        assert!(!unheard.is_empty(), "there may be more");
+        assert!(mesh.hear(ShardId(2), &mut unheard).is_none());
+        assert!(unheard.is_empty());
         assert_eq!(mesh.waiting(), 0);
     }
 }

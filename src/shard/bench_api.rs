@@ -8,7 +8,7 @@ use crate::engine::{
 };
 use crate::engine::{Compat, Epoch, HandlePrefix, slot::Slot};
 use crate::frontend::{self, SharedPort};
-use crate::mesh::Mesh;
+use crate::mesh::{Mesh, Unheard};
 use crate::protocol::Request;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -25,6 +25,7 @@ fn prefix() -> std::io::Result<HandlePrefix> {
 #[derive(Debug)]
 pub struct MeshBench {
     mesh: Mesh,
+    unheard: Unheard,
     engine: Engine,
     session: SessionId,
     handle: Vec<u8>,
@@ -45,7 +46,7 @@ impl MeshBench {
         let peer = Peer { descriptor: 0, address: Ipv4Addr::LOCALHOST.into(), port: 0 };
         engine.handle(NOW, Input::Opened(session, peer));
         let handle = prefix.handle(id).to_vec();
-        Ok(MeshBench { mesh: Mesh::new(topology, 16)?, engine, session, handle })
+        Ok(MeshBench { mesh: Mesh::new(topology, 16)?, unheard: Unheard::new(), engine, session, handle })
     }
 
     /// Has the engine make so many messages for the other shard. Not part of what is measured.
@@ -62,7 +63,7 @@ impl MeshBench {
         let left = self.mesh.send_all(HERE, &mut self.engine, &mut unrung);
         assert!(!left, "a lane holds sixteen batches");
         self.mesh.wake(unrung);
-        std::iter::from_fn(|| self.mesh.receive(HERE, THERE)).map(|batch| batch.len()).sum()
+        std::iter::from_fn(|| self.mesh.hear(THERE, &mut self.unheard)).map(|(_, batch)| batch.len()).sum()
     }
 }
 

@@ -44,8 +44,8 @@ use crate::engine::slot::ShardSet;
 use crate::engine::{Board, Engine, Instant, Policy, ShardId, Topology};
 use crate::frontend::SharedPort;
 use crate::memory::{Large, Trim};
-use crate::mesh::clock;
 use crate::mesh::shared::{ServerPhase, Shared};
+use crate::mesh::{Unheard, clock};
 use crate::store::channel::StoreChannel;
 use accept::Acceptor;
 use choose::Chosen;
@@ -147,10 +147,8 @@ struct Shard {
     /// Who was accepted and is not let in yet, and how many were in this round.
     arrivals: VecDeque<OwnedFd>,
     let_in: usize,
-    /// The shard that was heard last.
-    heard_last: ShardId,
-    /// Whose lanes to here may still have something.
-    unheard: ShardSet,
+    /// What others have sent and was not heard yet.
+    unheard: Unheard,
     /// Rounds that had something to do.
     rounds: u32,
     /// Rounds begun since nobody is accepted any more, up to [`ROUNDS_CLOSING`].
@@ -200,8 +198,7 @@ impl Shard {
             rations: Rations::default(),
             arrivals: VecDeque::new(),
             let_in: 0,
-            heard_last: ShardId(0),
-            unheard: ShardSet::default(),
+            unheard: Unheard::new(),
             rounds: 0,
             rounds_not_accepting: 0,
             lingering: VecDeque::new(),

@@ -92,16 +92,9 @@ impl Shard {
         let mut heard = false;
         let mut batches = 0;
         // Messages and connections could be swapped: whoever moves is known to no shard yet, so no message is about it.
-        // In turn, beginning behind whoever was last.
-        self.unheard.insert_all(self.shared.mesh.take_senders(self.id));
         while batches < BATCHES_PER_ROUND
-            && let Some(from) = self.unheard.next_after(self.heard_last)
+            && let Some((from, batch)) = self.shared.mesh.hear(self.id, &mut self.unheard)
         {
-            self.heard_last = from;
-            let Some(batch) = self.shared.mesh.receive(from, self.id) else {
-                self.unheard.remove(from);
-                continue;
-            };
             (batches, heard) = (batches + 1, true);
             for message in batch {
                 self.pump.feed(&mut self.table, Input::Message(from, message));

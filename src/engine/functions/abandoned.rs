@@ -70,6 +70,7 @@ impl Functions {
 
     /// Every worker looks at a function with abandoned jobs once more.
     fn number_anew(&mut self, function: FunctionIx) {
+        // From one number to the next: the board never says in between that nobody need look.
         self.stale.by_number.remove(&self.functions.get(function).stale);
         self.stale.last += 1;
         self.functions.set_stale(function, self.stale.last);

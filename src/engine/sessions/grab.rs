@@ -1,9 +1,10 @@
 //! GRAB_JOB and PRE_SLEEP of a worker whose functions may have several owners.
 //!
 //! With one owner, the worker takes at once. With several, the board says which may have something (`board.rs`). If that is none,
-//! there is no job; of a single one the worker takes at once, and where functions have their order also of the one that has the function whose
-//! turn it is. Otherwise it peeks at several and takes the best; if somebody was faster, it looks again; after three lost races it takes from each in turn whatever there is. NO_JOB is said only
-//! after every owner has said that it has nothing, itself or on the board, in the same round.
+//! there is no job; of a single one the worker takes at once, and where functions have their order also of the one that has the function
+//! whose turn it is. Otherwise it peeks at several and takes the best; if somebody was faster, it looks again; after three lost races
+//! it takes from each in turn whatever there is. NO_JOB is said only after every owner has said that it has nothing, itself or on the
+//! board, in the same round.
 //!
 //! Owners are not told that a worker has got up to grab elsewhere. They see it by its pulse, when they look whom they could wake,
 //! and need not be told again when it sleeps again.
@@ -56,7 +57,7 @@ impl Sessions {
         let asked = session.worth_asking(&self.board);
         if asked.count() > 1 {
             let place = session.replies.take_place();
-            // The step, if there will be one.
+            // A peek makes it another step.
             session.grab_round = Some(Box::new(GrabRound { place, kind, lost: 0, step: GrabStep::Take }));
             let in_order = !self.policy.turns() && !session.submits();
             return match in_order.then(|| session.first_in_turn(&self.board, &self.names)).flatten() {
@@ -66,12 +67,11 @@ impl Sessions {
         }
         // Whoever woke the session and is not asked hears of it first: what was queued there is somebody else's by now.
         let owner = asked.iter().next();
-        if session.woken_by.is_some_and(|waker| Some(waker.owner) != owner)
-            && !self.policy.plants(Planted::ForgetsWhoWasWoken)
-        {
+        let misses = session.woken_by.is_some_and(|waker| Some(waker.owner) != owner);
+        if misses && !self.policy.plants(Planted::ForgetsWhoWasWoken) {
             session.takes_something_else(out);
         }
-        let told = session.woken_by.take().is_none();
+        session.woken_by = None;
         match owner {
             Some(owner) => {
                 session.is_awake_at(owner);
@@ -79,7 +79,7 @@ impl Sessions {
             }
             None => session.tell(Reply::NoJob, out),
         }
-        if told {
+        if misses {
             // The other half may have heard something that it does not answer, so that nobody else would.
             self.flush_replies(id, out);
         }

@@ -14,9 +14,14 @@ const LOOKED_THROUGH: usize = 8;
 const TURNS_LOOKED_AT: usize = 256;
 
 impl Session {
+    /// Whether it is noted of each owner which of its functions the session knows: of all of them, or of none.
+    fn notes(&self) -> bool {
+        self.owners.first().is_some_and(|owner| owner.known.is_some())
+    }
+
     /// Bytes of what is noted of the owners.
     pub(super) fn owners_bytes(&self) -> usize {
-        if self.noted { self.owners.len() * OwnerEntry::BYTES } else { 0 }
+        if self.notes() { self.owners.len() * OwnerEntry::BYTES } else { 0 }
     }
 
     fn find_owner(&self, shard: ShardId) -> Result<usize, usize> {
@@ -72,18 +77,17 @@ impl Session {
 
     /// An owner has one registration more: that of a function that is to be seen there. It stands among the others.
     pub(super) fn add_owned(&mut self, spot: BoardSpot, names: &FunctionNames) {
-        let before = self.owners_bytes();
+        let (before, notes) = (self.owners_bytes(), self.notes());
         match self.find_owner(spot.owner) {
             Ok(at) => self.owners[at].abilities += 1,
             Err(at) => {
-                let known = self.noted.then(KnownBits::default);
+                let known = notes.then(KnownBits::default);
                 self.owners.insert(at, OwnerEntry { shard: spot.owner, abilities: 1, nap: 0, known });
             }
         }
-        if self.noted {
+        if notes {
             self.note(spot);
         } else if self.owners.len() > 1 {
-            self.noted = true;
             self.note_all(names);
         }
         self.registered += self.owners_bytes() - before;
@@ -117,14 +121,14 @@ impl Session {
     /// have ended to pay for it.
     pub(super) fn note_ended(&mut self, gone: u32, names: &FunctionNames) {
         self.ended = self.ended.saturating_add(gone);
-        if self.noted && self.abilities.len() <= LOOKED_THROUGH * self.ended as usize {
+        if self.notes() && self.abilities.len() <= LOOKED_THROUGH * self.ended as usize {
             self.note_all(names);
         }
     }
 
     /// Nothing is registered any more: the owners that had something.
     pub(super) fn take_owners(&mut self) -> Vec<OwnerEntry> {
-        (self.noted, self.ended) = (false, 0);
+        self.ended = 0;
         core::mem::take(&mut self.owners)
     }
 
@@ -152,8 +156,10 @@ impl Session {
     /// Panics unless what is known of owners is what is registered.
     pub(crate) fn check_owners(&self, names: &FunctionNames) {
         assert!(self.owners.is_sorted_by_key(|owner| owner.shard), "owners are found by number");
-        assert!(self.noted || self.owners.len() < 2, "of several owners some need not be asked");
-        for spot in self.abilities.iter().map(|name| names.spot(name)).filter(|_| self.noted) {
+        assert!(self.notes() || self.owners.len() < 2, "of several owners some need not be asked");
+        let of_none = |owner: &OwnerEntry| owner.known.is_some() != self.notes();
+        assert!(!self.owners.iter().any(of_none), "of all owners or of none");
+        for spot in self.abilities.iter().map(|name| names.spot(name)).filter(|_| self.notes()) {
             let owner = self.find_owner(spot.owner).ok().and_then(|at| self.owners[at].known.as_ref());
             assert!(owner.is_some_and(|known| known.contains(spot)), "what a worker knows is asked for");
         }

@@ -31,9 +31,7 @@ pub(crate) struct Session {
     pub(super) registered: usize,
     /// The owners of these, in order.
     pub(crate) owners: Vec<OwnerEntry>,
-    /// Whether it is noted of each owner which of its functions the session knows, and how many registrations have ended since that was
-    /// last found out anew.
-    pub(super) noted: bool,
+    /// How many registrations have ended since it was last found out anew which functions of each owner the session knows.
     pub(super) ended: u32,
     /// The place of its last submission.
     pub(super) submitted: Option<Place>,
@@ -81,7 +79,6 @@ impl Session {
             registered: 0,
             told: SessionHolds::default(),
             owners: Vec::new(),
-            noted: false,
             ended: 0,
             submitted: None,
             known_by: ShardSet::default(),

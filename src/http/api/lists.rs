@@ -174,7 +174,7 @@ pub(super) async fn connections(desk: &Desk, target: &RequestTarget) -> Result<S
 
 /// A job as it is told, with its handle.
 pub(super) fn with_handle(desk: &Desk, job: JobId, mut told: Value) -> Value {
-    let handle = desk.frontend.handle_prefix.handle(job);
+    let handle = desk.setup.frontend.handle_prefix.handle(job);
     told["handle"] = Value::from(String::from_utf8_lossy(&handle));
     told
 }

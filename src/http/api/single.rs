@@ -17,15 +17,15 @@ pub(super) fn server(desk: &Desk) -> Value {
     let since = desk.started_at.duration_since(UNIX_EPOCH).unwrap_or_default();
     json!({
         "version": VERSION,
-        "follows": followed(desk.frontend.compat),
-        "pid": desk.frontend.pid,
-        "shards": desk.shards,
+        "follows": followed(desk.setup.frontend.compat),
+        "pid": desk.setup.frontend.pid,
+        "shards": desk.setup.shards,
         "phase": state.word(),
         "ready": state.obstacle().is_none(),
         "started_ms": u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
         "uptime_seconds": desk.started.elapsed().as_secs(),
-        "keeps_jobs": desk.restores,
-        "verbosity": desk.frontend.verbosity,
+        "keeps_jobs": desk.setup.restores,
+        "verbosity": desk.setup.frontend.verbosity,
     })
 }
 
@@ -62,7 +62,7 @@ fn before(name: &[u8]) -> Option<ListMark> {
 
 /// A job by its handle, dead or alive.
 pub(super) async fn job(desk: &Desk, handle: &[u8]) -> Result<Value, ApiFault> {
-    let id = desk.frontend.handle_prefix.parse(handle).ok_or_else(|| {
+    let id = desk.setup.frontend.handle_prefix.parse(handle).ok_or_else(|| {
         let sentence = "this is no handle that this server gives: another server's, or cut short";
         ApiFault(StatusCode::NOT_FOUND, sentence.to_owned())
     })?;
