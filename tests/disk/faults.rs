@@ -61,6 +61,7 @@ pub(crate) fn life(seed: u64, planted: Option<PlantedBug>, audit: &mut Audit) {
         });
         world.gone_at = (random.below(2) == 0).then(|| 1 + random.below(150) as u64);
         world.capacity = full.then(|| (150 + random.below(100) as u64) << 10);
+        world.allocates = (seed / 3).is_multiple_of(2);
         let mut runner = Runner::new(world, options.clone(), model, next);
         // A start may fail as well: then nothing is known that was not known before.
         let before = runner.model.clone();

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 mod damage;
 mod faults;
+mod first;
 mod histories;
 mod model;
 mod planted;

@@ -83,6 +83,10 @@ pub(crate) struct World {
     pub(crate) fault: Option<(u64, Fault)>,
     /// From which call on the machine is gone.
     pub(crate) gone_at: Option<u64>,
+    /// Whether it gives files space that is not written.
+    pub(crate) allocates: bool,
+    /// Bytes written so far.
+    pub(crate) written: u64,
     /// Bytes read so far.
     pub(crate) read: u64,
     /// Bytes of a file that cannot be read: every read that touches one fails.
@@ -121,6 +125,8 @@ impl World {
             calls: 0,
             fault: None,
             gone_at: None,
+            allocates: true,
+            written: 0,
             read: 0,
             unreadable: None,
             flaky: 0,
@@ -337,6 +343,27 @@ impl Disk for Sim {
         machine.name_op(NameOp::Is(name.to_owned(), file))
     }
 
+    fn allocate(&mut self, name: &str, length: u64) -> io::Result<bool> {
+        let mut machine = self.machine();
+        if let Some(fault) = machine.call()? {
+            return Err(error(fault));
+        }
+        if !machine.world.allocates {
+            return Ok(false);
+        }
+        let grows = length.saturating_sub(machine.file(name)?.live.len() as u64);
+        let size = machine.world.size();
+        if machine.world.capacity.is_some_and(|capacity| size + grows > capacity) {
+            return Err(error(Fault::Full));
+        }
+        let file = machine.file(name)?;
+        let longer = |bytes: &mut Vec<u8>| bytes.resize(bytes.len().max(length as usize), 0);
+        longer(&mut file.live);
+        longer(&mut file.durable);
+        machine.remember();
+        Ok(true)
+    }
+
     fn read_at(&mut self, name: &str, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
         let mut machine = self.machine();
         let end = offset + bytes.len() as u64;
@@ -387,6 +414,7 @@ impl Disk for Sim {
         }
         file.live[offset as usize..end].copy_from_slice(bytes);
         file.dirty.extend(offset as usize / sector..end / sector);
+        machine.world.written += bytes.len() as u64;
         machine.remember();
         if fault == Some(Fault::Io) { Err(error(Fault::Io)) } else { Ok(bytes.len()) }
     }

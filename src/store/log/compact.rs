@@ -22,6 +22,9 @@ impl<D: Disk> Segments<D> {
         if self.release_oldest()? || self.pass_dead()? {
             return Ok(true);
         }
+        if self.write_ahead()? {
+            return Ok(true);
+        }
         if self.wants_spare() {
             match self.make_piece() {
                 Ok(_) => return Ok(true),

@@ -16,6 +16,10 @@ pub trait Disk: Send {
     /// Makes an empty file, or empties the one that has this name.
     fn create(&mut self, name: &str) -> io::Result<()>;
 
+    /// Gives an empty file, or one that is shorter, this length, durably: what is new of it reads as zeros, and its space is the
+    /// file's own, though nothing is written. False if that cannot be had here.
+    fn allocate(&mut self, name: &str, length: u64) -> io::Result<bool>;
+
     /// Reads from `offset`; returns how much, 0 at the end of the file.
     fn read_at(&mut self, name: &str, offset: u64, bytes: &mut [u8]) -> io::Result<usize>;
 

@@ -1,6 +1,8 @@
 //! The real disk: a directory of a Linux file system. Direct synced writes where the file system has them, else writes
 //! through the page cache and `fdatasync`. Knows no log.
 use super::disk::Disk;
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, RandomState};
@@ -163,6 +165,16 @@ impl Disk for Files {
     fn create(&mut self, name: &str) -> io::Result<()> {
         self.open.remove(name);
         File::create(self.dir.join(name)).map(drop)
+    }
+
+    fn allocate(&mut self, name: &str, length: u64) -> io::Result<bool> {
+        let file = &self.handle(name)?.file;
+        match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, length) {
+            Ok(()) => file.sync_all().map(|()| true),
+            Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG | Errno::IO)) => Err(error.into()),
+            // File systems that cannot, and filters of system calls: zeros do as well.
+            Err(_) => Ok(false),
+        }
     }
 
     fn read_at(&mut self, name: &str, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {

@@ -2,7 +2,8 @@
 use super::disk::Disk;
 use super::options::Usage;
 use super::segments::Segments;
-use super::supply::{InUse, full};
+use super::supply::{InUse, PIECE, full, write_zeros};
+use super::window::{failed, segment_name};
 use crate::store::StoreError;
 
 impl<D: Disk> Segments<D> {
@@ -76,8 +77,26 @@ impl<D: Disk> Segments<D> {
         self.supply.may_make(&mut self.disk, in_use, size)
     }
 
-    /// A file of this size, which becomes a segment next.
-    pub(super) fn take_spare(&mut self, size: u64) -> Result<String, StoreError> {
+    /// Writes some zeros where files are only allocated: behind the end of the newest segment first. Returns whether there was
+    /// something to write.
+    pub(super) fn write_ahead(&mut self) -> Result<bool, StoreError> {
+        let Some(&newest) = self.segments.back() else { return Ok(false) };
+        let from = self.written.max(newest.end);
+        if from >= newest.size {
+            return self.supply.write_piece(&mut self.disk);
+        }
+        let piece = (newest.size - from).min(PIECE);
+        // If it fails it is not tried again: whether the file can be written shows when it must be.
+        self.written = newest.size;
+        let name = segment_name(newest.number);
+        write_zeros(&mut self.disk, &name, from, piece)
+            .map_err(|error| failed(&self.disk, "write to", &name, error))?;
+        self.written = from + piece;
+        Ok(true)
+    }
+
+    /// A file of this size, which becomes a segment next, and up to where it need not be written ahead.
+    pub(super) fn take_spare(&mut self, size: u64) -> Result<(String, u64), StoreError> {
         let in_use = self.in_use();
         self.supply.take(&mut self.disk, in_use, size)
     }

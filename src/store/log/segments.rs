@@ -37,6 +37,9 @@ pub(super) struct Segments<D> {
     /// Oldest first; the last one is written.
     pub(super) segments: VecDeque<LogSegment>,
     pub(super) supply: Supply,
+    /// Up to where the file of the newest segment was ever written, if that is known to be less than all of it: the rest is
+    /// allocated.
+    pub(super) written: u64,
     pub(super) live: Live,
     /// Bytes of the records of all jobs.
     pub(super) live_bytes: u64,
@@ -84,6 +87,7 @@ impl<D: Disk> Segments<D> {
             options,
             segments: VecDeque::new(),
             supply,
+            written: u64::MAX,
             live: Live::new(),
             live_bytes: 0,
             attempts: HashMap::new(),
@@ -426,7 +430,7 @@ impl<D: Disk> Segments<D> {
         self.sync()?;
         let number = self.segments.back().map_or(1, |segment| segment.number + 1);
         let size = (block + PAGE as u64).max(self.options.segment_bytes);
-        let spare = self.take_spare(size)?;
+        let (spare, written) = self.take_spare(size)?;
         let name = segment_name(number);
         let mut header = Aligned::new(PAGE);
         recover::segment_header(&mut header, Home { log: self.log_number, segment: number }, size);
@@ -441,6 +445,7 @@ impl<D: Disk> Segments<D> {
             self.sync_dir(&name)?;
         }
         self.segments.push_back(LogSegment { number, size, end: PAGE as u64, live: 0 });
+        self.written = written;
         Ok(())
     }
 

@@ -1,5 +1,8 @@
 //! Files that wait to become segments: zeros written ahead, files used again. How many there are to be, and how much of them
 //! is kept free, is `room.rs`; what is written to a segment is not here.
+//!
+//! A commit to a file that was written once costs the disk one write; where only its space was allocated, the file system must note
+//! besides what is written now. But nobody waits for 64 MiB of zeros: a file that is needed at once is allocated, and written later.
 use super::aligned::Aligned;
 use super::block::BLOCK_MAX;
 use super::disk::Disk;
@@ -9,11 +12,12 @@ use super::state;
 use super::window::{failed, spare_name};
 use crate::store::StoreError;
 use std::collections::VecDeque;
+use std::io;
 use std::time::Duration;
 
 /// How many bytes of zeros are written in one piece of maintenance.
-const PIECE: u64 = 1 << 20;
-/// And in one write where a commit waits for the file: each write is one wait for the disk.
+pub(super) const PIECE: u64 = 1 << 20;
+/// And in one write where a commit waits for the file and it cannot be allocated: each write is one wait for the disk.
 const AT_ONCE: u64 = 8 << 20;
 /// When the disk was full: how long no new file is tried.
 const FULL: Duration = Duration::from_secs(1);
@@ -33,6 +37,8 @@ pub(super) struct InUse {
 #[derive(Debug)]
 pub(super) struct Supply {
     spares: VecDeque<u32>,
+    /// Spares that were allocated, and up to where they are written; the one that is taken next first.
+    raw: VecDeque<(u32, u64)>,
     next: u32,
     /// A file in the making, and how long it is.
     making: Option<(u32, u64)>,
@@ -53,6 +59,7 @@ impl Supply {
         let &LogOptions { segment_bytes, max_bytes, .. } = options;
         let mut supply = Supply {
             spares: VecDeque::new(),
+            raw: VecDeque::new(),
             next: 1,
             making: None,
             full_until: Duration::ZERO,
@@ -102,10 +109,27 @@ impl Supply {
         if over || files >= FILES_MAX || self.is_full(now) { Err(full(disk)) } else { Ok(()) }
     }
 
-    /// Makes a whole file, unless one cannot be had.
+    /// Makes a whole file at once, unless one cannot be had: what is not written yet of the one in the making is allocated.
     pub(super) fn make<D: Disk>(&mut self, disk: &mut D, in_use: InUse) -> Result<(), StoreError> {
+        let (spare, length) = self.begin(disk, in_use)?;
+        // Before it is changed: if that fails, the file is removed, and the next try begins another one.
+        self.making = None;
+        if self.allocate(disk, &spare_name(spare), self.segment_bytes)? {
+            self.spares.push_back(spare);
+            self.raw.push_back((spare, length));
+            return Ok(());
+        }
+        self.making = Some((spare, length));
         while !self.make_part(disk, in_use, AT_ONCE)? {}
         Ok(())
+    }
+
+    /// Gives a file its length without writing it; false if that cannot be had.
+    fn allocate<D: Disk>(&mut self, disk: &mut D, name: &str, length: u64) -> Result<bool, StoreError> {
+        disk.allocate(name, length).map_err(|error| {
+            let _ = disk.remove(name);
+            self.not_made(disk, name, "allocate", error)
+        })
     }
 
     /// Writes some more zeros ahead. Returns whether a file was completed.
@@ -113,17 +137,33 @@ impl Supply {
         self.make_part(disk, in_use, PIECE)
     }
 
+    /// Writes some of what is only allocated. Returns whether there was something.
+    pub(super) fn write_piece<D: Disk>(&mut self, disk: &mut D) -> Result<bool, StoreError> {
+        let Some((spare, length)) = self.raw.pop_front() else { return Ok(false) };
+        let piece = (self.segment_bytes - length).min(PIECE);
+        let name = spare_name(spare);
+        // If it fails the file stays as it is: whether it can be written shows when it must be.
+        write_zeros(disk, &name, length, piece).map_err(|error| failed(disk, "write to", &name, error))?;
+        if length + piece < self.segment_bytes {
+            self.raw.push_front((spare, length + piece));
+        }
+        Ok(true)
+    }
+
+    /// The file in the making, or a new one.
+    fn begin<D: Disk>(&mut self, disk: &mut D, in_use: InUse) -> Result<(u32, u64), StoreError> {
+        if let Some(making) = self.making {
+            return Ok(making);
+        }
+        self.may_make(disk, in_use, self.segment_bytes)?;
+        let (spare, name) = self.name();
+        disk.create(&name).map_err(|error| self.not_made(disk, &name, "create", error))?;
+        Ok((spare, 0))
+    }
+
     fn make_part<D: Disk>(&mut self, disk: &mut D, in_use: InUse, most: u64) -> Result<bool, StoreError> {
         let size = self.segment_bytes;
-        let (spare, length) = match self.making {
-            Some(making) => making,
-            None => {
-                self.may_make(disk, in_use, size)?;
-                let (spare, name) = self.name();
-                disk.create(&name).map_err(|error| self.not_made(disk, &name, "create", error))?;
-                (spare, 0)
-            }
-        };
+        let (spare, length) = self.begin(disk, in_use)?;
         let name = spare_name(spare);
         let piece = (size - length).min(most);
         // Before the write: if it fails, the file is removed, and the next piece begins another one.
@@ -144,10 +184,7 @@ impl Supply {
         offset: u64,
         length: u64,
     ) -> Result<(), StoreError> {
-        let zeros = Aligned::new(length as usize);
-        let written = state::write_whole(disk, name, offset, &zeros);
-        let made = written.and_then(|()| disk.sync(name));
-        made.map_err(|error| {
+        write_zeros(disk, name, offset, length).map_err(|error| {
             // It may be the file's own space that is missing elsewhere. If it stays, the next start removes it.
             let _ = disk.remove(name);
             self.not_made(disk, name, "write to", error)
@@ -159,32 +196,38 @@ impl Supply {
         disk: &mut D,
         name: &str,
         doing: &'static str,
-        error: std::io::Error,
+        error: io::Error,
     ) -> StoreError {
         self.full_until = disk.now() + FULL;
         failed(disk, doing, name, error)
     }
 
-    /// A file of this size, which becomes a segment next.
+    /// A file of this size, which becomes a segment next, and up to where it need not be written ahead.
     pub(super) fn take<D: Disk>(
         &mut self,
         disk: &mut D,
         in_use: InUse,
         size: u64,
-    ) -> Result<String, StoreError> {
+    ) -> Result<(String, u64), StoreError> {
         if size == self.segment_bytes {
             if self.spares.is_empty() {
                 self.make(disk, in_use)?;
             }
-            return self.spares.pop_front().map(spare_name).ok_or_else(|| full(disk));
+            let spare = self.spares.pop_front().ok_or_else(|| full(disk))?;
+            let raw = self.raw.pop_front_if(|&mut (raw, _)| raw == spare);
+            return Ok((spare_name(spare), raw.map_or(size, |(_, length)| length)));
         }
         self.may_make(disk, in_use, size)?;
         let (_, name) = self.name();
         disk.create(&name).map_err(|error| self.not_made(disk, &name, "create", error))?;
+        // The job that it is for fills it.
+        if self.allocate(disk, &name, size)? {
+            return Ok((name, size));
+        }
         for offset in (0..size).step_by(BLOCK_MAX as usize) {
             self.write_zeros(disk, &name, offset, (size - offset).min(BLOCK_MAX))?;
         }
-        Ok(name)
+        Ok((name, size))
     }
 
     /// Takes the file of a segment that the log does not need any more: to be used again, if that is wanted and it has the
@@ -212,6 +255,12 @@ impl Supply {
         self.spares.extend(spare);
         self.full_until = Duration::ZERO;
     }
+}
+
+/// Writes zeros, durably.
+pub(super) fn write_zeros<D: Disk>(disk: &mut D, name: &str, offset: u64, length: u64) -> io::Result<()> {
+    state::write_whole(disk, name, offset, &Aligned::new(length as usize))?;
+    disk.sync(name)
 }
 
 /// There is no room.
