@@ -9,6 +9,7 @@ mod api;
 mod bounds;
 mod client;
 mod metrics;
+mod prometheus;
 
 use client::{Looked, answered};
 use rustix::process::Signal;
