@@ -100,8 +100,7 @@ impl Relay {
         while let Ok((stream, _)) = listener.accept() {
             stream.set_nonblocking(true)?;
             stream.set_nodelay(true)?;
-            let connection =
-                Connection { stream, small: Vec::new(), body: None, out: VecDeque::new() };
+            let connection = Connection { stream, small: Vec::new(), body: None, out: VecDeque::new() };
             self.connections.push(Some(connection));
         }
         Ok(())
@@ -121,7 +120,9 @@ impl Relay {
             let Some(connection) = &mut self.connections[at] else { return Ok(()) };
             let more = match &mut connection.body {
                 Some((_, body, there)) => {
-                    let Some(count) = received(connection.stream.read(&mut body[*there..]))? else { return Ok(()) };
+                    let Some(count) = received(connection.stream.read(&mut body[*there..]))? else {
+                        return Ok(());
+                    };
                     *there += count;
                     *there == body.len()
                 }
@@ -218,7 +219,13 @@ impl Relay {
         }
     }
 
-    fn answer(&mut self, at: usize, command: u32, words: String, body: Option<(Shared, usize)>) -> io::Result<()> {
+    fn answer(
+        &mut self,
+        at: usize,
+        command: u32,
+        words: String,
+        body: Option<(Shared, usize)>,
+    ) -> io::Result<()> {
         let length = words.len() + body.as_ref().map_or(0, |(body, from)| body.len() - from);
         let mut first = b"\0RES".to_vec();
         first.extend_from_slice(&command.to_be_bytes());
