@@ -56,6 +56,12 @@ impl Book {
         }
     }
 
+    /// Whether this job is kept.
+    #[cfg(feature = "memcached")]
+    pub(super) fn is_kept(&self, number: i64) -> bool {
+        self.kept.contains(&number)
+    }
+
     /// These may have a row of our own from now on, whether they are kept or not.
     pub(super) fn may_be_beside(&mut self, numbers: impl Iterator<Item = i64>) {
         self.beside.extend(numbers);

@@ -11,17 +11,32 @@ mod error;
 mod fields;
 pub(crate) mod gathered;
 pub mod log;
+#[cfg(feature = "memcached")]
+pub mod memcached;
+#[cfg(feature = "mysql")]
+pub mod mysql;
 mod open;
 mod parts;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod record;
+#[cfg(feature = "redis")]
+pub mod redis;
+#[cfg(any(feature = "memcached", feature = "mysql", feature = "redis"))]
+pub(crate) mod remote;
 pub(crate) mod replay;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(any(
+    feature = "memcached",
+    feature = "mysql",
+    feature = "postgres",
+    feature = "redis",
+    feature = "sqlite"
+))]
 pub(crate) mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub(crate) mod thread;
+pub mod tokyo;
 pub mod transfer;
 
 #[cfg(test)]
@@ -31,6 +46,8 @@ pub(crate) mod scratch;
 
 pub use error::StoreError;
 pub use open::StoreOptions;
+#[cfg(any(feature = "memcached", feature = "mysql", feature = "redis"))]
+pub use remote::level::PromiseLevel;
 
 use crate::engine::{JobId, StoredJob};
 

@@ -1,0 +1,25 @@
+//! What the flags of all stores on servers have in common.
+use super::super::mistake::Mistake;
+use super::super::value::fit;
+use crate::store::PromiseLevel;
+use std::time::Duration;
+
+/// How long a start waits for a server, unless it is said.
+pub(super) const WAIT: Duration = Duration::from_secs(600);
+
+/// How long it may wait.
+pub(super) fn wait(seconds: Option<i64>) -> Duration {
+    seconds.map_or(WAIT, |seconds| Duration::from_secs(fit(seconds)))
+}
+
+/// What an acknowledgement is to be worth with this store.
+pub(super) fn level(durability: Option<&str>, store: &str) -> Result<PromiseLevel, Mistake> {
+    match durability {
+        None => Ok(PromiseLevel::AsSet),
+        Some("synced") => Ok(PromiseLevel::Synced),
+        Some("written") => Ok(PromiseLevel::Written),
+        Some(level) => Err(Mistake::Store(format!(
+            "--durability {level} is for --data-dir: -q {store} keeps jobs in the database"
+        ))),
+    }
+}
