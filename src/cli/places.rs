@@ -207,30 +207,29 @@ impl ThisStore {
                 return Ok(server(conninfo.to_owned(), self.table));
             }
         }
-        if let Some(word) = self.store.to_str() {
-            if word.starts_with("mongodb:") || word.starts_with("mongodb+srv:") {
-                let what = "no gearmand ever kept jobs in MongoDB, and neither does this server: if something of yours did, have it \
-                            submit them, or name another store";
-                return Err(PlaceMistake::Words(what.to_owned()));
-            }
-            #[cfg(feature = "redis")]
-            for scheme in ["redis://", "rediss://"] {
-                let Some(rest) = word.strip_prefix(scheme) else { continue };
-                let uri = PlaceUri::read(word, rest)?;
-                let usual = RedisOptions::default();
-                let host = uri.host.unwrap_or(usual.server);
-                return redis(RedisOptions {
-                    server: if scheme == "redis://" { host } else { format!("rediss://{host}") },
-                    port: uri.port.unwrap_or(usual.port),
-                    password: uri.password,
-                    prefix: uri.path.unwrap_or(usual.prefix),
-                    ..RedisOptions::default()
-                });
-            }
-            #[cfg(feature = "memcached")]
-            if let Some(servers) = word.strip_prefix("memcached:") {
-                return memcached(servers.to_owned(), None);
-            }
+        let word = self.store.to_str().unwrap_or_default();
+        if word.starts_with("mongodb:") || word.starts_with("mongodb+srv:") {
+            let what = "no gearmand ever kept jobs in MongoDB, and neither does this server: if something of yours did, have it \
+                        submit them, or name another store";
+            return Err(PlaceMistake::Words(what.to_owned()));
+        }
+        #[cfg(feature = "redis")]
+        for scheme in ["redis://", "rediss://"] {
+            let Some(rest) = word.strip_prefix(scheme) else { continue };
+            let uri = PlaceUri::read(word, rest)?;
+            let usual = RedisOptions::default();
+            let host = uri.host.unwrap_or(usual.server);
+            return redis(RedisOptions {
+                server: if scheme == "redis://" { host } else { format!("rediss://{host}") },
+                port: uri.port.unwrap_or(usual.port),
+                password: uri.password,
+                prefix: uri.path.unwrap_or(usual.prefix),
+                ..RedisOptions::default()
+            });
+        }
+        #[cfg(feature = "memcached")]
+        if let Some(servers) = word.strip_prefix("memcached:") {
+            return memcached(servers.to_owned(), None);
         }
         #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
         if self.table.is_some() {

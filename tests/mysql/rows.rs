@@ -302,3 +302,37 @@ fn two_servers_do_not_share_a_table_yet() {
     drop(store);
     replayed(&mut *open(&server));
 }
+
+#[test]
+fn a_commit_that_nobody_answered_is_made_again_and_is_there_once() {
+    let server = database();
+    let proxy = support::proxy::Proxy::before(server.port());
+    let open = || {
+        let options = MysqlOptions { host: "127.0.0.1".to_owned(), port: proxy.port, ..options(&server) };
+        mysql::open(options).unwrap_or_else(|error| panic!("{error}"))
+    };
+    unanswered(&open, &proxy);
+    // All of it was there when it was written again: nothing else was in the way.
+    let sql = "SELECT COUNT(*) FROM gearman_queue WHERE unique_key LIKE 'ringgear:%:x'";
+    assert_eq!(server.sql("d", sql), "0");
+}
+
+#[test]
+fn many_rows_of_others_get_numbers() {
+    let server = database();
+    gearmands_table(&server, "gearman_queue", "CHARACTER SET utf8mb4");
+    server.sql(
+        "d",
+        "INSERT INTO gearman_queue SELECT seq, IF(seq % 3 = 0, 'f', 'g'), 1, seq, 0 FROM seq_1_to_50000",
+    );
+    let mut store = open(&server);
+    let jobs = replayed(&mut *store);
+    assert_eq!(jobs.len(), 50_000);
+    // In the order in which they stand.
+    let of_f: Vec<u32> = jobs
+        .iter()
+        .filter(|job| job.function == b"f")
+        .map(|job| std::str::from_utf8(&job.workload).unwrap().parse().unwrap())
+        .collect();
+    assert!(of_f.len() == 16_666 && of_f.is_sorted());
+}

@@ -462,3 +462,12 @@ fn jobs_are_copied_out_of_it_and_into_it() {
     assert!(said.starts_with("1 jobs imported, 0 of them dead\n"), "{said}");
     assert_eq!(server.cli(&["HGET", "_gear_-A-u1", "data"]), "d1");
 }
+
+#[test]
+fn a_commit_that_nobody_answered_is_made_again_and_is_there_once() {
+    let server = CacheServer::redis(DURABLE);
+    let proxy = support::proxy::Proxy::before(server.port().parse().unwrap());
+    let open = || redis::open(RedisOptions { port: proxy.port, ..options(&server) }).unwrap();
+    unanswered(&open, &proxy);
+    assert_eq!(server.cli(&["KEYS", "_gear_*:x"]), "");
+}

@@ -28,6 +28,9 @@ pub(crate) mod packets;
 pub(crate) mod postgres;
 
 #[allow(dead_code, clippy::unwrap_used)] // helpers of tests
+pub(crate) mod proxy;
+
+#[allow(dead_code, clippy::unwrap_used)] // helpers of tests
 pub(crate) mod queues;
 
 #[allow(dead_code, clippy::unwrap_used)] // helpers of tests

@@ -396,3 +396,29 @@ pub(crate) fn ledger(options: &[&str], disturb: &mut dyn FnMut(u32)) {
     server.signal(Signal::TERM);
     assert!(server.wait().success());
 }
+
+/// A commit of all sorts is made again when nobody answered it, and is there once.
+#[track_caller]
+pub(crate) fn unanswered(open: &dyn Fn() -> Box<dyn Store>, proxy: &super::proxy::Proxy) {
+    let mut store = open();
+    replayed(&mut *store);
+    put(&mut *store, &[job(1, b"a", b"1"), job(2, b"b", b"2"), dead(3, b"c", b"3")]);
+    let mut batch = Vec::new();
+    record::done(job(1, b"", b"").id, &mut batch);
+    record::put(&dead(2, b"b", b"2"), &mut batch);
+    record::put(&StoredJob { death: None, ..dead(3, b"c", b"3") }, &mut batch);
+    record::put(&job(4, b"a", b"4"), &mut batch);
+    record::put(&StoredJob { reducer: Some(b"r"), ..job(5, b"", b"5") }, &mut batch);
+    proxy.swallow();
+    commit(&mut *store, &batch);
+    assert!(!proxy.swallows(), "an answer was swallowed");
+    settle(&mut *store, &BTreeMap::new());
+    store.close().unwrap();
+    let wanted = [
+        StoredJob { death: None, ..dead(3, b"c", b"3") },
+        job(4, b"a", b"4"),
+        StoredJob { reducer: Some(b"r"), ..job(5, b"", b"5") },
+        dead(2, b"b", b"2"),
+    ];
+    assert_eq!(sorted(replayed(&mut *open())), sorted(expected(&wanted)));
+}

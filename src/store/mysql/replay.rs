@@ -23,6 +23,8 @@ use mysql::{Conn, Row, Value};
 /// While rows come, as long as shards take them.
 const PATIENT: &str = "SET SESSION net_write_timeout = 3600, innodb_lock_wait_timeout = 30";
 const AS_BEFORE: &str = "SET SESSION net_write_timeout = 60, innodb_lock_wait_timeout = 2";
+/// Rows that get numbers in one statement.
+const PIECE: u64 = 20_000;
 /// From so many on it is said.
 const MANY: u64 = 10_000;
 
@@ -111,12 +113,20 @@ fn number(conn: &mut Conn, shape: &MyShape, numbers: &mut NewNumbers) -> Result<
         let mut literal = String::new();
         text::text(&name, true, &mut literal);
         conn.query_drop(format!("SET @ringgear_number = {}", first - i64::from(SLOTS)))?;
-        conn.query_drop(format!(
-            "UPDATE {theirs} SET ringgear_number = (@ringgear_number := @ringgear_number + {slots}) \
-             WHERE ringgear_number IS NULL AND {function} = {literal}",
-            slots = SLOTS
-        ))?;
-        if conn.affected_rows() != count {
+        // In pieces: no answer is to take long.
+        let mut numbered = 0;
+        while numbered < count {
+            conn.query_drop(format!(
+                "UPDATE {theirs} SET ringgear_number = (@ringgear_number := @ringgear_number + {slots}) \
+                 WHERE ringgear_number IS NULL AND {function} = {literal} LIMIT {PIECE}",
+                slots = SLOTS
+            ))?;
+            numbered += conn.affected_rows();
+            if conn.affected_rows() == 0 {
+                break;
+            }
+        }
+        if numbered != count {
             return Err(RemoteFault::other(
                 "rows were changed while they were read: stop whoever else works on the table, another job server for instance",
             ));

@@ -2,6 +2,9 @@
 //! nobody answered, comparison with what ought to be there when it is back. What is written how, each kind says ([`Remote`]).
 //!
 //! For drivers that block. PostgreSQL's does not, and has the same in a shape of its own (`postgres/`).
+// Each store needs its part of it.
+#![cfg_attr(not(all(feature = "memcached", feature = "mysql", feature = "redis")), allow(dead_code))]
+
 pub(crate) mod fault;
 pub(crate) mod latest;
 pub(crate) mod level;
