@@ -1,8 +1,8 @@
 //! What the flags of all stores on servers have in common.
-use super::super::mistake::Mistake;
 use super::super::value::fit;
-use crate::store::PromiseLevel;
 use std::time::Duration;
+#[cfg(any(feature = "mysql", feature = "redis"))]
+use {super::super::mistake::Mistake, crate::store::PromiseLevel};
 
 /// How long a start waits for a server, unless it is said.
 pub(super) const WAIT: Duration = Duration::from_secs(600);
@@ -13,6 +13,7 @@ pub(super) fn wait(seconds: Option<i64>) -> Duration {
 }
 
 /// What an acknowledgement is to be worth with this store.
+#[cfg(any(feature = "mysql", feature = "redis"))]
 pub(super) fn level(durability: Option<&str>, store: &str) -> Result<PromiseLevel, Mistake> {
     match durability {
         None => Ok(PromiseLevel::AsSet),
