@@ -104,7 +104,7 @@ fn what_gearmand_has_stored_is_replayed() {
     let mut gearmand = start(&server);
     assert_eq!(work_off(&mut gearmand, b"rev").len(), 7);
     stop(gearmand);
-    // One waits for its time; one whose workload is NULL, as gearmand wrote it, does not come to a worker there.
+    // One waits for its time, and while one of NORMAL does, gearmand does not look at LOW.
     assert_eq!(
         server.sql("d", "SELECT GROUP_CONCAT(unique_key ORDER BY unique_key) FROM gearman_queue"),
         "e1,u3"
