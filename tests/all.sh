@@ -9,14 +9,14 @@ as_root() {
 }
 
 # Clients to test with, the server to compare with, databases, Prometheus' reader of metrics, and file systems to let fall. Packages may
-# start servers on ports 4730, 5432 and 9090; the tests use others.
+# start servers on ports 3306, 4730, 5432, 6379, 9090 and 11211; the tests use others.
 if ! { [ -x /usr/sbin/gearmand ] && [ -x /usr/sbin/mkfs.ext4 ] && [ -x /usr/sbin/mkfs.xfs ] &&
     command -v gearman && command -v gearadmin && command -v cc && command -v ip && command -v openssl &&
-    command -v psql && ls /usr/lib/postgresql/*/bin/postgres && command -v valgrind && command -v python3 &&
+    command -v mariadb-install-db && command -v redis-server && command -v redis-cli && command -v memcached && command -v psql && ls /usr/lib/postgresql/*/bin/postgres && command -v valgrind && command -v python3 &&
     command -v promtool; } >/dev/null; then
     as_root apt-get update
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        gearman-job-server gearman-tools gcc iproute2 libc6-dev openssl postgresql prometheus python3 valgrind e2fsprogs xfsprogs
+        gearman-job-server gearman-tools gcc iproute2 libc6-dev mariadb-server memcached openssl postgresql prometheus python3 redis-server valgrind e2fsprogs xfsprogs
 fi
 
 # What the examples of the talks are written with.
@@ -33,7 +33,9 @@ cargo fmt --all --check
 cargo clippy --workspace --all-targets --features measure --locked -- -D warnings
 # Without databases and HTTP nothing may name them. The library and the program alone: for tests, the features are those of the tests.
 cargo clippy -p ringgear --lib --bins --no-default-features --locked -- -D warnings
-cargo clippy -p ringgear --lib --bins --no-default-features --features postgres --locked -- -D warnings
+for store in memcached mysql postgres redis sqlite; do
+    cargo clippy -p ringgear --lib --bins --no-default-features --features "$store" --locked -- -D warnings
+done
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 if command -v cargo-deny >/dev/null; then
     cargo deny --workspace --locked check licenses bans sources
@@ -43,8 +45,8 @@ fi
 cargo test --workspace --locked --no-fail-fast
 # What starts servers once more, with the other way of serving sockets.
 RINGGEAR_TEST_SOCKETS=epoll cargo test --workspace --locked --no-fail-fast --test abuse --test admin --test clients --test commandline \
-    --test durable --test ended --test gone --test http --test limits --test listeners --test logs --test losses --test memory \
-    --test monitoring --test process --test shutdown --test sqlite --test standin --test talks --test tools --test transcripts
+    --test durable --test ended --test gone --test http --test limits --test listeners --test logs --test losses --test memcached \
+    --test memory --test monitoring --test mysql --test process --test redis --test shutdown --test sqlite --test standin --test talks --test tools --test transcripts
 if [ "$(id -u)" = 0 ]; then
     tests/packages/container.sh
 else

@@ -49,14 +49,14 @@ fn nothing_differs_on_a_new_debian() {
 fn each_difference_is_told_where_it_stands() {
     let folder = Scratch::new();
     let file = folder.path("gearmand");
-    fs::write(&file, "OPTIONS=\"-d --job-retries=-1 \\\n  -q mysql --mysql-host=db\"\n").unwrap();
+    fs::write(&file, "OPTIONS=\"-d --job-retries=-1 \\\n  -q libdrizzle --libdrizzle-host=db\"\n").unwrap();
     let (status, printed) = check(&[&file]);
     assert_eq!(status, 1);
     for said in [
         "  line 1   differs  --job-retries=-1\n                    --job-retries -1 means 255 attempts with --compat 1.1\n",
         "                    instead: for no limit, as from 2.1 on, say 0, or follow 2.1 (--compat 2.1)\n",
-        "  line 2   refused  --mysql-host=db\n",
-        "  line 2   refused  -q mysql\n",
+        "  line 2   refused  --libdrizzle-host=db\n",
+        "  line 2   refused  -q libdrizzle\n",
         "1 same, 0 note, 1 differs, 2 refused\n",
     ] {
         assert!(printed.contains(said), "{said}\n{printed}");

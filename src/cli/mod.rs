@@ -4,6 +4,7 @@ mod check_migration;
 mod generate;
 mod help;
 mod ping;
+mod places;
 mod store;
 mod transfer;
 mod words;

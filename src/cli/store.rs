@@ -1,6 +1,7 @@
 //! `ringgear store`: its command line, looking after a store while no server uses it, and telling people what was found.
 //! What is read and written is the store's affair (`store/log/tools.rs`, `cli/transfer.rs`).
-use super::transfer::{self, OtherStore, ThisStore, TransferFailure};
+use super::places::{OtherStore, ThisStore};
+use super::transfer::{self, TransferFailure};
 use super::words;
 use crate::frontend::json;
 use crate::store::StoreError;

@@ -1,110 +1,11 @@
-//! `ringgear store import` and `export`: which two stores the command line means, copying between them, and telling people
-//! what became of it. How jobs are copied is `store/transfer.rs`.
-use crate::store::log::LogOptions;
-#[cfg(feature = "postgres")]
-use crate::store::postgres::{POSTGRES_TABLE, PostgresOptions};
-#[cfg(feature = "sqlite")]
-use crate::store::sqlite::{SqliteOptions, TABLE};
+//! `ringgear store import` and `export`: copying between two stores, and telling people what became of it. Which two the command line
+//! means is `places.rs`, how jobs are copied `store/transfer.rs`.
+use super::places::{OtherStore, PlaceMistake, ThisStore, is_same, named, place, there};
 use crate::store::transfer::{Onto, TransferError, Transferred, transfer};
 use crate::store::{StoreError, StoreOptions};
-use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-
-/// The store that options name, with the server's own options.
-#[derive(Debug, clap::Args)]
-#[group(skip)]
-#[command(group = clap::ArgGroup::new("other_store").required(true))]
-pub(super) struct OtherStore {
-    /// A data directory
-    #[arg(long, value_name = "DIR", group = "other_store")]
-    data_dir: Option<PathBuf>,
-
-    /// An SQLite database
-    #[cfg(feature = "sqlite")]
-    #[arg(long, value_name = "FILE", group = "other_store")]
-    libsqlite3_db: Option<PathBuf>,
-
-    /// The table in it [default: gearman_queue]
-    #[cfg(feature = "sqlite")]
-    #[arg(long, value_name = "NAME", requires = "libsqlite3_db")]
-    libsqlite3_table: Option<String>,
-
-    /// A PostgreSQL database: words as libpq takes them, or a URI; empty is what PGHOST and the like say
-    #[cfg(feature = "postgres")]
-    #[arg(long, value_name = "STRING", group = "other_store")]
-    libpq_conninfo: Option<String>,
-
-    /// The table in it [default: queue]
-    #[cfg(feature = "postgres")]
-    #[arg(long, value_name = "NAME", requires = "libpq_conninfo")]
-    libpq_table: Option<String>,
-}
-
-impl OtherStore {
-    fn options(self) -> StoreOptions {
-        #[cfg(feature = "sqlite")]
-        if let Some(file) = self.libsqlite3_db {
-            return database(file, self.libsqlite3_table);
-        }
-        #[cfg(feature = "postgres")]
-        if let Some(conninfo) = self.libpq_conninfo {
-            return server(conninfo, self.libpq_table);
-        }
-        // One of them is required.
-        StoreOptions::Log(LogOptions::new(self.data_dir.unwrap_or_default()))
-    }
-}
-
-/// The store that stands by itself on the command line.
-#[derive(Debug, clap::Args)]
-pub(super) struct ThisStore {
-    /// A data directory; or `libsqlite3:FILE`, an SQLite database; or `postgres:STRING` or a URI, a PostgreSQL database
-    store: OsString,
-
-    /// The table in it, if it is a database [default: gearman_queue in SQLite, queue in PostgreSQL]
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
-    #[arg(long, value_name = "NAME")]
-    table: Option<String>,
-}
-
-impl ThisStore {
-    fn options(self) -> Result<StoreOptions, TransferFailure> {
-        #[cfg(feature = "sqlite")]
-        {
-            use std::os::unix::ffi::{OsStrExt, OsStringExt};
-            if let Some(file) = self.store.as_bytes().strip_prefix(b"libsqlite3:") {
-                return Ok(database(OsString::from_vec(file.to_vec()).into(), self.table));
-            }
-        }
-        #[cfg(feature = "postgres")]
-        if let Some(word) = self.store.to_str() {
-            let is_uri = word.starts_with("postgres://") || word.starts_with("postgresql://");
-            let conninfo = if is_uri { Some(word) } else { word.strip_prefix("postgres:") };
-            if let Some(conninfo) = conninfo {
-                return Ok(server(conninfo.to_owned(), self.table));
-            }
-        }
-        #[cfg(any(feature = "postgres", feature = "sqlite"))]
-        if self.table.is_some() {
-            return Err(TransferFailure::NoTable(self.store.into()));
-        }
-        Ok(StoreOptions::Log(LogOptions::new(self.store)))
-    }
-}
-
-#[cfg(feature = "sqlite")]
-fn database(file: PathBuf, table: Option<String>) -> StoreOptions {
-    let table = table.unwrap_or_else(|| TABLE.to_owned());
-    StoreOptions::Sqlite(SqliteOptions { file, table, on_shutdown_only: false })
-}
-
-#[cfg(feature = "postgres")]
-fn server(conninfo: String, table: Option<String>) -> StoreOptions {
-    let table = table.unwrap_or_else(|| POSTGRES_TABLE.to_owned());
-    StoreOptions::Postgres(PostgresOptions { table, ..PostgresOptions::of(conninfo) })
-}
+use std::path::PathBuf;
 
 /// Why not all jobs were copied.
 #[derive(Debug)]
@@ -113,11 +14,14 @@ pub(super) enum TransferFailure {
     NoSource(PathBuf),
     /// Both are the same.
     Same(String),
-    /// This is no database, and has no tables.
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
-    NoTable(PathBuf),
+    /// These words name no store.
+    Words(PlaceMistake),
     /// The store to copy to has so many jobs.
-    NotEmpty(StoreOptions, u64),
+    NotEmpty {
+        /// What it is called, and what another one of its kind is.
+        named: (String, &'static str),
+        jobs: u64,
+    },
     /// Copying said so.
     Copying(TransferError),
     /// All jobs were copied, and then one of the stores could not be closed.
@@ -133,26 +37,9 @@ impl fmt::Display for TransferFailure {
                 write!(f, "{}: there is no store to copy from", path.display())
             }
             TransferFailure::Same(place) => write!(f, "{place} is to be copied to itself; name two stores"),
-            #[cfg(any(feature = "postgres", feature = "sqlite"))]
-            TransferFailure::NoTable(path) => write!(
-                f,
-                "--table: {} is a directory, which has no tables; a database is libsqlite3:FILE",
-                path.display()
-            ),
-            TransferFailure::NotEmpty(StoreOptions::Log(log), jobs) => {
-                write!(f, "{} has {jobs} jobs already; name another directory", log.dir.display())
-            }
-            #[cfg(feature = "sqlite")]
-            TransferFailure::NotEmpty(StoreOptions::Sqlite(SqliteOptions { file, table, .. }), jobs) => {
-                write!(
-                    f,
-                    "{}: table {table} has {jobs} jobs already; name another table or file",
-                    file.display()
-                )
-            }
-            #[cfg(feature = "postgres")]
-            TransferFailure::NotEmpty(StoreOptions::Postgres(PostgresOptions { table, .. }), jobs) => {
-                write!(f, "table {table} has {jobs} jobs already; name another table or database")
+            TransferFailure::Words(mistake) => mistake.fmt(f),
+            TransferFailure::NotEmpty { named: (name, other), jobs } => {
+                write!(f, "{name} has {jobs} jobs already; name another {other}")
             }
             TransferFailure::Copying(error) => error.fmt(f),
             TransferFailure::Closing(error) => write!(f, "all jobs were copied, but: {error}"),
@@ -169,6 +56,12 @@ impl From<StoreError> for TransferFailure {
     }
 }
 
+impl From<PlaceMistake> for TransferFailure {
+    fn from(mistake: PlaceMistake) -> TransferFailure {
+        TransferFailure::Words(mistake)
+    }
+}
+
 impl From<io::Error> for TransferFailure {
     fn from(error: io::Error) -> TransferFailure {
         TransferFailure::Output(error)
@@ -177,7 +70,7 @@ impl From<io::Error> for TransferFailure {
 
 /// Adds the jobs of the other store to this one, which is made if it is not there.
 pub(super) fn import(from: OtherStore, into: ThisStore, out: &mut dyn Write) -> Result<(), TransferFailure> {
-    let done = copy(&from.options(), &into.options()?, Onto::Others)?;
+    let done = copy(&from.options()?, &into.options()?, Onto::Others)?;
     writeln!(out, "{} jobs imported, {} of them dead", done.jobs, done.dead)?;
     writeln!(
         out,
@@ -189,7 +82,7 @@ pub(super) fn import(from: OtherStore, into: ThisStore, out: &mut dyn Write) -> 
 
 /// Writes the jobs of this store to the other one, which has none.
 pub(super) fn export(from: ThisStore, into: OtherStore, out: &mut dyn Write) -> Result<(), TransferFailure> {
-    let into = into.options();
+    let into = into.options()?;
     let done = copy(&from.options()?, &into, Onto::Nothing)?;
     if matches!(into, StoreOptions::Log(_)) {
         writeln!(out, "{} jobs exported, {} of them dead", done.jobs, done.dead)?;
@@ -228,44 +121,19 @@ fn copy(from: &StoreOptions, into: &StoreOptions, onto: Onto) -> Result<Transfer
         }
         _ => {}
     }
-    #[cfg(feature = "postgres")]
-    if let (StoreOptions::Postgres(one), StoreOptions::Postgres(other)) = (from, into)
-        && one == other
-    {
-        return Err(TransferFailure::Same(format!("table {}", one.table)));
+    if is_same(from, into) {
+        return Err(TransferFailure::Same(named(from).0));
     }
     let (mut source, mut target) = (there(from).open()?, into.open()?);
     let done = transfer(&mut *source, &mut *target, onto);
     // Both, whatever became of the jobs: a database is gearmand's again, and a log knows its end.
     let closed = [target.close(), source.close()];
     let done = done.map_err(|error| match error {
-        TransferError::NotEmpty(jobs) => TransferFailure::NotEmpty(into.clone(), jobs),
+        TransferError::NotEmpty(jobs) => TransferFailure::NotEmpty { named: named(into), jobs },
         error => TransferFailure::Copying(error),
     })?;
     closed.into_iter().collect::<Result<(), StoreError>>().map_err(TransferFailure::Closing)?;
     Ok(done)
-}
-
-/// The same store, which is not to be made if it is not there.
-fn there(options: &StoreOptions) -> StoreOptions {
-    match options.clone() {
-        #[cfg(feature = "postgres")]
-        StoreOptions::Postgres(options) => {
-            StoreOptions::Postgres(PostgresOptions { may_make: false, ..options })
-        }
-        options => options,
-    }
-}
-
-/// The directory or file of a store, if it has one.
-fn place(options: &StoreOptions) -> Option<&Path> {
-    match options {
-        StoreOptions::Log(log) => Some(&log.dir),
-        #[cfg(feature = "sqlite")]
-        StoreOptions::Sqlite(database) => Some(&database.file),
-        #[cfg(feature = "postgres")]
-        StoreOptions::Postgres(_) => None,
-    }
 }
 
 #[cfg(test)]
@@ -274,10 +142,14 @@ mod tests {
     use crate::engine::slot::Slot;
     use crate::engine::{Death, DeathReason, Epoch, JobId, StoredJob};
     use crate::protocol::Priority;
+    use crate::store::log::LogOptions;
     use crate::store::record;
     use crate::store::scratch::Scratch;
+    #[cfg(feature = "sqlite")]
+    use crate::store::sqlite::SqliteOptions;
     use clap::{Parser, Subcommand};
     use std::net::Ipv4Addr;
+    use std::path::Path;
 
     #[derive(Debug, Parser)]
     struct Arguments {

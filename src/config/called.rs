@@ -79,10 +79,10 @@ mod tests {
                 "--http-port has no effect without --protocol http, as with gearmand",
             ),
             (&["--ssl-key", "x"], "--ssl-key has no effect without --ssl, as with gearmand"),
-            (&["--redis-server", "h"], "--redis-server has no effect without -q redis, as with gearmand"),
+            (&["--redis-server", "h"], "--redis-server is about a Redis that nothing uses: add -q redis"),
             (
                 &["-q", "builtin", "--mysql-host", "h"],
-                "--mysql-host has no effect without -q mysql, as with gearmand",
+                "--mysql-host is about a database that nothing uses: add -q mysql",
             ),
             (&["--libpq-table", "t"], "--libpq-table names a table that nothing uses: add -q postgres"),
             (
@@ -97,21 +97,24 @@ mod tests {
             assert_eq!(as_gearmand(line).warnings, [warning], "{line:?}");
             assert!(read_line(line).is_err(), "{line:?}");
         }
-        let both = as_gearmand(&["--mysql-host=h", "--mysql-user=u", "--http-port=1"]).warnings;
+        let both = as_gearmand(&["--libdrizzle-host=h", "--libdrizzle-port=1", "--http-port=1"]).warnings;
         assert_eq!(both.len(), 3, "{both:?}");
-        let refusal =
-            read_as(CalledAs::Gearmand, &["-q", "MySQL", "--mysql-host=h"], Path::new("/nonexistent"));
+        let refusal = read_as(
+            CalledAs::Gearmand,
+            &["-q", "LibDrizzle", "--libdrizzle-host=h"],
+            Path::new("/nonexistent"),
+        );
         let refusal = refusal.unwrap_err().to_string();
         assert!(
-            refusal.starts_with("--mysql-host cannot be used: this server has no MySQL store yet; "),
+            refusal.starts_with("--libdrizzle-host cannot be used: this server has no drizzle store yet; "),
             "{refusal}"
         );
         // What it would use is refused, and so is what only we have.
         for line in [
             &["-r", "http", "--http-port", "1"][..],
             &["--ssl", "--ssl-key", "x"],
-            &["-q", "Redis", "--redis-server", "h"],
-            &["-q", "mysql"],
+            &["-q", "LibDrizzle", "--libdrizzle-host", "h"],
+            &["-q", "libdrizzle"],
             &["--max-log-bytes", "1"],
         ] {
             assert!(read_as(CalledAs::Gearmand, line, Path::new("/nonexistent")).is_err(), "{line:?}");

@@ -272,8 +272,9 @@ fn mistakes_are_one_line() {
         "a value is required behind '--port=' but none was supplied; write one, or leave the option out",
     );
     refused(
-        &["-q", "redis"],
-        "-q redis is no store that this server has; choose builtin (with --data-dir DIR for a log), libsqlite3 or postgres",
+        &["-q", "libdrizzle"],
+        "-q libdrizzle is no store that this server has; choose builtin (with --data-dir DIR for a log), libsqlite3, mysql, postgres, \
+         redis or libmemcached",
     );
     refused(
         &["--hashtable-buckets", "0"],
@@ -390,17 +391,11 @@ fn what_is_not_there_yet_is_refused() {
             ),
         );
     }
-    let stores = [
-        ("--mysql-host", "MySQL"),
-        ("--redis-server", "redis"),
-        ("--libmemcached-servers", "memcached"),
-        ("--libtokyocabinet-file", "Tokyo Cabinet"),
-        ("--libdrizzle-host", "drizzle"),
-    ];
+    let stores = [("--libtokyocabinet-file", "Tokyo Cabinet"), ("--libdrizzle-host", "drizzle")];
     for (option, store) in stores {
         let refusal = format!(
-            "{option} cannot be used: this server has no {store} store yet; keep jobs with --data-dir DIR, -q libsqlite3 or \
-             -q postgres, and leave the options of the other store out"
+            "{option} cannot be used: this server has no {store} store yet; keep jobs with --data-dir DIR, or with -q libsqlite3, \
+             mysql, postgres or redis, and leave the options of the other store out; `ringgear store import` takes what is there"
         );
         refused(&[option, "x"], &refusal);
         refused(&["--check-args", option, "x"], &refusal);

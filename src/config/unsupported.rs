@@ -15,7 +15,8 @@ struct Subject {
 }
 
 /// What to do without a store that is not there.
-const OTHER_STORE: &str = "keep jobs with --data-dir DIR, -q libsqlite3 or -q postgres, and leave the options of the other store out";
+const OTHER_STORE: &str = "keep jobs with --data-dir DIR, or with -q libsqlite3, mysql, postgres or redis, and leave the options of the other \
+     store out; `ringgear store import` takes what is there";
 
 const SUBJECTS: &[Subject] = &[
     Subject {
@@ -33,39 +34,6 @@ const SUBJECTS: &[Subject] = &[
             ("ssl-ca-file", None, Some("FILE")),
             ("ssl-certificate", None, Some("FILE")),
             ("ssl-key", None, Some("FILE")),
-        ],
-    },
-    Subject {
-        what: "MySQL store",
-        asked: ("queue-type", Some("mysql")),
-        instead: OTHER_STORE,
-        options: &[
-            ("mysql-host", None, Some("HOST")),
-            ("mysql-port", None, Some("PORT")),
-            ("mysql-user", None, Some("NAME")),
-            ("mysql-password", None, Some("PASSWORD")),
-            ("mysql-db", None, Some("NAME")),
-            ("mysql-table", None, Some("NAME")),
-        ],
-    },
-    Subject {
-        what: "redis store",
-        asked: ("queue-type", Some("redis")),
-        instead: OTHER_STORE,
-        options: &[
-            ("redis-server", None, Some("HOST")),
-            ("redis-port", None, Some("PORT")),
-            ("redis-password", None, Some("PASSWORD")),
-            ("redis-prefix", None, Some("PREFIX")),
-        ],
-    },
-    Subject {
-        what: "memcached store",
-        asked: ("queue-type", Some("libmemcached")),
-        instead: OTHER_STORE,
-        options: &[
-            ("libmemcached-servers", None, Some("LIST")),
-            ("libmemcached-prefix", None, Some("PREFIX")),
         ],
     },
     Subject {

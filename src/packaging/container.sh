@@ -6,7 +6,8 @@
 #
 #   GEARMAND_PORT, LISTEN_PORT     --port; ignored with a line where it is no number, as what Kubernetes makes of a service
 #   VERBOSE                        --verbose
-#   QUEUE_TYPE                     --queue-type; "mysql" is refused with a sentence
+#   QUEUE_TYPE                     --queue-type; with "mysql" MYSQL_HOST, MYSQL_PORT, MYSQL_USER, MYSQL_PASSWORD, MYSQL_PASSWORD_FILE,
+#                                  MYSQL_DB and MYSQL_TABLE are options of these names; a password with a blank is for an option file
 #   THREADS BACKLOG JOB_RETRIES WORKER_WAKEUP     the options of these names. 0 of the last wakes all workers
 #   FILE_DESCRIPTORS               --file-descriptors, unless 0
 #   ROUND_ROBIN                    --round-robin, unless 0
@@ -64,8 +65,19 @@ add() {
 add port p "$port" "$@"
 if ! [ -s /etc/gearmand.conf ]; then
     if [ "${QUEUE_TYPE:-}" = mysql ]; then
-        say "QUEUE_TYPE=mysql: there is no MySQL store yet; keep jobs in a volume with --data-dir=/var/lib/ringgear instead"
-        exit 1
+        [ -z "${MYSQL_PASSWORD_FILE:-}" ] || MYSQL_PASSWORD=$(cat "$MYSQL_PASSWORD_FILE")
+        case ${MYSQL_PASSWORD:-} in
+        *[[:space:]]*)
+            say "MYSQL_PASSWORD has a blank: put it into the group [gearmand] of /etc/mysql/my.cnf instead"
+            exit 1
+            ;;
+        esac
+        add mysql-host mysql-host "${MYSQL_HOST:-}" "$@"
+        add mysql-port mysql-port "${MYSQL_PORT:-}" "$@"
+        add mysql-user mysql-user "${MYSQL_USER:-}" "$@"
+        add mysql-password mysql-password "${MYSQL_PASSWORD:-}" "$@"
+        add mysql-db mysql-db "${MYSQL_DB:-}" "$@"
+        add mysql-table mysql-table "${MYSQL_TABLE:-}" "$@"
     fi
     add verbose verbose "${VERBOSE:-}" "$@"
     add queue-type q "${QUEUE_TYPE:-}" "$@"

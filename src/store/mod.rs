@@ -3,23 +3,40 @@
 //!
 //! Every store implements [`Store`], which blocks on purpose, and runs on a thread of its own (`thread.rs`), so a slow
 //! disk stalls nothing but the background submissions that wait for it. What shards hand over are records (`record/mod.rs`).
+#[cfg(any(feature = "memcached", feature = "mysql", feature = "postgres", feature = "redis"))]
+mod book;
 pub(crate) mod channel;
 pub(crate) mod dues;
 mod error;
 mod fields;
 pub(crate) mod gathered;
 pub mod log;
+#[cfg(feature = "memcached")]
+pub mod memcached;
+#[cfg(feature = "mysql")]
+pub mod mysql;
 mod open;
 mod parts;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod record;
+#[cfg(feature = "redis")]
+pub mod redis;
+#[cfg(any(feature = "memcached", feature = "mysql", feature = "redis"))]
+pub(crate) mod remote;
 pub(crate) mod replay;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(any(
+    feature = "memcached",
+    feature = "mysql",
+    feature = "postgres",
+    feature = "redis",
+    feature = "sqlite"
+))]
 pub(crate) mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub(crate) mod thread;
+pub mod tokyo;
 pub mod transfer;
 
 #[cfg(test)]
@@ -29,6 +46,8 @@ pub(crate) mod scratch;
 
 pub use error::StoreError;
 pub use open::StoreOptions;
+#[cfg(any(feature = "memcached", feature = "mysql", feature = "redis"))]
+pub use remote::level::PromiseLevel;
 
 use crate::engine::{JobId, StoredJob};
 

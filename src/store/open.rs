@@ -1,10 +1,18 @@
 //! From what an operator decided to an open store. What each store is stands in files of its own.
 use super::log::{LogOptions, LogStore};
+#[cfg(feature = "memcached")]
+use super::memcached::MemcachedOptions;
+#[cfg(feature = "mysql")]
+use super::mysql::MysqlOptions;
 #[cfg(feature = "postgres")]
 use super::postgres::{PostgresOptions, PostgresStore};
+#[cfg(feature = "redis")]
+use super::redis::RedisOptions;
 #[cfg(feature = "sqlite")]
 use super::sqlite::{SqliteOptions, SqliteStore};
+use super::tokyo::TokyoList;
 use super::{Store, StoreError};
+use std::path::PathBuf;
 
 /// Where jobs are kept.
 #[derive(Clone, Debug)]
@@ -14,9 +22,20 @@ pub enum StoreOptions {
     /// In gearmand's table of an SQLite database (`-q libsqlite3`).
     #[cfg(feature = "sqlite")]
     Sqlite(SqliteOptions),
+    /// In gearmand's table of a MySQL or MariaDB database (`-q MySQL`).
+    #[cfg(feature = "mysql")]
+    Mysql(MysqlOptions),
     /// In gearmand's table of a PostgreSQL database (`-q Postgres`).
     #[cfg(feature = "postgres")]
     Postgres(PostgresOptions),
+    /// In gearmand's keys of a Redis (`-q redis`).
+    #[cfg(feature = "redis")]
+    Redis(RedisOptions),
+    /// In gearmand's items of memcached servers, as long as these run (`-q libmemcached`).
+    #[cfg(feature = "memcached")]
+    Memcached(MemcachedOptions),
+    /// A list of what gearmand has kept with Tokyo Cabinet, to copy from.
+    Tokyo(PathBuf),
 }
 
 impl StoreOptions {
@@ -26,8 +45,15 @@ impl StoreOptions {
             StoreOptions::Log(_) => false,
             #[cfg(feature = "sqlite")]
             StoreOptions::Sqlite(options) => options.on_shutdown_only,
+            #[cfg(feature = "mysql")]
+            StoreOptions::Mysql(_) => false,
             #[cfg(feature = "postgres")]
             StoreOptions::Postgres(_) => false,
+            #[cfg(feature = "redis")]
+            StoreOptions::Redis(_) => false,
+            #[cfg(feature = "memcached")]
+            StoreOptions::Memcached(_) => false,
+            StoreOptions::Tokyo(_) => false,
         }
     }
 
@@ -37,8 +63,15 @@ impl StoreOptions {
             StoreOptions::Log(options) => Ok(Box::new(LogStore::open(options.clone())?)),
             #[cfg(feature = "sqlite")]
             StoreOptions::Sqlite(options) => Ok(Box::new(SqliteStore::open(options.clone())?)),
+            #[cfg(feature = "mysql")]
+            StoreOptions::Mysql(options) => super::mysql::open(options.clone()),
             #[cfg(feature = "postgres")]
             StoreOptions::Postgres(options) => Ok(Box::new(PostgresStore::open(options.clone())?)),
+            #[cfg(feature = "redis")]
+            StoreOptions::Redis(options) => super::redis::open(options.clone()),
+            #[cfg(feature = "memcached")]
+            StoreOptions::Memcached(options) => super::memcached::open(options.clone()),
+            StoreOptions::Tokyo(path) => Ok(Box::new(TokyoList::of(path))),
         }
     }
 }

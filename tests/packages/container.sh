@@ -182,8 +182,8 @@ runs "ringgear --threads=1"
 grep -q "GEARMAND_PORT=tcp://10.0.0.1:4730 is no port number" "$work/log" || fail "nobody is told"
 
 echo "== mistakes"
-start QUEUE_TYPE=mysql MYSQL_HOST=db --
-refused "there is no MySQL store yet"
+start QUEUE_TYPE=mysql MYSQL_HOST=127.0.0.1 MYSQL_PORT=1 MYSQL_USER=u MYSQL_DB=d -- --store-wait=0
+refused "MySQL at 127.0.0.1:1, database d cannot be reached"
 start THREADS=many --
 refused "invalid value 'many' for '--threads <N>'"
 

@@ -3,6 +3,9 @@
 #[allow(dead_code)]
 pub(crate) mod bounds;
 
+#[allow(dead_code, clippy::unwrap_used)] // helpers of tests
+pub(crate) mod caches;
+
 #[allow(dead_code)]
 pub(crate) mod cluster;
 
@@ -15,6 +18,9 @@ pub(crate) mod gearmand;
 #[allow(dead_code)]
 pub(crate) mod kept;
 
+#[allow(dead_code, clippy::unwrap_used)] // helpers of tests
+pub(crate) mod mariadb;
+
 #[allow(dead_code)]
 pub(crate) mod packets;
 
@@ -22,7 +28,13 @@ pub(crate) mod packets;
 pub(crate) mod postgres;
 
 #[allow(dead_code, clippy::unwrap_used)] // helpers of tests
+pub(crate) mod proxy;
+
+#[allow(dead_code, clippy::unwrap_used)] // helpers of tests
 pub(crate) mod queues;
+
+#[allow(dead_code, clippy::unwrap_used)] // helpers of tests
+pub(crate) mod scenarios;
 
 #[allow(dead_code, clippy::unwrap_used)] // helpers of tests
 pub(crate) mod scratch;

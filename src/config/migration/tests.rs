@@ -83,7 +83,7 @@ fn each_kind_is_told_with_what_to_do() {
 #[test]
 fn stores_and_protocols_that_are_not_there_are_refused() {
     for (line, option) in [
-        (&["-q", "MySQL", "--mysql-host=h", "--mysql-db=d"][..], "--mysql-host=h"),
+        (&["-q", "libdrizzle", "--libdrizzle-host=h"][..], "--libdrizzle-host=h"),
         (&["-r", "http"], "-r http"),
         (&["--ssl", "--ssl-key=k"], "--ssl-key=k"),
         (&["-q", "bogus"], "-q bogus"),

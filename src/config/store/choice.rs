@@ -13,8 +13,28 @@ pub(crate) enum Choice {
     Log,
     /// gearmand's table of an SQLite database.
     Sqlite,
+    /// gearmand's table of a MySQL or MariaDB database.
+    Mysql,
     /// gearmand's table of a PostgreSQL database.
     Postgres,
+    /// gearmand's keys of a Redis.
+    Redis,
+    /// gearmand's items of a memcached.
+    Memcached,
+}
+
+impl Choice {
+    /// How it is chosen.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Choice::Nothing | Choice::Log => "builtin",
+            Choice::Sqlite => "libsqlite3",
+            Choice::Mysql => "mysql",
+            Choice::Postgres => "postgres",
+            Choice::Redis => "redis",
+            Choice::Memcached => "libmemcached",
+        }
+    }
 }
 
 /// The flags of one store.

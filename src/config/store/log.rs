@@ -61,12 +61,7 @@ impl StoreFlags for LogFlags {
             (_, Choice::Nothing | Choice::Log) => {
                 format!("{flag} limits a log that is not kept: add --data-dir DIR")
             }
-            (_, Choice::Sqlite) => {
-                format!("{flag} is for --data-dir: -q libsqlite3 keeps no log; leave it out")
-            }
-            (_, Choice::Postgres) => {
-                format!("{flag} is for --data-dir: -q postgres keeps no log; leave it out")
-            }
+            (_, other) => format!("{flag} is for --data-dir: -q {} keeps no log; leave it out", other.name()),
         }
     }
 }

@@ -1,9 +1,16 @@
 //! Options for the store: where background jobs are kept, if anywhere. The flags of each store are in a file of its own.
 mod choice;
 mod log;
+mod memcached;
+mod mysql;
 mod postgres;
+mod redis;
+#[cfg(any(feature = "memcached", feature = "mysql", feature = "redis"))]
+mod remote;
 mod sqlite;
 
+use self::mysql::MysqlFlags;
+use self::redis::RedisFlags;
 use super::called::CalledAs;
 use super::mistake::Mistake;
 use super::origins::Caution;
@@ -11,6 +18,7 @@ use super::value::number;
 use crate::store::StoreOptions;
 use choice::{Choice, StoreFlags, refuse_misplaced};
 use log::LogFlags;
+use memcached::MemcachedFlags;
 use postgres::PostgresFlags;
 use sqlite::SqliteFlags;
 
@@ -21,7 +29,8 @@ pub(super) struct Storing {
     #[command(flatten)]
     pub(super) log: LogFlags,
 
-    /// gearmand's name of the store: builtin (none, or the log with --data-dir), libsqlite3 or postgres
+    /// gearmand's name of the store: builtin (none, or the log with --data-dir), libsqlite3, mysql, postgres, redis or
+    /// libmemcached
     #[arg(short = 'q', long, value_name = "NAME", default_value = "builtin")]
     pub(super) queue_type: String,
 
@@ -29,7 +38,16 @@ pub(super) struct Storing {
     pub(super) sqlite: SqliteFlags,
 
     #[command(flatten)]
+    pub(super) mysql: MysqlFlags,
+
+    #[command(flatten)]
     pub(super) postgres: PostgresFlags,
+
+    #[command(flatten)]
+    pub(super) redis: RedisFlags,
+
+    #[command(flatten)]
+    pub(super) memcached: MemcachedFlags,
 
     /// How long a start waits for a database server that does not answer; 0 is not at all. Whoever connects meanwhile is accepted,
     /// and requests wait [default: 600]
@@ -63,10 +81,15 @@ pub(super) fn options(
 ) -> Result<Option<StoreOptions>, Mistake> {
     let chosen = choice(flags)?;
     refuse_misplaced(&flags.sqlite, chosen, called, warnings)?;
+    refuse_misplaced(&flags.mysql, chosen, called, warnings)?;
     refuse_misplaced(&flags.postgres, chosen, called, warnings)?;
+    refuse_misplaced(&flags.redis, chosen, called, warnings)?;
+    refuse_misplaced(&flags.memcached, chosen, called, warnings)?;
     refuse_misplaced(&flags.log, chosen, called, warnings)?;
-    if flags.store_wait.is_some() && chosen != Choice::Postgres {
-        return Err(Mistake::Store("--store-wait is for a database server: add -q postgres".to_owned()));
+    if flags.store_wait.is_some() && [Choice::Nothing, Choice::Log, Choice::Sqlite].contains(&chosen) {
+        return Err(Mistake::Store(
+            "--store-wait is for a database server: add -q mysql, postgres, redis or libmemcached".to_owned(),
+        ));
     }
     let durability = flags.log.durability.as_deref();
     match chosen {
@@ -81,12 +104,26 @@ pub(super) fn options(
         Choice::Sqlite => Ok(Some(StoreOptions::Sqlite(flags.sqlite.options(durability)?))),
         #[cfg(not(feature = "sqlite"))]
         Choice::Sqlite => Ok(None),
+        #[cfg(feature = "mysql")]
+        Choice::Mysql => Ok(Some(StoreOptions::Mysql(flags.mysql.options(durability, flags.store_wait)?))),
+        #[cfg(not(feature = "mysql"))]
+        Choice::Mysql => Ok(None),
         #[cfg(feature = "postgres")]
         Choice::Postgres => {
             Ok(Some(StoreOptions::Postgres(flags.postgres.options(durability, flags.store_wait)?)))
         }
         #[cfg(not(feature = "postgres"))]
         Choice::Postgres => Ok(None),
+        #[cfg(feature = "redis")]
+        Choice::Redis => Ok(Some(StoreOptions::Redis(flags.redis.options(durability, flags.store_wait)?))),
+        #[cfg(not(feature = "redis"))]
+        Choice::Redis => Ok(None),
+        #[cfg(feature = "memcached")]
+        Choice::Memcached => {
+            Ok(Some(StoreOptions::Memcached(flags.memcached.options(durability, flags.store_wait)?)))
+        }
+        #[cfg(not(feature = "memcached"))]
+        Choice::Memcached => Ok(None),
     }
 }
 
@@ -96,12 +133,18 @@ fn choice(flags: &Storing) -> Result<Choice, Mistake> {
         ("builtin", Some(_)) => Ok(Choice::Log),
         #[cfg(feature = "sqlite")]
         ("libsqlite3", _) => Ok(Choice::Sqlite),
+        #[cfg(feature = "mysql")]
+        (name, None) if self::mysql::is_name(name) => Ok(Choice::Mysql),
         #[cfg(feature = "postgres")]
         (name, None) if postgres::is_name(name) => Ok(Choice::Postgres),
+        #[cfg(feature = "redis")]
+        (name, None) if self::redis::is_name(name) => Ok(Choice::Redis),
+        #[cfg(feature = "memcached")]
+        (name, None) if memcached::is_name(name) => Ok(Choice::Memcached),
         (_, Some(_)) => Err(Mistake::Store(LogFlags::misplaced("--data-dir", Choice::Nothing))),
         (other, None) => Err(Mistake::Store(format!(
-            "-q {other} is no store that this server has; choose builtin (with --data-dir DIR for a log), libsqlite3 or \
-             postgres"
+            "-q {other} is no store that this server has; choose builtin (with --data-dir DIR for a log), libsqlite3, mysql, \
+             postgres, redis or libmemcached"
         ))),
     }
 }

@@ -31,8 +31,9 @@ fn stores() {
         assert_eq!(options.max_bytes, bytes, "{line:?}");
     }
     refused(
-        &["-q", "mysql", "--durability", "memory"],
-        "-q mysql is no store that this server has; choose builtin (with --data-dir DIR for a log), libsqlite3 or postgres",
+        &["-q", "libtokyocabinet", "--durability", "memory"],
+        "-q libtokyocabinet is no store that this server has; choose builtin (with --data-dir DIR for a log), libsqlite3, mysql, \
+         postgres, redis or libmemcached",
     );
     refused(
         &["-q", "libsqlite3", "--data-dir", "d"],
@@ -80,7 +81,10 @@ fn options_of_a_store_that_is_not_used_are_refused() {
             &["--libpq-table", "t", "--data-dir", "d"],
             "--libpq-table names a table that nothing uses: add -q postgres",
         ),
-        (&["--store-wait", "1", "--data-dir", "d"], "--store-wait is for a database server: add -q postgres"),
+        (
+            &["--store-wait", "1", "--data-dir", "d"],
+            "--store-wait is for a database server: add -q mysql, postgres, redis or libmemcached",
+        ),
         (&["--max-log-bytes", "1"], "--max-log-bytes limits a log that is not kept: add --data-dir DIR"),
         (
             &["--durability", "synced"],
@@ -153,5 +157,60 @@ fn database_servers() {
         ),
     ] {
         refused(&[&["-q", "postgres"], line].concat(), message);
+    }
+}
+
+#[test]
+fn stores_on_servers_have_gearmands_names_and_defaults() {
+    #[cfg(feature = "mysql")]
+    for name in ["MySQL", "mysql", "MariaDB"] {
+        let Some(StoreOptions::Mysql(options)) = store_of(&["-q", name, "--mysql-db", "d"]) else {
+            panic!("{name}")
+        };
+        assert_eq!(
+            (&options.host[..], options.port, &options.table[..]),
+            ("localhost", 3306, "gearman_queue")
+        );
+        assert_eq!((options.user, options.database.as_deref()), (None, Some("d")));
+    }
+    #[cfg(feature = "redis")]
+    for name in ["redis", "Redis", "hiredis"] {
+        let Some(StoreOptions::Redis(options)) = store_of(&["-q", name]) else { panic!("{name}") };
+        assert_eq!((&options.server[..], options.port, &options.prefix[..]), ("127.0.0.1", 6379, "_gear_"));
+    }
+    #[cfg(feature = "memcached")]
+    for name in ["libmemcached", "LibMemcached", "memcached"] {
+        let Some(StoreOptions::Memcached(options)) =
+            store_of(&["-q", name, "--libmemcached-servers", "a,b:1"])
+        else {
+            panic!("{name}")
+        };
+        assert_eq!((&options.servers[..], &options.prefix[..]), ("a,b:1", "gear_"));
+    }
+    for (line, message) in [
+        (&["--mysql-host", "h"][..], "--mysql-host is about a database that nothing uses: add -q mysql"),
+        (
+            &["-q", "mysql", "--mysql-table", "a b"],
+            "--mysql-table cannot be used: a b is no name of a table: what is  b?",
+        ),
+        (
+            &["-q", "mysql", "--durability", "memory"],
+            "--durability memory is for --data-dir: -q mysql keeps jobs in the database",
+        ),
+        (&["--redis-prefix", "p"], "--redis-prefix is about a Redis that nothing uses: add -q redis"),
+        (
+            &["-q", "redis", "--redis-prefix", "ring"],
+            "--redis-prefix cannot be \"ring\": Ringgear's own keys begin with ringgear:{ and must not be among gearmand's",
+        ),
+        (
+            &["-q", "libmemcached"],
+            "-q libmemcached keeps jobs in servers; name them with --libmemcached-servers HOST:PORT",
+        ),
+        (
+            &["-q", "memcached", "--libmemcached-servers", "h:x"],
+            "--libmemcached-servers: h:x is no server; write HOST:PORT",
+        ),
+    ] {
+        refused(line, message);
     }
 }

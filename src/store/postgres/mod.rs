@@ -21,7 +21,6 @@
 //! Left for later: several servers that share a table and take over from each other. For these is the column
 //! `ringgear_owner`, which is NULL; then the lock goes, and what `book.rs` calls too much is what has this server as owner.
 //! Rows that are inserted by others while the server runs are found at its next start.
-mod book;
 mod changes;
 mod conninfo;
 mod fault;
@@ -40,6 +39,7 @@ mod writer;
 
 pub use options::{CommitLevel, POSTGRES_TABLE, PostgresOptions};
 
+use super::book::Book;
 use super::record::{self, RecordKind};
 use super::sql::numbers::row_of;
 use super::sql::rows::JobRows;
@@ -47,7 +47,6 @@ use super::{Committed, Progress, Repaired, Store, StoreError};
 use crate::engine::{JobId, StoredJob};
 use crate::log_at;
 use crate::logging::Level;
-use book::Book;
 use changes::Changes;
 use fault::{PgFault, PgTrouble};
 use link::{LinkState, PgLink};

@@ -1,6 +1,5 @@
 //! Reads both tables at the start, row by row as they come over the wire, and gives numbers to rows that have none. What a row
 //! means is `sql/row.rs` and `sql/rows.rs`.
-use super::book::Book;
 use super::changes::{BESIDE, DEAD};
 use super::fault::PgFault;
 use super::names::PgTables;
@@ -11,6 +10,7 @@ use crate::engine::{JobId, StoredJob};
 use crate::log_at;
 use crate::logging::Level;
 use crate::store::Progress;
+use crate::store::book::Book;
 use crate::store::sql::numbers::{NewNumbers, job_of, row_of};
 use crate::store::sql::row::Columns;
 use crate::store::sql::rows::{dead_job_in, job_in};

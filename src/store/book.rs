@@ -1,6 +1,9 @@
 //! Which jobs ought to be in the database: so after a connection was lost, and perhaps what was committed last with it, the rows
 //! are compared with this, piece by piece; what is missing is asked of the shards again, what is too much is to go. No
 //! statements.
+// Each store needs its part of it.
+#![cfg_attr(not(all(feature = "mysql", feature = "postgres")), allow(dead_code))]
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::{Duration, Instant};
 
@@ -54,6 +57,12 @@ impl Book {
         if self.missing.remove(&number) || self.asked.remove(&number).is_some() {
             self.again += 1;
         }
+    }
+
+    /// Whether this job is kept.
+    #[cfg(feature = "memcached")]
+    pub(super) fn is_kept(&self, number: i64) -> bool {
+        self.kept.contains(&number)
     }
 
     /// These may have a row of our own from now on, whether they are kept or not.
