@@ -105,11 +105,17 @@ impl Functions {
         }
     }
 
-    /// Whether a submission needs a put for which there is no room, or none before what is another server's is forgotten. `joins` is the job that it joins.
+    /// Whether a submission needs a put for which there is no room, or none before what is another server's is forgotten. While it
+    /// is not known that stored jobs are this server's, one of them is not joined either: it may have ended elsewhere. `joins`
+    /// is the job that the submission joins.
     #[inline]
     pub(super) fn is_too_much(&self, background: bool, joins: Option<JobIx>) -> bool {
-        let shut = self.puts.full || self.tenure.is_forgetting;
-        background && shut && joins.is_none_or(|ix| !self.jobs.get(ix).may_be_stored())
+        let stored = joins.map(|ix| self.jobs.get(ix)).filter(|job| job.may_be_stored());
+        background
+            && match stored {
+                Some(job) => self.tenure.lapsed && job.pending().is_none(),
+                None => self.puts.full || self.tenure.is_forgetting,
+            }
     }
 
     /// The store need not keep a job any more, if it did: exactly the background jobs are kept.

@@ -47,7 +47,7 @@ impl Functions {
         let joins = key.and_then(|(key, hash)| self.find_alike(function, key, hash, parts.workload));
         if self.is_too_much(submission.background, joins) {
             out.counters.store_refusals += 1;
-            out.counters.store_full_refusals += u64::from(!self.tenure.is_forgetting);
+            out.counters.store_full_refusals += u64::from(self.puts.full);
             return Err(Refusal::StoreFailed);
         }
         if let Some(ix) = joins {
