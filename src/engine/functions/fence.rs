@@ -8,12 +8,14 @@
 use super::Functions;
 use super::chores::Chore;
 use super::index::JobIx;
+use super::puts::{AwaitedPut, Waiting};
 use crate::event::Output;
 use crate::outbox::Outbox;
 use crate::persist::{NotRestored, StoreOp, StoreSeq, StoredJob};
 use crate::policy::Planted;
 use crate::slot::JobId;
 use crate::time::Instant;
+use alloc::vec::Vec;
 
 impl Functions {
     /// Everything stored is another server's from now on.
@@ -114,12 +116,18 @@ impl Functions {
             }
             out.counters.jobs_coalesced_elsewhere += 1;
             let id = asked.id;
-            for waiting in asked.waiting() {
+            // Whoever came after the put was asked for may have come after it was done, too, and the other job have ended before.
+            let (sure, unsure): (Vec<Waiting>, Vec<Waiting>) =
+                asked.waiting().partition(|waiting| waiting.before || !waiting.background);
+            for waiting in sure {
                 let job = if waiting.background { other } else { id };
                 self.answer(waiting, Ok(job), out);
             }
-            if let Some(ix) = self.jobs.find(id) {
-                self.joined_elsewhere(ix, out);
+            match self.jobs.find(id) {
+                Some(ix) if !unsure.is_empty() => self.put_for_others(ix, unsure, out),
+                Some(ix) => self.joined_elsewhere(ix, out),
+                // It has ended meanwhile, by a worker's word.
+                None => unsure.into_iter().for_each(|waiting| self.answer(waiting, Ok(id), out)),
             }
         }
         // It may be here, too, with a foreground job before it in the index.
@@ -130,6 +138,24 @@ impl Functions {
         {
             self.file_if_alone(ix);
         }
+    }
+
+    /// The store is asked once more, for those who came later.
+    fn put_for_others(&mut self, ix: JobIx, waiting: Vec<Waiting>, out: &mut Outbox) {
+        let seq = self.put(ix, out);
+        let job = self.jobs.get_mut(ix);
+        if job.is_storing() {
+            job.store_anew(seq);
+        } else {
+            job.wait_for(seq);
+        }
+        job.set_late(false);
+        self.charge(ix, out);
+        let id = self.jobs.get(ix).id;
+        let until = self.now.instant.after(self.policy.store_timeout);
+        let mut waiting = waiting.into_iter().map(|waiting| Waiting { before: true, until, ..waiting });
+        let first = waiting.next();
+        self.puts.asked.push_back(AwaitedPut { seq, id, until, first, more: waiting.collect() });
     }
 
     /// The store does not have a job, and need not: it goes on for those who wait for its result, if there are any.

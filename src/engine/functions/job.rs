@@ -165,6 +165,12 @@ impl Job {
         self.extra().pending = Some(seq);
     }
 
+    /// A job that waits for the store waits for this put instead.
+    pub(crate) fn store_anew(&mut self, seq: StoreSeq) {
+        assert!(self.is_storing());
+        self.standing = Standing::storing(seq);
+    }
+
     /// No submission waits for a put any more, unless the job is `Storing`: then that ends with the next move.
     pub(crate) fn wait_no_longer(&mut self) {
         if let Some(extra) = self.extra.as_mut() {

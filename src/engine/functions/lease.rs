@@ -17,7 +17,8 @@ use ringgear_protocol::Priority;
 impl Functions {
     /// Stored jobs may be given out until then.
     pub(crate) fn lease(&mut self, until: Instant) {
-        self.tenure.until = until;
+        let ignores = self.policy.plants(Planted::GivesWhatLapsed);
+        self.tenure.until = if ignores { Instant(u64::MAX) } else { until };
         self.look_at_lease();
     }
 
@@ -25,8 +26,7 @@ impl Functions {
     #[cold]
     pub(super) fn look_at_lease(&mut self) {
         let tenure = &mut self.tenure;
-        let lapsed = self.now.instant >= tenure.until && !self.policy.plants(Planted::GivesWhatLapsed)
-            || tenure.is_forgetting;
+        let lapsed = self.now.instant >= tenure.until || tenure.is_forgetting;
         if lapsed == tenure.lapsed {
             return;
         }

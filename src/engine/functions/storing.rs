@@ -15,6 +15,10 @@
 //! * Foreground clients wait for no store: they are answered when the put is overdue, at once if it is already, and the job
 //!   goes to its queue for them. If it ends before the store has answered, the store is told so behind its put.
 //!
+//! Where several servers share a store, a submission to another one may have joined a late job by its unique, and was told so. So
+//! such a job lives on if it is kept after all, and the store is not told of its end unless it has run: whoever submits it again
+//! joins it.
+//!
 //! A late job takes the memory of a job and of its record on the way to the store. The shell bounds the records, and says
 //! when there is no room for more ([`crate::Input::StoreFull`]): whatever would need another put is refused then.
 use super::Functions;
@@ -57,7 +61,7 @@ impl Functions {
     /// A submission waits for the answer to the put of a job.
     #[inline(always)]
     fn remember(&mut self, ix: JobIx, seq: StoreSeq, submission: &Submission, out: &mut Outbox) {
-        let first = self.waiting(submission);
+        let first = Waiting { before: true, ..self.waiting(submission) };
         let id = self.jobs.get(ix).id;
         let asked = AwaitedPut { seq, id, until: first.until, first: Some(first), more: Vec::new() };
         self.puts.asked.push_back(asked);
@@ -68,7 +72,8 @@ impl Functions {
 
     fn waiting(&self, submission: &Submission) -> Waiting {
         let &Submission { from, place, background, .. } = submission;
-        Waiting { from, place, background, until: self.now.instant.after(self.policy.store_timeout) }
+        let until = self.now.instant.after(self.policy.store_timeout);
+        Waiting { from, place, background, before: false, until }
     }
 
     /// Has the store keep a job as it is now.
@@ -232,9 +237,10 @@ impl Functions {
             return;
         }
         job.set_late(true);
-        if !awaited {
-            job.leave_background();
+        if !awaited && !self.may_be_joined_elsewhere(ix) {
+            self.jobs.get_mut(ix).leave_background();
         }
+        let job = self.jobs.get(ix);
         if job.is_storing() && job.has_clients() {
             self.go_ahead(ix, seq, out);
         }
@@ -261,6 +267,14 @@ impl Functions {
         }
         self.jobs.get_mut(ix).set_late(false);
         self.nobody_in_background(ix, out);
+    }
+
+    /// Whether a submission to another server may have joined a job that is not known to be stored: its client was told so, and the
+    /// end of a job that did not run is nothing that this server may say.
+    fn may_be_joined_elsewhere(&self, ix: JobIx) -> bool {
+        let job = self.jobs.get(ix);
+        let unique = job.unique(self.function_len(job.function));
+        self.policy.shared && !unique.is_empty() && unique != b"-"
     }
 
     /// Whoever wanted a job in the background was refused: it ends, or goes on for those who wait for its result.
@@ -323,7 +337,9 @@ impl Functions {
     /// result, if there are any. It may be found at the next start, so the store is told of its end all the same.
     #[inline(never)]
     fn not_kept(&mut self, ix: JobIx, out: &mut Outbox) {
-        self.unstore(ix, out);
+        if !self.may_be_joined_elsewhere(ix) {
+            self.unstore(ix, out);
+        }
         let job = self.jobs.get_mut(ix);
         job.leave_background();
         job.set_late(false);

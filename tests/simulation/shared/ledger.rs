@@ -29,6 +29,8 @@ pub(super) struct Ledger {
     revoked: BTreeSet<JobId>,
     /// Those of which the server died before it could.
     lost: BTreeSet<JobId>,
+    /// Jobs that were to be put again, and others with their unique that had been stored meanwhile.
+    pub(super) instead: BTreeMap<JobId, JobId>,
     /// When a failover lost something.
     failed_over: Option<u64>,
     pub(super) coverage: BTreeMap<&'static str, u64>,
@@ -89,7 +91,8 @@ impl Ledger {
         now: u64,
     ) {
         self.count("servers taken over");
-        if state != RowState::Serving {
+        // That it was leaving may be lost.
+        if state != RowState::Serving || self.failed_over.is_some_and(|then| now - then < TAKE_OVER_AFTER) {
             return;
         }
         let still = now - beaten;
@@ -109,11 +112,19 @@ impl Ledger {
         assert!(watched >= least, "[who could not be seen is not taken over] seen for {watched} ns");
     }
 
-    /// A failover has lost rows, and brought others back.
-    pub(super) fn failed_over(&mut self, gone: Vec<JobId>, back: Vec<JobId>, now: u64) {
+    /// A failover has lost rows, and brought others back. Of jobs that no server `knows` nobody can say any more that they were.
+    pub(super) fn failed_over(
+        &mut self,
+        gone: Vec<JobId>,
+        back: Vec<JobId>,
+        knows: impl Fn(JobId) -> bool,
+        now: u64,
+    ) {
         self.failed_over = Some(now);
         self.count("failovers with loss");
-        self.revoked.extend(gone);
+        let (known, lost): (Vec<JobId>, Vec<JobId>) = gone.into_iter().partition(|&id| knows(id));
+        self.lost.extend(lost);
+        self.revoked.extend(known);
         self.excused.extend(back);
     }
 
@@ -138,7 +149,8 @@ impl Ledger {
     pub(super) fn settle(&mut self, table: &Table) {
         for (at, sub) in self.subs.iter().enumerate() {
             let Some(id) = sub.acked else { continue };
-            let last = self.completed.get(&id).and_then(|all| all.last().copied());
+            let last_of = |id: JobId| self.completed.get(&id).and_then(|all| all.last().copied());
+            let last = last_of(id).max(self.instead.get(&id).and_then(|&other| last_of(other)));
             let done = last.is_some_and(|(then, server)| {
                 // Another server may have known that it had ended, and the row have been there all the same.
                 let there = table.deleted.get(&id).is_some_and(|&deleted| deleted >= sub.sent);

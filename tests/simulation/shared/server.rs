@@ -148,6 +148,16 @@ impl Server {
         self.me
     }
 
+    /// It lives, and a job is in its book, or on its way there.
+    pub(super) fn knows(&self, id: JobId) -> bool {
+        self.book.contains(&id) || self.sends(id)
+    }
+
+    fn sends(&self, id: JobId) -> bool {
+        let batch = self.flight.as_ref().map(|flight| &flight.query);
+        matches!(batch, Some(Query::Batch(ops)) if ops.iter().any(|(_, op)| put(op) == Some(id)))
+    }
+
     /// Nothing limits what it gives out.
     pub(super) fn is_sole(&self) -> bool {
         self.sharing.as_ref().is_some_and(|sharing| sharing.claim() == Claim::Sole)
@@ -187,7 +197,9 @@ impl Server {
         if arrives && self.connected && !self.cut {
             self.execute(table, now, ledger);
         }
-        self.confess(table, ledger);
+        self.confess(ledger);
+        let puts = self.under_way().filter_map(|(_, op)| put(op));
+        ledger.died(self.unsettled, puts, &self.book);
         self.life = Life::Down;
         (self.connected, self.paused) = (false, false);
         self.forget_all();
@@ -211,14 +223,11 @@ impl Server {
         batch.iter().chain(&self.queue)
     }
 
-    /// What it has done and could not say may be done again.
-    pub(super) fn confess(&mut self, table: &Table, ledger: &mut Ledger) {
+    /// What it has done and could not say may be done again: it is gone, or another one has taken over.
+    pub(super) fn confess(&mut self, ledger: &mut Ledger) {
         self.pump();
         let dones: Vec<JobId> = self.under_way().filter_map(|(_, op)| done(op)).collect();
         dones.into_iter().for_each(|id| ledger.excuse(id));
-        let puts = self.under_way().filter_map(|(_, op)| put(op));
-        ledger.died(self.unsettled, puts, &self.book);
-        let _ = table;
     }
 
     // Time.
@@ -249,7 +258,7 @@ impl Server {
 
     // The store thread.
 
-    /// Something that it does next, of which `skips` says whether it would rather wait. False if there is nothing.
+    /// The next thing of the store thread, or of the network. False if there is nothing.
     pub(super) fn goes_on(&mut self, table: Option<&mut Table>, now: u64, ledger: &mut Ledger) -> bool {
         if !self.is_up() {
             return false;
@@ -396,7 +405,8 @@ impl Server {
                 let mut sharing = sharing.planting(self.plant.and_then(Plant::of_sharing));
                 sharing.beaten(since, at);
                 (self.me, self.sharing, self.life) = (Some(id), Some(sharing), Life::Serving);
-                self.next_look = 0;
+                // First those are taken over that have its name.
+                self.next_look = now + BEAT;
                 self.unsettled = false;
             }
             Answer::Attended { mine, adopted, rows } => {
@@ -404,7 +414,7 @@ impl Server {
             }
             Answer::Written(written) => {
                 let Query::Batch(ops) = query else { return };
-                self.written(ops, &written);
+                self.written(ops, &written, ledger);
                 self.have_beaten(written.mine, sent, now);
             }
             Answer::Taken(Some(rows)) => {
@@ -438,10 +448,8 @@ impl Server {
         self.have_beaten(mine, sent, now);
         let (since, at) = (self.at(sent), self.at(now));
         if let Some(sharing) = self.sharing.as_mut() {
-            let departed = sharing.looked(since, at, rows);
-            // Those from its entrance are still to be taken over.
-            self.departed.retain(|who| departed.iter().all(|other| other.id != who.id));
-            self.departed.extend(departed);
+            // What an earlier look has come to counts no more.
+            self.departed = sharing.looked(since, at, rows);
         }
         self.load(adopted.into_iter(), ledger);
     }
@@ -458,12 +466,13 @@ impl Server {
     }
 
     /// The engines hear what became of a batch. Of one that was fenced they hear otherwise.
-    fn written(&mut self, ops: Vec<(ShardId, ToStore)>, written: &Written) {
+    fn written(&mut self, ops: Vec<(ShardId, ToStore)>, written: &Written, ledger: &mut Ledger) {
         for (shard, op) in ops {
             match op {
                 ToStore::Put(seq, job) if written.mine => {
                     match job.as_ref().and_then(|job| written.elsewhere.get(&job.id)) {
                         Some(&other) => {
+                            ledger.instead.extend(job.map(|job| (job.id, other)));
                             self.cluster.store_answers(shard, StoreSeq(seq.0 - 1), true);
                             self.cluster.stored_elsewhere(shard, seq, other);
                         }

@@ -68,6 +68,8 @@ pub(super) struct World {
     faults: u32,
     lossy: bool,
     slow: bool,
+    /// How long faults last.
+    patience: u32,
     trace: Option<Vec<String>>,
 }
 
@@ -89,6 +91,7 @@ impl World {
             faults: *random.pick(&[0, 3, 8, 15, 25]),
             lossy: random.chance(400),
             slow: random.chance(400),
+            patience: *random.pick(&[0, 500, 850]),
             trace: traced.then(Vec::new),
             random,
         }
@@ -123,7 +126,10 @@ impl World {
             Some(0) => self.submit(ix),
             Some(1) => self.work(ix),
             Some(2) => self.time_passes(),
-            Some(3) => self.store_goes_on(ix),
+            Some(3) => {
+                let times = self.random.between(1, 4);
+                (0..times).for_each(|_| self.store_goes_on(ix));
+            }
             _ => self.mend(),
         }
     }
@@ -155,6 +161,12 @@ impl World {
         let server = &mut self.servers[ix];
         let (up, me) = (server.is_up(), server.me());
         server.goes_on(table, self.now, &mut self.ledger);
+        for other in &mut self.servers {
+            let taken = other.me().is_some_and(|me| self.table.holder(me) != Some(me));
+            if taken {
+                other.confess(&mut self.ledger);
+            }
+        }
         if self.servers[ix].runs() {
             self.read(ix);
         }
@@ -197,7 +209,8 @@ impl World {
                 let lost = self.random.between(1, 4) as usize;
                 let (gone, back) = self.table.fail_over(lost);
                 self.note(|_| format!("failover without {lost} commits: lost {gone:?}, back {back:?}"));
-                self.ledger.failed_over(gone, back, self.now);
+                let knows = |id| self.servers.iter().any(|server| server.knows(id));
+                self.ledger.failed_over(gone, back, knows, self.now);
                 self.servers.iter_mut().for_each(Server::disconnect);
             }
             Some(5) => {
@@ -225,6 +238,10 @@ impl World {
     /// Something gets better.
     fn mend(&mut self) {
         let ix = self.random.below(self.servers.len() as u64) as usize;
+        // What is stopped or cut off is so for a while.
+        if self.random.chance(self.patience) {
+            return;
+        }
         match self.random.below(4) {
             0 => self.table_up = true,
             1 => self.servers[ix].cut = false,
