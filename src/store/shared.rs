@@ -139,6 +139,8 @@ pub struct Sharing {
     /// The last look found no other server.
     alone: bool,
     fenced: bool,
+    /// It leaves, since then.
+    left: Option<Instant>,
     #[cfg(feature = "planted")]
     planted: Option<PlantedShare>,
 }
@@ -155,6 +157,7 @@ impl Sharing {
             until: None,
             alone: false,
             fenced: false,
+            left: None,
             #[cfg(feature = "planted")]
             planted: None,
         }
@@ -196,6 +199,11 @@ impl Sharing {
         self.fenced = true;
     }
 
+    /// It is about to say that it leaves: then others take over at once, so nothing is its own any more before that is sent.
+    pub fn leaves(&mut self, now: Instant) {
+        self.left.get_or_insert(now);
+    }
+
     /// The rows of all servers, as a look that was sent and answered at these times has found them. Who may be taken over now,
     /// the one that has been quiet longest first. Whoever cannot or does not want to take one over just does not: it
     /// is named again at the next look.
@@ -205,7 +213,7 @@ impl Sharing {
         self.watch.look(answered, &others, !self.plants(PlantedShare::GapNotReset));
         let present = || others.iter().filter(|row| row.taken_by.is_none());
         self.alone = present().next().is_none();
-        if self.fenced {
+        if self.fenced || self.left.is_some() {
             return Vec::new();
         }
         // Whoever has less to do goes first; the next one waits a beat longer, and so on.
@@ -236,6 +244,9 @@ impl Sharing {
     pub fn claim(&self) -> Claim {
         match self.until {
             _ if self.fenced => Claim::Fenced,
+            Some(until) if self.left.is_some() => {
+                Claim::Until(self.left.map_or(until, |left| left.min(until)))
+            }
             Some(_) if self.alone && self.alone_goes_on => Claim::Sole,
             Some(until) => Claim::Until(until),
             // It has no row that beats: nothing is its own.
@@ -417,6 +428,18 @@ mod tests {
         sharing.fenced();
         sharing.beaten(clock.at(1), clock.at(1));
         assert_eq!(sharing.claim(), Claim::Fenced);
+    }
+
+    #[test]
+    fn who_leaves_has_nothing_and_takes_over_nobody() {
+        let (clock, mut sharing) = begin();
+        sharing.beaten(clock.at(0), clock.at(0));
+        sharing.leaves(clock.at(500));
+        sharing.leaves(clock.at(900));
+        let leaving = ServerRow { state: RowState::Leaving, ..row(3, 7) };
+        assert_eq!(clock.look(&mut sharing, 600, &[row(1, 0), leaving]), NOBODY);
+        sharing.beaten(clock.at(1000), clock.at(1000));
+        assert_eq!(sharing.claim(), Claim::Until(clock.at(500)));
     }
 
     #[test]

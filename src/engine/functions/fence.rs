@@ -3,15 +3,15 @@
 //! **Fenced** ([`crate::Input::Fenced`]): another server has taken over all that this one had stored. It is forgotten, which is a
 //! chore; until it is done no stored job is given out, and none is taken in. A job that runs is left with its worker, and one
 //! that clients wait for goes on for them, both *disowned*: no submission joins it, since the job that is stored is another
-//! server's. If it ends by a worker's word, the store is told so, for then it need not be run once more; if not, it is the other
-//! server's to run. A job whose attempt is lost goes back to no queue, unless clients wait for it.
+//! server's, and the store is not told of its end. The other server has it in memory by now and runs it anyway; if its row went
+//! meanwhile, whoever joins it there would be promised what nothing keeps. A job whose attempt is lost goes back to no queue, unless
+//! clients wait for it.
 use super::Functions;
 use super::chores::Chore;
 use super::index::JobIx;
 use super::puts::{AwaitedPut, Waiting};
-use crate::event::Output;
 use crate::outbox::Outbox;
-use crate::persist::{NotRestored, StoreOp, StoreSeq, StoredJob};
+use crate::persist::{NotRestored, StoreSeq, StoredJob};
 use crate::policy::Planted;
 use crate::slot::JobId;
 use crate::time::Instant;
@@ -68,15 +68,6 @@ impl Functions {
             self.look_whether_wanted(ix, out);
         } else {
             self.end(ix, out);
-        }
-    }
-
-    /// A worker has ended a job: if another server has it stored, it need not run it any more.
-    #[inline]
-    pub(super) fn unstore_disowned(&self, ix: JobIx, out: &mut Outbox) {
-        let job = self.jobs.get(ix);
-        if job.disowned() && !job.may_be_stored() {
-            out.outputs.push_back(Output::Store(StoreOp::Done { id: job.id }));
         }
     }
 

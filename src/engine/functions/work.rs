@@ -79,7 +79,6 @@ impl Functions {
                 let id = self.jobs.get(ix).id;
                 self.parties.get_mut(holder).finish(id, self.policy.finished_memory);
             }
-            self.unstore_disowned(ix, out);
             self.end(ix, out);
         }
     }

@@ -280,7 +280,14 @@ impl Server {
                 ledger.count("reconnects");
             }
             None => match self.next_query(now) {
-                Some(query) => self.flight = Some(Flight { query, sent: now, answer: None }),
+                Some(query) => {
+                    if matches!(query, Query::Leave) {
+                        let at = self.at(now);
+                        self.sharing.iter_mut().for_each(|sharing| sharing.leaves(at));
+                        self.heed_claim(ledger);
+                    }
+                    self.flight = Some(Flight { query, sent: now, answer: None });
+                }
                 None => return false,
             },
         }
@@ -546,7 +553,8 @@ impl Server {
                 self.pump();
                 let puts = self.queue.iter().filter_map(|(_, op)| put(op));
                 ledger.died(self.unsettled, puts, &self.book);
-                self.queue.retain(|(_, op)| done(op).is_some());
+                // Ends of what is another server's now are of no use to it: it has these jobs in memory.
+                self.queue.clear();
                 self.forget_all();
                 self.life = Life::Forgetting;
                 return self.shards().for_each(|shard| self.cluster.fenced(shard));

@@ -162,8 +162,7 @@ impl Table {
             for (&id, write) in writes {
                 match write {
                     Write::Put(job) if puts && !fenced => self.put(me, job, &mut written),
-                    // Whoever knows that a job has ended may delete it.
-                    Write::Delete if !puts && self.state.rows.remove(&id).is_some() => {
+                    Write::Delete if !puts && !fenced && self.state.rows.remove(&id).is_some() => {
                         self.deleted.insert(id, now);
                     }
                     _ => {}
