@@ -551,6 +551,7 @@ impl Server {
             Claim::Fenced => {
                 ledger.count("servers fenced");
                 self.pump();
+                self.confess(ledger);
                 let puts = self.queue.iter().filter_map(|(_, op)| put(op));
                 ledger.died(self.unsettled, puts, &self.book);
                 // Ends of what is another server's now are of no use to it: it has these jobs in memory.

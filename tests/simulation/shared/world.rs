@@ -142,7 +142,18 @@ impl World {
             0 => self.random.below(4000),
             _ => self.random.below(most),
         };
-        self.pass(ms * MS);
+        // Mostly store threads go on meanwhile, so that beats and looks come in time.
+        let steadily = self.random.chance(700);
+        let mut left = ms * MS;
+        while left > 0 {
+            let now = left.min(400 * MS);
+            self.pass(now);
+            left -= now;
+            for ix in 0..self.servers.len() {
+                let times = if steadily { self.random.below(5) } else { 0 };
+                (0..times).for_each(|_| self.store_goes_on(ix));
+            }
+        }
     }
 
     fn pass(&mut self, ns: u64) {
@@ -448,7 +459,6 @@ impl World {
         self.table_up = true;
         for ix in 0..self.servers.len() {
             (self.servers[ix].cut, self.servers[ix].paused) = (false, false);
-            self.servers[ix].leaving = false;
         }
         // Twelve seconds to take over, and some for what comes of that, several times.
         for _ in 0..1600 {
