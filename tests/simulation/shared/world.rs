@@ -455,6 +455,9 @@ impl World {
     // The end.
 
     fn come_to_an_end(&mut self) {
+        if self.random.chance(500) {
+            self.nobody_knows();
+        }
         self.note(|_| "everything is well again".into());
         self.table_up = true;
         for ix in 0..self.servers.len() {
@@ -483,6 +486,19 @@ impl World {
             assert!(waits.is_none(), "[everybody is answered] {waits:?} of s{}", server.ix);
         }
         self.ledger.settle(&self.table);
+    }
+
+    /// The table is away for so long that no server gives out a stored job any more, and workers fall asleep beside them.
+    fn nobody_knows(&mut self) {
+        self.note(|_| "the table is away for long".into());
+        self.table_up = false;
+        for _ in 0..40 {
+            self.pass(300 * MS);
+            for ix in 0..self.servers.len() {
+                self.store_goes_on(ix);
+                (0..6).for_each(|_| self.work(ix));
+            }
+        }
     }
 
     fn is_over(&self) -> bool {
