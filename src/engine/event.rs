@@ -92,16 +92,17 @@ pub enum Input<'a> {
     /// a `Stored` of the number before, it refuses a single put.
     StoreFailed(StoreSeq),
     /// The store has not kept this put of a job, because it has another job with this function and unique, which lives: whoever
-    /// submitted it in the background has joined that one. Behind a `Stored` of the number before, or all up to this one that were
+    /// submitted it in the background has joined that one; for those who came later another put is asked for. Behind a `Stored` of
+    /// the number before, or all up to this one that were
     /// not answered yet count as not kept. The store is told nothing of the end of the job that was put.
     StoredElsewhere(StoreSeq, JobId),
     /// Stored jobs may be given to workers until then, and from then on not any more: foreground jobs go on. Each such
-    /// input is the latest; before the first there is no limit. See [`Input::Fenced`] for when the store says no more.
+    /// input is the latest; before the first there is no limit. While it is over, no stored job is joined either.
     Lease(Instant),
     /// Another server has taken over all that this shard had stored or wanted stored. It is forgotten, in pieces: until
     /// [`crate::Engine::is_forgetting`] says no more, no stored job is taken over, background submissions are refused, and no
     /// stored job is given out. The lease is over; there is to be a new one. Waiting puts are refused; answers to
-    /// them that still come are harmless. What runs is finished.
+    /// them that still come are harmless. What runs is finished, and the store hears nothing of its end.
     Fenced,
     /// New jobs may have these sequences ([`JobId::sequence`]), when those that were handed in before are used up.
     Numbers(Range<u64>),

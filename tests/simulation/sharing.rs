@@ -163,12 +163,15 @@ fn what_another_server_has_taken_over_is_forgotten() {
         assert_eq!(story.submit(other, b"f", b"j"), joined);
         assert_eq!(story.submit(other, b"f", b"r"), runs);
         let foreground = story.submit(other, b"f", b"");
-        assert_eq!(story.ask(client, background(b"f", b"w")), []);
+        for unique in [&b""[..], b"w"] {
+            assert_eq!(story.ask(client, background(b"f", unique)), []);
+        }
 
         fenced(&mut story);
-        assert_eq!(story.told(client), [Reply::Error(Refusal::StoreFailed)], "a put that waits");
+        let refused = Reply::Error(Refusal::StoreFailed);
+        assert_eq!(story.told(client), [refused.clone(), refused], "puts that wait");
         let waited = dones(&mut story);
-        assert_eq!(waited.len(), 1, "what may have been kept, and nothing else: {waited:?}");
+        assert_eq!(waited.len(), 1, "what may have been kept, and nobody can have joined: {waited:?}");
         let Report::Jobs(rows) = report(&mut story, client, Query::Jobs) else { panic!("jobs") };
         let left: Vec<JobId> = rows.iter().map(|row| row.job).collect();
         assert_eq!(left, [runs, lost, joined, foreground]);
@@ -322,6 +325,12 @@ fn a_unique_that_another_server_has_stored_is_joined_there() {
         };
         elsewhere(&mut story);
         assert_eq!(story.told(client), [Reply::JobCreated(foreign)]);
+        assert_eq!(
+            story.told(second),
+            [],
+            "the other job may have ended before it came: it is asked once more"
+        );
+        elsewhere(&mut story);
         assert_eq!(story.told(second), [Reply::JobCreated(foreign)]);
         assert_eq!(grab(&mut story, worker), None, "it is not kept here");
         assert_eq!(dones(&mut story), []);
@@ -341,7 +350,7 @@ fn a_unique_that_another_server_has_stored_is_joined_there() {
         complete(&mut story, worker, mine);
         assert_eq!(story.told(other), [Reply::Work(mine, Work::Complete("r".into()))]);
         assert_eq!(dones(&mut story), []);
-        assert_eq!(counters(&mut story, client).jobs_coalesced_elsewhere, 3);
+        assert_eq!(counters(&mut story, client).jobs_coalesced_elsewhere, 4);
     }
 }
 
@@ -407,4 +416,33 @@ fn the_handle_of_another_server_is_a_handle() {
         story.ask(worker, Request::WorkComplete { handle: &foreign, result: b"" });
         assert_eq!(dones(&mut story), [job]);
     }
+}
+
+/// The store has kept after all what was refused for being late. Another server may have joined it, if it has a unique.
+#[test]
+fn what_is_kept_late_lives_on_if_others_may_have_joined_it() {
+    let mut story = story(1);
+    let [client, worker] = [0; 2].map(|shard| story.open(shard));
+    story.ask(worker, Request::CanDo { function: b"f" });
+    for unique in [&b""[..], b"-", b"u"] {
+        assert_eq!(story.ask(client, background(b"f", unique)), []);
+    }
+    story.0.advance(Duration::from_secs(6));
+    assert_eq!(story.told(client), vec![Reply::Error(Refusal::StoreFailed); 3]);
+    let jobs = answer(&mut story, true);
+    assert_eq!(dones(&mut story), [jobs[0].id, jobs[1].id]);
+    assert_eq!((grab(&mut story, worker), grab(&mut story, worker)), (Some(jobs[2].id), None));
+}
+
+/// A stored job is not joined while it may have ended at another server.
+#[test]
+fn what_may_be_another_servers_is_not_joined() {
+    let mut story = story(1);
+    let [client, worker] = [0; 2].map(|shard| story.open(shard));
+    story.ask(worker, Request::CanDo { function: b"f" });
+    let job = store(&mut story, client, b"f", b"u");
+    lease(&mut story, Duration::ZERO);
+    assert_eq!(story.ask(client, background(b"f", b"u")), [Reply::Error(Refusal::StoreFailed)]);
+    lease(&mut story, SECOND);
+    assert_eq!(story.ask(client, background(b"f", b"u")), [Reply::JobCreated(job)]);
 }

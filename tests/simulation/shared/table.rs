@@ -21,6 +21,7 @@ pub(super) struct JobRow {
 
 /// What one operation of a batch is.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "few wait at a time, and a test has room")]
 pub(super) enum Write {
     Put(Kept),
     Delete,
