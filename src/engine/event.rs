@@ -136,7 +136,7 @@ pub enum Reply {
     /// STATUS_RES
     Status(JobId, JobStatus),
     /// STATUS_RES for a handle as asked, which this server would write otherwise.
-    StatusAs(Bytes, JobStatus),
+    StatusAs(Box<(Bytes, JobStatus)>),
     /// STATUS_RES for a handle that is none of ours: the handle as asked, all zeros.
     StatusUnknown(Bytes),
     /// ECHO_RES
@@ -200,11 +200,10 @@ impl Reply {
         match self {
             Reply::Assigned(assignment) => size_of::<Assignment>() + assignment.body.len(),
             Reply::Work(_, update) => update.len(),
-            Reply::StatusUnknown(bytes)
-            | Reply::StatusAs(bytes, _)
-            | Reply::Echo(bytes)
-            | Reply::Option(bytes)
-            | Reply::Text(bytes) => bytes.len(),
+            Reply::StatusAs(status) => status.0.len() + size_of::<(Bytes, JobStatus)>(),
+            Reply::StatusUnknown(bytes) | Reply::Echo(bytes) | Reply::Option(bytes) | Reply::Text(bytes) => {
+                bytes.len()
+            }
             _ => 0,
         }
     }

@@ -79,14 +79,17 @@ fn encode(frontend: &SharedPort, reply: &Reply, out: &mut Vec<u8>) -> Option<Byt
             denominator: status.denominator,
         }
         .encode(out),
-        Reply::StatusAs(asked, status) => Response::StatusRes {
-            handle: until_nul(asked),
-            known: status.known,
-            running: status.running,
-            numerator: status.numerator,
-            denominator: status.denominator,
+        Reply::StatusAs(asked) => {
+            let (asked, status) = &**asked;
+            Response::StatusRes {
+                handle: until_nul(asked),
+                known: status.known,
+                running: status.running,
+                numerator: status.numerator,
+                denominator: status.denominator,
+            }
+            .encode(out);
         }
-        .encode(out),
         Reply::StatusUnknown(asked) => Response::StatusRes {
             handle: until_nul(asked),
             known: false,
@@ -326,7 +329,7 @@ mod tests {
         let status = JobStatus { known: true, running: true, numerator: 7, denominator: 10 };
         encodes(Reply::Status(job(), status), 20, &format!("{handle}\x001\x001\x007\x0010"));
         encodes(
-            Reply::StatusAs(Bytes::from_static(b"H:dead:1024"), status),
+            Reply::StatusAs(Box::new((Bytes::from_static(b"H:dead:1024"), status))),
             20,
             "H:dead:1024\x001\x001\x007\x0010",
         );

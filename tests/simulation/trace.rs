@@ -123,7 +123,8 @@ impl fmt::Display for Shown<'_> {
                 write!(f, "STATUS_RES {} {known} {running}", text(&handle(*job)))?;
                 write!(f, " {} {}", status.numerator, status.denominator)
             }
-            Reply::StatusAs(handle, status) => {
+            Reply::StatusAs(status) => {
+                let (handle, status) = &**status;
                 let (known, running) = (u8::from(status.known), u8::from(status.running));
                 write!(f, "STATUS_RES {} {known} {running}", text(handle))?;
                 write!(f, " {} {}", status.numerator, status.denominator)

@@ -26,6 +26,7 @@ use crate::message::{Message, ToFunctions, ToSessions, Work};
 use crate::outbox::Outbox;
 use crate::policy::{Planted, Policy};
 use crate::slot::{Peer, SessionId, Topology};
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use names::FunctionNames;
 use parts::Unfinished;
@@ -137,7 +138,8 @@ impl Sessions {
             ToSessions::Heard { to, place } => return self.fill(to, place, None, out),
             ToSessions::Status { to, place, job, status, asked } => {
                 let own = asked.is_empty();
-                let reply = if own { Reply::Status(job, status) } else { Reply::StatusAs(asked, status) };
+                let reply =
+                    if own { Reply::Status(job, status) } else { Reply::StatusAs(Box::new((asked, status))) };
                 return self.fill(to, place, Some(reply), out);
             }
             ToSessions::Best { to, place, from, best } => {
