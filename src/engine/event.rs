@@ -6,9 +6,11 @@ use crate::query::{Ask, Query};
 use crate::report::Report;
 use crate::slot::{JobId, Peer, SessionId, ShardId};
 use crate::status::JobStatus;
+use crate::time::Instant;
 use alloc::boxed::Box;
 use bytes::Bytes;
 use core::net::IpAddr;
+use core::ops::Range;
 use ringgear_protocol::{Refusal, Request};
 
 /// What a session has said of itself before it had to do with any function: what it takes along to another shard.
@@ -89,6 +91,21 @@ pub enum Input<'a> {
     /// The store has not kept, and will not keep, what this shard wanted kept up to here and was not answered yet. Behind
     /// a `Stored` of the number before, it refuses a single put.
     StoreFailed(StoreSeq),
+    /// The store has not kept this put of a job, because it has another job with this function and unique, which lives: whoever
+    /// submitted it in the background has joined that one; for those who came later another put is asked for. Behind a `Stored` of
+    /// the number before, or all up to this one that were
+    /// not answered yet count as not kept. The store is told nothing of the end of the job that was put.
+    StoredElsewhere(StoreSeq, JobId),
+    /// Stored jobs may be given to workers until then, and from then on not any more: foreground jobs go on. Each such
+    /// input is the latest; before the first there is no limit. While it is over, no stored job is joined either.
+    Lease(Instant),
+    /// Another server has taken over all that this shard had stored or wanted stored. It is forgotten, in pieces: until
+    /// [`crate::Engine::is_forgetting`] says no more, no stored job is taken over, background submissions are refused, and no
+    /// stored job is given out. The lease is over; there is to be a new one. Waiting puts are refused; answers to
+    /// them that still come are harmless. What runs is finished, and the store hears nothing of its end.
+    Fenced,
+    /// New jobs may have these sequences ([`JobId::sequence`]), when those that were handed in before are used up.
+    Numbers(Range<u64>),
     /// There is room for what this session is to be told, see [`Output::WantsRoom`]. Harmless if it is forgotten.
     Room(SessionId),
     /// The store cannot read these jobs any more, of which this shard owns the slots: they are to be put again. Those that
@@ -118,6 +135,8 @@ pub enum Reply {
     Work(JobId, Work),
     /// STATUS_RES
     Status(JobId, JobStatus),
+    /// STATUS_RES for a handle as asked, which this server would write otherwise.
+    StatusAs(Box<(Bytes, JobStatus)>),
     /// STATUS_RES for a handle that is none of ours: the handle as asked, all zeros.
     StatusUnknown(Bytes),
     /// ECHO_RES
@@ -181,6 +200,7 @@ impl Reply {
         match self {
             Reply::Assigned(assignment) => size_of::<Assignment>() + assignment.body.len(),
             Reply::Work(_, update) => update.len(),
+            Reply::StatusAs(status) => status.0.len() + size_of::<(Bytes, JobStatus)>(),
             Reply::StatusUnknown(bytes) | Reply::Echo(bytes) | Reply::Option(bytes) | Reply::Text(bytes) => {
                 bytes.len()
             }

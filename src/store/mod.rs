@@ -25,6 +25,7 @@ pub mod redis;
 #[cfg(any(feature = "memcached", feature = "mysql", feature = "redis"))]
 pub(crate) mod remote;
 pub(crate) mod replay;
+pub mod shared;
 #[cfg(any(
     feature = "memcached",
     feature = "mysql",

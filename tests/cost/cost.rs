@@ -20,4 +20,5 @@ mod payloads;
 mod registrations;
 mod reports;
 mod requests;
+mod sharing;
 mod telling;

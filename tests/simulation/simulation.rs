@@ -20,6 +20,8 @@ mod directed;
 mod late;
 mod planted;
 mod random;
+mod shared;
+mod sharing;
 mod store;
 mod stored;
 mod swarm;

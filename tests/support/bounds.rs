@@ -37,12 +37,17 @@ impl Given {
             Input::Request(..) | Input::Large(..) => ("a request", 0),
             Input::Message(..) => ("a message", 0),
             Input::Closed(..) => ("the end of a session", 0),
-            Input::Stored(_) | Input::StoreFailed(_) => ("an answer of the store", 0),
+            Input::Stored(_) | Input::StoreFailed(_) | Input::StoredElsewhere(..) => {
+                ("an answer of the store", 0)
+            }
             Input::Tick => ("the time", 0),
             _ => ("something", 0),
         };
         let waiting = puts.asked - puts.answered;
-        if let Input::Stored(StoreSeq(seq)) | Input::StoreFailed(StoreSeq(seq)) = input {
+        if let Input::Stored(StoreSeq(seq))
+        | Input::StoreFailed(StoreSeq(seq))
+        | Input::StoredElsewhere(StoreSeq(seq), _) = input
+        {
             puts.answered = *seq;
         }
         Given { what, named, puts: waiting }

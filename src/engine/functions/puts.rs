@@ -15,6 +15,8 @@ pub(super) struct Waiting {
     pub(super) from: SessionId,
     pub(super) place: Place,
     pub(super) background: bool,
+    /// It came before the put was asked for, which therefore speaks of a later time.
+    pub(super) before: bool,
     /// For how long, if it is one in the background.
     pub(super) until: Instant,
 }

@@ -15,6 +15,10 @@
 //! * Foreground clients wait for no store: they are answered when the put is overdue, at once if it is already, and the job
 //!   goes to its queue for them. If it ends before the store has answered, the store is told so behind its put.
 //!
+//! Where several servers share a store, a submission to another one may have joined a late job by its unique, and was told so. So
+//! such a job lives on if it is kept after all, and the store is not told of its end unless it has run: whoever submits it again
+//! joins it.
+//!
 //! A late job takes the memory of a job and of its record on the way to the store. The shell bounds the records, and says
 //! when there is no room for more ([`crate::Input::StoreFull`]): whatever would need another put is refused then.
 use super::Functions;
@@ -57,7 +61,7 @@ impl Functions {
     /// A submission waits for the answer to the put of a job.
     #[inline(always)]
     fn remember(&mut self, ix: JobIx, seq: StoreSeq, submission: &Submission, out: &mut Outbox) {
-        let first = self.waiting(submission);
+        let first = Waiting { before: true, ..self.waiting(submission) };
         let id = self.jobs.get(ix).id;
         let asked = AwaitedPut { seq, id, until: first.until, first: Some(first), more: Vec::new() };
         self.puts.asked.push_back(asked);
@@ -68,7 +72,8 @@ impl Functions {
 
     fn waiting(&self, submission: &Submission) -> Waiting {
         let &Submission { from, place, background, .. } = submission;
-        Waiting { from, place, background, until: self.now.instant.after(self.policy.store_timeout) }
+        let until = self.now.instant.after(self.policy.store_timeout);
+        Waiting { from, place, background, before: false, until }
     }
 
     /// Has the store keep a job as it is now.
@@ -105,10 +110,17 @@ impl Functions {
         }
     }
 
-    /// Whether a submission needs a put for which there is no room. `joins` is the job that it joins.
+    /// Whether a submission needs a put for which there is no room, or none before what is another server's is forgotten. While it
+    /// is not known that stored jobs are this server's, one of them is not joined either: it may have ended elsewhere. `joins`
+    /// is the job that the submission joins.
     #[inline]
     pub(super) fn is_too_much(&self, background: bool, joins: Option<JobIx>) -> bool {
-        background && self.puts.full && joins.is_none_or(|ix| !self.jobs.get(ix).may_be_stored())
+        let stored = joins.map(|ix| self.jobs.get(ix)).filter(|job| job.may_be_stored());
+        background
+            && match stored {
+                Some(job) => self.tenure.lapsed && job.pending().is_none(),
+                None => self.puts.full || self.tenure.is_forgetting,
+            }
     }
 
     /// The store need not keep a job any more, if it did: exactly the background jobs are kept.
@@ -179,13 +191,18 @@ impl Functions {
     pub(crate) fn store_failed(&mut self, upto: StoreSeq, out: &mut Outbox) {
         let upto = if self.policy.plants(Planted::RefusesTheBatch) { self.puts.last } else { upto };
         while let Some(asked) = self.puts.answered(upto) {
-            let id = asked.id;
-            for waiting in asked.waiting() {
-                self.turn_away(waiting, id, out);
-            }
-            if let Some(ix) = self.jobs.find(id) {
-                self.not_kept(ix, out);
-            }
+            self.give_up_put(asked, out);
+        }
+    }
+
+    /// A put is not kept.
+    pub(super) fn give_up_put(&mut self, asked: AwaitedPut, out: &mut Outbox) {
+        let id = asked.id;
+        for waiting in asked.waiting() {
+            self.turn_away(waiting, id, out);
+        }
+        if let Some(ix) = self.jobs.find(id) {
+            self.not_kept(ix, out);
         }
     }
 
@@ -220,13 +237,14 @@ impl Functions {
             return;
         }
         job.set_late(true);
-        if !awaited {
-            job.leave_background();
+        if !awaited && !self.may_be_joined_elsewhere(ix) {
+            self.jobs.get_mut(ix).leave_background();
         }
+        let job = self.jobs.get(ix);
         if job.is_storing() && job.has_clients() {
             self.go_ahead(ix, seq, out);
         }
-        self.look_whether_wanted(ix);
+        self.look_whether_wanted(ix, out);
     }
 
     /// Somebody waits for the result of a late job: it goes where it belongs, whatever the store says some day.
@@ -251,6 +269,14 @@ impl Functions {
         self.nobody_in_background(ix, out);
     }
 
+    /// Whether a submission to another server may have joined a job that is not known to be stored: its client was told so, and the
+    /// end of a job that did not run is nothing that this server may say.
+    fn may_be_joined_elsewhere(&self, ix: JobIx) -> bool {
+        let job = self.jobs.get(ix);
+        let unique = job.unique(self.function_len(job.function));
+        self.policy.shared && !unique.is_empty() && unique != b"-"
+    }
+
     /// Whoever wanted a job in the background was refused: it ends, or goes on for those who wait for its result.
     fn nobody_in_background(&mut self, ix: JobIx, out: &mut Outbox) {
         let job = self.jobs.get(ix);
@@ -269,7 +295,7 @@ impl Functions {
         self.answer(waiting, answer, out);
     }
 
-    fn answer(&self, waiting: Waiting, answer: Result<JobId, Refusal>, out: &mut Outbox) {
+    pub(super) fn answer(&self, waiting: Waiting, answer: Result<JobId, Refusal>, out: &mut Outbox) {
         let Waiting { from: to, place, .. } = waiting;
         let message = match answer {
             Ok(job) => ToSessions::Created { to, place, job },
@@ -283,7 +309,7 @@ impl Functions {
 
     /// Nobody waits any more for a job to be stored: it goes where it belongs.
     #[inline(never)]
-    fn admit(&mut self, ix: JobIx, out: &mut Outbox) {
+    pub(super) fn admit(&mut self, ix: JobIx, out: &mut Outbox) {
         let job = self.jobs.get_mut(ix);
         job.wait_no_longer();
         job.set_late(false);
@@ -311,7 +337,9 @@ impl Functions {
     /// result, if there are any. It may be found at the next start, so the store is told of its end all the same.
     #[inline(never)]
     fn not_kept(&mut self, ix: JobIx, out: &mut Outbox) {
-        self.unstore(ix, out);
+        if !self.may_be_joined_elsewhere(ix) {
+            self.unstore(ix, out);
+        }
         let job = self.jobs.get_mut(ix);
         job.leave_background();
         job.set_late(false);
@@ -319,7 +347,7 @@ impl Functions {
         if job.is_dead() {
             return self.end(ix, out);
         }
-        self.look_whether_wanted(ix);
+        self.look_whether_wanted(ix, out);
         self.nobody_in_background(ix, out);
     }
 

@@ -112,7 +112,7 @@ impl Functions {
             return self.end(ix, out);
         }
         let job = self.jobs.get_mut(ix);
-        if job.cancelled() {
+        if job.cancelled() || job.disowned() && !job.has_clients() {
             return self.end(ix, out);
         }
         job.retries = job.retries.saturating_add(1);

@@ -26,6 +26,7 @@ use crate::message::{Message, ToFunctions, ToSessions, Work};
 use crate::outbox::Outbox;
 use crate::policy::{Planted, Policy};
 use crate::slot::{Peer, SessionId, Topology};
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use names::FunctionNames;
 use parts::Unfinished;
@@ -135,8 +136,11 @@ impl Sessions {
                 return self.fill(to, place, Some(Reply::Error(refusal)), out);
             }
             ToSessions::Heard { to, place } => return self.fill(to, place, None, out),
-            ToSessions::Status { to, place, job, status } => {
-                return self.fill(to, place, Some(Reply::Status(job, status)), out);
+            ToSessions::Status { to, place, job, status, asked } => {
+                let own = asked.is_empty();
+                let reply =
+                    if own { Reply::Status(job, status) } else { Reply::StatusAs(Box::new((asked, status))) };
+                return self.fill(to, place, Some(reply), out);
             }
             ToSessions::Best { to, place, from, best } => {
                 self.best(to, place, from, best, out);
