@@ -290,7 +290,9 @@ mod tests {
     fn the_engine_is_told_in_pieces() {
         let row = |from, to| (StoreSeq(from), StoreSeq(to));
         let pieces = |first, refused, mut told, upto| {
-            let mut answer = Answer { upto: StoreSeq(upto), refused, first, bytes: 0, buffer: Vec::new() };
+            let elsewhere = Vec::new();
+            let mut answer =
+                Answer { upto: StoreSeq(upto), refused, elsewhere, first, bytes: 0, buffer: Vec::new() };
             let mut pieces = Vec::new();
             while let Some(piece) = Commit::piece(&mut answer, told) {
                 if let Told::Kept(upto) | Told::Refused(upto) = piece {

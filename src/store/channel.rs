@@ -65,6 +65,8 @@ pub(crate) struct Answer {
     pub(crate) upto: StoreSeq,
     /// Its puts that are not kept.
     pub(crate) refused: SeqRanges,
+    /// Its puts that are not kept because another server has such a job already, in order: which one.
+    pub(crate) elsewhere: Vec<(StoreSeq, JobId)>,
     /// Whether this is the first answer of its commit.
     pub(crate) first: bool,
     /// How many bytes the batch had, those included that were shared with jobs.

@@ -132,6 +132,7 @@ const PLACES: &[(&str, &[&str])] = &[
             "src/process/",
             "src/server/room",
             "src/shard/",
+            "src/store/boottime",
             "src/store/log/",
             "src/store/sqlite/",
         ],

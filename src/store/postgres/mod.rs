@@ -239,15 +239,15 @@ impl Store for PostgresStore {
         let again = puts && others && fault.trouble() != PgTrouble::Away;
         let refusal = self.link.error(fault);
         match (puts, others) {
-            (true, false) => Committed { puts: Err(refusal), dones: Ok(()) },
-            (false, _) => Committed { puts: Ok(()), dones: Err(refusal) },
+            (true, false) => Committed::of(Err(refusal), Ok(())),
+            (false, _) => Committed::of(Ok(()), Err(refusal)),
             (true, true) if again => {
                 let dones = self.write(slices, false).map_err(|fault| self.link.error(fault));
-                Committed { puts: Err(refusal), dones }
+                Committed::of(Err(refusal), dones)
             }
             (true, true) => {
                 let dones = Err(self.link.error(self.link.why_not()));
-                Committed { puts: Err(refusal), dones }
+                Committed::of(Err(refusal), dones)
             }
         }
     }

@@ -87,9 +87,10 @@ impl StoreThread {
         // Checksums first, here: a shard has no time for those of large workloads.
         batches.iter_mut().for_each(|(_, batch)| batch.records.seal());
         let records: Vec<Vec<&[u8]>> = batches.iter().map(|(_, batch)| batch.records.slices()).collect();
-        let parts::Outcome { refused, errors } = parts::commit(&mut self.store, &records);
+        let parts::Outcome { refused, elsewhere, errors } = parts::commit(&mut self.store, &records);
         errors.iter().for_each(complain);
         let mut refused = refused.into_iter().peekable();
+        let mut elsewhere = elsewhere.into_iter().peekable();
         for (at, (shard, batch)) in batches.into_iter().enumerate() {
             // After the commit: what was put again in it is not lost.
             if !batch.unknown.is_empty() {
@@ -99,10 +100,14 @@ impl StoreThread {
             while let Some((_, put)) = refused.next_if(|&(batch, _)| batch == at) {
                 add_to_ranges(&mut here, batch.seq(put));
             }
+            let mut there = Vec::new();
+            while let Some((_, put, job)) = elsewhere.next_if(|&(batch, ..)| batch == at) {
+                there.push((batch.seq(put), job));
+            }
             let bytes = batch.records.len();
             // What jobs that have ended meanwhile have left is freed here.
             let (upto, buffer) = (batch.upto, batch.records.into_buffer());
-            let answer = Answer { upto, refused: here, first: at == 0, bytes, buffer };
+            let answer = Answer { upto, refused: here, elsewhere: there, first: at == 0, bytes, buffer };
             self.channel.put_answer(shard, answer);
             (self.wake)(shard);
         }

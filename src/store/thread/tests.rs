@@ -32,7 +32,7 @@ impl Store for Owing {
         self.seen.commits.fetch_add(1, Ordering::SeqCst);
         // More tries than there are while it is active.
         self.left = (ACTIVE.as_millis() / LOOK.as_millis()) as u32 + 3;
-        Committed { puts: Ok(()), dones: Err(StoreError::Sealed) }
+        Committed::of(Ok(()), Err(StoreError::Sealed))
     }
 
     fn maintain(&mut self) -> Result<bool, StoreError> {
