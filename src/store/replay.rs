@@ -153,7 +153,7 @@ impl ProgressLines<'_> {
 
 /// Where sequences begin: above those of jobs that have ended and are not in the store any more, or a handle that somebody
 /// has kept would one day mean another job. A million for each second since 2025 is more than is ever accepted.
-fn floor() -> u64 {
+pub(super) fn floor() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     floor_at(now).unwrap_or_else(|| {
         log_at!(

@@ -61,6 +61,16 @@ impl Book {
         self.beside.extend(numbers);
     }
 
+    /// Whether it is kept, or to be put again.
+    pub(super) fn knows(&self, number: i64) -> bool {
+        self.kept.contains(&number)
+    }
+
+    /// How many are kept.
+    pub(super) fn len(&self) -> usize {
+        self.kept.len()
+    }
+
     /// It may have a row of our own from now on, if it is kept.
     pub(super) fn note_beside(&mut self, number: i64) {
         if self.kept.contains(&number) {
