@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Bytes of one piece of a replay.
-const PIECE: usize = 64 << 10;
+pub(super) const PIECE: usize = 64 << 10;
 /// How long the thread waits for a shard that has no room for more pieces.
 const PAUSE: Duration = Duration::from_micros(200);
 

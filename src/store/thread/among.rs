@@ -1,0 +1,165 @@
+//! What the thread does where servers share the store: has it attend when that is due, and hands shards what comes of it, in order: jobs
+//! that are ours from now on, that all before are another's, numbers; and until when they may go on. Who is taken over, and how, is
+//! each store's affair.
+use super::StoreThread;
+use crate::engine::{JobId, ShardId, StoredJob, Topology};
+use crate::log_at;
+use crate::logging::Level;
+use crate::store::channel::{Errand, Piece};
+use crate::store::replay::PIECE;
+use crate::store::{BootTime, Happened, HoldUntil, Standing, Store, record};
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+/// Between two tries to hand over a piece, and how long a hold must last not to be looked at.
+const PAUSE: Duration = Duration::from_millis(1);
+const MARGIN: Duration = Duration::from_millis(20);
+/// Between two lines about the same.
+const REPEAT: Duration = Duration::from_secs(60);
+
+/// Where the thread is with it.
+#[derive(Debug, Default)]
+pub(super) struct Among {
+    /// Pieces for which there was no room yet. What one attendance tells, which is little, and never more than that.
+    pieces: VecDeque<(ShardId, Piece)>,
+    /// What shards were told last.
+    era: u64,
+    complained: Option<Instant>,
+}
+
+impl StoreThread {
+    /// Does what is due among servers that share the store.
+    pub(super) fn attend(&mut self) {
+        if self.store.attend_at().is_none() {
+            return;
+        }
+        let mut more = true;
+        while more && self.hand_out() && self.store.attend_at().is_some_and(|at| at <= Instant::now()) {
+            let load = self.channel.load();
+            let mut told = Told::new(self.topology);
+            let attended = self.store.attend(load, &mut |job| told.add(&job));
+            self.note_era();
+            self.among.pieces.extend(told.pieces());
+            more = match attended {
+                Ok(more) => more && self.channel_is_idle(),
+                Err(error) => {
+                    self.complain(&error);
+                    false
+                }
+            };
+        }
+        self.renew_standing();
+        self.note_happened();
+        self.channel.set_servers(self.store.servers());
+    }
+
+    /// Whether nobody waits for a commit: what is told in many pieces goes on behind it.
+    fn channel_is_idle(&self) -> bool {
+        self.topology.owners().all(|shard| !self.channel.has_batch(shard))
+    }
+
+    fn complain(&mut self, error: &crate::store::StoreError) {
+        if self.among.complained.is_none_or(|at| at.elapsed() >= REPEAT) {
+            self.among.complained = Some(Instant::now());
+            log_at!(Level::Error, "the store: {error}");
+        }
+    }
+
+    /// How long until there is something to do here, if nothing else happens.
+    pub(super) fn until_attending(&self) -> Option<Duration> {
+        let at = self.store.attend_at()?;
+        if !self.among.pieces.is_empty() {
+            return Some(PAUSE);
+        }
+        Some(at.saturating_duration_since(Instant::now()).max(PAUSE))
+    }
+
+    /// Hands shards what waits for them. True if nothing waits any more.
+    fn hand_out(&mut self) -> bool {
+        while let Some((shard, piece)) = self.among.pieces.pop_front() {
+            if let Err(piece) = self.channel.put_piece(shard, piece) {
+                self.among.pieces.push_front((shard, piece));
+                return false;
+            }
+            (self.wake)(shard);
+        }
+        true
+    }
+
+    /// Tells shards that this server was taken over, if it was.
+    fn note_era(&mut self) {
+        let era = self.store.standing().era;
+        if era > self.among.era {
+            self.among.era = era;
+            self.among.pieces.extend(self.topology.owners().map(|shard| (shard, Piece::Fenced(era))));
+        }
+    }
+
+    /// Tells shards until when they may go on. Whoever has not heard yet that jobs are another's gives none to workers.
+    pub(super) fn renew_standing(&mut self) {
+        let Standing { era, until } = self.store.standing();
+        let until = match self.channel.all_heard_of_era(era) {
+            true => until,
+            false => HoldUntil::Time(BootTime::default()),
+        };
+        let before = self.channel.set_hold(until);
+        let over = |hold| matches!(hold, HoldUntil::Time(time) if time <= BootTime::now().after(MARGIN));
+        // Who sleeps is to look at its queues again, or to hear that it must not.
+        if before != until && (over(before) || over(until) || matches!(before, HoldUntil::Ever)) {
+            self.topology.owners().for_each(|shard| (self.wake)(shard));
+        }
+    }
+
+    fn note_happened(&mut self) {
+        let happened = self.store.happened();
+        if happened != Happened::default() {
+            self.errands.push_back((ShardId(0), Errand::Happened(happened)));
+        }
+    }
+
+    /// Takes numbers that nobody else gets: none below this one.
+    pub(super) fn take_numbers(&mut self, at_least: u64) {
+        match self.store.numbers(at_least) {
+            Ok(range) => self.give_numbers(&range),
+            Err(error) => self.complain(&error),
+        }
+    }
+
+    fn give_numbers(&mut self, range: &Range<u64>) {
+        let pieces = self.topology.owners().map(|shard| (shard, Piece::Numbers(range.clone())));
+        self.among.pieces.extend(pieces);
+    }
+}
+
+/// Jobs on their way to their shards.
+struct Told {
+    topology: Topology,
+    gathered: Vec<Vec<u8>>,
+    pieces: Vec<(ShardId, Piece)>,
+}
+
+impl Told {
+    fn new(topology: Topology) -> Told {
+        Told { topology, gathered: topology.owners().map(|_| Vec::new()).collect(), pieces: Vec::new() }
+    }
+
+    fn add(&mut self, job: &StoredJob<'_>) {
+        let owner = self.topology.owner(JobId::slot(job.id));
+        if let Err(why) = job.sound() {
+            self.pieces.push((owner, Piece::SetAside(job.id, why)));
+            return;
+        }
+        let gathered = &mut self.gathered[owner.index()];
+        record::put(job, gathered);
+        if gathered.len() >= PIECE {
+            self.pieces.push((owner, Piece::Records(std::mem::take(gathered))));
+        }
+    }
+
+    fn pieces(mut self) -> Vec<(ShardId, Piece)> {
+        let rest = self.topology.owners().zip(self.gathered).filter(|(_, gathered)| !gathered.is_empty());
+        self.pieces.extend(rest.map(|(owner, gathered)| (owner, Piece::Records(gathered))));
+        self.pieces
+    }
+}
