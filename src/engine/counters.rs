@@ -100,6 +100,14 @@ counters! {
     jobs_stored,
     /// Jobs found in the store at the start, dead ones not counted.
     jobs_restored,
+    /// Jobs that this server has taken over while it served: stored by another one, or by nobody that serves.
+    jobs_taken_over,
+    /// Times that another server has taken over what this one had stored.
+    times_fenced,
+    /// Stored jobs that another server has taken over; those that run are finished here all the same.
+    jobs_disowned,
+    /// Submissions that joined a job that another server has stored: so many jobs of this one were not kept.
+    jobs_coalesced_elsewhere,
     /// Jobs found in the store at the start that cannot be ones of this job server: they stay there.
     jobs_set_aside,
     /// Pieces of the store that could not be read any more and were put right from memory, or given up.

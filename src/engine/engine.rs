@@ -165,6 +165,10 @@ impl Engine {
             Input::Stored(upto) => self.functions.stored(upto, out),
             Input::StoreFailed(upto) => self.functions.store_failed(upto, out),
             Input::StoreFull(full) => self.functions.store_full(full),
+            Input::StoredElsewhere(seq, other) => self.functions.stored_elsewhere(seq, other, out),
+            Input::Lease(until) => self.functions.lease(until),
+            Input::Fenced => self.functions.fenced(out),
+            Input::Numbers(block) => self.functions.add_numbers(block),
             Input::Count(Event::ConnectionRefused) => out.counters.connections_refused += 1,
             Input::Count(Event::LogLinesDropped(lines)) => out.counters.log_lines_dropped += lines,
             Input::Count(Event::LogLinesWithheld(lines)) => out.counters.log_lines_withheld += lines,
@@ -252,7 +256,7 @@ impl Engine {
     }
 }
 
-/// **Restoring at the start**: before the first event, where there is a store.
+/// **Restoring**: at the start, before the first event, where there is a store; and where several servers share it, later, too.
 impl Engine {
     /// No job that is accepted from now on gets this number, which a store keeps for something else; this shard owns its
     /// slot.
@@ -272,6 +276,21 @@ impl Engine {
         self.functions.drop_wake_checks();
         self.watch_outbox();
         restored
+    }
+
+    /// Takes over a stored job that is this server's from now on, while it serves: another server had it, or nobody that
+    /// serves. Not while the engine [`is_forgetting`](Engine::is_forgetting). It queues behind those that are there, whatever the
+    /// limits. One that is here already is no error: it stays what it is, and if another server had taken it over, it is this
+    /// server's again. A foreground job with its unique lives on beside it.
+    pub fn take_over(&mut self, now: Now, job: &StoredJob<'_>) -> Result<(), NotRestored> {
+        self.functions.begin(now);
+        self.functions.advance(&mut self.outbox);
+        let taken = self.functions.take_over(job, &mut self.outbox);
+        self.deliver();
+        self.go_on();
+        self.functions.drop_wake_checks();
+        self.watch_outbox();
+        taken
     }
 
     /// Jobs that this shard accepts from now on get this sequence (see [`JobId::sequence`]) or later ones. For every
@@ -309,6 +328,16 @@ impl Engine {
     /// Jobs ever accepted by this shard's functions.
     pub fn jobs_accepted(&self) -> u64 {
         self.outbox.counters.jobs_accepted
+    }
+
+    /// Whether jobs that another server has taken over are not all forgotten yet: see [`Input::Fenced`].
+    pub fn is_forgetting(&self) -> bool {
+        self.functions.is_forgetting()
+    }
+
+    /// Whether another block of numbers should be asked for ([`Input::Numbers`]): no more is left than half of the last one.
+    pub fn wants_numbers(&self) -> bool {
+        self.functions.wants_numbers()
     }
 
     /// Whether clients are still to hear of jobs that may have ended.

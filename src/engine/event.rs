@@ -6,9 +6,11 @@ use crate::query::{Ask, Query};
 use crate::report::Report;
 use crate::slot::{JobId, Peer, SessionId, ShardId};
 use crate::status::JobStatus;
+use crate::time::Instant;
 use alloc::boxed::Box;
 use bytes::Bytes;
 use core::net::IpAddr;
+use core::ops::Range;
 use ringgear_protocol::{Refusal, Request};
 
 /// What a session has said of itself before it had to do with any function: what it takes along to another shard.
@@ -89,6 +91,20 @@ pub enum Input<'a> {
     /// The store has not kept, and will not keep, what this shard wanted kept up to here and was not answered yet. Behind
     /// a `Stored` of the number before, it refuses a single put.
     StoreFailed(StoreSeq),
+    /// The store has not kept this put of a job, because it has another job with this function and unique, which lives: whoever
+    /// submitted it in the background has joined that one. Behind a `Stored` of the number before, or all up to this one that were
+    /// not answered yet count as not kept. The store is told nothing of the end of the job that was put.
+    StoredElsewhere(StoreSeq, JobId),
+    /// Stored jobs may be given to workers until then, and from then on not any more: foreground jobs go on. Each such
+    /// input is the latest; before the first there is no limit. See [`Input::Fenced`] for when the store says no more.
+    Lease(Instant),
+    /// Another server has taken over all that this shard had stored or wanted stored. It is forgotten, in pieces: until
+    /// [`crate::Engine::is_forgetting`] says no more, no stored job is taken over, background submissions are refused, and no
+    /// stored job is given out. The lease is over; there is to be a new one. Waiting puts are refused; answers to
+    /// them that still come are harmless. What runs is finished.
+    Fenced,
+    /// New jobs may have these sequences ([`JobId::sequence`]), when those that were handed in before are used up.
+    Numbers(Range<u64>),
     /// There is room for what this session is to be told, see [`Output::WantsRoom`]. Harmless if it is forgotten.
     Room(SessionId),
     /// The store cannot read these jobs any more, of which this shard owns the slots: they are to be put again. Those that
@@ -118,6 +134,8 @@ pub enum Reply {
     Work(JobId, Work),
     /// STATUS_RES
     Status(JobId, JobStatus),
+    /// STATUS_RES for a handle as asked, which this server would write otherwise.
+    StatusAs(Bytes, JobStatus),
     /// STATUS_RES for a handle that is none of ours: the handle as asked, all zeros.
     StatusUnknown(Bytes),
     /// ECHO_RES
@@ -181,9 +199,11 @@ impl Reply {
         match self {
             Reply::Assigned(assignment) => size_of::<Assignment>() + assignment.body.len(),
             Reply::Work(_, update) => update.len(),
-            Reply::StatusUnknown(bytes) | Reply::Echo(bytes) | Reply::Option(bytes) | Reply::Text(bytes) => {
-                bytes.len()
-            }
+            Reply::StatusUnknown(bytes)
+            | Reply::StatusAs(bytes, _)
+            | Reply::Echo(bytes)
+            | Reply::Option(bytes)
+            | Reply::Text(bytes) => bytes.len(),
             _ => 0,
         }
     }

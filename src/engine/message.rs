@@ -261,6 +261,8 @@ pub enum ToFunctions {
         place: Place,
         /// The job.
         job: JobId,
+        /// Its handle, if it was asked for by another than this server writes; empty otherwise.
+        asked: Bytes,
     },
     /// The session is gone: its jobs go back, its attachments end.
     Gone {
@@ -406,6 +408,8 @@ pub enum ToSessions {
         job: JobId,
         /// Its state.
         status: JobStatus,
+        /// Its handle, if it was asked for by another than this server writes; empty otherwise.
+        asked: Bytes,
     },
     /// Half a shard's part of a report, or of a page of it.
     Answer {
@@ -434,6 +438,8 @@ impl Message {
             Message::ToFunctions(ToFunctions::Submit(submission)) => submission.body.len(),
             Message::ToFunctions(ToFunctions::Work { update, .. })
             | Message::ToSessions(ToSessions::Work { update, .. }) => update.len(),
+            Message::ToFunctions(ToFunctions::GetStatus { asked, .. })
+            | Message::ToSessions(ToSessions::Status { asked, .. }) => asked.len(),
             Message::ToSessions(ToSessions::Assigned { assignment, .. }) => assignment.body.len(),
             Message::ToSessions(ToSessions::Answer { part, .. }) => part.report.weight(),
             _ => 0,

@@ -68,11 +68,14 @@ pub enum Planted {
     LooksFull,
     SleepsUnseen,
     StaysStruckOff,
+    GivesWhatLapsed,
+    ForgetsWithheld,
+    KeepsWhatIsFenced,
 }
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Planted; 35] = [
+    pub const ALL: [Planted; 38] = [
         Planted::LostWakeup,
         Planted::ReplyOutOfOrder,
         Planted::TwoHolders,
@@ -108,6 +111,9 @@ impl Planted {
         Planted::LooksFull,
         Planted::SleepsUnseen,
         Planted::StaysStruckOff,
+        Planted::GivesWhatLapsed,
+        Planted::ForgetsWithheld,
+        Planted::KeepsWhatIsFenced,
     ];
 }
 
@@ -168,6 +174,9 @@ pub struct Policy {
     pub finished_memory: u8,
     /// Whether background jobs are kept in a store: they are answered once it has them.
     pub store: bool,
+    /// Whether several servers share the store: numbers of jobs come in blocks ([`crate::Input::Numbers`]), and without one no job
+    /// is accepted. See [`Policy::share_store`].
+    pub shared: bool,
     /// How long a background submission waits for the store before it is refused.
     pub store_timeout: Duration,
     /// Background jobs out of attempts that are kept on all shards together, the latest.
@@ -207,6 +216,7 @@ impl Policy {
             queued_bytes: u64::MAX,
             finished_memory: 16,
             store: false,
+            shared: false,
             store_timeout: Duration::from_secs(5),
             dead_jobs: 10_000,
             dead_bytes: 1 << 30,
@@ -214,6 +224,12 @@ impl Policy {
             #[cfg(feature = "planted")]
             planted: None,
         }
+    }
+
+    /// Several servers share the store of this one: see [`Policy::shared`]. Handles of all of them are understood.
+    pub fn share_store(&mut self) {
+        (self.store, self.shared) = (true, true);
+        self.handle_prefix.take_any();
     }
 
     /// Whether a deliberate bug is switched on. Always false, and optimised away, without the feature `planted`.

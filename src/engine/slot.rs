@@ -288,7 +288,11 @@ impl fmt::Debug for JobId {
 
 /// What stands before the number in every handle of this job server, the colon included: `H:host:`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HandlePrefix(Box<[u8]>);
+pub struct HandlePrefix {
+    text: Box<[u8]>,
+    /// Handles of other servers name jobs, too: they share a store, and number the jobs together.
+    takes_any: bool,
+}
 
 /// A handle cannot be made of this prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -321,7 +325,18 @@ impl HandlePrefix {
         let mut text = alloc::vec::Vec::with_capacity(prefix.len() + 1);
         text.extend_from_slice(prefix);
         text.push(b':');
-        Ok(HandlePrefix(text.into_boxed_slice()))
+        Ok(HandlePrefix { text: text.into_boxed_slice(), takes_any: false })
+    }
+
+    /// From now on the number alone says which job a handle names: for servers that share a store, whose numbers mean one
+    /// job among all of them.
+    pub fn take_any(&mut self) {
+        self.takes_any = true;
+    }
+
+    /// Whether a handle is written as this server writes them.
+    pub fn is_of(&self, handle: &[u8]) -> bool {
+        handle.starts_with(&self.text)
     }
 
     /// The handle of a job.
@@ -339,16 +354,24 @@ impl HandlePrefix {
         }
         let digits = &digits[at..];
         // A number that is none of ours, found in a store, may have 20 digits.
-        let length = self.0.len() + digits.len();
+        let length = self.text.len() + digits.len();
         let mut bytes = [0; JobHandle::ROOM];
-        bytes[..self.0.len()].copy_from_slice(&self.0);
-        bytes[self.0.len()..length].copy_from_slice(digits);
+        bytes[..self.text.len()].copy_from_slice(&self.text);
+        bytes[self.text.len()..length].copy_from_slice(digits);
         JobHandle { length: length as u8, bytes }
     }
 
-    /// The job that a handle names, if it is exactly a handle that this job server could have given.
+    /// The job that a handle names, if it is exactly a handle that this job server could have given, or one that shares its
+    /// store.
     pub fn parse(&self, handle: &[u8]) -> Option<JobId> {
-        let digits = handle.strip_prefix(&*self.0)?;
+        let digits = match handle.strip_prefix(&*self.text) {
+            Some(digits) => digits,
+            None if self.takes_any && handle.len() <= JobHandle::MAX => {
+                let colon = handle.iter().rposition(|&byte| byte == b':').filter(|&at| at <= Self::MAX)?;
+                &handle[colon + 1..]
+            }
+            None => return None,
+        };
         if digits.is_empty() || digits.len() > Self::DIGITS || digits[0] == b'0' {
             return None;
         }
@@ -426,6 +449,21 @@ mod tests {
         assert!(prefix.parse(b"H:host:1024").is_some());
         assert_eq!(prefix.parse(b"H:host:1024\0"), None);
         assert_eq!(prefix.parse(b"H:host:99999999999999999999"), None);
+    }
+
+    #[test]
+    fn servers_that_share_a_store_know_the_handles_of_each_other() {
+        let mut prefix = HandlePrefix::new(b"H:host").unwrap();
+        prefix.take_any();
+        for text in ["H:host:1024", "H:dead:1024", "H:a:b:1024", ":1024"] {
+            assert_eq!(prefix.parse(text.as_bytes()).map(JobId::number), Some(1024), "{text}");
+        }
+        for text in ["1024", "H:dead:1023", "H:dead:1024x", "H:dead:", "H:host:01024", ""] {
+            assert_eq!(prefix.parse(text.as_bytes()), None, "{text}");
+        }
+        let longest = [&[b'x'; HandlePrefix::MAX][..], b":1024"].concat();
+        assert!(prefix.parse(&longest).is_some() && prefix.parse(&[b"x", &longest[..]].concat()).is_none());
+        assert!(prefix.is_of(b"H:host:1024") && !prefix.is_of(b"H:dead:1024"));
     }
 
     #[test]

@@ -123,6 +123,11 @@ impl fmt::Display for Shown<'_> {
                 write!(f, "STATUS_RES {} {known} {running}", text(&handle(*job)))?;
                 write!(f, " {} {}", status.numerator, status.denominator)
             }
+            Reply::StatusAs(handle, status) => {
+                let (known, running) = (u8::from(status.known), u8::from(status.running));
+                write!(f, "STATUS_RES {} {known} {running}", text(handle))?;
+                write!(f, " {} {}", status.numerator, status.denominator)
+            }
             Reply::StatusUnknown(handle) => write!(f, "STATUS_RES {} 0 0 0 0", text(handle)),
             Reply::Echo(data) => write!(f, "ECHO_RES \"{}\"", text(data)),
             Reply::Option(option) => write!(f, "OPTION_RES {}", text(option)),

@@ -10,6 +10,7 @@ use ringgear_engine::{
 use ringgear_protocol::{Frame, Request, frame};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -220,6 +221,35 @@ impl Cluster {
     /// The store cannot read these jobs of a shard any more.
     pub(crate) fn put_again(&mut self, shard: ShardId, jobs: &[JobId]) {
         self.event(shard, Input::PutAgain(jobs));
+    }
+
+    /// A put of a shard was not kept, since the store has this job in its place.
+    pub(crate) fn stored_elsewhere(&mut self, shard: ShardId, seq: StoreSeq, other: JobId) {
+        self.event(shard, Input::StoredElsewhere(seq, other));
+    }
+
+    /// A shard may give out stored jobs until then.
+    pub(crate) fn lease(&mut self, shard: ShardId, until: Instant) {
+        self.event(shard, Input::Lease(until));
+    }
+
+    /// A shard hears that what it had stored is another server's.
+    pub(crate) fn fenced(&mut self, shard: ShardId) {
+        self.event(shard, Input::Fenced);
+    }
+
+    /// A shard may number new jobs so.
+    pub(crate) fn numbers(&mut self, shard: ShardId, block: Range<u64>) {
+        self.event(shard, Input::Numbers(block));
+    }
+
+    /// A stored job is this server's from now on: its owner is told.
+    pub(crate) fn take_over(&mut self, job: &Kept) -> Result<(), NotRestored> {
+        let now = self.now();
+        let owner = self.topology.owner(job.id.slot());
+        let taken = self.engines[owner.index()].take_over(now, &job.stored());
+        self.collect(owner);
+        taken
     }
 
     /// A shard is told whether too much waits for the store.

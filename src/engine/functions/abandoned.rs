@@ -15,12 +15,18 @@ use core::ops::Bound;
 impl Functions {
     /// A job stands in its queue or would; whether anybody wants it may have changed.
     #[inline]
-    pub(super) fn look_whether_wanted(&mut self, ix: JobIx) {
+    pub(super) fn look_whether_wanted(&mut self, ix: JobIx, out: &mut Outbox) {
         let job = self.jobs.get(ix);
         match job.standing() {
-            Standing::Queued(_) if job.ignored() => {
+            Standing::Queued(_) | Standing::Withheld(_) if job.ignored() => {
                 self.unqueue(ix);
                 self.abandon(ix);
+            }
+            // It is no stored job any more: those who wait for it wait for no store.
+            Standing::Withheld(_) if !job.background() => {
+                self.unqueue(ix);
+                self.enqueue(ix);
+                self.wake_for(ix, out);
             }
             Standing::Abandoned(_) if !job.ignored() => self.want_again(ix),
             _ => {}

@@ -174,12 +174,12 @@ impl Functions {
         let mut priorities = priorities(open);
         let inverted = self.policy.plants(Planted::PriorityInversion);
         let priority = if inverted { priorities.last() } else { priorities.next() }?;
-        self.functions.get(function).queues[priority as usize].head()
+        self.head(function, priority)
     }
 
     /// Makes the worker the holder of a queued job.
     fn assign(&mut self, ix: PartyIx, job: JobIx, kind: GrabKind, out: &mut Outbox) -> Assignment {
-        if self.policy.plants(Planted::TwoHolders) && self.sequence.is_multiple_of(8) {
+        if self.policy.plants(Planted::TwoHolders) && self.numbers.next().is_multiple_of(8) {
             return self.assignment(job, kind);
         }
         // First out of the queue, as long as the job still knows its neighbours there: where it will stand among what is
@@ -248,6 +248,10 @@ impl Functions {
     /// A job has entered its queue: wakes whom the policy says.
     pub(super) fn wake_for(&mut self, ix: JobIx, out: &mut Outbox) {
         let (function, id) = (self.jobs.get(ix).function, self.jobs.get(ix).id);
+        // It is not to be had now; when it is, all are woken who may have it.
+        if self.tenure.lapsed && self.jobs.get(ix).background() {
+            return;
+        }
         if self.policy.plants(Planted::LostWakeup) && id.sequence().is_multiple_of(8) {
             return;
         }
@@ -272,7 +276,7 @@ impl Functions {
             return;
         }
         let Some(priority) = priorities(self.open(function)).next() else { return };
-        if let Some(job) = self.functions.get(function).queues[priority as usize].head() {
+        if let Some(job) = self.head(function, priority) {
             self.wake_for(job, out);
         }
     }
@@ -290,7 +294,7 @@ impl Functions {
     /// A job is still queued although somebody was woken for it a while ago: everybody is, now.
     pub(super) fn escalate_wake(&mut self, job: JobIx, out: &mut Outbox) {
         let function = self.jobs.get(job).function;
-        if !self.functions.get(function).sleepers.is_empty() {
+        if self.open(function) != 0 && !self.functions.get(function).sleepers.is_empty() {
             out.counters.wakeups_escalated += 1;
             self.wake_all(function);
         }

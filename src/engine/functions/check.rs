@@ -20,6 +20,7 @@ impl Functions {
         self.check_puts();
         self.check_dead();
         self.check_abandoned();
+        self.check_lease();
     }
 
     fn check_jobs(&self) {
@@ -93,8 +94,11 @@ impl Functions {
             for priority in Priority::ALL {
                 let queue = &function.queues[priority as usize];
                 let bit = self.functions.ready(ix) >> priority as u8 & 1 == 1;
-                assert_eq!(bit, queue.len() > 0);
-                self.check_queue(queue, Job::is_queued, Some(priority));
+                let withheld = &function.withheld[priority as usize];
+                assert_eq!(bit, queue.len() + withheld.len() > 0);
+                let stands_there = |job: &Job| job.is_queued() && !job.is_withheld();
+                self.check_queue(queue, stands_there, Some(priority));
+                self.check_queue(withheld, |job| job.is_withheld() && job.background(), Some(priority));
             }
             self.check_gate(ix);
             self.check_queue(&function.abandoned, Job::is_abandoned, None);
@@ -106,9 +110,10 @@ impl Functions {
     /// What the gate says of a function is so.
     fn check_gate(&self, ix: FunctionIx) {
         let function = self.functions.get(ix);
-        let some = function.queues.iter().any(|queue| queue.len() > 0);
+        let some = self.functions.ready(ix) != 0;
         match self.gate(ix) {
             Gate::Open(_) => assert!(some, "where the gate is open there is a job"),
+            Gate::Shut(Reason::Withheld) => assert!(some && self.tenure.lapsed, "stored jobs wait"),
             Gate::Shut(Reason::Empty) => assert!(function.total() == 0 && function.dead.is_empty()),
             Gate::Shut(reason) => {
                 let there = !some && (function.total() > 0 || reason == Reason::Dead);

@@ -54,6 +54,12 @@ pub(super) enum Chore {
     EndFunction(Ending),
     /// The clients of a job hear of it. See `tell.rs`.
     Tell(JobIx),
+    /// Stored jobs may be given out again, or may not any more: function by function. See `lease.rs`.
+    Lease,
+    /// Stored jobs of a function get out of the way of others.
+    Sift(FunctionIx),
+    /// What another server has taken over is forgotten. See `fence.rs`.
+    Forgetting,
 }
 
 /// Chores that are not done, and what this call of the engine may still do.

@@ -44,7 +44,7 @@ impl Functions {
     /// One job of a function that was dropped ends.
     pub(super) fn end_one(&mut self, mut ending: Ending, out: &mut Outbox) -> Option<Chore> {
         let function = self.functions.get(ending.function);
-        let queues = function.queues.iter().chain([&function.abandoned]);
+        let queues = function.withheld.iter().chain(&function.queues).chain([&function.abandoned]);
         let job = if let Some(job) = queues.filter_map(|queue| queue.head()).next() {
             ending.queued += 1;
             job

@@ -22,7 +22,8 @@ impl Functions {
 
     /// When [`Functions::advance`] has something to do at the latest.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.timers.deadline(self.now).into_iter().chain(self.puts.deadline()).min()
+        let timers = self.timers.deadline(self.now).into_iter();
+        timers.chain(self.puts.deadline()).chain(self.tenure.deadline()).min()
     }
 
     /// Does what is due, as much as this call may. What is left is due still.

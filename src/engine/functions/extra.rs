@@ -27,6 +27,8 @@ pub(crate) struct Extra {
     /// `Dead` jobs have it, and no others.
     pub(crate) death: Option<Box<CauseOfDeath>>,
     pub(crate) carried: Option<Box<Carried>>,
+    /// It was a stored job, which another server has taken over. See `fence.rs`.
+    pub(super) disowned: bool,
     /// From the last WORK_STATUS of this attempt.
     pub(crate) numerator: u32,
     pub(crate) denominator: u32,

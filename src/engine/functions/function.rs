@@ -26,6 +26,10 @@ pub(crate) struct Function {
     spot: BoardSpot,
     /// By priority.
     pub(crate) queues: [Queue; 3],
+    /// By priority, stored jobs that stand before these: see `lease.rs`.
+    pub(crate) withheld: [Queue; 3],
+    /// There is a chore that takes stored jobs out of the way of others.
+    pub(crate) is_sifting: bool,
     /// Jobs that wait outside the queues, for their time, for the store or for somebody who wants them, by priority.
     pub(crate) aside: [u32; 3],
     /// Those of them that wait for their time.
@@ -55,6 +59,8 @@ impl Function {
             spot,
             name,
             queues: [Queue::default(); 3],
+            withheld: [Queue::default(); 3],
+            is_sifting: false,
             aside: [0; 3],
             scheduled: Queue::default(),
             abandoned: Queue::default(),
@@ -72,7 +78,7 @@ impl Function {
 
     /// Jobs, queued by priority, those that wait outside the queues included.
     pub(crate) fn queued(&self) -> [u32; 3] {
-        [0, 1, 2].map(|p| self.queues[p].len() + self.aside[p])
+        [0, 1, 2].map(|p| self.queues[p].len() + self.withheld[p].len() + self.aside[p])
     }
 
     /// Jobs, queued and running.
@@ -97,7 +103,7 @@ impl Function {
 #[derive(Debug)]
 pub(crate) struct FunctionTable {
     functions: Vec<Option<Function>>,
-    /// Per function a bit per priority whose queue is not empty: what a worker with many functions looks through.
+    /// Per function a bit per priority whose queue is not empty, withheld jobs included: what a worker with many functions looks through.
     ready: Vec<u8>,
     /// Functions with such a bit, in no order that matters: what a worker with very many functions looks through.
     ready_list: Vec<FunctionIx>,
@@ -250,7 +256,8 @@ impl FunctionTable {
     #[inline]
     pub(crate) fn note_ready(&mut self, ix: FunctionIx, priority: Priority) {
         let bit = 1 << priority as u8;
-        let some = self.get(ix).queues[priority as usize].len() > 0;
+        let function = self.get(ix);
+        let some = function.queues[priority as usize].len() + function.withheld[priority as usize].len() > 0;
         let ready = &mut self.ready[ix.0 as usize];
         let before = *ready;
         *ready = if some { before | bit } else { before & !bit };

@@ -1,9 +1,9 @@
 //! May a function's queue be taken from now, and if not, why not? Whoever gives a job to a worker, or wakes one for it, asks
 //! here: what is to hold a function back some day (a pause, a rate, a limit of running jobs) is said here and nowhere else.
-//! Today a queue with a job in it is open, so who wakes somebody for a job that has just entered its queue need not ask.
+//! Today a queue with a job in it is open, unless the job is a stored one and these may not be given out now (`lease.rs`).
 //! Who gets the job is decided in `assign.rs`.
 use super::Functions;
-use super::index::FunctionIx;
+use super::index::{FunctionIx, JobIx};
 use ringgear_protocol::Priority;
 
 /// Whether a function's queue may be taken from.
@@ -18,6 +18,8 @@ pub(super) enum Gate {
 /// Why there is nothing to be taken. Of several reasons, the one that may pass soonest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
+    /// Stored jobs are there, but may not be given out now: it is not known that they are still this server's.
+    Withheld,
     /// Jobs wait for the store to keep them.
     Storing,
     /// Jobs wait for their time.
@@ -37,7 +39,26 @@ impl Functions {
     /// looks for a job asks for each of its functions, so this is what it has of the gate.
     #[inline(always)]
     pub(super) fn open(&self, function: FunctionIx) -> u8 {
-        self.functions.ready(function)
+        let ready = self.functions.ready(function);
+        if self.tenure.lapsed && ready != 0 { self.open_to_others(function) } else { ready }
+    }
+
+    /// The same, where stored jobs may not be given out: the queues that others stand at the head of.
+    #[cold]
+    fn open_to_others(&self, function: FunctionIx) -> u8 {
+        let queues = self.functions.get(function).queues.iter().enumerate();
+        queues.fold(0, |open, (priority, queue)| {
+            let head = queue.head().filter(|&ix| !self.jobs.get(ix).background());
+            open | u8::from(head.is_some()) << priority
+        })
+    }
+
+    /// The first job of a function and priority that is open.
+    #[inline]
+    pub(super) fn head(&self, function: FunctionIx, priority: Priority) -> Option<JobIx> {
+        let function = self.functions.get(function);
+        let queue = function.queues[priority as usize].head();
+        if self.tenure.lapsed { queue } else { function.withheld[priority as usize].head().or(queue) }
     }
 
     /// The same, with the reason if it is shut.
@@ -49,6 +70,9 @@ impl Functions {
     }
 
     fn why_shut(&self, function: FunctionIx) -> Reason {
+        if self.functions.ready(function) != 0 {
+            return Reason::Withheld;
+        }
         let function = self.functions.get(function);
         let (scheduled, abandoned) = (function.scheduled.len(), function.abandoned.len());
         let aside: u32 = function.aside.iter().sum();

@@ -82,9 +82,14 @@ impl Job {
         self.standing = to;
     }
 
+    /// Whether it waits for a worker, and for nothing else but that it may be given out.
     #[inline(always)]
     pub(crate) fn is_queued(&self) -> bool {
-        matches!(self.standing, Standing::Queued(_))
+        matches!(self.standing, Standing::Queued(_) | Standing::Withheld(_))
+    }
+
+    pub(crate) fn is_withheld(&self) -> bool {
+        matches!(self.standing, Standing::Withheld(_))
     }
 
     pub(crate) fn is_scheduled(&self) -> bool {
@@ -131,7 +136,7 @@ impl Job {
     pub(crate) fn links(&mut self) -> &mut Links {
         use Standing::*;
         match &mut self.standing {
-            Queued(links) | Scheduled(links) | Abandoned(links) | Dead(links) => links,
+            Queued(links) | Withheld(links) | Scheduled(links) | Abandoned(links) | Dead(links) => links,
             _ => unreachable!("only what stands in a queue has neighbours"),
         }
     }
@@ -140,7 +145,7 @@ impl Job {
     pub(crate) fn next(&self) -> Option<JobIx> {
         use Standing::*;
         match self.standing {
-            Queued(links) | Scheduled(links) | Abandoned(links) | Dead(links) => {
+            Queued(links) | Withheld(links) | Scheduled(links) | Abandoned(links) | Dead(links) => {
                 links.next().get().map(JobIx)
             }
             _ => None,
@@ -244,6 +249,11 @@ impl Job {
     /// Whether the store may have it: it is a background job, or nobody knows yet what became of its put.
     pub(crate) fn may_be_stored(&self) -> bool {
         self.has(BACKGROUND | LATE)
+    }
+
+    /// Whether another server has the stored job that this was.
+    pub(crate) fn disowned(&self) -> bool {
+        self.extra.as_ref().is_some_and(|extra| extra.disowned)
     }
 
     pub(crate) fn cancelled(&self) -> bool {

@@ -288,6 +288,17 @@ impl Jobs {
         })
     }
 
+    /// What stands at a place, if it is a job, and the next place; `None` behind the last.
+    pub(crate) fn look_at(&self, place: u32) -> Option<(Option<JobIx>, u32)> {
+        let (number, at) = (place / SEGMENT, place % SEGMENT);
+        let Some(segment) = self.segments.get(number as usize)? else {
+            return Some((None, (number + 1) * SEGMENT));
+        };
+        let is_job = |place: &JobPlace| matches!(place, JobPlace::Used(job) if !job.is_over());
+        let job = segment.places.get(at as usize).filter(|&place| is_job(place));
+        Some((job.map(|_| JobIx(place)), place + 1))
+    }
+
     /// Every job and every shell, in no order that may be shown.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (JobIx, &Job)> {
         self.segments.iter().enumerate().flat_map(|(number, segment)| {

@@ -100,7 +100,7 @@ impl Functions {
             let joins = &mut party.joins;
             self.jobs.get_mut(job).detach_joined(|joined| attachments.remove(at, joined, joins));
             self.charge(job, out);
-            self.look_whether_wanted(job);
+            self.look_whether_wanted(job, out);
         } else if party.attached.live() == 0 {
             self.done_for(ix);
             return None;
@@ -109,7 +109,7 @@ impl Functions {
         {
             self.parties.get_mut(ix).attached.leave();
             self.jobs.get_mut(job).detach_first();
-            self.look_whether_wanted(job);
+            self.look_whether_wanted(job, out);
         }
         Some(Chore::Detach(ix))
     }

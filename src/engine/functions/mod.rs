@@ -7,7 +7,7 @@
 //! [`submit`] takes jobs in, [`assign`] gives them to workers as far as [`gate`] lets it, [`wake`] wakes these, [`work`] follows jobs to their end,
 //! [`tell`] tells clients of them, [`moves`] has a job stand elsewhere, [`leave`] says what follows when somebody leaves,
 //! [`abandoned`] keeps what nobody wants out of the way, [`storing`] has background jobs stored before they are answered,
-//! [`restore`] brings them back, [`dead`] keeps those that are out of attempts, [`due`] does what is due, [`steps`] does in
+//! [`restore`] brings them back, [`lease`] says until when they may be given out, [`fence`] forgets those that are another server's, [`dead`] keeps those that are out of attempts, [`due`] does what is due, [`steps`] does in
 //! pieces what is too much for one event, [`count`] counts bytes, [`admin`], [`drop`] and [`lists`] answer administrators;
 //! [`check`] asserts that all of it fits together.
 mod abandoned;
@@ -22,16 +22,19 @@ mod dead;
 mod drop;
 mod due;
 mod extra;
+mod fence;
 mod function;
 mod gate;
 mod holds;
 mod index;
 mod job;
 mod jobs;
+mod lease;
 mod leave;
 mod lists;
 mod looks;
 mod moves;
+mod numbers;
 mod party;
 mod puts;
 mod queue;
@@ -48,6 +51,7 @@ mod submit;
 mod tally;
 mod tell;
 mod telling;
+mod tenure;
 mod timers;
 mod unique;
 mod usage;
@@ -58,7 +62,7 @@ use crate::board::Board;
 use crate::message::{Message, ToFunctions, ToSessions};
 use crate::outbox::Outbox;
 use crate::policy::Policy;
-use crate::slot::{JobId, SessionId, ShardId, Topology};
+use crate::slot::{SessionId, ShardId, Topology};
 use crate::time::{Epoch, Instant, Now};
 use alloc::sync::Arc;
 use attachments::Attachments;
@@ -68,11 +72,14 @@ use function::FunctionTable;
 use holds::Holds;
 use index::{FunctionIx, JobIx};
 use jobs::Jobs;
+
+use numbers::Numbers;
 use party::Parties;
 use puts::Puts;
 use queue::Queue;
 use sleepers::Sleepers;
 use stale::Stale;
+use tenure::Tenure;
 use timers::Timers;
 use unique::{Filed, KeyHash, KeyHasher, Uniques};
 use usage::Usages;
@@ -100,10 +107,10 @@ pub(crate) struct Functions {
     puts: Puts,
     /// Dead jobs, the one that died first at the head.
     dead: Queue,
-    /// The sequence of the next job.
-    sequence: u64,
-    /// The first sequence that no job gets.
-    sequence_end: u64,
+    /// The sequences of the next jobs.
+    numbers: Numbers,
+    /// Whether the stored jobs are this server's to give out.
+    tenure: Tenure,
     /// What all jobs take, here and elsewhere.
     usages: Usages,
     /// What is done in pieces.
@@ -132,8 +139,8 @@ impl Functions {
             timers: Timers::default(),
             puts: Puts::default(),
             dead: Queue::default(),
-            sequence: 1,
-            sequence_end: JobId::SEQUENCE_MAX + 1,
+            numbers: Numbers::new(policy.shared),
+            tenure: Tenure::default(),
             usages: Usages::new(topology.owners().len()),
             chores: Chores::default(),
             telling_bytes: 0,
@@ -159,9 +166,9 @@ impl Functions {
                 self.not_asleep(worker, FunctionIx(function), nap, out);
             }
             ToFunctions::Work { worker, place, job, update } => self.work(worker, place, job, update, out),
-            ToFunctions::GetStatus { from, place, job } => {
+            ToFunctions::GetStatus { from, place, job, asked } => {
                 let status = self.status(job);
-                self.tell(from, ToSessions::Status { to: from, place, job, status }, out);
+                self.tell(from, ToSessions::Status { to: from, place, job, status, asked }, out);
             }
             ToFunctions::Gone { session } => self.gone(session, out),
             ToFunctions::Ask { from, place, request } => self.ask(from, place, &request, out),

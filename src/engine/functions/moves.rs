@@ -14,13 +14,22 @@ impl Functions {
         let (function, priority) = (self.jobs.get(ix).function, self.jobs.get(ix).priority());
         self.functions.get_mut(function).queues[priority as usize].push(&mut self.jobs, ix, Standing::Queued);
         self.functions.note_ready(function, priority);
+        if self.tenure.lapsed {
+            self.sift(function);
+        }
     }
 
     /// Takes a job out of its queue.
     pub(super) fn unqueue(&mut self, ix: JobIx) {
-        let (function, priority) = (self.jobs.get(ix).function, self.jobs.get(ix).priority());
-        self.functions.get_mut(function).queues[priority as usize].remove(&mut self.jobs, ix);
-        self.functions.note_ready(function, priority);
+        let job = self.jobs.get(ix);
+        let (id, priority, withheld) = (job.function, job.priority(), job.is_withheld());
+        let function = self.functions.get_mut(id);
+        let queues = if withheld { &mut function.withheld } else { &mut function.queues };
+        queues[priority as usize].remove(&mut self.jobs, ix);
+        self.functions.note_ready(id, priority);
+        if self.tenure.lapsed {
+            self.sift(id);
+        }
     }
 
     /// A job waits for its time.
@@ -48,7 +57,7 @@ impl Functions {
         let (function, priority) = (self.jobs.get(ix).function, self.jobs.get(ix).priority());
         // Lists, index and store first: they need the job itself, and a shell may take its place.
         match self.jobs.get(ix).standing() {
-            Standing::Queued(_) => self.unqueue(ix),
+            Standing::Queued(_) | Standing::Withheld(_) => self.unqueue(ix),
             Standing::Storing(_) => self.functions.get_mut(function).aside[priority as usize] -= 1,
             Standing::Scheduled(_) => self.unschedule(ix),
             Standing::Abandoned(_) => self.leave_abandoned(ix),

@@ -55,21 +55,25 @@ impl Functions {
 
     /// The next job gets this sequence, or a later one.
     pub(crate) fn sequence_at_least(&mut self, sequence: u64) {
-        self.sequence = self.sequence.max(sequence);
+        self.numbers.at_least(sequence);
     }
 
-    /// No job that is accepted from now on has this number. One that is far beyond all others does not set where
-    /// counting goes on, but where it ends.
+    /// No job that is accepted from now on has this number.
     pub(crate) fn keep_clear_of(&mut self, id: JobId) {
-        let sequence = id.sequence();
-        if sequence <= JobId::SEQUENCE_HINT_MAX {
-            self.sequence_at_least(sequence + 1);
-        } else {
-            self.sequence_end = self.sequence_end.min(sequence);
-        }
+        self.numbers.keep_clear_of(id.sequence());
     }
 
-    /// A job that was in the store at the start. Limits do not apply to it.
+    /// New jobs may have these sequences, when those that were handed in before are used up.
+    pub(crate) fn add_numbers(&mut self, block: core::ops::Range<u64>) {
+        self.numbers.add(block);
+    }
+
+    /// Whether more of them should be asked for.
+    pub(crate) fn wants_numbers(&self) -> bool {
+        self.numbers.want_more()
+    }
+
+    /// A job that was in the store. Limits do not apply to it.
     ///
     /// Two such jobs may have the same unique: one was cancelled while it ran, or was put back from the dead, or its
     /// end was not stored before the last stop. Both are run, since neither may get lost; submissions join the first.
@@ -134,10 +138,10 @@ impl Functions {
 
     /// Has a job keep what only the store wants to know: mostly in the four bytes that it has for that.
     fn carry(&mut self, job: &mut Job, stored: &StoredJob<'_>) {
-        job.accepted_ms = self.calendar.accept(self.sequence, self.now);
+        job.accepted_ms = self.calendar.accept(self.numbers.next(), self.now);
         let sequence = stored.id.sequence();
-        // Behind a job that is far beyond all others, the calendar goes on.
-        let known = stored.accepted.filter(|_| sequence <= JobId::SEQUENCE_HINT_MAX);
+        // Behind a job of a later sequence than the next one has, the calendar goes on.
+        let known = stored.accepted.filter(|_| sequence < self.numbers.next());
         let kept = known.and_then(|accepted| self.calendar.keeps(sequence, accepted));
         match kept {
             Some(kept) => job.accepted_ms = kept,

@@ -60,6 +60,8 @@ impl Links {
 pub(crate) enum Standing {
     /// In the queue of its priority.
     Queued(Links),
+    /// Before the queue of its priority: it came to its head when stored jobs could not be given out. See `lease.rs`.
+    Withheld(Links),
     /// Outside the queues, waiting for its time.
     Scheduled(Links),
     /// It would stand in the queue, but nobody wants it: it stands apart until somebody does or it is discarded. See
@@ -96,10 +98,13 @@ impl Standing {
             Queued(_) => !matches!(self, Queued(_) | Over),
             Scheduled(_) => matches!(self, New | Storing(_)),
             // Nobody may want a job any more when its time comes, or when it comes back from its worker or the store.
-            Abandoned(_) => matches!(self, Queued(_) | Scheduled(_) | Running { .. } | Storing(_)),
+            Abandoned(_) => {
+                matches!(self, Queued(_) | Withheld(_) | Scheduled(_) | Running { .. } | Storing(_))
+            }
             // New ones are found dead in the store at the start.
             Dead(_) => matches!(self, Running { .. } | New),
-            Running { .. } => matches!(self, Queued(_)),
+            Running { .. } => matches!(self, Queued(_) | Withheld(_)),
+            Withheld(_) => matches!(self, Queued(_)),
             Storing(_) => matches!(self, New),
             New | Over => false,
         }

@@ -18,6 +18,9 @@ impl Functions {
     pub(crate) fn begin(&mut self, now: Now) {
         self.now = now;
         self.chores.left = self.policy.work_at_once;
+        if now.instant >= self.tenure.until && !self.tenure.lapsed {
+            self.look_at_lease();
+        }
     }
 
     /// Whether [`Functions::go_on`] has something to do.
@@ -68,6 +71,9 @@ impl Functions {
             Chore::Discard(function) => self.discard_one(function, out),
             Chore::EndFunction(ending) => self.end_one(ending, out),
             Chore::Tell(job) => self.tell_one(job, out),
+            Chore::Lease => self.lease_next(),
+            Chore::Sift(function) => self.sift_next(function),
+            Chore::Forgetting => self.forget_next(out),
         }
     }
 }

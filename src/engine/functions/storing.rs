@@ -105,10 +105,11 @@ impl Functions {
         }
     }
 
-    /// Whether a submission needs a put for which there is no room. `joins` is the job that it joins.
+    /// Whether a submission needs a put for which there is no room, or none before what is another server's is forgotten. `joins` is the job that it joins.
     #[inline]
     pub(super) fn is_too_much(&self, background: bool, joins: Option<JobIx>) -> bool {
-        background && self.puts.full && joins.is_none_or(|ix| !self.jobs.get(ix).may_be_stored())
+        let shut = self.puts.full || self.tenure.is_forgetting;
+        background && shut && joins.is_none_or(|ix| !self.jobs.get(ix).may_be_stored())
     }
 
     /// The store need not keep a job any more, if it did: exactly the background jobs are kept.
@@ -179,13 +180,18 @@ impl Functions {
     pub(crate) fn store_failed(&mut self, upto: StoreSeq, out: &mut Outbox) {
         let upto = if self.policy.plants(Planted::RefusesTheBatch) { self.puts.last } else { upto };
         while let Some(asked) = self.puts.answered(upto) {
-            let id = asked.id;
-            for waiting in asked.waiting() {
-                self.turn_away(waiting, id, out);
-            }
-            if let Some(ix) = self.jobs.find(id) {
-                self.not_kept(ix, out);
-            }
+            self.give_up_put(asked, out);
+        }
+    }
+
+    /// A put is not kept.
+    pub(super) fn give_up_put(&mut self, asked: AwaitedPut, out: &mut Outbox) {
+        let id = asked.id;
+        for waiting in asked.waiting() {
+            self.turn_away(waiting, id, out);
+        }
+        if let Some(ix) = self.jobs.find(id) {
+            self.not_kept(ix, out);
         }
     }
 
@@ -226,7 +232,7 @@ impl Functions {
         if job.is_storing() && job.has_clients() {
             self.go_ahead(ix, seq, out);
         }
-        self.look_whether_wanted(ix);
+        self.look_whether_wanted(ix, out);
     }
 
     /// Somebody waits for the result of a late job: it goes where it belongs, whatever the store says some day.
@@ -269,7 +275,7 @@ impl Functions {
         self.answer(waiting, answer, out);
     }
 
-    fn answer(&self, waiting: Waiting, answer: Result<JobId, Refusal>, out: &mut Outbox) {
+    pub(super) fn answer(&self, waiting: Waiting, answer: Result<JobId, Refusal>, out: &mut Outbox) {
         let Waiting { from: to, place, .. } = waiting;
         let message = match answer {
             Ok(job) => ToSessions::Created { to, place, job },
@@ -283,7 +289,7 @@ impl Functions {
 
     /// Nobody waits any more for a job to be stored: it goes where it belongs.
     #[inline(never)]
-    fn admit(&mut self, ix: JobIx, out: &mut Outbox) {
+    pub(super) fn admit(&mut self, ix: JobIx, out: &mut Outbox) {
         let job = self.jobs.get_mut(ix);
         job.wait_no_longer();
         job.set_late(false);
@@ -319,7 +325,7 @@ impl Functions {
         if job.is_dead() {
             return self.end(ix, out);
         }
-        self.look_whether_wanted(ix);
+        self.look_whether_wanted(ix, out);
         self.nobody_in_background(ix, out);
     }
 

@@ -47,7 +47,7 @@ impl Functions {
         let joins = key.and_then(|(key, hash)| self.find_alike(function, key, hash, parts.workload));
         if self.is_too_much(submission.background, joins) {
             out.counters.store_refusals += 1;
-            out.counters.store_full_refusals += 1;
+            out.counters.store_full_refusals += u64::from(!self.tenure.is_forgetting);
             return Err(Refusal::StoreFailed);
         }
         if let Some(ix) = joins {
@@ -63,9 +63,10 @@ impl Functions {
             out.counters.refused_queue_full += 1;
             return Err(Refusal::QueueFull);
         }
-        if self.sequence >= self.sequence_end {
+        if !self.numbers.any() {
             out.counters.refused_numbers += 1;
-            return Err(Refusal::NumbersUsedUp);
+            let shared = self.policy.shared;
+            return Err(if shared { Refusal::StoreFailed } else { Refusal::NumbersUsedUp });
         }
         let more = Job::bytes_of(submission.body.len());
         if !self.has_room(more) {
@@ -102,6 +103,9 @@ impl Functions {
         let was_ignored = self.jobs.get(ix).ignored();
         if submission.background {
             self.jobs.get_mut(ix).join_background();
+            if self.tenure.lapsed && self.jobs.get(ix).is_queued() {
+                self.sift(self.jobs.get(ix).function);
+            }
         } else {
             self.attach(ix, submission);
             if !self.policy.plants(crate::Planted::ForgetsBytes) {
@@ -109,7 +113,7 @@ impl Functions {
             }
         }
         if was_ignored {
-            self.look_whether_wanted(ix);
+            self.look_whether_wanted(ix, out);
             if self.jobs.get(ix).is_queued() {
                 self.wake_for(ix, out);
             }
@@ -138,9 +142,9 @@ impl Functions {
         key: Option<KeyHash>,
         out: &mut Outbox,
     ) -> Option<JobId> {
-        let id = JobId::new(self.sequence, self.functions.get(function).slot);
-        let accepted_ms = self.calendar.accept(self.sequence, self.now);
-        self.sequence += 1;
+        let sequence = self.numbers.take();
+        let id = JobId::new(sequence, self.functions.get(function).slot);
+        let accepted_ms = self.calendar.accept(sequence, self.now);
         let body = core::mem::take(&mut submission.body);
         let Submission { priority, background, unique_len, epoch, .. } = submission;
         let mut job = Job::new(id, function, priority, background, unique_len, body, accepted_ms);

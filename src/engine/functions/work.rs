@@ -79,6 +79,7 @@ impl Functions {
                 let id = self.jobs.get(ix).id;
                 self.parties.get_mut(holder).finish(id, self.policy.finished_memory);
             }
+            self.unstore_disowned(ix, out);
             self.end(ix, out);
         }
     }
@@ -112,7 +113,7 @@ impl Functions {
             return self.end(ix, out);
         }
         let job = self.jobs.get_mut(ix);
-        if job.cancelled() {
+        if job.cancelled() || job.disowned() && !job.has_clients() {
             return self.end(ix, out);
         }
         job.retries = job.retries.saturating_add(1);

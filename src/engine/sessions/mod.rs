@@ -135,8 +135,10 @@ impl Sessions {
                 return self.fill(to, place, Some(Reply::Error(refusal)), out);
             }
             ToSessions::Heard { to, place } => return self.fill(to, place, None, out),
-            ToSessions::Status { to, place, job, status } => {
-                return self.fill(to, place, Some(Reply::Status(job, status)), out);
+            ToSessions::Status { to, place, job, status, asked } => {
+                let own = asked.is_empty();
+                let reply = if own { Reply::Status(job, status) } else { Reply::StatusAs(asked, status) };
+                return self.fill(to, place, Some(reply), out);
             }
             ToSessions::Best { to, place, from, best } => {
                 self.best(to, place, from, best, out);

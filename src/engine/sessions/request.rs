@@ -262,9 +262,11 @@ impl Sessions {
             return Ok(());
         };
         let owner = self.topology.owner(job.slot());
+        let own = self.policy.handle_prefix.is_of(handle);
+        let asked = if own { Bytes::new() } else { Bytes::copy_from_slice(handle) };
         let Some(session) = self.table.get_mut(id) else { return Ok(()) };
         let place = session.replies.take_place();
-        out.send(owner, Message::ToFunctions(ToFunctions::GetStatus { from: id, place, job }));
+        out.send(owner, Message::ToFunctions(ToFunctions::GetStatus { from: id, place, job, asked }));
         Ok(())
     }
 

@@ -1,0 +1,150 @@
+//! Stored jobs that come from other servers and go there, where several share a store.
+//!
+//! **Fenced** ([`crate::Input::Fenced`]): another server has taken over all that this one had stored. It is forgotten, which is a
+//! chore; until it is done no stored job is given out, and none is taken in. A job that runs is left with its worker, and one
+//! that clients wait for goes on for them, both *disowned*: no submission joins it, since the job that is stored is another
+//! server's. If it ends by a worker's word, the store is told so, for then it need not be run once more; if not, it is the other
+//! server's to run. A job whose attempt is lost goes back to no queue, unless clients wait for it.
+use super::Functions;
+use super::chores::Chore;
+use super::index::JobIx;
+use crate::event::Output;
+use crate::outbox::Outbox;
+use crate::persist::{NotRestored, StoreOp, StoreSeq, StoredJob};
+use crate::policy::Planted;
+use crate::slot::JobId;
+use crate::time::Instant;
+
+impl Functions {
+    /// Everything stored is another server's from now on.
+    #[cold]
+    pub(crate) fn fenced(&mut self, out: &mut Outbox) {
+        // Each shard hears of it.
+        out.counters.times_fenced += u64::from(self.shard.index() == 0);
+        let tenure = &mut self.tenure;
+        (tenure.until, tenure.puts, tenure.place) = (Instant(0), self.puts.last, 0);
+        if !core::mem::replace(&mut tenure.is_forgetting, true) {
+            self.chores.push(Chore::Forgetting);
+        }
+        self.look_at_lease();
+    }
+
+    /// Whether something that is another server's is not forgotten yet.
+    pub(crate) fn is_forgetting(&self) -> bool {
+        self.tenure.is_forgetting
+    }
+
+    /// One put is given up, or one place in the table of jobs is looked at. Nothing new is stored meanwhile.
+    pub(super) fn forget_next(&mut self, out: &mut Outbox) -> Option<Chore> {
+        if let Some(asked) = self.puts.answered(self.tenure.puts) {
+            self.give_up_put(asked, out);
+            return Some(Chore::Forgetting);
+        }
+        let Some((ix, next)) = self.jobs.look_at(self.tenure.place) else {
+            self.tenure.is_forgetting = false;
+            self.look_at_lease();
+            return None;
+        };
+        self.tenure.place = next;
+        let keeps = self.policy.plants(Planted::KeepsWhatIsFenced);
+        if let Some(ix) = ix.filter(|&ix| self.jobs.get(ix).may_be_stored() && !keeps) {
+            self.disown(ix, out);
+        }
+        Some(Chore::Forgetting)
+    }
+
+    /// A stored job is another server's.
+    fn disown(&mut self, ix: JobIx, out: &mut Outbox) {
+        out.counters.jobs_disowned += 1;
+        self.unfile(ix);
+        let job = self.jobs.get_mut(ix);
+        job.leave_background();
+        job.set_late(false);
+        if job.is_running() || job.has_clients() {
+            job.extra().disowned = true;
+            self.charge(ix, out);
+            self.look_whether_wanted(ix, out);
+        } else {
+            self.end(ix, out);
+        }
+    }
+
+    /// A worker has ended a job: if another server has it stored, it need not run it any more.
+    #[inline]
+    pub(super) fn unstore_disowned(&self, ix: JobIx, out: &mut Outbox) {
+        let job = self.jobs.get(ix);
+        if job.disowned() && !job.may_be_stored() {
+            out.outputs.push_back(Output::Store(StoreOp::Done { id: job.id }));
+        }
+    }
+
+    /// A stored job is this server's from now on, while it serves. One that is here is what it is; but one that this server
+    /// had to disown is its own again.
+    pub(crate) fn take_over(
+        &mut self,
+        stored: &StoredJob<'_>,
+        out: &mut Outbox,
+    ) -> Result<(), NotRestored> {
+        assert!(!self.tenure.is_forgetting, "what is not forgotten yet cannot be taken over");
+        match self.jobs.find(stored.id) {
+            Some(ix) if self.jobs.get(ix).disowned() && !self.jobs.get(ix).cancelled() => self.own_again(ix),
+            Some(_) => return Ok(()),
+            None => self.restore(stored, out)?,
+        }
+        out.counters.jobs_taken_over += 1;
+        Ok(())
+    }
+
+    #[cold]
+    fn own_again(&mut self, ix: JobIx) {
+        let job = self.jobs.get_mut(ix);
+        job.extra().disowned = false;
+        job.join_background();
+        let (function, waits) = (job.function, job.is_queued() || job.is_abandoned());
+        self.file_if_alone(ix);
+        if waits && self.tenure.lapsed {
+            self.sift(function);
+        }
+    }
+
+    /// The store has not kept a job, since it has another one with its function and unique: whoever submitted it in the
+    /// background has joined that one.
+    #[cold]
+    pub(crate) fn stored_elsewhere(&mut self, seq: StoreSeq, other: JobId, out: &mut Outbox) {
+        while let Some(asked) = self.puts.answered(seq) {
+            if asked.seq != seq {
+                self.give_up_put(asked, out);
+                continue;
+            }
+            out.counters.jobs_coalesced_elsewhere += 1;
+            let id = asked.id;
+            for waiting in asked.waiting() {
+                let job = if waiting.background { other } else { id };
+                self.answer(waiting, Ok(job), out);
+            }
+            if let Some(ix) = self.jobs.find(id) {
+                self.joined_elsewhere(ix, out);
+            }
+        }
+        // It may be here, too, with a foreground job before it in the index.
+        if let Some(ix) = self.jobs.find(other)
+            && !self.jobs.get(ix).filed()
+            && self.jobs.get(ix).background()
+            && !self.jobs.get(ix).is_dead()
+        {
+            self.file_if_alone(ix);
+        }
+    }
+
+    /// The store does not have a job, and need not: it goes on for those who wait for its result, if there are any.
+    fn joined_elsewhere(&mut self, ix: JobIx, out: &mut Outbox) {
+        let job = self.jobs.get_mut(ix);
+        job.leave_background();
+        job.set_late(false);
+        if job.is_dead() || job.is_storing() && job.ignored() {
+            return self.end(ix, out);
+        }
+        self.look_whether_wanted(ix, out);
+        self.admit(ix, out);
+    }
+}

@@ -1,0 +1,125 @@
+//! The sequences that new jobs get: all there are, or those of blocks that a store of several servers gives out.
+use crate::slot::JobId;
+use alloc::collections::VecDeque;
+use core::ops::Range;
+
+/// See the top of the file.
+#[derive(Debug)]
+pub(crate) struct Numbers {
+    /// Those that come next.
+    now: Range<u64>,
+    /// Further blocks, in order.
+    blocks: VecDeque<Range<u64>>,
+    /// How many the last block had that was handed in.
+    last: u64,
+    /// Numbers come in blocks only.
+    shared: bool,
+}
+
+impl Numbers {
+    pub(super) fn new(shared: bool) -> Numbers {
+        let end = if shared { 1 } else { JobId::SEQUENCE_MAX + 1 };
+        Numbers { now: 1..end, blocks: VecDeque::new(), last: 0, shared }
+    }
+
+    /// The sequence of the next job, if there is one for it; else what it would be.
+    #[inline]
+    pub(super) fn next(&self) -> u64 {
+        self.now.start
+    }
+
+    /// Whether there is one left. The next block is begun if need be.
+    #[inline]
+    pub(super) fn any(&mut self) -> bool {
+        self.now.start < self.now.end || self.next_block()
+    }
+
+    #[cold]
+    fn next_block(&mut self) -> bool {
+        if let Some(block) = self.blocks.pop_front() {
+            self.now = block;
+        }
+        self.now.start < self.now.end
+    }
+
+    /// Takes it.
+    #[inline]
+    pub(super) fn take(&mut self) -> u64 {
+        let sequence = self.now.start;
+        self.now.start += 1;
+        sequence
+    }
+
+    /// These may be given out from now on, after all that were handed in before.
+    pub(super) fn add(&mut self, block: Range<u64>) {
+        let block = block.start.max(1)..block.end.min(JobId::SEQUENCE_MAX + 1);
+        if block.is_empty() {
+            return;
+        }
+        if !self.shared {
+            (self.shared, self.now) = (true, block.start..block.start);
+        }
+        self.last = block.end - block.start;
+        self.blocks.push_back(block);
+    }
+
+    /// Whether another block should be asked for: less than half of the last one is left.
+    pub(super) fn want_more(&self) -> bool {
+        let left = |block: &Range<u64>| block.end.saturating_sub(block.start);
+        self.shared && left(&self.now) + self.blocks.iter().map(left).sum::<u64>() <= self.last / 2
+    }
+
+    /// The next job gets this sequence, or a later one. In blocks they are what they are.
+    pub(super) fn at_least(&mut self, sequence: u64) {
+        if !self.shared {
+            self.now.start = self.now.start.max(sequence);
+        }
+    }
+
+    /// No job that is accepted from now on gets this one. One that is far beyond all others does not set where counting
+    /// goes on, but where it ends. The numbers of blocks are clear of all others.
+    pub(super) fn keep_clear_of(&mut self, sequence: u64) {
+        if self.shared {
+        } else if sequence <= JobId::SEQUENCE_HINT_MAX {
+            self.at_least(sequence + 1);
+        } else {
+            self.now.end = self.now.end.min(sequence);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_used_up_in_order_and_more_are_wanted_in_time() {
+        let mut numbers = Numbers::new(true);
+        assert!(numbers.want_more() && !numbers.any());
+        numbers.add(100..104);
+        numbers.add(200..202);
+        assert!(!numbers.want_more());
+        numbers.keep_clear_of(1 << 40);
+        numbers.at_least(1 << 40);
+        let mut taken = alloc::vec::Vec::new();
+        let mut wanted = alloc::vec::Vec::new();
+        while numbers.any() {
+            taken.push(numbers.take());
+            wanted.push(numbers.want_more());
+        }
+        assert_eq!(taken, [100, 101, 102, 103, 200, 201]);
+        assert_eq!(wanted, [false, false, false, false, true, true]);
+    }
+
+    #[test]
+    fn without_blocks_they_go_on_from_one() {
+        let mut numbers = Numbers::new(false);
+        assert!(!numbers.want_more() && numbers.any());
+        assert_eq!(numbers.take(), 1);
+        numbers.keep_clear_of(7);
+        assert_eq!((numbers.next(), numbers.take()), (8, 8));
+        numbers.add(3..5);
+        assert!(numbers.any());
+        assert_eq!((numbers.take(), numbers.any(), numbers.take(), numbers.any()), (3, true, 4, false));
+    }
+}
