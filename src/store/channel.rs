@@ -3,7 +3,7 @@
 //!
 //! Nobody waits for room: a shard whose last batch was not taken yet takes it back and adds to it (`shard/commit.rs`).
 use super::gathered::Gathered;
-use super::{BootTime, Happened, HoldUntil, ServerLoad, ServerShown};
+use super::{BootTime, HoldUntil, ServerLoad, ServerShown};
 use crate::engine::{JobId, NotRestored, ShardId, StoreSeq, Topology};
 use crossbeam_queue::ArrayQueue;
 use std::fmt;
@@ -55,8 +55,6 @@ pub(crate) enum Errand {
     PutAgain(Vec<JobId>),
     /// The store has made itself whole again.
     Repaired,
-    /// This has happened among the servers that share it.
-    Happened(Happened),
     /// This job cannot be read any more, and is not in memory.
     Lost(JobId),
 }
@@ -112,6 +110,8 @@ struct ShardQueues {
     era: AtomicU64,
     /// Bytes of its jobs.
     bytes: AtomicU64,
+    /// Whether it wants more numbers for jobs.
+    wants_numbers: AtomicBool,
 }
 
 /// What shards and the thread share.
@@ -144,6 +144,7 @@ impl StoreChannel {
             errands: ArrayQueue::new(ERRANDS),
             era: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            wants_numbers: AtomicBool::new(false),
         };
         StoreChannel {
             queues: topology.owners().map(queues).collect(),
@@ -231,6 +232,22 @@ impl StoreChannel {
     #[inline]
     pub(crate) fn note_bytes(&self, shard: ShardId, bytes: u64) {
         self.queues[shard.index()].bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// A shard wants more numbers for jobs.
+    pub(crate) fn want_numbers(&self, shard: ShardId) {
+        self.queues[shard.index()].wants_numbers.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Whether a shard wants more numbers, and has not got them.
+    pub(super) fn wants_numbers(&self, shard: ShardId) -> bool {
+        self.queues[shard.index()].wants_numbers.load(Ordering::Acquire)
+    }
+
+    /// What a shard wanted, it gets.
+    pub(super) fn has_numbers(&self, shard: ShardId) {
+        self.queues[shard.index()].wants_numbers.store(false, Ordering::Release);
     }
 
     /// What this server has to do.

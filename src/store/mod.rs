@@ -32,7 +32,7 @@ pub(crate) mod scratch;
 pub use boottime::BootTime;
 pub use error::StoreError;
 pub use open::StoreOptions;
-pub use standing::{Happened, HoldUntil, ServerShown, Standing};
+pub use standing::{HoldUntil, ServerShown, Standing};
 
 use crate::engine::{JobId, StoredJob};
 use std::ops::Range;
@@ -131,11 +131,6 @@ pub trait Store: Send {
     /// Everybody who shares it, as of the last look; this server is the first. Nobody, if it is not shared.
     fn servers(&self) -> Vec<ServerShown> {
         Vec::new()
-    }
-
-    /// What has happened among the servers that share it since this was last called.
-    fn happened(&mut self) -> Happened {
-        Happened::default()
     }
 
     /// An orderly end: everything is durable when it returns, and others need not wait to take over what is left.

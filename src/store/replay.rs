@@ -62,10 +62,17 @@ pub(super) fn run(
         tell(Replay::Progress(line));
     };
     let jobs = replay(store, &Instant::now, &mut say, &mut each)?;
-    let sequence = floor().max(sequence + 1);
+    let shared = store.attend_at().is_some();
+    // A store that is shared remembers which numbers were given out; otherwise a clock has to do.
+    let sequence = if shared { sequence + 1 } else { floor().max(sequence + 1) };
+    let numbers = store.numbers(sequence)?;
+    let sequence = numbers.start;
     for (owner, piece) in topology.owners().zip(pieces) {
         if !piece.is_empty() {
             send_piece(channel, wake, owner, Piece::Records(piece));
+        }
+        if shared {
+            send_piece(channel, wake, owner, Piece::Numbers(numbers.clone()));
         }
         send_piece(channel, wake, owner, Piece::End { sequence });
     }

@@ -1,4 +1,4 @@
-//! What a server is among those that share a store with it, in values: who it is, how long it may go on, what has happened. How that
+//! What a server is among those that share a store with it, in values: who it is, how long it may go on. How that
 //! comes to be is each store's affair, and the rules of it are `shared.rs`.
 use super::BootTime;
 
@@ -40,17 +40,4 @@ pub struct ServerShown {
     pub bytes: u64,
     /// Its version.
     pub version: String,
-}
-
-/// What has happened among servers that share a store.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Happened {
-    /// Servers that were taken over by this one.
-    pub take_overs: u64,
-    /// Jobs that came with them.
-    pub jobs_taken_over: u64,
-    /// Jobs that nobody owned, and that this one has now.
-    pub jobs_adopted: u64,
-    /// How often this one was taken over, and went on as another.
-    pub fenced: u64,
 }

@@ -2,7 +2,7 @@
 //! and lost attempts ride along with what is committed next, since they are not worth a commit that
 //! anybody waits for. If nothing is committed for a second, they are written alone; a crash forgets what still waited.
 use super::record::{self, RecordKind};
-use super::{Committed, Happened, Progress, Repaired, ServerLoad, ServerShown, Standing, Store, StoreError};
+use super::{Committed, Progress, Repaired, ServerLoad, ServerShown, Standing, Store, StoreError};
 use crate::engine::{JobId, StoredJob};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -207,10 +207,6 @@ impl Store for Dues {
 
     fn servers(&self) -> Vec<ServerShown> {
         self.store.servers()
-    }
-
-    fn happened(&mut self) -> Happened {
-        self.store.happened()
     }
 
     fn close(&mut self) -> Result<(), StoreError> {

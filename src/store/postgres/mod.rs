@@ -46,7 +46,7 @@ use super::record::{self, RecordKind};
 use super::sql::numbers::row_of;
 use super::sql::rows::JobRows;
 use super::{
-    BootTime, Committed, Exception, Happened, Progress, Repaired, ServerLoad, ServerShown, Standing, Store,
+    BootTime, Committed, Exception, Progress, Repaired, ServerLoad, ServerShown, Standing, Store,
     StoreError,
 };
 use crate::engine::{JobId, StoredJob};
@@ -468,10 +468,6 @@ impl Store for PostgresStore {
 
     fn servers(&self) -> Vec<ServerShown> {
         self.sharing.as_ref().map_or(Vec::new(), PgSharing::shown)
-    }
-
-    fn happened(&mut self) -> Happened {
-        self.sharing.as_mut().map_or(Happened::default(), PgSharing::happened)
     }
 
     fn close(&mut self) -> Result<(), StoreError> {

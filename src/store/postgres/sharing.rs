@@ -13,7 +13,7 @@ use crate::engine::{JobId, StoredJob};
 use crate::log_at;
 use crate::logging::Level;
 use crate::store::sql::numbers::row_of;
-use crate::store::{BootTime, Happened, HoldUntil, ServerLoad, ServerShown, Standing};
+use crate::store::{BootTime, HoldUntil, ServerLoad, ServerShown, Standing};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -49,7 +49,6 @@ pub(super) struct PgSharing {
     /// Before this was sent we were not taken over.
     renewed: BootTime,
     next: Instant,
-    happened: Happened,
     /// Whom we did not take over for want of room: said once each.
     no_room: Vec<i32>,
 }
@@ -67,7 +66,6 @@ impl PgSharing {
             servers: Vec::new(),
             renewed: BootTime::default(),
             next: Instant::now(),
-            happened: Happened::default(),
             no_room: Vec::new(),
         }
     }
@@ -107,11 +105,6 @@ impl PgSharing {
     /// Whether this is a server that could take us over, or has not ended yet.
     fn is_other(&self, row: &PgServerRow) -> bool {
         Some(row.id) != self.me && row.taken_by.is_none() && row.state == SERVING
-    }
-
-    /// What has happened since this was last asked.
-    pub(super) fn happened(&mut self) -> Happened {
-        std::mem::take(&mut self.happened)
     }
 
     /// Has a number of our own, before anything is told. Another server of our name is waited for: one that was killed shows by
@@ -246,7 +239,6 @@ impl PgSharing {
         let shape = link.shape().ok_or(PgFault::Fenced)?;
         let taken = link.run(MOVE, async |session| servers::take(session, &shape, me, row).await)?;
         if taken {
-            self.happened.take_overs += 1;
             let PgServerRow { name, id, jobs, .. } = row;
             match row.state {
                 LEAVING => log_at!(
@@ -294,7 +286,6 @@ impl PgSharing {
         *book = Book::default();
         self.to_read.clear();
         (self.fenced, self.era) = (false, self.era + 1);
-        self.happened.fenced += 1;
         self.next = Instant::now();
         Ok(())
     }
@@ -399,11 +390,8 @@ impl PgSharing {
             return Ok(true);
         }
         match from {
-            Some(name) => {
-                self.happened.jobs_taken_over += *jobs;
-                log_at!(Level::Notice, "the store: {jobs} jobs of server {name} were taken over");
-            }
-            None => self.happened.jobs_adopted += *jobs,
+            Some(name) => log_at!(Level::Notice, "the store: {jobs} jobs of server {name} were taken over"),
+            None => log_at!(Level::Info, "the store: {jobs} jobs that nobody owned were taken in"),
         }
         self.to_read.pop_front();
         Ok(!self.to_read.is_empty())

@@ -5,11 +5,10 @@ use super::StoreThread;
 use crate::engine::{JobId, ShardId, StoredJob, Topology};
 use crate::log_at;
 use crate::logging::Level;
-use crate::store::channel::{Errand, Piece};
+use crate::store::channel::Piece;
 use crate::store::replay::PIECE;
-use crate::store::{BootTime, Happened, HoldUntil, Standing, Store, record};
+use crate::store::{BootTime, HoldUntil, Standing, Store, StoreError, record};
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// Between two tries to hand over a piece, and how long a hold must last not to be looked at.
@@ -49,8 +48,8 @@ impl StoreThread {
                 }
             };
         }
+        self.look_for_numbers();
         self.renew_standing();
-        self.note_happened();
         self.channel.set_servers(self.store.servers());
     }
 
@@ -59,7 +58,7 @@ impl StoreThread {
         self.topology.owners().all(|shard| !self.channel.has_batch(shard))
     }
 
-    fn complain(&mut self, error: &crate::store::StoreError) {
+    fn complain(&mut self, error: &StoreError) {
         if self.among.complained.is_none_or(|at| at.elapsed() >= REPEAT) {
             self.among.complained = Some(Instant::now());
             log_at!(Level::Error, "the store: {error}");
@@ -111,24 +110,17 @@ impl StoreThread {
         }
     }
 
-    fn note_happened(&mut self) {
-        let happened = self.store.happened();
-        if happened != Happened::default() {
-            self.errands.push_back((ShardId(0), Errand::Happened(happened)));
+    /// Has numbers for whoever wants some. One shard's numbers are no other's.
+    fn look_for_numbers(&mut self) {
+        for shard in self.topology.owners().filter(|&shard| self.channel.wants_numbers(shard)) {
+            match self.store.numbers(1) {
+                Ok(range) => {
+                    self.channel.has_numbers(shard);
+                    self.among.pieces.push_back((shard, Piece::Numbers(range)));
+                }
+                Err(error) => return self.complain(&error),
+            }
         }
-    }
-
-    /// Takes numbers that nobody else gets: none below this one.
-    pub(super) fn take_numbers(&mut self, at_least: u64) {
-        match self.store.numbers(at_least) {
-            Ok(range) => self.give_numbers(&range),
-            Err(error) => self.complain(&error),
-        }
-    }
-
-    fn give_numbers(&mut self, range: &Range<u64>) {
-        let pieces = self.topology.owners().map(|shard| (shard, Piece::Numbers(range.clone())));
-        self.among.pieces.extend(pieces);
     }
 }
 
