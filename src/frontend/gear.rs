@@ -325,7 +325,11 @@ mod tests {
         encodes(Reply::Option(Bytes::from_static(b"Exceptions")), 27, "Exceptions");
         let status = JobStatus { known: true, running: true, numerator: 7, denominator: 10 };
         encodes(Reply::Status(job(), status), 20, &format!("{handle}\x001\x001\x007\x0010"));
-        encodes(Reply::StatusAs(Bytes::from_static(b"H:dead:1024"), status), 20, "H:dead:1024\x001\x001\x007\x0010");
+        encodes(
+            Reply::StatusAs(Bytes::from_static(b"H:dead:1024"), status),
+            20,
+            "H:dead:1024\x001\x001\x007\x0010",
+        );
         encodes(Reply::StatusUnknown(Bytes::from_static(b"H:x:1\0y")), 20, "H:x:1\x000\x000\x000\x000");
     }
 

@@ -2,6 +2,7 @@
 mod choice;
 mod log;
 mod postgres;
+mod sharing;
 mod sqlite;
 
 use super::called::CalledAs;
@@ -9,9 +10,12 @@ use super::mistake::Mistake;
 use super::origins::Caution;
 use super::value::number;
 use crate::store::StoreOptions;
+#[cfg(feature = "postgres")]
+use crate::store::postgres::PostgresOptions;
 use choice::{Choice, StoreFlags, refuse_misplaced};
 use log::LogFlags;
 use postgres::PostgresFlags;
+use sharing::SharingFlags;
 use sqlite::SqliteFlags;
 
 /// Where background jobs are kept.
@@ -30,6 +34,9 @@ pub(super) struct Storing {
 
     #[command(flatten)]
     pub(super) postgres: PostgresFlags,
+
+    #[command(flatten)]
+    pub(super) sharing: SharingFlags,
 
     /// How long a start waits for a database server that does not answer; 0 is not at all. Whoever connects meanwhile is accepted,
     /// and requests wait [default: 600]
@@ -54,9 +61,10 @@ pub(super) struct Storing {
     pub(super) max_storing_bytes: i64,
 }
 
-/// Which store, if any.
+/// Which store, if any. A server that shares it is called so, unless it is given a name.
 pub(super) fn options(
     flags: &Storing,
+    usual_name: &str,
     called: CalledAs,
     notices: &mut Vec<String>,
     warnings: &mut Vec<Caution>,
@@ -67,6 +75,9 @@ pub(super) fn options(
     refuse_misplaced(&flags.log, chosen, called, warnings)?;
     if flags.store_wait.is_some() && chosen != Choice::Postgres {
         return Err(Mistake::Store("--store-wait is for a database server: add -q postgres".to_owned()));
+    }
+    if chosen != Choice::Postgres {
+        flags.sharing.refuse()?;
     }
     let durability = flags.log.durability.as_deref();
     match chosen {
@@ -83,10 +94,15 @@ pub(super) fn options(
         Choice::Sqlite => Ok(None),
         #[cfg(feature = "postgres")]
         Choice::Postgres => {
-            Ok(Some(StoreOptions::Postgres(flags.postgres.options(durability, flags.store_wait)?)))
+            let options = flags.postgres.options(durability, flags.store_wait)?;
+            let sharing = Some(flags.sharing.options(usual_name)?);
+            Ok(Some(StoreOptions::Postgres(PostgresOptions { sharing, ..options })))
         }
         #[cfg(not(feature = "postgres"))]
-        Choice::Postgres => Ok(None),
+        Choice::Postgres => {
+            let _ = usual_name;
+            Ok(None)
+        }
     }
 }
 

@@ -46,8 +46,7 @@ use super::record::{self, RecordKind};
 use super::sql::numbers::row_of;
 use super::sql::rows::JobRows;
 use super::{
-    BootTime, Committed, Exception, Progress, Repaired, ServerLoad, ServerShown, Standing, Store,
-    StoreError,
+    BootTime, Committed, Exception, Progress, Repaired, ServerLoad, ServerShown, Standing, Store, StoreError,
 };
 use crate::engine::{JobId, StoredJob};
 use crate::log_at;

@@ -64,7 +64,8 @@ fn what_is_owed_is_tried_without_another_commit() {
         let mut records = Gathered::default();
         records.done(JobId::from_number(1 << 40).unwrap());
         let (from, upto) = (StoreSeq::default(), StoreSeq::default());
-        channel.hand_over(shard, Batch { records, era: 0, from, upto, gaps: Vec::new(), unknown: Vec::new() });
+        channel
+            .hand_over(shard, Batch { records, era: 0, from, upto, gaps: Vec::new(), unknown: Vec::new() });
         let wanted = (ACTIVE.as_millis() / LOOK.as_millis()) as u32 + 3;
         let begin = Instant::now();
         while seen.tries.load(Ordering::SeqCst) < wanted {
@@ -90,7 +91,8 @@ fn puts_are_named_by_their_numbers() {
     let seqs = |numbers: &[u64]| numbers.iter().map(|&number| StoreSeq(number)).collect::<Vec<_>>();
     let gaps = seqs(&[11, 14, 15]);
     let batch = Batch {
-        records, era: 0: Gathered::default(),
+        records: Gathered::default(),
+        era: 0,
         from: StoreSeq(10),
         upto: StoreSeq(17),
         gaps,
