@@ -68,14 +68,15 @@ pub enum Planted {
     LooksFull,
     SleepsUnseen,
     StaysStruckOff,
+    // Of servers that share a store.
     GivesWhatLapsed,
     ForgetsWithheld,
     KeepsWhatIsFenced,
 }
 
 impl Planted {
-    /// All of them.
-    pub const ALL: [Planted; 38] = [
+    /// All that a single server shows.
+    pub const ALL: [Planted; 35] = [
         Planted::LostWakeup,
         Planted::ReplyOutOfOrder,
         Planted::TwoHolders,
@@ -111,10 +112,11 @@ impl Planted {
         Planted::LooksFull,
         Planted::SleepsUnseen,
         Planted::StaysStruckOff,
-        Planted::GivesWhatLapsed,
-        Planted::ForgetsWithheld,
-        Planted::KeepsWhatIsFenced,
     ];
+
+    /// Those that only servers show that share a store with others.
+    pub const SHARED: [Planted; 3] =
+        [Planted::GivesWhatLapsed, Planted::ForgetsWithheld, Planted::KeepsWhatIsFenced];
 }
 
 /// What the numbers of CAN_DO_TIMEOUT count. The protocol does not say; libraries differ.

@@ -16,6 +16,7 @@ mod parts;
 pub mod postgres;
 pub mod record;
 pub(crate) mod replay;
+pub mod shared;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) mod sql;
 #[cfg(feature = "sqlite")]

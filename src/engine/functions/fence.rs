@@ -80,11 +80,7 @@ impl Functions {
 
     /// A stored job is this server's from now on, while it serves. One that is here is what it is; but one that this server
     /// had to disown is its own again.
-    pub(crate) fn take_over(
-        &mut self,
-        stored: &StoredJob<'_>,
-        out: &mut Outbox,
-    ) -> Result<(), NotRestored> {
+    pub(crate) fn take_over(&mut self, stored: &StoredJob<'_>, out: &mut Outbox) -> Result<(), NotRestored> {
         assert!(!self.tenure.is_forgetting, "what is not forgotten yet cannot be taken over");
         match self.jobs.find(stored.id) {
             Some(ix) if self.jobs.get(ix).disowned() && !self.jobs.get(ix).cancelled() => self.own_again(ix),

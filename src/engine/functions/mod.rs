@@ -34,13 +34,13 @@ mod leave;
 mod lists;
 mod looks;
 mod moves;
-mod numbers;
 mod party;
 mod puts;
 mod queue;
 mod registration;
 mod registrations;
 mod restore;
+mod sequences;
 mod slab;
 mod sleepers;
 mod stale;
@@ -73,10 +73,10 @@ use holds::Holds;
 use index::{FunctionIx, JobIx};
 use jobs::Jobs;
 
-use numbers::Numbers;
 use party::Parties;
 use puts::Puts;
 use queue::Queue;
+use sequences::Sequences;
 use sleepers::Sleepers;
 use stale::Stale;
 use tenure::Tenure;
@@ -108,7 +108,7 @@ pub(crate) struct Functions {
     /// Dead jobs, the one that died first at the head.
     dead: Queue,
     /// The sequences of the next jobs.
-    numbers: Numbers,
+    numbers: Sequences,
     /// Whether the stored jobs are this server's to give out.
     tenure: Tenure,
     /// What all jobs take, here and elsewhere.
@@ -139,7 +139,7 @@ impl Functions {
             timers: Timers::default(),
             puts: Puts::default(),
             dead: Queue::default(),
-            numbers: Numbers::new(policy.shared),
+            numbers: Sequences::new(policy.shared),
             tenure: Tenure::default(),
             usages: Usages::new(topology.owners().len()),
             chores: Chores::default(),

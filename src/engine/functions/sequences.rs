@@ -5,21 +5,21 @@ use core::ops::Range;
 
 /// See the top of the file.
 #[derive(Debug)]
-pub(crate) struct Numbers {
+pub(crate) struct Sequences {
     /// Those that come next.
     now: Range<u64>,
     /// Further blocks, in order.
     blocks: VecDeque<Range<u64>>,
     /// How many the last block had that was handed in.
     last: u64,
-    /// Numbers come in blocks only.
+    /// Sequences come in blocks only.
     shared: bool,
 }
 
-impl Numbers {
-    pub(super) fn new(shared: bool) -> Numbers {
+impl Sequences {
+    pub(super) fn new(shared: bool) -> Sequences {
         let end = if shared { 1 } else { JobId::SEQUENCE_MAX + 1 };
-        Numbers { now: 1..end, blocks: VecDeque::new(), last: 0, shared }
+        Sequences { now: 1..end, blocks: VecDeque::new(), last: 0, shared }
     }
 
     /// The sequence of the next job, if there is one for it; else what it would be.
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn blocks_are_used_up_in_order_and_more_are_wanted_in_time() {
-        let mut numbers = Numbers::new(true);
+        let mut numbers = Sequences::new(true);
         assert!(numbers.want_more() && !numbers.any());
         numbers.add(100..104);
         numbers.add(200..202);
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn without_blocks_they_go_on_from_one() {
-        let mut numbers = Numbers::new(false);
+        let mut numbers = Sequences::new(false);
         assert!(!numbers.want_more() && numbers.any());
         assert_eq!(numbers.take(), 1);
         numbers.keep_clear_of(7);
