@@ -60,7 +60,8 @@ async fn claim_all(session: &PgSession, shape: &TableShape, me: Option<i32>) -> 
         "SELECT ctid::text, function_name, ringgear_number FROM {theirs} \
          WHERE ringgear_number IS NULL AND ringgear_owner IS NULL FOR UPDATE SKIP LOCKED"
     );
-    let rows = session.client.query_typed(&sql, &[]).await?;
+    let mut rows = session.client.query_typed(&sql, &[]).await?;
+    rows.sort_by_cached_key(place_of);
     if rows.len() >= ROWS {
         log_at!(Level::Notice, "{} rows of others get numbers of ours", rows.len());
     }

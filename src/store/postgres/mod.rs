@@ -37,7 +37,6 @@ mod sharing;
 mod surroundings;
 mod target;
 mod tls;
-mod watch;
 mod writer;
 
 pub use options::{CommitLevel, POSTGRES_TABLE, PostgresOptions, SharingOptions, StoreLost};

@@ -15,6 +15,7 @@ use super::session::PgSession;
 use super::shape::TableShape;
 use crate::engine::JobId;
 use crate::engine::slot::SLOTS;
+use crate::store::shared::{Incarnation, RowState, ServerRow};
 use crate::store::{ServerLoad, replay};
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
@@ -47,6 +48,22 @@ pub(super) struct PgServerRow {
 }
 
 impl PgServerRow {
+    /// The same for the rules of sharing.
+    pub(super) fn shared(&self) -> ServerRow {
+        ServerRow {
+            id: Incarnation(self.id),
+            name: self.name.clone(),
+            beat: self.beat,
+            state: match self.state {
+                SERVING => RowState::Serving,
+                LEAVING => RowState::Leaving,
+                _ => RowState::Gone,
+            },
+            taken_by: self.taken_by.map(Incarnation),
+            bytes: self.bytes.unsigned_abs(),
+        }
+    }
+
     /// Whether we know how it shares.
     pub(super) fn is_compatible(&self) -> bool {
         self.version.split(' ').next() == Some(SHARING)

@@ -122,8 +122,10 @@ async fn settle_once(session: &PgSession, given: &GivenTable, may_make: bool) ->
         unlogged,
     };
     check(&mut shape, &columns)?;
+    check_ours(session, &shape).await?;
     complete(session, &shape, &columns).await?;
     check_rights(session, &shape).await?;
+    check_ours(session, &shape).await?;
     Ok(shape)
 }
 
@@ -332,7 +334,6 @@ fn tables(shape: &TableShape) -> String {
 
 /// Whether we may do with all tables what we must, before anybody relies on it.
 async fn check_rights(session: &PgSession, shape: &TableShape) -> Result<(), PgFault> {
-    let PgTables { ours, servers, .. } = &shape.names;
     let names: Vec<&String> = shape.names.tables().to_vec();
     let sql = "SELECT string_agg(right_ || ' on ' || table_, ', ') FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) right_, \
                unnest($1::text[]) table_ WHERE NOT has_table_privilege(table_, right_)";
@@ -343,15 +344,32 @@ async fn check_rights(session: &PgSession, shape: &TableShape) -> Result<(), PgF
             "role {role} lacks {missing}; have the owner run: GRANT SELECT, INSERT, UPDATE, DELETE ON {tables} TO {role}"
         )));
     }
-    let columns = "id, name, beat, state, taken_by, started, jobs, bytes, version";
-    for (table, columns) in [(ours, "number, owner, kind, attempts, record"), (servers, columns)] {
+    Ok(())
+}
+
+/// Whether those tables of ours that are there are what they ought to be.
+async fn check_ours(session: &PgSession, shape: &TableShape) -> Result<(), PgFault> {
+    let PgTables { ours, servers, numbers, .. } = &shape.names;
+    for (table, columns) in [
+        (ours, "number, owner, kind, attempts, record"),
+        (servers, "id, name, beat, state, taken_by, started, jobs, bytes, version"),
+        (numbers, "one, next"),
+    ] {
         let sql = format!("SELECT {columns} FROM {table} LIMIT 0");
-        session.client.batch_execute(&sql).await.map_err(|error| {
-            let fault = PgFault::from(error);
-            PgFault::Other(format!(
-                "table {table} is not ours: {fault}; drop it if nothing needs it, or name another with --libpq-table"
-            ))
-        })?;
+        match session.client.batch_execute(&sql).await.map_err(PgFault::from) {
+            Err(fault) if fault.is(&SqlState::UNDEFINED_COLUMN) => {
+                return Err(PgFault::Other(format!(
+                    "table {table} is not ours: {fault}; drop it if nothing needs it, or name another with --libpq-table"
+                )));
+            }
+            // One that is not there is made; who may not read it is told the remedy.
+            Err(fault)
+                if !fault.is(&SqlState::UNDEFINED_TABLE) && !fault.is(&SqlState::INSUFFICIENT_PRIVILEGE) =>
+            {
+                return Err(fault);
+            }
+            _ => {}
+        }
     }
     Ok(())
 }

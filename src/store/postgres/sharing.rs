@@ -1,24 +1,26 @@
 //! A server among those that share the table: shows that it is alive, looks at the others, takes over what a dead one has left, adopts
 //! what nobody owns, and goes on as another one where it was taken over itself. Which statements that takes is `servers.rs`,
-//! `adopt.rs` and `pages.rs`; who is dead is `watch.rs`.
+//! `adopt.rs` and `pages.rs`; who is dead, and until when we may go on, is `store/shared.rs`.
 use super::adopt;
 use super::book::Book;
 use super::fault::{PgFault, PgTrouble};
 use super::link::PgLink;
 use super::options::{SharingOptions, StoreLost};
 use super::pages::{PgReading, Unreadable};
-use super::servers::{self, LEAVING, PgLook, PgServerRow, SERVING};
-use super::watch::PgWatch;
+use super::servers::{self, LEAVING, PgServerRow, SERVING};
 use crate::engine::{JobId, StoredJob};
 use crate::log_at;
 use crate::logging::Level;
+use crate::store::shared::{
+    Admission, BEAT, Claim, Departed, Entrance, Incarnation, LOOK_GAP, ServerRow, Sharing,
+};
 use crate::store::sql::numbers::row_of;
 use crate::store::{BootTime, HoldUntil, ServerLoad, ServerShown, Standing};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 /// How long a statement may take that shows that we are alive, and how long one that moves jobs.
-const BEAT: Duration = Duration::from_secs(5);
+const ANSWER: Duration = Duration::from_secs(5);
 const MOVE: Duration = Duration::from_secs(20);
 /// Without a connection, looks at whether there is one are so far apart.
 const AWAY: Duration = Duration::from_millis(100);
@@ -45,9 +47,12 @@ pub(super) struct PgSharing {
     pub(super) family: Vec<i32>,
     to_read: VecDeque<Inheritance>,
     servers: Vec<PgServerRow>,
-    watch: PgWatch,
-    /// Before this was sent we were not taken over.
-    renewed: BootTime,
+    /// Who is dead, and what is ours.
+    share: Option<Sharing>,
+    /// When each was last seen to beat, for people.
+    heard: HashMap<i32, (i64, Instant)>,
+    /// A moment on the clock of the rules, which goes on while the machine is suspended, and the same on that of the machine.
+    begin: (Instant, BootTime),
     next: Instant,
     /// Whom we did not take over for want of room: said once each.
     no_room: Vec<i32>,
@@ -56,7 +61,6 @@ pub(super) struct PgSharing {
 impl PgSharing {
     pub(super) fn new(options: SharingOptions) -> PgSharing {
         PgSharing {
-            watch: PgWatch::new(options.take_over_after),
             options,
             me: None,
             era: 0,
@@ -64,7 +68,9 @@ impl PgSharing {
             family: Vec::new(),
             to_read: VecDeque::new(),
             servers: Vec::new(),
-            renewed: BootTime::default(),
+            share: None,
+            heard: HashMap::new(),
+            begin: (Instant::now(), BootTime::now()),
             next: Instant::now(),
             no_room: Vec::new(),
         }
@@ -80,24 +86,25 @@ impl PgSharing {
         !self.to_read.is_empty() || self.fenced
     }
 
+    /// A time for the rules.
+    fn at(&self, time: BootTime) -> Instant {
+        self.begin.0 + time.since(self.begin.1)
+    }
+
     /// Something that was sent at this time has shown that we are alive.
     pub(super) fn renewed(&mut self, sent: BootTime) {
-        self.renewed = self.renewed.max(sent);
+        let (sent, answered) = (self.at(sent), self.at(BootTime::now()));
+        self.share.iter_mut().for_each(|share| share.beaten(sent, answered));
     }
 
     /// What we may do.
     pub(super) fn standing(&self) -> Standing {
-        let alone = !self.servers.iter().any(|row| self.is_other(row));
-        let ever = match self.options.lost {
-            StoreLost::GoOn => true,
-            StoreLost::Hold => false,
-            StoreLost::Auto => alone,
-        };
-        let time = || HoldUntil::Time(self.renewed.after(self.options.take_over_after * 4 / 5));
-        let until = match (self.fenced, ever) {
-            (true, _) => HoldUntil::Time(BootTime::default()),
-            (false, true) => HoldUntil::Ever,
-            (false, false) => time(),
+        let claim = self.share.as_ref().map_or(Claim::Fenced, Sharing::claim);
+        let until = match claim {
+            Claim::Fenced => HoldUntil::Time(BootTime::default()),
+            _ if self.options.lost == StoreLost::GoOn => HoldUntil::Ever,
+            Claim::Sole => HoldUntil::Ever,
+            Claim::Until(time) => HoldUntil::Time(self.begin.1.after(time.duration_since(self.begin.0))),
         };
         Standing { era: self.era, until }
     }
@@ -128,100 +135,103 @@ impl PgSharing {
         Ok(PgReading::of(Some(self.family.clone()), Unreadable::Error))
     }
 
-    /// Those of our name, and those that have ended in an orderly way, who are not there any more.
+    /// Those of our name that are not there any more, and those that have ended in an orderly way.
     fn wait_for_namesakes(
         &mut self,
         link: &mut PgLink,
         say: &mut dyn FnMut(String),
     ) -> Result<Vec<PgServerRow>, PgFault> {
         let shape = link.shape().ok_or(PgFault::Fenced)?;
-        let look = |link: &mut PgLink| -> Result<PgLook, PgFault> {
-            link.run(BEAT, async |session| {
-                servers::look(session, &shape, None, 0, ServerLoad::default()).await
-            })
-        };
-        let left: Vec<PgServerRow> = look(link)?.servers;
         let name = &self.options.name;
-        let untaken = |row: &&PgServerRow| row.taken_by.is_none();
-        let watched: Vec<PgServerRow> = left
-            .iter()
-            .filter(untaken)
-            .filter(|row| row.state == SERVING && (row.name == *name || !row.is_compatible()))
-            .cloned()
-            .collect();
-        if !watched.is_empty() {
-            let wait = self.watch.pause() * 3;
-            say(format!(
-                "a server named {name} was here and has not said that it ends: waiting {:.0} s to see whether it is running",
-                wait.as_secs_f32().ceil()
-            ));
-            let until = Instant::now() + wait;
-            loop {
-                std::thread::sleep(self.watch.pause());
-                let now = look(link)?.servers;
-                for before in &watched {
-                    match now.iter().find(|row| row.id == before.id && row.taken_by.is_none()) {
-                        Some(row) if row.beat != before.beat && row.state == SERVING => {
-                            return Err(self.refusal(row));
-                        }
-                        _ => {}
-                    }
-                }
-                if Instant::now() >= until {
-                    break;
-                }
+        let (mut entrance, mut said) = (Entrance::new(name.clone()), false);
+        loop {
+            let sent = BootTime::now();
+            let look = link.run(ANSWER, async |session| {
+                servers::look(session, &shape, None, 0, ServerLoad::default()).await
+            })?;
+            let mut there = look.servers;
+            there.retain(|row| row.taken_by.is_none());
+            if let Some(row) = there.iter().find(|row| !row.is_compatible() && row.state == SERVING) {
+                return Err(PgFault::Other(format!(
+                    "server {} of version {} shares the table in another way than this version; stop it and start this version in \
+                     its place, or, if it is gone: DELETE FROM {} WHERE id = {}",
+                    row.name,
+                    row.shown_version(),
+                    shape.names.servers,
+                    row.id
+                )));
             }
+            let rows: Vec<ServerRow> = there.iter().map(PgServerRow::shared).collect();
+            match entrance.looked(self.at(sent), self.at(BootTime::now()), &rows) {
+                Admission::Ready(gone) => {
+                    let is_gone = |row: &PgServerRow| gone.iter().any(|who| who.id.0 == row.id);
+                    there.retain(|row| is_gone(row) || row.state == LEAVING);
+                    there.retain(PgServerRow::is_compatible);
+                    return Ok(there);
+                }
+                Admission::NameInUse(_) => {
+                    return Err(PgFault::Other(format!(
+                        "another server named {name} is running; stop that one, or give this one another name with --server-name"
+                    )));
+                }
+                Admission::Wait => {}
+            }
+            if !std::mem::replace(&mut said, true) {
+                say(format!(
+                    "a server named {name} was here and has not said that it ends: waiting 3 s to see whether it is running"
+                ));
+            }
+            std::thread::sleep(BEAT);
         }
-        let gone =
-            |row: &&PgServerRow| row.state == LEAVING || watched.iter().any(|other| other.id == row.id);
-        Ok(left.iter().filter(untaken).filter(gone).filter(|row| row.is_compatible()).cloned().collect())
-    }
-
-    fn refusal(&self, row: &PgServerRow) -> PgFault {
-        if row.is_compatible() {
-            return PgFault::Other(format!(
-                "another server named {} is running; stop that one, or give this one another name with --server-name",
-                row.name
-            ));
-        }
-        PgFault::Other(format!(
-            "server {} of version {} is running, which shares the table in another way than this version; stop it, or start that \
-             version here, too",
-            row.name,
-            row.shown_version()
-        ))
     }
 
     fn register(&mut self, link: &mut PgLink) -> Result<(), PgFault> {
         let shape = link.shape().ok_or(PgFault::Fenced)?;
         let sent = BootTime::now();
         let name = &self.options.name;
-        let me = link.run(BEAT, async |session| servers::register(session, &shape, name).await)?;
+        let me = link.run(ANSWER, async |session| servers::register(session, &shape, name).await)?;
         self.me = Some(me);
         self.family = vec![me];
-        self.renewed = sent;
+        let alone_goes_on = self.options.lost != StoreLost::Hold;
+        self.share = Some(Sharing::new(Incarnation(me), self.options.take_over_after, alone_goes_on));
+        self.renewed(sent);
         Ok(())
     }
 
-    /// Shows that we are alive, and looks. Counts as alone whoever sees nobody else.
-    fn look(&mut self, link: &mut PgLink, load: ServerLoad, jobs: usize) -> Result<bool, PgFault> {
+    /// Shows that we are alive, and looks: whether there is something that nobody owns, and whom we may take over.
+    fn look(
+        &mut self,
+        link: &mut PgLink,
+        load: ServerLoad,
+        jobs: usize,
+    ) -> Result<(bool, Vec<Departed>), PgFault> {
         let shape = link.shape().ok_or(PgFault::Fenced)?;
         let (sent, me) = (BootTime::now(), self.me);
-        let look = link.run(BEAT, async |session| servers::look(session, &shape, me, jobs, load).await)?;
+        let look = link.run(ANSWER, async |session| servers::look(session, &shape, me, jobs, load).await)?;
         if !look.counted {
             return Err(PgFault::Fenced);
         }
-        self.watch.look(sent, &look.servers);
-        self.say_changes(&look.servers);
-        self.servers = look.servers;
         self.renewed(sent);
-        Ok(look.unowned)
+        self.say_changes(&look.servers);
+        let now = Instant::now();
+        self.heard.retain(|id, _| look.servers.iter().any(|row| row.id == *id));
+        for row in &look.servers {
+            let heard = self.heard.entry(row.id).or_insert((row.beat, now));
+            if heard.0 != row.beat {
+                *heard = (row.beat, now);
+            }
+        }
+        let rows: Vec<ServerRow> = look.servers.iter().map(PgServerRow::shared).collect();
+        let (sent, answered) = (self.at(sent), self.at(BootTime::now()));
+        let departed = self.share.as_mut().map_or(Vec::new(), |share| share.looked(sent, answered, &rows));
+        self.servers = look.servers;
+        Ok((look.unowned, departed))
     }
 
     /// Shows that we are alive, without a look, while something long is done.
     pub(super) fn beat_if_due(&mut self, link: &mut PgLink) -> Result<(), PgFault> {
         if Instant::now() >= self.next {
-            self.next = Instant::now() + self.watch.pause();
+            self.next = Instant::now() + BEAT;
             self.look(link, ServerLoad::default(), 0)?;
         }
         Ok(())
@@ -270,7 +280,7 @@ impl PgSharing {
             self.go_on_as_another(link, book)?;
         }
         if Instant::now() >= self.next {
-            self.next = Instant::now() + self.watch.pause();
+            self.next = Instant::now() + BEAT;
             self.do_rounds(link, book, load)?;
         }
         self.tell(link, book, each)
@@ -291,10 +301,13 @@ impl PgSharing {
     }
 
     fn do_rounds(&mut self, link: &mut PgLink, book: &Book, load: ServerLoad) -> Result<(), PgFault> {
-        let unowned = self.look(link, load, book.len())?;
+        let (unowned, departed) = self.look(link, load, book.len())?;
         let Some(me) = self.me else { return Ok(()) };
         let mut room = load.room;
-        let dead: Vec<PgServerRow> = self.watch.dead(&self.servers, me, load).into_iter().cloned().collect();
+        let of = |who: &Departed| {
+            self.servers.iter().find(|row| row.id == who.id.0 && row.beat == who.beat && row.is_compatible())
+        };
+        let dead: Vec<PgServerRow> = departed.iter().filter_map(of).cloned().collect();
         self.no_room.retain(|id| dead.iter().any(|row| row.id == *id));
         for row in dead {
             let bytes = row.bytes.unsigned_abs();
@@ -411,7 +424,7 @@ impl PgSharing {
         }
         let empty = book.len() == 0 && self.to_read.is_empty();
         let family = &self.family;
-        link.run(BEAT, async |session| servers::leave(session, &shape, me, family, empty).await)
+        link.run(ANSWER, async |session| servers::leave(session, &shape, me, family, empty).await)
     }
 
     /// All servers, ourselves first.
@@ -422,14 +435,14 @@ impl PgSharing {
     }
 
     fn show(&self, row: &PgServerRow) -> ServerShown {
-        let silent = self.watch.silent(row.id);
+        let silent = self.heard.get(&row.id).map_or(Duration::ZERO, |(_, at)| at.elapsed());
         let state = match (row.taken_by, row.state) {
             (Some(taker), _) => {
                 let name = self.servers.iter().find(|row| row.id == taker).map(|row| row.name.clone());
                 format!("taken over by {}", name.unwrap_or_else(|| taker.to_string()))
             }
             (None, LEAVING) => "ended".to_owned(),
-            (None, _) if Some(row.id) != self.me && silent > self.watch.pause() * 3 => {
+            (None, _) if Some(row.id) != self.me && silent > LOOK_GAP => {
                 format!("silent for {} s", silent.as_secs())
             }
             (None, _) => "serving".to_owned(),
@@ -449,7 +462,10 @@ impl PgSharing {
     /// Whether this fault says that we were taken over; notes it.
     pub(super) fn note(&mut self, fault: &PgFault) -> bool {
         let fenced = fault.trouble() == PgTrouble::Fenced;
-        self.fenced |= fenced && self.me.is_some();
+        if let Some(share) = self.share.as_mut().filter(|_| fenced) {
+            self.fenced = true;
+            share.fenced();
+        }
         fenced
     }
 }
