@@ -260,6 +260,7 @@ impl Pump {
         for server in servers.iter() {
             let ServerShown { name, id, own, state, seconds, jobs, bytes, version } = server;
             let who = if *own { "this" } else { "other" };
+            let name = name.replace(char::is_control, "_");
             text += &format!("{name}\t{id}\t{who}\t{state}\t{seconds}\t{jobs}\t{bytes}\t{version}\n");
         }
         text += ".\n";

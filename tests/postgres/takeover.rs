@@ -85,7 +85,7 @@ fn words(numbers: std::ops::Range<u32>) -> Vec<String> {
 }
 
 fn queued(server: &Server) -> u64 {
-    let status = ask(&mut server.connect(), "status");
+    let status = ask(&mut server.connect(), "status\n");
     let line = status.lines().find(|line| line.starts_with("f\t"));
     line.and_then(|line| line.split('\t').nth(1)?.parse().ok()).unwrap_or(0)
 }
@@ -98,7 +98,7 @@ fn a_killed_server_is_taken_over_in_time_and_the_heir_answers_for_its_handles() 
     wait_until("they see each other", || two.log().contains("shared with server one"));
     let handles = put_jobs(&one, 0..50);
     assert_eq!(queued(&two), 0, "jobs are where they were submitted");
-    let shown = ask(&mut two.connect(), "show servers");
+    let shown = ask(&mut two.connect(), "show servers\n");
     assert!(shown.contains("two\t") && shown.contains("one\t") && shown.ends_with(".\n"), "{shown}");
     one.signal(Signal::KILL);
     one.wait();
@@ -114,7 +114,7 @@ fn a_killed_server_is_taken_over_in_time_and_the_heir_answers_for_its_handles() 
     assert_eq!((number, data), (STATUS_RES, [&handles[7][..], b"\x001\x000\x000\x000"].concat()));
     assert_eq!(work_off(&two, 50), words(0..50));
     wait_until("no row is left", || cluster.sql("d", "SELECT count(*) FROM queue") == "0");
-    let shown = ask(&mut two.connect(), "show servers");
+    let shown = ask(&mut two.connect(), "show servers\n");
     assert!(shown.contains("taken over by two"), "{shown}");
     assert!(two.counter("jobs_taken_over") >= 50);
 }
