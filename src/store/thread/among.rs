@@ -33,8 +33,9 @@ impl StoreThread {
         if self.store.attend_at().is_none() {
             return;
         }
-        let mut more = true;
+        let (mut more, mut attended_once) = (true, false);
         while more && self.hand_out() && self.store.attend_at().is_some_and(|at| at <= Instant::now()) {
+            attended_once = true;
             let load = self.channel.load();
             let mut told = Told::new(self.topology);
             let attended = self.store.attend(load, &mut |job| told.add(&job));
@@ -50,7 +51,9 @@ impl StoreThread {
         }
         self.look_for_numbers();
         self.renew_standing();
-        self.channel.set_servers(self.store.servers());
+        if attended_once {
+            self.channel.set_servers(self.store.servers());
+        }
     }
 
     /// Whether nobody waits for a commit: what is told in many pieces goes on behind it.
