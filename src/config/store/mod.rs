@@ -95,7 +95,7 @@ pub(super) fn options(
         #[cfg(feature = "postgres")]
         Choice::Postgres => {
             let options = flags.postgres.options(durability, flags.store_wait)?;
-            let sharing = Some(flags.sharing.options(usual_name)?);
+            let sharing = Some(Box::new(flags.sharing.options(usual_name)?));
             Ok(Some(StoreOptions::Postgres(PostgresOptions { sharing, ..options })))
         }
         #[cfg(not(feature = "postgres"))]

@@ -127,7 +127,7 @@ fn database_servers() {
     for name in ["Postgres", "postgres", "POSTGRESQL", "libpq"] {
         let usual = PostgresOptions { wait: WAIT, sharing: None, ..PostgresOptions::of("") };
         let mut told = options(&["-q", name]);
-        let sharing = told.sharing.take().unwrap();
+        let sharing = *told.sharing.take().unwrap();
         assert!(sharing.name.ends_with(":4730") && sharing == SharingOptions::of(sharing.name.clone()));
         assert_eq!(told, usual, "{name}");
     }

@@ -91,7 +91,7 @@ impl PostgresStore {
     /// [`Store::replay`], if it is to be waited for at all; what an operator must mend is an error here.
     pub fn open(options: PostgresOptions) -> Result<PostgresStore, StoreError> {
         let wait = options.wait;
-        let sharing = options.sharing.clone().map(PgSharing::new);
+        let sharing = options.sharing.clone().map(|sharing| PgSharing::new(*sharing));
         let mut link = PgLink::of(options)?;
         match link.connect_now() {
             Ok(()) => {}

@@ -70,7 +70,7 @@ pub struct PostgresOptions {
     pub wait: Duration,
     /// For a server, which shares the table with others. Without it nobody may serve meanwhile, and jobs are nobody's until a server
     /// starts: for tools that copy.
-    pub sharing: Option<SharingOptions>,
+    pub sharing: Option<Box<SharingOptions>>,
 }
 
 impl std::fmt::Debug for PostgresOptions {
