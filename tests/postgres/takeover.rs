@@ -346,7 +346,7 @@ fn what_was_acknowledged_is_run_whichever_servers_die() {
         acknowledged.len(),
         lost.len()
     );
-    assert_eq!(lost, [&String::new(); 0]);
+    assert!(lost.is_empty(), "{lost:?}");
     // Those that ended within the last commits before a kill.
     assert!(repeats <= 5 * kills, "{repeats}");
     assert_eq!(acknowledged.len(), number, "somebody always serves");
