@@ -33,7 +33,7 @@ pub(crate) mod scratch;
 pub use boottime::BootTime;
 pub use error::StoreError;
 pub use open::StoreOptions;
-pub use standing::{HoldUntil, ServerShown, Standing};
+pub use standing::{HoldUntil, ServerShown, ServerStanding};
 
 use crate::engine::{JobId, StoredJob};
 use std::ops::Range;
@@ -115,8 +115,8 @@ pub trait Store: Send {
     }
 
     /// What this server may do with the jobs that it has here. May change whenever anything else is called.
-    fn standing(&self) -> Standing {
-        Standing::default()
+    fn standing(&self) -> ServerStanding {
+        ServerStanding::default()
     }
 
     /// Sequences ([`JobId::sequence`]) for jobs that will be accepted, which nobody else gets: none below this one.

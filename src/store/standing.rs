@@ -14,7 +14,7 @@ pub enum HoldUntil {
 
 /// What a server may do with the jobs that it has stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct ServerStanding {
     /// How often it was taken over: jobs that it had before are another's.
     pub era: u64,
     /// How long it may go on.

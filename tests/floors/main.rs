@@ -76,7 +76,6 @@ const PLACES: &[(&str, &[&str])] = &[
     ("rusqlite", &["src/store/sqlite/"]),
     ("tokio_postgres", &["src/store/postgres/"]),
     ("tokio", &["src/http/", "src/store/postgres/"]),
-    ("futures_core", &["src/store/postgres/"]),
     ("rustls", &["src/store/postgres/tls"]),
     ("rustls_native_certs", &["src/store/postgres/tls"]),
     ("tokio_postgres_rustls", &["src/store/postgres/tls"]),

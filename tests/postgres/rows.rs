@@ -159,15 +159,15 @@ fn rows_of_others_are_taken_as_they_are() {
         [
             (&b"f"[..], &b"ours"[..], 0),
             (b"moved", b"tried", 0),
-            (b"g", b"a", 0),
-            (b"f", b"late", 0),
             (b"f", b"mine", 0),
             (b"f", b"another", 0),
+            (b"g", b"a", 0),
+            (b"f", b"late", 0),
             (b"f", b"mine", 0),
         ]
     );
     assert_eq!(
-        (jobs[4].id, &jobs[4].workload[..], &jobs[6].workload[..]),
+        (jobs[2].id, &jobs[2].workload[..], &jobs[6].workload[..]),
         (mine.id, &b"ours"[..], &b"stranger"[..])
     );
     let ids: Vec<JobId> = jobs.iter().map(|job| job.id).collect();

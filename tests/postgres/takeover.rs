@@ -98,8 +98,10 @@ fn a_killed_server_is_taken_over_in_time_and_the_heir_answers_for_its_handles() 
     wait_until("they see each other", || two.log().contains("shared with server one"));
     let handles = put_jobs(&one, 0..50);
     assert_eq!(queued(&two), 0, "jobs are where they were submitted");
-    let shown = ask(&mut two.connect(), "show servers\n");
-    assert!(shown.contains("two\t") && shown.contains("one\t") && shown.ends_with(".\n"), "{shown}");
+    wait_until("both are shown", || {
+        let shown = ask(&mut two.connect(), "show servers\n");
+        shown.starts_with("two\t") && shown.contains("one\t") && shown.ends_with(".\n")
+    });
     one.signal(Signal::KILL);
     one.wait();
     let begin = Instant::now();

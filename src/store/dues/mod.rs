@@ -2,7 +2,7 @@
 //! and lost attempts ride along with what is committed next, since they are not worth a commit that
 //! anybody waits for. If nothing is committed for a second, they are written alone; a crash forgets what still waited.
 use super::record::{self, RecordKind};
-use super::{Committed, Progress, Repaired, ServerLoad, ServerShown, Standing, Store, StoreError};
+use super::{Committed, Progress, Repaired, ServerLoad, ServerShown, ServerStanding, Store, StoreError};
 use crate::engine::{JobId, StoredJob};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -193,7 +193,7 @@ impl Store for Dues {
         told
     }
 
-    fn standing(&self) -> Standing {
+    fn standing(&self) -> ServerStanding {
         self.store.standing()
     }
 

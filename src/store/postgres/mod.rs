@@ -45,7 +45,8 @@ use super::record::{self, RecordKind};
 use super::sql::numbers::row_of;
 use super::sql::rows::JobRows;
 use super::{
-    BootTime, Committed, Exception, Progress, Repaired, ServerLoad, ServerShown, Standing, Store, StoreError,
+    BootTime, Committed, Exception, Progress, Repaired, ServerLoad, ServerShown, ServerStanding, Store,
+    StoreError,
 };
 use crate::engine::{JobId, StoredJob};
 use crate::log_at;
@@ -441,8 +442,8 @@ impl Store for PostgresStore {
         }
     }
 
-    fn standing(&self) -> Standing {
-        self.sharing.as_ref().map_or(Standing::default(), PgSharing::standing)
+    fn standing(&self) -> ServerStanding {
+        self.sharing.as_ref().map_or(ServerStanding::default(), PgSharing::standing)
     }
 
     fn numbers(&mut self, at_least: u64) -> Result<Range<u64>, StoreError> {

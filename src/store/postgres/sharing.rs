@@ -15,7 +15,7 @@ use crate::store::shared::{
     Admission, BEAT, Claim, Departed, Entrance, Incarnation, LOOK_GAP, ServerRow, Sharing,
 };
 use crate::store::sql::numbers::row_of;
-use crate::store::{BootTime, HoldUntil, ServerLoad, ServerShown, Standing};
+use crate::store::{BootTime, HoldUntil, ServerLoad, ServerShown, ServerStanding};
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -98,7 +98,7 @@ impl PgSharing {
     }
 
     /// What we may do.
-    pub(super) fn standing(&self) -> Standing {
+    pub(super) fn standing(&self) -> ServerStanding {
         let claim = self.share.as_ref().map_or(Claim::Fenced, Sharing::claim);
         let until = match claim {
             Claim::Fenced => HoldUntil::Time(BootTime::default()),
@@ -106,7 +106,7 @@ impl PgSharing {
             Claim::Sole => HoldUntil::Ever,
             Claim::Until(time) => HoldUntil::Time(self.begin.1.after(time.duration_since(self.begin.0))),
         };
-        Standing { era: self.era, until }
+        ServerStanding { era: self.era, until }
     }
 
     /// Whether this is a server that could take us over, or has not ended yet.

@@ -7,8 +7,7 @@ use crate::log_at;
 use crate::logging::Level;
 use crate::store::channel::Piece;
 use crate::store::replay::PIECE;
-use crate::store::{BootTime, HoldUntil, Standing, Store, StoreError, record};
-use std::collections::VecDeque;
+use crate::store::{BootTime, HoldUntil, ServerStanding, Store, StoreError, record};
 use std::time::{Duration, Instant};
 
 /// Between two tries to hand over a piece, and how long a hold must last not to be looked at.
@@ -16,16 +15,6 @@ const PAUSE: Duration = Duration::from_millis(1);
 const MARGIN: Duration = Duration::from_millis(20);
 /// Between two lines about the same.
 const REPEAT: Duration = Duration::from_secs(60);
-
-/// Where the thread is with it.
-#[derive(Debug, Default)]
-pub(super) struct Among {
-    /// Pieces for which there was no room yet. What one attendance tells, which is little, and never more than that.
-    pieces: VecDeque<(ShardId, Piece)>,
-    /// What shards were told last.
-    era: u64,
-    complained: Option<Instant>,
-}
 
 impl StoreThread {
     /// Does what is due among servers that share the store.
@@ -40,7 +29,7 @@ impl StoreThread {
             let mut told = Told::new(self.topology);
             let attended = self.store.attend(load, &mut |job| told.add(&job));
             self.note_era();
-            self.among.pieces.extend(told.pieces());
+            self.pieces.extend(told.pieces());
             more = match attended {
                 Ok(more) => more && self.channel_is_idle(),
                 Err(error) => {
@@ -62,8 +51,8 @@ impl StoreThread {
     }
 
     fn complain(&mut self, error: &StoreError) {
-        if self.among.complained.is_none_or(|at| at.elapsed() >= REPEAT) {
-            self.among.complained = Some(Instant::now());
+        if self.complained.is_none_or(|at| at.elapsed() >= REPEAT) {
+            self.complained = Some(Instant::now());
             log_at!(Level::Error, "the store: {error}");
         }
     }
@@ -71,7 +60,7 @@ impl StoreThread {
     /// How long until there is something to do here, if nothing else happens.
     pub(super) fn until_attending(&self) -> Option<Duration> {
         let at = self.store.attend_at()?;
-        if !self.among.pieces.is_empty() {
+        if !self.pieces.is_empty() {
             return Some(PAUSE);
         }
         Some(at.saturating_duration_since(Instant::now()).max(PAUSE))
@@ -79,9 +68,9 @@ impl StoreThread {
 
     /// Hands shards what waits for them. True if nothing waits any more.
     fn hand_out(&mut self) -> bool {
-        while let Some((shard, piece)) = self.among.pieces.pop_front() {
+        while let Some((shard, piece)) = self.pieces.pop_front() {
             if let Err(piece) = self.channel.put_piece(shard, piece) {
-                self.among.pieces.push_front((shard, piece));
+                self.pieces.push_front((shard, piece));
                 return false;
             }
             (self.wake)(shard);
@@ -92,15 +81,15 @@ impl StoreThread {
     /// Tells shards that this server was taken over, if it was.
     fn note_era(&mut self) {
         let era = self.store.standing().era;
-        if era > self.among.era {
-            self.among.era = era;
-            self.among.pieces.extend(self.topology.owners().map(|shard| (shard, Piece::Fenced(era))));
+        if era > self.era_told {
+            self.era_told = era;
+            self.pieces.extend(self.topology.owners().map(|shard| (shard, Piece::Fenced(era))));
         }
     }
 
     /// Tells shards until when they may go on. Whoever has not heard yet that jobs are another's gives none to workers.
     pub(super) fn renew_standing(&mut self) {
-        let Standing { era, until } = self.store.standing();
+        let ServerStanding { era, until } = self.store.standing();
         let until = match self.channel.all_heard_of_era(era) {
             true => until,
             false => HoldUntil::Time(BootTime::default()),
@@ -119,7 +108,7 @@ impl StoreThread {
             match self.store.numbers(1) {
                 Ok(range) => {
                     self.channel.has_numbers(shard);
-                    self.among.pieces.push_back((shard, Piece::Numbers(range)));
+                    self.pieces.push_back((shard, Piece::Numbers(range)));
                 }
                 Err(error) => return self.complain(&error),
             }

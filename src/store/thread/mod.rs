@@ -3,7 +3,7 @@
 //! servers share the store is `among.rs`.
 mod among;
 
-use super::channel::{Answer, Batch, Errand, SeqRanges, StoreChannel};
+use super::channel::{Answer, Batch, Errand, Piece, SeqRanges, StoreChannel};
 use super::dues::Dues;
 use super::record::{self, RecordKind};
 use super::replay::{self, Replay, Wake};
@@ -11,7 +11,6 @@ use super::{Repaired, Store, StoreError, parts};
 use crate::engine::{JobId, ShardId, StoreSeq, Topology};
 use crate::log_at;
 use crate::logging::Level;
-use among::Among;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread;
@@ -34,7 +33,11 @@ struct StoreThread {
     wake: Wake,
     /// Errands for which there was no room yet. Few: a store wants little at a time.
     errands: VecDeque<(ShardId, Errand)>,
-    among: Among,
+    /// Pieces for which there was no room yet. What one attendance tells, which is little, and never more than that.
+    pieces: VecDeque<(ShardId, Piece)>,
+    /// How often this server was taken over, as shards were told last.
+    era_told: u64,
+    complained: Option<Instant>,
 }
 
 /// Replays and then keeps, on this thread, until [`StoreChannel::stop`]. `tell` hears how far the replay is; after an
@@ -47,8 +50,9 @@ pub(crate) fn run(
     tell: &dyn Fn(Replay),
 ) -> Result<(), StoreError> {
     channel.served_by(thread::current());
-    let (store, errands, among) = (Dues::of(store), VecDeque::new(), Among::default());
-    let mut this = StoreThread { store, channel, topology, wake, errands, among };
+    let (store, errands, pieces) = (Dues::of(store), VecDeque::new(), VecDeque::new());
+    let mut this =
+        StoreThread { store, channel, topology, wake, errands, pieces, era_told: 0, complained: None };
     let StoreThread { store, channel, wake, .. } = &mut this;
     let jobs = replay::run(store, channel, topology, wake, tell);
     let failed = jobs.is_err();
