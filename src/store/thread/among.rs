@@ -26,7 +26,7 @@ impl StoreThread {
         while more && self.hand_out() && self.store.attend_at().is_some_and(|at| at <= Instant::now()) {
             attended_once = true;
             let load = self.channel.load();
-            let mut told = Told::new(self.topology);
+            let mut told = ToldJobs::new(self.topology);
             let attended = self.store.attend(load, &mut |job| told.add(&job));
             self.note_era();
             self.pieces.extend(told.pieces());
@@ -117,15 +117,15 @@ impl StoreThread {
 }
 
 /// Jobs on their way to their shards.
-struct Told {
+struct ToldJobs {
     topology: Topology,
     gathered: Vec<Vec<u8>>,
     pieces: Vec<(ShardId, Piece)>,
 }
 
-impl Told {
-    fn new(topology: Topology) -> Told {
-        Told { topology, gathered: topology.owners().map(|_| Vec::new()).collect(), pieces: Vec::new() }
+impl ToldJobs {
+    fn new(topology: Topology) -> ToldJobs {
+        ToldJobs { topology, gathered: topology.owners().map(|_| Vec::new()).collect(), pieces: Vec::new() }
     }
 
     fn add(&mut self, job: &StoredJob<'_>) {
