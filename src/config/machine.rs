@@ -10,6 +10,15 @@ pub(super) fn host_name() -> Vec<u8> {
     uname().map_or_else(|_| b"localhost".to_vec(), |names| names.nodename().as_bytes().to_vec())
 }
 
+/// What a server of this machine is called that listens on this port. Of a port that is not known yet the process has to do.
+pub(super) fn server_name(port: u16) -> String {
+    let host = String::from_utf8_lossy(&host_name()).into_owned();
+    match port {
+        0 => format!("{host}:pid-{}", std::process::id()),
+        port => format!("{host}:{port}"),
+    }
+}
+
 /// The TCP port of a service, from the system's list.
 pub(super) fn service(name: &str) -> Option<u16> {
     let list = fs::read("/etc/services").ok()?;

@@ -24,6 +24,7 @@ use crate::logging::{self, Level, LoggingOptions, Target};
 use crate::process::ProcessOptions;
 use crate::server::{ControlOptions, Descriptors, ServerOptions};
 use crate::shard::options::{Keepalive, ShardOptions};
+use crate::store::StoreOptions;
 use called::CalledAs;
 use flags::{Flags, Limits};
 use mistake::Mistake;
@@ -194,8 +195,12 @@ fn config(
     };
     let policy = policy(flags, handle_prefix, &log)?;
     let shard = shard_options(flags);
-    let store = store::options(&flags.storing, called, &mut notices, &mut warnings)?;
-    let policy = Policy { store: store.is_some(), ..policy };
+    let store =
+        store::options(&flags.storing, &machine::server_name(port), called, &mut notices, &mut warnings)?;
+    let mut policy = Policy { store: store.is_some(), ..policy };
+    if store.as_ref().is_some_and(StoreOptions::is_shared) {
+        policy.share_store();
+    }
     let process = process::options(&flags.process);
     let control = ControlOptions {
         endpoints: control::endpoints(&flags.control, called)?,

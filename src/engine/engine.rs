@@ -325,6 +325,11 @@ impl Engine {
         self.functions.count()
     }
 
+    /// Bytes of these: what [`Policy::queued_bytes`] limits.
+    pub fn jobs_bytes(&self) -> u64 {
+        self.outbox.counters.jobs_bytes
+    }
+
     /// Jobs ever accepted by this shard's functions.
     pub fn jobs_accepted(&self) -> u64 {
         self.outbox.counters.jobs_accepted

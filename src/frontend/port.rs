@@ -78,6 +78,8 @@ pub enum Incoming<'a> {
     Request(Request<'a>),
     /// A question or an order of an administrator.
     Ask(Ask),
+    /// `show servers`: who shares the store, which the shell knows.
+    Servers,
     /// Something whose answer is known already. It still takes its turn among the replies.
     Answer(Reply),
 }

@@ -111,7 +111,7 @@ fn command(frontend: &SharedPort, words: &[&[u8]]) -> Incoming<'static> {
     }
 }
 
-/// `show jobs`, `show unique jobs`, and ours: `show dead jobs`, `show counters`. No words more, unlike after other commands.
+/// `show jobs`, `show unique jobs`, and ours: `show dead jobs`, `show counters`, `show servers`. No words more, unlike after other commands.
 fn show(argument: &[&[u8]]) -> Incoming<'static> {
     let is = |words: &[&str]| {
         argument.len() == words.len()
@@ -125,6 +125,8 @@ fn show(argument: &[&[u8]]) -> Incoming<'static> {
         ask(Query::DeadJobs)
     } else if is(&["counters"]) {
         ask(Query::Counters)
+    } else if is(&["servers"]) {
+        Incoming::Servers
     } else {
         answer(UNKNOWN_SHOW)
     }

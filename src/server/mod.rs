@@ -81,7 +81,7 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
     let shared = Shared::new(topology, options.shard.mesh_capacity)
         .map_err(|e| ShardError::of_system("make event descriptors", e))?;
 
-    let desk = store.as_ref().map(|_| Arc::new(StoreChannel::new(topology)));
+    let desk = store.as_ref().map(|_| Arc::new(StoreChannel::new(topology, options.policy.queued_bytes)));
     let writes_at_end = options.store.as_ref().is_some_and(StoreOptions::writes_at_end);
     let complete = store.is_none();
     let (shared, migrations) = (Arc::new(shared), Arc::new(Migrations::new(topology)));

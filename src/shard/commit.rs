@@ -14,6 +14,8 @@ pub(crate) enum Told {
     Kept(StoreSeq),
     /// What was not answered up to here is not kept.
     Refused(StoreSeq),
+    /// This one is not kept, because another server has such a job: this one.
+    Elsewhere(StoreSeq, JobId),
 }
 
 /// The store, as one shard sees it.
@@ -44,6 +46,9 @@ pub(crate) struct Commit {
     /// What the engine was told of that.
     full_told: bool,
     spare: Vec<u8>,
+    /// How often this server was taken over, as far as the engine knows, and how often when what gathers began to.
+    era: u64,
+    gathers_since_era: Option<u64>,
 }
 
 impl Commit {
@@ -71,6 +76,8 @@ impl Commit {
             bytes_max,
             full_told: false,
             spare: Vec::new(),
+            era: 0,
+            gathers_since_era: None,
         }
     }
 
@@ -78,6 +85,7 @@ impl Commit {
     #[inline]
     pub(crate) fn add(&mut self, op: StoreOp, jobs: JobsToKeep<'_>, now: Instant) {
         self.since.get_or_insert(now);
+        self.gathers_since_era.get_or_insert(self.era);
         match op {
             StoreOp::Put { seq, id } => {
                 self.upto = seq;
@@ -115,6 +123,7 @@ impl Commit {
         self.since = None;
         let upto = self.upto;
         let mut unknown = std::mem::take(&mut self.unknown);
+        let era = self.gathers_since_era.take().unwrap_or(self.era);
         let batch = match self.desk.take_back(self.shard) {
             Some(mut batch) => {
                 batch.unknown.append(&mut unknown);
@@ -122,13 +131,13 @@ impl Commit {
                 self.batches -= 1;
                 batch.records.append(&mut self.records);
                 batch.gaps.append(&mut self.gaps);
-                Batch { upto, ..batch }
+                Batch { upto, era: batch.era.min(era), ..batch }
             }
             None => {
                 let next = Gathered::within(std::mem::take(&mut self.spare));
                 let records = std::mem::replace(&mut self.records, next);
                 let gaps = std::mem::take(&mut self.gaps);
-                Batch { records, from: self.from, upto, gaps, unknown }
+                Batch { records, era, from: self.from, upto, gaps, unknown }
             }
         };
         self.from = upto;
@@ -145,7 +154,7 @@ impl Commit {
             match &mut self.answer {
                 Some(answer) => {
                     if let Some(told) = Self::piece(answer, self.told) {
-                        if let Told::Kept(upto) | Told::Refused(upto) = told {
+                        if let Told::Kept(upto) | Told::Refused(upto) | Told::Elsewhere(upto, _) = told {
                             self.told = upto;
                         }
                         return Some(told);
@@ -173,15 +182,31 @@ impl Commit {
         if std::mem::take(&mut answer.first) {
             return Some(Told::Commit);
         }
-        // Rows that are over.
+        // What is over.
         let over = answer.refused.iter().take_while(|(_, to)| *to <= told).count();
         answer.refused.drain(..over);
+        let over = answer.elsewhere.iter().take_while(|(at, _)| *at <= told).count();
+        answer.elsewhere.drain(..over);
         let step = |until: StoreSeq| StoreSeq(until.0.min(told.0 + Self::STEP));
-        match answer.refused.first() {
-            Some(&(from, to)) if from.0 <= told.0 + 1 => Some(Told::Refused(step(to))),
-            Some(&(from, _)) => Some(Told::Kept(step(StoreSeq(from.0 - 1)))),
-            None => (told < answer.upto).then(|| Told::Kept(step(answer.upto))),
+        let elsewhere = answer.elsewhere.first().copied();
+        match (answer.refused.first(), elsewhere) {
+            (_, Some((at, there))) if at.0 == told.0 + 1 => Some(Told::Elsewhere(at, there)),
+            (Some(&(from, to)), None) if from.0 <= told.0 + 1 => Some(Told::Refused(step(to))),
+            (Some(&(from, to)), Some((at, _))) if from.0 <= told.0 + 1 => {
+                Some(Told::Refused(step(to.min(StoreSeq(at.0 - 1)))))
+            }
+            (refused, elsewhere) => {
+                let next = [refused.map(|(from, _)| *from), elsewhere.map(|(at, _)| at)];
+                let upto = next.into_iter().flatten().min().map_or(answer.upto, |at| StoreSeq(at.0 - 1));
+                (told < upto).then(|| Told::Kept(step(upto)))
+            }
         }
+    }
+
+    /// From now on the engine knows that this server was taken over so often.
+    pub(crate) fn is_of_era(&mut self, era: u64) {
+        self.era = era;
+        self.desk.heard_of_era(self.shard, era);
     }
 
     /// Whether an answer or a piece of a replay is there.
@@ -220,7 +245,7 @@ mod tests {
 
     fn of_one_shard() -> (Commit, Arc<StoreChannel>, Engine) {
         let topology = Topology::new(1);
-        let desk = Arc::new(StoreChannel::new(topology));
+        let desk = Arc::new(StoreChannel::new(topology, u64::MAX));
         let engine = Engine::new(
             ShardId(0),
             Board::new(topology),
@@ -289,17 +314,19 @@ mod tests {
     #[test]
     fn the_engine_is_told_in_pieces() {
         let row = |from, to| (StoreSeq(from), StoreSeq(to));
-        let pieces = |first, refused, mut told, upto| {
-            let mut answer = Answer { upto: StoreSeq(upto), refused, first, bytes: 0, buffer: Vec::new() };
+        let pieces_of = |first, refused, elsewhere, mut told, upto| {
+            let mut answer =
+                Answer { upto: StoreSeq(upto), refused, elsewhere, first, bytes: 0, buffer: Vec::new() };
             let mut pieces = Vec::new();
             while let Some(piece) = Commit::piece(&mut answer, told) {
-                if let Told::Kept(upto) | Told::Refused(upto) = piece {
+                if let Told::Kept(upto) | Told::Refused(upto) | Told::Elsewhere(upto, _) = piece {
                     told = upto;
                 }
                 pieces.push(piece);
             }
             pieces
         };
+        let pieces = |first, refused, told, upto| pieces_of(first, refused, Vec::new(), told, upto);
         let kept = |upto| Told::Kept(StoreSeq(upto));
         let refused = |upto| Told::Refused(StoreSeq(upto));
         assert_eq!(pieces(true, Vec::new(), StoreSeq(7), 7), [Told::Commit]);
@@ -308,5 +335,13 @@ mod tests {
         let all = [refused(8), kept(9), refused(265), refused(300), kept(301), refused(302)];
         assert_eq!(pieces(false, rows.clone(), StoreSeq(7), 302), all);
         assert_eq!(pieces(false, rows, StoreSeq(7), 303), [&all[..], &[kept(303)]].concat());
+        let there = JobId::from_number(1 << 40).unwrap();
+        let elsewhere = |seq| (StoreSeq(seq), there);
+        let is = |seq| Told::Elsewhere(StoreSeq(seq), there);
+        let some = vec![elsewhere(8), elsewhere(10), elsewhere(13)];
+        assert_eq!(
+            pieces_of(false, vec![row(11, 12)], some, StoreSeq(7), 14),
+            [is(8), kept(9), is(10), refused(12), is(13), kept(14)]
+        );
     }
 }

@@ -173,6 +173,9 @@ impl Shard {
             now: clock::now(),
             unread_max: options.unread_max,
             restoring: setup.desk.is_some(),
+            lease: None,
+            forgets: None,
+            asked_for_numbers: false,
             commit: setup.desk.map(|desk| Commit::new(id, desk, options.store_bytes_max)),
             fed: 0,
             fed_max: 0,
@@ -286,6 +289,7 @@ impl Shard {
             || self.shared.phase() != phase
             || self.pump.commit.as_ref().is_some_and(Commit::has_news)
             || (self.pump.restoring && self.shared.all_restored())
+            || self.pump.forgets.is_some()
     }
 
     /// Whether messages or a connection from another shard wait for this one.

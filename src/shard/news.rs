@@ -2,12 +2,15 @@
 //! it has. What goes to it is `commit.rs`.
 use super::Shard;
 use super::commit::{Commit, Told};
-use crate::engine::{Event, Input, JobId, NotRestored};
+use crate::engine::{Event, Input, Instant, JobId, NotRestored};
 use crate::log_at;
 use crate::logging::Level;
 use crate::store::channel::{Errand, Piece};
 use crate::store::replay;
+use crate::store::{BootTime, HoldUntil};
 
+/// Ends of leases that are so close to each other, in nanoseconds, are the same.
+const LEASE_STEP: u64 = 1_000_000;
 /// Pieces of what the store has answered of which the engine is told in one round: a thousand or two puts.
 const TOLD_PER_ROUND: usize = 8;
 
@@ -18,7 +21,7 @@ impl Shard {
         if self.pump.restoring && self.restore() {
             return true;
         }
-        let mut heard = false;
+        let mut heard = self.take_in_stored();
         for _ in 0..TOLD_PER_ROUND {
             let Some(told) = self.pump.commit.as_mut().and_then(Commit::tell) else { break };
             heard = true;
@@ -26,6 +29,7 @@ impl Shard {
                 Told::Commit => Input::Count(Event::Commit),
                 Told::Kept(upto) => Input::Stored(upto),
                 Told::Refused(upto) => Input::StoreFailed(upto),
+                Told::Elsewhere(seq, there) => Input::StoredElsewhere(seq, there),
             };
             self.pump.feed(&mut self.table, input);
         }
@@ -73,6 +77,9 @@ impl Shard {
                 engine.keep_clear_of(id);
                 self.set_aside(id, why);
             }
+            Some(Piece::Numbers(range)) => self.pump.feed(&mut self.table, Input::Numbers(range)),
+            // Nobody is taken over before he has begun.
+            Some(Piece::Fenced(_)) => {}
             Some(Piece::End { sequence }) => {
                 engine.sequence_at_least(sequence);
                 self.shared.restored();
@@ -90,6 +97,84 @@ impl Shard {
             None => return false,
         }
         true
+    }
+
+    /// Takes what others share with this server while it serves: a piece in each round. True if there was one.
+    fn take_in_stored(&mut self) -> bool {
+        if self.pump.engine.wants_numbers() {
+            self.ask_for_numbers();
+        }
+        let forgetting = self.pump.engine.is_forgetting();
+        let Some(commit) = self.pump.commit.as_mut().filter(|_| !forgetting) else { return false };
+        if let Some(era) = self.pump.forgets.take() {
+            // Everything is forgotten: whoever is told so may let stored jobs be given out again.
+            commit.is_of_era(era);
+            self.pump.lease = None;
+        }
+        let Some(piece) = commit.desk().piece(self.id) else { return false };
+        self.take_in_piece(piece);
+        true
+    }
+
+    #[cold]
+    fn take_in_piece(&mut self, piece: Piece) {
+        match piece {
+            Piece::Records(records) => {
+                let (engine, now) = (&mut self.pump.engine, self.pump.now);
+                let jobs = replay::jobs_in(&records);
+                let aside: Vec<_> =
+                    jobs.filter_map(|job| Some((job.id, engine.take_over(now, &job).err()?))).collect();
+                self.pump.feed(&mut self.table, Input::Tick);
+                aside.into_iter().for_each(|(id, why)| self.set_aside(id, why));
+            }
+            Piece::SetAside(id, why) => {
+                self.pump.engine.keep_clear_of(id);
+                self.set_aside(id, why);
+            }
+            Piece::Fenced(era) => {
+                self.pump.forgets = Some(era);
+                self.pump.feed(&mut self.table, Input::Fenced);
+            }
+            Piece::Numbers(range) => {
+                self.pump.asked_for_numbers = false;
+                self.pump.feed(&mut self.table, Input::Numbers(range));
+            }
+            Piece::End { .. } => {}
+        }
+    }
+
+    #[cold]
+    fn ask_for_numbers(&mut self) {
+        if let Some(commit) = &self.pump.commit
+            && !std::mem::replace(&mut self.pump.asked_for_numbers, true)
+        {
+            commit.desk().want_numbers(self.id);
+        }
+    }
+
+    /// Tells the engine until when it may give out stored jobs, before anybody asks it for one in this round. The end is told on the
+    /// engine's clock, which stands still while the machine is suspended, and looked at each time on one that does not.
+    #[inline]
+    pub(super) fn hear_lease(&mut self) {
+        let Some(commit) = &self.pump.commit else { return };
+        let hold = commit.desk().hold();
+        if hold == HoldUntil::Ever && self.pump.lease == Some(Instant(u64::MAX)) {
+            return;
+        }
+        let now = self.pump.now.instant;
+        let until = match hold {
+            HoldUntil::Ever => Instant(u64::MAX),
+            HoldUntil::Time(time) => {
+                let left = time.since(BootTime::now());
+                // What is over is over, however long ago.
+                if left.is_zero() { Instant(0) } else { now.after(left) }
+            }
+        };
+        let told = self.pump.lease;
+        if told.is_none_or(|told| until.0.abs_diff(told.0) > LEASE_STEP) {
+            self.pump.lease = Some(until);
+            self.pump.feed(&mut self.table, Input::Lease(until));
+        }
     }
 
     /// A job of the store cannot be one of ours. It stays there, for somebody to look at, and is no reason not to start.

@@ -6,7 +6,7 @@ use super::migrate::MigrationPolicy;
 use super::table::ConnectionTable;
 use super::tell;
 use crate::engine::{
-    CloseReason, Engine, HandlePrefix, Input, Now, Output, Reply, SessionHolds, SessionId, Urgency,
+    CloseReason, Engine, HandlePrefix, Input, Instant, Now, Output, Reply, SessionHolds, SessionId, Urgency,
 };
 use crate::frontend::SharedPort;
 use crate::logging::{self, Level};
@@ -35,6 +35,12 @@ pub(crate) struct Pump {
     pub(crate) commit: Option<Commit>,
     /// Whether jobs that were kept are still being read: requests that concern jobs wait until that is done.
     pub(crate) restoring: bool,
+    /// Until when the engine was told that it may give out stored jobs.
+    pub(crate) lease: Option<Instant>,
+    /// So often this server was taken over, once the engine has forgotten everything.
+    pub(crate) forgets: Option<u64>,
+    /// Whether more numbers are on their way.
+    pub(crate) asked_for_numbers: bool,
     /// Inputs of this round so far, and after how many nothing more is read.
     pub(crate) fed: u32,
     pub(crate) fed_max: u32,

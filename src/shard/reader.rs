@@ -11,6 +11,7 @@ use crate::frontend::{Concern, Decoded, Incoming};
 use crate::logging;
 use crate::memory::Large;
 use crate::protocol::Refusal;
+use crate::store::ServerShown;
 use bytes::Bytes;
 
 /// After a large packet, so many receives are for the beginning of the next one only.
@@ -216,6 +217,10 @@ impl Pump {
                     if item.reads_counters() {
                         self.count_lost_lines(table);
                     }
+                    let item = match item {
+                        Incoming::Servers => Incoming::Answer(self.servers()),
+                        item => item,
+                    };
                     self.feed(table, input(session, item, packet));
                 }
                 Decoded::TooLarge => {
@@ -245,6 +250,21 @@ impl Pump {
             }
         }
         DecodeProgress { used, needed: 0, stopped: false }
+    }
+
+    /// Who shares the store, a line each, as for other reports of the text protocol.
+    #[cold]
+    fn servers(&self) -> Reply {
+        let servers = self.commit.as_ref().map(|commit| commit.desk().servers()).unwrap_or_default();
+        let mut text = String::new();
+        for server in servers.iter() {
+            let ServerShown { name, id, own, state, seconds, jobs, bytes, version } = server;
+            let who = if *own { "this" } else { "other" };
+            let name = name.replace(char::is_control, "_");
+            text += &format!("{name}\t{id}\t{who}\t{state}\t{seconds}\t{jobs}\t{bytes}\t{version}\n");
+        }
+        text += ".\n";
+        Reply::Text(text.into())
     }
 
     /// Lines of the log that were never written are counted for the first who asks.
@@ -308,5 +328,7 @@ fn input<'a>(session: SessionId, item: Incoming<'a>, packet: Option<&'a Bytes>) 
         },
         Incoming::Ask(ask) => Input::Ask(session, ask),
         Incoming::Answer(reply) => Input::Answer(session, reply),
+        // Answered before.
+        Incoming::Servers => Input::Answer(session, Reply::Text(Bytes::from_static(b".\n"))),
     }
 }

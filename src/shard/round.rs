@@ -26,6 +26,8 @@ impl Shard {
         // Before the completions: these two begin to count what the round may read and let in, and whoever had no room in
         // the last one goes before those who come now.
         self.begin();
+        // Before whatever asks for jobs: one that this server must not give out any more is not given out.
+        self.hear_lease();
         let mut busy = self.let_in_who_waits();
         while let Some(completion) = self.sockets.next() {
             busy = true;
@@ -83,6 +85,9 @@ impl Shard {
         let storing = self.pump.commit.as_ref().is_some_and(|commit| !commit.is_idle());
         let waiting = table.listed.len() + table.resumed.len() + self.rations.len();
         let unsent = table.sends + waiting + usize::from(left || storing || engine.is_telling());
+        if let Some(commit) = &self.pump.commit {
+            commit.desk().note_bytes(self.id, engine.jobs_bytes());
+        }
         self.shared.publish(self.id, engine.jobs(), engine.jobs_accepted(), unsent as u64);
     }
 

@@ -4,11 +4,13 @@
 // Each store needs its part of it.
 #![cfg_attr(not(all(feature = "mysql", feature = "postgres")), allow(dead_code))]
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 /// Jobs that are asked for at a time: what shards put, and what one commit takes.
 const ASK: usize = 128;
+/// So many jobs that have ended are remembered: more than end in the last commits that a failover may lose.
+const ENDED: usize = 1 << 16;
 /// What was asked for and has not come is asked for again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -26,6 +28,8 @@ pub(super) struct Book {
     /// How many were put again.
     again: u64,
     compared: Option<Comparison>,
+    /// Jobs that have ended, the last of them, in the order in which they did.
+    ended: VecDeque<i64>,
 }
 
 /// How far rows are compared.
@@ -59,15 +63,19 @@ impl Book {
         }
     }
 
-    /// Whether this job is kept.
-    #[cfg(feature = "memcached")]
-    pub(super) fn is_kept(&self, number: i64) -> bool {
-        self.kept.contains(&number)
-    }
-
     /// These may have a row of our own from now on, whether they are kept or not.
     pub(super) fn may_be_beside(&mut self, numbers: impl Iterator<Item = i64>) {
         self.beside.extend(numbers);
+    }
+
+    /// Whether it is kept, or to be put again.
+    pub(super) fn knows(&self, number: i64) -> bool {
+        self.kept.contains(&number)
+    }
+
+    /// How many are kept.
+    pub(super) fn len(&self) -> usize {
+        self.kept.len()
     }
 
     /// It may have a row of our own from now on, if it is kept.
@@ -77,8 +85,18 @@ impl Book {
         }
     }
 
+    /// Which of these have ended, as far as that is remembered.
+    pub(super) fn ended_of(&self, numbers: &[i64]) -> Vec<i64> {
+        let asked: HashSet<i64> = numbers.iter().copied().collect();
+        self.ended.iter().copied().filter(|number| asked.contains(number)).collect()
+    }
+
     /// It is not kept any more.
     pub(super) fn forget(&mut self, number: i64) {
+        if self.ended.len() == ENDED {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(number);
         self.kept.remove(&number);
         self.alone.remove(&number);
         self.beside.remove(&number);

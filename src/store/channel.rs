@@ -3,11 +3,13 @@
 //!
 //! Nobody waits for room: a shard whose last batch was not taken yet takes it back and adds to it (`shard/commit.rs`).
 use super::gathered::Gathered;
+use super::{BootTime, HoldUntil, ServerLoad, ServerShown};
 use crate::engine::{JobId, NotRestored, ShardId, StoreSeq, Topology};
 use crossbeam_queue::ArrayQueue;
 use std::fmt;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::Thread;
 
 /// Pieces of a replay that may wait for one shard.
@@ -20,6 +22,8 @@ const ERRANDS: usize = 4;
 pub(crate) struct Batch {
     /// Its records.
     pub(crate) records: Gathered,
+    /// How often the shard had heard that this server was taken over when the first of them was made.
+    pub(crate) era: u64,
     /// All puts up to here were in earlier batches, or had no record.
     pub(crate) from: StoreSeq,
     /// All puts up to here are in this batch or in earlier ones.
@@ -65,6 +69,8 @@ pub(crate) struct Answer {
     pub(crate) upto: StoreSeq,
     /// Its puts that are not kept.
     pub(crate) refused: SeqRanges,
+    /// Its puts that are not kept because another server has such a job already, in order: which one.
+    pub(crate) elsewhere: Vec<(StoreSeq, JobId)>,
     /// Whether this is the first answer of its commit.
     pub(crate) first: bool,
     /// How many bytes the batch had, those included that were shared with jobs.
@@ -73,11 +79,15 @@ pub(crate) struct Answer {
     pub(crate) buffer: Vec<u8>,
 }
 
-/// Jobs that were kept, on their way to their shard.
+/// Jobs that were kept, on their way to their shard; in order with what changes whose jobs these are.
 #[derive(Debug)]
 pub(crate) enum Piece {
     /// Put records.
     Records(Vec<u8>),
+    /// This server was taken over, so often by now: all jobs that were kept before are another's.
+    Fenced(u64),
+    /// Jobs that will be accepted may have these sequences.
+    Numbers(Range<u64>),
     /// This one cannot be one of ours. It stays in the store.
     SetAside(JobId, NotRestored),
     /// There are no more; jobs that will be accepted have sequences of at least this.
@@ -96,11 +106,23 @@ struct ShardQueues {
     answers: ArrayQueue<Answer>,
     pieces: ArrayQueue<Piece>,
     errands: ArrayQueue<Errand>,
+    /// How often the shard has heard that this server was taken over.
+    era: AtomicU64,
+    /// Bytes of its jobs.
+    bytes: AtomicU64,
+    /// Whether it wants more numbers for jobs.
+    wants_numbers: AtomicBool,
 }
 
 /// What shards and the thread share.
 pub(crate) struct StoreChannel {
     queues: Vec<ShardQueues>,
+    /// Bytes of jobs that all shards together may have.
+    bytes_max: u64,
+    /// Until when stored jobs may be given to workers: [`BootTime`], or the highest number for ever.
+    hold: AtomicU64,
+    /// Who shares the store.
+    servers: Mutex<Arc<Vec<ServerShown>>>,
     thread: OnceLock<Thread>,
     stopping: AtomicBool,
 }
@@ -113,15 +135,22 @@ impl fmt::Debug for StoreChannel {
 
 impl StoreChannel {
     /// For the shards of a topology; nobody answers before [`super::thread::run`].
-    pub(crate) fn new(topology: Topology) -> StoreChannel {
+    /// The shards together may have jobs of so many bytes.
+    pub(crate) fn new(topology: Topology, bytes_max: u64) -> StoreChannel {
         let queues = |_| ShardQueues {
             batches: ArrayQueue::new(1),
             answers: ArrayQueue::new(4),
             pieces: ArrayQueue::new(PIECES),
             errands: ArrayQueue::new(ERRANDS),
+            era: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            wants_numbers: AtomicBool::new(false),
         };
         StoreChannel {
             queues: topology.owners().map(queues).collect(),
+            bytes_max,
+            hold: AtomicU64::new(u64::MAX),
+            servers: Mutex::new(Arc::default()),
             thread: OnceLock::new(),
             stopping: AtomicBool::new(false),
         }
@@ -137,6 +166,11 @@ impl StoreChannel {
         let handed = self.queues[shard.index()].batches.push(batch);
         assert!(handed.is_ok(), "a shard hands over one batch at a time");
         self.wake();
+    }
+
+    /// Whether a batch of a shard waits to be taken.
+    pub(super) fn has_batch(&self, shard: ShardId) -> bool {
+        !self.queues[shard.index()].batches.is_empty()
     }
 
     /// The next answer for a shard.
@@ -160,6 +194,76 @@ impl StoreChannel {
     pub(crate) fn waits_for(&self, shard: ShardId) -> bool {
         let queues = &self.queues[shard.index()];
         !queues.answers.is_empty() || !queues.pieces.is_empty() || !queues.errands.is_empty()
+    }
+
+    /// Until when stored jobs may be given to workers.
+    #[inline]
+    pub(crate) fn hold(&self) -> HoldUntil {
+        match self.hold.load(Ordering::Acquire) {
+            u64::MAX => HoldUntil::Ever,
+            time => HoldUntil::Time(BootTime(time)),
+        }
+    }
+
+    /// For the thread: see [`StoreChannel::hold`]. Returns what it was.
+    pub(super) fn set_hold(&self, until: HoldUntil) -> HoldUntil {
+        let number = match until {
+            HoldUntil::Ever => u64::MAX,
+            HoldUntil::Time(time) => time.0.min(u64::MAX - 1),
+        };
+        match self.hold.swap(number, Ordering::AcqRel) {
+            u64::MAX => HoldUntil::Ever,
+            time => HoldUntil::Time(BootTime(time)),
+        }
+    }
+
+    /// Notes that a shard has forgotten the jobs of earlier eras.
+    pub(crate) fn heard_of_era(&self, shard: ShardId, era: u64) {
+        self.queues[shard.index()].era.store(era, Ordering::Release);
+        self.wake();
+    }
+
+    /// Whether every shard has.
+    pub(super) fn all_heard_of_era(&self, era: u64) -> bool {
+        self.queues.iter().all(|queues| queues.era.load(Ordering::Acquire) >= era)
+    }
+
+    /// Notes how many bytes the jobs of a shard have.
+    #[inline]
+    pub(crate) fn note_bytes(&self, shard: ShardId, bytes: u64) {
+        self.queues[shard.index()].bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// A shard wants more numbers for jobs.
+    pub(crate) fn want_numbers(&self, shard: ShardId) {
+        self.queues[shard.index()].wants_numbers.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Whether a shard wants more numbers, and has not got them.
+    pub(super) fn wants_numbers(&self, shard: ShardId) -> bool {
+        self.queues[shard.index()].wants_numbers.load(Ordering::Acquire)
+    }
+
+    /// What a shard wanted, it gets.
+    pub(super) fn has_numbers(&self, shard: ShardId) {
+        self.queues[shard.index()].wants_numbers.store(false, Ordering::Release);
+    }
+
+    /// What this server has to do.
+    pub(super) fn load(&self) -> ServerLoad {
+        let bytes = self.queues.iter().map(|queues| queues.bytes.load(Ordering::Relaxed)).sum();
+        ServerLoad { bytes, room: self.bytes_max.saturating_sub(bytes) }
+    }
+
+    /// Who shares the store, as of the last look; nobody, if it is not shared.
+    pub(crate) fn servers(&self) -> Arc<Vec<ServerShown>> {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// For the thread: see [`StoreChannel::servers`].
+    pub(super) fn set_servers(&self, servers: Vec<ServerShown>) {
+        *self.servers.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(servers);
     }
 
     /// Asks the thread to end when everything that was handed over is answered.

@@ -73,6 +73,11 @@ pub enum StoreError {
         /// What it said.
         what: String,
     },
+    /// This server was silent for so long that another one has taken over its jobs.
+    TakenOver {
+        /// Where they are kept: host, port, and what it is asked for; no password.
+        server: String,
+    },
     /// A database said anything else.
     Database {
         /// Which file or server.
@@ -136,6 +141,12 @@ impl fmt::Display for StoreError {
             StoreError::Unfit { name, what } => {
                 write!(f, "{name} cannot keep a job, which is refused: {what}")
             }
+            StoreError::TakenOver { server } => write!(
+                f,
+                "this server was not heard of at {server} for so long that another one has taken over its jobs; submissions that \
+                 were waiting are refused, and it goes on with none: see why it or the network stood still, or raise \
+                 --take-over-after on all servers"
+            ),
             StoreError::Database { name, what } => write!(f, "{name}: {what}"),
             StoreError::Sealed => {
                 f.write_str("a write has failed earlier; start the server again when the disk is well")

@@ -5,6 +5,7 @@
 //! disk stalls nothing but the background submissions that wait for it. What shards hand over are records (`record/mod.rs`).
 #[cfg(any(feature = "memcached", feature = "mysql", feature = "postgres", feature = "redis"))]
 mod book;
+mod boottime;
 pub(crate) mod channel;
 pub(crate) mod dues;
 mod error;
@@ -36,6 +37,7 @@ pub mod shared;
 pub(crate) mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+mod standing;
 pub(crate) mod thread;
 pub mod tokyo;
 pub mod transfer;
@@ -45,12 +47,16 @@ pub mod transfer;
 #[path = "../../tests/support/scratch.rs"]
 pub(crate) mod scratch;
 
+pub use boottime::BootTime;
 pub use error::StoreError;
 pub use open::StoreOptions;
 #[cfg(any(feature = "memcached", feature = "mysql", feature = "redis"))]
 pub use remote::level::PromiseLevel;
+pub use standing::{HoldUntil, ServerShown, ServerStanding};
 
 use crate::engine::{JobId, StoredJob};
+use std::ops::Range;
+use std::time::Instant;
 
 /// Keeps background jobs.
 pub trait Store: Send {
@@ -107,7 +113,47 @@ pub trait Store: Send {
         true
     }
 
-    /// An orderly end: everything is durable when it returns.
+    /// When [`Store::attend`] is to be called, though nothing is committed. `None` for a store that servers do not share:
+    /// then it need never be called.
+    fn attend_at(&self) -> Option<Instant> {
+        None
+    }
+
+    /// For a store that servers share: shows that this one is alive, looks at the others, takes over what a dead one has left, and
+    /// adopts jobs that nobody owns. Tells jobs that are ours from now on, a piece at a time: true if there are more to be told at
+    /// once. `load` is what this server has to do now.
+    ///
+    /// If this server was taken over itself, it is another one from now on, which [`Store::standing`] says; what is told is what
+    /// that one has.
+    fn attend(
+        &mut self,
+        _load: ServerLoad,
+        _each: &mut dyn FnMut(StoredJob<'_>),
+    ) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    /// What this server may do with the jobs that it has here. May change whenever anything else is called.
+    fn standing(&self) -> ServerStanding {
+        ServerStanding::default()
+    }
+
+    /// Sequences ([`JobId::sequence`]) for jobs that will be accepted, which nobody else gets: none below this one.
+    fn numbers(&mut self, at_least: u64) -> Result<Range<u64>, StoreError> {
+        Ok(at_least..u64::MAX)
+    }
+
+    /// These jobs are nobody's from now on: they wait for another server. The caller has forgotten them.
+    fn leave(&mut self, _queued: &[JobId]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Everybody who shares it, as of the last look; this server is the first. Nobody, if it is not shared.
+    fn servers(&self) -> Vec<ServerShown> {
+        Vec::new()
+    }
+
+    /// An orderly end: everything is durable when it returns, and others need not wait to take over what is left.
     fn close(&mut self) -> Result<(), StoreError>;
 }
 
@@ -142,6 +188,22 @@ pub struct Repaired {
     pub lost: Vec<JobId>,
 }
 
+/// What a server has to do, for others that share a store with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServerLoad {
+    /// Bytes of its jobs.
+    pub bytes: u64,
+    /// How many more it may take.
+    pub room: u64,
+}
+
+/// Why a put is not kept although the others of its commit are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exception {
+    /// Another server has a job of this function and unique: this one. It is as durable as the put would have been.
+    Elsewhere(JobId),
+}
+
 /// What became of the batches of one [`Store::commit`].
 #[derive(Debug)]
 pub struct Committed {
@@ -150,11 +212,18 @@ pub struct Committed {
     /// Whether the dones are kept, and attempts that came without puts. If not, jobs that have ended may run again after
     /// the next start, unless it is tried again (`dues/mod.rs`).
     pub dones: Result<(), StoreError>,
+    /// Puts that are not kept although `puts` is well. Only stores that servers share make any.
+    pub exceptions: Vec<(JobId, Exception)>,
 }
 
 impl Committed {
     /// Everything is kept.
     pub fn all() -> Committed {
-        Committed { puts: Ok(()), dones: Ok(()) }
+        Committed::of(Ok(()), Ok(()))
+    }
+
+    /// Without exceptions.
+    pub fn of(puts: Result<(), StoreError>, dones: Result<(), StoreError>) -> Committed {
+        Committed { puts, dones, exceptions: Vec::new() }
     }
 }

@@ -57,6 +57,15 @@ impl StoreOptions {
         }
     }
 
+    /// Whether several servers may share it.
+    pub fn is_shared(&self) -> bool {
+        match self {
+            #[cfg(feature = "postgres")]
+            StoreOptions::Postgres(options) => options.sharing.is_some(),
+            _ => false,
+        }
+    }
+
     /// Opens the store, new if there is none. An error means that the server does not start.
     pub fn open(&self) -> Result<Box<dyn Store>, StoreError> {
         match self {

@@ -2,8 +2,9 @@
 //! turn; and where there is no room for all, or one is refused for what it is, there is a try for half of it, and so on. Says
 //! which puts are not kept.
 use super::record::{self, RecordKind, Span};
-use super::{Store, StoreError};
-use std::collections::HashSet;
+use super::{Exception, Store, StoreError};
+use crate::engine::JobId;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 /// How often what finds no room is halved: 16 parts are tried at the most.
@@ -18,6 +19,8 @@ const TRIES: u32 = 128;
 pub(super) struct Outcome {
     /// Puts that are not kept: which batch, and which of its put records, counted from 0. In order.
     pub(super) refused: Vec<(usize, u32)>,
+    /// Puts whose job another server has already, and which job of it that is; in order.
+    pub(super) elsewhere: Vec<(usize, u32, JobId)>,
     /// What went wrong: with puts, with ends of jobs; at most one of each.
     pub(super) errors: Vec<StoreError>,
 }
@@ -50,8 +53,8 @@ pub(super) fn commit(store: &mut dyn Store, batches: &[Vec<&[u8]>]) -> Outcome {
         for part in items.chunk_by(|one, next| !is_alone(one) && !is_alone(next)) {
             commit.part(part);
         }
-    } else if let Err(error) = commit.whole() {
-        commit.refused(items(batches, &slices), error);
+    } else {
+        commit.whole(batches);
     }
     commit.finish()
 }
@@ -67,15 +70,32 @@ struct PartialCommit<'a> {
 }
 
 impl PartialCommit<'_> {
-    fn whole(&mut self) -> Result<(), StoreError> {
+    fn whole(&mut self, batches: &[Vec<&[u8]>]) {
         let committed = self.store.commit(self.slices);
         self.dones = committed.dones.err();
-        committed.puts
+        if !committed.exceptions.is_empty() {
+            self.except(&items(batches, self.slices), &committed.exceptions);
+        }
+        if let Err(error) = committed.puts {
+            self.refused(items(batches, self.slices), error);
+        }
+    }
+
+    /// These jobs are elsewhere already.
+    fn except(&mut self, items: &[PartRecord], exceptions: &[(JobId, Exception)]) {
+        let elsewhere: HashMap<u64, JobId> =
+            exceptions.iter().map(|&(id, Exception::Elsewhere(there))| (id.number(), there)).collect();
+        for item in items.iter().filter(|item| item.span.head.kind == RecordKind::Put) {
+            if let Some(&there) = elsewhere.get(&item.span.head.id) {
+                self.outcome.elsewhere.push((item.batch, item.put, there));
+            }
+        }
     }
 
     fn part(&mut self, items: &[PartRecord]) {
         let committed = self.store.commit(&pick(self.slices, items));
         self.dones = committed.dones.err().or(self.dones.take());
+        self.except(items, &committed.exceptions);
         if let Err(error) = committed.puts {
             self.refused(items.to_vec(), error);
         }
@@ -106,7 +126,9 @@ impl PartialCommit<'_> {
         let (first, second) = puts.split_at(puts.len() / 2);
         for half in [first, second] {
             self.tries = self.tries.saturating_sub(1);
-            match self.store.commit(&pick(self.slices, half)).puts {
+            let committed = self.store.commit(&pick(self.slices, half));
+            self.except(half, &committed.exceptions);
+            match committed.puts {
                 Ok(()) => {}
                 Err(error) if half.len() > 1 && halvings > 1 && self.tries > 0 && is_partial(&error) => {
                     self.halves(half, halvings - 1);
@@ -125,6 +147,7 @@ impl PartialCommit<'_> {
 
     fn finish(mut self) -> Outcome {
         self.outcome.refused.sort_unstable();
+        self.outcome.elsewhere.sort_unstable();
         self.outcome.errors.extend(self.puts.into_iter().chain(self.dones));
         self.outcome
     }

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Bytes of one piece of a replay.
-const PIECE: usize = 64 << 10;
+pub(super) const PIECE: usize = 64 << 10;
 /// How long the thread waits for a shard that has no room for more pieces.
 const PAUSE: Duration = Duration::from_micros(200);
 
@@ -62,10 +62,17 @@ pub(super) fn run(
         tell(Replay::Progress(line));
     };
     let jobs = replay(store, &Instant::now, &mut say, &mut each)?;
-    let sequence = floor().max(sequence + 1);
+    let shared = store.attend_at().is_some();
+    // A store that is shared remembers which numbers were given out; otherwise a clock has to do.
+    let sequence = if shared { sequence + 1 } else { floor().max(sequence + 1) };
+    let numbers = store.numbers(sequence)?;
+    let sequence = numbers.start;
     for (owner, piece) in topology.owners().zip(pieces) {
         if !piece.is_empty() {
             send_piece(channel, wake, owner, Piece::Records(piece));
+        }
+        if shared {
+            send_piece(channel, wake, owner, Piece::Numbers(numbers.clone()));
         }
         send_piece(channel, wake, owner, Piece::End { sequence });
     }
@@ -153,7 +160,7 @@ impl ProgressLines<'_> {
 
 /// Where sequences begin: above those of jobs that have ended and are not in the store any more, or a handle that somebody
 /// has kept would one day mean another job. A million for each second since 2025 is more than is ever accepted.
-fn floor() -> u64 {
+pub(super) fn floor() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     floor_at(now).unwrap_or_else(|| {
         log_at!(

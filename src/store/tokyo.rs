@@ -63,7 +63,7 @@ impl Store for TokyoList {
         let refusal =
             || self.fault("it is a list, and can only be read; name another store to copy to".to_owned());
         let puts = record::spans(slices).any(|span| span.head.kind == RecordKind::Put);
-        Committed { puts: if puts { Err(refusal()) } else { Ok(()) }, dones: Err(refusal()) }
+        Committed::of(if puts { Err(refusal()) } else { Ok(()) }, Err(refusal()))
     }
 
     fn maintain(&mut self) -> Result<bool, StoreError> {

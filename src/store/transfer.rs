@@ -319,13 +319,13 @@ mod tests {
                     Record::Put(_) if self.jobs.len() == self.most => puts = Err(full()),
                     Record::Put(job) => self.jobs.extend(Memory::of(&[job]).jobs),
                     Record::Done(_) if self.sealed => {
-                        return Committed { puts, dones: Err(StoreError::Sealed) };
+                        return Committed::of(puts, Err(StoreError::Sealed));
                     }
                     Record::Done(id) => drop(self.jobs.remove(&id)),
                     Record::Attempts(..) => {}
                 }
             }
-            Committed { puts, dones: Ok(()) }
+            Committed::of(puts, Ok(()))
         }
 
         fn maintain(&mut self) -> Result<bool, StoreError> {

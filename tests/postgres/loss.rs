@@ -231,24 +231,6 @@ fn what_somebody_locks_is_waited_for_only_so_long() {
     assert_eq!(replayed(&mut open(&conninfo)), expected(&[job(3, b"held", b"3"), job(4, b"d", b"4")]));
 }
 
-#[test]
-fn two_servers_do_not_share_a_table_yet() {
-    let cluster = PostgresCluster::start();
-    let conninfo = cluster.database("d");
-    let mut store = open(&conninfo);
-    replayed(&mut store);
-    let refused = PostgresStore::open(PostgresOptions::of(&conninfo)).unwrap_err();
-    assert!(matches!(refused, StoreError::Locked { .. }), "{refused:?}");
-    let sentence = ": table public.queue is used by another server; stop that one, or choose another place";
-    assert!(refused.to_string().ends_with(sentence), "{refused}");
-    // Another table of the same database is another place.
-    let other = PostgresOptions { table: "other".to_owned(), ..PostgresOptions::of(&conninfo) };
-    replayed(&mut PostgresStore::open(other).unwrap());
-    // One that was killed does not stand in the way for long.
-    drop(store);
-    replayed(&mut open(&conninfo));
-}
-
 /// Stands between a store and its database. When it is told to swallow, what the database says next does not come through, and the
 /// connection ends a moment later.
 struct Proxy {

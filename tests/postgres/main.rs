@@ -12,6 +12,7 @@ mod loss;
 mod mistakes;
 mod rows;
 mod secret;
+mod takeover;
 mod whole;
 
 use ringgear::engine::slot::Slot;

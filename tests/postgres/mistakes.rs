@@ -74,7 +74,9 @@ fn who_may_not_come_in_is_told_so() {
         assert!(server.wait().success());
     }
     let tables = cluster.sql("d", "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relkind = 'r' AND relowner = 'u'::regrole");
-    assert_eq!(tables, "by_uri by_uri_ringgear queue queue_ringgear");
+    let all = "by_uri by_uri_ringgear by_uri_ringgear_numbers by_uri_ringgear_servers queue queue_ringgear queue_ringgear_numbers \
+               queue_ringgear_servers";
+    assert_eq!(tables, all);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use support::packets::*;
 use support::server::{Server, echo, free_address, read_packet, request, run_to_end, wait_until};
 
 fn options(conninfo: &str) -> Vec<String> {
-    ["-t", "2", "-q", "postgres", "--verbose", "NOTICE", "--libpq-conninfo", conninfo]
+    ["-t", "2", "-q", "postgres", "--verbose", "NOTICE", "--server-name", "one", "--libpq-conninfo", conninfo]
         .map(str::to_owned)
         .to_vec()
 }

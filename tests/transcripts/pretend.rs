@@ -94,6 +94,8 @@ impl Peer {
                         Incoming::Request(request) => cluster.request(self.session, request),
                         Incoming::Ask(ask) => cluster.query(self.session, ask),
                         Incoming::Answer(reply) => cluster.answer(self.session, reply),
+                        // Nobody shares a store here.
+                        Incoming::Servers => cluster.answer(self.session, Reply::Text(".\n".into())),
                     }
                 }
                 Decoded::TooLarge => {

@@ -7,6 +7,7 @@ mod postgres;
 mod redis;
 #[cfg(any(feature = "memcached", feature = "mysql", feature = "redis"))]
 mod remote;
+mod sharing;
 mod sqlite;
 
 use self::mysql::MysqlFlags;
@@ -16,10 +17,13 @@ use super::mistake::Mistake;
 use super::origins::Caution;
 use super::value::number;
 use crate::store::StoreOptions;
+#[cfg(feature = "postgres")]
+use crate::store::postgres::PostgresOptions;
 use choice::{Choice, StoreFlags, refuse_misplaced};
 use log::LogFlags;
 use memcached::MemcachedFlags;
 use postgres::PostgresFlags;
+use sharing::SharingFlags;
 use sqlite::SqliteFlags;
 
 /// Where background jobs are kept.
@@ -49,6 +53,9 @@ pub(super) struct Storing {
     #[command(flatten)]
     pub(super) memcached: MemcachedFlags,
 
+    #[command(flatten)]
+    pub(super) sharing: SharingFlags,
+
     /// How long a start waits for a database server that does not answer; 0 is not at all. Whoever connects meanwhile is accepted,
     /// and requests wait [default: 600]
     #[arg(long, value_name = "SECONDS", value_parser = number(0..=i64::from(u32::MAX)))]
@@ -72,9 +79,10 @@ pub(super) struct Storing {
     pub(super) max_storing_bytes: i64,
 }
 
-/// Which store, if any.
+/// Which store, if any. A server that shares it is called so, unless it is given a name.
 pub(super) fn options(
     flags: &Storing,
+    usual_name: &str,
     called: CalledAs,
     notices: &mut Vec<String>,
     warnings: &mut Vec<Caution>,
@@ -90,6 +98,9 @@ pub(super) fn options(
         return Err(Mistake::Store(
             "--store-wait is for a database server: add -q mysql, postgres, redis or libmemcached".to_owned(),
         ));
+    }
+    if chosen != Choice::Postgres {
+        flags.sharing.refuse()?;
     }
     let durability = flags.log.durability.as_deref();
     match chosen {
@@ -110,10 +121,15 @@ pub(super) fn options(
         Choice::Mysql => Ok(None),
         #[cfg(feature = "postgres")]
         Choice::Postgres => {
-            Ok(Some(StoreOptions::Postgres(flags.postgres.options(durability, flags.store_wait)?)))
+            let options = flags.postgres.options(durability, flags.store_wait)?;
+            let sharing = Some(Box::new(flags.sharing.options(usual_name)?));
+            Ok(Some(StoreOptions::Postgres(PostgresOptions { sharing, ..options })))
         }
         #[cfg(not(feature = "postgres"))]
-        Choice::Postgres => Ok(None),
+        Choice::Postgres => {
+            let _ = usual_name;
+            Ok(None)
+        }
         #[cfg(feature = "redis")]
         Choice::Redis => Ok(Some(StoreOptions::Redis(flags.redis.options(durability, flags.store_wait)?))),
         #[cfg(not(feature = "redis"))]

@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 #[cfg(feature = "postgres")]
 use {
     super::postgres::WAIT,
-    crate::store::postgres::{CommitLevel, PostgresOptions},
+    crate::store::postgres::{CommitLevel, PostgresOptions, SharingOptions, StoreLost},
     std::time::Duration,
 };
 
@@ -129,9 +129,20 @@ fn database_servers() {
         other => panic!("{other:?}"),
     };
     for name in ["Postgres", "postgres", "POSTGRESQL", "libpq"] {
-        let usual = PostgresOptions { wait: WAIT, ..PostgresOptions::of("") };
-        assert_eq!(options(&["-q", name]), usual, "{name}");
+        let usual = PostgresOptions { wait: WAIT, sharing: None, ..PostgresOptions::of("") };
+        let mut told = options(&["-q", name]);
+        let sharing = *told.sharing.take().unwrap();
+        assert!(sharing.name.ends_with(":4730") && sharing == SharingOptions::of(sharing.name.clone()));
+        assert_eq!(told, usual, "{name}");
     }
+    let line = ["-q", "postgres", "--server-name", "a", "--take-over-after", "4", "--store-lost", "go-on"];
+    let sharing = options(&line).sharing.unwrap();
+    assert_eq!((sharing.name.as_str(), sharing.take_over_after), ("a", Duration::from_secs(4)));
+    assert_eq!(sharing.lost, StoreLost::GoOn);
+    refused(
+        &["--data-dir", "d", "--server-name", "a"],
+        "--server-name is for servers that share a database: add -q postgres",
+    );
     let line =
         ["-q", "postgres", "--libpq-conninfo", "host=a,b dbname=d", "--libpq-table", "s.t", "--store-wait=0"];
     let other = options(&line);

@@ -2,9 +2,10 @@
 //! and lost attempts ride along with what is committed next, since they are not worth a commit that
 //! anybody waits for. If nothing is committed for a second, they are written alone; a crash forgets what still waited.
 use super::record::{self, RecordKind};
-use super::{Committed, Progress, Repaired, Store, StoreError};
+use super::{Committed, Progress, Repaired, ServerLoad, ServerShown, ServerStanding, Store, StoreError};
 use crate::engine::{JobId, StoredJob};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// Ends of jobs that are tried together.
@@ -176,6 +177,36 @@ impl Store for Dues {
 
     fn keeps_accepted(&self, job: &StoredJob<'_>) -> bool {
         self.store.keeps_accepted(job)
+    }
+
+    fn attend_at(&self) -> Option<Instant> {
+        self.store.attend_at()
+    }
+
+    fn attend(&mut self, load: ServerLoad, each: &mut dyn FnMut(StoredJob<'_>)) -> Result<bool, StoreError> {
+        let era = self.store.standing().era;
+        let told = self.store.attend(load, each);
+        // Of jobs that are another's now only their ends are worth telling.
+        if self.store.standing().era != era {
+            self.forget_attempts();
+        }
+        told
+    }
+
+    fn standing(&self) -> ServerStanding {
+        self.store.standing()
+    }
+
+    fn numbers(&mut self, at_least: u64) -> Result<Range<u64>, StoreError> {
+        self.store.numbers(at_least)
+    }
+
+    fn leave(&mut self, queued: &[JobId]) -> Result<(), StoreError> {
+        self.store.leave(queued)
+    }
+
+    fn servers(&self) -> Vec<ServerShown> {
+        self.store.servers()
     }
 
     fn close(&mut self) -> Result<(), StoreError> {

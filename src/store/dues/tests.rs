@@ -60,14 +60,12 @@ impl Store for Pretend {
             }
         }
         let dones = heads.iter().any(|head| head.kind == RecordKind::Done);
-        Committed {
-            puts: match fits || puts == 0 {
-                true => Ok(()),
-                false if unfit => Err(StoreError::Unfit { name: String::new(), what: String::new() }),
-                false => full(),
-            },
-            dones: if dones && books.stuck { full() } else { Ok(()) },
-        }
+        let puts = match fits || puts == 0 {
+            true => Ok(()),
+            false if unfit => Err(StoreError::Unfit { name: String::new(), what: String::new() }),
+            false => full(),
+        };
+        Committed::of(puts, if dones && books.stuck { full() } else { Ok(()) })
     }
 
     fn alone(&self) -> usize {

@@ -131,7 +131,7 @@ impl<D: Disk> Store for LogStore<D> {
     fn commit(&mut self, slices: &[&[u8]]) -> Committed {
         match self.segments() {
             Ok(segments) => segments.commit(slices),
-            Err(_) => Committed { puts: Err(StoreError::Sealed), dones: Err(StoreError::Sealed) },
+            Err(_) => Committed::of(Err(StoreError::Sealed), Err(StoreError::Sealed)),
         }
     }
 

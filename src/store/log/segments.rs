@@ -162,7 +162,7 @@ impl<D: Disk> Segments<D> {
     /// See [`crate::store::Store::commit`].
     pub(super) fn commit(&mut self, slices: &[&[u8]]) -> Committed {
         if self.sealed {
-            return Committed { puts: Err(StoreError::Sealed), dones: Err(StoreError::Sealed) };
+            return Committed::of(Err(StoreError::Sealed), Err(StoreError::Sealed));
         }
         let mut items = std::mem::take(&mut self.items);
         items.clear();
@@ -173,7 +173,7 @@ impl<D: Disk> Segments<D> {
         if self.repairs() {
             self.put_again(slices, &mut items);
             if self.sealed {
-                return Committed { puts: Err(StoreError::Sealed), dones: Err(StoreError::Sealed) };
+                return Committed::of(Err(StoreError::Sealed), Err(StoreError::Sealed));
             }
         }
         // Puts and ends in one go, in the order in which they came: a job may be put and end in one commit. Only if there is no
@@ -194,7 +194,7 @@ impl<D: Disk> Segments<D> {
         items.clear();
         items.shrink_to(1 << 16);
         self.items = items;
-        Committed { puts: refused.map_or(Ok(()), Err), dones }
+        Committed::of(refused.map_or(Ok(()), Err), dones)
     }
 
     /// Writes everything, if there is room for it beyond what ends of jobs may need. What needs a file of its own takes

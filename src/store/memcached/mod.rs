@@ -168,7 +168,7 @@ impl Memcached {
             }
         }
         // Not known before this: whatever is there is of somebody else.
-        let fresh: Vec<bool> = items.iter().map(|item| !item.alone && !book.is_kept(item.number)).collect();
+        let fresh: Vec<bool> = items.iter().map(|item| !item.alone && !book.knows(item.number)).collect();
         requests.extend(before.iter().map(|old| (old.server, McRequest::Delete { key: &old.key })));
         let first = requests.len();
         for ((item, place), fresh) in items.iter().zip(&places).zip(&fresh) {

@@ -92,6 +92,14 @@ impl<'a> Changes<'a> {
         }
         Ok(changes)
     }
+
+    /// Puts them into an order in which every server has them: that of their keys.
+    pub(super) fn sort(&mut self) {
+        let key = |put: &JobPut<'_>| {
+            put.theirs.as_ref().map(|columns| (columns.function.to_vec(), columns.key.to_vec()))
+        };
+        self.puts.sort_by_cached_key(key);
+    }
 }
 
 impl<'a> JobPut<'a> {

@@ -19,8 +19,10 @@ pub(super) enum PgFault {
     Away(String),
     /// The server does not let us do what we must.
     Refused(String),
-    /// Another server of ours has the table, which is called so.
+    /// Another server has the table, which is called so, and does not share it.
     Locked(String),
+    /// We were taken over: nothing was added or changed.
+    Fenced,
     /// What says where the database is makes no sense.
     Target(TargetMistake),
     /// A job that this database cannot keep.
@@ -40,6 +42,8 @@ pub(super) enum PgTrouble {
     Full,
     /// It refuses what one of the jobs is made of.
     Unfit,
+    /// We are not who we were.
+    Fenced,
     /// Others were in the way: the same may succeed at once.
     InTheWay,
     /// Anything else.
@@ -71,6 +75,7 @@ impl fmt::Display for PgFault {
             PgFault::Row(error) => error.fmt(f),
             PgFault::Target(mistake) => mistake.fmt(f),
             PgFault::Locked(table) => write!(f, "table {table} is used by another server"),
+            PgFault::Fenced => f.write_str("another server has taken over"),
             PgFault::Away(what) | PgFault::Refused(what) | PgFault::Unfit(what) | PgFault::Other(what) => {
                 f.write_str(what)
             }
@@ -86,6 +91,7 @@ impl PgFault {
             PgFault::Away(_) => PgTrouble::Away,
             PgFault::Refused(_) | PgFault::Locked(_) => PgTrouble::Refused,
             PgFault::Unfit(_) => PgTrouble::Unfit,
+            PgFault::Fenced => PgTrouble::Fenced,
             PgFault::Row(_) | PgFault::Target(_) | PgFault::Other(_) => PgTrouble::Other,
         }
     }
@@ -108,6 +114,7 @@ impl PgFault {
             (_, PgFault::Target(mistake)) => {
                 StoreError::Database { name: mistake.origin, what: mistake.what }
             }
+            (PgTrouble::Fenced, _) => StoreError::TakenOver { server: name },
             (PgTrouble::Away, _) => StoreError::Unreachable { server: name, since, what },
             (PgTrouble::Refused, _) => StoreError::Refused { server: name, what },
             (PgTrouble::Full, _) => StoreError::Full { path: PathBuf::from(format!("{name} ({what})")) },

@@ -4,6 +4,7 @@ use super::fault::{PgFault, PgTrouble};
 use super::names::{self, GivenTable};
 use super::options::{CommitLevel, PostgresOptions};
 use super::promise;
+use super::servers;
 use super::session::{PgSession, connect, within};
 use super::shape::{self, TableShape};
 use super::surroundings::{Machine, settle};
@@ -28,10 +29,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// an index.
 const SETTLING: Duration = Duration::from_secs(10);
 const MAKING: Duration = Duration::from_secs(600);
-/// How long a server that has just ended may still have the table.
-const LEAVING: Duration = Duration::from_secs(3);
-
-/// What makes our locks ours: the first number of each.
+/// The first number of the lock by which servers of version 0.2 have a table to themselves.
 const LOCKS: i32 = 0x52_69_6e_67;
 
 /// Whether there is a connection.
@@ -78,8 +76,6 @@ pub(super) struct PgLink {
     just_lost: bool,
     /// Why the connection that there is is of no more use.
     given_up: Option<String>,
-    /// The process that served us last, which may still have the lock.
-    last_process: Option<i32>,
 }
 
 impl std::fmt::Debug for PgLink {
@@ -113,7 +109,6 @@ impl PgLink {
             away_since: None,
             just_lost: false,
             given_up: None,
-            last_process: None,
         })
     }
 
@@ -150,7 +145,7 @@ impl PgLink {
 
     /// Connects, and waits for it: what stands in the way is for the operator.
     pub(super) fn connect_now(&mut self) -> Result<(), PgFault> {
-        let making = make(self.target.clone(), self.table.clone(), self.wish, None);
+        let making = make(self.target.clone(), self.table.clone(), self.wish);
         match self.runtime.block_on(making) {
             Ok(made) => {
                 self.made(made);
@@ -184,7 +179,7 @@ impl PgLink {
             if Instant::now() < self.next_try {
                 return LinkState::No;
             }
-            let making = make(self.target.clone(), self.table.clone(), self.wish, self.last_process);
+            let making = make(self.target.clone(), self.table.clone(), self.wish);
             self.coming = Some(self.runtime.spawn(making));
         }
         let Some(coming) = &mut self.coming else { return LinkState::No };
@@ -235,7 +230,6 @@ impl PgLink {
     pub(super) fn lost(&mut self, why: &PgFault) {
         let Some(Made { session, .. }) = self.made.take() else { return };
         self.given_up = None;
-        self.last_process = Some(session.process);
         drop(session);
         self.just_lost = true;
         self.away_since = Some(Instant::now());
@@ -264,65 +258,43 @@ impl PgLink {
         self.pause = (self.pause * 2).min(PAUSE_MAX);
     }
 
-    /// Ends the connection in an orderly way: whoever comes next finds the table free.
+    /// Ends the connection.
     pub(super) fn close(&mut self) {
         if let Some(coming) = self.coming.take() {
             coming.abort();
         }
-        if let Some(Made { session, shape }) = self.made.take() {
-            // If that fails the lock goes with the connection.
-            let _ = self.runtime.block_on(within(SETTLING, unlock(&session, &shape)));
+        if let Some(made) = self.made.take() {
+            drop(made);
+            // The driver says goodbye.
+            self.runtime.block_on(async {
+                tokio::task::yield_now().await;
+                tokio::task::yield_now().await;
+            });
         }
     }
 }
 
-/// Connects, and looks after everything that must be so before jobs are kept there. `before` is the process that served us before.
+/// Connects, and looks after everything that must be so before jobs are kept there.
 async fn make(
     target: Arc<PgTarget>,
     table: Arc<GivenTable>,
     Wish { level, may_make }: Wish,
-    before: Option<i32>,
 ) -> Result<Made, PgFault> {
     let session = connect(&target, level != CommitLevel::Written).await?;
     let shape = within(MAKING, shape::settle(&session, &table, may_make)).await?;
     within(SETTLING, promise::check(&session, &shape, level)).await?;
-    within(SETTLING, lock(&session, &shape, before)).await?;
+    within(SETTLING, no_old_server(&session, &shape)).await?;
+    within(SETTLING, servers::begin_numbers(&session, &shape)).await?;
     Ok(Made { session, shape })
 }
 
-/// Has the table to ourselves, among servers of ours.
-async fn lock(session: &PgSession, shape: &TableShape, before: Option<i32>) -> Result<(), PgFault> {
-    let begin = Instant::now();
-    let table = lock_number(shape);
-    loop {
-        let sql = "SELECT pg_try_advisory_lock($1, $2)";
-        let row = session.one_row(sql, &[(&LOCKS, Type::INT4), (&table, Type::INT4)]).await?;
-        if row.try_get(0)? {
-            return Ok(());
-        }
-        // One that served us and has not noticed yet that we are gone.
-        if let Some(process) = before {
-            let sql = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' \
-                       AND classid = $1::int4::oid AND objid = $2::int4::oid AND granted AND pid = $3";
-            let values: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] =
-                [(&LOCKS, Type::INT4), (&table, Type::INT4), (&process, Type::INT4)];
-            session.client.query_typed(sql, &values).await?;
-        }
-        if begin.elapsed() >= LEAVING {
-            return Err(PgFault::Locked(shape.shown.clone()));
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-async fn unlock(session: &PgSession, shape: &TableShape) -> Result<(), PgFault> {
-    let sql = "SELECT pg_advisory_unlock($1, $2)";
-    session.one_row(sql, &[(&LOCKS, Type::INT4), (&lock_number(shape), Type::INT4)]).await.map(|_| ())
-}
-
-/// The number of a table as the second number of a lock, which has a sign.
-fn lock_number(shape: &TableShape) -> i32 {
-    (shape.oid & 0xffff_ffff) as u32 as i32
+/// A server of a version that shares no table must not be there: it would run every job again. It has a lock, which is tried here and
+/// not kept, so that it does not matter which connection of a pooler asks.
+async fn no_old_server(session: &PgSession, shape: &TableShape) -> Result<(), PgFault> {
+    let table = (shape.oid & 0xffff_ffff) as u32 as i32;
+    let sql = "SELECT pg_try_advisory_xact_lock_shared($1, $2)";
+    let row = session.one_row(sql, &[(&LOCKS, Type::INT4), (&table, Type::INT4)]).await?;
+    if row.try_get(0)? { Ok(()) } else { Err(PgFault::Locked(shape.shown.clone())) }
 }
 
 /// Where this connection string leads, on this machine.

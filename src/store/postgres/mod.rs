@@ -16,43 +16,51 @@
 //!
 //! **Durability** is the database's: its settings are read at the start (`promise.rs`).
 //!
-//! **One server a table**: a second one is refused, by a lock of the session (`pg_try_advisory_lock`), so a pooler that gives
-//! connections to others between transactions must not stand in between. gearmand knows no such lock, and runs what it reads.
-//! Left for later: several servers that share a table and take over from each other. For these is the column
-//! `ringgear_owner`, which is NULL; then the lock goes, and what `book.rs` calls too much is what has this server as owner.
-//! Rows that are inserted by others while the server runs are found at its next start.
+//! **Servers share a table**: each row has the server as its owner that runs it (`sharing.rs`, `servers.rs`). A server that is silent
+//! for too long is taken over, and can add nothing from then on; rows that nobody owns are adopted. Tools that copy have no number
+//! there and are refused while a server runs. gearmand knows nothing of all that, and runs what it reads.
+mod adopt;
 mod changes;
 mod conninfo;
 mod fault;
 mod link;
 mod names;
 mod options;
+mod pages;
 mod promise;
-mod replay;
 mod rows;
+mod servers;
 mod session;
 mod shape;
+mod sharing;
 mod surroundings;
 mod target;
 mod tls;
 mod writer;
 
-pub use options::{CommitLevel, POSTGRES_TABLE, PostgresOptions};
+pub use options::{CommitLevel, POSTGRES_TABLE, PostgresOptions, SharingOptions, StoreLost};
 
 use super::book::Book;
 use super::record::{self, RecordKind};
 use super::sql::numbers::row_of;
 use super::sql::rows::JobRows;
-use super::{Committed, Progress, Repaired, Store, StoreError};
+use super::{
+    BootTime, Committed, Exception, Progress, Repaired, ServerLoad, ServerShown, ServerStanding, Store,
+    StoreError,
+};
 use crate::engine::{JobId, StoredJob};
 use crate::log_at;
 use crate::logging::Level;
 use changes::Changes;
 use fault::{PgFault, PgTrouble};
 use link::{LinkState, PgLink};
-use replay::ReplayListener;
+use pages::{PgReading, Unreadable};
+use servers::SERVING;
+use sharing::PgSharing;
+use std::ops::Range;
 use std::time::{Duration, Instant};
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
+use writer::PgFence;
 
 /// Records of more bytes are committed alone: others are not to wait for them, nor be refused with them.
 const LARGE: usize = 4 << 20;
@@ -63,6 +71,10 @@ const SECOND_CHANCE: Duration = Duration::from_secs(1);
 const WAITING: Duration = Duration::from_secs(10);
 /// Rows that are compared at a time.
 const PIECE: i64 = 5_000;
+/// Sequences that a server takes at a time.
+const NUMBERS: u64 = 1 << 24;
+/// How long a tool waits to see whether a server runs.
+const TOOL: Duration = Duration::from_millis(3_500);
 
 /// Background jobs in a PostgreSQL database.
 #[derive(Debug)]
@@ -71,6 +83,7 @@ pub struct PostgresStore {
     /// How long a start may wait.
     wait: Duration,
     book: Book,
+    sharing: Option<PgSharing>,
 }
 
 impl PostgresStore {
@@ -78,6 +91,7 @@ impl PostgresStore {
     /// [`Store::replay`], if it is to be waited for at all; what an operator must mend is an error here.
     pub fn open(options: PostgresOptions) -> Result<PostgresStore, StoreError> {
         let wait = options.wait;
+        let sharing = options.sharing.clone().map(|sharing| PgSharing::new(*sharing));
         let mut link = PgLink::of(options)?;
         match link.connect_now() {
             Ok(()) => {}
@@ -86,7 +100,7 @@ impl PostgresStore {
             }
             Err(fault) => return Err(link.error(fault)),
         }
-        Ok(PostgresStore { link, wait, book: Book::default() })
+        Ok(PostgresStore { link, wait, book: Book::default(), sharing })
     }
 
     /// Waits for the database, if it is not there.
@@ -135,8 +149,8 @@ impl PostgresStore {
         linked == LinkState::Yes
     }
 
-    /// Writes these records, with puts or without.
-    fn write(&mut self, slices: &[&[u8]], puts: bool) -> Result<(), PgFault> {
+    /// Writes these records, with puts or without. Returns puts that are elsewhere, and where.
+    fn write(&mut self, slices: &[&[u8]], puts: bool) -> Result<Vec<(JobId, JobId)>, PgFault> {
         let mut tries = 0;
         loop {
             if !self.connected() {
@@ -144,17 +158,32 @@ impl PostgresStore {
             }
             let Some(shape) = self.link.shape() else { return Err(self.link.why_not()) };
             let mut changes = Changes::of(slices, &shape, puts)?;
+            // Two servers that wait for each other's keys do so in the same order the second time.
+            if tries > 0 {
+                changes.sort();
+            }
             // Also if it fails: what may have a row of our own is to lose it with the end of the job.
             self.book
                 .may_be_beside(changes.puts.iter().filter(|put| put.ours.is_some()).map(|put| put.number));
-            let beside = &self.book.beside;
+            let (book, sent) = (&self.book, BootTime::now());
+            let family = self.sharing.as_ref().map_or(&[][..], |sharing| &sharing.family);
+            let fence = PgFence { me: self.sharing.as_ref().and_then(|sharing| sharing.me), family };
             let written = self.link.run(PATIENCE, async |session| {
-                writer::write(&session.client, &shape.names, &mut changes, beside).await
+                writer::write(session, &shape, &mut changes, book, fence).await
             });
-            let Err(fault) = written else {
-                self.note(&changes);
-                return Ok(());
+            let fault = match written {
+                Ok(elsewhere) => {
+                    self.note(&changes, &elsewhere);
+                    self.sharing.iter_mut().for_each(|sharing| sharing.renewed(sent));
+                    return Ok(elsewhere);
+                }
+                Err(fault) => fault,
             };
+            if let Some(sharing) = &mut self.sharing
+                && sharing.note(&fault)
+            {
+                return Err(fault);
+            }
             tries += 1;
             match fault.trouble() {
                 // Nobody knows whether it was written: the same again does no harm.
@@ -170,8 +199,8 @@ impl PostgresStore {
     }
 
     /// What was just written is what there is.
-    fn note(&mut self, changes: &Changes<'_>) {
-        for put in &changes.puts {
+    fn note(&mut self, changes: &Changes<'_>, elsewhere: &[(JobId, JobId)]) {
+        for put in changes.puts.iter().filter(|put| !elsewhere.iter().any(|(id, _)| *id == put.id)) {
             self.book.note(put.number, put.is_alone(), put.ours.is_some());
         }
         changes.attempts.iter().for_each(|&(number, _)| self.book.note_beside(number));
@@ -182,17 +211,22 @@ impl PostgresStore {
     fn compare(&mut self, from: i64) -> Result<bool, PgFault> {
         let Some(shape) = self.link.shape() else { return Ok(false) };
         let names = &shape.names;
+        let family = self.sharing.as_ref().map(|sharing| sharing.family.clone());
         let book = &mut self.book;
+        let mut unknown = Vec::new();
         let compared = self.link.run(PATIENCE, async |session| {
-            let numbers = async |table: &str, column: &str, and: &str| {
+            let numbers = async |table: &str, column: &str, owner: &str, and: &str| {
                 let sql = format!(
-                    "SELECT {column} FROM {table} WHERE {column} > $1 {and} ORDER BY {column} LIMIT {PIECE}"
+                    "SELECT {column} FROM {table} WHERE {column} > $1 {and} \
+                     AND ($2::int4[] IS NULL OR {owner} = ANY($2)) ORDER BY {column} LIMIT {PIECE}"
                 );
-                let rows = session.client.query_typed(&sql, &[(&from, Type::INT8)]).await?;
+                let values: [(&(dyn ToSql + Sync), Type); 2] =
+                    [(&from, Type::INT8), (&family, Type::INT4_ARRAY)];
+                let rows = session.client.query_typed(&sql, &values).await?;
                 rows.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<Vec<i64>, PgFault>>()
             };
-            let mut theirs = numbers(&names.theirs, "ringgear_number", "").await?;
-            let mut ours = numbers(&names.ours, "number", "AND kind <> 0").await?;
+            let mut theirs = numbers(&names.theirs, "ringgear_number", "ringgear_owner", "").await?;
+            let mut ours = numbers(&names.ours, "number", "owner", "AND kind <> 0").await?;
             let last = |numbers: &[i64]| {
                 if numbers.len() < PIECE as usize { i64::MAX } else { numbers[numbers.len() - 1] }
             };
@@ -200,7 +234,10 @@ impl PostgresStore {
             theirs.retain(|&number| number <= upto);
             ours.retain(|&number| number <= upto);
             let too_much = book.compare(&theirs, &ours, upto);
-            if !too_much.theirs.is_empty() {
+            if !too_much.theirs.is_empty() && family.is_some() {
+                unknown =
+                    writer::delete_unless_joined(&session.client, names, &too_much.theirs, book).await?;
+            } else if !too_much.theirs.is_empty() {
                 writer::delete(&session.client, &names.theirs, "ringgear_number", &too_much.theirs).await?;
             }
             if !too_much.ours.is_empty() {
@@ -208,7 +245,82 @@ impl PostgresStore {
             }
             Ok(())
         });
-        compared.map(|()| self.book.compares().is_some())
+        compared?;
+        if let Some(sharing) = self.sharing.as_mut().filter(|_| !unknown.is_empty()) {
+            sharing.read(unknown);
+        }
+        Ok(self.book.compares().is_some())
+    }
+}
+
+impl PostgresStore {
+    /// What is to be read at the start, once it is ours.
+    fn begin(&mut self, progress: &mut dyn FnMut(Progress)) -> Result<PgReading, PgFault> {
+        if let Some(sharing) = &mut self.sharing {
+            let mut say = |why| progress(Progress::Waiting { why });
+            return sharing.begin(&mut self.link, &mut say);
+        }
+        self.refuse_beside_servers()?;
+        let Some(shape) = self.link.shape() else { return Err(self.link.why_not()) };
+        self.link.run_long(async |session| adopt::claim(session, &shape, None).await)?;
+        Ok(PgReading::of(None, Unreadable::Error))
+    }
+
+    /// A tool does nothing beside a server that runs.
+    fn refuse_beside_servers(&mut self) -> Result<(), PgFault> {
+        let Some(shape) = self.link.shape() else { return Err(self.link.why_not()) };
+        let mut look = || {
+            self.link.run(PATIENCE, async |session| {
+                let look = servers::look(session, &shape, None, 0, ServerLoad::default()).await?;
+                let serving = look.servers.into_iter();
+                Ok(serving.filter(|row| row.state == SERVING && row.taken_by.is_none()).collect::<Vec<_>>())
+            })
+        };
+        let (before, begin) = (look()?, Instant::now());
+        while !before.is_empty() && begin.elapsed() < TOOL {
+            std::thread::sleep(TOOL / 20);
+            let now = look()?;
+            let runs = |row: &servers::PgServerRow| {
+                before.iter().any(|one| one.id == row.id && one.beat != row.beat)
+            };
+            if now.iter().any(runs) {
+                return Err(PgFault::Locked(shape.shown.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads all that is ours, and tells it.
+    fn read_all(
+        &mut self,
+        mut reading: PgReading,
+        each: &mut dyn FnMut(StoredJob<'_>),
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(), PgFault> {
+        let Some(shape) = self.link.shape() else { return Err(self.link.why_not()) };
+        let owners = reading.owners.clone();
+        let jobs = self.link.run_long(async |session| pages::count(session, &shape, &owners).await)?;
+        progress(Progress::Telling { jobs });
+        let (mut book, mut more) = (Book::default(), true);
+        while more {
+            let mut told = |job: StoredJob<'_>, alone: bool, beside: bool| {
+                let number = row_of(job.id)?;
+                if !book.knows(number) {
+                    book.note(number, alone, beside);
+                    each(job);
+                }
+                Ok(())
+            };
+            more = self.link.run_long(async |session| reading.page(session, &shape, &mut told).await)?;
+            if let Some(sharing) = &mut self.sharing {
+                sharing.beat_if_due(&mut self.link)?;
+            }
+        }
+        self.book = book;
+        self.link.run_long(async |session| {
+            pages::drop_leftovers(session, &shape).await?;
+            servers::tidy(session, &shape).await
+        })
     }
 }
 
@@ -219,16 +331,22 @@ impl Store for PostgresStore {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), StoreError> {
         self.wait_for_it(progress)?;
-        let Some(shape) = self.link.shape() else { return Err(self.link.error(self.link.why_not())) };
-        let listener = ReplayListener { each, progress };
-        let told = self.link.run_long(async |session| replay::replay(session, &shape, listener).await);
-        self.book = told.map_err(|fault| self.link.error(fault))?;
-        Ok(())
+        let begun = self.begin(progress);
+        let told = begun.and_then(|reading| self.read_all(reading, each, progress));
+        told.map_err(|fault| self.link.error(fault))
     }
 
     fn commit(&mut self, slices: &[&[u8]]) -> Committed {
         let fault = match self.write(slices, true) {
-            Ok(()) => return Committed::all(),
+            Ok(elsewhere) => {
+                let except = |(id, there)| (id, Exception::Elsewhere(there));
+                let exceptions = elsewhere.into_iter().map(except).collect();
+                return Committed { exceptions, ..Committed::all() };
+            }
+            // What has ended is the other one's to tell.
+            Err(PgFault::Fenced) => {
+                return Committed::of(Err(self.link.error(PgFault::Fenced)), Ok(()));
+            }
             Err(fault) => fault,
         };
         let is_put = |span: record::Span| span.head.kind == RecordKind::Put;
@@ -238,15 +356,15 @@ impl Store for PostgresStore {
         let again = puts && others && fault.trouble() != PgTrouble::Away;
         let refusal = self.link.error(fault);
         match (puts, others) {
-            (true, false) => Committed { puts: Err(refusal), dones: Ok(()) },
-            (false, _) => Committed { puts: Ok(()), dones: Err(refusal) },
+            (true, false) => Committed::of(Err(refusal), Ok(())),
+            (false, _) => Committed::of(Ok(()), Err(refusal)),
             (true, true) if again => {
-                let dones = self.write(slices, false).map_err(|fault| self.link.error(fault));
-                Committed { puts: Err(refusal), dones }
+                let dones = self.write(slices, false).map(|_| ()).map_err(|fault| self.link.error(fault));
+                Committed::of(Err(refusal), dones)
             }
             (true, true) => {
                 let dones = Err(self.link.error(self.link.why_not()));
-                Committed { puts: Err(refusal), dones }
+                Committed::of(Err(refusal), dones)
             }
         }
     }
@@ -260,6 +378,10 @@ impl Store for PostgresStore {
             LinkState::Coming => return Ok(true),
             LinkState::No => return Ok(false),
             LinkState::Yes => {}
+        }
+        // What was taken over and is not read yet would look like what ought not to be there.
+        if self.sharing.as_ref().is_some_and(PgSharing::reads) {
+            return Ok(false);
         }
         let Some(from) = self.book.compares() else { return Ok(false) };
         self.compare(from).or_else(|fault| match fault.trouble() {
@@ -307,8 +429,61 @@ impl Store for PostgresStore {
         !JobRows::of(job).is_plain()
     }
 
+    fn attend_at(&self) -> Option<Instant> {
+        self.sharing.as_ref().map(PgSharing::next)
+    }
+
+    fn attend(&mut self, load: ServerLoad, each: &mut dyn FnMut(StoredJob<'_>)) -> Result<bool, StoreError> {
+        self.go_on(Duration::from_millis(5));
+        let Some(sharing) = &mut self.sharing else { return Ok(false) };
+        let fault = match sharing.attend(&mut self.link, &mut self.book, load, each) {
+            Ok(more) => return Ok(more),
+            Err(fault) => fault,
+        };
+        match fault.trouble() {
+            _ if sharing.note(&fault) => Ok(true),
+            PgTrouble::Away => {
+                self.link.lost(&fault);
+                Ok(false)
+            }
+            _ => Err(self.link.error(fault)),
+        }
+    }
+
+    fn standing(&self) -> ServerStanding {
+        self.sharing.as_ref().map_or(ServerStanding::default(), PgSharing::standing)
+    }
+
+    fn numbers(&mut self, at_least: u64) -> Result<Range<u64>, StoreError> {
+        if self.sharing.is_none() {
+            return Ok(at_least..u64::MAX);
+        }
+        let Some(shape) = self.link.shape() else { return Err(self.link.error(self.link.why_not())) };
+        let numbers = self
+            .link
+            .run(PATIENCE, async |session| servers::numbers(session, &shape, NUMBERS, at_least).await);
+        numbers.map_err(|fault| self.link.error(fault))
+    }
+
+    fn leave(&mut self, queued: &[JobId]) -> Result<(), StoreError> {
+        let Some(sharing) = &mut self.sharing else { return Ok(()) };
+        let numbers = sharing::rows_of(queued);
+        let released = sharing.release(&mut self.link, &numbers);
+        numbers.iter().for_each(|&number| self.book.forget(number));
+        released.map_err(|fault| self.link.error(fault))
+    }
+
+    fn servers(&self) -> Vec<ServerShown> {
+        self.sharing.as_ref().map_or(Vec::new(), PgSharing::shown)
+    }
+
     fn close(&mut self) -> Result<(), StoreError> {
+        let left = match &mut self.sharing {
+            Some(sharing) => sharing.leave(&mut self.link, &self.book),
+            None => Ok(()),
+        };
+        let left = left.map_err(|fault| self.link.error(fault));
         self.link.close();
-        Ok(())
+        left
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn read(text: &str) -> Result<GivenTable, String> {
         }
     }
     let table = parts.pop().unwrap_or_default();
-    let longest = NAME_MAX - "_ringgear_number".len();
+    let longest = NAME_MAX - "_ringgear_numbers".len();
     if table.len() > longest {
         return Err(format!(
             "{table} is longer than {longest} bytes, and the names of what belongs to it are made of it"
@@ -68,8 +68,16 @@ pub(super) struct PgTables {
     pub(super) theirs: String,
     /// Our own.
     pub(super) ours: String,
+    /// Who is there.
+    pub(super) servers: String,
+    /// Which numbers are free.
+    pub(super) numbers: String,
     /// The index on our column of gearmand's table; without schema.
     pub(super) index: String,
+    /// Indexes that find what nobody owns, in either table; without schema.
+    pub(super) nobody: String,
+    pub(super) unowned: String,
+    schema: String,
 }
 
 impl PgTables {
@@ -79,8 +87,23 @@ impl PgTables {
         PgTables {
             theirs: format!("{}.{}", quoted(schema), quoted(table)),
             ours: format!("{}.{}", quoted(schema), quoted(&ours)),
+            servers: format!("{}.{}", quoted(schema), quoted(&format!("{ours}_servers"))),
+            numbers: format!("{}.{}", quoted(schema), quoted(&format!("{ours}_numbers"))),
             index: quoted(&format!("{ours}_number")),
+            nobody: quoted(&format!("{ours}_nobody")),
+            unowned: quoted(&format!("{ours}_unowned")),
+            schema: quoted(schema),
         }
+    }
+
+    /// An index with its schema.
+    pub(super) fn full(&self, index: &str) -> String {
+        format!("{}.{index}", self.schema)
+    }
+
+    /// All four tables.
+    pub(super) fn tables(&self) -> [&String; 4] {
+        [&self.theirs, &self.ours, &self.servers, &self.numbers]
     }
 }
 

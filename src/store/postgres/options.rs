@@ -17,6 +17,43 @@ pub enum CommitLevel {
     Written,
 }
 
+/// What becomes of jobs that are stored while the database cannot be reached, and another server may take them over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StoreLost {
+    /// They are held if there is another server, and go on if there is none.
+    #[default]
+    Auto,
+    /// They are held (`--store-lost hold`).
+    Hold,
+    /// They go on being given to workers (`--store-lost go-on`): others may run them once more.
+    GoOn,
+}
+
+/// How servers share a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharingOptions {
+    /// What this server is called (`--server-name`), for people, and for its next start.
+    pub name: String,
+    /// Whoever is silent for so long is taken over (`--take-over-after`); at least a second.
+    pub take_over_after: Duration,
+    /// What becomes of stored jobs meanwhile.
+    pub lost: StoreLost,
+}
+
+impl SharingOptions {
+    /// How long a server may be silent, unless it is said.
+    pub const TAKE_OVER_AFTER: Duration = Duration::from_secs(10);
+
+    /// The usual, for a server of this name.
+    pub fn of(name: impl Into<String>) -> SharingOptions {
+        SharingOptions {
+            name: name.into(),
+            take_over_after: SharingOptions::TAKE_OVER_AFTER,
+            lost: StoreLost::Auto,
+        }
+    }
+}
+
 /// Which table of which database, and how it is used.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PostgresOptions {
@@ -31,17 +68,21 @@ pub struct PostgresOptions {
     pub may_make: bool,
     /// How long a start waits for a database that is not there (`--store-wait`).
     pub wait: Duration,
+    /// For a server, which shares the table with others. Without it nobody may serve meanwhile, and jobs are nobody's until a server
+    /// starts: for tools that copy.
+    pub sharing: Option<Box<SharingOptions>>,
 }
 
 impl std::fmt::Debug for PostgresOptions {
     /// Without the connection string, which may have a password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let PostgresOptions { conninfo: _, table, level, may_make, wait } = self;
+        let PostgresOptions { conninfo: _, table, level, may_make, wait, sharing } = self;
         f.debug_struct("PostgresOptions")
             .field("table", table)
             .field("level", level)
             .field("may_make", may_make)
             .field("wait", wait)
+            .field("sharing", sharing)
             .finish_non_exhaustive()
     }
 }
@@ -55,6 +96,7 @@ impl PostgresOptions {
             level: CommitLevel::AsSet,
             may_make: true,
             wait: Duration::ZERO,
+            sharing: None,
         }
     }
 

@@ -11,14 +11,19 @@
 //! ```
 //!
 //! `ringgear_number` is the job's number: so handles survive, jobs come back in their order, and ends are found. A row
-//! without one is gearmand's, or of whoever inserted it, and gets one at the next start. `ringgear_owner` is for several
-//! servers on one table, and NULL until there can be some. Beside it:
+//! without one is gearmand's, or of whoever inserted it, and gets one when a server adopts it. `ringgear_owner` is the server that
+//! runs the job, NULL for none: such rows are adopted. A small index finds them. Beside it:
 //!
 //! ```sql
 //! CREATE TABLE queue_ringgear (number bigint PRIMARY KEY, owner integer, kind smallint NOT NULL, attempts smallint NOT NULL,
 //!                              record bytea)
+//! CREATE TABLE queue_ringgear_servers (id integer PRIMARY KEY, name text NOT NULL, beat bigint NOT NULL, state smallint NOT NULL,
+//!                                      taken_by integer, started timestamptz NOT NULL DEFAULT now(), jobs bigint NOT NULL,
+//!                                      bytes bigint NOT NULL, version text NOT NULL) WITH (fillfactor = 50)
+//! CREATE TABLE queue_ringgear_numbers (one boolean PRIMARY KEY DEFAULT true CHECK (one), next bigint NOT NULL)
 //! ```
 //!
+//! What the last two are for stands in `servers.rs`. The first is about single jobs.
 //! What a row of it is, its `kind` says: 0, what gearmand's row of this number does not tell, the record (`record/mod.rs`)
 //! without the workload, or NULL if it is the lost attempts only; 1, a whole living job whose function cannot stand
 //! in gearmand's table; 2, a whole dead job, which gearmand must not run. Lost attempts count as in their column.
@@ -58,12 +63,37 @@ struct FoundColumn {
     optional: bool,
 }
 
-/// Finds both tables, and makes of them what is missing.
+/// Finds all tables, and makes of them what is missing. Two that do so at the same time may be in each other's way.
 pub(super) async fn settle(
     session: &PgSession,
     given: &GivenTable,
     may_make: bool,
 ) -> Result<TableShape, PgFault> {
+    let mut tries = 0;
+    loop {
+        match settle_once(session, given, may_make).await {
+            Err(fault) if tries < TRIES && made_by_others(&fault) => tries += 1,
+            done => return done,
+        }
+    }
+}
+
+/// How often what others have made meanwhile is looked at again.
+const TRIES: u32 = 5;
+
+/// Whether somebody has just made what we wanted to make.
+fn made_by_others(fault: &PgFault) -> bool {
+    let states = [
+        &SqlState::UNIQUE_VIOLATION,
+        &SqlState::DUPLICATE_TABLE,
+        &SqlState::DUPLICATE_COLUMN,
+        &SqlState::DUPLICATE_OBJECT,
+        &SqlState::T_R_DEADLOCK_DETECTED,
+    ];
+    states.iter().any(|state| fault.is(state)) || fault.to_string().contains("tuple concurrently updated")
+}
+
+async fn settle_once(session: &PgSession, given: &GivenTable, may_make: bool) -> Result<TableShape, PgFault> {
     let wanted = match &given.schema {
         Some(schema) => format!("{}.{}", quoted(schema), quoted(&given.table)),
         None => quoted(&given.table),
@@ -92,8 +122,10 @@ pub(super) async fn settle(
         unlogged,
     };
     check(&mut shape, &columns)?;
+    check_ours(session, &shape).await?;
     complete(session, &shape, &columns).await?;
     check_rights(session, &shape).await?;
+    check_ours(session, &shape).await?;
     Ok(shape)
 }
 
@@ -223,9 +255,9 @@ fn check(shape: &mut TableShape, columns: &[FoundColumn]) -> Result<(), PgFault>
     }
 }
 
-/// Makes what is missing: our columns, their index, our table.
+/// Makes what is missing: our columns, their indexes, our tables.
 async fn complete(session: &PgSession, shape: &TableShape, columns: &[FoundColumn]) -> Result<(), PgFault> {
-    let PgTables { theirs, ours, index } = &shape.names;
+    let PgTables { theirs, ours, servers, numbers, index, nobody, unowned, .. } = &shape.names;
     let mut missing = Vec::new();
     let lacking = OUR_COLUMNS.iter().filter(|(name, _)| !columns.iter().any(|column| column.name == *name));
     let added: Vec<String> = lacking.map(|(name, kind)| format!("ADD COLUMN {name} {kind}")).collect();
@@ -234,50 +266,110 @@ async fn complete(session: &PgSession, shape: &TableShape, columns: &[FoundColum
     }
     let sql = "SELECT EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] \
                WHERE i.indrelid = $1::int8::oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indnkeyatts = 1 \
-               AND a.attname = 'ringgear_number'), to_regclass($2) IS NOT NULL";
-    let row = session.one_row(sql, &[(&shape.oid, Type::INT8), (ours, Type::TEXT)]).await?;
-    if !row.try_get::<_, bool>(0)? {
+               AND a.attname = 'ringgear_number')";
+    if !session.one_row(sql, &[(&shape.oid, Type::INT8)]).await?.try_get::<_, bool>(0)? {
         missing.push(format!("CREATE UNIQUE INDEX {index} ON {theirs} (ringgear_number)"));
     }
-    if !row.try_get::<_, bool>(1)? {
-        missing.push(format!(
-            "CREATE TABLE {ours} (number bigint PRIMARY KEY, owner integer, kind smallint NOT NULL, attempts smallint NOT NULL, \
-             record bytea)"
-        ));
-    }
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let sql = missing.join("; ");
-    // An index of a large table takes its time.
-    let all = format!("BEGIN; SET LOCAL statement_timeout = 0; {sql}; COMMIT");
-    match session.client.batch_execute(&all).await.map_err(PgFault::from) {
-        Err(fault) if fault.is(&SqlState::INSUFFICIENT_PRIVILEGE) => {
-            let role = quoted(&session.role);
-            Err(PgFault::Refused(format!(
-                "{fault}; have the owner of {} run: {sql}; GRANT SELECT, INSERT, UPDATE, DELETE ON {theirs}, {ours} TO {role}",
-                shape.shown
-            )))
+    let others = [
+        (
+            ours.clone(),
+            format!(
+                "CREATE TABLE {ours} (number bigint PRIMARY KEY, owner integer, kind smallint NOT NULL, \
+                 attempts smallint NOT NULL, record bytea)"
+            ),
+        ),
+        (
+            servers.clone(),
+            format!(
+                "CREATE TABLE {servers} (id integer PRIMARY KEY, name text NOT NULL, beat bigint NOT NULL, \
+                 state smallint NOT NULL, taken_by integer, started timestamptz NOT NULL DEFAULT now(), \
+                 jobs bigint NOT NULL, bytes bigint NOT NULL, version text NOT NULL) WITH (fillfactor = 50)"
+            ),
+        ),
+        (
+            numbers.clone(),
+            format!(
+                "CREATE TABLE {numbers} (one boolean PRIMARY KEY DEFAULT true CHECK (one), next bigint NOT NULL)"
+            ),
+        ),
+        (
+            shape.names.full(nobody),
+            format!("CREATE INDEX {nobody} ON {theirs} (unique_key) WHERE ringgear_owner IS NULL"),
+        ),
+        (
+            shape.names.full(unowned),
+            format!("CREATE INDEX {unowned} ON {ours} (number) WHERE owner IS NULL AND kind <> 0"),
+        ),
+    ];
+    for (name, sql) in others {
+        let there = session.one_row("SELECT to_regclass($1) IS NOT NULL", &[(&name, Type::TEXT)]).await?;
+        if !there.try_get::<_, bool>(0)? {
+            missing.push(sql);
         }
-        done => done,
     }
+    if missing.is_empty() { Ok(()) } else { make(session, shape, &missing.join("; ")).await }
 }
 
-/// Whether we may do with both tables what we must, before anybody relies on it.
-async fn check_rights(session: &PgSession, shape: &TableShape) -> Result<(), PgFault> {
-    let PgTables { theirs, ours, .. } = &shape.names;
-    let sql = "SELECT string_agg(right_ || ' on ' || table_, ', ') FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) right_, \
-               unnest(ARRAY[$1, $2]) table_ WHERE NOT has_table_privilege(table_, right_)";
-    let row = session.one_row(sql, &[(theirs, Type::TEXT), (ours, Type::TEXT)]).await?;
-    if let Some(missing) = row.try_get::<_, Option<String>>(0)? {
-        let role = quoted(&session.role);
+/// Makes tables, columns and indexes with these statements.
+async fn make(session: &PgSession, shape: &TableShape, sql: &str) -> Result<(), PgFault> {
+    // An index of a large table takes its time.
+    let all = format!("BEGIN; SET LOCAL statement_timeout = 0; {sql}; COMMIT");
+    let Err(error) = session.client.batch_execute(&all).await else { return Ok(()) };
+    let _ = session.client.batch_execute("ROLLBACK").await;
+    let fault = PgFault::from(error);
+    if fault.is(&SqlState::INSUFFICIENT_PRIVILEGE) {
+        let (role, tables) = (quoted(&session.role), tables(shape));
         return Err(PgFault::Refused(format!(
-            "role {role} lacks {missing}; have the owner run: GRANT SELECT, INSERT, UPDATE, DELETE ON {theirs}, {ours} TO {role}"
+            "{fault}; have the owner of {} run: {sql}; GRANT SELECT, INSERT, UPDATE, DELETE ON {tables} TO {role}",
+            shape.shown
         )));
     }
-    let sql = format!("SELECT number, owner, kind, attempts, record FROM {ours} LIMIT 0");
-    session.client.batch_execute(&sql).await.map_err(|error| {
-        let fault = PgFault::from(error);
-        PgFault::Other(format!("table {ours} is not ours: {fault}; drop it if nothing needs it, or name another with --libpq-table"))
-    })
+    Err(fault)
+}
+
+/// All tables, as they stand in a statement.
+fn tables(shape: &TableShape) -> String {
+    shape.names.tables().map(String::as_str).join(", ")
+}
+
+/// Whether we may do with all tables what we must, before anybody relies on it.
+async fn check_rights(session: &PgSession, shape: &TableShape) -> Result<(), PgFault> {
+    let names: Vec<&String> = shape.names.tables().to_vec();
+    let sql = "SELECT string_agg(right_ || ' on ' || table_, ', ') FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) right_, \
+               unnest($1::text[]) table_ WHERE NOT has_table_privilege(table_, right_)";
+    let row = session.one_row(sql, &[(&names, Type::TEXT_ARRAY)]).await?;
+    if let Some(missing) = row.try_get::<_, Option<String>>(0)? {
+        let (role, tables) = (quoted(&session.role), tables(shape));
+        return Err(PgFault::Refused(format!(
+            "role {role} lacks {missing}; have the owner run: GRANT SELECT, INSERT, UPDATE, DELETE ON {tables} TO {role}"
+        )));
+    }
+    Ok(())
+}
+
+/// Whether those tables of ours that are there are what they ought to be.
+async fn check_ours(session: &PgSession, shape: &TableShape) -> Result<(), PgFault> {
+    let PgTables { ours, servers, numbers, .. } = &shape.names;
+    for (table, columns) in [
+        (ours, "number, owner, kind, attempts, record"),
+        (servers, "id, name, beat, state, taken_by, started, jobs, bytes, version"),
+        (numbers, "one, next"),
+    ] {
+        let sql = format!("SELECT {columns} FROM {table} LIMIT 0");
+        match session.client.batch_execute(&sql).await.map_err(PgFault::from) {
+            Err(fault) if fault.is(&SqlState::UNDEFINED_COLUMN) => {
+                return Err(PgFault::Other(format!(
+                    "table {table} is not ours: {fault}; drop it if nothing needs it, or name another with --libpq-table"
+                )));
+            }
+            // One that is not there is made; who may not read it is told the remedy.
+            Err(fault)
+                if !fault.is(&SqlState::UNDEFINED_TABLE) && !fault.is(&SqlState::INSUFFICIENT_PRIVILEGE) =>
+            {
+                return Err(fault);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }

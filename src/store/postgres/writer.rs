@@ -4,14 +4,24 @@
 //! Most jobs are new, so their rows are inserted without a delete before it; where a row with the number or the key is there
 //! already, nothing is inserted, and those are looked at one by one in a second transaction. So the same changes may be
 //! written any number of times, which is what is done if nobody knows whether they were.
+//!
+//! Where servers share the table, the first statement is the fence (`servers.rs`), and whatever adds or changes rows does so only if
+//! it has passed. Ends of jobs are not fenced: whoever says that a job has run has seen it run.
 use super::changes::{Changes, JobPut, OurPgRow};
 use super::fault::PgFault;
 use super::names::PgTables;
-use std::collections::HashSet;
+use super::servers::numbers;
+use super::session::PgSession;
+use super::shape::TableShape;
+use crate::engine::JobId;
+use crate::engine::slot::Slot;
+use crate::store::book::Book;
+use crate::store::sql::numbers::row_of;
+use std::collections::{HashMap, HashSet};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
 
 /// Rows and bytes of one statement.
@@ -67,11 +77,12 @@ impl<'p> TheirRows<'p> {
         pieces
     }
 
-    async fn insert(&self, client: &Client, names: &PgTables) -> Result<u64, Error> {
+    async fn insert(&self, client: &Client, names: &PgTables, fence: PgFence<'_>) -> Result<u64, Error> {
+        let (owner, passed) = (fence.owner(), fence.passed(names));
         let sql = format!(
-            "INSERT INTO {} (unique_key, function_name, priority, data, when_to_run, ringgear_number) \
-             SELECT * FROM unnest($1::text[], $2::text[], $3::int4[], $4::bytea[], $5::int8[], $6::int8[]) \
-             ON CONFLICT DO NOTHING",
+            "INSERT INTO {} (unique_key, function_name, priority, data, when_to_run, ringgear_number, ringgear_owner) \
+             SELECT u.*, {owner} FROM unnest($1::text[], $2::text[], $3::int4[], $4::bytea[], $5::int8[], $6::int8[]) AS u \
+             WHERE {passed} ON CONFLICT DO NOTHING",
             names.theirs
         );
         client
@@ -110,11 +121,14 @@ impl<'p> OurRows<'p> {
         pieces
     }
 
-    async fn insert(&self, client: &Client, names: &PgTables) -> Result<u64, Error> {
+    async fn insert(&self, client: &Client, names: &PgTables, fence: PgFence<'_>) -> Result<u64, Error> {
+        let (owner, passed) = (fence.owner(), fence.passed(names));
         let sql = format!(
-            "INSERT INTO {} (number, kind, attempts, record) \
-             SELECT * FROM unnest($1::int8[], $2::int2[], $3::int2[], $4::bytea[]) \
-             ON CONFLICT (number) DO UPDATE SET kind = EXCLUDED.kind, attempts = EXCLUDED.attempts, record = EXCLUDED.record",
+            "INSERT INTO {} (number, kind, attempts, record, owner) \
+             SELECT n, k, a, r, CASE WHEN k <> 0 THEN {owner} END \
+             FROM unnest($1::int8[], $2::int2[], $3::int2[], $4::bytea[]) AS u(n, k, a, r) WHERE {passed} \
+             ON CONFLICT (number) DO UPDATE SET kind = EXCLUDED.kind, attempts = EXCLUDED.attempts, record = EXCLUDED.record, \
+             owner = EXCLUDED.owner",
             names.ours
         );
         client
@@ -131,30 +145,75 @@ impl<'p> OurRows<'p> {
     }
 }
 
-/// Writes changes, all of them or none, unless a row is in the way: then a part may be written and the rest not. `beside` are the
-/// jobs that may have a row of our own.
+/// Which server writes, if servers share the table.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PgFence<'f> {
+    /// Its number.
+    pub(super) me: Option<i32>,
+    /// Owners of rows that are its own: itself, and whom it has taken over.
+    pub(super) family: &'f [i32],
+}
+
+impl PgFence<'_> {
+    /// Whose the rows are that are written.
+    fn owner(self) -> String {
+        self.me.map_or("NULL::int4".to_owned(), |me| format!("{me}::int4"))
+    }
+
+    /// What is true while we are not taken over.
+    fn passed(self, names: &PgTables) -> String {
+        let servers = &names.servers;
+        self.me.map_or("true".to_owned(), |me| {
+            format!("EXISTS (SELECT FROM {servers} WHERE id = {me} AND taken_by IS NULL)")
+        })
+    }
+
+    /// What is true of a row with this owner if it is ours, and while we are not taken over. Whoever has taken over a job runs it, and
+    /// may have told a client that it has joined it: its end is his to tell.
+    fn own(self, names: &PgTables, owner: &str) -> String {
+        let family: Vec<String> = self.family.iter().map(i32::to_string).collect();
+        let passed = self.passed(names);
+        self.me.map_or(passed.clone(), |_| format!("{owner} IN ({}) AND {passed}", family.join(",")))
+    }
+
+    /// Counts our beat: one, unless we were taken over. Whoever wants to take us over waits for the end of this transaction.
+    async fn pass(self, client: &Client, names: &PgTables) -> Result<u64, Error> {
+        let Some(me) = self.me else { return Ok(1) };
+        let servers = &names.servers;
+        let sql = format!("UPDATE {servers} SET beat = beat + 1 WHERE id = {me} AND taken_by IS NULL");
+        client.execute_typed(&sql, &[]).await
+    }
+}
+
+/// Writes changes, all of them or none, unless a row is in the way: then a part may be written and the rest not. Returns puts
+/// that are not written because a job of another server has their function and unique, and which.
 pub(super) async fn write(
-    client: &Client,
-    names: &PgTables,
+    session: &PgSession,
+    shape: &TableShape,
     changes: &mut Changes<'_>,
-    beside: &HashSet<i64>,
-) -> Result<(), PgFault> {
-    let met = match first(client, names, changes, beside).await {
+    book: &Book,
+    fence: PgFence<'_>,
+) -> Result<Vec<(JobId, JobId)>, PgFault> {
+    let client = &session.client;
+    let met = match first(client, &shape.names, changes, &book.beside, fence).await {
         Ok(met) => met,
-        Err(error) => {
+        Err(fault) => {
             // Ends what may be left of the transaction; if there is none, nothing happens.
             let _ = client.batch_execute("ROLLBACK").await;
-            return Err(error.into());
+            return Err(fault);
         }
     };
+    let mut elsewhere = Vec::new();
     for (from, until) in met {
-        let again = one_by_one(client, names, changes, from..until).await;
-        if again.is_err() {
-            let _ = client.batch_execute("ROLLBACK").await;
+        match one_by_one(session, shape, &mut changes.puts[from..until], book, fence).await {
+            Ok(mut more) => elsewhere.append(&mut more),
+            Err(fault) => {
+                let _ = client.batch_execute("ROLLBACK").await;
+                return Err(fault);
+            }
         }
-        again?;
     }
-    Ok(())
+    Ok(elsewhere)
 }
 
 /// Writes everything but what meets rows that are there. Returns ranges of those puts among which such are.
@@ -163,30 +222,47 @@ async fn first(
     names: &PgTables,
     changes: &Changes<'_>,
     beside: &HashSet<i64>,
-) -> Result<Vec<(usize, usize)>, Error> {
+    fence: PgFence<'_>,
+) -> Result<Vec<(usize, usize)>, PgFault> {
+    let PgTables { theirs: table, ours: our_table, .. } = names;
     let puts = &changes.puts;
-    let dead = puts.iter().filter(|put| put.is_alone()).map(|put| put.number);
-    let gone: Vec<i64> = changes.ended.iter().copied().chain(dead).collect();
+    let moved: Vec<i64> = puts.iter().filter(|put| put.is_alone()).map(|put| put.number).collect();
     let ours_of = |number: &i64| beside.contains(number);
-    let mut ours_gone: Vec<i64> = changes.ended.iter().copied().filter(ours_of).collect();
-    ours_gone.extend(puts.iter().filter(|put| put.ours.is_none()).map(|put| put.number).filter(ours_of));
+    let ours_ended: Vec<i64> = changes.ended.iter().copied().filter(ours_of).collect();
+    let plain = puts.iter().filter(|put| put.ours.is_none()).map(|put| put.number);
+    let ours_plain: Vec<i64> = plain.filter(ours_of).collect();
     let (theirs, ours) = (TheirRows::of(puts.iter()), OurRows::of(puts.iter()));
-    let mut requests: Vec<PgRequest<'_>> = vec![Box::pin(begin(client))];
-    if !gone.is_empty() {
-        requests.push(Box::pin(delete(client, &names.theirs, "ringgear_number", &gone)));
-    }
-    if !ours_gone.is_empty() {
-        requests.push(Box::pin(delete(client, &names.ours, "number", &ours_gone)));
+    let passed = fence.passed(names);
+    let own = fence.own(names, "ringgear_owner");
+    // What stands beside a row goes with it, which has gone just before.
+    let beside_nothing = format!(
+        "({} OR kind = 0 AND NOT EXISTS (SELECT FROM {table} WHERE ringgear_number = number))",
+        fence.own(names, "owner")
+    );
+    let mut requests: Vec<PgRequest<'_>> = vec![Box::pin(begin(client)), Box::pin(fence.pass(client, names))];
+    for (table, column, numbers, condition) in [
+        (table, "ringgear_number", &changes.ended, &own),
+        (table, "ringgear_number", &moved, &passed),
+        (our_table, "number", &ours_ended, &beside_nothing),
+        (our_table, "number", &ours_plain, &passed),
+    ] {
+        if !numbers.is_empty() {
+            requests.push(Box::pin(delete_if(client, table, column, numbers, condition)));
+        }
     }
     let inserts = requests.len();
-    requests.extend(theirs.iter().map(|rows| -> PgRequest<'_> { Box::pin(rows.insert(client, names)) }));
-    requests.extend(ours.iter().map(|rows| -> PgRequest<'_> { Box::pin(rows.insert(client, names)) }));
+    requests
+        .extend(theirs.iter().map(|rows| -> PgRequest<'_> { Box::pin(rows.insert(client, names, fence)) }));
+    requests.extend(ours.iter().map(|rows| -> PgRequest<'_> { Box::pin(rows.insert(client, names, fence)) }));
     if !changes.attempts.is_empty() {
-        requests.push(Box::pin(attempts(client, names, &changes.attempts)));
+        requests.push(Box::pin(attempts(client, names, &changes.attempts, &passed)));
     }
     requests.push(Box::pin(commit(client)));
     let bytes: usize = puts.iter().map(JobPut::bytes).sum();
     let counts = if bytes > PIPELINED { in_turn(requests).await? } else { at_once(requests).await? };
+    if counts.get(1) != Some(&1) {
+        return Err(PgFault::Fenced);
+    }
     let mut met = Vec::new();
     let with_theirs: Vec<usize> =
         puts.iter().enumerate().filter(|(_, put)| !put.is_alone()).map(|(at, _)| at).collect();
@@ -203,19 +279,24 @@ async fn first(
     Ok(met)
 }
 
-/// Writes puts of which some met a row: of the same job, which is written anew, or another one with its key.
+/// Writes puts of which some met a row: of the same job, which is written anew; of a job that we have, so that this one gets a key
+/// of its own; or of another server's, which is that job then.
 async fn one_by_one(
-    client: &Client,
-    names: &PgTables,
-    changes: &mut Changes<'_>,
-    range: std::ops::Range<usize>,
-) -> Result<(), PgFault> {
-    let puts = &mut changes.puts[range];
+    session: &PgSession,
+    shape: &TableShape,
+    puts: &mut [JobPut<'_>],
+    book: &Book,
+    fence: PgFence<'_>,
+) -> Result<Vec<(JobId, JobId)>, PgFault> {
+    let (client, names) = (&session.client, &shape.names);
     let numbers: Vec<i64> = puts.iter().map(|put| put.number).collect();
     begin(client).await?;
+    if fence.pass(client, names).await? != 1 {
+        return Err(PgFault::Fenced);
+    }
     delete(client, &names.theirs, "ringgear_number", &numbers).await?;
     for rows in TheirRows::of(puts.iter()) {
-        rows.insert(client, names).await?;
+        rows.insert(client, names, fence).await?;
     }
     let sql = format!(
         "SELECT n FROM unnest($1::int8[]) AS n WHERE NOT EXISTS (SELECT FROM {} WHERE ringgear_number = n)",
@@ -223,24 +304,91 @@ async fn one_by_one(
     );
     let missing = client.query_typed(&sql, &[(&numbers, Type::INT8_ARRAY)]).await?;
     let missing: HashSet<i64> = missing.iter().map(|row| row.try_get(0)).collect::<Result<_, Error>>()?;
+    let new: Vec<&JobPut<'_>> = puts
+        .iter()
+        .filter(|put| fence.me.is_some() && missing.contains(&put.number) && !book.knows(put.number))
+        .collect();
+    let elsewhere = in_the_way(session, shape, &new, book).await?;
     let mut moved = Vec::new();
-    for put in puts.iter_mut().filter(|put| !put.is_alone() && missing.contains(&put.number)) {
-        put.take_own_key();
-        moved.push(put.number);
+    for put in puts.iter_mut() {
+        if !put.is_alone() && missing.contains(&put.number) && !elsewhere.contains_key(&put.id) {
+            put.take_own_key();
+            moved.push(put.number);
+        }
     }
     let again = || puts.iter().filter(|put| moved.contains(&put.number));
     let mut written = 0;
     for rows in TheirRows::of(again()) {
-        written += rows.insert(client, names).await?;
+        written += rows.insert(client, names, fence).await?;
     }
     if written < moved.len() as u64 {
         return Err(PgFault::Other("there are rows with these keys and numbers already".to_owned()));
     }
     for rows in OurRows::of(again()) {
-        rows.insert(client, names).await?;
+        rows.insert(client, names, fence).await?;
+    }
+    let not_ours = elsewhere.keys().map(|&id| row_of(id)).collect::<Result<Vec<i64>, _>>()?;
+    if !not_ours.is_empty() {
+        delete(client, &names.ours, "number", &not_ours).await?;
     }
     commit(client).await?;
-    Ok(())
+    Ok(elsewhere.into_iter().collect())
+}
+
+/// Which jobs of others have the keys of these. A row that nobody has given a number gets one here, by which whoever adopts it
+/// goes.
+async fn in_the_way(
+    session: &PgSession,
+    shape: &TableShape,
+    puts: &[&JobPut<'_>],
+    book: &Book,
+) -> Result<HashMap<JobId, JobId>, PgFault> {
+    let mut elsewhere = HashMap::new();
+    let theirs = &shape.names.theirs;
+    for rows in TheirRows::of(puts.iter().copied()) {
+        let sql = format!(
+            "SELECT u.n, t.ringgear_number, t.function_name::text FROM unnest($1::text[], $2::text[], $3::int8[]) AS u(k, f, n) \
+             JOIN {theirs} AS t ON t.unique_key = u.k AND t.function_name = u.f"
+        );
+        let values: [(&(dyn ToSql + Sync), Type); 3] = [
+            (&rows.keys, Type::TEXT_ARRAY),
+            (&rows.functions, Type::TEXT_ARRAY),
+            (&rows.numbers, Type::INT8_ARRAY),
+        ];
+        for row in session.client.query_typed(&sql, &values).await? {
+            let (number, there, function): (i64, Option<i64>, String) =
+                (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            let there = match there {
+                Some(there) if book.knows(there) => continue,
+                Some(there) => there,
+                None => {
+                    let sequence = numbers(session, shape, 1, 0).await?.start;
+                    let new = row_of(JobId::new(sequence, Slot::of(function.as_bytes())))?;
+                    let sql = format!(
+                        "UPDATE {theirs} AS t SET ringgear_number = $1 FROM unnest($2::text[], $3::text[], $4::int8[]) \
+                         AS u(k, f, n) WHERE t.unique_key = u.k AND t.function_name = u.f AND u.n = $5 \
+                         AND t.ringgear_number IS NULL"
+                    );
+                    let values: [(&(dyn ToSql + Sync), Type); 5] = [
+                        (&new, Type::INT8),
+                        (&rows.keys, Type::TEXT_ARRAY),
+                        (&rows.functions, Type::TEXT_ARRAY),
+                        (&rows.numbers, Type::INT8_ARRAY),
+                        (&number, Type::INT8),
+                    ];
+                    if session.client.execute_typed(&sql, &values).await? == 0 {
+                        continue;
+                    }
+                    new
+                }
+            };
+            let id = |number: i64| JobId::from_number(number.unsigned_abs());
+            if let (Some(ours), Some(there)) = (id(number), id(there)) {
+                elsewhere.insert(ours, there);
+            }
+        }
+    }
+    Ok(elsewhere)
 }
 
 async fn begin(client: &Client) -> Result<u64, Error> {
@@ -258,15 +406,49 @@ pub(super) async fn delete(
     column: &str,
     numbers: &Vec<i64>,
 ) -> Result<u64, Error> {
-    let sql = format!("DELETE FROM {table} WHERE {column} = ANY($1::int8[])");
+    delete_if(client, table, column, numbers, "true").await
+}
+
+async fn delete_if(
+    client: &Client,
+    table: &str,
+    column: &str,
+    numbers: &Vec<i64>,
+    condition: &str,
+) -> Result<u64, Error> {
+    let sql = format!("DELETE FROM {table} WHERE {column} = ANY($1::int8[]) AND {condition}");
     client.execute_typed(&sql, &[(numbers, Type::INT8_ARRAY)]).await
 }
 
+/// Deletes rows of ours that ought not to be there: of jobs that have ended, that stand in another place, and of puts that were
+/// refused. Returns those that stay: a refused put with a unique may have been written all the same, and a client of another server may have
+/// been told that it has joined that job.
+pub(super) async fn delete_unless_joined(
+    client: &Client,
+    names: &PgTables,
+    numbers: &[i64],
+    book: &Book,
+) -> Result<Vec<i64>, Error> {
+    let (known, unknown): (Vec<i64>, Vec<i64>) = numbers.iter().partition(|number| book.knows(**number));
+    let over = [known, book.ended_of(&unknown)].concat();
+    delete(client, &names.theirs, "ringgear_number", &over).await?;
+    // Nobody joins a job without a unique.
+    delete_if(client, &names.theirs, "ringgear_number", &unknown, "unique_key LIKE 'ringgear:%'").await?;
+    let sql = format!("SELECT ringgear_number FROM {} WHERE ringgear_number = ANY($1::int8[])", names.theirs);
+    let left = client.query_typed(&sql, &[(&unknown, Type::INT8_ARRAY)]).await?;
+    left.iter().map(|row| row.try_get(0)).collect()
+}
+
 /// Notes how many attempts living jobs have lost.
-async fn attempts(client: &Client, names: &PgTables, lost: &[(i64, i16)]) -> Result<u64, Error> {
+async fn attempts(
+    client: &Client,
+    names: &PgTables,
+    lost: &[(i64, i16)],
+    condition: &str,
+) -> Result<u64, Error> {
     let PgTables { theirs, ours, .. } = names;
     let sql = format!(
-        "WITH lost AS (SELECT * FROM unnest($1::int8[], $2::int2[]) AS u(n, a)), \
+        "WITH lost AS (SELECT * FROM unnest($1::int8[], $2::int2[]) AS u(n, a) WHERE {condition}), \
          alone AS (UPDATE {ours} AS o SET attempts = a FROM lost WHERE o.number = n AND o.kind = 1) \
          INSERT INTO {ours} AS o (number, kind, attempts) SELECT n, 0, a FROM lost \
          WHERE EXISTS (SELECT FROM {theirs} WHERE ringgear_number = n) \

@@ -219,15 +219,15 @@ impl<R: Remote> Store for RemoteStore<R> {
         let again = puts && others && fault.trouble != RemoteTrouble::Away;
         let refusal = self.line.error(fault);
         match (puts, others) {
-            (true, false) => Committed { puts: Err(refusal), dones: Ok(()) },
-            (false, _) => Committed { puts: Ok(()), dones: Err(refusal) },
+            (true, false) => Committed::of(Err(refusal), Ok(())),
+            (false, _) => Committed::of(Ok(()), Err(refusal)),
             (true, true) if again => {
                 let dones = self.write(slices, false).map_err(|fault| self.line.error(fault));
-                Committed { puts: Err(refusal), dones }
+                Committed::of(Err(refusal), dones)
             }
             (true, true) => {
                 let dones = Err(self.line.error(self.line.why_not()));
-                Committed { puts: Err(refusal), dones }
+                Committed::of(Err(refusal), dones)
             }
         }
     }

@@ -222,7 +222,7 @@ impl SqliteStore {
         };
         let puts = if puts() { Err(refusal) } else { Ok(()) };
         // There may be room for this, or it may have been the puts that were refused.
-        Committed { puts, dones: self.write_others(records(slices)) }
+        Committed::of(puts, self.write_others(records(slices)))
     }
 }
 
@@ -283,7 +283,7 @@ impl Store for SqliteStore {
         if let (Ok(()), Some(until)) = (&dones, &mut self.until_shutdown) {
             ended.iter().for_each(|id| _ = until.in_file.remove(id));
         }
-        Committed { puts: Ok(()), dones }
+        Committed::of(Ok(()), dones)
     }
 
     /// Whoever has a large job waits for it alone.

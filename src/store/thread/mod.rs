@@ -1,6 +1,9 @@
 //! The thread that a store runs on: it makes one commit of all that has come while the last commit was under way, and
-//! answers each shard. The way there and back is `channel.rs`, what is read at the start `replay.rs`.
-use super::channel::{Answer, Batch, Errand, SeqRanges, StoreChannel};
+//! answers each shard. The way there and back is `channel.rs`, what is read at the start `replay.rs`; what there is to do where
+//! servers share the store is `among.rs`.
+mod among;
+
+use super::channel::{Answer, Batch, Errand, Piece, SeqRanges, StoreChannel};
 use super::dues::Dues;
 use super::replay::{self, Replay, Wake};
 use super::{Repaired, Store, StoreError, parts};
@@ -29,6 +32,11 @@ struct StoreThread {
     wake: Wake,
     /// Errands for which there was no room yet. Few: a store wants little at a time.
     errands: VecDeque<(ShardId, Errand)>,
+    /// Pieces for which there was no room yet. What one attendance tells, which is little, and never more than that.
+    pieces: VecDeque<(ShardId, Piece)>,
+    /// How often this server was taken over, as shards were told last.
+    era_told: u64,
+    complained: Option<Instant>,
 }
 
 /// Replays and then keeps, on this thread, until [`StoreChannel::stop`]. `tell` hears how far the replay is; after an
@@ -41,7 +49,9 @@ pub(crate) fn run(
     tell: &dyn Fn(Replay),
 ) -> Result<(), StoreError> {
     channel.served_by(thread::current());
-    let mut this = StoreThread { store: Dues::of(store), channel, topology, wake, errands: VecDeque::new() };
+    let (store, errands, pieces) = (Dues::of(store), VecDeque::new(), VecDeque::new());
+    let mut this =
+        StoreThread { store, channel, topology, wake, errands, pieces, era_told: 0, complained: None };
     let StoreThread { store, channel, wake, .. } = &mut this;
     let jobs = replay::run(store, channel, topology, wake, tell);
     let failed = jobs.is_err();
@@ -57,6 +67,7 @@ impl StoreThread {
             // Asked before the batches are taken: whatever was handed over before the stop is among these, or there are
             // more. The other way round, the last batch could go unanswered.
             let stopping = self.channel.is_stopping();
+            self.attend();
             let batches = self.gather();
             if !batches.is_empty() {
                 self.commit(batches);
@@ -71,7 +82,8 @@ impl StoreThread {
                 // Only with nothing left to commit: what was handed over is answered before the store is closed.
                 return self.store.close();
             } else if !self.maintain() {
-                match rest(last.elapsed(), self.store.owes() || !self.errands.is_empty()) {
+                let time = rest(last.elapsed(), self.store.owes() || !self.errands.is_empty());
+                match [time, self.until_attending()].into_iter().flatten().min() {
                     Some(time) => thread::park_timeout(time),
                     None => thread::park(),
                 }
@@ -86,23 +98,33 @@ impl StoreThread {
     fn commit(&mut self, mut batches: Vec<(ShardId, Batch)>) {
         // Checksums first, here: a shard has no time for those of large workloads.
         batches.iter_mut().for_each(|(_, batch)| batch.records.seal());
-        let records: Vec<Vec<&[u8]>> = batches.iter().map(|(_, batch)| batch.records.slices()).collect();
-        let parts::Outcome { refused, errors } = parts::commit(&mut self.store, &records);
+        let era = self.store.standing().era;
+        let records: Vec<Vec<&[u8]>> = batches.iter().map(|(_, batch)| kept_records(batch, era)).collect();
+        let parts::Outcome { refused, elsewhere, errors } = parts::commit(&mut self.store, &records);
         errors.iter().for_each(complain);
+        self.renew_standing();
         let mut refused = refused.into_iter().peekable();
+        let mut elsewhere = elsewhere.into_iter().peekable();
         for (at, (shard, batch)) in batches.into_iter().enumerate() {
             // After the commit: what was put again in it is not lost.
             if !batch.unknown.is_empty() {
                 self.store.unknown(&batch.unknown);
             }
             let mut here = Vec::new();
+            if batch.era < era && batch.from < batch.upto {
+                here.push((StoreSeq(batch.from.0 + 1), batch.upto));
+            }
             while let Some((_, put)) = refused.next_if(|&(batch, _)| batch == at) {
                 add_to_ranges(&mut here, batch.seq(put));
+            }
+            let mut there = Vec::new();
+            while let Some((_, put, job)) = elsewhere.next_if(|&(batch, ..)| batch == at) {
+                there.push((batch.seq(put), job));
             }
             let bytes = batch.records.len();
             // What jobs that have ended meanwhile have left is freed here.
             let (upto, buffer) = (batch.upto, batch.records.into_buffer());
-            let answer = Answer { upto, refused: here, first: at == 0, bytes, buffer };
+            let answer = Answer { upto, refused: here, elsewhere: there, first: at == 0, bytes, buffer };
             self.channel.put_answer(shard, answer);
             (self.wake)(shard);
         }
@@ -145,6 +167,13 @@ impl StoreThread {
             false
         })
     }
+}
+
+/// The records of a batch that are to be kept. What a shard wanted kept before it heard that this server was taken over is about
+/// jobs that are another's now, and their ends, too: the other one has them in memory and runs them, and whoever has joined one there
+/// was promised its row.
+fn kept_records(batch: &Batch, era: u64) -> Vec<&[u8]> {
+    if batch.era >= era { batch.records.slices() } else { Vec::new() }
 }
 
 /// Adds a put that comes behind those that are there.

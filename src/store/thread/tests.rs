@@ -32,7 +32,7 @@ impl Store for Owing {
         self.seen.commits.fetch_add(1, Ordering::SeqCst);
         // More tries than there are while it is active.
         self.left = (ACTIVE.as_millis() / LOOK.as_millis()) as u32 + 3;
-        Committed { puts: Ok(()), dones: Err(StoreError::Sealed) }
+        Committed::of(Ok(()), Err(StoreError::Sealed))
     }
 
     fn maintain(&mut self) -> Result<bool, StoreError> {
@@ -57,14 +57,15 @@ impl Store for Owing {
 fn what_is_owed_is_tried_without_another_commit() {
     let topology = Topology::new(1);
     let shard = topology.owners().next().unwrap();
-    let (channel, seen) = (Arc::new(StoreChannel::new(topology)), Arc::new(Seen::default()));
+    let (channel, seen) = (Arc::new(StoreChannel::new(topology, u64::MAX)), Arc::new(Seen::default()));
     let store = Box::new(Owing { seen: seen.clone(), left: 0 });
     thread::scope(|scope| {
         let running = scope.spawn(|| run(store, channel.clone(), topology, Box::new(|_| {}), &|_| {}));
         let mut records = Gathered::default();
         records.done(JobId::from_number(1 << 40).unwrap());
         let (from, upto) = (StoreSeq::default(), StoreSeq::default());
-        channel.hand_over(shard, Batch { records, from, upto, gaps: Vec::new(), unknown: Vec::new() });
+        channel
+            .hand_over(shard, Batch { records, era: 0, from, upto, gaps: Vec::new(), unknown: Vec::new() });
         let wanted = (ACTIVE.as_millis() / LOOK.as_millis()) as u32 + 3;
         let begin = Instant::now();
         while seen.tries.load(Ordering::SeqCst) < wanted {
@@ -91,6 +92,7 @@ fn puts_are_named_by_their_numbers() {
     let gaps = seqs(&[11, 14, 15]);
     let batch = Batch {
         records: Gathered::default(),
+        era: 0,
         from: StoreSeq(10),
         upto: StoreSeq(17),
         gaps,

@@ -60,8 +60,8 @@ fn a_full_database_refuses_puts_until_jobs_end() {
     let refusal = loop {
         let next = big(kept.len() as u64 + 1);
         match store.commit(&[&puts(std::slice::from_ref(&next))]) {
-            Committed { puts: Ok(()), dones: Ok(()) } => kept.push(next),
-            Committed { puts: Err(refusal), dones } => {
+            Committed { puts: Ok(()), dones: Ok(()), .. } => kept.push(next),
+            Committed { puts: Err(refusal), dones, .. } => {
                 dones.unwrap();
                 break refusal;
             }

@@ -1,0 +1,297 @@
+//! The servers that share the table, as rows: each start of a server is one, under a number of its own, and owns the jobs that have
+//! that number as their owner. Statements only; who is to be taken over when is decided elsewhere.
+//!
+//! A row has a count, `beat`, which its server adds to with every commit and at least every second, and only as long as nobody
+//! has taken it over (`taken_by`). That is the fence: whatever adds or changes jobs does so in a transaction that has added to
+//! this count, so whoever was taken over can add nothing any more. A take-over is one change of one row, which waits for a commit
+//! under way. Jobs are not rewritten: they have the owner that they had, and who that leads to is found through `taken_by`, from
+//! row to row.
+//!
+//! Numbers of rows are drawn by chance: a sequence may go back when a replica is promoted that lacks the last commits, and then two
+//! servers would be one.
+use super::fault::PgFault;
+use super::names::PgTables;
+use super::session::PgSession;
+use super::shape::TableShape;
+use crate::engine::JobId;
+use crate::engine::slot::SLOTS;
+use crate::store::shared::{Incarnation, RowState, ServerRow};
+use crate::store::{ServerLoad, replay};
+use std::hash::{BuildHasher, RandomState};
+use std::ops::Range;
+use tokio_postgres::types::{ToSql, Type};
+
+/// States of a server: it serves; it has ended in an orderly way, or is about to; it was taken over.
+pub(super) const SERVING: i16 = 0;
+pub(super) const LEAVING: i16 = 1;
+pub(super) const GONE: i16 = 2;
+
+/// The owner of rows that are kept and not run, because nobody can read them.
+pub(super) const SET_ASIDE: i32 = 0;
+
+/// What servers on one table must have in common. Stands before the version.
+const SHARING: &str = "1";
+
+/// One of the servers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PgServerRow {
+    pub(super) id: i32,
+    pub(super) name: String,
+    pub(super) beat: i64,
+    pub(super) state: i16,
+    pub(super) taken_by: Option<i32>,
+    pub(super) jobs: i64,
+    pub(super) bytes: i64,
+    pub(super) version: String,
+    /// How long it has been there, in seconds, by the clock of the database.
+    pub(super) seconds: i64,
+}
+
+impl PgServerRow {
+    /// The same for the rules of sharing.
+    pub(super) fn shared(&self) -> ServerRow {
+        ServerRow {
+            id: Incarnation(self.id),
+            name: self.name.clone(),
+            beat: self.beat,
+            state: match self.state {
+                SERVING => RowState::Serving,
+                LEAVING => RowState::Leaving,
+                _ => RowState::Gone,
+            },
+            taken_by: self.taken_by.map(Incarnation),
+            bytes: self.bytes.unsigned_abs(),
+        }
+    }
+
+    /// Whether we know how it shares.
+    pub(super) fn is_compatible(&self) -> bool {
+        self.version.split(' ').next() == Some(SHARING)
+    }
+
+    /// Its version, for people.
+    pub(super) fn shown_version(&self) -> &str {
+        self.version.split_once(' ').map_or(self.version.as_str(), |(_, version)| version)
+    }
+}
+
+/// What a look at the table shows.
+#[derive(Debug, Default)]
+pub(super) struct PgLook {
+    /// Whether our own beat was counted: otherwise we were taken over.
+    pub(super) counted: bool,
+    /// Whether there are jobs that nobody owns.
+    pub(super) unowned: bool,
+    pub(super) servers: Vec<PgServerRow>,
+}
+
+/// Adds to our own count, if we are one of them, and looks at all.
+pub(super) async fn look(
+    session: &PgSession,
+    shape: &TableShape,
+    me: Option<i32>,
+    jobs: usize,
+    load: ServerLoad,
+) -> Result<PgLook, PgFault> {
+    let PgTables { theirs, ours, servers, .. } = &shape.names;
+    let sql = format!(
+        "WITH me AS (UPDATE {servers} SET beat = beat + 1, jobs = $2, bytes = $3 \
+         WHERE id = $1 AND taken_by IS NULL RETURNING id) \
+         SELECT id, name, beat, state, taken_by, jobs, bytes, version, extract(epoch FROM now() - started)::int8, \
+         EXISTS (SELECT FROM me), \
+         EXISTS (SELECT FROM {theirs} WHERE ringgear_owner IS NULL) \
+         OR EXISTS (SELECT FROM {ours} WHERE owner IS NULL AND kind <> 0) FROM {servers} ORDER BY id"
+    );
+    let (jobs, bytes) = (jobs as i64, i64::try_from(load.bytes).unwrap_or(i64::MAX));
+    let values: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&me, Type::INT4), (&jobs, Type::INT8), (&bytes, Type::INT8)];
+    let mut look = PgLook::default();
+    for row in session.client.query_typed(&sql, &values).await? {
+        look.counted = row.try_get(9)?;
+        look.unowned = row.try_get(10)?;
+        look.servers.push(PgServerRow {
+            id: row.try_get(0)?,
+            name: row.try_get(1)?,
+            beat: row.try_get(2)?,
+            state: row.try_get(3)?,
+            taken_by: row.try_get(4)?,
+            jobs: row.try_get(5)?,
+            bytes: row.try_get(6)?,
+            version: row.try_get(7)?,
+            seconds: row.try_get(8)?,
+        });
+    }
+    Ok(look)
+}
+
+/// A new server of this name.
+pub(super) async fn register(session: &PgSession, shape: &TableShape, name: &str) -> Result<i32, PgFault> {
+    let servers = &shape.names.servers;
+    let sql = format!(
+        "INSERT INTO {servers} (id, name, beat, state, jobs, bytes, version) VALUES ($1, $2, 0, {SERVING}, 0, 0, $3) \
+         ON CONFLICT (id) DO NOTHING"
+    );
+    let version = format!("{SHARING} {}", env!("CARGO_PKG_VERSION"));
+    loop {
+        let id = (RandomState::new().hash_one(name) >> 33) as i32;
+        let values: [(&(dyn ToSql + Sync), Type); 3] =
+            [(&id, Type::INT4), (&name, Type::TEXT), (&version, Type::TEXT)];
+        if id != SET_ASIDE && session.client.execute_typed(&sql, &values).await? == 1 {
+            return Ok(id);
+        }
+    }
+}
+
+/// Takes over a server whose count is still this one. True if it is ours now: what it was doing has been committed or never will be.
+pub(super) async fn take(
+    session: &PgSession,
+    shape: &TableShape,
+    me: i32,
+    other: &PgServerRow,
+) -> Result<bool, PgFault> {
+    let servers = &shape.names.servers;
+    let sql = format!(
+        "WITH me AS (UPDATE {servers} SET beat = beat + 1 WHERE id = $1 AND taken_by IS NULL RETURNING id) \
+         UPDATE {servers} SET taken_by = $1, state = {GONE} \
+         WHERE id = $2 AND beat = $3 AND taken_by IS NULL AND EXISTS (SELECT FROM me)"
+    );
+    let values: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&me, Type::INT4), (&other.id, Type::INT4), (&other.beat, Type::INT8)];
+    Ok(session.client.execute_typed(&sql, &values).await? == 1)
+}
+
+/// This server, and all that lead to it.
+pub(super) fn family(servers: &[PgServerRow], id: i32) -> Vec<i32> {
+    let mut family = vec![id];
+    let mut at = 0;
+    while let Some(&taker) = family.get(at) {
+        let taken = servers.iter().filter(|row| row.taken_by == Some(taker) && row.id != taker);
+        let more: Vec<i32> = taken.map(|row| row.id).filter(|id| !family.contains(id)).collect();
+        family.extend(more);
+        at += 1;
+    }
+    family
+}
+
+/// Says that this server has ended; and where nothing is left of it and of those that it took over, strikes them off.
+pub(super) async fn leave(
+    session: &PgSession,
+    shape: &TableShape,
+    me: i32,
+    family: &Vec<i32>,
+    empty: bool,
+) -> Result<(), PgFault> {
+    let PgTables { theirs, ours, servers, .. } = &shape.names;
+    let sql =
+        format!("UPDATE {servers} SET beat = beat + 1, state = {LEAVING} WHERE id = $1 AND taken_by IS NULL");
+    session.client.execute_typed(&sql, &[(&me, Type::INT4)]).await?;
+    if !empty {
+        return Ok(());
+    }
+    let sql = format!(
+        "DELETE FROM {servers} WHERE id = ANY($1) AND (taken_by = ANY($1) OR taken_by IS NULL) \
+         AND NOT EXISTS (SELECT FROM {theirs} WHERE ringgear_owner = ANY($1)) \
+         AND NOT EXISTS (SELECT FROM {ours} WHERE owner = ANY($1) AND kind <> 0)"
+    );
+    session.client.execute_typed(&sql, &[(family, Type::INT4_ARRAY)]).await?;
+    Ok(())
+}
+
+/// Makes these jobs nobody's, as far as they are of this family.
+pub(super) async fn release(
+    session: &PgSession,
+    shape: &TableShape,
+    numbers: &Vec<i64>,
+    family: &Vec<i32>,
+) -> Result<(), PgFault> {
+    let PgTables { theirs, ours, .. } = &shape.names;
+    for (table, owner, number) in [(theirs, "ringgear_owner", "ringgear_number"), (ours, "owner", "number")] {
+        let sql = format!("UPDATE {table} SET {owner} = NULL WHERE {number} = ANY($1) AND {owner} = ANY($2)");
+        let values: [(&(dyn ToSql + Sync), Type); 2] =
+            [(numbers, Type::INT8_ARRAY), (family, Type::INT4_ARRAY)];
+        session.client.execute_typed(&sql, &values).await?;
+    }
+    Ok(())
+}
+
+/// Strikes off servers that were taken over and of which no job is left.
+pub(super) async fn tidy(session: &PgSession, shape: &TableShape) -> Result<(), PgFault> {
+    let PgTables { theirs, ours, servers, .. } = &shape.names;
+    let sql = format!(
+        "DELETE FROM {servers} AS s WHERE taken_by IS NOT NULL \
+         AND id NOT IN (SELECT ringgear_owner FROM {theirs} WHERE ringgear_owner IS NOT NULL) \
+         AND id NOT IN (SELECT owner FROM {ours} WHERE owner IS NOT NULL) \
+         AND NOT EXISTS (SELECT FROM {servers} AS t WHERE t.taken_by = s.id)"
+    );
+    session.client.execute_typed(&sql, &[]).await?;
+    Ok(())
+}
+
+/// Has numbers begin above all that are there, and in a new table above what the clock says: see `replay.rs`.
+pub(super) async fn begin_numbers(session: &PgSession, shape: &TableShape) -> Result<(), PgFault> {
+    let PgTables { theirs, ours, numbers, .. } = &shape.names;
+    let first = i64::try_from(replay::floor()).unwrap_or(1).max(1);
+    let sql = format!("INSERT INTO {numbers} (next) VALUES ($1) ON CONFLICT DO NOTHING");
+    session.client.execute_typed(&sql, &[(&first, Type::INT8)]).await?;
+    // What is far beyond all others sets no mark.
+    let most = i64::try_from(JobId::SEQUENCE_HINT_MAX).unwrap_or(i64::MAX).saturating_mul(i64::from(SLOTS));
+    let sql = format!(
+        "WITH top AS (SELECT greatest((SELECT max(ringgear_number) FROM {theirs} WHERE ringgear_number <= $1), \
+         (SELECT max(number) FROM {ours} WHERE number <= $1)) / {SLOTS} + 1 AS above) \
+         UPDATE {numbers} SET next = above FROM top WHERE next < above"
+    );
+    session.client.execute_typed(&sql, &[(&most, Type::INT8)]).await?;
+    Ok(())
+}
+
+/// So many sequences, none of them below this one, which nobody else gets.
+pub(super) async fn numbers(
+    session: &PgSession,
+    shape: &TableShape,
+    count: u64,
+    at_least: u64,
+) -> Result<Range<u64>, PgFault> {
+    let numbers = &shape.names.numbers;
+    let sql = format!("UPDATE {numbers} SET next = greatest(next, $2) + $1 RETURNING next - $1, next");
+    let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX >> 1);
+    let (count, at_least) = (signed(count), signed(at_least));
+    let row = session.one_row(&sql, &[(&count, Type::INT8), (&at_least, Type::INT8)]).await?;
+    let (from, until): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    Ok(from.unsigned_abs()..until.unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(id: i32, taken_by: Option<i32>) -> PgServerRow {
+        PgServerRow {
+            id,
+            name: String::new(),
+            beat: 0,
+            state: SERVING,
+            taken_by,
+            jobs: 0,
+            bytes: 0,
+            version: format!("{SHARING} 9.9"),
+            seconds: 0,
+        }
+    }
+
+    #[test]
+    fn whoever_was_taken_over_leads_to_its_taker_over_any_number_of_steps() {
+        let rows = [row(1, Some(2)), row(2, Some(5)), row(3, None), row(4, Some(3)), row(5, None)];
+        assert_eq!(family(&rows, 5), [5, 2, 1]);
+        assert_eq!(family(&rows, 3), [3, 4]);
+        assert_eq!(family(&rows, 9), [9]);
+        // What cannot be comes to an end, too.
+        assert_eq!(family(&[row(1, Some(2)), row(2, Some(1))], 1), [1, 2]);
+    }
+
+    #[test]
+    fn versions_say_whether_they_share() {
+        let other = PgServerRow { version: "2 0.9".to_owned(), ..row(1, None) };
+        assert!(row(1, None).is_compatible() && !other.is_compatible());
+        assert_eq!((row(1, None).shown_version(), other.shown_version()), ("9.9", "0.9"));
+    }
+}

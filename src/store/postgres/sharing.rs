@@ -1,0 +1,486 @@
+//! A server among those that share the table: shows that it is alive, looks at the others, takes over what a dead one has left, adopts
+//! what nobody owns, and goes on as another one where it was taken over itself. Which statements that takes is `servers.rs`,
+//! `adopt.rs` and `pages.rs`; who is dead, and until when we may go on, is `store/shared.rs`.
+use super::adopt;
+use super::fault::{PgFault, PgTrouble};
+use super::link::PgLink;
+use super::options::{SharingOptions, StoreLost};
+use super::pages::{PgReading, Unreadable};
+use super::servers::{self, LEAVING, PgServerRow, SERVING};
+use crate::engine::{JobId, StoredJob};
+use crate::log_at;
+use crate::logging::Level;
+use crate::store::book::Book;
+use crate::store::shared::{
+    Admission, BEAT, Claim, Departed, Entrance, Incarnation, LOOK_GAP, ServerRow, Sharing,
+};
+use crate::store::sql::numbers::row_of;
+use crate::store::{BootTime, HoldUntil, ServerLoad, ServerShown, ServerStanding};
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+/// How long a statement may take that shows that we are alive, and how long one that moves jobs.
+const ANSWER: Duration = Duration::from_secs(5);
+const MOVE: Duration = Duration::from_secs(20);
+/// Without a connection, looks at whether there is one are so far apart.
+const AWAY: Duration = Duration::from_millis(100);
+
+/// Jobs that are to be read.
+#[derive(Debug)]
+struct Inheritance {
+    reading: PgReading,
+    /// From which server; nobody's otherwise.
+    from: Option<String>,
+    jobs: u64,
+}
+
+/// This server among the others.
+#[derive(Debug)]
+pub(super) struct PgSharing {
+    options: SharingOptions,
+    /// Our number, once we have one.
+    pub(super) me: Option<i32>,
+    /// How often we were taken over, and whether we were and have not gone on yet.
+    era: u64,
+    pub(super) fenced: bool,
+    /// Ourselves, and whom we have taken over.
+    pub(super) family: Vec<i32>,
+    to_read: VecDeque<Inheritance>,
+    servers: Vec<PgServerRow>,
+    /// Who is dead, and what is ours.
+    share: Option<Sharing>,
+    /// When each was last seen to beat, for people.
+    heard: HashMap<i32, (i64, Instant)>,
+    /// A moment on the clock of the rules, which goes on while the machine is suspended, and the same on that of the machine.
+    begin: (Instant, BootTime),
+    next: Instant,
+    /// Whom we did not take over for want of room: said once each.
+    no_room: Vec<i32>,
+}
+
+impl PgSharing {
+    pub(super) fn new(options: SharingOptions) -> PgSharing {
+        PgSharing {
+            options,
+            me: None,
+            era: 0,
+            fenced: false,
+            family: Vec::new(),
+            to_read: VecDeque::new(),
+            servers: Vec::new(),
+            share: None,
+            heard: HashMap::new(),
+            begin: (Instant::now(), BootTime::now()),
+            next: Instant::now(),
+            no_room: Vec::new(),
+        }
+    }
+
+    /// When there is something to do.
+    pub(super) fn next(&self) -> Instant {
+        if self.to_read.is_empty() && !self.fenced { self.next } else { self.next.min(Instant::now()) }
+    }
+
+    /// Whether rows of ours are still to be read.
+    pub(super) fn reads(&self) -> bool {
+        !self.to_read.is_empty() || self.fenced
+    }
+
+    /// A time for the rules.
+    fn at(&self, time: BootTime) -> Instant {
+        self.begin.0 + time.since(self.begin.1)
+    }
+
+    /// Something that was sent at this time has shown that we are alive.
+    pub(super) fn renewed(&mut self, sent: BootTime) {
+        let (sent, answered) = (self.at(sent), self.at(BootTime::now()));
+        self.share.iter_mut().for_each(|share| share.beaten(sent, answered));
+    }
+
+    /// What we may do.
+    pub(super) fn standing(&self) -> ServerStanding {
+        let claim = self.share.as_ref().map_or(Claim::Fenced, Sharing::claim);
+        let until = match claim {
+            Claim::Fenced => HoldUntil::Time(BootTime::default()),
+            _ if self.options.lost == StoreLost::GoOn => HoldUntil::Ever,
+            Claim::Sole => HoldUntil::Ever,
+            Claim::Until(time) => HoldUntil::Time(self.begin.1.after(time.duration_since(self.begin.0))),
+        };
+        ServerStanding { era: self.era, until }
+    }
+
+    /// Whether this is a server that could take us over, or has not ended yet.
+    fn is_other(&self, row: &PgServerRow) -> bool {
+        Some(row.id) != self.me && row.taken_by.is_none() && row.state == SERVING
+    }
+
+    /// Has a number of our own, before anything is told. Another server of our name is waited for: one that was killed shows by
+    /// its silence that it was; one that is not silent is a mistake.
+    pub(super) fn begin(
+        &mut self,
+        link: &mut PgLink,
+        say: &mut dyn FnMut(String),
+    ) -> Result<PgReading, PgFault> {
+        let namesakes = self.wait_for_namesakes(link, say)?;
+        self.register(link)?;
+        let Some(me) = self.me else { return Err(PgFault::Fenced) };
+        for row in &namesakes {
+            self.take(link, me, row)?;
+        }
+        let shape = link.shape().ok_or(PgFault::Fenced)?;
+        link.run_long(async |session| adopt::claim(session, &shape, Some(me)).await)?;
+        self.look(link, ServerLoad::default(), 0)?;
+        self.family = servers::family(&self.servers, me);
+        self.to_read.clear();
+        Ok(PgReading::of(Some(self.family.clone()), Unreadable::Error))
+    }
+
+    /// Those of our name that are not there any more, and those that have ended in an orderly way.
+    fn wait_for_namesakes(
+        &mut self,
+        link: &mut PgLink,
+        say: &mut dyn FnMut(String),
+    ) -> Result<Vec<PgServerRow>, PgFault> {
+        let shape = link.shape().ok_or(PgFault::Fenced)?;
+        let name = &self.options.name;
+        let (mut entrance, mut said) = (Entrance::new(name.clone()), false);
+        loop {
+            let sent = BootTime::now();
+            let look = link.run(ANSWER, async |session| {
+                servers::look(session, &shape, None, 0, ServerLoad::default()).await
+            })?;
+            let mut there = look.servers;
+            there.retain(|row| row.taken_by.is_none());
+            if let Some(row) = there.iter().find(|row| !row.is_compatible() && row.state == SERVING) {
+                return Err(PgFault::Other(format!(
+                    "server {} of version {} shares the table in another way than this version; stop it and start this version in \
+                     its place, or, if it is gone: DELETE FROM {} WHERE id = {}",
+                    row.name,
+                    row.shown_version(),
+                    shape.names.servers,
+                    row.id
+                )));
+            }
+            let rows: Vec<ServerRow> = there.iter().map(PgServerRow::shared).collect();
+            match entrance.looked(self.at(sent), self.at(BootTime::now()), &rows) {
+                Admission::Ready(gone) => {
+                    let is_gone = |row: &PgServerRow| gone.iter().any(|who| who.id.0 == row.id);
+                    there.retain(|row| is_gone(row) || row.state == LEAVING);
+                    there.retain(PgServerRow::is_compatible);
+                    return Ok(there);
+                }
+                Admission::NameInUse(_) => {
+                    return Err(PgFault::Other(format!(
+                        "another server named {name} is running; stop that one, or give this one another name with --server-name"
+                    )));
+                }
+                Admission::Wait => {}
+            }
+            if !std::mem::replace(&mut said, true) {
+                say(format!(
+                    "a server named {name} was here and has not said that it ends: waiting 3 s to see whether it is running"
+                ));
+            }
+            std::thread::sleep(BEAT);
+        }
+    }
+
+    fn register(&mut self, link: &mut PgLink) -> Result<(), PgFault> {
+        let shape = link.shape().ok_or(PgFault::Fenced)?;
+        let sent = BootTime::now();
+        let name = &self.options.name;
+        let me = link.run(ANSWER, async |session| servers::register(session, &shape, name).await)?;
+        self.me = Some(me);
+        self.family = vec![me];
+        let alone_goes_on = self.options.lost != StoreLost::Hold;
+        self.share = Some(Sharing::new(Incarnation(me), self.options.take_over_after, alone_goes_on));
+        self.renewed(sent);
+        Ok(())
+    }
+
+    /// Shows that we are alive, and looks: whether there is something that nobody owns, and whom we may take over.
+    fn look(
+        &mut self,
+        link: &mut PgLink,
+        load: ServerLoad,
+        jobs: usize,
+    ) -> Result<(bool, Vec<Departed>), PgFault> {
+        let shape = link.shape().ok_or(PgFault::Fenced)?;
+        let (sent, me) = (BootTime::now(), self.me);
+        let look = link.run(ANSWER, async |session| servers::look(session, &shape, me, jobs, load).await)?;
+        if !look.counted {
+            return Err(PgFault::Fenced);
+        }
+        self.renewed(sent);
+        self.say_changes(&look.servers);
+        let now = Instant::now();
+        self.heard.retain(|id, _| look.servers.iter().any(|row| row.id == *id));
+        for row in &look.servers {
+            let heard = self.heard.entry(row.id).or_insert((row.beat, now));
+            if heard.0 != row.beat {
+                *heard = (row.beat, now);
+            }
+        }
+        let rows: Vec<ServerRow> = look.servers.iter().map(PgServerRow::shared).collect();
+        let (sent, answered) = (self.at(sent), self.at(BootTime::now()));
+        let departed = self.share.as_mut().map_or(Vec::new(), |share| share.looked(sent, answered, &rows));
+        self.servers = look.servers;
+        Ok((look.unowned, departed))
+    }
+
+    /// Shows that we are alive, without a look, while something long is done.
+    pub(super) fn beat_if_due(&mut self, link: &mut PgLink) -> Result<(), PgFault> {
+        if Instant::now() >= self.next {
+            self.next = Instant::now() + BEAT;
+            self.look(link, ServerLoad::default(), 0)?;
+        }
+        Ok(())
+    }
+
+    fn say_changes(&self, now: &[PgServerRow]) {
+        let known = |id: i32| self.servers.iter().any(|row| row.id == id);
+        for row in now.iter().filter(|row| self.is_other(row) && !known(row.id)) {
+            log_at!(Level::Notice, "the store: shared with server {} (number {})", row.name, row.id);
+        }
+    }
+
+    /// Takes over a server, if it is still as we saw it.
+    fn take(&mut self, link: &mut PgLink, me: i32, row: &PgServerRow) -> Result<bool, PgFault> {
+        let shape = link.shape().ok_or(PgFault::Fenced)?;
+        let taken = link.run(MOVE, async |session| servers::take(session, &shape, me, row).await)?;
+        if taken {
+            let PgServerRow { name, id, jobs, .. } = row;
+            match row.state {
+                LEAVING => log_at!(
+                    Level::Notice,
+                    "the store: server {name} (number {id}) has ended: this one takes over its jobs, about {jobs}"
+                ),
+                _ => log_at!(
+                    Level::Warning,
+                    "the store: server {name} (number {id}) is silent: this one takes over its jobs, about {jobs}"
+                ),
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Does what is due: see [`crate::store::Store::attend`]. True if more is to be told at once.
+    pub(super) fn attend(
+        &mut self,
+        link: &mut PgLink,
+        book: &mut Book,
+        load: ServerLoad,
+        each: &mut dyn FnMut(StoredJob<'_>),
+    ) -> Result<bool, PgFault> {
+        if !link.is_there() {
+            self.next = Instant::now() + AWAY;
+            return Ok(false);
+        }
+        if self.fenced {
+            self.go_on_as_another(link, book)?;
+        }
+        if Instant::now() >= self.next {
+            self.next = Instant::now() + BEAT;
+            self.do_rounds(link, book, load)?;
+        }
+        self.tell(link, book, each)
+    }
+
+    fn go_on_as_another(&mut self, link: &mut PgLink, book: &mut Book) -> Result<(), PgFault> {
+        self.register(link)?;
+        log_at!(
+            Level::Alert,
+            "the store: this server was silent for so long that another has taken over its {} stored jobs; it goes on without them",
+            book.len()
+        );
+        *book = Book::default();
+        self.to_read.clear();
+        (self.fenced, self.era) = (false, self.era + 1);
+        self.next = Instant::now();
+        Ok(())
+    }
+
+    fn do_rounds(&mut self, link: &mut PgLink, book: &Book, load: ServerLoad) -> Result<(), PgFault> {
+        let (unowned, departed) = self.look(link, load, book.len())?;
+        let Some(me) = self.me else { return Ok(()) };
+        let mut room = load.room;
+        let of = |who: &Departed| {
+            self.servers.iter().find(|row| row.id == who.id.0 && row.beat == who.beat && row.is_compatible())
+        };
+        let dead: Vec<PgServerRow> = departed.iter().filter_map(of).cloned().collect();
+        self.no_room.retain(|id| dead.iter().any(|row| row.id == *id));
+        for row in dead {
+            let bytes = row.bytes.unsigned_abs();
+            if bytes > room {
+                if !self.no_room.contains(&row.id) {
+                    self.no_room.push(row.id);
+                    log_at!(
+                        Level::Error,
+                        "the store: server {} is gone, and its jobs, {bytes} bytes, are left to other servers: there is room for \
+                         {room} bytes here; raise --max-queued-bytes, or start another server",
+                        row.name
+                    );
+                }
+                continue;
+            }
+            if self.take(link, me, &row)? {
+                room -= bytes;
+                self.inherit(me, row);
+            }
+        }
+        // What we have taken over before we lost sight of the database, or what a failover has forgotten of that.
+        self.look_for_relatives(link, me)?;
+        if unowned && room > 0 {
+            self.adopt(link, me)?;
+        }
+        Ok(())
+    }
+
+    /// What was this server's, and what it had taken over, is to be read.
+    fn inherit(&mut self, me: i32, row: PgServerRow) {
+        for other in &mut self.servers {
+            if other.id == row.id {
+                other.taken_by = Some(me);
+            }
+        }
+        let family = servers::family(&self.servers, row.id);
+        self.family.extend(family.iter().copied());
+        let reading = PgReading::of(Some(family), Unreadable::SetAside);
+        self.to_read.push_back(Inheritance { reading, from: Some(row.name), jobs: 0 });
+    }
+
+    fn look_for_relatives(&mut self, link: &mut PgLink, me: i32) -> Result<(), PgFault> {
+        let family = servers::family(&self.servers, me);
+        let new = |row: &&PgServerRow| row.taken_by == Some(me) && !self.family.contains(&row.id);
+        let unread: Vec<PgServerRow> = self.servers.iter().filter(new).cloned().collect();
+        let lost = |row: &&PgServerRow| self.family.contains(&row.id) && !family.contains(&row.id);
+        let taken_elsewhere = |row: &PgServerRow| row.taken_by.is_some_and(|taker| !family.contains(&taker));
+        if self.servers.iter().filter(lost).any(taken_elsewhere) {
+            // A failover has forgotten that they are ours, and another has them now.
+            return Err(PgFault::Fenced);
+        }
+        let lost: Vec<PgServerRow> =
+            self.servers.iter().filter(lost).filter(|row| row.taken_by.is_none()).cloned().collect();
+        unread.into_iter().for_each(|row| self.inherit(me, row));
+        for row in lost {
+            self.take(link, me, &row)?;
+        }
+        Ok(())
+    }
+
+    /// These rows of ours are jobs of which we know nothing: they are told.
+    pub(super) fn read(&mut self, numbers: Vec<i64>) {
+        let reading = PgReading::only(numbers, self.family.clone());
+        self.to_read.push_back(Inheritance { reading, from: None, jobs: 0 });
+    }
+
+    fn adopt(&mut self, link: &mut PgLink, me: i32) -> Result<(), PgFault> {
+        let shape = link.shape().ok_or(PgFault::Fenced)?;
+        let (numbers, more) = link.run(MOVE, async |session| adopt::adopt(session, &shape, me).await)?;
+        if more {
+            self.next = Instant::now();
+        }
+        if !numbers.is_empty() {
+            self.read(numbers);
+        }
+        Ok(())
+    }
+
+    /// Tells a page of what is to be read.
+    fn tell(
+        &mut self,
+        link: &mut PgLink,
+        book: &mut Book,
+        each: &mut dyn FnMut(StoredJob<'_>),
+    ) -> Result<bool, PgFault> {
+        let Some(first) = self.to_read.front_mut() else { return Ok(false) };
+        let shape = link.shape().ok_or(PgFault::Fenced)?;
+        let Inheritance { reading, from, jobs } = first;
+        let more = link.run(MOVE, async |session| {
+            let mut told = |job: StoredJob<'_>, alone: bool, beside: bool| {
+                let number = row_of(job.id)?;
+                // One that was read before the connection was lost.
+                if !book.knows(number) {
+                    book.note(number, alone, beside);
+                    *jobs += 1;
+                    each(job);
+                }
+                Ok(())
+            };
+            reading.page(session, &shape, &mut told).await
+        })?;
+        if more {
+            return Ok(true);
+        }
+        match from {
+            Some(name) => log_at!(Level::Notice, "the store: {jobs} jobs of server {name} were taken over"),
+            None => log_at!(Level::Info, "the store: {jobs} jobs that nobody owned were taken in"),
+        }
+        self.to_read.pop_front();
+        Ok(!self.to_read.is_empty())
+    }
+
+    /// These jobs are nobody's from now on.
+    pub(super) fn release(&mut self, link: &mut PgLink, numbers: &Vec<i64>) -> Result<(), PgFault> {
+        let shape = link.shape().ok_or(PgFault::Fenced)?;
+        link.run(MOVE, async |session| servers::release(session, &shape, numbers, &self.family).await)
+    }
+
+    /// Says goodbye.
+    pub(super) fn leave(&mut self, link: &mut PgLink, book: &Book) -> Result<(), PgFault> {
+        let (Some(me), Some(shape)) = (self.me, link.shape()) else { return Ok(()) };
+        if self.fenced {
+            return Ok(());
+        }
+        let empty = book.len() == 0 && self.to_read.is_empty();
+        let family = &self.family;
+        link.run(ANSWER, async |session| servers::leave(session, &shape, me, family, empty).await)
+    }
+
+    /// All servers, ourselves first.
+    pub(super) fn shown(&self) -> Vec<ServerShown> {
+        let mut shown: Vec<ServerShown> = self.servers.iter().map(|row| self.show(row)).collect();
+        shown.sort_by_key(|server| !server.own);
+        shown
+    }
+
+    fn show(&self, row: &PgServerRow) -> ServerShown {
+        let silent = self.heard.get(&row.id).map_or(Duration::ZERO, |(_, at)| at.elapsed());
+        let state = match (row.taken_by, row.state) {
+            (Some(taker), _) => {
+                let name = self.servers.iter().find(|row| row.id == taker).map(|row| row.name.clone());
+                format!("taken over by {}", name.unwrap_or_else(|| taker.to_string()))
+            }
+            (None, LEAVING) => "ended".to_owned(),
+            (None, _) if Some(row.id) != self.me && silent > LOOK_GAP => {
+                format!("silent for {} s", silent.as_secs())
+            }
+            (None, _) => "serving".to_owned(),
+        };
+        ServerShown {
+            name: row.name.clone(),
+            id: row.id.unsigned_abs().into(),
+            own: Some(row.id) == self.me,
+            state,
+            seconds: row.seconds.unsigned_abs(),
+            jobs: row.jobs.unsigned_abs(),
+            bytes: row.bytes.unsigned_abs(),
+            version: row.shown_version().to_owned(),
+        }
+    }
+
+    /// Whether this fault says that we were taken over; notes it.
+    pub(super) fn note(&mut self, fault: &PgFault) -> bool {
+        let fenced = fault.trouble() == PgTrouble::Fenced;
+        if let Some(share) = self.share.as_mut().filter(|_| fenced) {
+            self.fenced = true;
+            share.fenced();
+        }
+        fenced
+    }
+}
+
+/// Numbers of these jobs, as far as rows can have them.
+pub(super) fn rows_of(jobs: &[JobId]) -> Vec<i64> {
+    jobs.iter().filter_map(|&job| row_of(job).ok()).collect()
+}
