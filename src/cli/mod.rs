@@ -5,6 +5,8 @@ mod generate;
 mod help;
 mod ping;
 mod places;
+mod reach;
+mod status;
 mod store;
 mod transfer;
 mod words;
@@ -22,6 +24,7 @@ pub fn run(mut words: impl Iterator<Item = OsString>) -> Option<ExitCode> {
         "help" => Some(help::run(words)),
         "man" => Some(generate::man(words, &mut everything())),
         "ping" => Some(ping::run(words)),
+        "status" => Some(status::run(words)),
         "store" => Some(store::run(words)),
         _ => None,
     }
@@ -35,6 +38,7 @@ fn everything() -> Command {
         help::command(),
         generate::man_command(),
         ping::command(),
+        status::command(),
         store::command(),
     ];
     crate::config::command().disable_help_subcommand(true).subcommands(subcommands)
