@@ -8,8 +8,11 @@ mod places;
 mod reach;
 mod status;
 mod store;
+mod submit;
+mod talk;
 mod transfer;
 mod words;
+mod work;
 
 use clap::Command;
 use std::ffi::OsString;
@@ -26,6 +29,8 @@ pub fn run(mut words: impl Iterator<Item = OsString>) -> Option<ExitCode> {
         "ping" => Some(ping::run(words)),
         "status" => Some(status::run(words)),
         "store" => Some(store::run(words)),
+        "submit" => Some(submit::run(words)),
+        "work" => Some(work::run(words)),
         _ => None,
     }
 }
@@ -40,6 +45,8 @@ fn everything() -> Command {
         ping::command(),
         status::command(),
         store::command(),
+        submit::command(),
+        work::command(),
     ];
     crate::config::command().disable_help_subcommand(true).subcommands(subcommands)
 }

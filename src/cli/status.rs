@@ -69,7 +69,11 @@ pub(super) fn run(words: impl Iterator<Item = OsString>) -> ExitCode {
         }
         _ => {}
     }
-    if line.check && loads.iter().any(FunctionLoad::unattended) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if line.check && loads.iter().any(FunctionLoad::unattended) {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
 }
 
 /// A line of `status`.

@@ -58,9 +58,9 @@ pub(super) fn function(word: &OsStr) -> Result<&[u8], String> {
     match word.len() {
         0 => Err("the function has no name; give one".to_owned()),
         1..=LONGEST => Ok(word.as_bytes()),
-        length => Err(format!(
-            "the function's name has {length} bytes, no job server takes more than {LONGEST}"
-        )),
+        length => {
+            Err(format!("the function's name has {length} bytes, no job server takes more than {LONGEST}"))
+        }
     }
 }
 
