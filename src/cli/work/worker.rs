@@ -64,7 +64,8 @@ pub(super) struct ShellWorker {
     connection: u64,
     asked: Asked,
     running: usize,
-    /// The pause before the next attempt to connect.
+    /// When to connect again, and the pause before the attempt after that.
+    again: Instant,
     pause: Duration,
     /// It was told that the job server is away.
     away: bool,
@@ -95,6 +96,7 @@ impl ShellWorker {
             connection: 0,
             asked: Asked::Nothing,
             running: 0,
+            again: Instant::now(),
             pause: PAUSE_MIN,
             away: false,
             ending: None,
@@ -108,12 +110,13 @@ impl ShellWorker {
             if let Some(status) = self.over() {
                 return Ok(status);
             }
-            let mut patience = self.leave.map(|leave| leave.saturating_duration_since(Instant::now()));
-            if self.talk.is_none() && self.ending.is_none() && !self.connect() {
-                patience = Some(self.pause);
-                self.pause = (self.pause * 2).min(PAUSE_MAX);
+            if self.talk.is_none() && self.ending.is_none() && Instant::now() >= self.again {
+                self.connect();
             }
-            // Commands go on while nobody is there, and end. Each end is a reason to look whether somebody is there again.
+            let absent = self.talk.is_none() && self.ending.is_none();
+            let until = if absent { Some(self.again) } else { self.leave };
+            let patience = until.map(|until| until.saturating_duration_since(Instant::now()));
+            // Commands go on while nobody is there, and end.
             let news = match patience {
                 Some(patience) => match self.news.recv_timeout(patience) {
                     Err(RecvTimeoutError::Timeout) => continue,
@@ -144,8 +147,8 @@ impl ShellWorker {
         None
     }
 
-    /// Connects and says what the worker can do. Whether that went well.
-    fn connect(&mut self) -> bool {
+    /// Connects and says what the worker can do.
+    fn connect(&mut self) {
         self.connection += 1;
         let (connection, tell) = (self.connection, self.tell.clone());
         let hear = move |heard| tell.send(WorkNews::Heard(connection, heard)).is_ok();
@@ -162,16 +165,15 @@ impl ShellWorker {
                 self.talk = Some(talk);
                 self.asked = Asked::Nothing;
                 self.grab();
-                true
             }
-            Err(why) => {
-                self.tell_away(&why);
-                false
-            }
+            Err(why) => self.is_away(&why),
         }
     }
 
-    fn tell_away(&mut self, why: &str) {
+    /// Tells of it once, and lets the next attempt wait.
+    fn is_away(&mut self, why: &str) {
+        self.again = Instant::now() + self.pause;
+        self.pause = (self.pause * 2).min(PAUSE_MAX);
         if !self.away {
             words::told_of(NAME, format_args!("{}: {why}; trying again until it is there", self.server));
             self.away = true;
@@ -214,7 +216,7 @@ impl ShellWorker {
     /// The connection is no more; commands go on.
     fn lost(&mut self, why: &str) {
         if self.talk.take().is_some() && self.ending.is_none() {
-            self.tell_away(why);
+            self.is_away(why);
         }
         self.asked = Asked::Nothing;
     }
