@@ -113,11 +113,9 @@ impl Answers {
                     self.add(number, data, out)?;
                 }
             }
-            Response::WorkWarning { handle, data } => {
-                if self.handles.contains_key(handle) {
-                    err.extend_from_slice(data);
-                    end_line(err);
-                }
+            Response::WorkWarning { handle, data } if self.handles.contains_key(handle) => {
+                err.extend_from_slice(data);
+                end_line(err);
             }
             Response::WorkComplete { handle, result } => {
                 if let Some(number) = self.handles.remove(handle) {
