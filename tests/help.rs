@@ -106,7 +106,7 @@ fn everything_has_a_manual_page() {
             "{topic}"
         );
     }
-    for command in ["completions", "help", "man", "ping", "store", "store-check", "store-export"] {
+    for command in ["completions", "help", "man", "ping", "status", "store", "store-check", "store-export", "submit", "work"] {
         page(&format!("ringgear-{command}.8"));
     }
     let server = page("ringgear.8");

@@ -5,9 +5,14 @@ mod generate;
 mod help;
 mod ping;
 mod places;
+mod reach;
+mod status;
 mod store;
+mod submit;
+mod talk;
 mod transfer;
 mod words;
+mod work;
 
 use clap::Command;
 use std::ffi::OsString;
@@ -22,7 +27,10 @@ pub fn run(mut words: impl Iterator<Item = OsString>) -> Option<ExitCode> {
         "help" => Some(help::run(words)),
         "man" => Some(generate::man(words, &mut everything())),
         "ping" => Some(ping::run(words)),
+        "status" => Some(status::run(words)),
         "store" => Some(store::run(words)),
+        "submit" => Some(submit::run(words)),
+        "work" => Some(work::run(words)),
         _ => None,
     }
 }
@@ -35,7 +43,10 @@ fn everything() -> Command {
         help::command(),
         generate::man_command(),
         ping::command(),
+        status::command(),
         store::command(),
+        submit::command(),
+        work::command(),
     ];
     crate::config::command().disable_help_subcommand(true).subcommands(subcommands)
 }

@@ -81,12 +81,13 @@ const PLACES: &[(&str, &[&str])] = &[
     ("rustls", &["src/store/postgres/tls"]),
     ("rustls_native_certs", &["src/store/postgres/tls"]),
     ("tokio_postgres_rustls", &["src/store/postgres/tls"]),
-    ("serde_json", &["src/cli/check_migration", "src/frontend/json", "src/http/"]),
+    ("serde_json", &["src/cli/check_migration", "src/cli/status", "src/frontend/json", "src/http/"]),
     ("http_body_util", &["src/http/"]),
     ("hyper", &["src/http/"]),
     ("hyper_util", &["src/http/"]),
     ("maud", &["src/http/page"]),
     ("sd_notify", &["src/process/"]),
+    ("signal_hook", &["src/cli/work/"]),
     // Checksums: of records, blocks and rows.
     ("crc32c", &["src/store/"]),
     // Tables: of the engine, and of what is live in the log.
@@ -128,6 +129,8 @@ const PLACES: &[(&str, &[&str])] = &[
         "rustix",
         &[
             "src/cli/help/",
+            "src/cli/reach",
+            "src/cli/work/",
             "src/config/machine",
             "src/memory/",
             "src/mesh/",

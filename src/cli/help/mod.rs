@@ -27,7 +27,7 @@ macro_rules! topics {
 }
 
 /// In the order of the list.
-static TOPICS: [Topic; 13] = topics![
+static TOPICS: [Topic; 14] = topics![
     "clients",
     "compatibility",
     "connections",
@@ -41,6 +41,7 @@ static TOPICS: [Topic; 13] = topics![
     "options",
     "signals",
     "stores",
+    "tools",
 ];
 
 impl Topic {

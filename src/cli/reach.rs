@@ -1,0 +1,204 @@
+//! Where a job server is and the way to it, for subcommands that speak to one: the words that say so, the connection, one question
+//! with one answer. What is asked, and longer talks, are the subcommands' own; see `talk.rs`.
+use crate::config::usual_port;
+use rustix::net::sockopt::set_socket_keepalive;
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+/// The words that say where a job server is.
+#[derive(Debug, clap::Args)]
+pub(super) struct ServerWords {
+    /// Where the job server is: an address or a host name, or `unix:PATH`, a unix socket
+    #[arg(short = 'H', long, value_name = "HOST", default_value = "localhost")]
+    host: String,
+
+    /// Its port, a number or the name of a service [default: what GEARMAND_PORT says, or 4730]
+    #[arg(short, long, value_name = "PORT")]
+    port: Option<String>,
+}
+
+impl ServerWords {
+    /// What they mean; an error is one sentence about the port.
+    pub(super) fn job_server(self) -> Result<JobServer, String> {
+        let port = match usual_port(self.port.as_deref()) {
+            Ok(port) => port,
+            // Nobody asks for it.
+            Err(_) if self.host.starts_with("unix:") => 0,
+            Err(mistake) => return Err(mistake),
+        };
+        Ok(JobServer { host: self.host, port })
+    }
+}
+
+/// Where a job server is.
+#[derive(Clone, Debug)]
+pub(super) struct JobServer {
+    /// As in the words: `unix:` and a path, or a host.
+    pub(super) host: String,
+    /// Of a host.
+    pub(super) port: u16,
+}
+
+impl fmt::Display for JobServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host.strip_prefix("unix:") {
+            Some(path) => f.write_str(path),
+            None => write!(f, "{} port {}", self.host, self.port),
+        }
+    }
+}
+
+impl JobServer {
+    /// Connects, before `end`: to the path, or the first address of the host where somebody listens.
+    pub(super) fn connect(&self, end: Instant) -> Result<ServerStream, NoAnswer> {
+        let connected = match self.host.strip_prefix("unix:") {
+            Some(path) => UnixStream::connect(path).map(ServerStream::Unix),
+            None => self.connect_tcp(end).map(ServerStream::Tcp),
+        };
+        connected.map_err(NoAnswer::Unreachable)
+    }
+
+    fn connect_tcp(&self, end: Instant) -> io::Result<TcpStream> {
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+        for address in (self.host.as_str(), self.port).to_socket_addrs()? {
+            match TcpStream::connect_timeout(&address, left(end)) {
+                Ok(stream) => {
+                    stream.set_nodelay(true)?;
+                    // Whoever waits for hours is to learn that the other machine has gone.
+                    set_socket_keepalive(&stream, true)?;
+                    return Ok(stream);
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// Connects, sends this, and gives what comes to `read` until that has an answer; all before `end`.
+    pub(super) fn ask<T>(
+        &self,
+        request: &[u8],
+        end: Instant,
+        mut read: impl FnMut(&[u8]) -> Result<Option<T>, NoAnswer>,
+    ) -> Result<T, NoAnswer> {
+        let broken = |error: io::Error| match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => NoAnswer::Silent,
+            _ => NoAnswer::Closed(Some(error)),
+        };
+        let stream = self.connect(end)?;
+        stream.set_write_timeout(left(end)).map_err(broken)?;
+        (&stream).write_all(request).map_err(broken)?;
+        let mut bytes = vec![0; 16 * 1024];
+        loop {
+            if Instant::now() >= end {
+                return Err(NoAnswer::Silent);
+            }
+            stream.set_read_timeout(left(end)).map_err(broken)?;
+            match (&stream).read(&mut bytes) {
+                Ok(0) => return Err(NoAnswer::Closed(None)),
+                Ok(length) => {
+                    if let Some(answer) = read(&bytes[..length])? {
+                        return Ok(answer);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(broken(error)),
+            }
+        }
+    }
+}
+
+/// What is left of the time; never nothing, which system calls would take for no limit.
+fn left(end: Instant) -> Duration {
+    end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum NoAnswer {
+    /// Nobody could be reached there.
+    Unreachable(io::Error),
+    /// Nothing came in time.
+    Silent,
+    /// The connection was closed, or broke.
+    Closed(Option<io::Error>),
+    /// Something else than a job server.
+    Otherwise,
+    /// More than so many bytes.
+    Endless(usize),
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoAnswer::Unreachable(error) => write!(f, "no job server can be reached: {error}"),
+            NoAnswer::Silent => {
+                f.write_str("connected, but there is no answer: it is busy, hangs, or is no job server")
+            }
+            NoAnswer::Closed(None) => f.write_str(
+                "the connection was closed without an answer: too many connections, or no job server",
+            ),
+            NoAnswer::Closed(Some(error)) => write!(f, "the connection broke before an answer: {error}"),
+            NoAnswer::Otherwise => f.write_str("what answers is no job server"),
+            NoAnswer::Endless(limit) => write!(f, "the answer is longer than {limit} bytes"),
+        }
+    }
+}
+
+/// A connection to a job server. Can be read and written at once, hence by reference.
+#[derive(Debug)]
+pub(super) enum ServerStream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl ServerStream {
+    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+        match self {
+            ServerStream::Tcp(stream) => stream.set_read_timeout(Some(timeout)),
+            ServerStream::Unix(stream) => stream.set_read_timeout(Some(timeout)),
+        }
+    }
+
+    /// How long a write may wait for the peer to read.
+    pub(super) fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        match self {
+            ServerStream::Tcp(stream) => stream.set_write_timeout(Some(timeout)),
+            ServerStream::Unix(stream) => stream.set_write_timeout(Some(timeout)),
+        }
+    }
+
+    /// Ends both directions, for those too who wait in a read or write.
+    pub(super) fn close(&self) {
+        // It may be closed already.
+        let _ = match self {
+            ServerStream::Tcp(stream) => stream.shutdown(Shutdown::Both),
+            ServerStream::Unix(stream) => stream.shutdown(Shutdown::Both),
+        };
+    }
+}
+
+impl Read for &ServerStream {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        match self {
+            ServerStream::Tcp(stream) => (&mut &*stream).read(bytes),
+            ServerStream::Unix(stream) => (&mut &*stream).read(bytes),
+        }
+    }
+}
+
+impl Write for &ServerStream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            ServerStream::Tcp(stream) => (&mut &*stream).write(bytes),
+            ServerStream::Unix(stream) => (&mut &*stream).write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
