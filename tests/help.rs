@@ -106,7 +106,18 @@ fn everything_has_a_manual_page() {
             "{topic}"
         );
     }
-    for command in ["completions", "help", "man", "ping", "status", "store", "store-check", "store-export", "submit", "work"] {
+    for command in [
+        "completions",
+        "help",
+        "man",
+        "ping",
+        "status",
+        "store",
+        "store-check",
+        "store-export",
+        "submit",
+        "work",
+    ] {
         page(&format!("ringgear-{command}.8"));
     }
     let server = page("ringgear.8");

@@ -12,9 +12,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-use worker::ShellWorker;
-
-const NAME: &str = "ringgear work";
+use worker::{NAME, ShellWorker};
 
 /// Does jobs with a command: its standard input is the workload, its standard output the result
 #[derive(Debug, Parser)]

@@ -3,7 +3,6 @@
 use super::super::reach::JobServer;
 use super::super::talk::{Heard, Talk};
 use super::super::words;
-use super::NAME;
 use super::command::{self, CommandEnd, CommandOrder, ShellJob};
 use crate::protocol::{ARGUMENT_MAX, GrabKind, PACKET_MAX, Request, Response};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -13,6 +12,9 @@ use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
+
+/// What its lines begin with.
+pub(super) const NAME: &str = "ringgear work";
 
 /// How long a connection may take.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
