@@ -1,6 +1,6 @@
 //! How much room there is in the segments, what of it is kept free, and how it is made. Where files come from is `supply.rs`.
 use super::disk::Disk;
-use super::options::Usage;
+use super::options::{Durability, Usage};
 use super::segments::Segments;
 use super::supply::{InUse, PIECE, full, write_zeros};
 use super::window::{failed, segment_name};
@@ -80,6 +80,10 @@ impl<D: Disk> Segments<D> {
     /// Writes some zeros where files are only allocated: behind the end of the newest segment first. Returns whether there was
     /// something to write.
     pub(super) fn write_ahead(&mut self) -> Result<bool, StoreError> {
+        // Where commits do not wait for the disk there is nothing to be gained, and each piece would sync what they have written.
+        if self.options.durability == Durability::Written {
+            return Ok(false);
+        }
         let Some(&newest) = self.segments.back() else { return Ok(false) };
         let from = self.written.max(newest.end);
         if from >= newest.size {
