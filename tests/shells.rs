@@ -160,7 +160,9 @@ fn background_jobs_print_handles_and_are_done() {
         assert!(early.starts_with("H:"), "{early}");
         let mut high = command(server, "submit");
         printed(high.args(["--background", "--priority", "high", "-u", "key", "b", "urgent"]), b"");
-        let script = format!("cat >> {done}; echo \" $GEARMAN_FUNCTION $GEARMAN_UNIQUE\" >> {done}");
+        // A line at a time: it is read while it grows.
+        let line = "\"$(cat)\" \"$GEARMAN_FUNCTION\" \"$GEARMAN_UNIQUE\"";
+        let script = format!("printf '%s %s %s\\n' {line} >> {done}");
         let _worker = Working::start(server, &[], "b", &script);
         let begin = Instant::now();
         wait_until("all jobs are done", || {

@@ -36,6 +36,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const LARGE: usize = 4 << 20;
 /// Whoever is silent for six seconds has left.
 const BEAT: Duration = Duration::from_millis(900);
+/// How often connecting is tried again when a signal has come in between, and how that shows.
+const TRIES: u32 = 3;
+const INTERRUPTED: &str = "Interrupted system call";
 
 /// Connects to Redis. One that does not answer is waited for by [`Store::replay`], if it is to be waited for at all; what an operator
 /// must mend is an error here.
@@ -66,6 +69,15 @@ struct Redis {
     options: RedisOptions,
 }
 
+impl Redis {
+    fn connect_once(&self) -> Result<Connection, RemoteFault> {
+        let mut connection = session::connect(&self.options)?;
+        session::check(&mut connection, self.options.level)?;
+        session::take_lease(&mut connection, &self.names, &self.me)?;
+        Ok(connection)
+    }
+}
+
 impl Connector for Redis {
     type Link = Connection;
 
@@ -74,10 +86,14 @@ impl Connector for Redis {
     }
 
     fn connect(&self) -> Result<Connection, RemoteFault> {
-        let mut connection = session::connect(&self.options)?;
-        session::check(&mut connection, self.options.level)?;
-        session::take_lease(&mut connection, &self.names, &self.me)?;
-        Ok(connection)
+        let mut tries = 0;
+        loop {
+            match self.connect_once() {
+                // A signal came, which is no answer: the driver does not try again.
+                Err(fault) if tries < TRIES && fault.to_string().contains(INTERRUPTED) => tries += 1,
+                done => return done,
+            }
+        }
     }
 
     fn leave(&self, mut link: Connection) {
