@@ -71,7 +71,7 @@ fn options_without_effect_are_warnings() {
     for said in [
         "WARNING ",
         "--http-port has no effect without --protocol http, as with gearmand",
-        "--redis-server has no effect without -q redis, as with gearmand",
+        "--redis-server is about a Redis that nothing uses: add -q redis",
         "--libsqlite3-db names a database that nothing uses: add -q libsqlite3",
     ] {
         wait_until(said, || server.log().contains(said));
