@@ -4,6 +4,11 @@
 // Each store needs its part of it.
 #![cfg_attr(not(all(feature = "mysql", feature = "postgres")), allow(dead_code))]
 
+use super::Repaired;
+use super::sql::numbers::row_of;
+use crate::engine::JobId;
+use crate::log_at;
+use crate::logging::Level;
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -140,8 +145,33 @@ impl Book {
         !self.missing.is_empty() || !self.asked.is_empty()
     }
 
+    /// These jobs are not kept any more.
+    pub(super) fn forget_jobs(&mut self, jobs: &[JobId]) {
+        jobs.iter().filter_map(|&job| row_of(job).ok()).for_each(|number| self.forget(number));
+    }
+
+    /// Jobs to be put again now: see [`super::Store::wanted`].
+    pub(super) fn wanted_jobs(&mut self) -> Vec<JobId> {
+        let wanted = self.wanted(Instant::now());
+        wanted.into_iter().filter_map(|number| JobId::from_number(number.unsigned_abs())).collect()
+    }
+
+    /// What was put again on this server: see [`super::Store::repaired`].
+    pub(super) fn repaired_on(&mut self, server: &str) -> Repaired {
+        match self.repaired() {
+            0 => Repaired::default(),
+            again => {
+                log_at!(
+                    Level::Alert,
+                    "{server} had lost {again} jobs that it had committed; they were written again from memory"
+                );
+                Repaired { pieces: 1, lost: Vec::new() }
+            }
+        }
+    }
+
     /// Jobs to be put again now.
-    pub(super) fn wanted(&mut self, now: Instant) -> Vec<i64> {
+    fn wanted(&mut self, now: Instant) -> Vec<i64> {
         let late: Vec<i64> =
             self.asked.iter().filter(|(_, at)| now - **at >= PATIENCE).map(|(&number, _)| number).collect();
         if late.is_empty() && !self.asked.is_empty() {
@@ -156,7 +186,7 @@ impl Book {
     }
 
     /// How many were put again, once all are.
-    pub(super) fn repaired(&mut self) -> u64 {
+    fn repaired(&mut self) -> u64 {
         if self.misses() || self.compared.is_some() { 0 } else { std::mem::take(&mut self.again) }
     }
 }

@@ -11,6 +11,8 @@ pub(crate) mod dues;
 mod error;
 mod fields;
 pub(crate) mod gathered;
+#[cfg(any(feature = "memcached", feature = "mysql", feature = "postgres", feature = "redis"))]
+mod latest;
 pub mod log;
 #[cfg(feature = "memcached")]
 pub mod memcached;
@@ -141,11 +143,6 @@ pub trait Store: Send {
     /// Sequences ([`JobId::sequence`]) for jobs that will be accepted, which nobody else gets: none below this one.
     fn numbers(&mut self, at_least: u64) -> Result<Range<u64>, StoreError> {
         Ok(at_least..u64::MAX)
-    }
-
-    /// These jobs are nobody's from now on: they wait for another server. The caller has forgotten them.
-    fn leave(&mut self, _queued: &[JobId]) -> Result<(), StoreError> {
-        Ok(())
     }
 
     /// Everybody who shares it, as of the last look; this server is the first. Nobody, if it is not shared.

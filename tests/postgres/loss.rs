@@ -4,12 +4,9 @@ use super::*;
 use ringgear::store::StoreError;
 use rustix::process::Signal;
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+use support::proxy::Proxy;
 use support::server::wait_until;
 
 /// Has the store do what is left to do until nothing is, and puts again what it wants, as shards do.
@@ -231,63 +228,13 @@ fn what_somebody_locks_is_waited_for_only_so_long() {
     assert_eq!(replayed(&mut open(&conninfo)), expected(&[job(3, b"held", b"3"), job(4, b"d", b"4")]));
 }
 
-/// Stands between a store and its database. When it is told to swallow, what the database says next does not come through, and the
-/// connection ends a moment later.
-struct Proxy {
-    port: u16,
-    swallow: Arc<AtomicBool>,
-}
-
-impl Proxy {
-    fn before(cluster: &PostgresCluster) -> Proxy {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (port, database) = (listener.local_addr().unwrap().port(), cluster.port());
-        let swallow = Arc::new(AtomicBool::new(false));
-        let swallows = swallow.clone();
-        // Ends with the process.
-        thread::spawn(move || {
-            while let Ok((client, _)) = listener.accept() {
-                let server = TcpStream::connect(("127.0.0.1", database)).unwrap();
-                let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-                thread::spawn(move || {
-                    let _ = std::io::copy(&mut from, &mut to);
-                    let _ = to.shutdown(Shutdown::Both);
-                });
-                let swallows = swallows.clone();
-                thread::spawn(move || answers(server, client, &swallows));
-            }
-        });
-        Proxy { port, swallow }
-    }
-
-    fn conninfo(&self) -> String {
-        format!("host=127.0.0.1 port={} dbname=d user=postgres sslmode=disable", self.port)
-    }
-}
-
-fn answers(mut server: TcpStream, mut client: TcpStream, swallow: &AtomicBool) {
-    let mut bytes = [0; 4096];
-    while let Ok(length @ 1..) = server.read(&mut bytes) {
-        if swallow.load(Ordering::Relaxed) {
-            // What the database was asked to do it has done by then.
-            thread::sleep(Duration::from_millis(300));
-            swallow.store(false, Ordering::Relaxed);
-            break;
-        }
-        if client.write_all(&bytes[..length]).is_err() {
-            break;
-        }
-    }
-    let _ = server.shutdown(Shutdown::Both);
-    let _ = client.shutdown(Shutdown::Both);
-}
-
 #[test]
 fn a_commit_that_nobody_answered_is_made_again_and_is_there_once() {
     let cluster = PostgresCluster::start();
     cluster.database("d");
-    let proxy = Proxy::before(&cluster);
-    let mut store = open(&proxy.conninfo());
+    let proxy = Proxy::before(cluster.port());
+    let conninfo = format!("host=127.0.0.1 port={} dbname=d user=postgres sslmode=disable", proxy.port);
+    let mut store = open(&conninfo);
     replayed(&mut store);
     put(&mut store, &[job(1, b"a", b"1"), job(2, b"b", b"2"), dead(3, b"c", b"3")]);
     let mut batch = Vec::new();
@@ -296,9 +243,9 @@ fn a_commit_that_nobody_answered_is_made_again_and_is_there_once() {
     record::put(&StoredJob { death: None, ..dead(3, b"c", b"3") }, &mut batch);
     record::put(&job(4, b"a", b"4"), &mut batch);
     record::put(&StoredJob { reducer: Some(b"r"), ..job(5, b"", b"5") }, &mut batch);
-    proxy.swallow.store(true, Ordering::Relaxed);
+    proxy.swallow();
     commit(&mut store, &batch);
-    assert!(!proxy.swallow.load(Ordering::Relaxed), "an answer was swallowed");
+    assert!(!proxy.swallows(), "an answer was swallowed");
     // All of it was there when it was written again: nothing else was in the way.
     assert_eq!(cluster.sql("d", "SELECT count(*) FROM queue WHERE unique_key LIKE 'ringgear:%:x'"), "0");
     settle(&mut store, &BTreeMap::new());

@@ -23,6 +23,8 @@ use ringgear::store::{Store, record};
 use std::net::Ipv4Addr;
 use support::kept::Kept;
 use support::postgres::PostgresCluster;
+// In the order of their numbers, the dead and those that stand alone last.
+use support::scenarios::{expected, replayed};
 use support::stores::*;
 
 /// A time that does not come while the test runs, in seconds.
@@ -32,17 +34,4 @@ const LATER: u64 = 2_000_000_000;
 #[track_caller]
 fn open(conninfo: &str) -> PostgresStore {
     PostgresStore::open(PostgresOptions::of(conninfo)).unwrap_or_else(|error| panic!("{error}"))
-}
-
-/// All that a store tells.
-#[track_caller]
-fn replayed(store: &mut dyn Store) -> Vec<Kept> {
-    let mut jobs = Vec::new();
-    store.replay(&mut |job| jobs.push(Kept::of(&job))).unwrap_or_else(|error| panic!("{error}"));
-    jobs
-}
-
-/// What a store is to tell of these jobs: in the order of their numbers, the dead and those that stand alone last.
-fn expected(jobs: &[StoredJob<'_>]) -> Vec<Kept> {
-    jobs.iter().map(Kept::of).collect()
 }

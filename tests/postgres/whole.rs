@@ -3,10 +3,10 @@ use super::*;
 use rustix::process::Signal;
 use std::collections::HashSet;
 use std::io::Write;
-use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 use support::packets::*;
+use support::scenarios::{refused, submit, submit_on, work_off};
 use support::server::{Server, echo, free_address, read_packet, request, run_to_end, wait_until};
 
 fn options(conninfo: &str) -> Vec<String> {
@@ -19,35 +19,6 @@ fn options(conninfo: &str) -> Vec<String> {
 fn start(conninfo: &str, more: &[&str]) -> Server {
     let options = options(conninfo);
     Server::start(&options.iter().map(String::as_str).chain(more.iter().copied()).collect::<Vec<_>>())
-}
-
-fn submit(stream: &mut TcpStream, number: u32, arguments: &[&[u8]]) -> (u32, Vec<u8>) {
-    stream.write_all(&request(number, &arguments.join(&0))).unwrap();
-    read_packet(stream)
-}
-
-/// Works off all jobs of a function: their workloads.
-#[track_caller]
-fn work_off(server: &Server, function: &[u8]) -> Vec<Vec<u8>> {
-    let mut stream = server.connect();
-    stream.write_all(&request(CAN_DO, function)).unwrap();
-    let mut workloads = Vec::new();
-    loop {
-        stream.write_all(&request(GRAB_JOB, b"")).unwrap();
-        let (number, data) = read_packet(&mut stream);
-        if number == NO_JOB {
-            echo(&mut stream, b"all done");
-            return workloads;
-        }
-        assert_eq!(number, JOB_ASSIGN);
-        let parts: Vec<&[u8]> = data.splitn(3, |&byte| byte == 0).collect();
-        workloads.push(parts[2].to_vec());
-        stream.write_all(&request(WORK_COMPLETE, &[parts[0], b"\0"].concat())).unwrap();
-    }
-}
-
-fn refused(answer: (u32, Vec<u8>)) -> bool {
-    answer.0 == ERROR && answer.1.starts_with(b"QUEUE_ERROR\0")
 }
 
 #[test]
@@ -81,11 +52,11 @@ fn while_the_database_is_away_background_jobs_are_refused_and_nothing_else_waits
     let mut client = server.connect();
     assert_eq!(submit(&mut client, SUBMIT_JOB_BG, &[b"f", b"before", b"before"]).0, JOB_CREATED);
     cluster.stop(Signal::INT);
-    assert!(refused(submit(&mut client, SUBMIT_JOB_BG, &[b"f", b"first", b"first"])));
+    assert!(refused(&submit(&mut client, SUBMIT_JOB_BG, &[b"f", b"first", b"first"])));
     for number in 0..20 {
         let begin = Instant::now();
         let unique = format!("away {number}");
-        assert!(refused(submit(&mut client, SUBMIT_JOB_BG, &[b"f", unique.as_bytes(), b"w"])));
+        assert!(refused(&submit(&mut client, SUBMIT_JOB_BG, &[b"f", unique.as_bytes(), b"w"])));
         assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
     }
     // Foreground work goes on, and what was stored is run; its end is owed.
@@ -133,26 +104,6 @@ fn a_database_that_is_not_there_yet_is_waited_for() {
     assert_eq!(work_off(&server, b"f"), [b"w"]);
     server.signal(Signal::TERM);
     assert!(server.wait().success());
-}
-
-/// Submits jobs that follow one another by number until told to stop: those that were acknowledged.
-fn submit_on(server: &Server, name: u32, until: Instant) -> (HashSet<Vec<u8>>, u32) {
-    let mut client = server.connect();
-    let (mut kept, mut refused_ones) = (HashSet::new(), 0);
-    for number in 0.. {
-        if Instant::now() > until {
-            break;
-        }
-        let unique = format!("{name} {number}").into_bytes();
-        match submit(&mut client, SUBMIT_JOB_BG, &[b"f", &unique, &unique]) {
-            (JOB_CREATED, _) => _ = kept.insert(unique),
-            answer => {
-                assert!(refused(answer));
-                refused_ones += 1;
-            }
-        }
-    }
-    (kept, refused_ones)
 }
 
 /// Sessions are ended again and again, and the database crashes twice; what was acknowledged is run, and nothing else is but what

@@ -329,7 +329,7 @@ pub(crate) fn away(
 }
 
 /// Submits jobs that follow one another by number until then: those that were acknowledged, and how many were not.
-fn submit_on(server: &Server, name: u32, until: Instant) -> (HashSet<Vec<u8>>, u32) {
+pub(crate) fn submit_on(server: &Server, name: u32, until: Instant) -> (HashSet<Vec<u8>>, u32) {
     let mut client = server.connect();
     let (mut kept, mut refused_ones) = (HashSet::new(), 0);
     for number in 0.. {

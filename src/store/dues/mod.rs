@@ -201,10 +201,6 @@ impl Store for Dues {
         self.store.numbers(at_least)
     }
 
-    fn leave(&mut self, queued: &[JobId]) -> Result<(), StoreError> {
-        self.store.leave(queued)
-    }
-
     fn servers(&self) -> Vec<ServerShown> {
         self.store.servers()
     }

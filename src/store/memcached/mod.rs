@@ -13,9 +13,9 @@ mod options;
 pub use options::{MEMCACHED_PREFIX, MemcachedOptions};
 
 use super::book::Book;
+use super::latest::LatestWords;
 use super::record::{self, Record};
 use super::remote::fault::{RemoteFault, RemoteTrouble};
-use super::remote::latest::LatestWords;
 use super::remote::line::Connector;
 use super::remote::{Remote, RemoteListener, RemoteStore};
 use super::{Progress, Store, StoreError};

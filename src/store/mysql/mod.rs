@@ -27,8 +27,8 @@ pub use super::remote::level::PromiseLevel;
 pub use options::{MYSQL_HOST, MYSQL_PORT, MYSQL_TABLE, MysqlOptions};
 
 use super::book::Book;
+use super::latest::LatestWords;
 use super::remote::fault::{RemoteFault, RemoteTrouble};
-use super::remote::latest::LatestWords;
 use super::remote::line::Connector;
 use super::remote::{Remote, RemoteListener, RemoteStore};
 use super::{Store, StoreError};

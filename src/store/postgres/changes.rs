@@ -1,14 +1,14 @@
-//! What a commit comes to in rows: of each job the last that was said, as columns for a few statements of many rows each. Which
-//! statements is `writer.rs`; what of a job becomes which row is `sql/rows.rs`, but for what only PostgreSQL cannot have.
+//! What a commit comes to in rows: of each job the last that was said (`store/latest.rs`), as columns for a few statements of many rows
+//! each. Which statements is `writer.rs`; what of a job becomes which row is `sql/rows.rs`, but for what only PostgreSQL cannot have.
 use super::fault::PgFault;
 use super::shape::TableShape;
 use crate::engine::{JobId, StoredJob};
-use crate::store::record::{self, Record, Span};
+use crate::store::latest::LatestWords;
+use crate::store::record;
 use crate::store::sql::key::{self, Origin};
 use crate::store::sql::numbers::row_of;
 use crate::store::sql::row::Columns;
 use crate::store::sql::rows::JobRows;
-use std::collections::HashMap;
 
 /// Kinds of rows of our own table: beside one of gearmand's, or alone.
 pub(super) const BESIDE: i16 = 0;
@@ -48,49 +48,18 @@ pub(super) struct Changes<'a> {
     pub(super) attempts: Vec<(i64, i16)>,
 }
 
-/// The last that was said of a job.
-enum Latest<'a> {
-    Put(StoredJob<'a>),
-    Ended,
-    Attempts(u8),
-}
-
 impl<'a> Changes<'a> {
     /// Of these slices of records; without puts, if those are not to be kept.
     pub(super) fn of(slices: &[&'a [u8]], shape: &TableShape, puts: bool) -> Result<Changes<'a>, PgFault> {
-        let (mut latest, mut order) = (HashMap::new(), Vec::new());
-        for span in record::spans(slices) {
-            let (id, said) = match read(span, slices) {
-                Record::Put(_) if !puts => continue,
-                Record::Put(job) => (job.id, Latest::Put(job)),
-                Record::Done(id) => (id, Latest::Ended),
-                Record::Attempts(id, lost) => (id, Latest::Attempts(lost)),
-            };
-            match (latest.get_mut(&id), said) {
-                (None, said) => {
-                    order.push(id);
-                    latest.insert(id, said);
-                }
-                (Some(Latest::Put(job)), Latest::Attempts(lost)) => {
-                    // What a dead job had lost was said with its death.
-                    if job.death.is_none() {
-                        job.attempts = lost;
-                    }
-                }
-                (Some(Latest::Ended), Latest::Attempts(_)) => {}
-                (Some(before), said) => *before = said,
-            }
-        }
-        let mut changes = Changes::default();
-        for id in order {
-            match latest.remove(&id) {
-                Some(Latest::Put(job)) => changes.puts.push(JobPut::of(job, shape)?),
-                Some(Latest::Ended) => changes.ended.push(row_of(id)?),
-                Some(Latest::Attempts(lost)) => changes.attempts.push((row_of(id)?, lost.into())),
-                None => {}
-            }
-        }
-        Ok(changes)
+        let LatestWords { puts, ended, attempts } = LatestWords::of(slices, puts);
+        Ok(Changes {
+            puts: puts.into_iter().map(|job| JobPut::of(job, shape)).collect::<Result<_, _>>()?,
+            ended: ended.into_iter().map(row_of).collect::<Result<_, _>>()?,
+            attempts: attempts
+                .into_iter()
+                .map(|(id, lost)| row_of(id).map(|number| (number, lost.into())))
+                .collect::<Result<_, _>>()?,
+        })
     }
 
     /// Puts them into an order in which every server has them: that of their keys.
@@ -160,12 +129,6 @@ impl OurPgRow {
         record::put(&StoredJob { workload, ..*job }, &mut record);
         OurPgRow { kind, attempts: job.attempts.into(), record }
     }
-}
-
-/// A record of a commit.
-fn read<'a>(span: Span, slices: &[&'a [u8]]) -> Record<'a> {
-    // Our own shards wrote them a moment ago.
-    span.read(slices).unwrap_or_else(|error| panic!("a commit consists of whole records: {error}"))
 }
 
 /// Whether a column of so many letters can have this as text.

@@ -398,30 +398,16 @@ impl Store for PostgresStore {
     }
 
     fn wanted(&mut self) -> Vec<JobId> {
-        if !self.link.is_there() {
-            return Vec::new();
-        }
-        let wanted = self.book.wanted(Instant::now());
-        wanted.into_iter().filter_map(|number| JobId::from_number(number.unsigned_abs())).collect()
+        if self.link.is_there() { self.book.wanted_jobs() } else { Vec::new() }
     }
 
     fn unknown(&mut self, jobs: &[JobId]) {
         // They have ended meanwhile.
-        jobs.iter().filter_map(|&job| row_of(job).ok()).for_each(|number| self.book.forget(number));
+        self.book.forget_jobs(jobs);
     }
 
     fn repaired(&mut self) -> Repaired {
-        match self.book.repaired() {
-            0 => Repaired::default(),
-            again => {
-                let server = self.link.server();
-                log_at!(
-                    Level::Alert,
-                    "{server} had lost {again} jobs that it had committed; they were written again from memory"
-                );
-                Repaired { pieces: 1, lost: Vec::new() }
-            }
-        }
+        self.book.repaired_on(self.link.server())
     }
 
     /// No column of gearmand's table is for that, and alone it is not worth a second row.
@@ -463,14 +449,6 @@ impl Store for PostgresStore {
             .link
             .run(PATIENCE, async |session| servers::numbers(session, &shape, NUMBERS, at_least).await);
         numbers.map_err(|fault| self.link.error(fault))
-    }
-
-    fn leave(&mut self, queued: &[JobId]) -> Result<(), StoreError> {
-        let Some(sharing) = &mut self.sharing else { return Ok(()) };
-        let numbers = sharing::rows_of(queued);
-        let released = sharing.release(&mut self.link, &numbers);
-        numbers.iter().for_each(|&number| self.book.forget(number));
-        released.map_err(|fault| self.link.error(fault))
     }
 
     fn servers(&self) -> Vec<ServerShown> {

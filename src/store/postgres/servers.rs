@@ -197,23 +197,6 @@ pub(super) async fn leave(
     Ok(())
 }
 
-/// Makes these jobs nobody's, as far as they are of this family.
-pub(super) async fn release(
-    session: &PgSession,
-    shape: &TableShape,
-    numbers: &Vec<i64>,
-    family: &Vec<i32>,
-) -> Result<(), PgFault> {
-    let PgTables { theirs, ours, .. } = &shape.names;
-    for (table, owner, number) in [(theirs, "ringgear_owner", "ringgear_number"), (ours, "owner", "number")] {
-        let sql = format!("UPDATE {table} SET {owner} = NULL WHERE {number} = ANY($1) AND {owner} = ANY($2)");
-        let values: [(&(dyn ToSql + Sync), Type); 2] =
-            [(numbers, Type::INT8_ARRAY), (family, Type::INT4_ARRAY)];
-        session.client.execute_typed(&sql, &values).await?;
-    }
-    Ok(())
-}
-
 /// Strikes off servers that were taken over and of which no job is left.
 pub(super) async fn tidy(session: &PgSession, shape: &TableShape) -> Result<(), PgFault> {
     let PgTables { theirs, ours, servers, .. } = &shape.names;

@@ -7,7 +7,7 @@ use super::link::PgLink;
 use super::options::{SharingOptions, StoreLost};
 use super::pages::{PgReading, Unreadable};
 use super::servers::{self, LEAVING, PgServerRow, SERVING};
-use crate::engine::{JobId, StoredJob};
+use crate::engine::StoredJob;
 use crate::log_at;
 use crate::logging::Level;
 use crate::store::book::Book;
@@ -420,12 +420,6 @@ impl PgSharing {
         Ok(!self.to_read.is_empty())
     }
 
-    /// These jobs are nobody's from now on.
-    pub(super) fn release(&mut self, link: &mut PgLink, numbers: &Vec<i64>) -> Result<(), PgFault> {
-        let shape = link.shape().ok_or(PgFault::Fenced)?;
-        link.run(MOVE, async |session| servers::release(session, &shape, numbers, &self.family).await)
-    }
-
     /// Says goodbye.
     pub(super) fn leave(&mut self, link: &mut PgLink, book: &Book) -> Result<(), PgFault> {
         let (Some(me), Some(shape)) = (self.me, link.shape()) else { return Ok(()) };
@@ -478,9 +472,4 @@ impl PgSharing {
         }
         fenced
     }
-}
-
-/// Numbers of these jobs, as far as rows can have them.
-pub(super) fn rows_of(jobs: &[JobId]) -> Vec<i64> {
-    jobs.iter().filter_map(|&job| row_of(job).ok()).collect()
 }

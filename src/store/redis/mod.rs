@@ -21,8 +21,8 @@ mod writer;
 pub use options::{REDIS_PORT, REDIS_PREFIX, REDIS_SERVER, RedisOptions};
 
 use super::book::Book;
+use super::latest::LatestWords;
 use super::remote::fault::{RemoteFault, RemoteTrouble};
-use super::remote::latest::LatestWords;
 use super::remote::line::Connector;
 use super::remote::{Remote, RemoteListener, RemoteStore};
 use super::{Store, StoreError};

@@ -3,8 +3,8 @@
 use super::keys::{KeyNames, RedisPut};
 use super::session::LEASE;
 use crate::store::book::Book;
+use crate::store::latest::LatestWords;
 use crate::store::remote::fault::RemoteFault;
-use crate::store::remote::latest::LatestWords;
 use crate::store::sql::numbers::row_of;
 use redis::{Cmd, ConnectionLike, cmd};
 use std::collections::HashSet;

@@ -6,20 +6,18 @@
 #![cfg_attr(not(all(feature = "memcached", feature = "mysql", feature = "redis")), allow(dead_code))]
 
 pub(crate) mod fault;
-pub(crate) mod latest;
 pub(crate) mod level;
 pub(crate) mod line;
 
 use super::book::Book;
+use super::latest::LatestWords;
 use super::record::{self, RecordKind};
-use super::sql::numbers::row_of;
 use super::sql::rows::JobRows;
 use super::{Committed, Progress, Repaired, Store, StoreError};
 use crate::engine::{JobId, StoredJob};
 use crate::log_at;
 use crate::logging::Level;
 use fault::{RemoteFault, RemoteTrouble};
-use latest::LatestWords;
 use line::{Connector, LineState, RemoteLine};
 use std::time::{Duration, Instant};
 
@@ -256,30 +254,16 @@ impl<R: Remote> Store for RemoteStore<R> {
     }
 
     fn wanted(&mut self) -> Vec<JobId> {
-        if !self.line.is_there() {
-            return Vec::new();
-        }
-        let wanted = self.book.wanted(Instant::now());
-        wanted.into_iter().filter_map(|number| JobId::from_number(number.unsigned_abs())).collect()
+        if self.line.is_there() { self.book.wanted_jobs() } else { Vec::new() }
     }
 
     fn unknown(&mut self, jobs: &[JobId]) {
         // They have ended meanwhile.
-        jobs.iter().filter_map(|&job| row_of(job).ok()).for_each(|number| self.book.forget(number));
+        self.book.forget_jobs(jobs);
     }
 
     fn repaired(&mut self) -> Repaired {
-        match self.book.repaired() {
-            0 => Repaired::default(),
-            again => {
-                let server = self.server();
-                log_at!(
-                    Level::Alert,
-                    "{server} had lost {again} jobs that it had committed; they were written again from memory"
-                );
-                Repaired { pieces: 1, lost: Vec::new() }
-            }
-        }
+        self.book.repaired_on(self.line.connector().server())
     }
 
     fn keeps_accepted(&self, job: &StoredJob<'_>) -> bool {
