@@ -155,6 +155,8 @@ impl Engine {
                 self.sessions.admin(session, query.into(), Some(after), out);
             }
             Input::Answer(session, reply) => self.sessions.answer_in_turn(session, reply, out),
+            Input::Rights(session, rights) => self.sessions.set_rights(session, rights, out),
+            Input::AnswerIf(session, right, reply) => self.sessions.answer_if(session, right, reply, out),
             Input::Opened(session, peer) => self.sessions.opened(session, peer, out),
             Input::Adopted(session, peer, introduction) => {
                 self.sessions.adopted(session, peer, introduction, out);

@@ -2,11 +2,12 @@
 //!
 //! [`Engine`] tells how it is used, with an example. [`event`] has what goes in and comes out, [`message`] what engines say to each other,
 //! [`query`] and [`report`] what administrators ask and hear, [`page`] how long answers come in pages, [`persist`] what a store keeps,
-//! [`policy`] what an operator chooses; [`slot`] says who is where, and [`time`] when; what engines see of each
+//! [`policy`] what an operator chooses; [`access`] what sessions may do; [`slot`] says who is where, and [`time`] when; what engines see of each
 //! other without messages stands on the [`Board`].
 #![no_std]
 extern crate alloc;
 
+pub mod access;
 mod board;
 mod body;
 mod counters;
@@ -27,6 +28,7 @@ mod status;
 mod sync;
 pub mod time;
 
+pub use access::{Grants, Right, Rights};
 pub use board::{Board, Pulse};
 pub use body::{Body, SHARED_MIN};
 pub use engine::{Engine, JobsToKeep};

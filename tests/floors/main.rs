@@ -24,6 +24,7 @@ const FUNCTION_LINES_MAX: usize = 80;
 const MODULES: &[(&str, &str, &[&str])] = &[
     ("protocol", "src/protocol/", &[]),
     ("engine", "src/engine/", &["protocol"]),
+    ("access", "src/access/", &["engine"]),
     ("logging", "src/logging", &["engine", "protocol"]),
     ("memory", "src/memory", &["engine"]),
     ("store", "src/store/", &["engine", "protocol", "logging"]),
@@ -45,7 +46,7 @@ const MODULES: &[(&str, &str, &[&str])] = &[
 /// The modules of the engine, a line for each floor, from the bottom up. A module names only those of lower floors, so
 /// `sessions` and `functions` never name each other.
 const ENGINE: &[&[&str]] = &[
-    &["body", "counters", "number", "slot", "status", "sync", "time"],
+    &["access", "body", "counters", "number", "slot", "status", "sync", "time"],
     &["board"],
     &["policy"],
     &["persist"],
@@ -90,6 +91,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("signal_hook", &["src/cli/work/"]),
     // Checksums: of records, blocks and rows.
     ("crc32c", &["src/store/"]),
+    ("regex", &["src/access/pattern"]),
     // Tables: of the engine, and of what is live in the log.
     ("hashbrown", &["src/engine/", "src/store/log/"]),
     ("foldhash", &["src/engine/", "src/store/log/"]),
@@ -115,6 +117,7 @@ const PLACES: &[(&str, &[&str])] = &[
     (
         "nix",
         &[
+            "src/access/selector",
             "src/config/machine",
             "src/config/memory",
             "src/logging/writer",
