@@ -153,7 +153,7 @@ impl SelectorIndex {
     }
 }
 
-/// Who somebody is as far as rights go, for the log: what would have to stand in the file. Empty if nothing but the address is known.
+/// Who somebody is as far as rights go, for the log: what would have to stand in the file.
 pub(crate) fn called(subject: &Subject) -> String {
     let mut text = String::new();
     if let Some(names) = &subject.certificate {
@@ -166,6 +166,9 @@ pub(crate) fn called(subject: &Subject) -> String {
     }
     if let Some(user) = subject.user {
         let _ = write!(text, "uid {}, gid {}", user.uid, user.gid);
+    }
+    if text.is_empty() {
+        let _ = write!(text, "address {}", subject.address);
     }
     text
 }
@@ -242,6 +245,7 @@ mod tests {
         let at = |address: &str| Subject::at(address.parse().unwrap());
         assert_eq!(index.of(&at("10.1.2.3")), [0, 5, 6]);
         assert_eq!(index.of(&at("192.0.2.1")), [0]);
+        assert_eq!(called(&at("192.0.2.1")), "address 192.0.2.1");
         let names = CertificateNames { common_name: Some("a".into()), dns_names: vec!["B".into(), "c".into()] };
         let known = Subject { certificate: Some(Arc::new(names)), ..at("10.2.0.0") };
         assert_eq!(index.of(&known), [0, 1, 2, 5]);

@@ -37,6 +37,8 @@ pub(super) enum Mistake {
     Listen(String, io::Error),
     /// There cannot be a unix socket of this name.
     UnixPath(String),
+    /// What stands behind an address to listen on means nothing: the whole value, and why.
+    Door(String, String),
     /// The HTTP side cannot be there: what was said, and why not.
     Control(String, &'static str),
     /// With this `--compat` such a number of retries means nothing.
@@ -98,6 +100,7 @@ impl fmt::Display for Mistake {
                 "--listen unix:{path}: the path of a unix socket has 1 to {} bytes, none of them 0; choose such a path",
                 UNIX_PATH_MAX
             ),
+            Mistake::Door(value, why) => write!(f, "--listen {value}: {why}"),
             Mistake::Control(value, why) => write!(f, "--control {value}: {why}"),
             Mistake::JobRetries(number) => {
                 write!(
@@ -123,6 +126,7 @@ impl Mistake {
     /// The same, with the place where the value stands.
     pub(super) fn blamed(self, origins: &Origins) -> Mistake {
         let origin = match &self {
+            Mistake::Door(value, _) => origins.of_value("listen", value),
             Mistake::Listen(value, _) => origins.of_value("listen", value),
             Mistake::UnixPath(path) => origins.of_value("listen", &format!("unix:{path}")),
             Mistake::Control(value, _) => {
@@ -143,7 +147,7 @@ impl Mistake {
             Mistake::Port(_) => vec!["port"],
             Mistake::Threads(_) => vec!["threads"],
             Mistake::Backlog(_) => vec!["backlog"],
-            Mistake::Listen(..) | Mistake::UnixPath(_) => vec!["listen"],
+            Mistake::Listen(..) | Mistake::UnixPath(_) | Mistake::Door(..) => vec!["listen"],
             Mistake::Control(..) => vec!["control"],
             Mistake::JobRetries(_) => vec!["job-retries", "compat"],
             Mistake::PrefixTooLong(_) | Mistake::PrefixNotOneWord => vec!["job-handle-prefix"],

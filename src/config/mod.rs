@@ -1,7 +1,9 @@
 //! The command line becomes one [`Config`], made of the option types of the parts. Nothing is opened or started here;
 //! what the flags are called is in `config/flags.rs`, what the machine is asked in `config/machine.rs`.
+mod access;
 mod called;
 mod control;
+mod doors;
 mod file;
 mod flags;
 mod listening;
@@ -188,10 +190,10 @@ fn config(
         repeats: fit(flags.limits.max_log_repeats),
     };
     let port = listening::port_number(&flags.port, surroundings.port.as_deref(), &mut notices, origins)?;
-    let endpoints = match flags.process.check_args {
+    let places = match flags.process.check_args {
         // Who a name is may change until it is used.
-        true => Vec::new(),
-        false => listening::endpoints(flags, port, &mut warnings)?,
+        true => listening::doors(flags).map(|_| Vec::new())?,
+        false => listening::places(flags, port, &mut warnings)?,
     };
     let policy = policy(flags, handle_prefix, &log)?;
     let shard = shard_options(flags);
@@ -216,13 +218,15 @@ fn config(
         compat: policy.compat,
     };
     let server = ServerOptions {
-        endpoints,
+        endpoints: places.iter().map(|place| place.endpoint.clone()).collect(),
+        doors: places.iter().map(|place| place.door).collect(),
         backlog,
         threads: threads(flags.threads, called, &mut warnings)?,
         threads_from: origins.told(&["threads"]),
         sockets: flags.sockets,
         policy,
         shard,
+        access: access::options(&flags.granting),
         store,
         descriptors: match process.descriptors {
             Some(_) => Descriptors::AsSet,

@@ -80,6 +80,11 @@ pub enum Incoming<'a> {
     Ask(Ask),
     /// `show servers`: who shares the store, which the shell knows.
     Servers,
+    /// `acl` and a word, in `geard`'s form: to tell who may do what, or to change it.
+    Acl {
+        /// Whether it is to be told.
+        list: bool,
+    },
     /// Something whose answer is known already. It still takes its turn among the replies.
     Answer(Reply),
 }

@@ -1,5 +1,6 @@
 //! Why a server does not start or go on, and the exit status for each reason.
 //! Where they arise is in the files beside this one.
+use crate::access::AccessError;
 use crate::shard::error::ShardError;
 use crate::shard::options::Endpoint;
 use crate::store::StoreError;
@@ -21,6 +22,8 @@ pub enum ServerError {
     Shard(ShardError),
     /// The store cannot be used.
     Store(StoreError),
+    /// It is not known who may do what.
+    Access(AccessError),
 }
 
 impl fmt::Display for ServerError {
@@ -52,11 +55,18 @@ impl fmt::Display for ServerError {
             ),
             ServerError::Shard(error) => error.fmt(f),
             ServerError::Store(error) => error.fmt(f),
+            ServerError::Access(error) => write!(f, "{error} (--acl)"),
         }
     }
 }
 
 impl std::error::Error for ServerError {}
+
+impl From<AccessError> for ServerError {
+    fn from(error: AccessError) -> ServerError {
+        ServerError::Access(error)
+    }
+}
 
 impl From<StoreError> for ServerError {
     fn from(error: StoreError) -> ServerError {
@@ -98,6 +108,7 @@ impl ServerError {
             | ServerError::Address(..) => &["listen"],
             ServerError::Shard(ShardError::Descriptors) => &["threads", "file-descriptors"],
             ServerError::Shard(_) => &["threads"],
+            ServerError::Access(_) => &["acl"],
             ServerError::Store(_) => {
                 &["data-dir", "libsqlite3-db", "libsqlite3-table", "libpq-conninfo", "libpq-table"]
             }
@@ -111,6 +122,7 @@ impl ServerError {
         const EX_OSERR: u8 = 71;
         const EX_IOERR: u8 = 74;
         const EX_NOPERM: u8 = 77;
+        const EX_CONFIG: u8 = 78;
         match self {
             ServerError::NoAddress => EX_USAGE,
             ServerError::PortTaken(_) | ServerError::Address(..) => EX_UNAVAILABLE,
@@ -119,6 +131,7 @@ impl ServerError {
             ServerError::Shard(_) => EX_OSERR,
             ServerError::Store(StoreError::Locked { .. }) => EX_UNAVAILABLE,
             ServerError::Store(_) => EX_IOERR,
+            ServerError::Access(_) => EX_CONFIG,
         }
     }
 }

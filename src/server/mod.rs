@@ -15,6 +15,7 @@ pub use options::{ControlOptions, Descriptors, ServerOptions};
 pub use running::{Running, Stage};
 pub use signals::Signals;
 
+use crate::access::AccessBook;
 use crate::engine::slot::SHARDS_MAX;
 use crate::engine::{Board, ShardId, Topology};
 use crate::frontend::{SharedPort, VERSION};
@@ -65,6 +66,8 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
     let sockets = choose(options.sockets, shards)?;
     log_at!(Level::Notice, "{sockets}");
     ask_for_descriptors(shards, sockets.descriptors(), options.endpoints.len(), options.descriptors)?;
+    // By the user that the server is from now on, as whom it is read again.
+    let access = Arc::new(AccessBook::open(options.access.clone())?);
     let store = options.store.as_ref().map(StoreOptions::open).transpose()?;
     let listeners = listen::listen(
         &options.endpoints,
@@ -99,6 +102,7 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
         news,
         complete,
         descriptors,
+        access,
     };
     // The first shard that runs acknowledges jobs.
     boot.over();
@@ -143,6 +147,7 @@ impl Running {
                 frontend: frontend.clone(),
                 shared: self.shared.clone(),
                 migrations: self.migrations.clone(),
+                access: self.access.clone(),
                 desk: self.desk.clone(),
             };
             let tell = tell.clone();

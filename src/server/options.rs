@@ -1,4 +1,5 @@
 //! What an operator may decide about the server as a whole. Values only; the command line that fills them in is `config/`.
+use crate::access::{AccessOptions, Door};
 use crate::engine::Policy;
 use crate::shard::options::{Endpoint, ShardOptions, SocketsChoice};
 use crate::store::StoreOptions;
@@ -8,6 +9,8 @@ use crate::store::StoreOptions;
 pub struct ServerOptions {
     /// Where to listen; at least one. Port 0 takes a free one, the same for all addresses.
     pub endpoints: Vec<Endpoint>,
+    /// What each of them is for, in the same order.
+    pub doors: Vec<Door>,
     /// Connections that may wait to be accepted, for each address and shard; 1..=65535. The system may cut it
     /// (net.core.somaxconn).
     pub backlog: u32,
@@ -22,6 +25,8 @@ pub struct ServerOptions {
     pub policy: Policy,
     /// For the shards.
     pub shard: ShardOptions,
+    /// Who may do what.
+    pub access: AccessOptions,
     /// Where jobs are kept; nowhere without.
     pub store: Option<StoreOptions>,
     /// Which limit on descriptors to use.

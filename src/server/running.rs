@@ -3,6 +3,7 @@ use super::error::ServerError;
 use super::news::News;
 use super::options::Descriptors;
 use super::room;
+use crate::access::AccessBook;
 use crate::log_at;
 use crate::logging::{self, Level};
 use crate::mesh::shared::{ServerPhase, Shared};
@@ -63,6 +64,8 @@ pub struct Running {
     /// Whether all stored jobs are there; true without a store.
     pub(super) complete: bool,
     pub(super) descriptors: Descriptors,
+    /// Who may do what.
+    pub(super) access: Arc<AccessBook>,
 }
 
 impl fmt::Debug for Running {
@@ -108,6 +111,7 @@ impl Running {
         match news {
             News::Signal(_) => {
                 logging::reopen();
+                self.renew_access();
                 self.try_again();
                 watch(Stage::Renewing);
             }
@@ -122,6 +126,18 @@ impl Running {
             }
         }
         Ok(false)
+    }
+
+    /// Reads again who may do what. Shards look at all who are there as soon as they see it.
+    fn renew_access(&self) {
+        match self.access.renew() {
+            Ok(None) => {}
+            Ok(Some(entries)) => {
+                self.shared.mesh.ring_all();
+                log_at!(Level::Notice, "the access list was read again: {entries} entries");
+            }
+            Err(error) => log_at!(Level::Error, "{error}; what was read before still counts"),
+        }
     }
 
     /// What was less than it should be at the start is tried again.

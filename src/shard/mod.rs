@@ -40,6 +40,7 @@ mod sockets;
 mod table;
 mod tell;
 
+use crate::access::AccessBook;
 use crate::engine::slot::ShardSet;
 use crate::engine::{Board, Engine, Instant, Policy, ShardId, Topology};
 use crate::frontend::SharedPort;
@@ -91,6 +92,8 @@ pub(crate) struct Setup {
     pub(crate) frontend: SharedPort,
     pub(crate) shared: Arc<Shared>,
     pub(crate) migrations: Arc<Migrations>,
+    /// Who may do what.
+    pub(crate) access: Arc<AccessBook>,
     /// Where to have jobs stored, if anywhere.
     pub(crate) desk: Option<Arc<StoreChannel>>,
 }
@@ -179,6 +182,7 @@ impl Shard {
             commit: setup.desk.map(|desk| Commit::new(id, desk, options.store_bytes_max)),
             fed: 0,
             fed_max: 0,
+            access: setup.access,
             migration_policy: MigrationPolicy::new(id, topology, shared.clone(), options.settle),
         };
         Shard {

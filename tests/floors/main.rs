@@ -46,7 +46,7 @@ const MODULES: &[(&str, &str, &[&str])] = &[
 /// The modules of the engine, a line for each floor, from the bottom up. A module names only those of lower floors, so
 /// `sessions` and `functions` never name each other.
 const ENGINE: &[&[&str]] = &[
-    &["access", "body", "counters", "number", "slot", "status", "sync", "time"],
+    &["access", "body", "counters", "number", "slot", "status", "subject", "sync", "time"],
     &["board"],
     &["policy"],
     &["persist"],
