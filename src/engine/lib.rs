@@ -24,6 +24,7 @@ pub mod report;
 mod sessions;
 pub mod slot;
 mod status;
+mod subject;
 mod sync;
 pub mod time;
 
@@ -37,4 +38,5 @@ pub use policy::{Compat, Planted, Policy, TimeoutUnit, Wakeup};
 pub use query::{Ask, Order, Query};
 pub use report::Report;
 pub use slot::{HandlePrefix, JobHandle, JobId, Peer, SessionId, ShardId, Topology};
+pub use subject::{CertificateNames, LocalUser, Subject};
 pub use time::{Epoch, Instant, Now};
