@@ -15,9 +15,13 @@ pub(crate) mod choose;
 mod commit;
 mod completed;
 mod connection;
+mod cover;
+mod covered;
 mod debtors;
 mod ending;
 mod evict;
+mod greeting;
+mod greetings;
 mod host;
 mod intake;
 mod ledger;
@@ -25,6 +29,9 @@ pub(crate) mod listen;
 mod liveness;
 pub(crate) mod migrate;
 mod moving;
+#[cfg(test)]
+#[cfg(feature = "tls")]
+mod mutated;
 mod news;
 mod outbound;
 mod parcel;
@@ -47,6 +54,7 @@ use crate::memory::{Large, Trim};
 use crate::mesh::shared::{ServerPhase, Shared};
 use crate::mesh::{Unheard, clock};
 use crate::store::channel::StoreChannel;
+use crate::tls::Certificates;
 use accept::Acceptor;
 use choose::Chosen;
 use commit::Commit;
@@ -55,7 +63,7 @@ use host::Turn;
 use ledger::Ledger;
 use liveness::Liveness;
 use migrate::{MigrationPolicy, Migrations};
-use options::ShardOptions;
+use options::{Entrance, ShardOptions};
 use park::Parking;
 use pump::Pump;
 use rations::Rations;
@@ -86,6 +94,10 @@ pub(crate) struct Setup {
     pub(crate) crowded: bool,
     /// Listening sockets.
     pub(crate) listeners: Vec<OwnedFd>,
+    /// For each of them what is expected of those who connect there.
+    pub(crate) entrances: Vec<Entrance>,
+    /// What TLS is spoken with, where an entrance wants that.
+    pub(crate) certificates: Option<Arc<Certificates>>,
     pub(crate) options: ShardOptions,
     pub(crate) policy: Arc<Policy>,
     pub(crate) frontend: SharedPort,
@@ -129,6 +141,8 @@ struct Shard {
     migrations: Arc<Migrations>,
     sockets: Sockets,
     acceptor: Acceptor,
+    entrances: Vec<Entrance>,
+    certificates: Option<Arc<Certificates>>,
     table: ConnectionTable,
     pump: Pump,
     parking: Parking,
@@ -144,8 +158,8 @@ struct Shard {
     /// What arrived and was not read yet: for want of room in the round, or because too many messages wait for other
     /// shards. The receive buffers in it are not given back to the kernel, which soon has none; then peers must wait.
     rations: Rations,
-    /// Who was accepted and is not let in yet, and how many were in this round.
-    arrivals: VecDeque<OwnedFd>,
+    /// Who was accepted and is not let in yet, by which listener, and how many were in this round.
+    arrivals: VecDeque<(u32, OwnedFd)>,
     let_in: usize,
     /// What others have sent and was not heard yet.
     unheard: Unheard,
@@ -176,6 +190,7 @@ impl Shard {
             lease: None,
             forgets: None,
             asked_for_numbers: false,
+            scratch: Vec::new(),
             commit: setup.desk.map(|desk| Commit::new(id, desk, options.store_bytes_max)),
             fed: 0,
             fed_max: 0,
@@ -192,6 +207,8 @@ impl Shard {
             migrations: setup.migrations,
             sockets,
             acceptor,
+            entrances: setup.entrances,
+            certificates: setup.certificates,
             trim: Trim::default(),
             table: ConnectionTable::new(id),
             pump,
@@ -308,6 +325,7 @@ impl Shard {
             silence,
             self.trim.deadline(),
             lingering,
+            self.table.greetings.deadline(),
             self.ledger.deadline(),
         ]
         .into_iter()

@@ -16,7 +16,7 @@ impl Shard {
         if connection.is_in_kernel() || connection.kept > 0 || connection.phase != Phase::Open {
             return;
         }
-        let (session, peer) = (connection.session, connection.peer);
+        let (session, peer, subject) = (connection.session, connection.peer, connection.subject.clone());
         let Some(introduction) = self.pump.engine.let_go(session) else {
             return self.keep_here(token, to);
         };
@@ -24,8 +24,8 @@ impl Shard {
         self.sockets.release(token, connection.socket());
         let unread = std::mem::take(&mut connection.rest);
         let (ended, lost) = (connection.ended, connection.lost);
-        let (socket, unsent) = connection.into_parts();
-        let migration = Migration { socket, peer, introduction, unread, unsent, ended, lost };
+        let (socket, unsent, cover) = connection.into_parts();
+        let migration = Migration { socket, peer, subject, introduction, unread, unsent, cover, ended, lost };
         match self.migrations.send(to, migration) {
             Ok(()) => self.shared.mesh.nudge(to),
             Err(migration) => {
@@ -46,14 +46,14 @@ impl Shard {
 
     /// Takes in a connection that comes from another shard.
     pub(super) fn take_in(&mut self, migration: Migration) {
-        let Migration { socket, peer, introduction, unread, unsent, ended, lost } = migration;
+        let Migration { socket, peer, subject, introduction, unread, unsent, cover, ended, lost } = migration;
         let Some(connection) = self.table.insert(socket, peer) else {
             return self.shared.dismiss(self.id);
         };
         (connection.stays, connection.lost) = (true, lost);
-        connection.rest = unread;
+        (connection.rest, connection.cover, connection.subject) = (unread, cover, subject);
         let (token, session) = (connection.token, connection.session);
-        if !unsent.is_empty() {
+        if !unsent.is_empty() || connection.cover.as_mut().is_some_and(|cover| cover.has_more()) {
             connection.outbound.put_waiting(unsent);
             connection.listed = true;
             self.table.listed.push(token);

@@ -28,6 +28,13 @@ impl fmt::Display for Endpoint {
     }
 }
 
+/// What is expected of those who connect to a listener.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Entrance {
+    /// Whether they speak TLS.
+    pub tls: bool,
+}
+
 /// How peers are noticed that are gone without a word (`--keepalive-idle`, `--keepalive-interval`, `--keepalive-count`).
 /// SO_KEEPALIVE itself is always on; what is `None` here keeps the system's value, which is two hours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

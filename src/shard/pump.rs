@@ -44,6 +44,8 @@ pub(crate) struct Pump {
     /// Inputs of this round so far, and after how many nothing more is read.
     pub(crate) fed: u32,
     pub(crate) fed_max: u32,
+    /// Where what came by TLS is opened; nothing of it is needed afterwards.
+    pub(crate) scratch: Vec<u8>,
     /// Which connections move to other shards.
     pub(crate) migration_policy: MigrationPolicy,
 }
@@ -199,7 +201,7 @@ impl Pump {
             }
             let Some(token) = table.roomy.pop_front() else { return };
             let Some(connection) = table.get(token) else { continue };
-            if connection.outbound.unsent() >= ROOM && connection.lost.is_none() {
+            if connection.unsent() >= ROOM && connection.lost.is_none() {
                 connection.wants_room = true;
                 continue;
             }
