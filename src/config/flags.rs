@@ -2,6 +2,7 @@
 //! server is in `config/mod.rs`.
 use super::process::Processing;
 use super::store::Storing;
+use super::tls::Securing;
 use super::unsupported::Unsupported;
 use super::value::{Probe, compat, level, mode, number, probe, sockets, timeout_unit};
 use crate::engine::{Compat, TimeoutUnit};
@@ -143,6 +144,9 @@ pub(super) struct Flags {
 
     #[command(flatten)]
     pub(super) process: Processing,
+
+    #[command(flatten)]
+    pub(super) tls: Securing,
 
     #[command(flatten)]
     pub(super) storing: Storing,

@@ -21,29 +21,18 @@ pub(super) fn port_number(
     origins: &mut Origins,
 ) -> Result<u16, Mistake> {
     match variable.filter(|_| flag == DEFAULT_PORT).map(OsStr::to_string_lossy) {
-        None => named_port(flag).ok_or_else(|| Mistake::Port(flag.to_owned())),
+        None => machine::named_port(flag).ok_or_else(|| Mistake::Port(flag.to_owned())),
         Some(address) if address.contains("://") => {
             notices.push(format!(
                 "{VARIABLE}={address} in the environment is passed over: it is the address of a service, as container \
                  managers set it, and no port"
             ));
-            named_port(flag).ok_or_else(|| Mistake::Port(flag.to_owned()))
+            machine::named_port(flag).ok_or_else(|| Mistake::Port(flag.to_owned()))
         }
         Some(port) => {
             origins.note("port", &port, ValueOrigin::Variable(VARIABLE));
-            named_port(&port).ok_or_else(|| Mistake::PortVariable(port.into_owned()))
+            machine::named_port(&port).ok_or_else(|| Mistake::PortVariable(port.into_owned()))
         }
-    }
-}
-
-/// A number, or the name of a service.
-fn named_port(port: &str) -> Option<u16> {
-    if port.is_empty() {
-        return Some(machine::service("gearman").unwrap_or(4730));
-    }
-    match port.bytes().all(|byte| byte.is_ascii_digit()) {
-        true => port.parse().ok(),
-        false => machine::service(port),
     }
 }
 

@@ -39,6 +39,8 @@ pub(super) enum Mistake {
     UnixPath(String),
     /// The HTTP side cannot be there: what was said, and why not.
     Control(String, &'static str),
+    /// TLS cannot be as it is asked for: the option, and why.
+    Tls(&'static str, String),
     /// With this `--compat` such a number of retries means nothing.
     JobRetries(i64),
     /// What is wrong with the options of the store.
@@ -99,6 +101,7 @@ impl fmt::Display for Mistake {
                 UNIX_PATH_MAX
             ),
             Mistake::Control(value, why) => write!(f, "--control {value}: {why}"),
+            Mistake::Tls(option, why) => write!(f, "--{option}: {why}"),
             Mistake::JobRetries(number) => {
                 write!(
                     f,
@@ -139,7 +142,7 @@ impl Mistake {
     /// The options that it is about, the guilty one first.
     pub(super) fn options(&self) -> Vec<&str> {
         match self {
-            Mistake::Unsupported(option, _) => vec![option],
+            Mistake::Unsupported(option, _) | Mistake::Tls(option, _) => vec![option],
             Mistake::Port(_) => vec!["port"],
             Mistake::Threads(_) => vec!["threads"],
             Mistake::Backlog(_) => vec!["backlog"],

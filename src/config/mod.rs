@@ -13,6 +13,7 @@ mod origins;
 mod process;
 mod sources;
 mod store;
+mod tls;
 mod unsupported;
 mod value;
 
@@ -39,6 +40,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
+use tls::TlsVariables;
 use value::fit;
 
 pub use origins::Origins;
@@ -69,6 +71,7 @@ impl Config {
         let surroundings = Surroundings {
             called: CalledAs::of(&program()),
             port: std::env::var_os(listening::VARIABLE),
+            tls: TlsVariables::ask(),
             file: Path::new(file::DEFAULT_FILE),
         };
         match invocation(std::env::args_os().skip(1), &surroundings) {
@@ -146,6 +149,8 @@ struct Surroundings<'a> {
     called: CalledAs,
     /// The value of GEARMAND_PORT.
     port: Option<OsString>,
+    /// The values of those that name certificates.
+    tls: TlsVariables,
     /// The configuration file, if the arguments name no other.
     file: &'a Path,
 }
@@ -193,6 +198,8 @@ fn config(
         true => Vec::new(),
         false => listening::endpoints(flags, port, &mut warnings)?,
     };
+    let secured = tls::options(&flags.tls, port, &surroundings.tls, called, &mut warnings, origins)?;
+    let (endpoints, tls_endpoints) = secured.part(endpoints)?;
     let policy = policy(flags, handle_prefix, &log)?;
     let shard = shard_options(flags);
     let store =
@@ -217,6 +224,8 @@ fn config(
     };
     let server = ServerOptions {
         endpoints,
+        tls_endpoints,
+        tls: secured.options,
         backlog,
         threads: threads(flags.threads, called, &mut warnings)?,
         threads_from: origins.told(&["threads"]),

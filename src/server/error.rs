@@ -3,6 +3,7 @@
 use crate::shard::error::ShardError;
 use crate::shard::options::Endpoint;
 use crate::store::StoreError;
+use crate::tls::TlsError;
 use std::fmt;
 use std::io;
 
@@ -21,6 +22,8 @@ pub enum ServerError {
     Shard(ShardError),
     /// The store cannot be used.
     Store(StoreError),
+    /// Certificates or keys cannot be used.
+    Tls(TlsError),
 }
 
 impl fmt::Display for ServerError {
@@ -52,6 +55,7 @@ impl fmt::Display for ServerError {
             ),
             ServerError::Shard(error) => error.fmt(f),
             ServerError::Store(error) => error.fmt(f),
+            ServerError::Tls(error) => error.fmt(f),
         }
     }
 }
@@ -61,6 +65,12 @@ impl std::error::Error for ServerError {}
 impl From<StoreError> for ServerError {
     fn from(error: StoreError) -> ServerError {
         ServerError::Store(error)
+    }
+}
+
+impl From<TlsError> for ServerError {
+    fn from(error: TlsError) -> ServerError {
+        ServerError::Tls(error)
     }
 }
 
@@ -98,6 +108,11 @@ impl ServerError {
             | ServerError::Address(..) => &["listen"],
             ServerError::Shard(ShardError::Descriptors) => &["threads", "file-descriptors"],
             ServerError::Shard(_) => &["threads"],
+            ServerError::Tls(error) => match error.option {
+                "ssl-key" => &["ssl-key"],
+                "ssl-ca-file" => &["ssl-ca-file"],
+                _ => &["ssl-certificate"],
+            },
             ServerError::Store(_) => {
                 &["data-dir", "libsqlite3-db", "libsqlite3-table", "libpq-conninfo", "libpq-table"]
             }
@@ -111,6 +126,7 @@ impl ServerError {
         const EX_OSERR: u8 = 71;
         const EX_IOERR: u8 = 74;
         const EX_NOPERM: u8 = 77;
+        const EX_CONFIG: u8 = 78;
         match self {
             ServerError::NoAddress => EX_USAGE,
             ServerError::PortTaken(_) | ServerError::Address(..) => EX_UNAVAILABLE,
@@ -119,6 +135,7 @@ impl ServerError {
             ServerError::Shard(_) => EX_OSERR,
             ServerError::Store(StoreError::Locked { .. }) => EX_UNAVAILABLE,
             ServerError::Store(_) => EX_IOERR,
+            ServerError::Tls(_) => EX_CONFIG,
         }
     }
 }

@@ -29,14 +29,15 @@ const MODULES: &[(&str, &str, &[&str])] = &[
     ("store", "src/store/", &["engine", "protocol", "logging"]),
     ("frontend", "src/frontend/", &["engine", "protocol"]),
     ("mesh", "src/mesh/", &["engine"]),
-    ("http", "src/http/", &["engine", "frontend", "mesh"]),
-    ("shard", "src/shard/", &["engine", "protocol", "frontend", "logging", "memory", "mesh", "store"]),
-    ("server", "src/server/", &["engine", "frontend", "http", "logging", "mesh", "shard", "store"]),
+    ("tls", "src/tls/", &["engine"]),
+    ("http", "src/http/", &["engine", "frontend", "mesh", "tls"]),
+    ("shard", "src/shard/", &["engine", "protocol", "frontend", "logging", "memory", "mesh", "store", "tls"]),
+    ("server", "src/server/", &["engine", "frontend", "http", "logging", "mesh", "shard", "store", "tls"]),
     ("process", "src/process", &["logging", "server"]),
     (
         "config",
         "src/config",
-        &["engine", "protocol", "frontend", "logging", "process", "server", "shard", "store"],
+        &["engine", "protocol", "frontend", "logging", "process", "server", "shard", "store", "tls"],
     ),
     ("cli", "src/cli/", &["protocol", "frontend", "store", "config"]),
     ("main", "src/main.rs", &["config", "logging", "process", "server", "cli"]),
@@ -45,7 +46,7 @@ const MODULES: &[(&str, &str, &[&str])] = &[
 /// The modules of the engine, a line for each floor, from the bottom up. A module names only those of lower floors, so
 /// `sessions` and `functions` never name each other.
 const ENGINE: &[&[&str]] = &[
-    &["body", "counters", "number", "slot", "status", "sync", "time"],
+    &["body", "counters", "number", "slot", "status", "subject", "sync", "time"],
     &["board"],
     &["policy"],
     &["persist"],
@@ -78,7 +79,8 @@ const PLACES: &[(&str, &[&str])] = &[
     ("redis", &["src/store/redis/"]),
     ("tokio_postgres", &["src/store/postgres/"]),
     ("tokio", &["src/http/", "src/store/postgres/"]),
-    ("rustls", &["src/store/postgres/tls"]),
+    ("rustls", &["src/store/postgres/tls", "src/tls/"]),
+    ("x509_cert", &["src/tls/names"]),
     ("rustls_native_certs", &["src/store/postgres/tls"]),
     ("tokio_postgres_rustls", &["src/store/postgres/tls"]),
     ("serde_json", &["src/cli/check_migration", "src/cli/status", "src/frontend/json", "src/http/"]),
