@@ -16,3 +16,4 @@ pub mod process;
 pub mod server;
 pub mod shard;
 pub mod store;
+pub mod tls;

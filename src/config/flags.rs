@@ -3,6 +3,7 @@
 use super::access::Granting;
 use super::process::Processing;
 use super::store::Storing;
+use super::tls::Securing;
 use super::unsupported::Unsupported;
 use super::value::{Probe, compat, level, mode, number, probe, sockets, timeout_unit};
 use crate::engine::{Compat, TimeoutUnit};
@@ -148,6 +149,9 @@ pub(super) struct Flags {
 
     #[command(flatten)]
     pub(super) granting: Granting,
+
+    #[command(flatten)]
+    pub(super) tls: Securing,
 
     #[command(flatten)]
     pub(super) storing: Storing,

@@ -24,29 +24,18 @@ pub(super) fn port_number(
     origins: &mut Origins,
 ) -> Result<u16, Mistake> {
     match variable.filter(|_| flag == DEFAULT_PORT).map(OsStr::to_string_lossy) {
-        None => named_port(flag).ok_or_else(|| Mistake::Port(flag.to_owned())),
+        None => machine::named_port(flag).ok_or_else(|| Mistake::Port(flag.to_owned())),
         Some(address) if address.contains("://") => {
             notices.push(format!(
                 "{VARIABLE}={address} in the environment is passed over: it is the address of a service, as container \
                  managers set it, and no port"
             ));
-            named_port(flag).ok_or_else(|| Mistake::Port(flag.to_owned()))
+            machine::named_port(flag).ok_or_else(|| Mistake::Port(flag.to_owned()))
         }
         Some(port) => {
             origins.note("port", &port, ValueOrigin::Variable(VARIABLE));
-            named_port(&port).ok_or_else(|| Mistake::PortVariable(port.into_owned()))
+            machine::named_port(&port).ok_or_else(|| Mistake::PortVariable(port.into_owned()))
         }
-    }
-}
-
-/// A number, or the name of a service.
-fn named_port(port: &str) -> Option<u16> {
-    if port.is_empty() {
-        return Some(machine::service("gearman").unwrap_or(4730));
-    }
-    match port.bytes().all(|byte| byte.is_ascii_digit()) {
-        true => port.parse().ok(),
-        false => machine::service(port),
     }
 }
 
@@ -58,7 +47,7 @@ pub(super) struct ListenPlace {
     /// Whether TLS is spoken there, if that is said.
     pub(super) tls: Option<bool>,
     /// Whether it has a port of its own.
-    own_port: bool,
+    pub(super) own_port: bool,
 }
 
 impl ListenPlace {
@@ -70,7 +59,7 @@ impl ListenPlace {
 
 /// What was asked for, with the words behind each address.
 pub(super) fn doors(flags: &Flags) -> Result<Vec<AskedDoor>, Mistake> {
-    flags.listen.iter().map(|value| doors::read(value, named_port)).collect()
+    flags.listen.iter().map(|value| doors::read(value, machine::named_port)).collect()
 }
 
 /// Everything that was named, once. A host name stands for those of its addresses that this machine has.
@@ -79,7 +68,7 @@ pub(super) fn places(
     port: u16,
     warnings: &mut Vec<Caution>,
 ) -> Result<Vec<ListenPlace>, Mistake> {
-    let everywhere = [doors::read(OsStr::new(""), named_port)?];
+    let everywhere = [doors::read(OsStr::new(""), machine::named_port)?];
     let asked = doors(flags)?;
     let asked = if asked.is_empty() { &everywhere[..] } else { &asked };
     let (mut tcp, mut unix): (Vec<ListenPlace>, Vec<ListenPlace>) = (Vec::new(), Vec::new());

@@ -41,6 +41,8 @@ pub(super) enum Mistake {
     Door(String, String),
     /// The HTTP side cannot be there: what was said, and why not.
     Control(String, &'static str),
+    /// TLS cannot be as it is asked for: the option, and why.
+    Tls(&'static str, String),
     /// With this `--compat` such a number of retries means nothing.
     JobRetries(i64),
     /// What is wrong with the options of the store.
@@ -102,6 +104,7 @@ impl fmt::Display for Mistake {
             ),
             Mistake::Door(value, why) => write!(f, "--listen {value}: {why}"),
             Mistake::Control(value, why) => write!(f, "--control {value}: {why}"),
+            Mistake::Tls(option, why) => write!(f, "--{option}: {why}"),
             Mistake::JobRetries(number) => {
                 write!(
                     f,
@@ -143,7 +146,7 @@ impl Mistake {
     /// The options that it is about, the guilty one first.
     pub(super) fn options(&self) -> Vec<&str> {
         match self {
-            Mistake::Unsupported(option, _) => vec![option],
+            Mistake::Unsupported(option, _) | Mistake::Tls(option, _) => vec![option],
             Mistake::Port(_) => vec!["port"],
             Mistake::Threads(_) => vec!["threads"],
             Mistake::Backlog(_) => vec!["backlog"],

@@ -15,6 +15,7 @@ mod origins;
 mod process;
 mod sources;
 mod store;
+mod tls;
 mod unsupported;
 mod value;
 
@@ -41,6 +42,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
+use tls::TlsVariables;
 use value::fit;
 
 pub use origins::Origins;
@@ -71,6 +73,7 @@ impl Config {
         let surroundings = Surroundings {
             called: CalledAs::of(&program()),
             port: std::env::var_os(listening::VARIABLE),
+            tls: TlsVariables::ask(),
             file: Path::new(file::DEFAULT_FILE),
         };
         match invocation(std::env::args_os().skip(1), &surroundings) {
@@ -148,6 +151,8 @@ struct Surroundings<'a> {
     called: CalledAs,
     /// The value of GEARMAND_PORT.
     port: Option<OsString>,
+    /// The values of those that name certificates.
+    tls: TlsVariables,
     /// The configuration file, if the arguments name no other.
     file: &'a Path,
 }
@@ -192,9 +197,12 @@ fn config(
     let port = listening::port_number(&flags.port, surroundings.port.as_deref(), &mut notices, origins)?;
     let places = match flags.process.check_args {
         // Who a name is may change until it is used.
-        true => listening::doors(flags).map(|_| Vec::new())?,
+        true => Vec::new(),
         false => listening::places(flags, port, &mut warnings)?,
     };
+    let tls_door = listening::doors(flags)?.iter().any(|door| door.tls == Some(true));
+    let tls = tls::options(&flags.tls, tls_door, port, &surroundings.tls, (called, &mut warnings, origins))?;
+    let (plain, secured) = tls.part(places)?;
     let policy = policy(flags, handle_prefix, &log)?;
     let shard = shard_options(flags);
     let store =
@@ -218,8 +226,11 @@ fn config(
         compat: policy.compat,
     };
     let server = ServerOptions {
-        endpoints: places.iter().map(|place| place.endpoint.clone()).collect(),
-        doors: places.iter().map(|place| place.door).collect(),
+        endpoints: plain.iter().map(|place| place.endpoint.clone()).collect(),
+        doors: plain.iter().map(|place| place.door).collect(),
+        tls_endpoints: secured.iter().map(|place| place.endpoint.clone()).collect(),
+        tls_doors: secured.iter().map(|place| place.door).collect(),
+        tls: tls.options,
         backlog,
         threads: threads(flags.threads, called, &mut warnings)?,
         threads_from: origins.told(&["threads"]),

@@ -42,6 +42,8 @@ counters! {
     debtors_closed,
     /// Connections refused because `--max-connections` was reached.
     connections_refused,
+    /// TLS handshakes that failed or took too long.
+    handshakes_failed,
     /// Times that accepting stopped for want of descriptors.
     accept_out_of_descriptors,
     /// Times that a session was left unread because too many of its requests waited for answers.

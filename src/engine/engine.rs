@@ -172,6 +172,7 @@ impl Engine {
             Input::Fenced => self.functions.fenced(out),
             Input::Numbers(block) => self.functions.add_numbers(block),
             Input::Count(Event::ConnectionRefused) => out.counters.connections_refused += 1,
+            Input::Count(Event::HandshakeFailed) => out.counters.handshakes_failed += 1,
             Input::Count(Event::LogLinesDropped(lines)) => out.counters.log_lines_dropped += lines,
             Input::Count(Event::LogLinesWithheld(lines)) => out.counters.log_lines_withheld += lines,
             Input::Count(Event::Commit) => out.counters.store_commits += 1,

@@ -41,6 +41,8 @@ pub enum CloseReason {
 pub enum Event {
     /// A connection was refused because there are too many.
     ConnectionRefused,
+    /// A TLS handshake failed or took too long.
+    HandshakeFailed,
     /// A connection is left unread for a while, because connections hold too much and it holds the most.
     DebtorUnread,
     /// Accepting stopped for want of descriptors.

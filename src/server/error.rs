@@ -4,6 +4,7 @@ use crate::access::AccessError;
 use crate::shard::error::ShardError;
 use crate::shard::options::Endpoint;
 use crate::store::StoreError;
+use crate::tls::TlsError;
 use std::fmt;
 use std::io;
 
@@ -24,6 +25,8 @@ pub enum ServerError {
     Store(StoreError),
     /// It is not known who may do what.
     Access(AccessError),
+    /// Certificates or keys cannot be used.
+    Tls(TlsError),
 }
 
 impl fmt::Display for ServerError {
@@ -56,6 +59,7 @@ impl fmt::Display for ServerError {
             ServerError::Shard(error) => error.fmt(f),
             ServerError::Store(error) => error.fmt(f),
             ServerError::Access(error) => write!(f, "{error} (--acl)"),
+            ServerError::Tls(error) => error.fmt(f),
         }
     }
 }
@@ -71,6 +75,12 @@ impl From<AccessError> for ServerError {
 impl From<StoreError> for ServerError {
     fn from(error: StoreError) -> ServerError {
         ServerError::Store(error)
+    }
+}
+
+impl From<TlsError> for ServerError {
+    fn from(error: TlsError) -> ServerError {
+        ServerError::Tls(error)
     }
 }
 
@@ -109,6 +119,11 @@ impl ServerError {
             ServerError::Shard(ShardError::Descriptors) => &["threads", "file-descriptors"],
             ServerError::Shard(_) => &["threads"],
             ServerError::Access(_) => &["acl"],
+            ServerError::Tls(error) => match error.option {
+                "ssl-key" => &["ssl-key"],
+                "ssl-ca-file" => &["ssl-ca-file"],
+                _ => &["ssl-certificate"],
+            },
             ServerError::Store(_) => {
                 &["data-dir", "libsqlite3-db", "libsqlite3-table", "libpq-conninfo", "libpq-table"]
             }
@@ -132,6 +147,7 @@ impl ServerError {
             ServerError::Store(StoreError::Locked { .. }) => EX_UNAVAILABLE,
             ServerError::Store(_) => EX_IOERR,
             ServerError::Access(_) => EX_CONFIG,
+            ServerError::Tls(_) => EX_CONFIG,
         }
     }
 }

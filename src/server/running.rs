@@ -1,5 +1,6 @@
 //! A server that has started, as the control thread sees it: signals, draining, the end. Starting is in `mod.rs`.
 use super::error::ServerError;
+use super::expiry::Expiry;
 use super::news::News;
 use super::options::Descriptors;
 use super::room;
@@ -48,6 +49,8 @@ pub enum Stage<'a> {
 
 /// A server that has started: it listens, and every shard runs.
 pub struct Running {
+    /// When the certificate expires.
+    pub(super) expiry: Expiry,
     pub(super) shared: Arc<Shared>,
     /// Connections on their way from shard to shard.
     pub(super) migrations: Arc<Migrations>,
@@ -80,7 +83,7 @@ impl Running {
     pub fn serve(mut self, watch: &mut dyn FnMut(Stage<'_>)) -> Result<(), ServerError> {
         watch(if self.complete { Stage::Serving } else { Stage::Reading("reading stored jobs") });
         loop {
-            match self.news.recv() {
+            match self.news.recv_timeout(self.expiry.until_told()) {
                 Ok(News::Signal(Signal::SIGUSR1)) => {
                     log_at!(
                         Level::Notice,
@@ -98,7 +101,8 @@ impl Running {
                         return Ok(());
                     }
                 }
-                Err(_) => return Ok(()),
+                Err(RecvTimeoutError::Timeout) => self.expiry.tell(),
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
         }
         watch(Stage::Stopping);
@@ -112,6 +116,7 @@ impl Running {
             News::Signal(_) => {
                 logging::reopen();
                 self.renew_access();
+                self.expiry.renew();
                 self.try_again();
                 watch(Stage::Renewing);
             }

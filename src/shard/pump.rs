@@ -48,6 +48,8 @@ pub(crate) struct Pump {
     pub(crate) fed_max: u32,
     /// Who may do what.
     pub(crate) access: Arc<AccessBook>,
+    /// Where what came by TLS is opened; nothing of it is needed afterwards.
+    pub(crate) scratch: Vec<u8>,
     /// Which connections move to other shards.
     pub(crate) migration_policy: MigrationPolicy,
 }
@@ -203,7 +205,7 @@ impl Pump {
             }
             let Some(token) = table.roomy.pop_front() else { return };
             let Some(connection) = table.get(token) else { continue };
-            if connection.outbound.unsent() >= ROOM && connection.lost.is_none() {
+            if connection.unsent() >= ROOM && connection.lost.is_none() {
                 connection.wants_room = true;
                 continue;
             }

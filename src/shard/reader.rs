@@ -32,6 +32,9 @@ impl Pump {
     pub(crate) fn read(&mut self, table: &mut ConnectionTable, token: Token, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let Some(connection) = table.get(token) else { return };
+            if connection.cover.is_some() {
+                return self.read_covered(table, token, bytes);
+            }
             if connection.phase != Phase::Open {
                 return;
             }
@@ -138,9 +141,11 @@ impl Pump {
         let Some(connection) = table.get(token) else { return };
         connection.ended = true;
         match connection.phase {
+            // Bytes that wait for their turn come first: see `greeting.rs`.
+            Phase::Greeting if connection.cover.as_ref().is_some_and(|cover| !cover.arrived.is_empty()) => {}
             // Requests that wait come first: see `resume`.
             Phase::Open => table.resumed.push(token),
-            Phase::Lingering => table.broken.push(token),
+            Phase::Greeting | Phase::Lingering => table.broken.push(token),
             Phase::Finishing | Phase::Flushing | Phase::Dying => {}
         }
     }

@@ -27,7 +27,7 @@ macro_rules! topics {
 }
 
 /// In the order of the list.
-static TOPICS: [Topic; 14] = topics![
+static TOPICS: [Topic; 15] = topics![
     "clients",
     "compatibility",
     "connections",
@@ -41,6 +41,7 @@ static TOPICS: [Topic; 14] = topics![
     "options",
     "signals",
     "stores",
+    "tls",
     "tools",
 ];
 
