@@ -77,7 +77,10 @@ fn load(path: &Path) -> Result<Arc<AccessList>, AccessError> {
     let mut text = Vec::new();
     File::open(path).map_err(unread)?.take(FILE_MAX as u64 + 1).read_to_end(&mut text).map_err(unread)?;
     if text.len() > FILE_MAX {
-        return Err(wrong(None, format!("has more than {FILE_MAX} bytes; write fewer entries, for more subjects each")));
+        return Err(wrong(
+            None,
+            format!("has more than {FILE_MAX} bytes; write fewer entries, for more subjects each"),
+        ));
     }
     let list = file::read(&text, UserNames::of_machine());
     list.map(Arc::new).map_err(|error| wrong(Some(error.line), error.what))

@@ -35,7 +35,8 @@ pub(super) fn read(text: &[u8], names: UserNames) -> Result<AccessList, WrongLin
             continue;
         }
         if indented && section.as_ref().is_some_and(|section| !section.options.is_empty()) {
-            let what = "a line that begins with a blank would go on with the value above it; begin it without";
+            let what =
+                "a line that begins with a blank would go on with the value above it; begin it without";
             return Err(wrong(what.to_owned()));
         }
         if let Some(rest) = line.strip_prefix('[') {
@@ -44,12 +45,16 @@ pub(super) fn read(text: &[u8], names: UserNames) -> Result<AccessList, WrongLin
             }
             let name = name_of(rest).map_err(wrong)?;
             if lines.len() == ENTRIES_MAX {
-                return Err(wrong(format!("there are more than {ENTRIES_MAX} entries; write fewer, for more subjects each")));
+                return Err(wrong(format!(
+                    "there are more than {ENTRIES_MAX} entries; write fewer, for more subjects each"
+                )));
             }
             let selector = Selector::read(name, names).map_err(wrong)?;
             if let Some(first) = list.index.add(selector, lines.len()) {
                 let first = lines[first];
-                return Err(wrong(format!("[{name}] means whom the entry in line {first} means; make one of both")));
+                return Err(wrong(format!(
+                    "[{name}] means whom the entry in line {first} means; make one of both"
+                )));
             }
             lines.push(number);
             let entry = Entry { name: name.to_owned(), ..Entry::default() };
@@ -60,7 +65,9 @@ pub(super) fn read(text: &[u8], names: UserNames) -> Result<AccessList, WrongLin
             return Err(wrong(format!("{line:?} is neither [SUBJECT] nor OPTION=VALUE; write one of these")));
         };
         let Some(section) = &mut section else {
-            return Err(wrong("an option stands below the subject that it is about; write [SUBJECT] above it".to_owned()));
+            return Err(wrong(
+                "an option stands below the subject that it is about; write [SUBJECT] above it".to_owned(),
+            ));
         };
         section.set(number, option.trim(), value.trim()).map_err(wrong)?;
     }
@@ -77,7 +84,9 @@ fn name_of(rest: &str) -> Result<&str, String> {
         return Err("the name of a subject is not empty, has no blanks at its ends and no control characters; write it so".to_owned());
     }
     if name == "DEFAULT" {
-        return Err("[DEFAULT] would be added to every other entry; write [*] for what everybody may".to_owned());
+        return Err(
+            "[DEFAULT] would be added to every other entry; write [*] for what everybody may".to_owned()
+        );
     }
     Ok(name)
 }
@@ -149,7 +158,8 @@ mod tests {
 
     #[test]
     fn a_file_of_geard() {
-        let text = "# who may what\n[my_worker]\nregister=build:.*\n\n[my_client]\ninvoke: .*\n; all\ngrant=True\n";
+        let text =
+            "# who may what\n[my_worker]\nregister=build:.*\n\n[my_client]\ninvoke: .*\n; all\ngrant=True\n";
         let list = list(text).unwrap();
         let worker = rights(&list, &named("my_worker"));
         assert!(worker.covers(Right::Work, b"build:x") && !worker.covers(Right::Work, b"rebuild:x"));
@@ -172,7 +182,11 @@ mod tests {
         assert!(some.has(Right::Read) && some.covers(Right::Submit, b"mail") && !some.has(Right::Admin));
         let read_only = list.rights(&named("ops"), Door::ReadOnly, AdminLines::All);
         assert!(read_only.has(Right::Read) && !read_only.has(Right::Admin) && !read_only.has(Right::Work));
-        assert!(list.told().contains("\nops\tregister=.*\tinvoke=None\tgrant=False\tadmin=True\n"), "{}", list.told());
+        assert!(
+            list.told().contains("\nops\tregister=.*\tinvoke=None\tgrant=False\tadmin=True\n"),
+            "{}",
+            list.told()
+        );
     }
 
     #[test]

@@ -28,10 +28,17 @@ impl AccessList {
         entries.sort_by(|one, other| one.name.cmp(&other.name));
         let mut text = String::new();
         for Entry { name, work, submit, read, admin, grant } in entries {
-            let pattern = |pattern: &Option<Pattern>| pattern.as_ref().map_or("None".to_owned(), Pattern::to_string);
+            let pattern =
+                |pattern: &Option<Pattern>| pattern.as_ref().map_or("None".to_owned(), Pattern::to_string);
             let yes = |yes: bool| if yes { "True" } else { "False" };
             // Writing to memory cannot fail.
-            let _ = write!(text, "{name}\tregister={}\tinvoke={}\tgrant={}", pattern(work), pattern(submit), yes(*grant));
+            let _ = write!(
+                text,
+                "{name}\tregister={}\tinvoke={}\tgrant={}",
+                pattern(work),
+                pattern(submit),
+                yes(*grant)
+            );
             for (word, granted) in [("read", read), ("admin", admin)] {
                 if *granted {
                     let _ = write!(text, "\t{word}=True");

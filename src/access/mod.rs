@@ -14,9 +14,9 @@ mod options;
 mod pattern;
 mod selector;
 
+pub use book::AccessBook;
 #[doc(hidden)]
 pub use book::fuzz;
-pub use book::AccessBook;
 pub use door::{AdminLines, Door};
 pub use error::AccessError;
 pub use options::AccessOptions;

@@ -52,21 +52,25 @@ impl Selector {
         if name == "*" {
             return Ok(Selector::Anybody);
         }
-        let Some((kind, value)) = name.split_once(':') else { return Ok(Selector::CommonName(name.to_owned())) };
+        let Some((kind, value)) = name.split_once(':') else {
+            return Ok(Selector::CommonName(name.to_owned()));
+        };
         let number = |what: &str| {
-            value.parse().map_err(|_| format!("{kind}: wants the number of a {what}; write one, or {what}:NAME"))
+            value
+                .parse()
+                .map_err(|_| format!("{kind}: wants the number of a {what}; write one, or {what}:NAME"))
         };
         match kind {
             "cn" if !value.is_empty() => Ok(Selector::CommonName(value.to_owned())),
             "san" if !value.is_empty() => Ok(Selector::DnsName(value.to_ascii_lowercase())),
             "uid" => number("user").map(Selector::Uid),
             "gid" => number("group").map(Selector::Gid),
-            "user" => (names.user)(value)
-                .map(Selector::Uid)
-                .ok_or_else(|| format!("this machine has no user {value:?}; name one that it has, or write uid:NUMBER")),
-            "group" => (names.group)(value)
-                .map(Selector::Gid)
-                .ok_or_else(|| format!("this machine has no group {value:?}; name one that it has, or write gid:NUMBER")),
+            "user" => (names.user)(value).map(Selector::Uid).ok_or_else(|| {
+                format!("this machine has no user {value:?}; name one that it has, or write uid:NUMBER")
+            }),
+            "group" => (names.group)(value).map(Selector::Gid).ok_or_else(|| {
+                format!("this machine has no group {value:?}; name one that it has, or write gid:NUMBER")
+            }),
             "address" => Network::read(value).map(Selector::Network),
             _ => Err(format!(
                 "[{name}] names nobody: before a colon stands cn, san, uid, gid, user, group or address; for a common name \
@@ -79,7 +83,9 @@ impl Selector {
 impl Network {
     fn read(text: &str) -> Result<Network, String> {
         let wrong = || {
-            format!("{text:?} is no address; write one like 192.0.2.7 or 2001:db8::1, or the first bits of some like 10.0.0.0/8")
+            format!(
+                "{text:?} is no address; write one like 192.0.2.7 or 2001:db8::1, or the first bits of some like 10.0.0.0/8"
+            )
         };
         let (address, length) = match text.split_once('/') {
             None => (text, None),
@@ -95,7 +101,9 @@ impl Network {
         let network = Network { bits: bits & mask(length), length };
         match network.bits == bits {
             true => Ok(network),
-            false => Err(format!("{text:?} has bits behind those that count; write them as 0, or count more")),
+            false => {
+                Err(format!("{text:?} has bits behind those that count; write them as 0, or count more"))
+            }
         }
     }
 
@@ -223,9 +231,8 @@ mod tests {
 
     #[test]
     fn addresses_by_their_first_bits() {
-        let holds = |network: &str, address: &str| {
-            Network::read(network).unwrap().contains(address.parse().unwrap())
-        };
+        let holds =
+            |network: &str, address: &str| Network::read(network).unwrap().contains(address.parse().unwrap());
         assert!(holds("10.0.0.0/8", "10.255.1.2") && !holds("10.0.0.0/8", "11.0.0.0"));
         assert!(holds("0.0.0.0/0", "1.2.3.4") && !holds("0.0.0.0/0", "::1"));
         assert!(holds("::/0", "1.2.3.4") && holds("::/0", "2001:db8::1"), "IPv4 stands in IPv6");
@@ -246,7 +253,8 @@ mod tests {
         assert_eq!(index.of(&at("10.1.2.3")), [0, 5, 6]);
         assert_eq!(index.of(&at("192.0.2.1")), [0]);
         assert_eq!(called(&at("192.0.2.1")), "address 192.0.2.1");
-        let names = CertificateNames { common_name: Some("a".into()), dns_names: vec!["B".into(), "c".into()] };
+        let names =
+            CertificateNames { common_name: Some("a".into()), dns_names: vec!["B".into(), "c".into()] };
         let known = Subject { certificate: Some(Arc::new(names)), ..at("10.2.0.0") };
         assert_eq!(index.of(&known), [0, 1, 2, 5]);
         assert_eq!(called(&known), "certificate \"a\", san \"B\" and others");

@@ -80,11 +80,17 @@ impl AskedDoor {
             Some(("mode", _)) if !unix => {
                 return Err("only the file of a unix socket has a mode; leave it out, or write unix:PATH");
             }
-            Some(("mode", mode)) => self.mode = Some(value::mode(mode).map_err(|_| "a mode is an octal number up to 777; write one")?),
+            Some(("mode", mode)) => {
+                self.mode =
+                    Some(value::mode(mode).map_err(|_| "a mode is an octal number up to 777; write one")?)
+            }
             Some(("port", _)) if unix => return Err("a unix socket has no port; leave it out"),
             Some(("port", port)) => {
                 let port = number(port).filter(|&number| number != 0 && !port.is_empty());
-                self.port = Some(port.ok_or("a port is a number from 1 to 65535 or a service in /etc/services; write one")?);
+                self.port =
+                    Some(port.ok_or(
+                        "a port is a number from 1 to 65535 or a service in /etc/services; write one",
+                    )?);
             }
             Some(_) => return Err(WORDS),
         }
@@ -112,7 +118,13 @@ mod tests {
         };
         assert_eq!(of("127.0.0.1"), Ok(plain.clone()));
         let value = "127.0.0.1?admin,port=4731,tls";
-        let admin = AskedDoor { value: value.into(), door: Door::Admin, tls: Some(true), port: Some(4731), ..plain.clone() };
+        let admin = AskedDoor {
+            value: value.into(),
+            door: Door::Admin,
+            tls: Some(true),
+            port: Some(4731),
+            ..plain.clone()
+        };
         assert_eq!(of(value), Ok(admin));
         let value = "unix:/run/a,b?mode=0600,read-only";
         let unix = AskedDoor {

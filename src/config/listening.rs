@@ -101,7 +101,8 @@ pub(super) fn places(
         }));
         for address in here {
             let endpoint = Endpoint::Tcp(address);
-            let place = ListenPlace { endpoint, door: asked.door, tls: asked.tls, own_port: asked.port.is_some() };
+            let place =
+                ListenPlace { endpoint, door: asked.door, tls: asked.tls, own_port: asked.port.is_some() };
             let meets = |other: &&ListenPlace| !other.is_like(&place) && meet(&other.endpoint, address);
             if tcp.iter().any(|other| meets(&other)) {
                 return Err(asked.wrong(DIFFERS));

@@ -174,7 +174,10 @@ fn idle(flags: &Securing, called: CalledAs, warnings: &mut Vec<Caution>) -> Resu
 
 impl Secured {
     /// Parts places: those where clients speak plainly, and those where they speak TLS.
-    pub(super) fn part(&self, places: Vec<ListenPlace>) -> Result<(Vec<ListenPlace>, Vec<ListenPlace>), Mistake> {
+    pub(super) fn part(
+        &self,
+        places: Vec<ListenPlace>,
+    ) -> Result<(Vec<ListenPlace>, Vec<ListenPlace>), Mistake> {
         let (mut plain, mut secured) = (Vec::new(), Vec::new());
         for place in places {
             let own = match place.endpoint {

@@ -36,10 +36,8 @@ pub(super) fn open(options: &ServerOptions, shards: u16) -> Result<Opened, Serve
         entrances: Vec::new(),
         files: Vec::new(),
     };
-    let lists = [
-        (false, &options.endpoints, &options.doors),
-        (true, &options.tls_endpoints, &options.tls_doors),
-    ];
+    let lists =
+        [(false, &options.endpoints, &options.doors), (true, &options.tls_endpoints, &options.tls_doors)];
     for (tls, endpoints, doors) in lists {
         let (backlog, keepalive) = (options.backlog, &options.shard.keepalive);
         let made = listen::listen(endpoints, backlog, shards, listen::PATIENCE, keepalive);

@@ -25,7 +25,8 @@ impl Shard {
         let unread = std::mem::take(&mut connection.rest);
         let (door, ended, lost) = (connection.door, connection.ended, connection.lost);
         let (socket, unsent, cover) = connection.into_parts();
-        let migration = Migration { socket, peer, subject, door, introduction, unread, unsent, cover, ended, lost };
+        let migration =
+            Migration { socket, peer, subject, door, introduction, unread, unsent, cover, ended, lost };
         match self.migrations.send(to, migration) {
             Ok(()) => self.shared.mesh.nudge(to),
             Err(migration) => {
@@ -46,7 +47,8 @@ impl Shard {
 
     /// Takes in a connection that comes from another shard.
     pub(super) fn take_in(&mut self, migration: Migration) {
-        let Migration { socket, peer, subject, door, introduction, unread, unsent, cover, ended, lost } = migration;
+        let Migration { socket, peer, subject, door, introduction, unread, unsent, cover, ended, lost } =
+            migration;
         let Some(connection) = self.table.insert(socket, peer) else {
             return self.shared.dismiss(self.id);
         };

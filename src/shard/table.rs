@@ -144,7 +144,8 @@ impl ConnectionTable {
     pub(super) fn some(&self, from: usize, places: usize) -> (Vec<Token>, Option<usize>) {
         let to = self.places.len().min(from + places);
         let some = self.places.get(from..to).unwrap_or_default();
-        let tokens = some.iter().filter_map(|place| place.connection.as_ref().map(|connection| connection.token));
+        let tokens =
+            some.iter().filter_map(|place| place.connection.as_ref().map(|connection| connection.token));
         (tokens.collect(), (to < self.places.len()).then_some(to))
     }
 

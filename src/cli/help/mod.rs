@@ -27,7 +27,7 @@ macro_rules! topics {
 }
 
 /// In the order of the list.
-static TOPICS: [Topic; 15] = topics![
+static TOPICS: [Topic; 16] = topics![
     "clients",
     "compatibility",
     "connections",
@@ -39,6 +39,7 @@ static TOPICS: [Topic; 15] = topics![
     "migration",
     "monitoring",
     "options",
+    "security",
     "signals",
     "stores",
     "tls",

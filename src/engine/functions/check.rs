@@ -183,7 +183,10 @@ impl Functions {
             lists.extend(registration.holds.map(|list| list.0));
         }
         for (_, party) in self.parties.iter() {
-            assert!(party.struck.iter().all(|&list| !self.holds.is_empty(list)), "what is finished is forgotten");
+            assert!(
+                party.struck.iter().all(|&list| !self.holds.is_empty(list)),
+                "what is finished is forgotten"
+            );
             lists.extend(party.struck.iter().map(|list| list.0));
         }
         let (count, jobs) = self.holds.counts();
