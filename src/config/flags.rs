@@ -1,7 +1,9 @@
 //! The command line as it is written: names, short forms, defaults, help. What the values mean for the parts of the
 //! server is in `config/mod.rs`.
+use super::access::Granting;
 use super::process::Processing;
 use super::store::Storing;
+use super::tls::Securing;
 use super::unsupported::Unsupported;
 use super::value::{Probe, compat, level, mode, number, probe, sockets, timeout_unit};
 use crate::engine::{Compat, TimeoutUnit};
@@ -35,8 +37,9 @@ pub(super) struct Flags {
     #[arg(short, long, value_name = "PORT", default_value = DEFAULT_PORT)]
     pub(super) port: String,
 
-    /// Address or host name to listen on, every address of this machine that the name has is used; or `unix:PATH`, a unix socket. May
-    /// be given several times [default: all addresses, IPv4 and IPv6]
+    /// Address or host name to listen on, every address of this machine that the name has is used; or `unix:PATH`, a unix socket. Behind
+    /// it may stand `?` and words with commas between them: `admin`, for administrators and no jobs, `read-only`, for questions only,
+    /// `port=PORT`, `mode=MODE`. May be given several times [default: all addresses, IPv4 and IPv6]
     #[arg(short = 'L', long, value_name = "ADDRESS", action = clap::ArgAction::Append)]
     pub(super) listen: Vec<OsString>,
 
@@ -143,6 +146,12 @@ pub(super) struct Flags {
 
     #[command(flatten)]
     pub(super) process: Processing,
+
+    #[command(flatten)]
+    pub(super) granting: Granting,
+
+    #[command(flatten)]
+    pub(super) tls: Securing,
 
     #[command(flatten)]
     pub(super) storing: Storing,

@@ -1,7 +1,9 @@
 //! The command line becomes one [`Config`], made of the option types of the parts. Nothing is opened or started here;
 //! what the flags are called is in `config/flags.rs`, what the machine is asked in `config/machine.rs`.
+mod access;
 mod called;
 mod control;
+mod doors;
 mod file;
 mod flags;
 mod listening;
@@ -13,6 +15,7 @@ mod origins;
 mod process;
 mod sources;
 mod store;
+mod tls;
 mod unsupported;
 mod value;
 
@@ -39,6 +42,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
+use tls::TlsVariables;
 use value::fit;
 
 pub use origins::Origins;
@@ -69,6 +73,7 @@ impl Config {
         let surroundings = Surroundings {
             called: CalledAs::of(&program()),
             port: std::env::var_os(listening::VARIABLE),
+            tls: TlsVariables::ask(),
             file: Path::new(file::DEFAULT_FILE),
         };
         match invocation(std::env::args_os().skip(1), &surroundings) {
@@ -146,6 +151,8 @@ struct Surroundings<'a> {
     called: CalledAs,
     /// The value of GEARMAND_PORT.
     port: Option<OsString>,
+    /// The values of those that name certificates.
+    tls: TlsVariables,
     /// The configuration file, if the arguments name no other.
     file: &'a Path,
 }
@@ -188,11 +195,14 @@ fn config(
         repeats: fit(flags.limits.max_log_repeats),
     };
     let port = listening::port_number(&flags.port, surroundings.port.as_deref(), &mut notices, origins)?;
-    let endpoints = match flags.process.check_args {
+    let places = match flags.process.check_args {
         // Who a name is may change until it is used.
         true => Vec::new(),
-        false => listening::endpoints(flags, port, &mut warnings)?,
+        false => listening::places(flags, port, &mut warnings)?,
     };
+    let tls_door = listening::doors(flags)?.iter().any(|door| door.tls == Some(true));
+    let tls = tls::options(&flags.tls, tls_door, port, &surroundings.tls, (called, &mut warnings, origins))?;
+    let (plain, secured) = tls.part(places)?;
     let policy = policy(flags, handle_prefix, &log)?;
     let shard = shard_options(flags);
     let store =
@@ -216,13 +226,18 @@ fn config(
         compat: policy.compat,
     };
     let server = ServerOptions {
-        endpoints,
+        endpoints: plain.iter().map(|place| place.endpoint.clone()).collect(),
+        doors: plain.iter().map(|place| place.door).collect(),
+        tls_endpoints: secured.iter().map(|place| place.endpoint.clone()).collect(),
+        tls_doors: secured.iter().map(|place| place.door).collect(),
+        tls: tls.options,
         backlog,
         threads: threads(flags.threads, called, &mut warnings)?,
         threads_from: origins.told(&["threads"]),
         sockets: flags.sockets,
         policy,
         shard,
+        access: access::options(&flags.granting),
         store,
         descriptors: match process.descriptors {
             Some(_) => Descriptors::AsSet,

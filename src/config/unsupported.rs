@@ -26,17 +26,6 @@ const SUBJECTS: &[Subject] = &[
         options: &[("protocol", Some('r'), Some("NAME")), ("http-port", None, Some("PORT"))],
     },
     Subject {
-        what: "TLS",
-        asked: ("ssl", None),
-        instead: "leave it out, and put a program in front that ends TLS, stunnel for instance, with --listen localhost",
-        options: &[
-            ("ssl", None, None),
-            ("ssl-ca-file", None, Some("FILE")),
-            ("ssl-certificate", None, Some("FILE")),
-            ("ssl-key", None, Some("FILE")),
-        ],
-    },
-    Subject {
         what: "Tokyo Cabinet store",
         asked: ("queue-type", Some("libtokyocabinet")),
         instead: OTHER_STORE,

@@ -155,6 +155,8 @@ impl Engine {
                 self.sessions.admin(session, query.into(), Some(after), out);
             }
             Input::Answer(session, reply) => self.sessions.answer_in_turn(session, reply, out),
+            Input::Rights(session, rights) => self.sessions.set_rights(session, rights, out),
+            Input::AnswerIf(session, right, reply) => self.sessions.answer_if(session, right, reply, out),
             Input::Opened(session, peer) => self.sessions.opened(session, peer, out),
             Input::Adopted(session, peer, introduction) => {
                 self.sessions.adopted(session, peer, introduction, out);
@@ -170,6 +172,7 @@ impl Engine {
             Input::Fenced => self.functions.fenced(out),
             Input::Numbers(block) => self.functions.add_numbers(block),
             Input::Count(Event::ConnectionRefused) => out.counters.connections_refused += 1,
+            Input::Count(Event::HandshakeFailed) => out.counters.handshakes_failed += 1,
             Input::Count(Event::LogLinesDropped(lines)) => out.counters.log_lines_dropped += lines,
             Input::Count(Event::LogLinesWithheld(lines)) => out.counters.log_lines_withheld += lines,
             Input::Count(Event::Commit) => out.counters.store_commits += 1,

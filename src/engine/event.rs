@@ -1,4 +1,5 @@
 //! What goes into the engine and what comes out. Values; nothing here decides.
+use crate::access::{Right, Rights};
 use crate::message::{Assignment, Message, Work};
 use crate::page::ListMark;
 use crate::persist::{StoreOp, StoreSeq};
@@ -40,6 +41,8 @@ pub enum CloseReason {
 pub enum Event {
     /// A connection was refused because there are too many.
     ConnectionRefused,
+    /// A TLS handshake failed or took too long.
+    HandshakeFailed,
     /// A connection is left unread for a while, because connections hold too much and it holds the most.
     DebtorUnread,
     /// Accepting stopped for want of descriptors.
@@ -67,6 +70,9 @@ pub enum Input<'a> {
     Opened(SessionId, Peer),
     /// A connection came from another shard, whose engine has let go of it. The id is new.
     Adopted(SessionId, Peer, Introduction),
+    /// From now on a session may do this; before the first such input everything. What it has registered and may not work on any more is
+    /// struck off before its next request, jobs that it has are finished. Harmless if it is forgotten.
+    Rights(SessionId, Rights),
     /// A request arrived. Not while the session is paused.
     Request(SessionId, Request<'a>),
     /// A large request arrived, of which the payload is shared instead of copied. It is all of these bytes, its header
@@ -79,6 +85,8 @@ pub enum Input<'a> {
     /// A request arrived to which the front end knows the answer: it takes its turn among the replies. Not while
     /// the session is paused.
     Answer(SessionId, Reply),
+    /// The same, where a right is needed to hear the answer; a line of an administrator.
+    AnswerIf(SessionId, Right, Reply),
     /// No more requests will come: answer those that did, then close. For a half-closed connection and for
     /// one whose peer sent what cannot be parsed.
     Finish(SessionId, CloseReason),
@@ -276,6 +284,24 @@ pub enum Note {
         address: IpAddr,
         /// The worker's id; empty without.
         worker: Bytes,
+    },
+    /// A request was refused for want of a right ([`Input::Rights`]).
+    Denied {
+        /// Whose.
+        session: SessionId,
+        /// What it would have needed.
+        right: Right,
+        /// The function that it is about; empty if it is about none, or nobody knows.
+        function: Bytes,
+    },
+    /// Registrations of a worker have ended, since it may not work on these functions any more.
+    StruckOff {
+        /// The worker.
+        session: SessionId,
+        /// The first of the functions.
+        function: Bytes,
+        /// How many registrations.
+        registrations: u32,
     },
     /// A worker wants a time limit below a second, which becomes a second: it may mean seconds.
     ShortTimeout {

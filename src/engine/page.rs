@@ -4,6 +4,9 @@
 //! Each list has an order in which its rows are told, and a [`ListMark`] is a place in it. A shard returns rows behind a mark,
 //! and how far it has looked; what all shards have looked through makes a page. So nothing is kept between pages but
 //! a mark, and what comes or goes meanwhile is told or not.
+#[cfg(doc)]
+use crate::access::Right;
+use crate::access::Rights;
 use crate::query::Ask;
 use crate::report::{
     DeadRow, DropRow, FunctionRow, InvolvedJob, JobRow, Report, WaitingRow, Waits, WorkerRow,
@@ -49,6 +52,8 @@ pub struct PageRequest {
     pub exact: bool,
     /// Rows behind this are wanted; all, if `None`.
     pub after: Option<ListMark>,
+    /// With [`crate::Order::CancelJob`]: what must cover the function of the job ([`Right::Submit`]).
+    pub by: Rights,
     /// About how many rows are wanted at most. It bounds their bytes too, and how many things are looked at to find them.
     pub most: u32,
 }

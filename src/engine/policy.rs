@@ -68,6 +68,10 @@ pub enum Planted {
     LooksFull,
     SleepsUnseen,
     StaysStruckOff,
+    // Of rights.
+    RemembersOldRights,
+    KeepsStruckOff,
+    TakesPlaceInVain,
     // Of servers that share a store.
     GivesWhatLapsed,
     ForgetsWithheld,
@@ -113,6 +117,10 @@ impl Planted {
         Planted::SleepsUnseen,
         Planted::StaysStruckOff,
     ];
+
+    /// Those that only servers show that grant not everything to everybody.
+    pub const RIGHTS: [Planted; 3] =
+        [Planted::RemembersOldRights, Planted::KeepsStruckOff, Planted::TakesPlaceInVain];
 
     /// Those that only servers show that share a store with others.
     pub const SHARED: [Planted; 3] =

@@ -162,6 +162,16 @@ impl Order {
         }
     }
 
+    /// The function that it names; empty if it names a job.
+    pub fn function(&self) -> &[u8] {
+        match self {
+            Order::MaxQueue { function, .. }
+            | Order::CreateFunction { function }
+            | Order::DropFunction { function } => function,
+            Order::CancelJob { .. } | Order::RetryJob { .. } => b"",
+        }
+    }
+
     /// Whether finding what is meant may take long: it is done in pages, and the session is paused meanwhile.
     pub fn is_long(&self) -> bool {
         match self {

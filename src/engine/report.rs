@@ -36,6 +36,8 @@ pub enum Report {
     Dropped(Vec<DropRow>),
     /// For `CancelJob` and `RetryJob`: there is no such job.
     UnknownJob,
+    /// The session has no right to this: nothing was done.
+    Denied,
     /// A limit on functions is reached: nothing was created.
     NotCreated(Refusal),
 }

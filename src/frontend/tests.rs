@@ -207,6 +207,8 @@ fn the_longest_line() {
     line.insert(0, b'x');
     assert_eq!(ask(&line), None);
     assert_eq!(frontend.decode(&line[..8192]), Decoded::Malformed(WireError::LongLine));
+    assert_eq!(frontend.decode(b"\x16\x03\x01\x02\0"), Decoded::Malformed(WireError::Tls));
+    assert_eq!(frontend.decode(b"\x16"), Decoded::Incomplete { needed: 2 });
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::engine::report::Counters;
 use crate::engine::{Query, Report};
 use crate::frontend::SharedPort;
 use crate::mesh::shared::{ServerPhase, Shared};
+use crate::tls::Certificates;
 use bytes::Bytes;
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -30,6 +31,7 @@ type LatestOverview = Option<(Instant, Rc<Overview>)>;
 /// What answers are made of, as far as it is given.
 pub(super) struct DeskSetup {
     pub(super) shared: Arc<Shared>,
+    pub(super) certificates: Option<Arc<Certificates>>,
     pub(super) frontend: SharedPort,
     pub(super) hosts: Hosts,
     /// Whether jobs are read from a store at the start.

@@ -75,6 +75,13 @@ fn write_about(families: &mut Families, desk: &Desk, whole: bool) {
     for phase in ServerState::ALL {
         families.sample(&[("phase", phase.word())], u8::from(phase == state));
     }
+    if let Some(certificates) = &desk.setup.certificates {
+        families.gauge(
+            "ringgear_certificate_expires_timestamp_seconds",
+            "When the certificate of the job port expires, in seconds since 1970.",
+        );
+        families.sample(&[], certificates.expires());
+    }
     families.gauge("ringgear_shards", "Threads that serve connections and own functions.");
     families.sample(&[], desk.setup.shards);
 }

@@ -22,6 +22,7 @@ mod target;
 use crate::engine::{Board, Policy, ShardId};
 use crate::frontend::SharedPort;
 use crate::mesh::shared::Shared;
+use crate::tls::Certificates;
 use desk::{Desk, DeskSetup};
 use home::Observer;
 use hosts::Hosts;
@@ -39,6 +40,8 @@ pub(crate) struct HttpSetup {
     pub(crate) board: Board,
     pub(crate) policy: Arc<Policy>,
     pub(crate) shared: Arc<Shared>,
+    /// What the job port speaks TLS with, of which it is told when that expires.
+    pub(crate) certificates: Option<Arc<Certificates>>,
     pub(crate) frontend: SharedPort,
     pub(crate) doors: Vec<Door>,
     /// Whether jobs are read from a store at the start.
@@ -50,12 +53,15 @@ pub(crate) struct HttpSetup {
 /// Serves on this thread until the server stops.
 pub(crate) fn run(setup: HttpSetup) -> io::Result<()> {
     let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
-    let HttpSetup { id, board, policy, shared, frontend, doors, restores, function_stats } = setup;
+    let HttpSetup { id, board, policy, shared, certificates, frontend, doors, restores, function_stats } =
+        setup;
     let hosts = Hosts::of(doors.iter().filter_map(|door| door.address));
     let shards = board.topology().owners().len();
     let observer = Rc::new(Observer::new(id, board, policy, shared.clone()));
-    let desk =
-        Desk::new(observer.clone(), DeskSetup { shared, frontend, hosts, restores, function_stats, shards });
+    let desk = Desk::new(
+        observer.clone(),
+        DeskSetup { shared, certificates, frontend, hosts, restores, function_stats, shards },
+    );
     LocalSet::new().block_on(&runtime, async move {
         serve::open(doors, Rc::new(desk))?;
         observer.listen().await

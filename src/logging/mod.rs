@@ -15,7 +15,7 @@ mod subscriber;
 mod syslog;
 mod writer;
 
-use crate::engine::{Compat, HandlePrefix, Note, SessionId};
+use crate::engine::{Compat, HandlePrefix, Note, Right, SessionId};
 use crate::log_at;
 use crate::protocol::Refusal;
 pub use level::{Level, enabled};
@@ -178,6 +178,16 @@ pub fn note(note: &Note, prefix: &HandlePrefix, who: &mut dyn FnMut(SessionId) -
                 "Worker timeout reached on job, requeueing: {handle} {unique} ({address} {worker})"
             );
         }
+        Note::Denied { session, right, function } => denied(*session, *right, function, who),
+        Note::StruckOff { session, function, registrations } => {
+            log_at!(
+                @from place,
+                Level::Warning,
+                "{} may not work on {} any more: {registrations} registrations have ended, jobs that run are finished (--acl)",
+                who(*session),
+                Visible(function)
+            );
+        }
         Note::ShortTimeout { session, function, milliseconds } => {
             static HINTED: Once = Once::new();
             if enabled(Level::Warning) && HINTED.is_first(function) {
@@ -191,5 +201,27 @@ pub fn note(note: &Note, prefix: &HandlePrefix, who: &mut dyn FnMut(SessionId) -
                 );
             }
         }
+    }
+}
+
+/// Writes that a request was refused for want of a right: once for each who, what and function, for whoever is refused tries again.
+#[track_caller]
+fn denied(session: SessionId, right: Right, function: &[u8], who: &mut dyn FnMut(SessionId) -> String) {
+    static SAID: Once = Once::new();
+    if !enabled(Level::Warning) {
+        return;
+    }
+    let place = Location::caller();
+    let (who, function) = (who(session), Visible(function));
+    let what = match right {
+        Right::Submit => format!("submit jobs of {function}"),
+        Right::Work => format!("work on {function}"),
+        Right::Read => "ask what administrators ask".to_owned(),
+        Right::Admin => "give administrators' orders".to_owned(),
+    };
+    // Of one peer each connection has another port.
+    let subject = who.rsplit_once(" as ").map_or(who.as_str(), |(_, subject)| subject);
+    if SAID.is_first(format!("{what}\n{subject}").as_bytes()) {
+        log_at!(@from place, Level::Warning, "refused: {who} may not {what} (said once; --acl, --admin-lines, --listen)");
     }
 }

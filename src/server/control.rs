@@ -10,6 +10,7 @@ use crate::logging::Level;
 use crate::mesh::shared::Shared;
 use crate::shard::listen::{self, SocketFile};
 use crate::shard::options::{Endpoint, Keepalive};
+use crate::tls::Certificates;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,13 +72,15 @@ impl Control {
         self,
         Seats { board, policy, frontend }: Seats,
         shared: Arc<Shared>,
+        certificates: Option<Arc<Certificates>>,
         restores: bool,
     ) -> Result<(), ServerError> {
         let Some(id) = board.topology().homes().nth(board.topology().told_of().len()) else {
             return Ok(());
         };
         let Control { doors, function_stats, .. } = self;
-        let setup = HttpSetup { id, board, policy, shared, frontend, doors, restores, function_stats };
+        let setup =
+            HttpSetup { id, board, policy, shared, certificates, frontend, doors, restores, function_stats };
         spawn("http".to_owned(), move || {
             give_way();
             if let Err(error) = http::run(setup) {

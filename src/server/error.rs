@@ -1,8 +1,10 @@
 //! Why a server does not start or go on, and the exit status for each reason.
 //! Where they arise is in the files beside this one.
+use crate::access::AccessError;
 use crate::shard::error::ShardError;
 use crate::shard::options::Endpoint;
 use crate::store::StoreError;
+use crate::tls::TlsError;
 use std::fmt;
 use std::io;
 
@@ -21,6 +23,10 @@ pub enum ServerError {
     Shard(ShardError),
     /// The store cannot be used.
     Store(StoreError),
+    /// It is not known who may do what.
+    Access(AccessError),
+    /// Certificates or keys cannot be used.
+    Tls(TlsError),
 }
 
 impl fmt::Display for ServerError {
@@ -52,15 +58,29 @@ impl fmt::Display for ServerError {
             ),
             ServerError::Shard(error) => error.fmt(f),
             ServerError::Store(error) => error.fmt(f),
+            ServerError::Access(error) => write!(f, "{error} (--acl)"),
+            ServerError::Tls(error) => error.fmt(f),
         }
     }
 }
 
 impl std::error::Error for ServerError {}
 
+impl From<AccessError> for ServerError {
+    fn from(error: AccessError) -> ServerError {
+        ServerError::Access(error)
+    }
+}
+
 impl From<StoreError> for ServerError {
     fn from(error: StoreError) -> ServerError {
         ServerError::Store(error)
+    }
+}
+
+impl From<TlsError> for ServerError {
+    fn from(error: TlsError) -> ServerError {
+        ServerError::Tls(error)
     }
 }
 
@@ -98,6 +118,12 @@ impl ServerError {
             | ServerError::Address(..) => &["listen"],
             ServerError::Shard(ShardError::Descriptors) => &["threads", "file-descriptors"],
             ServerError::Shard(_) => &["threads"],
+            ServerError::Access(_) => &["acl"],
+            ServerError::Tls(error) => match error.option {
+                "ssl-key" => &["ssl-key"],
+                "ssl-ca-file" => &["ssl-ca-file"],
+                _ => &["ssl-certificate"],
+            },
             ServerError::Store(_) => {
                 &["data-dir", "libsqlite3-db", "libsqlite3-table", "libpq-conninfo", "libpq-table"]
             }
@@ -111,6 +137,7 @@ impl ServerError {
         const EX_OSERR: u8 = 71;
         const EX_IOERR: u8 = 74;
         const EX_NOPERM: u8 = 77;
+        const EX_CONFIG: u8 = 78;
         match self {
             ServerError::NoAddress => EX_USAGE,
             ServerError::PortTaken(_) | ServerError::Address(..) => EX_UNAVAILABLE,
@@ -119,6 +146,8 @@ impl ServerError {
             ServerError::Shard(_) => EX_OSERR,
             ServerError::Store(StoreError::Locked { .. }) => EX_UNAVAILABLE,
             ServerError::Store(_) => EX_IOERR,
+            ServerError::Access(_) => EX_CONFIG,
+            ServerError::Tls(_) => EX_CONFIG,
         }
     }
 }

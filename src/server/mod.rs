@@ -2,7 +2,9 @@
 //! `config/`.
 #[cfg(feature = "http")]
 mod control;
+mod doors;
 mod error;
+mod expiry;
 mod news;
 mod options;
 mod room;
@@ -15,6 +17,7 @@ pub use options::{ControlOptions, Descriptors, ServerOptions};
 pub use running::{Running, Stage};
 pub use signals::Signals;
 
+use crate::access::AccessBook;
 use crate::engine::slot::SHARDS_MAX;
 use crate::engine::{Board, ShardId, Topology};
 use crate::frontend::{SharedPort, VERSION};
@@ -23,16 +26,17 @@ use crate::logging::{self, Level};
 use crate::mesh::shared::Shared;
 use crate::shard::choose::{Chosen, choose};
 use crate::shard::error::ShardError;
-use crate::shard::listen;
 use crate::shard::migrate::Migrations;
 use crate::shard::{self, Setup};
 use crate::store::channel::StoreChannel;
 use crate::store::thread;
 use crate::store::{Store, StoreOptions};
+use crate::tls::Certificates;
+use doors::Doors;
+use expiry::Expiry;
 use news::News;
 use room::{Cores, ask_for_descriptors, ask_for_memory, spawn};
 use seats::Seats;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
@@ -57,23 +61,21 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
         );
     }
     let topology = Topology::new(shards);
-    if options.endpoints.is_empty() {
+    if options.endpoints.is_empty() && options.tls_endpoints.is_empty() {
         return Err(ServerError::NoAddress);
     }
     ask_for_memory();
     // Before anything is opened: it says what stands in the way, and nothing has to be put away.
     let sockets = choose(options.sockets, shards)?;
     log_at!(Level::Notice, "{sockets}");
-    ask_for_descriptors(shards, sockets.descriptors(), options.endpoints.len(), options.descriptors)?;
+    let doors = options.endpoints.len() + options.tls_endpoints.len();
+    ask_for_descriptors(shards, sockets.descriptors(), doors, options.descriptors)?;
+    // Both by the user that the server is from now on, as whom they are read again.
+    let access = Arc::new(AccessBook::open(options.access.clone())?);
+    // Before the port is taken: whoever sees it open sees a server that can shake hands.
+    let certificates = options.tls.clone().map(Certificates::load).transpose()?.map(Arc::new);
     let store = options.store.as_ref().map(StoreOptions::open).transpose()?;
-    let listeners = listen::listen(
-        &options.endpoints,
-        options.backlog,
-        shards,
-        listen::PATIENCE,
-        &options.shard.keepalive,
-    )
-    .map_err(|(endpoint, error)| ServerError::of_endpoint(endpoint, error))?;
+    let listeners = doors::open(&options, shards)?;
     #[cfg(feature = "http")]
     let mut control = control::Control::open(&options.control, &options.shard.keepalive);
     #[cfg(feature = "http")]
@@ -88,7 +90,9 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
     let files = listeners.files;
     let descriptors = options.descriptors;
     let control_files = Vec::new();
+    let expiry = Expiry::of(certificates.clone());
     let server = Running {
+        expiry,
         shared,
         migrations,
         shards,
@@ -99,23 +103,33 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
         news,
         complete,
         descriptors,
+        access,
     };
     // The first shard that runs acknowledges jobs.
     boot.over();
     let seats = Seats { board: Board::new(topology), policy: Arc::new(options.policy.clone()), frontend };
-    server.start_shards(options, &seats, (&cores, &sockets), listeners.of_shards, &tell)?;
+    let doors =
+        Doors { of_shards: listeners.of_shards, entrances: listeners.entrances.clone(), certificates };
+    server.start_shards(options, &seats, (&cores, &sockets), doors, &tell)?;
     server.await_start(&tell)?;
     #[cfg(feature = "http")]
     let server = Running { control_files: std::mem::take(&mut control.files), ..server };
     #[cfg(feature = "http")]
-    control.start(seats, server.shared.clone(), !complete)?;
+    control.start(seats, server.shared.clone(), server.expiry.certificates(), !complete)?;
     if let Some(store) = store {
         server.start_store(store, topology, &tell)?;
     }
     log_at!(Level::Notice, "ringgear {VERSION} started, threads: {shards}, cores: {}", cores.count);
-    for endpoint in &listeners.endpoints {
-        log_at!(Level::Notice, "listening on {endpoint}");
+    for (endpoint, entrance) in listeners.endpoints.iter().zip(&listeners.entrances) {
+        let how = if entrance.tls { ", by TLS" } else { "" };
+        let what = match entrance.door.word() {
+            "" => String::new(),
+            word => format!(", {word}"),
+        };
+        log_at!(Level::Notice, "listening on {endpoint}{how}{what}");
     }
+    doors::tell_of_open_ones(&listeners.endpoints, &listeners.entrances, &server.access);
+    server.expiry.tell();
     Ok(server)
 }
 
@@ -125,12 +139,12 @@ impl Running {
         options: ServerOptions,
         seats: &Seats,
         (cores, sockets): (&Cores, &Chosen),
-        listeners: Vec<Vec<OwnedFd>>,
+        doors: Doors,
         tell: &Sender<News>,
     ) -> Result<(), ServerError> {
         let Seats { board, policy, frontend } = seats;
         let crowded = usize::from(self.shards) > cores.count;
-        for (id, listeners) in board.topology().owners().zip(listeners) {
+        for (id, listeners) in board.topology().owners().zip(doors.of_shards) {
             let setup = Setup {
                 id,
                 board: board.clone(),
@@ -138,11 +152,14 @@ impl Running {
                 sockets: sockets.clone(),
                 crowded,
                 listeners,
+                entrances: doors.entrances.clone(),
+                certificates: doors.certificates.clone(),
                 options: options.shard.clone(),
                 policy: policy.clone(),
                 frontend: frontend.clone(),
                 shared: self.shared.clone(),
                 migrations: self.migrations.clone(),
+                access: self.access.clone(),
                 desk: self.desk.clone(),
             };
             let tell = tell.clone();

@@ -1,8 +1,10 @@
 //! A server that has started, as the control thread sees it: signals, draining, the end. Starting is in `mod.rs`.
 use super::error::ServerError;
+use super::expiry::Expiry;
 use super::news::News;
 use super::options::Descriptors;
 use super::room;
+use crate::access::AccessBook;
 use crate::log_at;
 use crate::logging::{self, Level};
 use crate::mesh::shared::{ServerPhase, Shared};
@@ -47,6 +49,8 @@ pub enum Stage<'a> {
 
 /// A server that has started: it listens, and every shard runs.
 pub struct Running {
+    /// When the certificate expires.
+    pub(super) expiry: Expiry,
     pub(super) shared: Arc<Shared>,
     /// Connections on their way from shard to shard.
     pub(super) migrations: Arc<Migrations>,
@@ -63,6 +67,8 @@ pub struct Running {
     /// Whether all stored jobs are there; true without a store.
     pub(super) complete: bool,
     pub(super) descriptors: Descriptors,
+    /// Who may do what.
+    pub(super) access: Arc<AccessBook>,
 }
 
 impl fmt::Debug for Running {
@@ -77,7 +83,7 @@ impl Running {
     pub fn serve(mut self, watch: &mut dyn FnMut(Stage<'_>)) -> Result<(), ServerError> {
         watch(if self.complete { Stage::Serving } else { Stage::Reading("reading stored jobs") });
         loop {
-            match self.news.recv() {
+            match self.news.recv_timeout(self.expiry.until_told()) {
                 Ok(News::Signal(Signal::SIGUSR1)) => {
                     log_at!(
                         Level::Notice,
@@ -95,7 +101,8 @@ impl Running {
                         return Ok(());
                     }
                 }
-                Err(_) => return Ok(()),
+                Err(RecvTimeoutError::Timeout) => self.expiry.tell(),
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
         }
         watch(Stage::Stopping);
@@ -108,6 +115,8 @@ impl Running {
         match news {
             News::Signal(_) => {
                 logging::reopen();
+                self.renew_access();
+                self.expiry.renew();
                 self.try_again();
                 watch(Stage::Renewing);
             }
@@ -122,6 +131,18 @@ impl Running {
             }
         }
         Ok(false)
+    }
+
+    /// Reads again who may do what. Shards look at all who are there as soon as they see it.
+    fn renew_access(&self) {
+        match self.access.renew() {
+            Ok(None) => {}
+            Ok(Some(entries)) => {
+                self.shared.mesh.ring_all();
+                log_at!(Level::Notice, "the access list was read again: {entries} entries");
+            }
+            Err(error) => log_at!(Level::Error, "{error}; what was read before still counts"),
+        }
     }
 
     /// What was less than it should be at the start is tried again.

@@ -21,20 +21,20 @@ impl Shard {
             }
             Completion::Accepted { listener, socket, more } => {
                 match socket {
-                    Ok(socket) if self.let_in < ACCEPTED_PER_ROUND => self.accepted(socket),
-                    Ok(socket) => self.arrivals.push_back(socket),
+                    Ok(socket) if self.let_in < ACCEPTED_PER_ROUND => self.accepted(listener, socket),
+                    Ok(socket) => self.arrivals.push_back((listener, socket)),
                     Err(error) => {
                         if self.acceptor.failed(error, self.pump.now.instant) == Trouble::OutOfDescriptors {
                             self.pump.feed(&mut self.table, Input::Count(Event::OutOfDescriptors));
                         }
                     }
                 }
-                if !more && let Some(listener) = self.acceptor.disarmed(listener, &mut self.sockets) {
+                if !more && let Some(closing) = self.acceptor.disarmed(listener, &mut self.sockets) {
                     // Who has connected before may have sent something, too.
                     while self.shared.phase() == ServerPhase::Draining
-                        && let Some(socket) = accept::accept_waiting(&listener)
+                        && let Some(socket) = accept::accept_waiting(&closing)
                     {
-                        self.arrivals.push_back(socket);
+                        self.arrivals.push_back((listener, socket));
                     }
                 }
             }
@@ -115,7 +115,7 @@ impl Shard {
         }
         connection.outbound.end();
         self.liveness.add(connection, self.pump.now.instant);
-        let roomy = connection.wants_room && connection.outbound.unsent() < pump::ROOM;
+        let roomy = connection.wants_room && connection.unsent() < pump::ROOM;
         connection.wants_room &= !roomy;
         let moves = connection.moving_to.is_some();
         if connection.phase == Phase::Dying {
@@ -124,9 +124,7 @@ impl Shard {
             // What has arrived is received now, and then the end.
             connection.shut();
             self.table.lose(token, CloseReason::Peer);
-        } else if (connection.outbound.unsent() > 0 || connection.phase == Phase::Flushing)
-            && !connection.listed
-        {
+        } else if (connection.unsent() > 0 || connection.phase == Phase::Flushing) && !connection.listed {
             connection.listed = true;
             self.table.listed.push(token);
         }

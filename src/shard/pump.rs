@@ -5,11 +5,13 @@ use super::connection::Phase;
 use super::migrate::MigrationPolicy;
 use super::table::ConnectionTable;
 use super::tell;
+use crate::access::AccessBook;
 use crate::engine::{
     CloseReason, Engine, HandlePrefix, Input, Instant, Now, Output, Reply, SessionHolds, SessionId, Urgency,
 };
 use crate::frontend::SharedPort;
 use crate::logging::{self, Level};
+use std::sync::Arc;
 
 /// What the engine finds so wrong that there is no answer.
 const HOPELESS: &str = "the peer sent a number, handle or unique that cannot be one \
@@ -44,6 +46,10 @@ pub(crate) struct Pump {
     /// Inputs of this round so far, and after how many nothing more is read.
     pub(crate) fed: u32,
     pub(crate) fed_max: u32,
+    /// Who may do what.
+    pub(crate) access: Arc<AccessBook>,
+    /// Where what came by TLS is opened; nothing of it is needed afterwards.
+    pub(crate) scratch: Vec<u8>,
     /// Which connections move to other shards.
     pub(crate) migration_policy: MigrationPolicy,
 }
@@ -129,7 +135,7 @@ impl Pump {
                 }
                 Output::Note(note) => {
                     logging::note(&note, &self.handle_prefix, &mut |session| match table.of(session) {
-                        Some((connection, _)) => tell::who(&self.engine, connection),
+                        Some((connection, _)) => tell::subject(&self.engine, connection),
                         None => "somebody who is gone".to_owned(),
                     })
                 }
@@ -199,7 +205,7 @@ impl Pump {
             }
             let Some(token) = table.roomy.pop_front() else { return };
             let Some(connection) = table.get(token) else { continue };
-            if connection.outbound.unsent() >= ROOM && connection.lost.is_none() {
+            if connection.unsent() >= ROOM && connection.lost.is_none() {
                 connection.wants_room = true;
                 continue;
             }

@@ -371,6 +371,10 @@ impl Auditor {
                     audit!(self, "what is not used is dropped", workers + running > 0, "{note:?}");
                 }
                 Note::ShortTimeout { .. } => {}
+                // Everybody may do everything here; what is denied is the matter of `rights.rs`.
+                Note::Denied { .. } | Note::StruckOff { .. } => {
+                    panic!("[nobody is denied anything] {note:?}")
+                }
             },
             Output::Store(_) => {}
         }

@@ -5,7 +5,7 @@ use super::kept::Kept;
 use bytes::Bytes;
 use ringgear_engine::{
     Ask, Board, CloseReason, Engine, Epoch, Input, Instant, JobId, JobsToKeep, Message, NotRestored, Note,
-    Now, Output, Peer, Policy, Reply, Report, SessionId, ShardId, StoreOp, StoreSeq, Topology,
+    Now, Output, Peer, Policy, Reply, Report, Right, Rights, SessionId, ShardId, StoreOp, StoreSeq, Topology,
 };
 use ringgear_protocol::{Frame, Request, frame};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -313,6 +313,18 @@ impl Cluster {
         let session = SessionId::new(shard, index, generation);
         self.connections.insert(session, Connection::default());
         session
+    }
+
+    /// From now on a session may do this.
+    pub(crate) fn rights(&mut self, session: SessionId, rights: Rights) {
+        if !self.is_closed(session) {
+            self.event(session.shard(), Input::Rights(session, rights));
+        }
+    }
+
+    /// The peer sends something that the front end can answer, and needs a right to hear it. Only while it is welcome.
+    pub(crate) fn answer_if(&mut self, session: SessionId, right: Right, reply: Reply) {
+        self.event(session.shard(), Input::AnswerIf(session, right, reply));
     }
 
     /// The peer sends a request. It is held back while the session is paused, like everything after it.

@@ -3,6 +3,7 @@ use super::Functions;
 use super::index::JobIx;
 use super::lists::page;
 use super::unique::Key;
+use crate::access::{Right, Rights};
 use crate::message::{Place, ToSessions, Work};
 use crate::outbox::Outbox;
 use crate::page::{Budget, Half, ListMark, PagePart, PageRequest};
@@ -20,6 +21,9 @@ impl Functions {
             Ask::Query(query) => self.query(query, request.after.as_ref(), &mut budget, out),
             Ask::Order(Order::DropFunction { function }) if !request.exact => {
                 self.drop_in_any_case(function, request.after.as_ref(), &mut budget, out)
+            }
+            Ask::Order(Order::CancelJob { handle }) if !self.may_cancel(handle, &request.by) => {
+                (Report::Denied, None)
             }
             Ask::Order(order) => (self.order(order, out), None),
         };
@@ -125,6 +129,13 @@ impl Functions {
         let mut report = Report::Dropped(Vec::new());
         found.iter().for_each(|row| report.merge(self.drop_function(&row.function, out)));
         (report, stop)
+    }
+
+    /// Whether a job may be cancelled: by whoever may submit jobs of its function. Of one that is not there, anybody may be told.
+    fn may_cancel(&self, handle: &[u8], by: &Rights) -> bool {
+        let found = self.policy.handle_prefix.parse(handle).and_then(|id| self.jobs.find(id));
+        let function = found.map(|ix| &self.functions.get(self.jobs.get(ix).function).name);
+        function.is_none_or(|function| by.covers(Right::Submit, function))
     }
 
     fn cancel_job(&mut self, handle: &[u8], out: &mut Outbox) -> Report {

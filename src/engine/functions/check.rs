@@ -176,10 +176,18 @@ impl Functions {
             let party = self.holds.party(list);
             let registration = self.parties.registrations.get(&(party, job.function));
             let is_its = registration.is_some_and(|registration| registration.holds == Some(list));
-            assert!(is_its || self.parties.get(party).chores > 0, "what was lost will go back");
+            let is_last = self.parties.get(party).struck.contains(&list);
+            assert!(is_its || is_last || self.parties.get(party).chores > 0, "what was lost will go back");
         }
         for registration in self.parties.registrations.values() {
             lists.extend(registration.holds.map(|list| list.0));
+        }
+        for (_, party) in self.parties.iter() {
+            assert!(
+                party.struck.iter().all(|&list| !self.holds.is_empty(list)),
+                "what is finished is forgotten"
+            );
+            lists.extend(party.struck.iter().map(|list| list.0));
         }
         let (count, jobs) = self.holds.counts();
         assert_eq!((jobs, count >= lists.len()), (held, true));

@@ -10,6 +10,8 @@ struct List {
     /// The worker holds the jobs as long as this is its era.
     era: Era,
     chain: Chain,
+    /// Whether the worker may not work on the function any more, and only finishes these.
+    struck: bool,
 }
 
 /// All running jobs of a shard by who holds them.
@@ -22,7 +24,7 @@ pub(crate) struct Holds {
 impl Holds {
     /// An empty list.
     pub(crate) fn create(&mut self, party: PartyIx, era: Era) -> HoldsIx {
-        HoldsIx(self.lists.add(List { party, era, chain: Chain::default() }))
+        HoldsIx(self.lists.add(List { party, era, chain: Chain::default(), struck: false }))
     }
 
     /// Forgets a list, which is empty.
@@ -37,10 +39,17 @@ impl Holds {
         self.lists.get_mut(list.0).chain.push(&mut self.jobs, job)
     }
 
-    /// Takes the job at a place out of its list.
+    /// Takes the job at a place out of its list. True if that was the last of a list that has no registration any more.
     #[inline(always)]
-    pub(crate) fn remove(&mut self, list: HoldsIx, at: u32) {
-        self.lists.get_mut(list.0).chain.remove(&mut self.jobs, at);
+    pub(crate) fn remove(&mut self, list: HoldsIx, at: u32) -> bool {
+        let list = self.lists.get_mut(list.0);
+        list.chain.remove(&mut self.jobs, at);
+        list.struck && list.chain.is_empty()
+    }
+
+    /// The registration has ended, and whoever was given the jobs finishes them.
+    pub(crate) fn strike(&mut self, list: HoldsIx) {
+        self.lists.get_mut(list.0).struck = true;
     }
 
     /// The job at a place stands elsewhere in the table of jobs now.
@@ -50,7 +59,8 @@ impl Holds {
 
     /// Whoever was given the jobs does not hold them any more.
     pub(crate) fn lose(&mut self, list: HoldsIx) {
-        self.lists.get_mut(list.0).era = Era::NONE;
+        let list = self.lists.get_mut(list.0);
+        (list.era, list.struck) = (Era::NONE, false);
     }
 
     /// Who was given the jobs of a list.

@@ -38,6 +38,7 @@ impl Functions {
     /// All registrations of a party end, and it holds no job any more.
     fn drop_registrations(&mut self, ix: PartyIx, reason: DeathReason, out: &mut Outbox) {
         let woken_for = self.rouse(ix);
+        self.lose_struck(ix, reason);
         if self.parties.get(ix).registered() > 0 {
             let (era, functions) = self.parties.get_mut(ix).begin_era();
             self.push_for(ix, Chore::Forget(OldEra { party: ix, era, functions, reason }));

@@ -5,7 +5,7 @@
 //! [`chores`] and others. What is done with them is above, in files that add to [`Functions`]:
 //!
 //! [`submit`] takes jobs in, [`assign`] gives them to workers as far as [`gate`] lets it, [`wake`] wakes these, [`work`] follows jobs to their end,
-//! [`tell`] tells clients of them, [`moves`] has a job stand elsewhere, [`leave`] says what follows when somebody leaves,
+//! [`tell`] tells clients of them, [`moves`] has a job stand elsewhere, [`leave`] says what follows when somebody leaves, [`strike`] when somebody may not work on a function any more,
 //! [`abandoned`] keeps what nobody wants out of the way, [`storing`] has background jobs stored before they are answered,
 //! [`restore`] brings them back, [`lease`] says until when they may be given out, [`fence`] forgets those that are another server's, [`dead`] keeps those that are out of attempts, [`due`] does what is due, [`steps`] does in
 //! pieces what is too much for one event, [`count`] counts bytes, [`admin`], [`drop`] and [`lists`] answer administrators;
@@ -47,6 +47,7 @@ mod stale;
 mod standing;
 mod steps;
 mod storing;
+mod strike;
 mod submit;
 mod tally;
 mod tell;
@@ -156,6 +157,7 @@ impl Functions {
                 self.can_do(worker, function, timeout_ms, turn, nap, out);
             }
             ToFunctions::CantDo { worker, function } => self.cant_do(worker, &function, out),
+            ToFunctions::StrikeOff { worker, function } => self.strike_off(worker, &function, out),
             ToFunctions::ResetAbilities { worker } => self.reset_abilities(worker, out),
             ToFunctions::Peek { worker, place } => self.peek(worker, place, out),
             ToFunctions::Take { worker, place, kind, turn, within } => {
