@@ -21,6 +21,8 @@ pub enum ServerError {
     Shard(ShardError),
     /// The store cannot be used.
     Store(StoreError),
+    /// The file of paused functions cannot be read: a sentence.
+    Pauses(String),
 }
 
 impl fmt::Display for ServerError {
@@ -52,6 +54,7 @@ impl fmt::Display for ServerError {
             ),
             ServerError::Shard(error) => error.fmt(f),
             ServerError::Store(error) => error.fmt(f),
+            ServerError::Pauses(sentence) => f.write_str(sentence),
         }
     }
 }
@@ -98,6 +101,7 @@ impl ServerError {
             | ServerError::Address(..) => &["listen"],
             ServerError::Shard(ShardError::Descriptors) => &["threads", "file-descriptors"],
             ServerError::Shard(_) => &["threads"],
+            ServerError::Pauses(_) => &["data-dir"],
             ServerError::Store(_) => {
                 &["data-dir", "libsqlite3-db", "libsqlite3-table", "libpq-conninfo", "libpq-table"]
             }
@@ -118,7 +122,7 @@ impl ServerError {
             ServerError::Shard(ShardError::Uring(_)) => EX_UNAVAILABLE,
             ServerError::Shard(_) => EX_OSERR,
             ServerError::Store(StoreError::Locked { .. }) => EX_UNAVAILABLE,
-            ServerError::Store(_) => EX_IOERR,
+            ServerError::Store(_) | ServerError::Pauses(_) => EX_IOERR,
         }
     }
 }

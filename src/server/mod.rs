@@ -5,6 +5,7 @@ mod control;
 mod error;
 mod news;
 mod options;
+mod pauses;
 mod room;
 mod running;
 mod seats;
@@ -16,7 +17,7 @@ pub use running::{Running, Stage};
 pub use signals::Signals;
 
 use crate::engine::slot::SHARDS_MAX;
-use crate::engine::{Board, ShardId, Topology};
+use crate::engine::{Board, Policy, ShardId, Topology};
 use crate::frontend::{SharedPort, VERSION};
 use crate::log_at;
 use crate::logging::{self, Level};
@@ -66,6 +67,8 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
     log_at!(Level::Notice, "{sockets}");
     ask_for_descriptors(shards, sockets.descriptors(), options.endpoints.len(), options.descriptors)?;
     let store = options.store.as_ref().map(StoreOptions::open).transpose()?;
+    // Behind the store, whose lock says that nobody else uses the folder.
+    let paused = pauses::read(&options)?;
     let listeners = listen::listen(
         &options.endpoints,
         options.backlog,
@@ -75,7 +78,7 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
     )
     .map_err(|(endpoint, error)| ServerError::of_endpoint(endpoint, error))?;
     #[cfg(feature = "http")]
-    let mut control = control::Control::open(&options.control, &options.shard.keepalive);
+    let mut control = control::Control::open(&options);
     #[cfg(feature = "http")]
     let topology = topology.with_observers(control.observers());
     let shared = Shared::new(topology, options.shard.mesh_capacity)
@@ -102,13 +105,14 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
     };
     // The first shard that runs acknowledges jobs.
     boot.over();
-    let seats = Seats { board: Board::new(topology), policy: Arc::new(options.policy.clone()), frontend };
+    let policy = Arc::new(Policy { paused, ..options.policy.clone() });
+    let seats = Seats { board: Board::new(topology), policy, frontend };
     server.start_shards(options, &seats, (&cores, &sockets), listeners.of_shards, &tell)?;
     server.await_start(&tell)?;
     #[cfg(feature = "http")]
     let server = Running { control_files: std::mem::take(&mut control.files), ..server };
     #[cfg(feature = "http")]
-    control.start(seats, server.shared.clone(), !complete)?;
+    control.start(seats, server.shared.clone(), server.desk.clone(), &tell)?;
     if let Some(store) = store {
         server.start_store(store, topology, &tell)?;
     }

@@ -6,10 +6,12 @@ use super::migrate::MigrationPolicy;
 use super::table::ConnectionTable;
 use super::tell;
 use crate::engine::{
-    CloseReason, Engine, HandlePrefix, Input, Instant, Now, Output, Reply, SessionHolds, SessionId, Urgency,
+    CloseReason, Engine, HandlePrefix, Input, Instant, Now, Output, Reply, SessionHolds, SessionId, ShardId, Urgency,
 };
 use crate::frontend::SharedPort;
 use crate::logging::{self, Level};
+use crate::mesh::shared::Shared;
+use std::sync::Arc;
 
 /// What the engine finds so wrong that there is no answer.
 const HOPELESS: &str = "the peer sent a number, handle or unique that cannot be one \
@@ -44,6 +46,9 @@ pub(crate) struct Pump {
     /// Inputs of this round so far, and after how many nothing more is read.
     pub(crate) fed: u32,
     pub(crate) fed_max: u32,
+    /// Where what is read is counted.
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) id: ShardId,
     /// Which connections move to other shards.
     pub(crate) migration_policy: MigrationPolicy,
 }
@@ -121,6 +126,13 @@ impl Pump {
                             let token = connection.token;
                             table.listed.push(token);
                         }
+                    }
+                }
+                Output::Dismiss(session) => {
+                    if let Some((connection, _)) = table.of(session) {
+                        let token = connection.token;
+                        tell::dismissed(&self.engine, connection);
+                        table.lose(token, CloseReason::Dismissed);
                     }
                 }
                 Output::Store(op) => {

@@ -54,6 +54,7 @@ fn conforms(document: &Value, schema: &Value, value: &Value, at: &str) {
         "array" => value.is_array(),
         "string" => value.is_string(),
         "integer" => value.is_u64() || value.is_i64(),
+        "number" => value.is_number(),
         "boolean" => value.is_boolean(),
         "null" => value.is_null(),
         other => panic!("{at}: {other}"),
