@@ -3,8 +3,8 @@
 use super::bounds::PAGE_ROWS;
 use super::desk::Desk;
 use super::names::{percent, readable};
-use super::words::{count, lasting};
 use super::overview::{Overview, is_unattended, waiting};
+use super::words::{count, lasting};
 use crate::engine::report::FunctionNumbers;
 use crate::frontend::VERSION;
 use maud::{DOCTYPE, Markup, html};
