@@ -161,9 +161,13 @@ pub(super) struct Flags {
     #[arg(long, value_name = "ADDRESS", action = clap::ArgAction::Append, value_delimiter = ',')]
     pub(super) control: Vec<OsString>,
 
+    /// Functions of which times and counts are kept one by one; those of the others are kept together, as (other)
+    #[arg(long, value_name = "N", default_value_t = 16_384, value_parser = number(0..=1_048_576))]
+    pub(super) function_stats: i64,
+
     /// Functions of which /metrics tells one by one; the others it tells together, as (other)
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = number(0..=10_000))]
-    pub(super) function_stats: i64,
+    pub(super) metrics_functions: i64,
 
     /// Print the version and exit
     #[arg(short = 'V', long)]

@@ -215,7 +215,7 @@ fn config(
     let control = ControlOptions {
         endpoints: control::endpoints(&flags.control, called)?,
         from: origins.told(&["control"]),
-        function_stats: fit(flags.function_stats),
+        metrics_functions: fit(flags.metrics_functions),
     };
     let frontend = SharedPort {
         packet_max: shard.packet_max,
@@ -367,6 +367,7 @@ fn policy(flags: &Flags, handle_prefix: HandlePrefix, log: &LoggingOptions) -> R
     policy.requests_in_flight = fit(limits.max_requests_in_flight);
     policy.outbox_bytes = fit(limits.max_outbox_bytes);
     policy.functions = fit(limits.max_functions);
+    policy.function_stats = fit(flags.function_stats);
     policy.function_bytes = match limits.max_function_bytes {
         Some(bytes) => fit(bytes),
         None => part(max_memory(limits), 8).min(policy.function_bytes),

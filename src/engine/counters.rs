@@ -36,6 +36,8 @@ counters! {
     sessions_malformed,
     /// Sessions closed because the peer did not read.
     sessions_slow_reader,
+    /// Sessions closed because an operator wanted it so.
+    sessions_dismissed,
     /// Times that a connection was left unread because connections held too much, and it the most.
     debtors_unread,
     /// Connections closed because connections held too much, and they the most.

@@ -114,6 +114,7 @@ impl Engine {
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
         // The time comes first: everything below reads it.
         self.functions.begin(now);
+        self.outbox.now = now.instant;
         // What is due has happened before the event: a result that comes with its time limit comes too late. But whoever has left is
         // told of nothing any more that is due.
         let has_left = matches!(input, Input::Closed(..));
@@ -388,6 +389,6 @@ impl Engine {
     pub fn check(&self) {
         assert!(self.outbox.local.is_empty());
         self.sessions.check();
-        self.functions.check();
+        self.functions.check(&self.outbox.counters);
     }
 }

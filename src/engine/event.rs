@@ -34,6 +34,8 @@ pub enum CloseReason {
     SlowReader,
     /// Connections hold too many bytes, and it held the most.
     Debtor,
+    /// An operator wanted it so.
+    Dismissed,
 }
 
 /// Something that the shell counts but that only the engine reports.
@@ -238,6 +240,11 @@ pub enum Note {
         /// The earliest run time in seconds; 0 is at once.
         epoch: u64,
     },
+    /// The time of a pause is over: the function goes on.
+    PauseEnded {
+        /// The function's name.
+        function: Bytes,
+    },
     /// A job failed because its attempts were used up.
     OutOfAttempts {
         /// The job.
@@ -323,6 +330,9 @@ pub enum Output {
     Reply(SessionId, Reply),
     /// Send what is waiting, then close the connection. The engine has forgotten the session.
     Close(SessionId),
+    /// Close the connection, whatever waits: an operator wants it so. The engine hears of that as of any other that is lost, with
+    /// [`CloseReason::Dismissed`].
+    Dismiss(SessionId),
     /// Give the engine no more requests of this session for now: too many wait for answers, or a grab is under
     /// way at several owners.
     Pause(SessionId),

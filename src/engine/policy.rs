@@ -1,5 +1,8 @@
 //! What an operator may decide about the engine. Values only; the command line is elsewhere.
+use crate::report::Pause;
 use crate::slot::HandlePrefix;
+use alloc::vec::Vec;
+use bytes::Bytes;
 use core::num::NonZeroU8;
 use core::time::Duration;
 
@@ -68,6 +71,8 @@ pub enum Planted {
     LooksFull,
     SleepsUnseen,
     StaysStruckOff,
+    GivesWhilePaused,
+    ForgetsResumed,
     // Of rights.
     RemembersOldRights,
     KeepsStruckOff,
@@ -80,7 +85,7 @@ pub enum Planted {
 
 impl Planted {
     /// All that a single server shows.
-    pub const ALL: [Planted; 35] = [
+    pub const ALL: [Planted; 37] = [
         Planted::LostWakeup,
         Planted::ReplyOutOfOrder,
         Planted::TwoHolders,
@@ -116,6 +121,8 @@ impl Planted {
         Planted::LooksFull,
         Planted::SleepsUnseen,
         Planted::StaysStruckOff,
+        Planted::GivesWhilePaused,
+        Planted::ForgetsResumed,
     ];
 
     /// Those that only servers show that grant not everything to everybody.
@@ -169,6 +176,10 @@ pub struct Policy {
     pub functions: u32,
     /// Bytes that functions may take on one shard, names included.
     pub function_bytes: u64,
+    /// Functions of which numbers are kept one by one, on all shards together; those of the others are kept together.
+    pub function_stats: u32,
+    /// Functions that are paused at the start, each name once.
+    pub paused: Vec<(Bytes, Pause)>,
     /// Bytes of replies of one session that may wait for earlier ones before its socket is left unread.
     pub waiting_bytes: usize,
     /// Registrations of one session. A MASS_DO with more names is refused as a whole.
@@ -219,6 +230,8 @@ impl Policy {
             outbox_bytes: 8 << 20,
             functions: 1 << 20,
             function_bytes: 512 << 20,
+            function_stats: 16_384,
+            paused: Vec::new(),
             waiting_bytes: 16 << 20,
             abilities: 1 << 17,
             names_at_once: 256,

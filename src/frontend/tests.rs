@@ -304,8 +304,20 @@ fn jobs_with_workers_and_clients_with_jobs() {
     );
     let one = "\tf_1\tu_1\t10.1.2.4:2222\n";
     let lines = format!("10.1.2.3:1111\n{one}10.1.2.4:2222\n[fe80::1]:3333\n{one}{one}\tf_1\t\t-\n.\n");
-    let client =
-        |index, address| WaitingRow { session: session(index), what: Waits::Session(place(address)) };
+    let client = |index, address| {
+        let row = SessionRow {
+            session: session(index),
+            descriptor: 9,
+            address: place(address),
+            id: text("x"),
+            functions: 0,
+            asleep: false,
+            since_ms: 1,
+            heard_ms: 1,
+            asked_ms: None,
+        };
+        WaitingRow { session: session(index), what: Waits::Session(Box::new(row)) }
+    };
     let waits = |index, job: usize, times| {
         let what = Waits::Job { job: jobs[job].clone(), times, told: 0 };
         WaitingRow { session: session(index), what }

@@ -222,8 +222,15 @@ pub(super) fn render(frontend: &SharedPort, ask: &Ask, report: &Report, last: bo
         }
         Report::Denied => out.extend_from_slice(DENIED.as_bytes()),
         Report::NotCreated(_) => out.extend_from_slice(TOO_MANY_FUNCTIONS.as_bytes()),
-        // Asked for by a packet and answered by one, in `gear.rs`: a line never asks.
-        Report::UniqueStatus(_) => {}
+        // Asked for by a packet and answered by one, in `gear.rs`, or over HTTP: a line never asks.
+        Report::UniqueStatus(_)
+        | Report::Numbers(_)
+        | Report::FunctionWorkers(_)
+        | Report::Sessions(_)
+        | Report::Job(_)
+        | Report::Pauses(_)
+        | Report::Batch(_)
+        | Report::Unchanged => {}
     }
 }
 
@@ -273,8 +280,8 @@ fn worker(out: &mut Vec<u8>, row: &WorkerRow) {
 /// As the Perl server does: a connection, or below it a job that it waits for.
 fn waiting(out: &mut Vec<u8>, row: &WaitingRow) {
     match &row.what {
-        Waits::Session(address) => {
-            peer(out, Some(*address));
+        Waits::Session(session) => {
+            peer(out, Some(session.address));
             out.push(b'\n');
         }
         Waits::Job { job, times, .. } => {

@@ -48,7 +48,7 @@ impl HttpAnswer {
         put(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
         put(header::X_FRAME_OPTIONS, "DENY");
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
-            put(header::ALLOW, "GET, HEAD");
+            put(header::ALLOW, "GET, HEAD, POST");
         }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             put(header::RETRY_AFTER, "1");

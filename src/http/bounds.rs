@@ -36,3 +36,20 @@ pub(super) const REGISTRATIONS_MAX: usize = 1000;
 pub(super) const PAGE_ROWS: usize = 200;
 /// Bytes of a name in a label and on the page. Longer ones are cut.
 pub(super) const NAME_BYTES: usize = 128;
+/// How often what was counted of functions is noted, at the most; and for so many times that is kept: ten minutes.
+pub(super) const HISTORY_EACH: Duration = Duration::from_secs(30);
+pub(super) const HISTORY_NOTES: u32 = 20;
+/// Workers of a function that seem to do nothing and are looked at more closely, to say why its jobs do not move.
+pub(super) const SILENT_MAX: usize = 8;
+/// Names like another one that are told.
+pub(super) const NEAR_MAX: usize = 4;
+/// Orders that are remembered.
+pub(super) const AUDIT_MAX: usize = 1000;
+/// Bytes of the body of an order.
+pub(super) const BODY_BYTES: usize = 64 << 10;
+/// Bytes of a reason.
+pub(super) const REASON_BYTES: usize = 512;
+/// How long a step waits that was held up by the store.
+pub(super) const HELD_UP: Duration = Duration::from_millis(20);
+/// How long an order for many jobs may take: less than [`REQUEST_TIME`], so that it can say how far it has come.
+pub(super) const BATCH_TIME: Duration = Duration::from_secs(12);

@@ -1,20 +1,26 @@
 //! What answers are made of: what the server is doing, the seat from which shards are asked, and what was found of all functions a moment
 //! ago, so that many askers cost as much as one.
+use super::audit::AuditList;
 use super::bounds::{OVERVIEW_AGE, PAGE_ROWS, SURVEYS_MAX};
+use super::history::History;
 use super::home::Observer;
 use super::hosts::Hosts;
+use super::level::LevelForAWhile;
 use super::overview::{BestRows, FunctionSums, Overview, is_unattended, waiting};
-use crate::engine::report::Counters;
-use crate::engine::{Query, Report};
+use crate::engine::report::{Counters, FunctionNumbers, JobFacts};
+use crate::engine::stats::FunctionStats;
+use crate::engine::{Order, Query, Report};
 use crate::frontend::SharedPort;
 use crate::mesh::shared::{ServerPhase, Shared};
 use crate::tls::Certificates;
+use crate::store::channel::StoreChannel;
 use bytes::Bytes;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
 /// What happened to connections and requests.
@@ -34,9 +40,11 @@ pub(super) struct DeskSetup {
     pub(super) certificates: Option<Arc<Certificates>>,
     pub(super) frontend: SharedPort,
     pub(super) hosts: Hosts,
-    /// Whether jobs are read from a store at the start.
-    pub(super) restores: bool,
-    pub(super) function_stats: usize,
+    /// The way to the store, if there is one: at the start its jobs are read.
+    pub(super) store: Option<Arc<StoreChannel>>,
+    pub(super) metrics_functions: usize,
+    pub(super) pauses: Option<PathBuf>,
+    pub(super) drain: Box<dyn Fn() + Send>,
     pub(super) shards: usize,
 }
 
@@ -46,9 +54,14 @@ pub(super) struct Desk {
     pub(super) setup: DeskSetup,
     pub(super) started: Instant,
     pub(super) started_at: SystemTime,
+    /// The user of this process.
+    pub(super) own_user: u32,
     /// Turns to ask the shards.
     surveys: Semaphore,
     overview: Mutex<LatestOverview>,
+    history: RefCell<History>,
+    pub(super) audit: RefCell<AuditList>,
+    pub(super) level: LevelForAWhile,
     pub(super) counts: VisitCounts,
 }
 
@@ -91,15 +104,19 @@ impl Desk {
             setup,
             started: Instant::now(),
             started_at: SystemTime::now(),
+            own_user: rustix::process::geteuid().as_raw(),
             surveys: Semaphore::new(SURVEYS_MAX),
             overview: Mutex::default(),
+            history: RefCell::default(),
+            audit: RefCell::default(),
+            level: LevelForAWhile::default(),
             counts: VisitCounts::default(),
         }
     }
 
     pub(super) fn state(&self) -> ServerState {
         match self.setup.shared.phase() {
-            ServerPhase::Serving if self.setup.restores && !self.setup.shared.all_restored() => {
+            ServerPhase::Serving if self.setup.store.is_some() && !self.setup.shared.all_restored() => {
                 ServerState::Restoring
             }
             ServerPhase::Serving => ServerState::Serving,
@@ -109,7 +126,7 @@ impl Desk {
 
     /// Whether shards can be asked: all jobs are there. What is not whole is not told.
     pub(super) fn is_whole(&self) -> bool {
-        !self.setup.restores || self.setup.shared.all_restored()
+        self.setup.store.is_none() || self.setup.shared.all_restored()
     }
 
     /// Waits for the turn to ask the shards.
@@ -127,6 +144,7 @@ impl Desk {
         }
         let before = latest.as_ref().map(|(_, overview)| overview.clone()).unwrap_or_default();
         let overview = Rc::new(self.look(&before).await);
+        self.history.borrow_mut().note(Instant::now(), &overview.told);
         *latest = Some((Instant::now(), overview.clone()));
         overview
     }
@@ -134,14 +152,17 @@ impl Desk {
     async fn look(&self, before: &Overview) -> Overview {
         let _turn = self.turn().await;
         let stays: BTreeSet<&Bytes> = before.told.iter().map(|row| &row.function).collect();
-        let mut told = BestRows::new(self.setup.function_stats);
+        let mut told = BestRows::new(self.setup.metrics_functions);
         let mut first = BestRows::new(PAGE_ROWS);
         let mut sums = FunctionSums::default();
-        let mut pages = self.observer.ask(Query::Status, None);
+        let mut others = FunctionStats::default();
+        let mut pages = self.observer.ask(Query::Numbers, None);
         while let Some(page) = pages.next().await {
-            let Report::Functions(rows) = page else { continue };
-            for row in rows {
+            let Report::Numbers(page) = page else { continue };
+            others.merge(&page.others);
+            for row in page.rows {
                 sums.add(&row);
+                row.stats.iter().for_each(|stats| others.merge(stats));
                 let jobs = waiting(&row) + u64::from(row.running);
                 let stays = stays.contains(&row.function) && (jobs > 0 || row.workers > 0);
                 told.offer([u64::from(stays), jobs], &row);
@@ -152,7 +173,45 @@ impl Desk {
         let counters = self.counters().await;
         let mut told = told.best();
         told.sort_by(|a, b| a.function.cmp(&b.function));
-        Overview { sums, told, first: first.best(), counters }
+        // What is not told one by one is what is left of all.
+        told.iter().filter_map(|row| row.stats.as_ref()).for_each(|stats| others.take_away(stats));
+        Overview { sums, told, first: first.best(), counters, others }
+    }
+
+    /// What is known of one function. Only in one's turn.
+    pub(super) async fn function(&self, name: &[u8]) -> Option<FunctionNumbers> {
+        let function = Bytes::copy_from_slice(name);
+        match self.observer.ask(Query::Function { function }, None).next().await {
+            Some(Report::Numbers(mut page)) => page.rows.pop(),
+            _ => None,
+        }
+    }
+
+    /// What is known of one job. Only in one's turn.
+    pub(super) async fn job(&self, handle: &[u8]) -> Option<JobFacts> {
+        let handle = Bytes::copy_from_slice(handle);
+        match self.observer.ask(Query::Job { handle }, None).next().await {
+            Some(Report::Job(facts)) => Some(*facts),
+            _ => None,
+        }
+    }
+
+    /// What was counted of a function lately, and over which time that is: some minutes, if it was looked at then, or since the start.
+    pub(super) fn recent(&self, name: &[u8], stats: &FunctionStats) -> (FunctionStats, Duration) {
+        let mut recent = stats.clone();
+        let before = self.history.borrow();
+        match before.of(name, Instant::now()) {
+            Some((ago, before)) => {
+                before.iter().for_each(|before| recent.take_away(before));
+                (recent, ago)
+            }
+            None => (recent, self.started.elapsed()),
+        }
+    }
+
+    /// Gives an order, and hears what came of it. Only in one's turn.
+    pub(super) async fn order(&self, order: Order) -> Option<Report> {
+        self.observer.ask(order, None).next().await
     }
 
     /// What `show counters` tells.

@@ -3,7 +3,7 @@
 use crate::engine::page::ListMark;
 use crate::engine::slot::ShardSet;
 use crate::engine::{
-    Board, CloseReason, Engine, Input, Output, Peer, Policy, Query, Reply, Report, SessionId, ShardId,
+    Ask, Board, CloseReason, Engine, Input, Output, Peer, Policy, Reply, Report, SessionId, ShardId,
 };
 use crate::mesh::shared::{ServerPhase, Shared};
 use crate::mesh::{Unheard, clock};
@@ -65,13 +65,14 @@ impl Observer {
     }
 
     /// Asks something, for a list from behind a place on. The answer comes page by page, each when it is wanted.
-    pub(super) fn ask(self: &Rc<Self>, query: Query, after: Option<ListMark>) -> PagedAnswer {
+    pub(super) fn ask(self: &Rc<Self>, what: impl Into<Ask>, after: Option<ListMark>) -> PagedAnswer {
         let session = self.guest.borrow_mut().sit(self.id);
         let peer = Peer { descriptor: 0, address: Ipv4Addr::LOCALHOST.into(), port: 0 };
         self.feed(Input::Opened(session, peer));
-        self.feed(match after {
-            Some(after) => Input::AskBehind(session, Box::new((query, after))),
-            None => Input::Ask(session, query.into()),
+        self.feed(match (what.into(), after) {
+            (Ask::Query(query), Some(after)) => Input::AskBehind(session, Box::new((query, after))),
+            // An order begins at the beginning.
+            (ask, _) => Input::Ask(session, ask),
         });
         PagedAnswer { observer: self.clone(), session }
     }
@@ -199,6 +200,7 @@ impl Guest {
                 | Output::Resume(_)
                 | Output::Holds(..)
                 | Output::Store(_)
+                | Output::Dismiss(_)
                 | Output::Note(_) => continue,
             };
             let Some(seat) = self.seats.get_mut(session.index()) else { continue };

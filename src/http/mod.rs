@@ -1,15 +1,22 @@
-//! The HTTP side (`--control`): numbers for Prometheus, lists as JSON, a page, for looking only. A thread with a runtime of its own, and
+//! The HTTP side (`--control`): numbers for Prometheus, lists as JSON, a page, and orders for those who may give them (`caller.rs`). A thread with a runtime of its own, and
 //! never a shard: it may be slow, flooded or stuck, and no job notices. What it asks goes through an engine of its own (`home.rs`),
 //! like any session's.
 //!
 //! `serve.rs` has the connections and `bounds.rs` what they may take, `route.rs` who answers what, `desk.rs` what answers are made of,
-//! `metrics.rs`, `api/` and `page.rs` the answers. Nothing here knows sockets or jobs of shards.
+//! `metrics.rs` (written by `exposition.rs`), `api/` and `page.rs` the answers; `history.rs` remembers what was counted a while ago. Nothing here knows sockets or jobs of shards.
 mod answer;
 mod api;
+mod audit;
 mod bounds;
+mod caller;
+mod case;
 mod desk;
+mod exposition;
+mod history;
 mod home;
 mod hosts;
+mod keep;
+mod level;
 mod metrics;
 mod names;
 mod overview;
@@ -18,16 +25,20 @@ mod route;
 mod serve;
 mod stalls;
 mod target;
+mod why;
+mod words;
 
 use crate::engine::{Board, Policy, ShardId};
 use crate::frontend::SharedPort;
 use crate::mesh::shared::Shared;
 use crate::tls::Certificates;
+use crate::store::channel::StoreChannel;
 use desk::{Desk, DeskSetup};
 use home::Observer;
 use hosts::Hosts;
 pub(crate) use serve::Door;
 use std::io;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::runtime::Builder;
@@ -44,23 +55,39 @@ pub(crate) struct HttpSetup {
     pub(crate) certificates: Option<Arc<Certificates>>,
     pub(crate) frontend: SharedPort,
     pub(crate) doors: Vec<Door>,
-    /// Whether jobs are read from a store at the start.
-    pub(crate) restores: bool,
+    /// The way to the store, if there is one: at the start its jobs are read.
+    pub(crate) store: Option<Arc<StoreChannel>>,
     /// Functions of which `/metrics` tells one by one.
-    pub(crate) function_stats: usize,
+    pub(crate) metrics_functions: usize,
+    /// Where paused functions are kept over a restart, if anywhere.
+    pub(crate) pauses: Option<PathBuf>,
+    /// Has the server accept nobody any more, and end when its queue is empty.
+    pub(crate) drain: Box<dyn Fn() + Send>,
 }
 
 /// Serves on this thread until the server stops.
 pub(crate) fn run(setup: HttpSetup) -> io::Result<()> {
     let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
-    let HttpSetup { id, board, policy, shared, certificates, frontend, doors, restores, function_stats } =
+    let HttpSetup {
+        id,
+        board,
+        policy,
+        shared,
+        certificates,
+        frontend,
+        doors,
+        store,
+        metrics_functions,
+        pauses,
+        drain,
+    } =
         setup;
     let hosts = Hosts::of(doors.iter().filter_map(|door| door.address));
     let shards = board.topology().owners().len();
     let observer = Rc::new(Observer::new(id, board, policy, shared.clone()));
     let desk = Desk::new(
         observer.clone(),
-        DeskSetup { shared, certificates, frontend, hosts, restores, function_stats, shards },
+        DeskSetup { shared, certificates, frontend, hosts, store, metrics_functions, shards, pauses, drain },
     );
     LocalSet::new().block_on(&runtime, async move {
         serve::open(doors, Rc::new(desk))?;

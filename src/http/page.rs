@@ -4,7 +4,8 @@ use super::bounds::PAGE_ROWS;
 use super::desk::Desk;
 use super::names::{percent, readable};
 use super::overview::{Overview, is_unattended, waiting};
-use crate::engine::report::FunctionRow;
+use super::words::{count, lasting};
+use crate::engine::report::FunctionNumbers;
 use crate::frontend::VERSION;
 use maud::{DOCTYPE, Markup, html};
 
@@ -35,7 +36,7 @@ pub(super) async fn write(desk: &Desk) -> String {
                 header {
                     h1 { "Ringgear" }
                     p {
-                        (VERSION) ", " (state.word()) ", up " (lasting(desk.started.elapsed().as_secs())) ", "
+                        (VERSION) ", " (state.word()) ", up " (lasting(desk.started.elapsed().as_secs() * 1000)) ", "
                         (desk.setup.shards) " threads, process " (desk.setup.frontend.pid)
                     }
                 }
@@ -67,7 +68,7 @@ pub(super) async fn write(desk: &Desk) -> String {
 
 /// What somebody should know who has been woken for it.
 fn verdicts(overview: &Overview) -> Markup {
-    let unattended: Vec<&FunctionRow> =
+    let unattended: Vec<&FunctionNumbers> =
         overview.first.iter().filter(|row| is_unattended(row)).take(VERDICTS_MAX).collect();
     let more = overview.sums.unattended.saturating_sub(unattended.len() as u64);
     let counters = &overview.counters;
@@ -76,7 +77,9 @@ fn verdicts(overview: &Overview) -> Markup {
     html! {
         @for row in unattended {
             li class="bad" {
-                strong { (name(row)) } ": " (count(waiting(row), "job waits", "jobs wait")) ", and no worker knows this function."
+                strong { (name(row)) } ": " (count(waiting(row), "job waits", "jobs wait"))
+                @if let Some(oldest) = row.oldest_ms { ", the oldest for " (lasting(oldest)) }
+                ", and no worker knows this function."
             }
         }
         @if more > 0 {
@@ -117,7 +120,8 @@ fn functions(overview: &Overview) -> Markup {
                 tr {
                     th scope="col" { "Function" } th scope="col" { "State" } th scope="col" class="n" { "High" }
                     th scope="col" class="n" { "Normal" } th scope="col" class="n" { "Low" }
-                    th scope="col" class="n" { "Running" } th scope="col" class="n" { "Workers" }
+                    th scope="col" class="n" { "Oldest" } th scope="col" class="n" { "Running" }
+                    th scope="col" class="n" { "Workers" } th scope="col" class="n" { "Dead" }
                 }
             }
             tbody {
@@ -129,8 +133,10 @@ fn functions(overview: &Overview) -> Markup {
                         }
                         td { (word) }
                         @for queued in row.queued { td class="n" { (queued) } }
+                        td class="n" { @if let Some(oldest) = row.oldest_ms { (lasting(oldest)) } }
                         td class="n" { (row.running) }
                         td class="n" { (row.workers) }
+                        td class="n" { (row.dead) }
                     }
                 }
             }
@@ -147,7 +153,7 @@ fn functions(overview: &Overview) -> Markup {
 }
 
 /// A word beside the colour.
-fn state(row: &FunctionRow) -> (&'static str, &'static str) {
+fn state(row: &FunctionNumbers) -> (&'static str, &'static str) {
     match (waiting(row), row.workers, row.running) {
         (1.., 0, _) => ("no worker", "bad"),
         (1.., ..) => ("jobs wait", "warn"),
@@ -156,50 +162,26 @@ fn state(row: &FunctionRow) -> (&'static str, &'static str) {
     }
 }
 
-fn name(row: &FunctionRow) -> String {
+fn name(row: &FunctionNumbers) -> String {
     match readable(&row.function) {
         name if name.is_empty() => "(no name)".to_owned(),
         name => name,
     }
 }
 
-fn count(number: u64, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
-}
-
-fn lasting(seconds: u64) -> String {
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min", seconds / 60),
-        3600..86400 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
-        _ => format!("{} d {} h", seconds / 86400, seconds / 3600 % 24),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::overview::numbers;
     use super::*;
-    use bytes::Bytes;
 
     #[test]
     fn names_of_peers_are_text_and_nothing_else() {
-        let row = FunctionRow {
-            function: Bytes::from_static(b"<script>alert('&\"')</script>\n\xff"),
-            queued: [1, 0, 0],
-            running: 0,
-            workers: 0,
-        };
+        let row = numbers(b"<script>alert('&\"')</script>\n\xff", 1, 0, 0);
         let overview = Overview { first: vec![row], ..Overview::default() };
         let text = verdicts(&overview).into_string() + &functions(&overview).into_string();
         assert!(!text.contains("<script") && !text.contains("alert('&\""), "{text}");
         assert!(text.contains("&lt;script&gt;alert('&amp;&quot;')&lt;/script&gt;\\x0a\\xff"), "{text}");
         assert!(text.contains("/api/v1/functions/%3Cscript%3E"), "{text}");
         assert!(text.contains("no worker"));
-    }
-
-    #[test]
-    fn times_are_told_as_one_says_them() {
-        let told = [5, 65, 3600 + 120, 90_000].map(lasting);
-        assert_eq!(told, ["5 s", "1 min", "1 h 2 min", "1 d 1 h"]);
     }
 }

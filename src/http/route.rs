@@ -1,21 +1,27 @@
-//! Who answers what, and who is answered at all. Nothing that is asked here changes anything.
-use super::answer::{CSS, HTML, HttpAnswer, TEXT, accepts};
-use super::bounds::REQUEST_TIME;
+//! Who answers what, and who is answered at all. GET and HEAD change nothing; orders are POSTs, from those who may give them.
+use super::answer::{CSS, HTML, HttpAnswer, JSON, TEXT, accepts};
+use super::bounds::{BODY_BYTES, REQUEST_TIME};
+use super::caller::{Caller, Right, is_forged};
 use super::desk::Desk;
+use super::exposition::Form;
 use super::target::RequestTarget;
 use super::{api, metrics, page};
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode, Version, header};
 use tokio::time::timeout;
 
-/// Answers a request. `local`: it came by a unix socket.
-pub(super) async fn answer(desk: &Desk, request: Request<Incoming>, local: bool) -> Response<Full<Bytes>> {
+/// Answers a request.
+pub(super) async fn answer(
+    desk: &Desk,
+    request: Request<Incoming>,
+    caller: &Caller,
+) -> Response<Full<Bytes>> {
     desk.counts.requests.set(desk.counts.requests.get() + 1);
-    let answer = match refusal(desk, &request, local) {
+    let answer = match refusal(desk, &request, caller) {
         Some(refusal) => refusal,
-        None => match timeout(REQUEST_TIME, find(desk, &request)).await {
+        None => match timeout(REQUEST_TIME, respond(desk, request, caller)).await {
             Ok(answer) => answer,
             Err(_) => HttpAnswer::error(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -30,9 +36,9 @@ pub(super) async fn answer(desk: &Desk, request: Request<Incoming>, local: bool)
 }
 
 /// Why a request is not even looked at.
-fn refusal(desk: &Desk, request: &Request<Incoming>, local: bool) -> Option<HttpAnswer> {
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let said = "only GET and HEAD are answered here: nothing can be changed over HTTP";
+fn refusal(desk: &Desk, request: &Request<Incoming>, caller: &Caller) -> Option<HttpAnswer> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD | Method::POST) {
+        let said = "GET and HEAD look, POST below /api/v1 orders; nothing else is answered here";
         return Some(HttpAnswer::error(StatusCode::METHOD_NOT_ALLOWED, said));
     }
     let mut hosts = request.headers().get_all(header::HOST).iter();
@@ -40,11 +46,55 @@ fn refusal(desk: &Desk, request: &Request<Incoming>, local: bool) -> Option<Http
     if more.is_some() || (host.is_none() && request.version() >= Version::HTTP_11) {
         return Some(HttpAnswer::error(StatusCode::BAD_REQUEST, "a request has one Host"));
     }
-    let fine = |host: &str| local || desk.setup.hosts.include(host);
+    let fine = |host: &str| caller.is_local() || desk.setup.hosts.include(host);
     let named = host.is_none_or(|host| host.to_str().is_ok_and(fine));
     let absolute = request.uri().authority().is_none_or(|authority| fine(authority.as_str()));
     let said = "this Host is no name of this server: ask localhost or the address that it listens on";
     (!(named && absolute)).then(|| HttpAnswer::error(StatusCode::MISDIRECTED_REQUEST, said))
+}
+
+async fn respond(desk: &Desk, request: Request<Incoming>, caller: &Caller) -> HttpAnswer {
+    match *request.method() {
+        Method::POST => order(desk, request, caller).await,
+        _ if !caller.may(Right::Read, desk.own_user) => {
+            HttpAnswer::error(StatusCode::FORBIDDEN, "who asks may not look")
+        }
+        _ => find(desk, &request).await,
+    }
+}
+
+/// Somebody wants something changed.
+async fn order(desk: &Desk, request: Request<Incoming>, caller: &Caller) -> HttpAnswer {
+    let target = match RequestTarget::of(request.uri()) {
+        Ok(target) => target,
+        Err(sentence) => return HttpAnswer::error(StatusCode::BAD_REQUEST, &sentence),
+    };
+    let path: Vec<&[u8]> = target.path.iter().map(|segment| &segment[..]).collect();
+    let [b"api", b"v1", rest @ ..] = &path[..] else {
+        let said = "nothing is ordered here: see /api/v1/openapi.json";
+        return HttpAnswer::error(StatusCode::METHOD_NOT_ALLOWED, said);
+    };
+    if let Some(said) = is_forged(request.headers()) {
+        return HttpAnswer::error(StatusCode::FORBIDDEN, said);
+    }
+    if !caller.may(Right::Operate, desk.own_user) {
+        let said =
+            "orders are taken over a unix socket (--control unix:PATH), from root and the user of the server";
+        return HttpAnswer::error(StatusCode::FORBIDDEN, said);
+    }
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
+    if !kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(JSON)) {
+        let said = "the body of an order is application/json: say so in Content-Type";
+        return HttpAnswer::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, said);
+    }
+    let body = match Limited::new(request.into_body(), BODY_BYTES).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(_) => {
+            let said = format!("the body could not be read, or has more than {BODY_BYTES} bytes");
+            return HttpAnswer::error(StatusCode::PAYLOAD_TOO_LARGE, &said);
+        }
+    };
+    api::order(desk, caller, rest, &target, &body).await
 }
 
 async fn find(desk: &Desk, request: &Request<Incoming>) -> HttpAnswer {
@@ -67,8 +117,7 @@ async fn find(desk: &Desk, request: &Request<Incoming>) -> HttpAnswer {
             Err(sentence) => HttpAnswer::error(StatusCode::BAD_REQUEST, &sentence),
             Ok(()) => {
                 let open = accepts(request.headers(), "application/openmetrics-text");
-                metrics::answer(desk, if open { metrics::Form::OpenMetrics } else { metrics::Form::Text })
-                    .await
+                metrics::answer(desk, if open { Form::OpenMetrics } else { Form::Text }).await
             }
         },
         [] => match target.takes(&[]) {

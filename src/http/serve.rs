@@ -1,5 +1,6 @@
 //! Connections: accepted, bounded, given up. What is answered is in `route.rs`.
 use super::bounds::{ACCEPT_PAUSE, CONNECTIONS_MAX, HEAD_BYTES, HEAD_TIME, HEADERS_MAX};
+use super::caller::Caller;
 use super::desk::Desk;
 use super::route;
 use super::stalls::Impatient;
@@ -35,8 +36,8 @@ pub(super) fn open(doors: Vec<Door>, desk: Rc<Desk>) -> io::Result<()> {
                 let listener = TcpListener::from_std(listener)?;
                 spawn_local(async move {
                     loop {
-                        let accepted = listener.accept().await.map(|(stream, _)| stream);
-                        admit(accepted, &desk, false).await;
+                        let accepted = listener.accept().await.map(|(stream, _)| (stream, Caller::Remote));
+                        admit(accepted, &desk).await;
                     }
                 });
             }
@@ -46,8 +47,11 @@ pub(super) fn open(doors: Vec<Door>, desk: Rc<Desk>) -> io::Result<()> {
                 let listener = UnixListener::from_std(listener)?;
                 spawn_local(async move {
                     loop {
-                        let accepted = listener.accept().await.map(|(stream, _)| stream);
-                        admit(accepted, &desk, true).await;
+                        let accepted = listener.accept().await.map(|(stream, _)| {
+                            let user = stream.peer_cred().ok().map(|peer| peer.uid());
+                            (stream, Caller::Local { user })
+                        });
+                        admit(accepted, &desk).await;
                     }
                 });
             }
@@ -57,11 +61,11 @@ pub(super) fn open(doors: Vec<Door>, desk: Rc<Desk>) -> io::Result<()> {
 }
 
 /// Serves whoever was accepted, beside the others.
-async fn admit<S>(accepted: io::Result<S>, desk: &Rc<Desk>, local: bool)
+async fn admit<S>(accepted: io::Result<(S, Caller)>, desk: &Rc<Desk>)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let Ok(stream) = accepted else { return sleep(ACCEPT_PAUSE).await };
+    let Ok((stream, caller)) = accepted else { return sleep(ACCEPT_PAUSE).await };
     let counts = &desk.counts;
     if counts.connections.get() >= CONNECTIONS_MAX {
         counts.refused.set(counts.refused.get() + 1);
@@ -70,8 +74,8 @@ where
     let here = Present::of(desk);
     spawn_local(async move {
         let answer = |request| {
-            let desk = here.0.clone();
-            async move { Ok::<_, Infallible>(route::answer(&desk, request, local).await) }
+            let (desk, caller) = (here.0.clone(), caller.clone());
+            async move { Ok::<_, Infallible>(route::answer(&desk, request, &caller).await) }
         };
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);

@@ -18,7 +18,7 @@ mod writer;
 use crate::engine::{Compat, HandlePrefix, Note, Right, SessionId};
 use crate::log_at;
 use crate::protocol::Refusal;
-pub use level::{Level, enabled};
+pub use level::{Level, enabled, least, turn_on};
 pub(crate) use line::Visible;
 pub use line::on_shard;
 pub use lost::take_lost;
@@ -33,12 +33,12 @@ pub use tracing;
 /// Starts logging as the operator wants, once, with a thread: so not before the process has forked for the last time.
 /// If the file cannot be opened, says so and uses standard error until [`reopen`].
 pub fn start(options: &LoggingOptions) {
-    let Some(least) = Level::ALL.into_iter().rfind(|&level| options.writes(level)) else { return };
+    let Some(lowest) = Level::ALL.into_iter().rfind(|&level| options.writes(level)) else { return };
     repeats::set_limit(options.repeats);
     let sinks = Sinks::open(&options.target, &options.target_from, options.syslog.as_deref());
     writer::start(sinks, options.queue_bytes);
-    subscriber::install(least);
-    level::turn_on(least);
+    subscriber::install(lowest);
+    turn_on(lowest);
     let says_panics = options.target == Target::Stderr;
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -135,6 +135,9 @@ pub fn note(note: &Note, prefix: &HandlePrefix, who: &mut dyn FnMut(SessionId) -
     match note {
         Note::Accepted { function, unique, epoch } => {
             log_at!(@from place, Level::Notice, "accepted,{},{},{epoch}", Visible(function), Visible(unique));
+        }
+        Note::PauseEnded { function } => {
+            log_at!(@from place, Level::Notice, "the pause of {} is over", Visible(function));
         }
         Note::OutOfAttempts { job, unique, kept } => {
             let handle = prefix.handle(*job);

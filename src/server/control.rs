@@ -1,7 +1,9 @@
 //! The HTTP side (`--control`): its sockets, and the thread that serves them. What it answers is in `http/`. That it cannot be had is no
 //! reason not to start: jobs go on without it.
 use super::error::ServerError;
-use super::options::ControlOptions;
+use super::news::News;
+use super::options::ServerOptions;
+use super::pauses;
 use super::room::{give_way, spawn};
 use super::seats::Seats;
 use crate::http::{self, Door, HttpSetup};
@@ -9,9 +11,13 @@ use crate::log_at;
 use crate::logging::Level;
 use crate::mesh::shared::Shared;
 use crate::shard::listen::{self, SocketFile};
-use crate::shard::options::{Endpoint, Keepalive};
+use crate::shard::options::Endpoint;
 use crate::tls::Certificates;
+use crate::store::channel::StoreChannel;
+use nix::sys::signal::Signal;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 /// Connections that may wait to be accepted.
@@ -22,14 +28,21 @@ pub(super) struct Control {
     doors: Vec<Door>,
     /// The files of unix sockets: removed with their handles.
     pub(super) files: Vec<SocketFile>,
-    function_stats: usize,
+    metrics_functions: usize,
+    /// Where paused functions are kept over a restart.
+    pauses: Option<PathBuf>,
 }
 
 impl Control {
     /// Opens what can be opened; a WARNING names the rest.
-    pub(super) fn open(options: &ControlOptions, keepalive: &Keepalive) -> Control {
-        let function_stats = options.function_stats;
-        let mut control = Control { doors: Vec::new(), files: Vec::new(), function_stats };
+    pub(super) fn open(all: &ServerOptions) -> Control {
+        let (options, keepalive) = (&all.control, &all.shard.keepalive);
+        let mut control = Control {
+            doors: Vec::new(),
+            files: Vec::new(),
+            metrics_functions: options.metrics_functions,
+            pauses: pauses::file(all),
+        };
         for endpoint in &options.endpoints {
             let one = std::slice::from_ref(endpoint);
             let made = match listen::listen(one, BACKLOG, 1, Duration::ZERO, keepalive) {
@@ -73,14 +86,18 @@ impl Control {
         Seats { board, policy, frontend }: Seats,
         shared: Arc<Shared>,
         certificates: Option<Arc<Certificates>>,
-        restores: bool,
+        store: Option<Arc<StoreChannel>>,
+        tell: &Sender<News>,
     ) -> Result<(), ServerError> {
         let Some(id) = board.topology().homes().nth(board.topology().told_of().len()) else {
             return Ok(());
         };
-        let Control { doors, function_stats, .. } = self;
+        let Control { doors, metrics_functions, pauses, .. } = self;
+        let tell = tell.clone();
+        // As an operator does it on this machine: nobody listens any more only when the server ends.
+        let drain = Box::new(move || drop(tell.send(News::Signal(Signal::SIGUSR1))));
         let setup =
-            HttpSetup { id, board, policy, shared, certificates, frontend, doors, restores, function_stats };
+            HttpSetup { id, board, policy, shared, certificates, frontend, doors, store, metrics_functions, pauses, drain };
         spawn("http".to_owned(), move || {
             give_way();
             if let Err(error) = http::run(setup) {

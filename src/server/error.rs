@@ -27,6 +27,8 @@ pub enum ServerError {
     Access(AccessError),
     /// Certificates or keys cannot be used.
     Tls(TlsError),
+    /// The file of paused functions cannot be read: a sentence.
+    Pauses(String),
 }
 
 impl fmt::Display for ServerError {
@@ -60,6 +62,7 @@ impl fmt::Display for ServerError {
             ServerError::Store(error) => error.fmt(f),
             ServerError::Access(error) => write!(f, "{error} (--acl)"),
             ServerError::Tls(error) => error.fmt(f),
+            ServerError::Pauses(sentence) => f.write_str(sentence),
         }
     }
 }
@@ -124,6 +127,7 @@ impl ServerError {
                 "ssl-ca-file" => &["ssl-ca-file"],
                 _ => &["ssl-certificate"],
             },
+            ServerError::Pauses(_) => &["data-dir"],
             ServerError::Store(_) => {
                 &["data-dir", "libsqlite3-db", "libsqlite3-table", "libpq-conninfo", "libpq-table"]
             }
@@ -145,9 +149,9 @@ impl ServerError {
             ServerError::Shard(ShardError::Uring(_)) => EX_UNAVAILABLE,
             ServerError::Shard(_) => EX_OSERR,
             ServerError::Store(StoreError::Locked { .. }) => EX_UNAVAILABLE,
-            ServerError::Store(_) => EX_IOERR,
             ServerError::Access(_) => EX_CONFIG,
             ServerError::Tls(_) => EX_CONFIG,
+            ServerError::Store(_) | ServerError::Pauses(_) => EX_IOERR,
         }
     }
 }

@@ -7,6 +7,7 @@ mod error;
 mod expiry;
 mod news;
 mod options;
+mod pauses;
 mod room;
 mod running;
 mod seats;
@@ -19,7 +20,7 @@ pub use signals::Signals;
 
 use crate::access::AccessBook;
 use crate::engine::slot::SHARDS_MAX;
-use crate::engine::{Board, ShardId, Topology};
+use crate::engine::{Board, Policy, ShardId, Topology};
 use crate::frontend::{SharedPort, VERSION};
 use crate::log_at;
 use crate::logging::{self, Level};
@@ -75,9 +76,11 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
     // Before the port is taken: whoever sees it open sees a server that can shake hands.
     let certificates = options.tls.clone().map(Certificates::load).transpose()?.map(Arc::new);
     let store = options.store.as_ref().map(StoreOptions::open).transpose()?;
+    // Behind the store, whose lock says that nobody else uses the folder.
+    let paused = pauses::read(&options)?;
     let listeners = doors::open(&options, shards)?;
     #[cfg(feature = "http")]
-    let mut control = control::Control::open(&options.control, &options.shard.keepalive);
+    let mut control = control::Control::open(&options);
     #[cfg(feature = "http")]
     let topology = topology.with_observers(control.observers());
     let shared = Shared::new(topology, options.shard.mesh_capacity)
@@ -107,7 +110,8 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
     };
     // The first shard that runs acknowledges jobs.
     boot.over();
-    let seats = Seats { board: Board::new(topology), policy: Arc::new(options.policy.clone()), frontend };
+    let policy = Arc::new(Policy { paused, ..options.policy.clone() });
+    let seats = Seats { board: Board::new(topology), policy, frontend };
     let doors =
         Doors { of_shards: listeners.of_shards, entrances: listeners.entrances.clone(), certificates };
     server.start_shards(options, &seats, (&cores, &sockets), doors, &tell)?;
@@ -115,7 +119,7 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
     #[cfg(feature = "http")]
     let server = Running { control_files: std::mem::take(&mut control.files), ..server };
     #[cfg(feature = "http")]
-    control.start(seats, server.shared.clone(), server.expiry.certificates(), !complete)?;
+    control.start(seats, server.shared.clone(), server.expiry.certificates(), server.desk.clone(), &tell)?;
     if let Some(store) = store {
         server.start_store(store, topology, &tell)?;
     }

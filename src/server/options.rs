@@ -50,7 +50,7 @@ pub struct ControlOptions {
     /// Where these are from, for the end of a message about them; nothing if it is the command line.
     pub from: String,
     /// Functions of which `/metrics` tells one by one, 0..=10,000; the others are told together.
-    pub function_stats: usize,
+    pub metrics_functions: usize,
 }
 
 /// The limit on descriptors, and with it on connections.

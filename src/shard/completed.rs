@@ -70,7 +70,9 @@ impl Shard {
     pub(super) fn take(&mut self, token: Token, what: Received) {
         match what {
             Received::Bytes(buffer) => {
-                self.pump.read(&mut self.table, token, self.sockets.bytes(&buffer));
+                let bytes = self.sockets.bytes(&buffer);
+                self.shared.traffic(self.id).received(bytes.len());
+                self.pump.read(&mut self.table, token, bytes);
                 self.sockets.recycle(buffer);
                 if let Some(connection) = self.table.get(token)
                     && connection.receiving == Receiving::Armed
@@ -81,6 +83,7 @@ impl Shard {
             }
             Received::Direct(buffer, result) => {
                 self.pump.take_back(&mut self.table, token, buffer);
+                self.shared.traffic(self.id).received(result.unwrap_or(0));
                 match result {
                     Ok(1..) | Err(Errno::CANCELED | Errno::INTR | Errno::AGAIN) => {}
                     Ok(0) => self.pump.end(&mut self.table, token),
@@ -109,6 +112,7 @@ impl Shard {
         let Some(connection) = self.table.get(token) else { return };
         if let Ok(count) = bytes {
             connection.outbound.took(count);
+            self.shared.traffic(self.id).sent(count);
         }
         if !over {
             return;

@@ -169,7 +169,7 @@ struct Shard {
     /// What others have sent and was not heard yet.
     unheard: Unheard,
     /// Rounds that had something to do.
-    rounds: u32,
+    rounds: u64,
     /// Rounds begun since nobody is accepted any more, up to [`ROUNDS_CLOSING`].
     rounds_not_accepting: u8,
     /// Connections in [`connection::Phase::Lingering`], and until when. In order of time.
@@ -201,6 +201,8 @@ impl Shard {
             fed: 0,
             fed_max: 0,
             access: setup.access.clone(),
+            shared: shared.clone(),
+            id,
             migration_policy: MigrationPolicy::new(id, topology, shared.clone(), options.settle),
         };
         Shard {
@@ -248,7 +250,7 @@ impl Shard {
         let closing = (1..ROUNDS_CLOSING).contains(&self.rounds_not_accepting);
         if self.round()? || closing {
             self.rounds = self.rounds.wrapping_add(1);
-            if self.rounds.is_multiple_of(ROUNDS_PER_YIELD) {
+            if self.rounds.is_multiple_of(ROUNDS_PER_YIELD.into()) {
                 return Ok(Turn::Yield);
             }
         } else {
@@ -284,6 +286,14 @@ impl Shard {
     /// Comes back when there may be something to do.
     fn idle(&mut self) -> Result<(), ShardError> {
         let since = clock::instant();
+        self.shared.publish_idle(self.id, self.rounds, since);
+        let waited = self.wait_for_something(since);
+        self.shared.publish_busy(self.id, clock::instant().0.saturating_sub(since.0));
+        waited
+    }
+
+    /// The same, `since` when there is nothing to do.
+    fn wait_for_something(&mut self, since: Instant) -> Result<(), ShardError> {
         let phase = self.shared.phase();
         let until = Instant(since.0.saturating_add(self.parking.budget()));
         while clock::instant() < until {

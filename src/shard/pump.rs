@@ -7,10 +7,12 @@ use super::table::ConnectionTable;
 use super::tell;
 use crate::access::AccessBook;
 use crate::engine::{
-    CloseReason, Engine, HandlePrefix, Input, Instant, Now, Output, Reply, SessionHolds, SessionId, Urgency,
+    CloseReason, Engine, HandlePrefix, Input, Instant, Now, Output, Reply, SessionHolds, SessionId, ShardId,
+    Urgency,
 };
 use crate::frontend::SharedPort;
 use crate::logging::{self, Level};
+use crate::mesh::shared::Shared;
 use std::sync::Arc;
 
 /// What the engine finds so wrong that there is no answer.
@@ -50,6 +52,9 @@ pub(crate) struct Pump {
     pub(crate) access: Arc<AccessBook>,
     /// Where what came by TLS is opened; nothing of it is needed afterwards.
     pub(crate) scratch: Vec<u8>,
+    /// Where what is read is counted.
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) id: ShardId,
     /// Which connections move to other shards.
     pub(crate) migration_policy: MigrationPolicy,
 }
@@ -127,6 +132,13 @@ impl Pump {
                             let token = connection.token;
                             table.listed.push(token);
                         }
+                    }
+                }
+                Output::Dismiss(session) => {
+                    if let Some((connection, _)) = table.of(session) {
+                        let token = connection.token;
+                        tell::dismissed(&self.engine, connection);
+                        table.lose(token, CloseReason::Dismissed);
                     }
                 }
                 Output::Store(op) => {

@@ -214,6 +214,7 @@ impl Pump {
                     if item.begins_a_wait() {
                         connection.outbound.expect();
                     }
+                    self.shared.traffic(self.id).requested(&bytes[used..]);
                     if let Some(refusal) = item.refusal() {
                         let (compat, packet) = (self.frontend.compat, &bytes[used..]);
                         tell::refused_packet(&self.engine, connection, refusal, compat, packet);

@@ -34,6 +34,14 @@ pub(crate) fn malformed(engine: &Engine, connection: &Connection, what: &dyn Dis
     log_at!(@from place, Level::Warning, "closing connection of {}: {what}", who(engine, connection));
 }
 
+/// A connection is closed because an operator wants it so.
+#[cold]
+#[track_caller]
+pub(crate) fn dismissed(engine: &Engine, connection: &Connection) {
+    let place = Location::caller();
+    log_at!(@from place, Level::Notice, "closing connection of {}: an operator wants it so", who(engine, connection));
+}
+
 /// A request is answered ERROR because of what it says, which the engine has found.
 #[cold]
 #[track_caller]

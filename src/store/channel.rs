@@ -3,6 +3,7 @@
 //!
 //! Nobody waits for room: a shard whose last batch was not taken yet takes it back and adds to it (`shard/commit.rs`).
 use super::gathered::Gathered;
+use super::times::CommitTimes;
 use super::{BootTime, HoldUntil, ServerLoad, ServerShown};
 use crate::engine::{JobId, NotRestored, ShardId, StoreSeq, Topology};
 use crossbeam_queue::ArrayQueue;
@@ -121,6 +122,8 @@ pub(crate) struct StoreChannel {
     bytes_max: u64,
     /// Until when stored jobs may be given to workers: [`BootTime`], or the highest number for ever.
     hold: AtomicU64,
+    /// How long commits take.
+    pub(crate) times: CommitTimes,
     /// Who shares the store.
     servers: Mutex<Arc<Vec<ServerShown>>>,
     thread: OnceLock<Thread>,
@@ -150,6 +153,7 @@ impl StoreChannel {
             queues: topology.owners().map(queues).collect(),
             bytes_max,
             hold: AtomicU64::new(u64::MAX),
+            times: CommitTimes::default(),
             servers: Mutex::new(Arc::default()),
             thread: OnceLock::new(),
             stopping: AtomicBool::new(false),

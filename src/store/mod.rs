@@ -41,6 +41,7 @@ pub(crate) mod sql;
 pub mod sqlite;
 mod standing;
 pub(crate) mod thread;
+pub(crate) mod times;
 pub mod tokyo;
 pub mod transfer;
 

@@ -630,6 +630,7 @@ impl Cluster {
             Output::Store(_) => return,
             Output::Reply(session, _)
             | Output::Close(session)
+            | Output::Dismiss(session)
             | Output::Holds(session, _)
             | Output::Pause(session)
             | Output::WantsRoom(session)
@@ -642,6 +643,8 @@ impl Cluster {
         match output {
             Output::Reply(_, reply) => connection.replies.push_back(reply),
             Output::Holds(..) => {}
+            // Its peer may stay: that is no affair of the engine.
+            Output::Dismiss(_) => {}
             Output::Pause(_) => {
                 assert!(!connection.paused, "{session:?} was paused twice");
                 connection.paused = true;

@@ -44,7 +44,9 @@ impl Functions {
             }
         };
         let ix = self.parties.find_or_create(worker);
-        self.functions.get_mut(function).workers += 1;
+        let known = self.functions.get_mut(function);
+        known.workers += 1;
+        known.unattended_since = None;
         if let Some(old) = self.parties.register(ix, function, timeout_ms, turn) {
             self.put_away(function, old, DeathReason::AbilityDropped);
         }
@@ -182,6 +184,7 @@ impl Functions {
         if self.policy.plants(Planted::TwoHolders) && self.numbers.next().is_multiple_of(8) {
             return self.assignment(job, kind);
         }
+        let waited = self.waited(job);
         // First out of the queue, as long as the job still knows its neighbours there: where it will stand among what is
         // held takes the place of these.
         self.unqueue(job);
@@ -189,7 +192,7 @@ impl Functions {
         let registration = self.parties.registration_mut(ix, function).expect("a worker gets what it knows");
         let list = *registration.holds.get_or_insert_with(|| self.holds.create(ix, registration.era));
         let timeout_ms = registration.timeout_ms;
-        let at = self.holds.add(list, job);
+        let at = self.holds.add(list, job, self.now_ms() as u32);
         let running = self.jobs.get_mut(job);
         running.go(Standing::running(list, at));
         if let Some(extra) = running.extra.as_mut() {
@@ -201,6 +204,7 @@ impl Functions {
             self.charge(job, out);
         }
         self.functions.get_mut(function).running += 1;
+        self.functions.stats(function).wait.add(waited);
         self.assignment(job, kind)
     }
 
@@ -250,6 +254,10 @@ impl Functions {
         let (function, id) = (self.jobs.get(ix).function, self.jobs.get(ix).id);
         // It is not to be had now; when it is, all are woken who may have it.
         if self.tenure.lapsed && self.jobs.get(ix).background() {
+            return;
+        }
+        if self.functions.ready(function) == 0 {
+            // It is paused; when it is resumed, all are woken.
             return;
         }
         if self.policy.plants(Planted::LostWakeup) && id.sequence().is_multiple_of(8) {

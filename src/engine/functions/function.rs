@@ -1,13 +1,17 @@
 //! One function: its queues, counts and limits, and the workers that may sleep beside it.
 use super::index::FunctionIx;
 use super::looks::Looks;
+use super::pauses::Pauses;
 use super::queue::Queue;
 use super::slab::Chain;
 use super::sleepers::Waking;
 use crate::board::{Board, BoardSpot};
 use crate::page::ListMark;
 use crate::policy::Policy;
+use crate::report::Pause;
 use crate::slot::{JobId, ShardId, Slot};
+use crate::stats::{BoxedStats, FunctionStats};
+use crate::time::Instant;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -48,6 +52,12 @@ pub(crate) struct Function {
     /// Workers to wake, the one that has slept longest first; see `wake.rs`.
     pub(crate) sleepers: Chain,
     pub(crate) waking: Waking,
+    /// Since when no worker knows it; `None` while one does, or if none ever did.
+    pub(crate) unattended_since: Option<Instant>,
+    /// What is counted of it, if there is room for that; else it is among the others.
+    stats: Option<BoxedStats>,
+    /// An operator has paused it.
+    pub(crate) paused: bool,
     /// It was dropped, and only waits for the end of its jobs.
     pub(crate) dropped: bool,
 }
@@ -72,6 +82,9 @@ impl Function {
             workers: 0,
             sleepers: Chain::default(),
             waking: Waking::default(),
+            unattended_since: None,
+            stats: None,
+            paused: false,
             dropped: false,
         }
     }
@@ -93,10 +106,21 @@ impl Function {
         limit > 0 && self.total() >= limit
     }
 
+    /// What is counted of it alone.
+    pub(crate) fn stats(&self) -> Option<&FunctionStats> {
+        self.stats.as_deref()
+    }
+
     /// Whether `drop function` must leave it.
     pub(crate) fn in_use(&self) -> bool {
         self.workers > 0 || self.running > 0
     }
+}
+
+#[cold]
+#[inline(never)]
+fn new_stats() -> BoxedStats {
+    BoxedStats::default()
 }
 
 /// All functions of a shard.
@@ -120,10 +144,19 @@ pub(crate) struct FunctionTable {
     /// Bytes that all take.
     bytes: u64,
     bytes_most: u64,
+    /// What is counted of those that have no room of their own for it, and of those that were dropped.
+    others: BoxedStats,
+    /// So many more may have room of their own.
+    stats_left: u32,
+    pub(crate) pauses: Pauses,
 }
 
 impl FunctionTable {
-    pub(crate) fn new(policy: &Policy, board: Board) -> FunctionTable {
+    pub(crate) fn new(shard: ShardId, policy: &Policy, board: Board) -> FunctionTable {
+        let topology = board.topology();
+        let owners = topology.owners().len() as u32;
+        let own = |(name, _): &&(Bytes, Pause)| topology.owner(Slot::of(name)) == shard;
+        let paused = policy.paused.iter().filter(own).cloned();
         FunctionTable {
             functions: Vec::new(),
             ready: Vec::new(),
@@ -137,6 +170,9 @@ impl FunctionTable {
             most: policy.functions,
             bytes: 0,
             bytes_most: policy.function_bytes,
+            others: BoxedStats::default(),
+            stats_left: policy.function_stats.div_ceil(owners),
+            pauses: Pauses::new(paused),
         }
     }
 
@@ -152,6 +188,29 @@ impl FunctionTable {
 
     /// Bytes that a function takes besides its name: itself, its places in the tables, what the allocator adds.
     const EACH: usize = size_of::<Function>() + 64;
+
+    /// Bytes that what is counted of one takes.
+    const STATS: u64 = size_of::<FunctionStats>() as u64 + 16;
+
+    /// Where something of a function is counted.
+    #[inline(always)]
+    pub(crate) fn stats(&mut self, ix: FunctionIx) -> &mut FunctionStats {
+        let function = self.functions[ix.0 as usize].as_mut().expect("a function in use exists");
+        match &mut function.stats {
+            Some(stats) => stats,
+            none if self.stats_left > 0 => {
+                self.stats_left -= 1;
+                self.bytes += Self::STATS;
+                none.insert(new_stats())
+            }
+            _ => &mut self.others,
+        }
+    }
+
+    /// What is counted of those that have no room of their own for it, and of those that were dropped.
+    pub(crate) fn others(&self) -> &FunctionStats {
+        &self.others
+    }
 
     /// Bytes that all functions take.
     pub(crate) fn bytes(&self) -> u64 {
@@ -190,7 +249,9 @@ impl FunctionTable {
         self.bytes += (name.len() + Self::EACH) as u64;
         let hash = self.hasher.hash_one(&name[..]);
         let spot = self.looks.spot(&name);
-        let function = Some(Function::new(name, spot));
+        let mut function = Function::new(name, spot);
+        function.paused = self.pauses.get(&function.name).is_some();
+        let function = Some(function);
         let ix = match self.vacant.pop() {
             Some(ix) => {
                 self.functions[ix as usize] = function;
@@ -230,6 +291,12 @@ impl FunctionTable {
             "a function in use is not dropped"
         );
         self.bytes -= (function.name.len() + Self::EACH) as u64;
+        if let Some(stats) = function.stats {
+            // So that what is counted of all together never becomes less.
+            self.others.merge(&stats);
+            self.bytes -= Self::STATS;
+            self.stats_left += 1;
+        }
         self.vacant.push(ix.0);
     }
 
@@ -257,7 +324,8 @@ impl FunctionTable {
     pub(crate) fn note_ready(&mut self, ix: FunctionIx, priority: Priority) {
         let bit = 1 << priority as u8;
         let function = self.get(ix);
-        let some = function.queues[priority as usize].len() + function.withheld[priority as usize].len() > 0;
+        let jobs = function.queues[priority as usize].len() + function.withheld[priority as usize].len();
+        let some = jobs > 0 && !function.paused;
         let ready = &mut self.ready[ix.0 as usize];
         let before = *ready;
         *ready = if some { before | bit } else { before & !bit };

@@ -14,11 +14,19 @@ struct List {
     struck: bool,
 }
 
+/// A job that is held.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    job: JobIx,
+    /// Since when, in milliseconds of the engine's clock; wraps after 49 days.
+    since_ms: u32,
+}
+
 /// All running jobs of a shard by who holds them.
 #[derive(Debug, Default)]
 pub(crate) struct Holds {
     lists: Slab<List>,
-    jobs: Slab<Linked<JobIx>>,
+    jobs: Slab<Linked<Held>>,
 }
 
 impl Holds {
@@ -33,10 +41,22 @@ impl Holds {
         assert!(list.chain.is_empty(), "a running job is held");
     }
 
-    /// Adds a job; returns its place.
+    /// Adds a job, given now; returns its place.
     #[inline(always)]
-    pub(crate) fn add(&mut self, list: HoldsIx, job: JobIx) -> u32 {
-        self.lists.get_mut(list.0).chain.push(&mut self.jobs, job)
+    pub(crate) fn add(&mut self, list: HoldsIx, job: JobIx, since_ms: u32) -> u32 {
+        self.lists.get_mut(list.0).chain.push(&mut self.jobs, Held { job, since_ms })
+    }
+
+    /// Since when the job at a place is held, in milliseconds of the engine's clock.
+    #[inline(always)]
+    pub(crate) fn since_ms(&self, at: u32) -> u32 {
+        self.jobs.get(at).thing.since_ms
+    }
+
+    /// The job of a list that was given first, and since when it is held.
+    pub(crate) fn oldest(&self, list: HoldsIx) -> Option<(JobIx, u32)> {
+        let held = self.jobs.get(self.lists.get(list.0).chain.first()?).thing;
+        Some((held.job, held.since_ms))
     }
 
     /// Takes the job at a place out of its list. True if that was the last of a list that has no registration any more.
@@ -54,7 +74,7 @@ impl Holds {
 
     /// The job at a place stands elsewhere in the table of jobs now.
     pub(crate) fn replace(&mut self, at: u32, job: JobIx) {
-        self.jobs.get_mut(at).thing = job;
+        self.jobs.get_mut(at).thing.job = job;
     }
 
     /// Whoever was given the jobs does not hold them any more.
@@ -77,7 +97,7 @@ impl Holds {
 
     /// The job of a list that was given last.
     pub(crate) fn newest(&self, list: HoldsIx) -> Option<JobIx> {
-        self.lists.get(list.0).chain.last().map(|at| self.jobs.get(at).thing)
+        self.lists.get(list.0).chain.last().map(|at| self.jobs.get(at).thing.job)
     }
 
     pub(crate) fn is_empty(&self, list: HoldsIx) -> bool {
@@ -96,6 +116,6 @@ impl Holds {
 
     /// The jobs of a list, in the order in which they were given.
     pub(crate) fn iter(&self, list: HoldsIx) -> impl Iterator<Item = JobIx> + '_ {
-        self.lists.get(list.0).chain.iter(&self.jobs).map(|at| self.jobs.get(at).thing)
+        self.lists.get(list.0).chain.iter(&self.jobs).map(|at| self.jobs.get(at).thing.job)
     }
 }

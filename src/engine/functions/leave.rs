@@ -51,7 +51,11 @@ impl Functions {
 
     /// A registration is taken away. The jobs that were held with it go back.
     pub(super) fn put_away(&mut self, function: FunctionIx, old: Registration, reason: DeathReason) {
-        self.functions.get_mut(function).workers -= old.count;
+        let known = self.functions.get_mut(function);
+        known.workers -= old.count;
+        if known.workers == 0 {
+            known.unattended_since = Some(self.now.instant);
+        }
         self.leave_sleepers(function, old.listed);
         let Some(list) = old.holds else { return };
         self.holds.lose(list);

@@ -48,29 +48,35 @@ impl Functions {
         if self.is_too_much(submission.background, joins) {
             out.counters.store_refusals += 1;
             out.counters.store_full_refusals += u64::from(self.puts.full);
+            self.functions.stats(function).refused += 1;
             return Err(Refusal::StoreFailed);
         }
         if let Some(ix) = joins {
             if !submission.background && !self.has_room(Job::ATTACHMENT as u64) {
                 out.counters.refused_queued_bytes += 1;
+                self.functions.stats(function).refused += 1;
                 return Err(Refusal::QueuedBytesFull);
             }
             out.counters.jobs_coalesced += 1;
+            self.functions.stats(function).coalesced += 1;
             self.note_accepted(&submission, out);
             return Ok(self.join(ix, &submission, out));
         }
         if self.functions.get(function).full(submission.priority) {
             out.counters.refused_queue_full += 1;
+            self.functions.stats(function).refused += 1;
             return Err(Refusal::QueueFull);
         }
         if !self.numbers.any() {
             out.counters.refused_numbers += 1;
+            self.functions.stats(function).refused += 1;
             let shared = self.policy.shared;
             return Err(if shared { Refusal::StoreFailed } else { Refusal::NumbersUsedUp });
         }
         let more = Job::bytes_of(submission.body.len());
         if !self.has_room(more) {
             out.counters.refused_queued_bytes += 1;
+            self.functions.stats(function).refused += 1;
             return Err(Refusal::QueuedBytesFull);
         }
         self.note_accepted(&submission, out);
@@ -159,6 +165,7 @@ impl Functions {
         let bytes = job.bytes();
         let ix = self.jobs.insert(job);
         out.counters.jobs_accepted += 1;
+        self.functions.stats(function).accepted += 1;
         self.count_bytes(bytes as i64, out);
         if let Some(hash) = key {
             self.file(ix, hash);

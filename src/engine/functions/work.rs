@@ -83,7 +83,18 @@ impl Functions {
         }
     }
 
-    fn count_end(&self, ix: JobIx, update: &Work, out: &mut Outbox) {
+    fn count_end(&mut self, ix: JobIx, update: &Work, out: &mut Outbox) {
+        let (now, job) = (self.now_ms() as u32, self.jobs.get(ix));
+        let ran = job.hold().map(|(_, at)| now.wrapping_sub(self.holds.since_ms(at)));
+        let stats = self.functions.stats(job.function);
+        if let Some(ran) = ran {
+            stats.run.add(ran.into());
+        }
+        match update {
+            Work::Complete(_) => stats.completed += 1,
+            Work::Exception(_) => stats.exceptions += 1,
+            _ => stats.failed += 1,
+        }
         match update {
             Work::Complete(_) => out.counters.jobs_completed += 1,
             Work::Exception(_) => out.counters.jobs_exceptions += 1,
@@ -120,12 +131,14 @@ impl Functions {
             return self.give_up(ix, reason, out);
         }
         self.stop(ix);
+        let now = self.now.instant;
         let job = self.jobs.get_mut(ix);
-        if let Some(extra) = job.extra.as_mut() {
-            (extra.numerator, extra.denominator) = (0, 0);
-        }
-        let wanted = !job.ignored();
+        let extra = job.extra();
+        (extra.numerator, extra.denominator, extra.ready) = (0, 0, Some(now));
+        let (wanted, function) = (!job.ignored(), job.function);
+        self.charge(ix, out);
         out.counters.jobs_requeued += 1;
+        self.functions.stats(function).requeued += 1;
         self.put_attempts(ix, out);
         self.enqueue(ix);
         if wanted {
@@ -137,6 +150,7 @@ impl Functions {
     #[cold]
     fn give_up(&mut self, ix: JobIx, reason: DeathReason, out: &mut Outbox) {
         out.counters.jobs_out_of_attempts += 1;
+        self.functions.stats(self.jobs.get(ix).function).out_of_attempts += 1;
         let (job, unique) = (self.jobs.get(ix).id, self.unique_of(ix));
         let kept = self.jobs.get(ix).background()
             && self.may_be_kept(ix)

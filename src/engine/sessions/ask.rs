@@ -33,6 +33,9 @@ impl Sessions {
                 Some(job) => Halves::owner(topology.owner(job.slot())),
                 None => return self.answer_at_once(id, ask, out),
             },
+            // An observer is not asked, and who does not exist cannot be.
+            Scope::Home(home) if topology.told_of().any(|other| other == home) => Halves::home(home),
+            Scope::Home(_) => return self.answer_at_once(id, ask, out),
             Scope::Sessions => Halves::homes(topology),
             Scope::Functions => Halves::owners(topology),
             Scope::Both => Halves { sessions: ShardSet::of(topology.told_of()), ..Halves::owners(topology) },

@@ -70,13 +70,13 @@ impl Sessions {
     }
 
     pub(crate) fn opened(&mut self, id: SessionId, peer: Peer, out: &mut Outbox) {
-        self.table.insert(Session::new(id, peer, self.policy.exceptions));
+        self.table.insert(Session::new(id, peer, self.policy.exceptions, out.now));
         out.counters.sessions += 1;
         out.counters.sessions_opened += 1;
     }
 
     pub(crate) fn adopted(&mut self, id: SessionId, peer: Peer, who: Introduction, out: &mut Outbox) {
-        let mut session = Session::new(id, peer, who.exceptions);
+        let mut session = Session::new(id, peer, who.exceptions, out.now);
         session.client_id = who.client_id;
         self.table.insert(session);
         out.counters.sessions += 1;
@@ -327,5 +327,6 @@ fn count_reason(reason: CloseReason, out: &mut Outbox) {
         CloseReason::Malformed => out.counters.sessions_malformed += 1,
         CloseReason::SlowReader => out.counters.sessions_slow_reader += 1,
         CloseReason::Debtor => out.counters.debtors_closed += 1,
+        CloseReason::Dismissed => out.counters.sessions_dismissed += 1,
     }
 }

@@ -10,7 +10,7 @@ use crate::page::ListMark;
 use crate::policy::{Planted, TimeoutUnit};
 use crate::query::{Ask, Query};
 use crate::slot::{SessionId, Slot};
-use crate::time::Epoch;
+use crate::time::{Epoch, Instant};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -36,7 +36,7 @@ impl Sessions {
         packet: Option<&Bytes>,
         out: &mut Outbox,
     ) {
-        if !self.is_welcome(id) {
+        if !self.welcome(id, out.now) {
             return;
         }
         let answered = is_answered(&request) || self.policy.plants(Planted::NapsPileUp);
@@ -117,7 +117,7 @@ impl Sessions {
     }
 
     pub(crate) fn admin(&mut self, id: SessionId, ask: Ask, after: Option<ListMark>, out: &mut Outbox) {
-        if self.is_welcome(id) {
+        if self.welcome(id, out.now) {
             if let Some(by) = self.may_ask(id, &ask, out) {
                 self.survey(id, ask, (after, by), out);
             }
@@ -127,7 +127,7 @@ impl Sessions {
 
     /// The front end knows the answer to a request: it takes its turn.
     pub(crate) fn answer_in_turn(&mut self, id: SessionId, reply: Reply, out: &mut Outbox) {
-        if self.is_welcome(id) {
+        if self.welcome(id, out.now) {
             self.tell(id, reply, out);
             self.flush_replies(id, out);
         }
@@ -135,8 +135,9 @@ impl Sessions {
 
     /// Whether a request of this session counts. It does not once the session is gone, or is to be closed because of
     /// an earlier request; the shell may not know that yet.
-    pub(super) fn is_welcome(&self, id: SessionId) -> bool {
-        let Some(session) = self.table.get(id) else { return false };
+    pub(super) fn welcome(&mut self, id: SessionId, now: Instant) -> bool {
+        let Some(session) = self.table.get_mut(id) else { return false };
+        session.heard = now;
         // It may have been paused a moment ago, by something that was due when the request came; one more does no
         // harm. During a grab at several owners, or a MASS_DO, it would: requests take effect in order.
         assert!(!session.is_busy() || session.finishing, "a request in the middle of another");

@@ -163,7 +163,7 @@ impl Sessions {
 
     /// The front end or the shell knows the answer to a request, and whoever has asked needs a right to hear it.
     pub(crate) fn answer_if(&mut self, id: SessionId, right: Right, reply: Reply, out: &mut Outbox) {
-        if !self.is_welcome(id) {
+        if !self.welcome(id, out.now) {
             return;
         }
         let Some(session) = self.table.get_mut(id) else { return };

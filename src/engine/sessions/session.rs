@@ -11,6 +11,7 @@ use crate::event::{Reply, SessionHolds};
 use crate::message::{Message, Place, ToFunctions, WorkerName};
 use crate::outbox::Outbox;
 use crate::slot::{Peer, SessionId, ShardSet};
+use crate::time::Instant;
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -71,10 +72,14 @@ pub(crate) struct Session {
     pub(crate) paused: bool,
     /// No more requests will come; it is closed when all are answered.
     pub(crate) finishing: bool,
+    /// When it came here, said something last, and asked for a job last or fell asleep; 0 if it never did.
+    pub(super) since: Instant,
+    pub(super) heard: Instant,
+    pub(super) asked: Instant,
 }
 
 impl Session {
-    pub(crate) fn new(id: SessionId, peer: Peer, exceptions: bool) -> Session {
+    pub(crate) fn new(id: SessionId, peer: Peer, exceptions: bool, now: Instant) -> Session {
         Session {
             id,
             peer,
@@ -103,6 +108,9 @@ impl Session {
             slowed: 0,
             paused: false,
             finishing: false,
+            since: now,
+            heard: now,
+            asked: Instant(0),
         }
     }
 

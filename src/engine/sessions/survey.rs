@@ -29,6 +29,11 @@ impl Halves {
         Halves { functions: ShardSet::of(topology.owners()), ..Halves::default() }
     }
 
+    /// The sessions of one home.
+    pub(super) fn home(home: ShardId) -> Halves {
+        Halves { sessions: ShardSet::of([home]), ..Halves::default() }
+    }
+
     /// The sessions of every home that reports tell of.
     pub(super) fn homes(topology: Topology) -> Halves {
         Halves { sessions: ShardSet::of(topology.told_of()), ..Halves::default() }

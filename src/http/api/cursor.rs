@@ -2,6 +2,7 @@
 //! Whatever word a peer makes up, it is a place or it is refused.
 use crate::engine::page::ListMark;
 use crate::engine::{JobId, SessionId, ShardId};
+use crate::frontend::json;
 use std::cmp::Reverse;
 
 const WRONG: &str = "after is what an answer gave as next, or left out";
@@ -42,13 +43,23 @@ pub(super) fn worker(word: &[u8]) -> Result<ListMark, String> {
 }
 
 pub(super) fn of_session(session: SessionId) -> String {
-    format!("{}-{}-{}", session.shard().0, session.index(), session.generation())
+    json::session_name(session)
 }
 
 /// Behind the last job that it waits for.
 pub(super) fn connection(word: &[u8]) -> Result<ListMark, String> {
     let session = session(numbers(word)?)?;
     Ok(ListMark::Waiting { session, job: JobId::from_number(u64::MAX), times: u32::MAX })
+}
+
+/// Behind a session.
+pub(super) fn session_place(word: &[u8]) -> Result<ListMark, String> {
+    session(numbers(word)?).map(ListMark::Session)
+}
+
+/// A session by its name.
+pub(super) fn session_named(word: &[u8]) -> Option<SessionId> {
+    session(numbers(word).ok()?).ok()
 }
 
 fn session([shard, index, generation]: [u64; 3]) -> Result<SessionId, String> {

@@ -1,14 +1,19 @@
-//! `/api/v1`: lists and single things as JSON, for looking only. What is a list, and how it comes in parts, is in `lists.rs`, where a list
+//! `/api/v1`: lists and single things as JSON, and orders (`orders.rs`). What is a list, and how it comes in parts, is in `lists.rs`, where a list
 //! goes on in `cursor.rs`; the document that tells of all paths is `openapi.json`. No payloads.
 mod cursor;
 mod fault;
 mod lists;
+mod orders;
 mod single;
+mod told;
+mod why;
 
 use super::answer::{HttpAnswer, JSON};
+use super::caller::Caller;
 use super::desk::Desk;
 use super::target::RequestTarget;
 use crate::frontend::json;
+use bytes::Bytes;
 use fault::ApiFault;
 use hyper::StatusCode;
 use serde_json::Value;
@@ -24,6 +29,34 @@ pub(super) async fn answer(desk: &Desk, path: &[&[u8]], target: &RequestTarget) 
     }
 }
 
+/// Carries out what was ordered below `/api/v1`. Whoever orders it may.
+pub(super) async fn order(
+    desk: &Desk,
+    caller: &Caller,
+    path: &[&[u8]],
+    target: &RequestTarget,
+    body: &Bytes,
+) -> HttpAnswer {
+    let done = async {
+        target.takes(&[])?;
+        is_whole(desk)?;
+        orders::carry_out(desk, caller, path, body).await.map(line)
+    };
+    match done.await {
+        Ok(body) => HttpAnswer::ok(JSON, body),
+        Err(ApiFault(status, sentence)) => HttpAnswer::error(status, &sentence),
+    }
+}
+
+/// While stored jobs are read, shards cannot be asked.
+fn is_whole(desk: &Desk) -> Result<(), ApiFault> {
+    if desk.is_whole() {
+        return Ok(());
+    }
+    let sentence = "stored jobs are being read: ask again when /readyz says ok";
+    Err(ApiFault(StatusCode::SERVICE_UNAVAILABLE, sentence.to_owned()))
+}
+
 async fn find(desk: &Desk, path: &[&[u8]], target: &RequestTarget) -> Result<String, ApiFault> {
     match path {
         [b"openapi.json"] => {
@@ -36,16 +69,18 @@ async fn find(desk: &Desk, path: &[&[u8]], target: &RequestTarget) -> Result<Str
         }
         _ => {}
     }
-    if !desk.is_whole() {
-        let sentence = "stored jobs are being read: ask again when /readyz says ok";
-        return Err(ApiFault(StatusCode::SERVICE_UNAVAILABLE, sentence.to_owned()));
-    }
+    is_whole(desk)?;
     match path {
         [b"functions"] => lists::functions(desk, target).await,
         [b"functions", name] => {
             target.takes(&[])?;
             single::function(desk, name).await.map(line)
         }
+        [b"functions", name, b"why"] => {
+            target.takes(&[])?;
+            why::function(desk, name).await.map(line)
+        }
+        [b"functions", name, b"workers"] => lists::function_workers(desk, name, target).await,
         [b"workers"] => lists::workers(desk, target).await,
         [b"connections"] => lists::connections(desk, target).await,
         [b"jobs"] => lists::jobs(desk, target).await,
@@ -53,7 +88,15 @@ async fn find(desk: &Desk, path: &[&[u8]], target: &RequestTarget) -> Result<Str
             target.takes(&[])?;
             single::job(desk, handle).await.map(line)
         }
+        [b"jobs", handle, b"why"] => {
+            target.takes(&[])?;
+            why::job(desk, handle).await.map(line)
+        }
         [b"dead"] => lists::dead(desk, target).await,
+        [b"audit"] => {
+            target.takes(&[])?;
+            Ok(line(desk.audit.borrow().tell()))
+        }
         [b"counters"] => {
             target.takes(&[])?;
             let _turn = desk.turn().await;

@@ -100,7 +100,9 @@ impl StoreThread {
         batches.iter_mut().for_each(|(_, batch)| batch.records.seal());
         let era = self.store.standing().era;
         let records: Vec<Vec<&[u8]>> = batches.iter().map(|(_, batch)| kept_records(batch, era)).collect();
+        self.channel.times.begin(batches.iter().map(|(_, batch)| batch.records.len()).sum());
         let parts::Outcome { refused, elsewhere, errors } = parts::commit(&mut self.store, &records);
+        self.channel.times.end();
         errors.iter().for_each(complain);
         self.renew_standing();
         let mut refused = refused.into_iter().peekable();
