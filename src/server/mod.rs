@@ -82,7 +82,6 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
     let topology = topology.with_observers(control.observers());
     let shared = Shared::new(topology, options.shard.mesh_capacity)
         .map_err(|e| ShardError::of_system("make event descriptors", e))?;
-
     let desk = store.as_ref().map(|_| Arc::new(StoreChannel::new(topology, options.policy.queued_bytes)));
     let writes_at_end = options.store.as_ref().is_some_and(StoreOptions::writes_at_end);
     let complete = store.is_none();
