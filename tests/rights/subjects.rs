@@ -102,16 +102,9 @@ fn a_process_at_a_unix_socket_is_known_by_its_user() {
                       s.sendall(sys.argv[2].encode().decode('unicode_escape').encode('latin1'))\ns.shutdown(socket.SHUT_WR)\n\
                       out=b''\nwhile True:\n d=s.recv(9999)\n if not d: break\n out+=d\nsys.stdout.buffer.write(out)\n";
         let mut command = Command::new("setpriv");
-        command.args([
-            &format!("--reuid={uid}"),
-            &format!("--regid={gid}"),
-            "--clear-groups",
-            "/usr/bin/python3",
-            "-c",
-            script,
-        ]);
+        command.arg(format!("--reuid={uid}")).arg(format!("--regid={gid}")).arg("--clear-groups");
         let output = command
-            .args([&path, lines])
+            .args(["/usr/bin/python3", "-c", script, path.as_str(), lines])
             .current_dir("/")
             .stdin(Stdio::null())
             .output()
