@@ -145,6 +145,7 @@ fn distinct(places: Vec<ListenPlace>) -> Vec<ListenPlace> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::tests::{config_of, read_line, refused};
 
     fn port(flag: &str, variable: Option<&str>) -> (Result<u16, String>, Vec<String>) {
         let (mut notices, mut origins) = (Vec::new(), Origins::default());
@@ -188,5 +189,66 @@ mod tests {
             );
             assert_eq!(port("99", Some(address)), (Ok(99), Vec::new()));
         }
+    }
+
+    fn places(line: &[&str]) -> Vec<(String, Door, Option<u32>)> {
+        let server = config_of(line).server;
+        let one = |(endpoint, door): (&Endpoint, &Door)| match endpoint {
+            Endpoint::Tcp(_) => (endpoint.to_string(), *door, None),
+            Endpoint::Unix { mode, .. } => (endpoint.to_string(), *door, Some(*mode)),
+        };
+        let plain = server.endpoints.iter().zip(&server.doors).map(one);
+        plain.chain(server.tls_endpoints.iter().zip(&server.tls_doors).map(one)).collect()
+    }
+
+    #[test]
+    fn addresses_that_are_for_less() {
+        let own =
+            ["--unix-mode=0660", "-L", "127.0.0.1?admin,port=4731", "-L", "127.0.0.1", "-L", "127.0.0.1"];
+        let unix = ["-L", "unix:/a?read-only,mode=0600", "-L", "unix:/b", "-L", "unix:/b"];
+        let expected = [
+            ("127.0.0.1:4730".to_owned(), Door::Jobs, None),
+            ("127.0.0.1:4731".to_owned(), Door::Admin, None),
+            ("unix:/a".to_owned(), Door::ReadOnly, Some(0o600)),
+            ("unix:/b".to_owned(), Door::Jobs, Some(0o660)),
+        ];
+        assert_eq!(places(&[&own[..], &unix].concat()), expected);
+        for other in [
+            ["127.0.0.1", "127.0.0.1?admin"],
+            ["0.0.0.0", "127.0.0.1?read-only"],
+            ["unix:/a", "unix:/a?mode=0600"],
+        ] {
+            refused(&["-L", other[0], "-L", other[1]], &format!("--listen {}: {DIFFERS}", other[1]));
+        }
+        let looked_at = read_line(&["--check-args", "-L", "127.0.0.1?adm"]).unwrap_err().to_string();
+        assert!(looked_at.starts_with("--listen 127.0.0.1?adm: behind ? stand plain, tls,"), "{looked_at}");
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn addresses_with_tls_and_without() {
+        let tls = |line: &[&str]| {
+            let server = config_of(line).server;
+            let text = |endpoints: &[Endpoint]| {
+                endpoints.iter().map(Endpoint::to_string).collect::<Vec<_>>().join(" ")
+            };
+            (text(&server.endpoints), text(&server.tls_endpoints), server.tls.is_some())
+        };
+        let of = |plain: &str, secured: &str, some| (plain.to_owned(), secured.to_owned(), some);
+        let two = |first, second| ["-L", first, "-L", second];
+        let said = two("127.0.0.1", "127.0.0.1?tls,port=4731");
+        assert_eq!(tls(&said), of("127.0.0.1:4730", "127.0.0.1:4731", true));
+        let said = two("127.0.0.1", "127.0.0.1?plain,admin,port=4731");
+        assert_eq!(tls(&[&["--ssl"], &said[..]].concat()), of("127.0.0.1:4731", "127.0.0.1:4730", true));
+        // A port of its own is none of those beside which TLS has another.
+        assert_eq!(
+            tls(&[&["--ssl-port=9"], &said[..]].concat()),
+            of("127.0.0.1:4730 127.0.0.1:4731", "127.0.0.1:9", true)
+        );
+        let said = two("127.0.0.1?plain", "127.0.0.2");
+        assert_eq!(
+            tls(&[&["--ssl-port=9"], &said[..]].concat()),
+            of("127.0.0.1:4730 127.0.0.2:4730", "127.0.0.2:9", true)
+        );
     }
 }

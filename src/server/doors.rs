@@ -1,7 +1,7 @@
 //! Opens the listening sockets: those for plain Gearman, and those for Gearman by TLS. How sockets are made is in `shard/listen/`.
 use super::error::ServerError;
 use super::options::ServerOptions;
-use crate::access::AccessBook;
+use crate::access::{AccessBook, Door};
 use crate::log_at;
 use crate::logging::Level;
 use crate::shard::listen::{self, SocketFile};
@@ -52,10 +52,20 @@ pub(super) fn open(options: &ServerOptions, shards: u16) -> Result<Opened, Serve
     Ok(opened)
 }
 
-/// Says it once where whoever reaches an address may do anything there, and others can listen.
-pub(super) fn tell_of_open_ones(endpoints: &[Endpoint], entrances: &[Entrance], access: &AccessBook) {
+/// Says where the server listens; and once where whoever reaches an address may do anything there, and others can listen.
+pub(super) fn tell(endpoints: &[Endpoint], entrances: &[Entrance], access: &AccessBook) {
+    for (endpoint, entrance) in endpoints.iter().zip(entrances) {
+        let how = if entrance.tls { ", by TLS" } else { "" };
+        let what = match entrance.door.word() {
+            "" => String::new(),
+            word => format!(", {word}"),
+        };
+        log_at!(Level::Notice, "listening on {endpoint}{how}{what}");
+    }
     let is_open = |(endpoint, entrance): (&Endpoint, &Entrance)| match endpoint {
-        Endpoint::Tcp(address) => !entrance.tls && !address.ip().to_canonical().is_loopback(),
+        Endpoint::Tcp(address) => {
+            !entrance.tls && entrance.door != Door::ReadOnly && !address.ip().to_canonical().is_loopback()
+        }
         Endpoint::Unix { .. } => false,
     };
     let open = endpoints.iter().zip(entrances).find(|&one| !access.has_list() && is_open(one));

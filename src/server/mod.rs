@@ -85,14 +85,12 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
     let topology = topology.with_observers(control.observers());
     let shared = Shared::new(topology, options.shard.mesh_capacity)
         .map_err(|e| ShardError::of_system("make event descriptors", e))?;
-
     let desk = store.as_ref().map(|_| Arc::new(StoreChannel::new(topology, options.policy.queued_bytes)));
     let writes_at_end = options.store.as_ref().is_some_and(StoreOptions::writes_at_end);
     let complete = store.is_none();
     let (shared, migrations) = (Arc::new(shared), Arc::new(Migrations::new(topology)));
     let files = listeners.files;
     let descriptors = options.descriptors;
-    let control_files = Vec::new();
     let expiry = Expiry::of(certificates.clone());
     let server = Running {
         expiry,
@@ -101,7 +99,7 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
         shards,
         desk,
         files,
-        control_files,
+        control_files: Vec::new(),
         writes_at_end,
         news,
         complete,
@@ -124,15 +122,7 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
         server.start_store(store, topology, &tell)?;
     }
     log_at!(Level::Notice, "ringgear {VERSION} started, threads: {shards}, cores: {}", cores.count);
-    for (endpoint, entrance) in listeners.endpoints.iter().zip(&listeners.entrances) {
-        let how = if entrance.tls { ", by TLS" } else { "" };
-        let what = match entrance.door.word() {
-            "" => String::new(),
-            word => format!(", {word}"),
-        };
-        log_at!(Level::Notice, "listening on {endpoint}{how}{what}");
-    }
-    doors::tell_of_open_ones(&listeners.endpoints, &listeners.entrances, &server.access);
+    doors::tell(&listeners.endpoints, &listeners.entrances, &server.access);
     server.expiry.tell();
     Ok(server)
 }

@@ -32,13 +32,24 @@ const MODULES: &[(&str, &str, &[&str])] = &[
     ("mesh", "src/mesh/", &["engine"]),
     ("tls", "src/tls/", &["engine"]),
     ("http", "src/http/", &["engine", "frontend", "mesh", "tls"]),
-    ("shard", "src/shard/", &["engine", "protocol", "frontend", "logging", "memory", "mesh", "store", "tls"]),
-    ("server", "src/server/", &["engine", "frontend", "http", "logging", "mesh", "shard", "store", "tls"]),
+    (
+        "shard",
+        "src/shard/",
+        &["access", "engine", "protocol", "frontend", "logging", "memory", "mesh", "store", "tls"],
+    ),
+    (
+        "server",
+        "src/server/",
+        &["access", "engine", "frontend", "http", "logging", "mesh", "shard", "store", "tls"],
+    ),
     ("process", "src/process", &["logging", "server"]),
     (
         "config",
         "src/config",
-        &["engine", "protocol", "frontend", "logging", "process", "server", "shard", "store", "tls"],
+        &[
+            "access", "engine", "protocol", "frontend", "logging", "process", "server", "shard", "store",
+            "tls",
+        ],
     ),
     ("cli", "src/cli/", &["protocol", "frontend", "store", "config"]),
     ("main", "src/main.rs", &["config", "logging", "process", "server", "cli"]),

@@ -15,17 +15,17 @@ fn lines_of_administrators_can_be_left_to_a_door_of_their_own() {
     let mut jobs = server.connect();
     assert_eq!(asks(&mut jobs, SUBMIT_JOB_BG, b"f\0\0x").0, JOB_CREATED);
     for line in ["status", "show jobs", "show servers", "maxqueue f 1"] {
-        assert_eq!(ask(&mut jobs, line), LINE_DENIED, "{line}");
+        assert_eq!(line(&mut jobs, line), LINE_DENIED, "{line}");
     }
-    assert!(ask(&mut jobs, "version").starts_with("OK "));
+    assert!(line(&mut jobs, "version").starts_with("OK "));
     assert_eq!(asks(&mut jobs, GET_STATUS, b"H:x:1").0, STATUS_RES);
     let mut orders = Server::connect_by(folder.file("admin").as_path());
-    assert_eq!(ask(&mut orders, "status"), "f\t1\t0\t0\n.\n");
-    assert_eq!(ask(&mut orders, "maxqueue f 1"), "OK\r\n");
+    assert_eq!(line(&mut orders, "status"), "f\t1\t0\t0\n.\n");
+    assert_eq!(line(&mut orders, "maxqueue f 1"), "OK\r\n");
     assert_eq!(asks(&mut orders, SUBMIT_JOB_BG, b"f\0\0x"), denied());
     let mut looker = Server::connect_by(folder.file("looks").as_path());
-    assert_eq!(ask(&mut looker, "status"), "f\t1\t0\t0\n.\n");
-    assert_eq!(ask(&mut looker, "drop function f"), LINE_DENIED);
+    assert_eq!(line(&mut looker, "status"), "f\t1\t0\t0\n.\n");
+    assert_eq!(line(&mut looker, "drop function f"), LINE_DENIED);
     says(&mut looker, CAN_DO, b"f");
     assert_eq!(asks(&mut looker, GRAB_JOB, b"").0, NO_JOB);
     let mode = |path: &str| fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -37,9 +37,9 @@ fn lines_of_administrators_can_be_left_to_a_door_of_their_own() {
 fn questions_may_be_asked_where_orders_may_not_be_given() {
     let server = Server::start(&["--admin-lines", "read"]);
     let mut jobs = server.connect();
-    assert_eq!(ask(&mut jobs, "status"), ".\n");
-    assert_eq!(ask(&mut jobs, "create function f"), LINE_DENIED);
-    assert_eq!(ask(&mut jobs, "status"), ".\n");
+    assert_eq!(line(&mut jobs, "status"), ".\n");
+    assert_eq!(line(&mut jobs, "create function f"), LINE_DENIED);
+    assert_eq!(line(&mut jobs, "status"), ".\n");
     assert_eq!(counter(&mut jobs, "denied_orders"), 1);
 }
 
@@ -55,8 +55,8 @@ fn a_door_takes_away_from_what_is_granted() {
     assert_eq!(asks(&mut jobs, SUBMIT_JOB_BG, b"f\0\0x").0, JOB_CREATED);
     let mut looker = connect_from(other, [127, 0, 0, 1]);
     assert_eq!(asks(&mut looker, SUBMIT_JOB_BG, b"f\0\0x"), denied());
-    assert_eq!(ask(&mut looker, "status"), "f\t1\t0\t0\n.\n");
-    assert_eq!(ask(&mut looker, "drop function f"), LINE_DENIED);
+    assert_eq!(line(&mut looker, "status"), "f\t1\t0\t0\n.\n");
+    assert_eq!(line(&mut looker, "drop function f"), LINE_DENIED);
 }
 
 #[test]
@@ -70,11 +70,11 @@ fn an_address_that_others_reach_is_told_of_once() {
     wait_until("it is told", || server.log().contains(told));
     assert_eq!(server.log().matches(told).count(), 1);
     let local = Server::start(&["--verbose=NOTICE"]);
-    assert!(ask(&mut local.connect(), "version").starts_with("OK") && !local.log().contains(told));
+    assert!(line(&mut local.connect(), "version").starts_with("OK") && !local.log().contains(told));
     let guarded =
         Guarded::start("[*]\nread=yes\n", &[&format!("--listen=0.0.0.0?port={}", port(free_address()))]);
     assert!(
-        ask(&mut guarded.server.connect(), "version").starts_with("OK")
+        line(&mut guarded.server.connect(), "version").starts_with("OK")
             && !guarded.server.log().contains(told)
     );
 }

@@ -14,7 +14,7 @@ mod tls;
 
 use rustix::process::Signal;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use support::scratch::Scratch;
 use support::server::*;
@@ -81,18 +81,34 @@ fn connect_from(there: SocketAddr, here: [u8; 4]) -> TcpStream {
 
 /// Sends a packet and reads the answer.
 #[track_caller]
-fn asks(stream: &mut (impl std::io::Read + Write), number: u32, data: &[u8]) -> (u32, Vec<u8>) {
+fn asks(stream: &mut (impl Read + Write), number: u32, data: &[u8]) -> (u32, Vec<u8>) {
     stream.write_all(&request(number, data)).unwrap();
     read_packet(stream)
 }
 
 /// Sends a packet that has no answer, and sees that it has none.
 #[track_caller]
-fn says(stream: &mut (impl std::io::Read + Write), number: u32, data: &[u8]) {
+fn says(stream: &mut (impl Read + Write), number: u32, data: &[u8]) {
     stream.write_all(&request(number, data)).unwrap();
     echo(stream, b"behind it");
 }
 
 fn denied() -> (u32, Vec<u8>) {
     (ERROR, DENIED.to_vec())
+}
+
+/// Sends a line and reads the answer: a list up to its dot, or one line.
+#[track_caller]
+fn line(stream: &mut (impl Read + Write), text: &str) -> String {
+    stream.write_all(format!("{text}\n").as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    loop {
+        let one = [&b"OK"[..], b"ERR "].iter().any(|word| answer.starts_with(word));
+        if one && answer.ends_with(b"\n") || answer == b".\n" || answer.ends_with(b"\n.\n") {
+            return String::from_utf8(answer).unwrap();
+        }
+        let mut byte = [0; 1];
+        stream.read_exact(&mut byte).unwrap();
+        answer.push(byte[0]);
+    }
 }

@@ -18,7 +18,7 @@ fn who_is_there_is_granted_what_the_new_list_says() {
     guarded.renew("[*]\nsubmit=g\nwork=g\nread=True\n");
     guarded.await_line("the access list was read again: 1 entries");
     let mut reader = guarded.server.connect();
-    wait_until("the worker is struck off", || ask(&mut reader, "status").contains("f\t2\t1\t0\n"));
+    wait_until("the worker is struck off", || line(&mut reader, "status").contains("f\t2\t1\t0\n"));
     assert_eq!(asks(&mut worker, GRAB_JOB, b"").0, NO_JOB);
     assert_eq!(asks(&mut client, SUBMIT_JOB_BG, b"f\0\x003"), denied());
     // What it has it finishes, and the client hears it.
@@ -89,7 +89,7 @@ fn lists_change_under_load() {
     guarded.renew("[*]\nread=True\n");
     let mut reader = guarded.server.connect();
     wait_until("all are struck off", || {
-        let status = ask(&mut reader, "status");
+        let status = line(&mut reader, "status");
         status.lines().all(|line| line == "." || line.ends_with("\t0"))
     });
     workers.iter_mut().for_each(|worker| echo(worker, b"still there"));

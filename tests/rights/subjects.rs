@@ -26,16 +26,16 @@ fn whoever_is_not_granted_it_is_refused_as_by_geard() {
     says(&mut some, CAN_DO, b"mail");
     says(&mut some, CAN_DO, b"only");
     assert_eq!(asks(&mut some, GRAB_JOB, b"").0, NO_JOB);
-    assert_eq!(ask(&mut some, "status"), LINE_DENIED);
-    assert_eq!(ask(&mut some, "drop function mail"), LINE_DENIED);
-    assert!(ask(&mut some, "version").starts_with("OK "));
+    assert_eq!(line(&mut some, "status"), LINE_DENIED);
+    assert_eq!(line(&mut some, "drop function mail"), LINE_DENIED);
+    assert!(line(&mut some, "version").starts_with("OK "));
     assert_eq!(asks(&mut some, GET_STATUS, b"H:x:1").0, STATUS_RES, "as with geard");
     // Whom nothing is granted, not even that; but it is there, and hears so.
     assert_eq!(asks(&mut none, GET_STATUS, b"H:x:1"), denied());
     assert_eq!(asks(&mut none, GET_STATUS_UNIQUE, b"u"), denied());
     assert_eq!(asks(&mut none, SUBMIT_JOB, b"mail\0\0"), denied());
     says(&mut none, CAN_DO, b"mail");
-    let status = ask(&mut all, "status");
+    let status = line(&mut all, "status");
     assert!(status.contains("mail\t1\t0\t0\n") && status.contains("mailing\t1\t0\t0\n"), "{status}");
     assert!(status.contains("only\t0\t0\t1\n") && !status.contains("email"), "{status}");
     assert_eq!(counter(&mut all, "denied_submissions"), 10);
@@ -57,19 +57,19 @@ fn jobs_are_cancelled_by_who_may_submit_their_like() {
     let handle =
         |stream: &mut TcpStream, data: &[u8]| String::from_utf8(asks(stream, SUBMIT_JOB_BG, data).1).unwrap();
     let (mail, other) = (handle(&mut all, b"mail\0u\0x"), handle(&mut all, b"other\0u\0x"));
-    assert_eq!(ask(&mut some, &format!("cancel job {other}")), LINE_DENIED);
-    assert_eq!(ask(&mut some, &format!("cancel job {mail}")), "OK\r\n");
-    assert_eq!(ask(&mut some, &format!("retry job {other}")), LINE_DENIED);
-    assert_eq!(ask(&mut all, &format!("cancel job {other}")), "OK\r\n");
+    assert_eq!(line(&mut some, &format!("cancel job {other}")), LINE_DENIED);
+    assert_eq!(line(&mut some, &format!("cancel job {mail}")), "OK\r\n");
+    assert_eq!(line(&mut some, &format!("retry job {other}")), LINE_DENIED);
+    assert_eq!(line(&mut all, &format!("cancel job {other}")), "OK\r\n");
     let mut none = guarded.connect_from([127, 0, 0, 3]);
-    assert_eq!(ask(&mut none, &format!("cancel job {mail}")), LINE_DENIED);
+    assert_eq!(line(&mut none, &format!("cancel job {mail}")), LINE_DENIED);
 }
 
 #[test]
 fn acl_lines_are_geards() {
     let guarded = Guarded::start(LIST, &[]);
     let mut all = guarded.connect_from([127, 0, 0, 1]);
-    let list = ask(&mut all, "acl list");
+    let list = line(&mut all, "acl list");
     let expected = "address:127.0.0.1\tregister=.*\tinvoke=.*\tgrant=False\tread=True\tadmin=True\n\
                     address:127.0.0.2/32\tregister=only\tinvoke=mail\tgrant=False\n.\n";
     assert_eq!(list, expected);
@@ -102,16 +102,9 @@ fn a_process_at_a_unix_socket_is_known_by_its_user() {
                       s.sendall(sys.argv[2].encode().decode('unicode_escape').encode('latin1'))\ns.shutdown(socket.SHUT_WR)\n\
                       out=b''\nwhile True:\n d=s.recv(9999)\n if not d: break\n out+=d\nsys.stdout.buffer.write(out)\n";
         let mut command = Command::new("setpriv");
-        command.args([
-            &format!("--reuid={uid}"),
-            &format!("--regid={gid}"),
-            "--clear-groups",
-            "/usr/bin/python3",
-            "-c",
-            script,
-        ]);
+        command.arg(format!("--reuid={uid}")).arg(format!("--regid={gid}")).arg("--clear-groups");
         let output = command
-            .args([&path, lines])
+            .args(["/usr/bin/python3", "-c", script, path.as_str(), lines])
             .current_dir("/")
             .stdin(Stdio::null())
             .output()

@@ -1,7 +1,6 @@
 //! By certificate: the common name as with `geard`, and the DNS names beside it.
 use super::support::authority::{Authority, Identity};
 use super::*;
-use std::io::Read;
 use std::process::{Command, Stdio};
 
 const LIST: &str = "[my_client]\ninvoke=mail\n\n[san:my_worker]\nregister=.*\nread=True\n";
@@ -39,12 +38,12 @@ fn names_in_a_certificate_are_granted_what_the_list_says() {
     let mut worker = certified.speak(Some(&worker));
     assert_eq!(asks(&mut worker, SUBMIT_JOB_BG, b"mail\0\0x"), denied());
     says(&mut worker, CAN_DO, b"mail");
-    assert_eq!(ask(&mut worker, "status"), "mail\t1\t0\t1\n.\n");
+    assert_eq!(line(&mut worker, "status"), "mail\t1\t0\t1\n.\n");
     assert_eq!(asks(&mut worker, GRAB_JOB, b"").0, JOB_ASSIGN);
     for shows in [Some(&other), None] {
         let mut stranger = certified.speak(shows);
         assert_eq!(asks(&mut stranger, SUBMIT_JOB_BG, b"mail\0\0x"), denied());
-        assert_eq!(ask(&mut stranger, "status"), LINE_DENIED);
+        assert_eq!(line(&mut stranger, "status"), LINE_DENIED);
     }
     certified
         .guarded
