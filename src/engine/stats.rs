@@ -1,6 +1,5 @@
 //! What is counted of each function: how long its jobs waited and ran, and what became of them. Values only; where something is
 //! counted is where it happens, in `functions/`.
-use alloc::boxed::Box;
 
 /// The upper bounds of a [`Histogram`]'s buckets, in milliseconds; a last bucket has no bound.
 pub const BOUNDS_MS: [u64; 15] =
@@ -129,9 +128,6 @@ function_stats! {
     /// Queued jobs dropped because all their clients had left.
     abandoned,
 }
-
-/// A box of zeroes, for one function.
-pub(crate) type BoxedStats = Box<FunctionStats>;
 
 #[cfg(test)]
 mod tests {

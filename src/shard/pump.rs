@@ -138,6 +138,9 @@ impl Pump {
                     if let Some((connection, _)) = table.of(session) {
                         let token = connection.token;
                         tell::dismissed(&self.engine, connection);
+                        // What it has sent is carried out, and no more is read.
+                        connection.ended = true;
+                        connection.forget_unsent();
                         table.lose(token, CloseReason::Dismissed);
                     }
                 }

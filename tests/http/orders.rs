@@ -4,6 +4,7 @@ use crate::submit;
 use crate::support::packets::*;
 use crate::support::scratch::Scratch;
 use crate::support::server::*;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::net::TcpStream;
@@ -65,7 +66,9 @@ fn a_pause_outlives_the_server() {
     orders.post("/api/v1/functions/c/pause", &json!({}));
     orders.post("/api/v1/functions/c/resume", &json!({}));
     submit(&mut looked.server.connect(), b"a/b", "u");
-    looked.server.kill();
+    // Without a word: nothing is written at the end.
+    looked.server.signal(Signal::KILL);
+    looked.server.wait();
     let looked = Looked::start(&options);
     wait_until("it is ready", || looked.get("/readyz").status == 200);
     let mut worker = worker(&looked.server, b"a/b");
@@ -84,7 +87,9 @@ fn a_file_of_pauses_that_cannot_be_read_stops_the_start() {
     let data = folder.file("data");
     std::fs::create_dir(&data).unwrap();
     std::fs::write(data.join("paused-functions"), "{}\n").unwrap();
-    let said = Server::refused(&["--data-dir", data.to_str().unwrap()]);
+    let Err((_, said)) = Server::try_start(&[], &["--data-dir", data.to_str().unwrap()]) else {
+        panic!("it starts")
+    };
     assert!(said.contains("paused-functions: line 1 is no paused function; repair it"), "{said}");
 }
 

@@ -6,6 +6,7 @@
 use super::Functions;
 use super::gate::priorities;
 use super::index::{FunctionIx, JobIx, PartyIx};
+use super::numbers::LONG_MS;
 use super::party::Sleep;
 use super::standing::Standing;
 use crate::board::Pulse;
@@ -184,7 +185,6 @@ impl Functions {
         if self.policy.plants(Planted::TwoHolders) && self.numbers.next().is_multiple_of(8) {
             return self.assignment(job, kind);
         }
-        let waited = self.waited(job);
         // First out of the queue, as long as the job still knows its neighbours there: where it will stand among what is
         // held takes the place of these.
         self.unqueue(job);
@@ -192,19 +192,26 @@ impl Functions {
         let registration = self.parties.registration_mut(ix, function).expect("a worker gets what it knows");
         let list = *registration.holds.get_or_insert_with(|| self.holds.create(ix, registration.era));
         let timeout_ms = registration.timeout_ms;
-        let at = self.holds.add(list, job, self.now_ms() as u32);
+        let now_ms = self.now_ms() as u32;
+        let at = self.holds.add(list, job, now_ms);
         let running = self.jobs.get_mut(job);
         running.go(Standing::running(list, at));
-        if let Some(extra) = running.extra.as_mut() {
-            extra.late = None;
+        let mut waited = u64::from(now_ms.wrapping_sub(running.accepted_ms));
+        if running.extra.is_some() || waited >= LONG_MS {
+            waited = self.waited_exactly(job);
+            if let Some(extra) = self.jobs.get_mut(job).extra.as_mut() {
+                extra.late = None;
+            }
         }
         // Only a running job has a time limit; its alarm takes bytes, which are counted as soon as it is there.
         if timeout_ms > 0 {
+            let running = self.jobs.get_mut(job);
             self.timers.arm(running, self.now.instant.after(Duration::from_millis(timeout_ms)));
             self.charge(job, out);
         }
-        self.functions.get_mut(function).running += 1;
-        self.functions.stats(function).wait.add(waited);
+        let (known, stats) = self.functions.get_with_stats(function);
+        known.running += 1;
+        stats.wait.add(waited);
         self.assignment(job, kind)
     }
 

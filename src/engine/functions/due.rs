@@ -31,7 +31,7 @@ impl Functions {
     pub(crate) fn advance(&mut self, out: &mut Outbox) {
         // Those who wait for the store have a bound of their own.
         self.look_at_overdue(out);
-        if self.functions.pauses.next_end().is_some_and(|end| end <= self.now.epoch) {
+        if self.functions.pauses.is_due(self.now.epoch) {
             self.end_pauses(out);
         }
         while let Some(alarm) = self.timers.due(self.now, |job| self.is_queued(job)) {

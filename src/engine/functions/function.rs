@@ -10,7 +10,7 @@ use crate::page::ListMark;
 use crate::policy::Policy;
 use crate::report::Pause;
 use crate::slot::{JobId, ShardId, Slot};
-use crate::stats::{BoxedStats, FunctionStats};
+use crate::stats::FunctionStats;
 use crate::time::Instant;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -54,8 +54,8 @@ pub(crate) struct Function {
     pub(crate) waking: Waking,
     /// Since when no worker knows it; `None` while one does, or if none ever did.
     pub(crate) unattended_since: Option<Instant>,
-    /// What is counted of it, if there is room for that; else it is among the others.
-    stats: Option<BoxedStats>,
+    /// Where it is counted.
+    stats: u32,
     /// An operator has paused it.
     pub(crate) paused: bool,
     /// It was dropped, and only waits for the end of its jobs.
@@ -83,7 +83,7 @@ impl Function {
             sleepers: Chain::default(),
             waking: Waking::default(),
             unattended_since: None,
-            stats: None,
+            stats: NO_STATS,
             paused: false,
             dropped: false,
         }
@@ -106,22 +106,15 @@ impl Function {
         limit > 0 && self.total() >= limit
     }
 
-    /// What is counted of it alone.
-    pub(crate) fn stats(&self) -> Option<&FunctionStats> {
-        self.stats.as_deref()
-    }
-
     /// Whether `drop function` must leave it.
     pub(crate) fn in_use(&self) -> bool {
         self.workers > 0 || self.running > 0
     }
 }
 
-#[cold]
-#[inline(never)]
-fn new_stats() -> BoxedStats {
-    BoxedStats::default()
-}
+/// The place of what is counted of many together; and of nothing, as long as nothing was counted.
+const OTHERS: u32 = 0;
+const NO_STATS: u32 = u32::MAX;
 
 /// All functions of a shard.
 #[derive(Debug)]
@@ -144,10 +137,11 @@ pub(crate) struct FunctionTable {
     /// Bytes that all take.
     bytes: u64,
     bytes_most: u64,
-    /// What is counted of those that have no room of their own for it, and of those that were dropped.
-    others: BoxedStats,
-    /// So many more may have room of their own.
-    stats_left: u32,
+    /// What is counted: first of those that have no room of their own for it and of those that were dropped, then of others one by one.
+    stats: Vec<FunctionStats>,
+    vacant_stats: Vec<u32>,
+    /// So many may have room of their own.
+    stats_most: usize,
     pub(crate) pauses: Pauses,
 }
 
@@ -170,8 +164,9 @@ impl FunctionTable {
             most: policy.functions,
             bytes: 0,
             bytes_most: policy.function_bytes,
-            others: BoxedStats::default(),
-            stats_left: policy.function_stats.div_ceil(owners),
+            stats: [FunctionStats::default()].into(),
+            vacant_stats: Vec::new(),
+            stats_most: policy.function_stats.div_ceil(owners) as usize,
             pauses: Pauses::new(paused),
         }
     }
@@ -195,21 +190,47 @@ impl FunctionTable {
     /// Where something of a function is counted.
     #[inline(always)]
     pub(crate) fn stats(&mut self, ix: FunctionIx) -> &mut FunctionStats {
-        let function = self.functions[ix.0 as usize].as_mut().expect("a function in use exists");
-        match &mut function.stats {
-            Some(stats) => stats,
-            none if self.stats_left > 0 => {
-                self.stats_left -= 1;
-                self.bytes += Self::STATS;
-                none.insert(new_stats())
-            }
-            _ => &mut self.others,
+        self.get_with_stats(ix).1
+    }
+
+    /// A function, and where something of it is counted.
+    #[inline(always)]
+    pub(crate) fn get_with_stats(&mut self, ix: FunctionIx) -> (&mut Function, &mut FunctionStats) {
+        if self.get(ix).stats == NO_STATS {
+            self.make_stats(ix);
         }
+        let function = self.functions[ix.0 as usize].as_mut().expect("a function in use exists");
+        let stats = &mut self.stats[function.stats as usize];
+        (function, stats)
+    }
+
+    /// The first time that something is counted of a function: it gets room of its own, or is among the others.
+    #[cold]
+    #[inline(never)]
+    fn make_stats(&mut self, ix: FunctionIx) {
+        let place = match self.vacant_stats.pop() {
+            Some(place) => place,
+            None if self.stats.len() <= self.stats_most => {
+                self.stats.push(FunctionStats::default());
+                self.stats.len() as u32 - 1
+            }
+            None => OTHERS,
+        };
+        if place != OTHERS {
+            self.bytes += Self::STATS;
+        }
+        self.get_mut(ix).stats = place;
+    }
+
+    /// What is counted of a function alone; `None` if that is among the others, or nothing was counted.
+    pub(crate) fn stats_of(&self, function: &Function) -> Option<&FunctionStats> {
+        let own = function.stats != NO_STATS && function.stats != OTHERS;
+        own.then(|| &self.stats[function.stats as usize])
     }
 
     /// What is counted of those that have no room of their own for it, and of those that were dropped.
     pub(crate) fn others(&self) -> &FunctionStats {
-        &self.others
+        &self.stats[OTHERS as usize]
     }
 
     /// Bytes that all functions take.
@@ -291,11 +312,12 @@ impl FunctionTable {
             "a function in use is not dropped"
         );
         self.bytes -= (function.name.len() + Self::EACH) as u64;
-        if let Some(stats) = function.stats {
+        if function.stats != NO_STATS && function.stats != OTHERS {
             // So that what is counted of all together never becomes less.
-            self.others.merge(&stats);
+            let stats = core::mem::take(&mut self.stats[function.stats as usize]);
+            self.stats[OTHERS as usize].merge(&stats);
+            self.vacant_stats.push(function.stats);
             self.bytes -= Self::STATS;
-            self.stats_left += 1;
         }
         self.vacant.push(ix.0);
     }

@@ -19,7 +19,7 @@ use core::net::SocketAddr;
 use ringgear_protocol::Priority;
 
 /// Whoever has waited longer, in milliseconds, is looked at more closely: four bytes wrap.
-const LONG_MS: u32 = 600_000;
+pub(super) const LONG_MS: u64 = 600_000;
 /// Jobs that are passed on the way to one of which the place in its queue is told.
 const POSITION_MAX: u32 = 4096;
 
@@ -35,16 +35,10 @@ impl Functions {
     }
 
     /// How long a job has waited since it could first be given out, or since its last attempt was lost, in milliseconds.
-    #[inline(always)]
-    pub(super) fn waited(&self, ix: JobIx) -> u64 {
-        let job = self.jobs.get(ix);
-        let waited = (self.now_ms() as u32).wrapping_sub(job.accepted_ms);
-        if job.extra.is_none() && waited < LONG_MS { waited.into() } else { self.waited_exactly(job) }
-    }
-
     #[cold]
     #[inline(never)]
-    fn waited_exactly(&self, job: &Job) -> u64 {
+    pub(super) fn waited_exactly(&self, ix: JobIx) -> u64 {
+        let job = self.jobs.get(ix);
         match job.extra.as_ref().and_then(|extra| extra.ready) {
             Some(ready) => self.ms_since(ready),
             None => self.age(job),
@@ -62,7 +56,7 @@ impl Functions {
     /// How long the job has waited that is next of its priority and has waited longest of these.
     fn oldest_ms(&self, function: &Function) -> Option<u64> {
         let heads = function.queues.iter().chain(&function.withheld).filter_map(|queue| queue.head());
-        heads.map(|ix| self.waited(ix)).max()
+        heads.map(|ix| self.waited_exactly(ix)).max()
     }
 
     pub(super) fn numbers(&self, ix: FunctionIx) -> FunctionNumbers {
@@ -86,7 +80,7 @@ impl Functions {
                 Gate::Open(_) => None,
                 Gate::Shut(reason) => Some(reason),
             },
-            stats: function.stats().cloned().map(Box::new),
+            stats: self.functions.stats_of(function).cloned().map(Box::new),
         }
     }
 
@@ -189,9 +183,9 @@ impl Functions {
         match job.standing() {
             Standing::Queued(_) => {
                 let (before, more_urgent) = self.position(ix);
-                JobPhase::Queued { waited_ms: self.waited(ix), before, more_urgent }
+                JobPhase::Queued { waited_ms: self.waited_exactly(ix), before, more_urgent }
             }
-            Standing::Withheld(_) => JobPhase::Withheld { waited_ms: self.waited(ix) },
+            Standing::Withheld(_) => JobPhase::Withheld { waited_ms: self.waited_exactly(ix) },
             Standing::Scheduled(_) => JobPhase::Scheduled { due: job.epoch().unwrap_or(Epoch(0)) },
             Standing::Abandoned(_) => JobPhase::Abandoned,
             Standing::Storing(_) => JobPhase::Storing { late: job.late(), asked_ms: self.age(job) },
@@ -240,7 +234,7 @@ impl Functions {
         let mut sums = self.functions.others().clone();
         self.functions
             .iter()
-            .filter_map(|(_, function)| function.stats())
+            .filter_map(|(_, function)| self.functions.stats_of(function))
             .for_each(|stats| sums.merge(stats));
         assert_eq!(sums.accepted, counters.jobs_accepted);
         assert_eq!(sums.coalesced, counters.jobs_coalesced);

@@ -52,6 +52,12 @@ impl Pauses {
         Some(pause)
     }
 
+    /// Whether one has ended.
+    #[inline(always)]
+    pub(crate) fn is_due(&self, now: Epoch) -> bool {
+        self.next_end <= now
+    }
+
     /// When the next of them ends, if any does.
     #[inline]
     pub(crate) fn next_end(&self) -> Option<Epoch> {

@@ -149,7 +149,9 @@ impl Functions {
         out: &mut Outbox,
     ) -> Option<JobId> {
         let sequence = self.numbers.take();
-        let id = JobId::new(sequence, self.functions.get(function).slot);
+        let (known, stats) = self.functions.get_with_stats(function);
+        stats.accepted += 1;
+        let id = JobId::new(sequence, known.slot);
         let accepted_ms = self.calendar.accept(sequence, self.now);
         let body = core::mem::take(&mut submission.body);
         let Submission { priority, background, unique_len, epoch, .. } = submission;
@@ -165,7 +167,6 @@ impl Functions {
         let bytes = job.bytes();
         let ix = self.jobs.insert(job);
         out.counters.jobs_accepted += 1;
-        self.functions.stats(function).accepted += 1;
         self.count_bytes(bytes as i64, out);
         if let Some(hash) = key {
             self.file(ix, hash);

@@ -84,25 +84,21 @@ impl Functions {
     }
 
     fn count_end(&mut self, ix: JobIx, update: &Work, out: &mut Outbox) {
-        let (now, job) = (self.now_ms() as u32, self.jobs.get(ix));
-        let ran = job.hold().map(|(_, at)| now.wrapping_sub(self.holds.since_ms(at)));
+        let job = self.jobs.get(ix);
+        let since = job.hold().map(|(_, at)| self.holds.since_ms(at));
+        out.counters.results_discarded += u64::from(job.ignored());
+        let now_ms = self.now_ms() as u32;
         let stats = self.functions.stats(job.function);
-        if let Some(ran) = ran {
-            stats.run.add(ran.into());
+        if let Some(since) = since {
+            stats.run.add(now_ms.wrapping_sub(since).into());
         }
-        match update {
-            Work::Complete(_) => stats.completed += 1,
-            Work::Exception(_) => stats.exceptions += 1,
-            _ => stats.failed += 1,
-        }
-        match update {
-            Work::Complete(_) => out.counters.jobs_completed += 1,
-            Work::Exception(_) => out.counters.jobs_exceptions += 1,
-            _ => out.counters.jobs_failed += 1,
-        }
-        if self.jobs.get(ix).ignored() {
-            out.counters.results_discarded += 1;
-        }
+        let (counted, of_function) = match update {
+            Work::Complete(_) => (&mut out.counters.jobs_completed, &mut stats.completed),
+            Work::Exception(_) => (&mut out.counters.jobs_exceptions, &mut stats.exceptions),
+            _ => (&mut out.counters.jobs_failed, &mut stats.failed),
+        };
+        *counted += 1;
+        *of_function += 1;
     }
 
     fn keep_status(&mut self, ix: JobIx, text: &[u8], out: &mut Outbox) {
