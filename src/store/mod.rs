@@ -28,7 +28,11 @@ pub mod redis;
 #[cfg(any(feature = "memcached", feature = "mysql", feature = "redis"))]
 pub(crate) mod remote;
 pub(crate) mod replay;
+#[cfg(any(feature = "memcached", feature = "mysql", feature = "postgres", feature = "redis"))]
+mod servers;
 pub mod shared;
+#[cfg(any(feature = "memcached", feature = "mysql", feature = "postgres", feature = "redis"))]
+mod sharing;
 #[cfg(any(
     feature = "memcached",
     feature = "mysql",
@@ -54,7 +58,7 @@ pub use error::StoreError;
 pub use open::StoreOptions;
 #[cfg(any(feature = "memcached", feature = "mysql", feature = "redis"))]
 pub use remote::level::PromiseLevel;
-pub use standing::{HoldUntil, ServerShown, ServerStanding};
+pub use standing::{HoldUntil, ServerShown, ServerStanding, SharingOptions, StoreLost};
 
 use crate::engine::{JobId, StoredJob};
 use std::ops::Range;
