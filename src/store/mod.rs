@@ -4,6 +4,8 @@
 //! Every store implements [`Store`], which blocks on purpose, and runs on a thread of its own (`thread.rs`), so a slow
 //! disk stalls nothing but the background submissions that wait for it. What shards hand over are records (`record/mod.rs`).
 #[cfg(any(feature = "memcached", feature = "mysql", feature = "postgres", feature = "redis"))]
+mod beginning;
+#[cfg(any(feature = "memcached", feature = "mysql", feature = "postgres", feature = "redis"))]
 mod book;
 mod boottime;
 pub(crate) mod channel;

@@ -6,7 +6,7 @@ use super::servers::{self, Fence, LEAVING, SERVING, ServerEntry, SharedFault, Sh
 use super::shared::{Admission, BEAT, Claim, Departed, Entrance, Incarnation, LOOK_GAP, ServerRow, Sharing};
 use super::sql::numbers::row_of;
 use super::{
-    BootTime, HoldUntil, Progress, ServerLoad, ServerShown, ServerStanding, SharingOptions, StoreLost,
+    BootTime, HoldUntil, ServerLoad, ServerShown, ServerStanding, SharingOptions, StoreLost,
 };
 use crate::engine::StoredJob;
 use crate::log_at;
@@ -16,9 +16,6 @@ use std::time::{Duration, Instant};
 
 /// Without a connection, looks at whether there is one are so far apart.
 const AWAY: Duration = Duration::from_millis(100);
-
-/// How long a tool waits to see whether a server runs.
-const TOOL: Duration = Duration::from_millis(3_500);
 
 /// Jobs that are to be read.
 struct Inheritance<R> {
@@ -480,51 +477,4 @@ impl<P: SharedPlace> ServerSharing<P> {
         }
         fenced
     }
-}
-
-/// Reads all jobs at the start, and tells them: what there is then. With other servers beside, others hear of us meanwhile.
-pub(super) fn read_all<P: SharedPlace>(
-    place: &mut P,
-    mut sharing: Option<&mut ServerSharing<P>>,
-    mut reading: P::Reading,
-    each: &mut dyn FnMut(StoredJob<'_>),
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Book, P::Fault> {
-    progress(Progress::Telling { jobs: place.count(&mut reading)? });
-    let (mut book, mut more) = (Book::default(), true);
-    while more {
-        let mut told = |job: StoredJob<'_>, alone: bool, beside: bool| {
-            let number = row_of(job.id)?;
-            if !book.knows(number) {
-                book.note(number, alone, beside);
-                each(job);
-            }
-            Ok(())
-        };
-        more = place.page(&mut reading, &mut told)?;
-        if let Some(sharing) = &mut sharing {
-            sharing.beat_if_due(place)?;
-        }
-    }
-    place.tidy()?;
-    Ok(book)
-}
-
-/// A tool does nothing beside a server that runs.
-pub(super) fn refuse_beside_servers<P: SharedPlace>(place: &mut P) -> Result<(), P::Fault> {
-    let look = |place: &mut P| -> Result<Vec<ServerEntry>, P::Fault> {
-        let serving = place.look(None, 0, ServerLoad::default())?.servers.into_iter();
-        Ok(serving.filter(|row| row.state == SERVING && row.taken_by.is_none()).collect())
-    };
-    let (before, begin) = (look(place)?, Instant::now());
-    while !before.is_empty() && begin.elapsed() < TOOL {
-        std::thread::sleep(TOOL / 20);
-        let now = look(place)?;
-        let runs = |row: &ServerEntry| before.iter().any(|one| one.id == row.id && one.beat != row.beat);
-        if now.iter().any(runs) {
-            let shown = place.shown();
-            return Err(P::Fault::locked(shown));
-        }
-    }
-    Ok(())
 }

@@ -44,7 +44,8 @@ pub use options::{CommitLevel, POSTGRES_TABLE, PostgresOptions};
 use super::book::Book;
 use super::record::{self, RecordKind};
 use super::servers::{SharedPlace, Unreadable};
-use super::sharing::{self, ServerSharing};
+use super::sharing::ServerSharing;
+use super::beginning;
 use super::sql::rows::JobRows;
 use super::{
     BootTime, Committed, Exception, Progress, Repaired, ServerLoad, ServerShown, ServerStanding, Store,
@@ -258,7 +259,7 @@ impl PostgresStore {
             let mut say = |why| progress(Progress::Waiting { why });
             return sharing.begin(&mut self.link, &mut say);
         }
-        sharing::refuse_beside_servers(&mut self.link)?;
+        beginning::refuse_beside_servers(&mut self.link)?;
         self.link.claim(None)?;
         Ok(PgLink::reading(None, None, Unreadable::Error))
     }
@@ -274,7 +275,7 @@ impl Store for PostgresStore {
         let begun = self.begin(progress);
         let sharing = self.sharing.as_mut();
         let book =
-            begun.and_then(|reading| sharing::read_all(&mut self.link, sharing, reading, each, progress));
+            begun.and_then(|reading| beginning::read_all(&mut self.link, sharing, reading, each, progress));
         self.book = book.map_err(|fault| self.link.error(fault))?;
         Ok(())
     }

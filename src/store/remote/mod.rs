@@ -15,7 +15,8 @@ use super::book::Book;
 use super::latest::LatestWords;
 use super::record::{self, RecordKind};
 use super::servers::{Fence, ServerEntry, ServersLook, SharedPlace, Told, Unreadable};
-use super::sharing::{self, ServerSharing};
+use super::sharing::ServerSharing;
+use super::beginning;
 use super::sql::rows::JobRows;
 use super::{
     BootTime, Committed, Exception, Progress, Repaired, ServerLoad, ServerShown, ServerStanding,
@@ -291,7 +292,7 @@ impl<R: Remote> RemoteStore<R> {
             let mut say = |why| progress(Progress::Waiting { why });
             return sharing.begin(&mut self.line, &mut say);
         }
-        sharing::refuse_beside_servers(&mut self.line)?;
+        beginning::refuse_beside_servers(&mut self.line)?;
         self.line.claim(None)?;
         Ok(R::reading(None, None, Unreadable::Error))
     }
@@ -337,7 +338,7 @@ impl<R: Remote> Store for RemoteStore<R> {
         let begun = self.begin(progress);
         let sharing = self.sharing.as_mut();
         let book =
-            begun.and_then(|reading| sharing::read_all(&mut self.line, sharing, reading, each, progress));
+            begun.and_then(|reading| beginning::read_all(&mut self.line, sharing, reading, each, progress));
         self.book = book.map_err(|fault| self.line.error(fault))?;
         self.said = Instant::now();
         Ok(())
