@@ -128,10 +128,10 @@ pub(super) fn begin_numbers(link: &mut MyLink) -> Result<(), RemoteFault> {
         format!("COALESCE((SELECT MAX({column}) FROM {table} WHERE {column} <= {most}), 0) DIV {SLOTS} + 1")
     };
     let (theirs, ours) = (top(theirs, "ringgear_number"), top(ours, "number"));
-    Ok(link.conn.query_drop(format!(
-        "INSERT INTO {numbers} (one, next) VALUES (1, {first}) ON DUPLICATE KEY UPDATE one = one; \
-         UPDATE {numbers} SET next = GREATEST(next, {theirs}, {ours})"
-    ))?)
+    link.conn.query_drop(format!(
+        "INSERT INTO {numbers} (one, next) VALUES (1, {first}) ON DUPLICATE KEY UPDATE one = one"
+    ))?;
+    Ok(link.conn.query_drop(format!("UPDATE {numbers} SET next = GREATEST(next, {theirs}, {ours})"))?)
 }
 
 /// So many sequences, none of them below this one, which nobody else gets.

@@ -163,9 +163,10 @@ fn find(conn: &mut Conn, names: &MyTables) -> Result<Option<String>, RemoteFault
     }
 }
 
-/// Runs this; where it may not be run, the error says who is to run what.
-fn run(conn: &mut Conn, names: &MyTables, sql: &str) -> Result<(), RemoteFault> {
-    let Err(error) = conn.query_drop(sql) else { return Ok(()) };
+/// Runs these; where one may not be run, the error says who is to run what.
+fn run(conn: &mut Conn, names: &MyTables, statements: &[String]) -> Result<(), RemoteFault> {
+    let failed = statements.iter().enumerate().find_map(|(at, sql)| Some((at, conn.query_drop(sql).err()?)));
+    let Some((at, error)) = failed else { return Ok(()) };
     if !code(&error).is_some_and(|code| NO_RIGHTS.contains(&code)) {
         return Err(error.into());
     }
@@ -178,8 +179,9 @@ fn run(conn: &mut Conn, names: &MyTables, sql: &str) -> Result<(), RemoteFault> 
         .map(|table| format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO '{name}'@'{host}'"))
         .collect();
     Err(RemoteFault::refused(format!(
-        "{}; have somebody who may run: {sql}; {}",
+        "{}; have somebody who may run: {}; {}",
         told(&error),
+        statements[at..].join("; "),
         grants.join("; ")
     )))
 }
@@ -214,7 +216,7 @@ fn own_tables(names: &MyTables) -> [(&String, String); 3] {
 
 /// Makes gearmand's table.
 fn create(conn: &mut Conn, names: &MyTables) -> Result<(), RemoteFault> {
-    let mut sql = format!(
+    let theirs = format!(
         "CREATE TABLE IF NOT EXISTS {} (unique_key VARBINARY(64), function_name VARBINARY(255), priority INT, data LONGBLOB, \
          when_to_run INT, ringgear_number BIGINT, ringgear_owner INT, ringgear_row BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, \
          UNIQUE KEY (unique_key, function_name), UNIQUE KEY ringgear_number (ringgear_number), \
@@ -222,11 +224,8 @@ fn create(conn: &mut Conn, names: &MyTables) -> Result<(), RemoteFault> {
         names.theirs
     );
     // Whoever may not make them is told of all at once.
-    for (_, make) in own_tables(names) {
-        sql.push_str("; ");
-        sql.push_str(&make);
-    }
-    run(conn, names, &sql)
+    let ours = own_tables(names).map(|(_, make)| make);
+    run(conn, names, &[vec![theirs], ours.to_vec()].concat())
 }
 
 fn columns_of(conn: &mut Conn, names: &MyTables) -> Result<Vec<MyColumn>, RemoteFault> {
@@ -359,7 +358,7 @@ fn complete(conn: &mut Conn, shape: &mut MyShape, columns: &[MyColumn]) -> Resul
         }
     }
     if !missing.is_empty() {
-        run(conn, &names, &missing.join("; "))?;
+        run(conn, &names, &missing)?;
     }
     let index = |found: Option<String>, usual: &str| quoted(&found.unwrap_or_else(|| usual.to_owned()));
     shape.index = index(find_index(conn, &names, BY_NUMBER, true)?, "ringgear_number");
@@ -428,7 +427,7 @@ fn check_rights(conn: &mut Conn, shape: &MyShape) -> Result<(), RemoteFault> {
         format!("UPDATE {numbers} SET next = 0 WHERE FALSE"),
         format!("INSERT INTO {numbers} SELECT * FROM {numbers} WHERE FALSE"),
     ] {
-        run(conn, &shape.names, &sql)?;
+        run(conn, &shape.names, &[sql])?;
     }
     Ok(())
 }
