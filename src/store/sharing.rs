@@ -5,9 +5,7 @@ use super::book::Book;
 use super::servers::{self, Fence, LEAVING, SERVING, ServerEntry, SharedFault, SharedPlace, Unreadable};
 use super::shared::{Admission, BEAT, Claim, Departed, Entrance, Incarnation, LOOK_GAP, ServerRow, Sharing};
 use super::sql::numbers::row_of;
-use super::{
-    BootTime, HoldUntil, ServerLoad, ServerShown, ServerStanding, SharingOptions, StoreLost,
-};
+use super::{BootTime, HoldUntil, ServerLoad, ServerShown, ServerStanding, SharingOptions, StoreLost};
 use crate::engine::StoredJob;
 use crate::log_at;
 use crate::logging::Level;

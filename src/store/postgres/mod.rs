@@ -41,11 +41,11 @@ mod writer;
 pub use super::{SharingOptions, StoreLost};
 pub use options::{CommitLevel, POSTGRES_TABLE, PostgresOptions};
 
+use super::beginning;
 use super::book::Book;
 use super::record::{self, RecordKind};
 use super::servers::{SharedPlace, Unreadable};
 use super::sharing::ServerSharing;
-use super::beginning;
 use super::sql::rows::JobRows;
 use super::{
     BootTime, Committed, Exception, Progress, Repaired, ServerLoad, ServerShown, ServerStanding, Store,

@@ -11,12 +11,12 @@ pub(crate) mod level;
 pub(crate) mod line;
 mod shared;
 
+use super::beginning;
 use super::book::Book;
 use super::latest::LatestWords;
 use super::record::{self, RecordKind};
 use super::servers::{Fence, ServerEntry, ServersLook, SharedPlace, Told, Unreadable};
 use super::sharing::ServerSharing;
-use super::beginning;
 use super::sql::rows::JobRows;
 use super::{
     BootTime, Committed, Exception, Progress, Repaired, ServerLoad, ServerShown, ServerStanding,
