@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Numbers of jobs that are kept: 8 bytes and a little of each.
 #[derive(Debug, Default)]
-pub(super) struct Book {
+pub(crate) struct Book {
     kept: BTreeSet<i64>,
     /// Those of them that stand in our own table only.
     alone: HashSet<i64>,

@@ -4,6 +4,8 @@
 //! Every store implements [`Store`], which blocks on purpose, and runs on a thread of its own (`thread.rs`), so a slow
 //! disk stalls nothing but the background submissions that wait for it. What shards hand over are records (`record/mod.rs`).
 #[cfg(any(feature = "memcached", feature = "mysql", feature = "postgres", feature = "redis"))]
+mod beginning;
+#[cfg(any(feature = "memcached", feature = "mysql", feature = "postgres", feature = "redis"))]
 mod book;
 mod boottime;
 pub(crate) mod channel;
@@ -28,7 +30,11 @@ pub mod redis;
 #[cfg(any(feature = "memcached", feature = "mysql", feature = "redis"))]
 pub(crate) mod remote;
 pub(crate) mod replay;
+#[cfg(any(feature = "memcached", feature = "mysql", feature = "postgres", feature = "redis"))]
+mod servers;
 pub mod shared;
+#[cfg(any(feature = "memcached", feature = "mysql", feature = "postgres", feature = "redis"))]
+mod sharing;
 #[cfg(any(
     feature = "memcached",
     feature = "mysql",
@@ -55,7 +61,7 @@ pub use error::StoreError;
 pub use open::StoreOptions;
 #[cfg(any(feature = "memcached", feature = "mysql", feature = "redis"))]
 pub use remote::level::PromiseLevel;
-pub use standing::{HoldUntil, ServerShown, ServerStanding};
+pub use standing::{HoldUntil, ServerShown, ServerStanding, SharingOptions, StoreLost};
 
 use crate::engine::{JobId, StoredJob};
 use std::ops::Range;

@@ -68,8 +68,12 @@ impl StoreOptions {
     /// Whether several servers may share it.
     pub fn is_shared(&self) -> bool {
         match self {
+            #[cfg(feature = "mysql")]
+            StoreOptions::Mysql(options) => options.sharing.is_some(),
             #[cfg(feature = "postgres")]
             StoreOptions::Postgres(options) => options.sharing.is_some(),
+            #[cfg(feature = "redis")]
+            StoreOptions::Redis(options) => options.sharing.is_some(),
             _ => false,
         }
     }

@@ -7,9 +7,20 @@ use support::server::{free_address, read_packet, request, run_to_end, wait_until
 
 fn words(server: &MariaServer) -> Vec<String> {
     let socket = server.socket();
-    ["-q", "mysql", "--mysql-host", &socket, "--mysql-user", "root", "--mysql-db", "d"]
-        .map(str::to_owned)
-        .to_vec()
+    [
+        "-q",
+        "mysql",
+        "--mysql-host",
+        &socket,
+        "--mysql-user",
+        "root",
+        "--mysql-db",
+        "d",
+        "--server-name",
+        "one",
+    ]
+    .map(str::to_owned)
+    .to_vec()
 }
 
 fn as_words(words: &[String]) -> Vec<&str> {

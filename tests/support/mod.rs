@@ -46,6 +46,9 @@ pub(crate) mod scratch;
 #[allow(dead_code)]
 pub(crate) mod server;
 
+#[allow(dead_code, clippy::unwrap_used)] // helpers of tests
+pub(crate) mod sharing;
+
 #[allow(dead_code)]
 pub(crate) mod stores;
 

@@ -4,13 +4,14 @@
 use super::fault::{PgFault, PgTrouble};
 use super::names::PgTables;
 use super::rows::column_value;
-use super::servers::{SET_ASIDE, numbers};
+use super::servers::numbers;
 use super::session::PgSession;
 use super::shape::TableShape;
 use crate::engine::JobId;
 use crate::engine::slot::Slot;
 use crate::log_at;
 use crate::logging::Level;
+use crate::store::servers::SET_ASIDE;
 use crate::store::sql::numbers::row_of;
 use crate::store::sql::value::ColumnValue;
 use tokio_postgres::Row;

@@ -1,42 +1,30 @@
-//! A server among those that share the table: shows that it is alive, looks at the others, takes over what a dead one has left, adopts
-//! what nobody owns, and goes on as another one where it was taken over itself. Which statements that takes is `servers.rs`,
-//! `adopt.rs` and `pages.rs`; who is dead, and until when we may go on, is `store/shared.rs`.
-use super::adopt;
-use super::fault::{PgFault, PgTrouble};
-use super::link::PgLink;
-use super::options::{SharingOptions, StoreLost};
-use super::pages::{PgReading, Unreadable};
-use super::servers::{self, LEAVING, PgServerRow, SERVING};
+//! A server among those that share a store: shows that it is alive, looks at the others, takes over what a dead one has left, adopts
+//! what nobody owns, and goes on as another one where it was taken over itself. Which statements that takes each store knows
+//! (`servers.rs` says what is asked of it); who is dead, and until when we may go on, is `shared.rs`.
+use super::book::Book;
+use super::servers::{self, Fence, LEAVING, SERVING, ServerEntry, SharedFault, SharedPlace, Unreadable};
+use super::shared::{Admission, BEAT, Claim, Departed, Entrance, Incarnation, LOOK_GAP, ServerRow, Sharing};
+use super::sql::numbers::row_of;
+use super::{BootTime, HoldUntil, ServerLoad, ServerShown, ServerStanding, SharingOptions, StoreLost};
 use crate::engine::StoredJob;
 use crate::log_at;
 use crate::logging::Level;
-use crate::store::book::Book;
-use crate::store::shared::{
-    Admission, BEAT, Claim, Departed, Entrance, Incarnation, LOOK_GAP, ServerRow, Sharing,
-};
-use crate::store::sql::numbers::row_of;
-use crate::store::{BootTime, HoldUntil, ServerLoad, ServerShown, ServerStanding};
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-/// How long a statement may take that shows that we are alive, and how long one that moves jobs.
-const ANSWER: Duration = Duration::from_secs(5);
-const MOVE: Duration = Duration::from_secs(20);
 /// Without a connection, looks at whether there is one are so far apart.
 const AWAY: Duration = Duration::from_millis(100);
 
 /// Jobs that are to be read.
-#[derive(Debug)]
-struct Inheritance {
-    reading: PgReading,
+struct Inheritance<R> {
+    reading: R,
     /// From which server; nobody's otherwise.
     from: Option<String>,
     jobs: u64,
 }
 
 /// This server among the others.
-#[derive(Debug)]
-pub(super) struct PgSharing {
+pub(super) struct ServerSharing<P: SharedPlace> {
     options: SharingOptions,
     /// Our number, once we have one.
     pub(super) me: Option<i32>,
@@ -45,8 +33,8 @@ pub(super) struct PgSharing {
     pub(super) fenced: bool,
     /// Ourselves, and whom we have taken over.
     pub(super) family: Vec<i32>,
-    to_read: VecDeque<Inheritance>,
-    servers: Vec<PgServerRow>,
+    to_read: VecDeque<Inheritance<P::Reading>>,
+    servers: Vec<ServerEntry>,
     /// Who is dead, and what is ours.
     share: Option<Sharing>,
     /// When each was last seen to beat, for people.
@@ -56,11 +44,22 @@ pub(super) struct PgSharing {
     next: Instant,
     /// Whom we did not take over for want of room: said once each.
     no_room: Vec<i32>,
+    /// Of the store in which we have our number.
+    birth: u64,
 }
 
-impl PgSharing {
-    pub(super) fn new(options: SharingOptions) -> PgSharing {
-        PgSharing {
+impl<P: SharedPlace> std::fmt::Debug for ServerSharing<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServerSharing")
+            .field("name", &self.options.name)
+            .field("me", &self.me)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<P: SharedPlace> ServerSharing<P> {
+    pub(super) fn new(options: SharingOptions) -> ServerSharing<P> {
+        ServerSharing {
             options,
             me: None,
             era: 0,
@@ -73,6 +72,7 @@ impl PgSharing {
             begin: (Instant::now(), BootTime::now()),
             next: Instant::now(),
             no_room: Vec::new(),
+            birth: 0,
         }
     }
 
@@ -97,6 +97,11 @@ impl PgSharing {
         self.share.iter_mut().for_each(|share| share.beaten(sent, answered));
     }
 
+    /// Who writes, and what is his.
+    pub(super) fn fence(&self) -> Fence<'_> {
+        Fence { me: self.me, family: &self.family }
+    }
+
     /// What we may do.
     pub(super) fn standing(&self) -> ServerStanding {
         let claim = self.share.as_ref().map_or(Claim::Fenced, Sharing::claim);
@@ -110,7 +115,7 @@ impl PgSharing {
     }
 
     /// Whether this is a server that could take us over, or has not ended yet.
-    fn is_other(&self, row: &PgServerRow) -> bool {
+    fn is_other(&self, row: &ServerEntry) -> bool {
         Some(row.id) != self.me && row.taken_by.is_none() && row.state == SERVING
     }
 
@@ -118,59 +123,54 @@ impl PgSharing {
     /// its silence that it was; one that is not silent is a mistake.
     pub(super) fn begin(
         &mut self,
-        link: &mut PgLink,
+        place: &mut P,
         say: &mut dyn FnMut(String),
-    ) -> Result<PgReading, PgFault> {
-        let namesakes = self.wait_for_namesakes(link, say)?;
-        self.register(link)?;
-        let Some(me) = self.me else { return Err(PgFault::Fenced) };
+    ) -> Result<P::Reading, P::Fault> {
+        let namesakes = self.wait_for_namesakes(place, say)?;
+        self.register(place)?;
+        let Some(me) = self.me else { return Err(P::Fault::fenced()) };
         for row in &namesakes {
-            self.take(link, me, row)?;
+            self.take(place, me, row)?;
         }
-        let shape = link.shape().ok_or(PgFault::Fenced)?;
-        link.run_long(async |session| adopt::claim(session, &shape, Some(me)).await)?;
-        self.look(link, ServerLoad::default(), 0)?;
+        place.claim(Some(me))?;
+        self.look(place, ServerLoad::default(), 0)?;
         self.family = servers::family(&self.servers, me);
         self.to_read.clear();
-        Ok(PgReading::of(Some(self.family.clone()), Unreadable::Error))
+        Ok(P::reading(Some(self.family.clone()), None, Unreadable::Error))
     }
 
     /// Those of our name that are not there any more, and those that have ended in an orderly way.
     fn wait_for_namesakes(
         &mut self,
-        link: &mut PgLink,
+        place: &mut P,
         say: &mut dyn FnMut(String),
-    ) -> Result<Vec<PgServerRow>, PgFault> {
-        let shape = link.shape().ok_or(PgFault::Fenced)?;
+    ) -> Result<Vec<ServerEntry>, P::Fault> {
         let name = &self.options.name;
         let (mut entrance, mut said) = (Entrance::new(name.clone()), false);
         loop {
             let sent = BootTime::now();
-            let look = link.run(ANSWER, async |session| {
-                servers::look(session, &shape, None, 0, ServerLoad::default()).await
-            })?;
-            let mut there = look.servers;
+            let mut there = place.look(None, 0, ServerLoad::default())?.servers;
             there.retain(|row| row.taken_by.is_none());
             if let Some(row) = there.iter().find(|row| !row.is_compatible() && row.state == SERVING) {
-                return Err(PgFault::Other(format!(
-                    "server {} of version {} shares the table in another way than this version; stop it and start this version in \
-                     its place, or, if it is gone: DELETE FROM {} WHERE id = {}",
+                return Err(P::Fault::other(format!(
+                    "server {} of version {} shares {} in another way than this version; stop it and start this version in \
+                     its place, or, if it is gone: {}",
                     row.name,
                     row.shown_version(),
-                    shape.names.servers,
-                    row.id
+                    place.shown(),
+                    place.how_to_strike(row.id)
                 )));
             }
-            let rows: Vec<ServerRow> = there.iter().map(PgServerRow::shared).collect();
+            let rows: Vec<ServerRow> = there.iter().map(ServerEntry::shared).collect();
             match entrance.looked(self.at(sent), self.at(BootTime::now()), &rows) {
                 Admission::Ready(gone) => {
-                    let is_gone = |row: &PgServerRow| gone.iter().any(|who| who.id.0 == row.id);
+                    let is_gone = |row: &ServerEntry| gone.iter().any(|who| who.id.0 == row.id);
                     there.retain(|row| is_gone(row) || row.state == LEAVING);
-                    there.retain(PgServerRow::is_compatible);
+                    there.retain(ServerEntry::is_compatible);
                     return Ok(there);
                 }
                 Admission::NameInUse(_) => {
-                    return Err(PgFault::Other(format!(
+                    return Err(P::Fault::other(format!(
                         "another server named {name} is running; stop that one, or give this one another name with --server-name"
                     )));
                 }
@@ -185,11 +185,10 @@ impl PgSharing {
         }
     }
 
-    fn register(&mut self, link: &mut PgLink) -> Result<(), PgFault> {
-        let shape = link.shape().ok_or(PgFault::Fenced)?;
+    fn register(&mut self, place: &mut P) -> Result<(), P::Fault> {
         let sent = BootTime::now();
-        let name = &self.options.name;
-        let me = link.run(ANSWER, async |session| servers::register(session, &shape, name).await)?;
+        let me = place.register(&self.options.name)?;
+        self.birth = place.birth()?;
         self.me = Some(me);
         self.family = vec![me];
         let alone_goes_on = self.options.lost != StoreLost::Hold;
@@ -201,15 +200,14 @@ impl PgSharing {
     /// Shows that we are alive, and looks: whether there is something that nobody owns, and whom we may take over.
     fn look(
         &mut self,
-        link: &mut PgLink,
+        place: &mut P,
         load: ServerLoad,
         jobs: usize,
-    ) -> Result<(bool, Vec<Departed>), PgFault> {
-        let shape = link.shape().ok_or(PgFault::Fenced)?;
+    ) -> Result<(bool, Vec<Departed>), P::Fault> {
         let (sent, me) = (BootTime::now(), self.me);
-        let look = link.run(ANSWER, async |session| servers::look(session, &shape, me, jobs, load).await)?;
+        let look = place.look(me, jobs, load)?;
         if !look.counted {
-            return Err(PgFault::Fenced);
+            return Err(P::Fault::fenced());
         }
         self.renewed(sent);
         self.say_changes(&look.servers);
@@ -221,23 +219,25 @@ impl PgSharing {
                 *heard = (row.beat, now);
             }
         }
-        let rows: Vec<ServerRow> = look.servers.iter().map(PgServerRow::shared).collect();
+        let rows: Vec<ServerRow> = look.servers.iter().map(ServerEntry::shared).collect();
         let (sent, answered) = (self.at(sent), self.at(BootTime::now()));
         let departed = self.share.as_mut().map_or(Vec::new(), |share| share.looked(sent, answered, &rows));
         self.servers = look.servers;
+        // Of whom nothing is left is struck off.
+        self.family.retain(|id| self.servers.iter().any(|row| row.id == *id));
         Ok((look.unowned, departed))
     }
 
     /// Shows that we are alive, without a look, while something long is done.
-    pub(super) fn beat_if_due(&mut self, link: &mut PgLink) -> Result<(), PgFault> {
+    pub(super) fn beat_if_due(&mut self, place: &mut P) -> Result<(), P::Fault> {
         if Instant::now() >= self.next {
             self.next = Instant::now() + BEAT;
-            self.look(link, ServerLoad::default(), 0)?;
+            self.look(place, ServerLoad::default(), 0)?;
         }
         Ok(())
     }
 
-    fn say_changes(&self, now: &[PgServerRow]) {
+    fn say_changes(&self, now: &[ServerEntry]) {
         let known = |id: i32| self.servers.iter().any(|row| row.id == id);
         for row in now.iter().filter(|row| self.is_other(row) && !known(row.id)) {
             log_at!(Level::Notice, "the store: shared with server {} (number {})", row.name, row.id);
@@ -245,11 +245,10 @@ impl PgSharing {
     }
 
     /// Takes over a server, if it is still as we saw it.
-    fn take(&mut self, link: &mut PgLink, me: i32, row: &PgServerRow) -> Result<bool, PgFault> {
-        let shape = link.shape().ok_or(PgFault::Fenced)?;
-        let taken = link.run(MOVE, async |session| servers::take(session, &shape, me, row).await)?;
+    fn take(&mut self, place: &mut P, me: i32, row: &ServerEntry) -> Result<bool, P::Fault> {
+        let taken = place.take(me, row)?;
         if taken {
-            let PgServerRow { name, id, jobs, .. } = row;
+            let ServerEntry { name, id, jobs, .. } = row;
             match row.state {
                 LEAVING => log_at!(
                     Level::Notice,
@@ -267,27 +266,40 @@ impl PgSharing {
     /// Does what is due: see [`crate::store::Store::attend`]. True if more is to be told at once.
     pub(super) fn attend(
         &mut self,
-        link: &mut PgLink,
+        place: &mut P,
         book: &mut Book,
         load: ServerLoad,
         each: &mut dyn FnMut(StoredJob<'_>),
-    ) -> Result<bool, PgFault> {
-        if !link.is_there() {
+    ) -> Result<bool, P::Fault> {
+        if !place.is_there() {
             self.next = Instant::now() + AWAY;
             return Ok(false);
         }
         if self.fenced {
-            self.go_on_as_another(link, book)?;
+            self.go_on_as_another(place, book)?;
         }
         if Instant::now() >= self.next {
             self.next = Instant::now() + BEAT;
-            self.do_rounds(link, book, load)?;
+            self.do_rounds(place, book, load)?;
         }
-        self.tell(link, book, each)
+        self.tell(place, book, each)
     }
 
-    fn go_on_as_another(&mut self, link: &mut PgLink, book: &mut Book) -> Result<(), PgFault> {
-        self.register(link)?;
+    fn go_on_as_another(&mut self, place: &mut P, book: &mut Book) -> Result<(), P::Fault> {
+        let is_another_store = place.birth()? != self.birth;
+        self.register(place)?;
+        self.next = Instant::now();
+        if is_another_store {
+            // Nobody can have taken anything over there.
+            log_at!(
+                Level::Alert,
+                "the store: {} has lost everything; what is known here is written again",
+                place.shown()
+            );
+            self.fenced = false;
+            book.begin_comparing();
+            return Ok(());
+        }
         log_at!(
             Level::Alert,
             "the store: this server was silent for so long that another has taken over its {} stored jobs; it goes on without them",
@@ -296,18 +308,17 @@ impl PgSharing {
         *book = Book::default();
         self.to_read.clear();
         (self.fenced, self.era) = (false, self.era + 1);
-        self.next = Instant::now();
         Ok(())
     }
 
-    fn do_rounds(&mut self, link: &mut PgLink, book: &Book, load: ServerLoad) -> Result<(), PgFault> {
-        let (unowned, departed) = self.look(link, load, book.len())?;
+    fn do_rounds(&mut self, place: &mut P, book: &Book, load: ServerLoad) -> Result<(), P::Fault> {
+        let (unowned, departed) = self.look(place, load, book.len())?;
         let Some(me) = self.me else { return Ok(()) };
         let mut room = load.room;
         let of = |who: &Departed| {
             self.servers.iter().find(|row| row.id == who.id.0 && row.beat == who.beat && row.is_compatible())
         };
-        let dead: Vec<PgServerRow> = departed.iter().filter_map(of).cloned().collect();
+        let dead: Vec<ServerEntry> = departed.iter().filter_map(of).cloned().collect();
         self.no_room.retain(|id| dead.iter().any(|row| row.id == *id));
         for row in dead {
             let bytes = row.bytes.unsigned_abs();
@@ -323,21 +334,21 @@ impl PgSharing {
                 }
                 continue;
             }
-            if self.take(link, me, &row)? {
+            if self.take(place, me, &row)? {
                 room -= bytes;
                 self.inherit(me, row);
             }
         }
         // What we have taken over before we lost sight of the database, or what a failover has forgotten of that.
-        self.look_for_relatives(link, me)?;
+        self.look_for_relatives(place, me)?;
         if unowned && room > 0 {
-            self.adopt(link, me)?;
+            self.adopt(place, me)?;
         }
         Ok(())
     }
 
     /// What was this server's, and what it had taken over, is to be read.
-    fn inherit(&mut self, me: i32, row: PgServerRow) {
+    fn inherit(&mut self, me: i32, row: ServerEntry) {
         for other in &mut self.servers {
             if other.id == row.id {
                 other.taken_by = Some(me);
@@ -345,38 +356,37 @@ impl PgSharing {
         }
         let family = servers::family(&self.servers, row.id);
         self.family.extend(family.iter().copied());
-        let reading = PgReading::of(Some(family), Unreadable::SetAside);
+        let reading = P::reading(Some(family), None, Unreadable::SetAside);
         self.to_read.push_back(Inheritance { reading, from: Some(row.name), jobs: 0 });
     }
 
-    fn look_for_relatives(&mut self, link: &mut PgLink, me: i32) -> Result<(), PgFault> {
+    fn look_for_relatives(&mut self, place: &mut P, me: i32) -> Result<(), P::Fault> {
         let family = servers::family(&self.servers, me);
-        let new = |row: &&PgServerRow| row.taken_by == Some(me) && !self.family.contains(&row.id);
-        let unread: Vec<PgServerRow> = self.servers.iter().filter(new).cloned().collect();
-        let lost = |row: &&PgServerRow| self.family.contains(&row.id) && !family.contains(&row.id);
-        let taken_elsewhere = |row: &PgServerRow| row.taken_by.is_some_and(|taker| !family.contains(&taker));
+        let new = |row: &&ServerEntry| row.taken_by == Some(me) && !self.family.contains(&row.id);
+        let unread: Vec<ServerEntry> = self.servers.iter().filter(new).cloned().collect();
+        let lost = |row: &&ServerEntry| self.family.contains(&row.id) && !family.contains(&row.id);
+        let taken_elsewhere = |row: &ServerEntry| row.taken_by.is_some_and(|taker| !family.contains(&taker));
         if self.servers.iter().filter(lost).any(taken_elsewhere) {
             // A failover has forgotten that they are ours, and another has them now.
-            return Err(PgFault::Fenced);
+            return Err(P::Fault::fenced());
         }
-        let lost: Vec<PgServerRow> =
+        let lost: Vec<ServerEntry> =
             self.servers.iter().filter(lost).filter(|row| row.taken_by.is_none()).cloned().collect();
         unread.into_iter().for_each(|row| self.inherit(me, row));
         for row in lost {
-            self.take(link, me, &row)?;
+            self.take(place, me, &row)?;
         }
         Ok(())
     }
 
     /// These rows of ours are jobs of which we know nothing: they are told.
     pub(super) fn read(&mut self, numbers: Vec<i64>) {
-        let reading = PgReading::only(numbers, self.family.clone());
+        let reading = P::reading(Some(self.family.clone()), Some(numbers), Unreadable::SetAside);
         self.to_read.push_back(Inheritance { reading, from: None, jobs: 0 });
     }
 
-    fn adopt(&mut self, link: &mut PgLink, me: i32) -> Result<(), PgFault> {
-        let shape = link.shape().ok_or(PgFault::Fenced)?;
-        let (numbers, more) = link.run(MOVE, async |session| adopt::adopt(session, &shape, me).await)?;
+    fn adopt(&mut self, place: &mut P, me: i32) -> Result<(), P::Fault> {
+        let (numbers, more) = place.adopt(me)?;
         if more {
             self.next = Instant::now();
         }
@@ -389,26 +399,23 @@ impl PgSharing {
     /// Tells a page of what is to be read.
     fn tell(
         &mut self,
-        link: &mut PgLink,
+        place: &mut P,
         book: &mut Book,
         each: &mut dyn FnMut(StoredJob<'_>),
-    ) -> Result<bool, PgFault> {
+    ) -> Result<bool, P::Fault> {
         let Some(first) = self.to_read.front_mut() else { return Ok(false) };
-        let shape = link.shape().ok_or(PgFault::Fenced)?;
         let Inheritance { reading, from, jobs } = first;
-        let more = link.run(MOVE, async |session| {
-            let mut told = |job: StoredJob<'_>, alone: bool, beside: bool| {
-                let number = row_of(job.id)?;
-                // One that was read before the connection was lost.
-                if !book.knows(number) {
-                    book.note(number, alone, beside);
-                    *jobs += 1;
-                    each(job);
-                }
-                Ok(())
-            };
-            reading.page(session, &shape, &mut told).await
-        })?;
+        let mut told = |job: StoredJob<'_>, alone: bool, beside: bool| {
+            let number = row_of(job.id)?;
+            // One that was read before the connection was lost.
+            if !book.knows(number) {
+                book.note(number, alone, beside);
+                *jobs += 1;
+                each(job);
+            }
+            Ok(())
+        };
+        let more = place.page(reading, &mut told)?;
         if more {
             return Ok(true);
         }
@@ -421,14 +428,10 @@ impl PgSharing {
     }
 
     /// Says goodbye.
-    pub(super) fn leave(&mut self, link: &mut PgLink, book: &Book) -> Result<(), PgFault> {
-        let (Some(me), Some(shape)) = (self.me, link.shape()) else { return Ok(()) };
-        if self.fenced {
-            return Ok(());
-        }
+    pub(super) fn leave(&mut self, place: &mut P, book: &Book) -> Result<(), P::Fault> {
+        let Some(me) = self.me.filter(|_| place.is_there() && !self.fenced) else { return Ok(()) };
         let empty = book.len() == 0 && self.to_read.is_empty();
-        let family = &self.family;
-        link.run(ANSWER, async |session| servers::leave(session, &shape, me, family, empty).await)
+        place.leave(me, &self.family, empty)
     }
 
     /// All servers, ourselves first.
@@ -438,7 +441,7 @@ impl PgSharing {
         shown
     }
 
-    fn show(&self, row: &PgServerRow) -> ServerShown {
+    fn show(&self, row: &ServerEntry) -> ServerShown {
         let silent = self.heard.get(&row.id).map_or(Duration::ZERO, |(_, at)| at.elapsed());
         let state = match (row.taken_by, row.state) {
             (Some(taker), _) => {
@@ -464,8 +467,8 @@ impl PgSharing {
     }
 
     /// Whether this fault says that we were taken over; notes it.
-    pub(super) fn note(&mut self, fault: &PgFault) -> bool {
-        let fenced = fault.trouble() == PgTrouble::Fenced;
+    pub(super) fn note(&mut self, fault: &impl SharedFault) -> bool {
+        let fenced = fault.is_fenced();
         if let Some(share) = self.share.as_mut().filter(|_| fenced) {
             self.fenced = true;
             share.fenced();
