@@ -162,8 +162,11 @@ const COUNTS: [CountOf; 5] = [
     ("ringgear_function_jobs_timed_out_total", "Jobs whose worker took too long.", |stats| stats.timed_out),
 ];
 
+/// A number of a function.
+type StatsNumber = fn(&FunctionStats) -> u64;
+
 /// Results, as labels.
-const RESULTS: [(&str, fn(&FunctionStats) -> u64); 6] = [
+const RESULTS: [(&str, StatsNumber); 6] = [
     ("complete", |stats| stats.completed),
     ("fail", |stats| stats.failed),
     ("exception", |stats| stats.exceptions),

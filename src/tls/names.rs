@@ -51,7 +51,7 @@ pub(super) fn names(der: &[u8]) -> CertificateNames {
     let subject = &certificate.tbs_certificate.subject;
     let attributes = subject.0.iter().flat_map(|relative| relative.0.iter());
     // A last one that cannot be read is not stood in for by one before.
-    let last = attributes.filter(|attribute| attribute.oid == COMMON_NAME).last();
+    let last = attributes.rev().find(|attribute| attribute.oid == COMMON_NAME);
     let common_name = last.and_then(|attribute| text(&attribute.value)).map(String::into_boxed_str);
     let alternatives = certificate.tbs_certificate.get::<SubjectAltName>().ok().flatten();
     let dns_names = alternatives.iter().flat_map(|(_, names)| &names.0).filter_map(|name| match name {

@@ -16,6 +16,9 @@ use crate::store::servers::SET_ASIDE;
 use crate::store::sql::numbers::row_of;
 use mysql::prelude::Queryable;
 
+/// Unique and function of a row of nobody's, as bytes.
+type FoundKey = (Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// At a start nobody else is in a hurry.
 const PATIENT: &str = "SET SESSION innodb_lock_wait_timeout = 30";
 const AS_BEFORE: &str = "SET SESSION innodb_lock_wait_timeout = 2";
@@ -166,7 +169,7 @@ fn new_numbers(
         "SELECT {key}, {function} FROM {theirs} FORCE INDEX ({}) WHERE {nobodys} LIMIT {PIECE}",
         shape.owners
     );
-    let rows: Vec<(Option<Vec<u8>>, Option<Vec<u8>>)> = link.conn.query(sql)?;
+    let rows: Vec<FoundKey> = link.conn.query(sql)?;
     if rows.is_empty() {
         return Ok(Vec::new());
     }

@@ -116,12 +116,15 @@ fn in_the_way(
     Ok(elsewhere)
 }
 
-/// Rows with the keys of these, by key and function as bytes.
+/// Unique and function of a row, as bytes.
+type MyKey = (Vec<u8>, Vec<u8>);
+
+/// Rows with the keys of these.
 fn standing(
     link: &mut MyLink,
     shape: &MyShape,
     puts: &[&MyPut<'_>],
-) -> Result<HashMap<(Vec<u8>, Vec<u8>), Standing>, RemoteFault> {
+) -> Result<HashMap<MyKey, Standing>, RemoteFault> {
     let MyTables { theirs, ours, .. } = &shape.names;
     let (key, function) = (bytes_of(shape.key, "t.unique_key"), bytes_of(shape.function, "t.function_name"));
     let keys: Vec<String> = puts.iter().filter_map(|put| condition(put, shape, "t.")).collect();
