@@ -28,8 +28,8 @@ const MODULES: &[(&str, &str, &[&str])] = &[
     ("memory", "src/memory", &["engine"]),
     ("store", "src/store/", &["engine", "protocol", "logging"]),
     ("frontend", "src/frontend/", &["engine", "protocol"]),
-    ("mesh", "src/mesh/", &["engine"]),
-    ("http", "src/http/", &["engine", "frontend", "mesh"]),
+    ("mesh", "src/mesh/", &["engine", "protocol"]),
+    ("http", "src/http/", &["engine", "protocol", "frontend", "logging", "mesh", "store"]),
     ("shard", "src/shard/", &["engine", "protocol", "frontend", "logging", "memory", "mesh", "store"]),
     ("server", "src/server/", &["engine", "frontend", "http", "logging", "mesh", "shard", "store"]),
     ("process", "src/process", &["logging", "server"]),
@@ -45,10 +45,11 @@ const MODULES: &[(&str, &str, &[&str])] = &[
 /// The modules of the engine, a line for each floor, from the bottom up. A module names only those of lower floors, so
 /// `sessions` and `functions` never name each other.
 const ENGINE: &[&[&str]] = &[
-    &["body", "counters", "number", "slot", "status", "sync", "time"],
+    &["body", "counters", "number", "slot", "stats", "status", "sync", "time"],
     &["board"],
     &["policy"],
     &["persist"],
+    &["facts"],
     &["report"],
     &["query"],
     &["page"],
