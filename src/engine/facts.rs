@@ -1,6 +1,7 @@
 //! What is told of functions, workers, sessions and jobs to those who look after the server: rows with ages and states, which
 //! gearmand's lists do not have. Values only; who makes them is `functions/numbers.rs` and `sessions/rows.rs`.
 use crate::persist::DeathReason;
+use crate::policy::Pause;
 use crate::slot::{JobId, SessionId};
 use crate::stats::FunctionStats;
 use crate::time::Epoch;
@@ -29,19 +30,6 @@ pub enum ShutReason {
     Dead,
     /// There is no job.
     Empty,
-}
-
-/// A function gives out no jobs, because an operator wants it so.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pause {
-    /// Since when.
-    pub since: Epoch,
-    /// Until when; `None` until it is resumed.
-    pub until: Option<Epoch>,
-    /// Why, in the operator's words.
-    pub reason: Bytes,
-    /// Who.
-    pub by: Bytes,
 }
 
 /// What is known of one function.

@@ -1,6 +1,6 @@
 //! What an operator may decide about the engine. Values only; the command line is elsewhere.
-use crate::report::Pause;
 use crate::slot::HandlePrefix;
+use crate::time::Epoch;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::num::NonZeroU8;
@@ -142,6 +142,19 @@ pub enum TimeoutUnit {
     Milliseconds,
     /// As in gearmand before, and in the Perl server.
     Seconds,
+}
+
+/// A function gives out no jobs, because an operator wants it so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// Since when.
+    pub since: Epoch,
+    /// Until when; `None` until it is resumed.
+    pub until: Option<Epoch>,
+    /// Why, in the operator's words.
+    pub reason: Bytes,
+    /// Who.
+    pub by: Bytes,
 }
 
 /// What an operator may decide about the engine, the same on every shard.

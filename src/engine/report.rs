@@ -2,10 +2,11 @@
 //! for is in `query.rs`, how lists come in pages is in `page.rs`.
 pub use crate::counters::Counters;
 pub use crate::facts::{
-    BatchResult, FunctionNumbers, FunctionWorker, HeldJob, JobFacts, JobPhase, NumbersPage, Pause,
-    SessionRow, ShutReason, WorkerState,
+    BatchResult, FunctionNumbers, FunctionWorker, HeldJob, JobFacts, JobPhase, NumbersPage, SessionRow,
+    ShutReason, WorkerState,
 };
 use crate::persist::DeathReason;
+pub use crate::policy::Pause;
 use crate::slot::{JobId, SessionId};
 pub use crate::status::{JobStatus, UniqueStatus};
 use crate::time::Epoch;

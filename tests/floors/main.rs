@@ -29,9 +29,9 @@ const MODULES: &[(&str, &str, &[&str])] = &[
     ("memory", "src/memory", &["engine"]),
     ("store", "src/store/", &["engine", "protocol", "logging"]),
     ("frontend", "src/frontend/", &["engine", "protocol"]),
-    ("mesh", "src/mesh/", &["engine"]),
+    ("mesh", "src/mesh/", &["engine", "protocol"]),
     ("tls", "src/tls/", &["engine"]),
-    ("http", "src/http/", &["engine", "frontend", "mesh", "tls"]),
+    ("http", "src/http/", &["engine", "protocol", "frontend", "logging", "mesh", "store", "tls"]),
     (
         "shard",
         "src/shard/",
@@ -58,10 +58,11 @@ const MODULES: &[(&str, &str, &[&str])] = &[
 /// The modules of the engine, a line for each floor, from the bottom up. A module names only those of lower floors, so
 /// `sessions` and `functions` never name each other.
 const ENGINE: &[&[&str]] = &[
-    &["access", "body", "counters", "number", "slot", "status", "subject", "sync", "time"],
+    &["access", "body", "counters", "number", "slot", "stats", "status", "subject", "sync", "time"],
     &["board"],
     &["policy"],
     &["persist"],
+    &["facts"],
     &["report"],
     &["query"],
     &["page"],

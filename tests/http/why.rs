@@ -64,7 +64,7 @@ fn nobody_knows_the_function() {
         says(&case.why("resize-image"), "bad", "no_worker_ever", said);
         says(&case.why_job(&handle), "bad", "no_worker_ever", said);
         drop(case.worker("resize-image"));
-        wait_until("it has left", || case.looked.server.counter("sessions") == 2);
+        wait_until("it has left", || case.looked.json("/api/v1/functions/resize-image")["workers"] == 0);
         says(&case.why("resize-image"), "bad", "workers_left", "the last one left");
         drop(other);
     }
