@@ -4,9 +4,10 @@ use super::bounds::{OVERVIEW_AGE, PAGE_ROWS, SURVEYS_MAX};
 use super::home::Observer;
 use super::hosts::Hosts;
 use super::level::LevelForAWhile;
-use super::overview::{BestRows, FunctionSums, Overview, is_unattended, waiting};
+use super::overview::{BestRows, FunctionSums, Overview, waiting};
 use super::audit::AuditList;
 use super::history::History;
+use super::pages::{PageMemory, row_rank};
 use crate::engine::report::{Counters, FunctionNumbers, JobFacts};
 use crate::engine::stats::FunctionStats;
 use crate::engine::{Order, Query, Report};
@@ -61,6 +62,8 @@ pub(super) struct Desk {
     pub(super) audit: RefCell<AuditList>,
     pub(super) level: LevelForAWhile,
     pub(super) counts: VisitCounts,
+    /// What pages remember.
+    pub(super) pages: PageMemory,
 }
 
 /// What the server is doing.
@@ -109,6 +112,7 @@ impl Desk {
             audit: RefCell::default(),
             level: LevelForAWhile::default(),
             counts: VisitCounts::default(),
+            pages: PageMemory::default(),
         }
     }
 
@@ -164,7 +168,7 @@ impl Desk {
                 let jobs = waiting(&row) + u64::from(row.running);
                 let stays = stays.contains(&row.function) && (jobs > 0 || row.workers > 0);
                 told.offer([u64::from(stays), jobs], &row);
-                first.offer([u64::from(is_unattended(&row)), jobs], &row);
+                first.offer(row_rank(&row), &row);
             }
         }
         drop(pages);
