@@ -6,8 +6,8 @@
 //! a mark, and what comes or goes meanwhile is told or not.
 use crate::query::Ask;
 use crate::report::{
-    DeadRow, DropRow, FunctionNumbers, FunctionRow, FunctionWorker, InvolvedJob, JobRow, Report, SessionRow, WaitingRow,
-    Waits, WorkerRow,
+    DeadRow, DropRow, FunctionNumbers, FunctionRow, FunctionWorker, InvolvedJob, JobRow, Report, SessionRow,
+    WaitingRow, Waits, WorkerRow,
 };
 use crate::slot::{JobId, SessionId, ShardId};
 use alloc::vec::Vec;
@@ -302,9 +302,9 @@ impl Report {
                 Report::Jobs(rows) => weigh(rows),
                 Report::DeadJobs(rows) => weigh(rows),
                 Report::Dropped(rows) => weigh(rows),
-            Report::Numbers(page) => weigh(&page.rows),
-            Report::FunctionWorkers(rows) => weigh(rows),
-            Report::Sessions(rows) => weigh(rows),
+                Report::Numbers(page) => weigh(&page.rows),
+                Report::FunctionWorkers(rows) => weigh(rows),
+                Report::Sessions(rows) => weigh(rows),
                 Report::Counters(counters) => size_of_val(&**counters),
                 Report::Job(facts) => size_of_val(&**facts) + facts.function.len() + facts.unique.len(),
                 _ => 0,

@@ -2,7 +2,8 @@
 //! for is in `query.rs`, how lists come in pages is in `page.rs`.
 pub use crate::counters::Counters;
 pub use crate::facts::{
-    BatchResult, FunctionNumbers, FunctionWorker, HeldJob, JobFacts, JobPhase, NumbersPage, Pause, SessionRow, ShutReason, WorkerState,
+    BatchResult, FunctionNumbers, FunctionWorker, HeldJob, JobFacts, JobPhase, NumbersPage, Pause,
+    SessionRow, ShutReason, WorkerState,
 };
 use crate::persist::DeathReason;
 use crate::slot::{JobId, SessionId};

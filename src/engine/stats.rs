@@ -139,7 +139,9 @@ mod tests {
 
     #[test]
     fn each_time_has_a_bucket() {
-        for (ms, at) in [(0, 0), (1, 0), (2, 1), (3, 2), (5, 2), (6, 3), (1000, 9), (1001, 10), (3_600_000, 14)] {
+        for (ms, at) in
+            [(0, 0), (1, 0), (2, 1), (3, 2), (5, 2), (6, 3), (1000, 9), (1001, 10), (3_600_000, 14)]
+        {
             let mut histogram = Histogram::default();
             histogram.add(ms);
             assert_eq!(histogram.counts[at], 1, "{ms}");

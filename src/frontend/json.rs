@@ -4,8 +4,8 @@
 pub mod pauses;
 
 use crate::engine::report::{
-    Counters, DeadRow, FunctionNumbers, FunctionRow, FunctionWorker, InvolvedJob, JobFacts, JobPhase, JobRow, Pause, SessionRow,
-    WorkerRow, WorkerState,
+    Counters, DeadRow, FunctionNumbers, FunctionRow, FunctionWorker, InvolvedJob, JobFacts, JobPhase, JobRow,
+    Pause, SessionRow, WorkerRow, WorkerState,
 };
 use crate::engine::stats::{FunctionStats, Histogram};
 use crate::engine::{DeathReason, Epoch, SessionId, StoredJob};

@@ -63,7 +63,10 @@ mod tests {
         let told = list.tell();
         let items = told["items"].as_array().unwrap();
         assert_eq!(items.len(), AUDIT_MAX);
-        assert_eq!((&items[0]["number"], &items[0]["at_ms"]), (&json!(2 * AUDIT_MAX), &json!(2 * AUDIT_MAX - 1)));
+        assert_eq!(
+            (&items[0]["number"], &items[0]["at_ms"]),
+            (&json!(2 * AUDIT_MAX), &json!(2 * AUDIT_MAX - 1))
+        );
         assert_eq!(items[AUDIT_MAX - 1]["what"], format!("pause f{AUDIT_MAX}"));
     }
 }

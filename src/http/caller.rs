@@ -89,7 +89,11 @@ mod tests {
             is_forged(&pairs.iter().map(named).collect()).is_some()
         };
         assert!(!forged(&[]) && !forged(&[("host", "localhost")]));
-        assert!(!forged(&[("host", "localhost:1"), ("origin", "http://localhost:1"), ("sec-fetch-site", "same-origin")]));
+        assert!(!forged(&[
+            ("host", "localhost:1"),
+            ("origin", "http://localhost:1"),
+            ("sec-fetch-site", "same-origin")
+        ]));
         assert!(forged(&[("host", "localhost:1"), ("origin", "http://evil.example")]));
         assert!(forged(&[("host", "localhost:1"), ("origin", "null")]));
         assert!(forged(&[("host", "localhost:1"), ("sec-fetch-site", "cross-site")]));

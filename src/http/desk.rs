@@ -1,12 +1,12 @@
 //! What answers are made of: what the server is doing, the seat from which shards are asked, and what was found of all functions a moment
 //! ago, so that many askers cost as much as one.
+use super::audit::AuditList;
 use super::bounds::{OVERVIEW_AGE, PAGE_ROWS, SURVEYS_MAX};
+use super::history::History;
 use super::home::Observer;
 use super::hosts::Hosts;
 use super::level::LevelForAWhile;
 use super::overview::{BestRows, FunctionSums, Overview, waiting};
-use super::audit::AuditList;
-use super::history::History;
 use super::pages::{PageMemory, row_rank};
 use crate::engine::report::{Counters, FunctionNumbers, JobFacts};
 use crate::engine::stats::FunctionStats;

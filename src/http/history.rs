@@ -27,7 +27,8 @@ impl History {
         if self.notes.back().is_some_and(|last| now.duration_since(last.at) < HISTORY_EACH) {
             return;
         }
-        let counted = |row: &FunctionNumbers| Some((row.function.clone(), FunctionStats::clone(row.stats.as_deref()?)));
+        let counted =
+            |row: &FunctionNumbers| Some((row.function.clone(), FunctionStats::clone(row.stats.as_deref()?)));
         self.notes.push_back(NoteOfCounts { at: now, counts: rows.iter().filter_map(counted).collect() });
         // The next one is to be old enough to stand for the window.
         let window = HISTORY_EACH * HISTORY_NOTES;
@@ -65,7 +66,10 @@ mod tests {
             assert!(history.notes.len() <= HISTORY_NOTES as usize + 1);
         }
         let (ago, before) = history.of(b"f", start + HISTORY_EACH * 99).unwrap();
-        assert_eq!((ago, before.unwrap().completed), (HISTORY_EACH * HISTORY_NOTES, 99 - u64::from(HISTORY_NOTES)));
+        assert_eq!(
+            (ago, before.unwrap().completed),
+            (HISTORY_EACH * HISTORY_NOTES, 99 - u64::from(HISTORY_NOTES))
+        );
         assert!(history.of(b"g", start + HISTORY_EACH * 99).unwrap().1.is_none());
         assert!(History::default().of(b"f", start).is_none());
     }

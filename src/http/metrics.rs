@@ -219,7 +219,10 @@ fn counter_name(name: &str) -> String {
 fn write_shards(families: &mut Families, desk: &Desk) {
     let shared = &desk.setup.shared;
     let (times, up) = (shared.times(clock::instant()), desk.started.elapsed());
-    families.counter("ringgear_shard_busy_seconds_total", "What shards worked; waiting for work is none, with or without sleep.");
+    families.counter(
+        "ringgear_shard_busy_seconds_total",
+        "What shards worked; waiting for work is none, with or without sleep.",
+    );
     for (shard, times) in times.iter().enumerate() {
         let busy = up.saturating_sub(Duration::from_nanos(times.idle));
         families.sample(&[("shard", &shard.to_string())], format_args!("{:.6}", busy.as_secs_f64()));
@@ -229,7 +232,10 @@ fn write_shards(families: &mut Families, desk: &Desk) {
         families.sample(&[("shard", &shard.to_string())], times.rounds);
     }
     let traffic = shared.traffic_sums();
-    families.counter("ringgear_packets_total", "Requests, by the name of their packet; TEXT are lines of administrators.");
+    families.counter(
+        "ringgear_packets_total",
+        "Requests, by the name of their packet; TEXT are lines of administrators.",
+    );
     families.sample(&[("command", "TEXT")], traffic.lines);
     for (kind, count) in &traffic.requests {
         families.sample(&[("command", kind.name())], count);
@@ -249,7 +255,10 @@ fn write_store(families: &mut Families, desk: &Desk) {
     families.buckets(&[], bounds, &times.counts, format_args!("{:.6}", times.sum_us as f64 / 1e6));
     families.counter("ringgear_store_written_bytes_total", "Bytes of records that the store was given.");
     families.sample(&[], times.bytes);
-    families.gauge("ringgear_store_oldest_unanswered_seconds", "For how long the commit has been under way that is; 0 if none is.");
+    families.gauge(
+        "ringgear_store_oldest_unanswered_seconds",
+        "For how long the commit has been under way that is; 0 if none is.",
+    );
     families.sample(&[], format_args!("{:.6}", times.under_way_us as f64 / 1e6));
 }
 

@@ -14,9 +14,9 @@ mod desk;
 mod exposition;
 mod history;
 mod home;
+mod hosts;
 mod keep;
 mod level;
-mod hosts;
 mod metrics;
 mod names;
 mod overview;
@@ -65,12 +65,15 @@ pub(crate) struct HttpSetup {
 /// Serves on this thread until the server stops.
 pub(crate) fn run(setup: HttpSetup) -> io::Result<()> {
     let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
-    let HttpSetup { id, board, policy, shared, frontend, doors, store, metrics_functions, pauses, drain } = setup;
+    let HttpSetup { id, board, policy, shared, frontend, doors, store, metrics_functions, pauses, drain } =
+        setup;
     let hosts = Hosts::of(doors.iter().filter_map(|door| door.address));
     let shards = board.topology().owners().len();
     let observer = Rc::new(Observer::new(id, board, policy, shared.clone()));
-    let desk =
-        Desk::new(observer.clone(), DeskSetup { shared, frontend, hosts, store, metrics_functions, shards, pauses, drain });
+    let desk = Desk::new(
+        observer.clone(),
+        DeskSetup { shared, frontend, hosts, store, metrics_functions, shards, pauses, drain },
+    );
     LocalSet::new().block_on(&runtime, async move {
         serve::open(doors, Rc::new(desk))?;
         observer.listen().await

@@ -14,7 +14,11 @@ use hyper::{Method, Request, Response, StatusCode, Version, header};
 use tokio::time::timeout;
 
 /// Answers a request.
-pub(super) async fn answer(desk: &Desk, request: Request<Incoming>, caller: &Caller) -> Response<Full<Bytes>> {
+pub(super) async fn answer(
+    desk: &Desk,
+    request: Request<Incoming>,
+    caller: &Caller,
+) -> Response<Full<Bytes>> {
     desk.counts.requests.set(desk.counts.requests.get() + 1);
     let answer = match refusal(desk, &request, caller) {
         Some(refusal) => refusal,
@@ -74,7 +78,8 @@ async fn order(desk: &Desk, request: Request<Incoming>, caller: &Caller) -> Http
         return form(desk, request, &target, caller).await;
     };
     if !caller.may(Right::Operate, desk.own_user) {
-        let said = "orders are taken over a unix socket (--control unix:PATH), from root and the user of the server";
+        let said =
+            "orders are taken over a unix socket (--control unix:PATH), from root and the user of the server";
         return HttpAnswer::error(StatusCode::FORBIDDEN, said);
     }
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
@@ -132,8 +137,7 @@ async fn find(desk: &Desk, request: &Request<Incoming>, caller: &Caller) -> Http
             Err(sentence) => HttpAnswer::error(StatusCode::BAD_REQUEST, &sentence),
             Ok(()) => {
                 let open = accepts(request.headers(), "application/openmetrics-text");
-                metrics::answer(desk, if open { Form::OpenMetrics } else { Form::Text })
-                    .await
+                metrics::answer(desk, if open { Form::OpenMetrics } else { Form::Text }).await
             }
         },
         [b"style.css"] => HttpAnswer::ok(CSS, pages::STYLE),

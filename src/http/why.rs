@@ -213,8 +213,12 @@ fn nothing_waits(case: &FunctionCase) -> Option<Verdict> {
 
 fn with_longest(mut verdict: Verdict, crew: &Crew) -> Verdict {
     if let Some(worker) = crew.longest.as_ref().filter(|worker| worker.for_ms >= LONG_MS) {
-        verdict.text += &format!(" {} has held {} for {}.", worker.name(), worker.handle, lasting(worker.for_ms));
-        let hint = format!("ringgear close {}: the job goes back to its queue, and one attempt is counted", worker.session);
+        verdict.text +=
+            &format!(" {} has held {} for {}.", worker.name(), worker.handle, lasting(worker.for_ms));
+        let hint = format!(
+            "ringgear close {}: the job goes back to its queue, and one attempt is counted",
+            worker.session
+        );
         verdict = verdict.with(hint);
     }
     verdict
@@ -230,8 +234,13 @@ fn crew(case: &FunctionCase, waiting: u64) -> Option<Verdict> {
     // What holds the gate shut was told.
     row.shut.is_none().then_some(())?;
     if crew.busy == crew.all() && !crew.more && crew.busy > 0 {
-        let all = if crew.busy == 1 { "Its only worker is".to_owned() } else { format!("All {} workers are", crew.busy) };
-        let verdict = Verdict::new(VerdictLevel::Wait, "all_busy", format!("{who} {all} busy.{}", pace(case)));
+        let all = if crew.busy == 1 {
+            "Its only worker is".to_owned()
+        } else {
+            format!("All {} workers are", crew.busy)
+        };
+        let verdict =
+            Verdict::new(VerdictLevel::Wait, "all_busy", format!("{who} {all} busy.{}", pace(case)));
         return Some(with_longest(verdict, crew).with("start more workers, or faster ones"));
     }
     if !crew.silent.is_empty() && crew.asleep == 0 && crew.woken == 0 {
@@ -239,11 +248,18 @@ fn crew(case: &FunctionCase, waiting: u64) -> Option<Verdict> {
     }
     let slower = case.rates.is_some_and(|(came, ended)| came > ended * 1.05 && came > 0.1);
     if crew.busy > 0 && crew.asleep == 0 && slower {
-        let verdict = Verdict::new(VerdictLevel::Bad, "slower_than_inflow", format!("{who} Not enough workers.{}", pace(case)));
+        let verdict = Verdict::new(
+            VerdictLevel::Bad,
+            "slower_than_inflow",
+            format!("{who} Not enough workers.{}", pace(case)),
+        );
         return Some(with_longest(verdict, crew));
     }
     if crew.woken > 0 && crew.asleep == 0 {
-        let text = format!("{who} {} woken and will ask for it.", count(crew.woken.into(), "worker was", "workers were"));
+        let text = format!(
+            "{who} {} woken and will ask for it.",
+            count(crew.woken.into(), "worker was", "workers were")
+        );
         return Some(Verdict::new(VerdictLevel::Wait, "woken", text));
     }
     let text = format!(
@@ -304,7 +320,11 @@ fn aside(case: &FunctionCase, waiting: u64) -> Vec<Verdict> {
         let text = format!(
             "{} for the store to keep them{}.",
             count(row.storing.into(), "job waits", "jobs wait"),
-            if case.store_ms > 0 { format!("; it has been busy with one commit for {}", lasting(case.store_ms)) } else { String::new() }
+            if case.store_ms > 0 {
+                format!("; it has been busy with one commit for {}", lasting(case.store_ms))
+            } else {
+                String::new()
+            }
         );
         let level = if case.store_ms > 1000 { VerdictLevel::Bad } else { VerdictLevel::Wait };
         verdicts.push(Verdict::new(level, "storing", text));
@@ -323,7 +343,8 @@ fn aside(case: &FunctionCase, waiting: u64) -> Vec<Verdict> {
     let most = row.limits.iter().copied().filter(|&limit| limit > 0).min();
     let total = waiting + u64::from(row.running) + u64::from(row.scheduled) + u64::from(row.storing);
     if let Some(limit) = most.filter(|&limit| total >= u64::from(limit)) {
-        let text = format!("Submissions are refused: the function has {total} jobs, and maxqueue allows {limit}.");
+        let text =
+            format!("Submissions are refused: the function has {total} jobs, and maxqueue allows {limit}.");
         verdicts.push(Verdict::new(VerdictLevel::Bad, "queue_full", text));
     }
     verdicts
@@ -331,7 +352,8 @@ fn aside(case: &FunctionCase, waiting: u64) -> Vec<Verdict> {
 
 /// What is said of a function that nobody has used.
 pub(super) fn of_nothing(near: &[Vec<u8>]) -> Verdict {
-    let text = "There is no function of this name: no job was submitted and no worker has registered for it.".to_owned();
+    let text = "There is no function of this name: no job was submitted and no worker has registered for it."
+        .to_owned();
     let verdict = Verdict::new(VerdictLevel::Wait, "unknown_function", text);
     match near.is_empty() {
         true => verdict,
@@ -347,11 +369,14 @@ pub(super) fn of_nothing(near: &[Vec<u8>]) -> Verdict {
 pub(super) fn of_job(job: &JobFacts, handle: &str, function: &[Verdict]) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
     if job.disowned {
-        let text = "Another server has taken over this job; it goes on here only for those who wait for its result.".to_owned();
+        let text =
+            "Another server has taken over this job; it goes on here only for those who wait for its result."
+                .to_owned();
         verdicts.push(Verdict::new(VerdictLevel::Wait, "taken_over", text));
     }
     if job.cancelled {
-        let text = "It was cancelled while it ran: its worker goes on, and nobody hears the result.".to_owned();
+        let text =
+            "It was cancelled while it ran: its worker goes on, and nobody hears the result.".to_owned();
         verdicts.push(Verdict::new(VerdictLevel::Wait, "cancelled", text));
     }
     verdicts.push(own_reason(job, handle));
@@ -380,9 +405,13 @@ fn own_reason(job: &JobFacts, handle: &str) -> Verdict {
             };
             let urgent = match more_urgent {
                 0 => String::new(),
-                jobs => format!(", and {} of higher priority before it", count((*jobs).into(), "job goes", "jobs go")),
+                jobs => format!(
+                    ", and {} of higher priority before it",
+                    count((*jobs).into(), "job goes", "jobs go")
+                ),
             };
-            let code = if *more_urgent > 0 && *before == Some(0) { "higher_priority_first" } else { "in_queue" };
+            let code =
+                if *more_urgent > 0 && *before == Some(0) { "higher_priority_first" } else { "in_queue" };
             let text = format!("It has waited for {}, and {place}{urgent}.", lasting(*waited_ms));
             verdict(VerdictLevel::Ok, code, text)
         }
@@ -435,7 +464,12 @@ fn running(job: &JobFacts) -> Verdict {
     let JobPhase::Running { session, address, worker, ran_ms, left_ms, lost } = &job.phase else {
         return Verdict::new(VerdictLevel::Ok, "running", "It runs.".to_owned());
     };
-    let who = OddWorker { session: json::session_name(*session), address: *address, id: worker.to_vec(), ..OddWorker::default() };
+    let who = OddWorker {
+        session: json::session_name(*session),
+        address: *address,
+        id: worker.to_vec(),
+        ..OddWorker::default()
+    };
     if *lost {
         let text = format!("{} had it and has left: it goes back to its queue.", who.name());
         return Verdict::new(VerdictLevel::Ok, "worker_lost", text);
@@ -458,5 +492,12 @@ fn running(job: &JobFacts) -> Verdict {
 fn shown(name: &[u8]) -> String {
     let name = readable(name);
     let plain = |character: char| character.is_ascii_alphanumeric() || "-_./:@%+=,".contains(character);
-    if !name.is_empty() && name.chars().all(plain) { name } else { format!("'{}'", name.replace('\'', "'\\''")) }
+    if !name.is_empty() && name.chars().all(plain) {
+        name
+    } else {
+        format!("'{}'", name.replace('\'', "'\\''"))
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,7 +87,9 @@ mod tests {
     #[test]
     fn requests_are_counted_by_kind() {
         let traffic = Traffic::default();
-        for bytes in [&b"\0REQ\0\0\0\x10\0\0\0\0"[..], b"status\n", b"\0REQ\0\0\0\x10", b"\0REQ\0\0\0\x65", b""] {
+        for bytes in
+            [&b"\0REQ\0\0\0\x10\0\0\0\0"[..], b"status\n", b"\0REQ\0\0\0\x10", b"\0REQ\0\0\0\x65", b""]
+        {
             traffic.requested(bytes);
         }
         traffic.received(7);

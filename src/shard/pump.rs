@@ -6,7 +6,8 @@ use super::migrate::MigrationPolicy;
 use super::table::ConnectionTable;
 use super::tell;
 use crate::engine::{
-    CloseReason, Engine, HandlePrefix, Input, Instant, Now, Output, Reply, SessionHolds, SessionId, ShardId, Urgency,
+    CloseReason, Engine, HandlePrefix, Input, Instant, Now, Output, Reply, SessionHolds, SessionId, ShardId,
+    Urgency,
 };
 use crate::frontend::SharedPort;
 use crate::logging::{self, Level};

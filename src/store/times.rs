@@ -21,7 +21,13 @@ pub(crate) struct CommitTimes {
 impl Default for CommitTimes {
     fn default() -> CommitTimes {
         let [sum_us, bytes, since_us] = [const { AtomicU64::new(0) }; 3];
-        CommitTimes { counts: [const { AtomicU64::new(0) }; BUCKETS], sum_us, bytes, since_us, beginning: Instant::now() }
+        CommitTimes {
+            counts: [const { AtomicU64::new(0) }; BUCKETS],
+            sum_us,
+            bytes,
+            since_us,
+            beginning: Instant::now(),
+        }
     }
 }
 

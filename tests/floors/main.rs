@@ -81,7 +81,10 @@ const PLACES: &[(&str, &[&str])] = &[
     ("rustls", &["src/store/postgres/tls"]),
     ("rustls_native_certs", &["src/store/postgres/tls"]),
     ("tokio_postgres_rustls", &["src/store/postgres/tls"]),
-    ("serde_json", &["src/cli/check_migration", "src/cli/control/", "src/cli/status", "src/frontend/json", "src/http/"]),
+    (
+        "serde_json",
+        &["src/cli/check_migration", "src/cli/control/", "src/cli/status", "src/frontend/json", "src/http/"],
+    ),
     ("http_body_util", &["src/http/"]),
     ("hyper", &["src/http/"]),
     ("hyper_util", &["src/http/"]),

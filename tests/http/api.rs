@@ -91,7 +91,8 @@ fn every_path_of_the_document_is_there() {
     let document = busy.looked.json("/api/v1/openapi.json");
     let paths = document["paths"].as_object().unwrap();
     assert!(paths.len() >= 15);
-    for (path, what) in paths {
+    // Orders are tried elsewhere.
+    for (path, what) in paths.iter().filter(|(_, what)| what["get"].is_object()) {
         let asked = path.replace("{function}", "mail").replace("{handle}", &busy.running);
         let answered = busy.looked.get(&asked);
         assert_eq!(answered.status, 200, "{asked}: {answered:?}");
@@ -110,7 +111,7 @@ fn every_path_of_the_document_is_there() {
                         Some(next) => next,
                         None => continue,
                     },
-                    "state" => parameter["schema"]["enum"][0].as_str().unwrap(),
+                    "state" | "role" => parameter["schema"]["enum"][0].as_str().unwrap(),
                     _ => "x",
                 };
                 let asked = format!("{asked}?{name}={example}");

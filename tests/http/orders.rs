@@ -150,7 +150,8 @@ fn the_dead_of_a_function_are_put_back() {
     assert_eq!(looked.json(&format!("/api/v1/jobs/{first}/why"))["verdict"]["code"], "dead");
     orders.post(&format!("/api/v1/jobs/{first}/retry"), &json!({}));
     assert_eq!(orders.refused(&format!("/api/v1/jobs/{first}/retry"), &json!({})).0, 409);
-    let done = orders.post("/api/v1/jobs/batch", &json!({ "action": "retry", "function": "mail", "at_most": 10 }));
+    let done =
+        orders.post("/api/v1/jobs/batch", &json!({ "action": "retry", "function": "mail", "at_most": 10 }));
     assert_eq!((&done["done"], &done["left"]), (&json!(4), &json!(0)));
     let function = looked.json("/api/v1/functions/mail");
     assert_eq!((&function["dead"], &function["queued"]["normal"]), (&json!(0), &json!(5)));
@@ -170,7 +171,10 @@ fn a_connection_is_closed_and_its_job_goes_back() {
         hung.write_all(&request(SET_CLIENT_ID, b"hung")).unwrap();
         assert_eq!(grab(&mut hung), JOB_ASSIGN);
         let workers = looked.list("/api/v1/functions/mail/workers", 10);
-        assert_eq!((workers.len(), &workers[0]["state"], &workers[0]["id"]), (1, &json!("busy"), &json!("hung")));
+        assert_eq!(
+            (workers.len(), &workers[0]["state"], &workers[0]["id"]),
+            (1, &json!("busy"), &json!("hung"))
+        );
         let session = workers[0]["session"].as_str().unwrap();
         let connections = looked.list("/api/v1/connections?role=worker", 10);
         assert_eq!((connections.len(), &connections[0]["session"]), (1, &json!(session)));
@@ -227,7 +231,12 @@ fn orders_are_taken_from_who_owns_the_server_and_remembered() {
         (JSON, &format!("{{\"reason\":\"{}\"}}", "x".repeat(600)), 400),
         (JSON, &format!("{{\"reason\":\"{}\"}}", "x".repeat(70_000)), 413),
     ] {
-        assert_eq!(orders.post_with(pause, lines, body).status, status, "{lines} {}", &body[..20.min(body.len())]);
+        assert_eq!(
+            orders.post_with(pause, lines, body).status,
+            status,
+            "{lines} {}",
+            &body[..20.min(body.len())]
+        );
     }
     assert_eq!(orders.refused("/api/v1/nothing", &json!({})).0, 404);
     assert_eq!(orders.post_with("/livez", JSON, "{}").status, 405);

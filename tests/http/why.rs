@@ -88,7 +88,9 @@ fn workers_are_busy_asleep_or_on_their_way() {
         let place = &all["all"][1];
         assert_eq!(place["code"], "in_queue", "{all}");
         assert!(place["text"].as_str().unwrap().contains("stands behind 1 job"), "{all}");
-        assert!(case.why_job(&second)["all"][1]["text"].as_str().unwrap().contains("is next of its priority"));
+        assert!(
+            case.why_job(&second)["all"][1]["text"].as_str().unwrap().contains("is next of its priority")
+        );
         let data = b"mail\0urgent\0x";
         case.client.write_all(&request(SUBMIT_JOB_HIGH_BG, data)).unwrap();
         assert_eq!(read_packet(&mut case.client).0, JOB_CREATED);
@@ -159,7 +161,8 @@ fn numbers_are_told_of_a_function() {
     echo(&mut worker, b"heard");
     let told = case.looked.json("/api/v1/functions/mail");
     let totals = &told["totals"];
-    for (name, count) in [("accepted", 5), ("coalesced", 1), ("completed", 3), ("failed", 1), ("requeued", 0)] {
+    for (name, count) in [("accepted", 5), ("coalesced", 1), ("completed", 3), ("failed", 1), ("requeued", 0)]
+    {
         assert_eq!(totals[name], count, "{name}: {told}");
     }
     assert_eq!((&told["wait_seconds"]["count"], &told["run_seconds"]["count"]), (&json!(4), &json!(4)));

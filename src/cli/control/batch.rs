@@ -97,7 +97,11 @@ impl PurgeState {
 
 /// The words of these subcommands, as completions and manual pages tell of them.
 pub(crate) fn commands() -> [Command; 3] {
-    [RetryLine::command().name("retry"), CancelLine::command().name("cancel"), PurgeLine::command().name("purge")]
+    [
+        RetryLine::command().name("retry"),
+        CancelLine::command().name("cancel"),
+        PurgeLine::command().name("purge"),
+    ]
 }
 
 /// What is to be done to the jobs of a function.
@@ -128,7 +132,8 @@ impl Wanted<'_> {
     fn carry_out(&self) -> Result<ExitCode, ExitCode> {
         let (name, control) = (self.name, &self.batch.control);
         let side = control.side().map_err(|mistake| words::failed(name, words::USAGE, mistake))?;
-        let post = |body: &Value| side.post("/api/v1/jobs/batch", body).map_err(|failure| failed(name, &failure));
+        let post =
+            |body: &Value| side.post("/api/v1/jobs/batch", body).map_err(|failure| failed(name, &failure));
         let counted = post(&self.body(None))?;
         let matches = counted["matches"].as_u64().unwrap_or(0);
         let function = words::shown(self.function.as_bytes());
@@ -139,7 +144,11 @@ impl Wanted<'_> {
         }
         let most = self.batch.at_most.map_or(matches, |most| matches.min(most.into()));
         if !self.batch.yes && !ask(&format!("{} {most} {} jobs of {function}?", self.action, self.state)) {
-            return Err(words::failed(name, NO, "nothing was done; --yes with --at-most N does it without asking"));
+            return Err(words::failed(
+                name,
+                NO,
+                "nothing was done; --yes with --at-most N does it without asking",
+            ));
         }
         let done = post(&self.body(Some(most)))?;
         let left = match done["left"].as_u64().unwrap_or(0) {

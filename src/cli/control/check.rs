@@ -53,7 +53,10 @@ fn limits(text: &str) -> Result<CheckLimits, String> {
     let form = || format!("{text}: say two numbers like 100:1000");
     let (warning, critical) = text.split_once(':').ok_or_else(form)?;
     let number = |text: &str| text.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0);
-    Ok(CheckLimits { warning: number(warning).ok_or_else(form)?, critical: number(critical).ok_or_else(form)? })
+    Ok(CheckLimits {
+        warning: number(warning).ok_or_else(form)?,
+        critical: number(critical).ok_or_else(form)?,
+    })
 }
 
 /// The words of `ringgear check`, as completions and manual pages tell of them.
@@ -147,7 +150,8 @@ fn waiting(row: &Value) -> f64 {
 /// Like check_gearman: for one function its numbers, for many their sums.
 fn numbers(functions: &[Value], line: &CheckLine) -> String {
     let sum = |value: &dyn Fn(&Value) -> f64| functions.iter().map(value).sum::<f64>();
-    let oldest = functions.iter().filter_map(|row| row["oldest_waiting_seconds"].as_f64()).fold(0.0, f64::max);
+    let oldest =
+        functions.iter().filter_map(|row| row["oldest_waiting_seconds"].as_f64()).fold(0.0, f64::max);
     let marks = |limits: &Option<CheckLimits>| {
         limits.map_or_else(|| ";".to_owned(), |limits| format!("{};{}", limits.warning, limits.critical))
     };
@@ -188,7 +192,9 @@ fn of_function(row: &Value, line: &CheckLine) -> (CheckState, String) {
     match &line.workers {
         Some(limits) if workers < limits.critical => say(CheckState::Critical, format!("{workers} workers")),
         Some(limits) if workers < limits.warning => say(CheckState::Warning, format!("{workers} workers")),
-        None if workers == 0.0 && jobs > 0.0 => say(CheckState::Critical, format!("{jobs} jobs wait and no worker")),
+        None if workers == 0.0 && jobs > 0.0 => {
+            say(CheckState::Critical, format!("{jobs} jobs wait and no worker"))
+        }
         _ => {}
     }
     if !row["paused"].is_null() {
@@ -220,7 +226,12 @@ mod tests {
             (&[], row(2, 3.0, 0, 0), CheckState::Critical, "2 jobs wait and no worker"),
             (&["--waiting", "2:5"], row(2, 3.0, 1, 0), CheckState::Warning, "2 jobs wait"),
             (&["--waiting", "2:5"], row(5, 3.0, 1, 0), CheckState::Critical, "5 jobs wait"),
-            (&["--oldest", "60:600"], row(1, 700.0, 1, 0), CheckState::Critical, "the oldest has waited for 700 s"),
+            (
+                &["--oldest", "60:600"],
+                row(1, 700.0, 1, 0),
+                CheckState::Critical,
+                "the oldest has waited for 700 s",
+            ),
             (&["--workers", "3:1"], row(1, 1.0, 2, 0), CheckState::Warning, "2 workers"),
             (&["--dead", "1:10"], row(0, 0.0, 2, 4), CheckState::Warning, "4 dead jobs"),
         ] {

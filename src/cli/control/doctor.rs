@@ -74,7 +74,10 @@ pub(crate) fn run(words: impl Iterator<Item = OsString>) -> ExitCode {
         let Finding { health, about, text, remedy } = finding;
         match (line.control.json, *health) {
             (true, _) => {
-                format!("{}\n", json!({ "health": health.word(), "about": about, "text": text, "remedy": remedy }))
+                format!(
+                    "{}\n",
+                    json!({ "health": health.word(), "about": about, "text": text, "remedy": remedy })
+                )
             }
             (false, Health::Ok) => format!("{:5} {about}: {text}\n", health.word()),
             (false, _) => format!("{:5} {about}: {text}\n      {remedy}\n", health.word()),
@@ -129,17 +132,72 @@ fn finding(health: Health, about: &'static str, text: String, remedy: &'static s
 type ShouldBeZero = (&'static str, Health, &'static str, &'static str);
 
 const SHOULD_BE_ZERO: [ShouldBeZero; 11] = [
-    ("connections_refused", Health::Bad, "connections refused", "raise --max-connections, or find out who opens so many"),
-    ("accept_out_of_descriptors", Health::Bad, "times without descriptors", "raise the limit on open files (LimitNOFILE, ulimit -n)"),
-    ("refused_queued_bytes", Health::Bad, "submissions refused for want of memory", "start workers, or raise --max-queued-bytes"),
-    ("refused_queue_full", Health::Warn, "submissions refused by maxqueue", "see ringgear why for the function, or raise its limit"),
-    ("refused_functions", Health::Warn, "functions refused", "raise --max-functions or --max-function-bytes, or find out who makes up names"),
-    ("store_refusals", Health::Bad, "submissions refused by the store", "see the log, and whether its disk or database is slow or full"),
-    ("store_jobs_lost", Health::Bad, "stored jobs that could not be read any more", "check the disk, then run ringgear store check"),
-    ("debtors_closed", Health::Warn, "connections closed because they held too much", "find clients that do not read their answers"),
-    ("sessions_slow_reader", Health::Warn, "connections closed because they did not read", "find clients that hang"),
-    ("log_lines_dropped", Health::Warn, "lines of the log dropped", "raise --max-log-queue, or write the log to a faster place"),
-    ("dead_jobs_dropped", Health::Bad, "dead jobs dropped for want of room", "look at ringgear dead; raise --dead-jobs or --max-dead-bytes"),
+    (
+        "connections_refused",
+        Health::Bad,
+        "connections refused",
+        "raise --max-connections, or find out who opens so many",
+    ),
+    (
+        "accept_out_of_descriptors",
+        Health::Bad,
+        "times without descriptors",
+        "raise the limit on open files (LimitNOFILE, ulimit -n)",
+    ),
+    (
+        "refused_queued_bytes",
+        Health::Bad,
+        "submissions refused for want of memory",
+        "start workers, or raise --max-queued-bytes",
+    ),
+    (
+        "refused_queue_full",
+        Health::Warn,
+        "submissions refused by maxqueue",
+        "see ringgear why for the function, or raise its limit",
+    ),
+    (
+        "refused_functions",
+        Health::Warn,
+        "functions refused",
+        "raise --max-functions or --max-function-bytes, or find out who makes up names",
+    ),
+    (
+        "store_refusals",
+        Health::Bad,
+        "submissions refused by the store",
+        "see the log, and whether its disk or database is slow or full",
+    ),
+    (
+        "store_jobs_lost",
+        Health::Bad,
+        "stored jobs that could not be read any more",
+        "check the disk, then run ringgear store check",
+    ),
+    (
+        "debtors_closed",
+        Health::Warn,
+        "connections closed because they held too much",
+        "find clients that do not read their answers",
+    ),
+    (
+        "sessions_slow_reader",
+        Health::Warn,
+        "connections closed because they did not read",
+        "find clients that hang",
+    ),
+    (
+        "log_lines_dropped",
+        Health::Warn,
+        "lines of the log dropped",
+        "raise --max-log-queue, or write the log to a faster place",
+    ),
+    (
+        "dead_jobs_dropped",
+        Health::Bad,
+        "dead jobs dropped for want of room",
+        "look at ringgear dead; raise --dead-jobs or --max-dead-bytes",
+    ),
 ];
 
 fn of_counters(counters: &Value) -> Vec<Finding> {
@@ -148,11 +206,18 @@ fn of_counters(counters: &Value) -> Vec<Finding> {
     for (name, health, meaning, remedy) in SHOULD_BE_ZERO {
         match number(name) {
             0 => {}
-            count => findings.push(finding(health, name, format!("{count} {meaning} since the start"), remedy)),
+            count => {
+                findings.push(finding(health, name, format!("{count} {meaning} since the start"), remedy))
+            }
         }
     }
     if findings.is_empty() {
-        findings.push(finding(Health::Ok, "counters", "nothing refused, dropped or lost since the start".to_owned(), ""));
+        findings.push(finding(
+            Health::Ok,
+            "counters",
+            "nothing refused, dropped or lost since the start".to_owned(),
+            "",
+        ));
     }
     findings.push(finding(
         if number("dead_jobs") == 0 { Health::Ok } else { Health::Warn },

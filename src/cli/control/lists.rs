@@ -163,7 +163,13 @@ pub(crate) fn jobs(words: impl Iterator<Item = OsString>) -> ExitCode {
     let query = [word("function", line.function.as_ref()), word("unique", line.unique.as_ref()), state];
     let columns = ["HANDLE", "FUNCTION", "UNIQUE", "WORKER", ">CLIENTS"];
     show(NAME, &line.list, &with_query("/api/v1/jobs", query), &columns, |job| {
-        vec![text(&job["handle"]), name(job, "function"), name(job, "unique"), text(&job["worker"]), number(&job["clients"])]
+        vec![
+            text(&job["handle"]),
+            name(job, "function"),
+            name(job, "unique"),
+            text(&job["worker"]),
+            number(&job["clients"]),
+        ]
     })
 }
 
@@ -184,7 +190,9 @@ pub(crate) fn dead(words: impl Iterator<Item = OsString>) -> ExitCode {
             number(&job["attempts"]),
             text(&job["dead_because"]),
             ago(&job["dead_since_ms"]),
-            format!("{} {}", text(&job["last_worker_address"]), name(job, "last_worker_id")).trim_end().to_owned(),
+            format!("{} {}", text(&job["last_worker_address"]), name(job, "last_worker_id"))
+                .trim_end()
+                .to_owned(),
         ]
     })
 }

@@ -93,7 +93,10 @@ mod tests {
     #[test]
     fn what_is_told_is_shown() {
         let told = json!({ "function_hex": "ff61", "unique": "u\t" });
-        assert_eq!((name(&told, "function"), name(&told, "unique")), ("\\xffa".to_owned(), "u\\x09".to_owned()));
+        assert_eq!(
+            (name(&told, "function"), name(&told, "unique")),
+            ("\\xffa".to_owned(), "u\\x09".to_owned())
+        );
         let lasting = [0.04, 7.5, 61.0, 7300.0, 200_000.0].map(|seconds: f64| lasting(&seconds.into()));
         assert_eq!(lasting, ["40 ms", "7 s", "1m01s", "2h01m", "2d07h"]);
         assert_eq!((ago(&Value::Null), number(&Value::Null)), ("-".to_owned(), "-".to_owned()));

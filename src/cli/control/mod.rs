@@ -3,8 +3,8 @@
 pub(super) mod batch;
 pub(super) mod check;
 pub(super) mod doctor;
-mod lists_shown;
 pub(super) mod lists;
+mod lists_shown;
 pub(super) mod orders;
 mod reply;
 pub(super) mod why;
@@ -139,7 +139,8 @@ impl ControlSide {
         request += "\r\n";
         request += body.as_deref().unwrap_or("");
         let mut reply = HttpReply::default();
-        let answered = self.server.ask(request.as_bytes(), Instant::now() + self.patience, |bytes| reply.read(bytes));
+        let answered =
+            self.server.ask(request.as_bytes(), Instant::now() + self.patience, |bytes| reply.read(bytes));
         let (status, text) = answered.map_err(|failure| Failure::Silence(self.explain(&failure)))?;
         let value: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
         match status {
@@ -156,7 +157,9 @@ impl ControlSide {
         let address = &self.address;
         match failure {
             NoAnswer::Unreachable(error) => {
-                format!("{address}: no HTTP side of a server can be reached: {error}; say where it is with --control")
+                format!(
+                    "{address}: no HTTP side of a server can be reached: {error}; say where it is with --control"
+                )
             }
             other => format!("{address}: {other}"),
         }
@@ -184,7 +187,9 @@ pub(super) fn percent(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for &byte in bytes {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => text.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                text.push(char::from(byte))
+            }
             // A string takes everything.
             _ => drop(write!(text, "%{byte:02X}")),
         }

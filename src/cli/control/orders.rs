@@ -97,7 +97,10 @@ pub(super) fn seconds(text: &str) -> Result<u64, String> {
         _ => (text, 1),
     };
     let number: u64 = digits.parse().map_err(|_| form())?;
-    number.checked_mul(each).filter(|&seconds| seconds <= 366 * 86400).ok_or_else(|| format!("{text} is more than a year"))
+    number
+        .checked_mul(each)
+        .filter(|&seconds| seconds <= 366 * 86400)
+        .ok_or_else(|| format!("{text} is more than a year"))
 }
 
 /// Orders something, and prints the answer or a sentence of it.
@@ -134,7 +137,8 @@ pub(crate) fn pause(words: impl Iterator<Item = OsString>) -> ExitCode {
     let body = json!({ "reason": line.reason, "for_seconds": line.time });
     let function = words::shown(line.function.as_bytes());
     ended(order(NAME, &line.control, &path, &body, |done| {
-        let until = line.time.map_or_else(|| "until it is resumed".to_owned(), |time| format!("for {time} s"));
+        let until =
+            line.time.map_or_else(|| "until it is resumed".to_owned(), |time| format!("for {time} s"));
         format!("{function} is paused {until}{}", remark(done))
     }))
 }
@@ -188,7 +192,8 @@ pub(crate) fn log_level(words: impl Iterator<Item = OsString>) -> ExitCode {
         Err(status) => return status,
     };
     let body = json!({ "level": line.level, "for_seconds": line.time });
-    let told = |done: &Value| format!("the log tells {} for {} s", done["level"].as_str().unwrap_or(""), line.time);
+    let told =
+        |done: &Value| format!("the log tells {} for {} s", done["level"].as_str().unwrap_or(""), line.time);
     ended(order(NAME, &line.control, "/api/v1/server/log-level", &body, told))
 }
 

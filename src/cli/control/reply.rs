@@ -20,7 +20,8 @@ impl HttpReply {
         let Some(end) = self.bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
         let head = str::from_utf8(&self.bytes[..end]).map_err(|_| NoAnswer::Otherwise)?;
         let mut lines = head.split("\r\n");
-        let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.parse().ok());
+        let status =
+            lines.next().and_then(|line| line.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.parse().ok());
         let status: u16 = status.ok_or(NoAnswer::Otherwise)?;
         let length = lines.find_map(|line| {
             let (name, value) = line.split_once(':')?;

@@ -76,7 +76,11 @@ fn find(side: &ControlSide, what: &[u8]) -> Result<Value, Failure> {
 fn tell(why: &Value, all: bool) -> String {
     let what = match &why["job"] {
         Value::Null => super::lists_shown::name(why, "function"),
-        job => format!("{} ({})", job["handle"].as_str().unwrap_or(""), super::lists_shown::name(job, "function")),
+        job => format!(
+            "{} ({})",
+            job["handle"].as_str().unwrap_or(""),
+            super::lists_shown::name(job, "function")
+        ),
     };
     let mut text = String::new();
     let most = if all { usize::MAX } else { 1 };

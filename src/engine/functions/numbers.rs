@@ -97,8 +97,7 @@ impl Functions {
         budget: &mut Budget,
     ) -> (Report, Option<ListMark>) {
         let mark = |ix: FunctionIx| ListMark::Function(self.functions.get(ix).name.clone());
-        let (rows, stop) =
-            page(self.functions.in_order(after), budget, mark, |ix| Some(self.numbers(ix)));
+        let (rows, stop) = page(self.functions.in_order(after), budget, mark, |ix| Some(self.numbers(ix)));
         let others = if after.is_none() { self.functions.others().clone() } else { Default::default() };
         (Report::Numbers(Box::new(NumbersPage { rows, others })), stop)
     }
@@ -139,10 +138,8 @@ impl Functions {
             address: address(party),
             id: party.name.as_ref().map(|name| name.id.clone()).unwrap_or_default(),
             holds,
-            oldest: oldest.map(|(job, since)| HeldJob {
-                job: self.jobs.get(job).id,
-                ran_ms: self.ran_ms(since),
-            }),
+            oldest: oldest
+                .map(|(job, since)| HeldJob { job: self.jobs.get(job).id, ran_ms: self.ran_ms(since) }),
             state: match party.sleep {
                 _ if holds > 0 => WorkerState::Busy,
                 Sleep::Asleep if party.is_asleep() => WorkerState::Asleep,
@@ -241,7 +238,10 @@ impl Functions {
     /// Asserts that what is counted of functions is what is counted of the shard.
     pub(super) fn check_stats(&self, counters: &Counters) {
         let mut sums = self.functions.others().clone();
-        self.functions.iter().filter_map(|(_, function)| function.stats()).for_each(|stats| sums.merge(stats));
+        self.functions
+            .iter()
+            .filter_map(|(_, function)| function.stats())
+            .for_each(|stats| sums.merge(stats));
         assert_eq!(sums.accepted, counters.jobs_accepted);
         assert_eq!(sums.coalesced, counters.jobs_coalesced);
         assert_eq!(sums.completed, counters.jobs_completed);
@@ -256,7 +256,10 @@ impl Functions {
         // A word that comes after the time limit ends a job that nobody runs.
         assert!((ended - counters.results_late_taken.min(ended)..=ended).contains(&sums.run.count()));
         for (_, function) in self.functions.iter() {
-            assert_eq!(self.oldest_ms(function).is_some(), function.queues.iter().chain(&function.withheld).any(|q| q.len() > 0));
+            assert_eq!(
+                self.oldest_ms(function).is_some(),
+                function.queues.iter().chain(&function.withheld).any(|q| q.len() > 0)
+            );
         }
     }
 }

@@ -21,7 +21,9 @@ pub fn write(pauses: &[(Bytes, Pause)]) -> String {
 /// What stands in the file. An error names the line.
 pub fn read(text: &str) -> Result<Vec<(Bytes, Pause)>, String> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    lines.map(|(at, line)| read_line(line).ok_or_else(|| format!("line {} is no paused function", at + 1))).collect()
+    lines
+        .map(|(at, line)| read_line(line).ok_or_else(|| format!("line {} is no paused function", at + 1)))
+        .collect()
 }
 
 fn read_line(line: &str) -> Option<(Bytes, Pause)> {
@@ -65,7 +67,11 @@ mod tests {
         assert_eq!(read(&text), Ok(pauses));
         assert_eq!(read("\n"), Ok(Vec::new()));
         for wrong in ["x", "{}", "{\"function\":\"f\"}", "{\"function_hex\":\"6\"}"] {
-            assert_eq!(read(&format!("\n{wrong}\n")), Err("line 2 is no paused function".to_owned()), "{wrong}");
+            assert_eq!(
+                read(&format!("\n{wrong}\n")),
+                Err("line 2 is no paused function".to_owned()),
+                "{wrong}"
+            );
         }
     }
 }

@@ -167,7 +167,11 @@ pub(super) async fn dead(desk: &Desk, target: &RequestTarget) -> Result<String, 
 }
 
 /// The workers of one function.
-pub(super) async fn function_workers(desk: &Desk, name: &[u8], target: &RequestTarget) -> Result<String, ApiFault> {
+pub(super) async fn function_workers(
+    desk: &Desk,
+    name: &[u8],
+    target: &RequestTarget,
+) -> Result<String, ApiFault> {
     let part = Part::of(target, &[], cursor::session_place)?;
     let lister = Rows(|page, told: &mut Vec<ListItem>| {
         let Report::FunctionWorkers(rows) = page else { return };
@@ -190,8 +194,14 @@ pub(super) async fn workers(desk: &Desk, target: &RequestTarget) -> Result<Strin
 }
 
 pub(super) async fn connections(desk: &Desk, target: &RequestTarget) -> Result<String, ApiFault> {
-    let part = Part::of(target, &[], cursor::connection)?;
-    Ok(list(desk, Query::ClientsWithJobs, part, ConnectionLines(None)).await)
+    let part = Part::of(target, &["role"], cursor::connection)?;
+    let worker = match target.word("role") {
+        None => None,
+        Some(b"worker") => Some(true),
+        Some(b"client") => Some(false),
+        Some(_) => return Err("role is worker or client".to_owned().into()),
+    };
+    Ok(list(desk, Query::ClientsWithJobs, part, ConnectionLines { last: None, worker }).await)
 }
 
 /// Rows that come whole.
@@ -236,7 +246,12 @@ impl Lister for WorkerPieces {
 }
 
 /// Connections, each with how many jobs it waits for.
-struct ConnectionLines(Option<(SessionId, Value, u64)>);
+struct ConnectionLines {
+    /// The last one, whether it is wanted, and for how many it waits as far as that has come.
+    last: Option<(SessionId, Option<Value>, u64)>,
+    /// Only workers, or only others.
+    worker: Option<bool>,
+}
 
 impl Lister for ConnectionLines {
     fn take(&mut self, page: Report, told: &mut Vec<ListItem>) {
@@ -245,10 +260,11 @@ impl Lister for ConnectionLines {
             match what {
                 Waits::Session(row) => {
                     self.finish(told);
-                    self.0 = Some((session, json::connection(&row), 0));
+                    let wanted = self.worker.is_none_or(|worker| worker == (row.functions > 0));
+                    self.last = Some((session, wanted.then(|| json::connection(&row)), 0));
                 }
                 Waits::Job { times, .. } => {
-                    if let Some((_, _, jobs)) = &mut self.0 {
+                    if let Some((_, _, jobs)) = &mut self.last {
                         *jobs += u64::from(times);
                     }
                 }
@@ -257,8 +273,10 @@ impl Lister for ConnectionLines {
     }
 
     fn finish(&mut self, told: &mut Vec<ListItem>) {
-        let Some((session, mut item, jobs)) = self.0.take() else { return };
-        item["waits_for"] = jobs.into();
-        told.push(ListItem { next: cursor::of_session(session), item: Some(item) });
+        let Some((session, mut item, jobs)) = self.last.take() else { return };
+        if let Some(item) = &mut item {
+            item["waits_for"] = jobs.into();
+        }
+        told.push(ListItem { next: cursor::of_session(session), item });
     }
 }

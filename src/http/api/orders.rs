@@ -76,7 +76,8 @@ impl Words {
     fn take(&self, known: &[&str]) -> Result<(), ApiFault> {
         let strange = self.0.keys().find(|name| !known.contains(&name.as_str()));
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        strange.map_or(Ok(()), |name| Err(format!("{name:?} means nothing here; the words are: {known}").into()))
+        strange
+            .map_or(Ok(()), |name| Err(format!("{name:?} means nothing here; the words are: {known}").into()))
     }
 
     fn number(&self, name: &str, most: u64) -> Result<Option<u64>, ApiFault> {
@@ -173,8 +174,12 @@ async fn resume(desk: &Desk, name: &[u8], words: &Words) -> Ordered {
 async fn kept(desk: &Desk, mut told: Value) -> Value {
     let (kept, remark) = match keep::pauses(desk).await {
         Ok(true) => (true, None),
-        Ok(false) => (false, Some("it is over when the server ends: there is no --data-dir to keep it in".to_owned())),
-        Err(error) => (false, Some(format!("it is over when the server ends: it could not be kept: {error}"))),
+        Ok(false) => {
+            (false, Some("it is over when the server ends: there is no --data-dir to keep it in".to_owned()))
+        }
+        Err(error) => {
+            (false, Some(format!("it is over when the server ends: it could not be kept: {error}")))
+        }
     };
     told["kept"] = kept.into();
     if let Some(remark) = remark {
@@ -188,7 +193,8 @@ async fn limits(desk: &Desk, name: &[u8], words: &Words) -> Ordered {
     let _turn = desk.turn().await;
     let what = format!("limits of {}", shown(name));
     let Some(row) = desk.function(name).await else {
-        let sentence = "there is no function of this name, and limits are kept with a function: create it first";
+        let sentence =
+            "there is no function of this name, and limits are kept with a function: create it first";
         return Ok((what, Err(ApiFault(StatusCode::NOT_FOUND, sentence.to_owned()))));
     };
     let mut limits = row.limits;
@@ -229,7 +235,17 @@ async fn one_job(desk: &Desk, handle: &[u8], words: &Words, action: BatchAction)
 
 /// Many jobs of a function. Without a number nothing is done: whoever orders it says how many he expects.
 async fn batch(desk: &Desk, words: &Words) -> Ordered {
-    words.take(&["action", "function", "function_hex", "state", "older_seconds", "unique", "unique_hex", "at_most", "dry_run"])?;
+    words.take(&[
+        "action",
+        "function",
+        "function_hex",
+        "state",
+        "older_seconds",
+        "unique",
+        "unique_hex",
+        "at_most",
+        "dry_run",
+    ])?;
     let action = match words.text("action")? {
         Some("cancel") => BatchAction::Cancel,
         Some("retry") => BatchAction::Retry,
@@ -240,7 +256,9 @@ async fn batch(desk: &Desk, words: &Words) -> Ordered {
     };
     let state = match (action, words.text("state")?) {
         (_, Some("dead")) | (BatchAction::Retry, None) => BatchState::Dead,
-        (BatchAction::Retry, Some(_)) => return Err("only dead jobs can be put back: state is dead".to_owned().into()),
+        (BatchAction::Retry, Some(_)) => {
+            return Err("only dead jobs can be put back: state is dead".to_owned().into());
+        }
         (_, Some("queued")) => BatchState::Queued,
         (_, Some("scheduled")) => BatchState::Scheduled,
         (_, Some("running")) => BatchState::Running,
@@ -249,7 +267,9 @@ async fn batch(desk: &Desk, words: &Words) -> Ordered {
     let dry_run = words.flag("dry_run")?;
     let at_most = words.number("at_most", u32::MAX.into())?;
     let Some(at_most) = at_most.or(dry_run.then_some(u32::MAX.into())) else {
-        return Err("at_most is missing: say how many jobs you expect; a dry_run tells how many there are".to_owned().into());
+        return Err("at_most is missing: say how many jobs you expect; a dry_run tells how many there are"
+            .to_owned()
+            .into());
     };
     let order = BatchOrder {
         function: function.clone(),

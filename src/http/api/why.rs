@@ -21,8 +21,7 @@ pub(super) async fn function(desk: &Desk, name: &[u8]) -> Result<Value, ApiFault
     json::put_name(&mut told, "function", name);
     told["numbers"] = tell_function(desk, &case.row);
     let crew = &case.crew;
-    told["workers"] =
-        json!({ "busy": crew.busy, "asleep": crew.asleep, "woken": crew.woken, "awake": crew.awake, "silent": crew.silent.len() });
+    told["workers"] = json!({ "busy": crew.busy, "asleep": crew.asleep, "woken": crew.woken, "awake": crew.awake, "silent": crew.silent.len() });
     Ok(told)
 }
 
@@ -42,9 +41,7 @@ pub(super) async fn job(desk: &Desk, handle: &[u8]) -> Result<Value, ApiFault> {
 
 /// The reason that matters most, and all of them.
 fn told(verdicts: &[Verdict]) -> Value {
-    let one = |verdict: &Verdict| {
-        json!({ "level": verdict.level.word(), "code": verdict.code, "text": verdict.text, "try": verdict.hints })
-    };
+    let one = |verdict: &Verdict| json!({ "level": verdict.level.word(), "code": verdict.code, "text": verdict.text, "try": verdict.hints });
     let first = verdicts.first().map_or(Value::Null, one);
     json!({ "verdict": first, "all": verdicts.iter().map(one).collect::<Vec<_>>() })
 }

@@ -52,13 +52,16 @@ impl Auditor {
         let first = |job: &Job| job.candidates.iter().map(|&sub| self.subs[sub].instant.0).min();
         let most = jobs().filter_map(first).min().map_or(0, since) + BLUR_MS;
         audit!(self, "nobody waits for longer than it is there", oldest <= most, "{row:?}, but {most} ms");
-        // Of one that was never given out and always wanted it is known better.
-        let only = || jobs().next().filter(|_| jobs().count() == 1);
-        if let Some(job) = only().filter(|job| job.lost == (0, 0) && job.only_waits().is_some()) {
-            let due = job.due == super::job::Due::Always;
-            let least = since(job.known_at.0).saturating_sub(BLUR_MS);
-            let told = oldest >= least || !due || job.runs.len() > 0 || job.dead_maybe;
-            audit!(self, "the age of the only job is told", told, "{row:?}, but {least} ms: {job:?}");
+        // Of one that stands there alone, since it came to its queue for sure.
+        let only = jobs().next().filter(|_| jobs().count() == 1);
+        if let Some((_, ready)) = only.and_then(|job| self.ready_since(job)) {
+            let least = since(ready.0).saturating_sub(BLUR_MS);
+            audit!(
+                self,
+                "the age of the only job is told",
+                oldest >= least,
+                "{row:?}, but {least} ms: {only:?}"
+            );
         }
     }
 
@@ -74,7 +77,12 @@ impl Auditor {
         audit!(self, "who has ended has run", times, "{told:?}");
         let seen: u64 = self.jobs.values().map(|job| job.runs.len() as u64).sum();
         if self.jobs_before == 0 {
-            audit!(self, "every job that is given out has waited", told.wait.count() >= seen, "{told:?}, {seen}");
+            audit!(
+                self,
+                "every job that is given out has waited",
+                told.wait.count() >= seen,
+                "{told:?}, {seen}"
+            );
         }
         if self.tally.dropped == 0 && !self.functions.iter().any(|function| function.drops > 0) {
             for row in &page.rows {

@@ -33,7 +33,8 @@ impl Auditor {
         let now = self.moment;
         let model = &mut self.functions[function].pause;
         model.open = model.open.saturating_sub(1);
-        if pause.until.is_none() && model.maybe && model.open == 0 && model.resuming == 0 && model.resume < at {
+        if pause.until.is_none() && model.maybe && model.open == 0 && model.resuming == 0 && model.resume < at
+        {
             model.surely.get_or_insert(now);
         }
     }
