@@ -6,8 +6,8 @@ use super::history::History;
 use super::home::Observer;
 use super::hosts::Hosts;
 use super::level::LevelForAWhile;
-use super::overview::{BestRows, FunctionSums, Overview, waiting};
-use super::pages::{PageMemory, row_rank};
+use super::overview::{BestRows, FunctionSums, Overview, row_rank, waiting};
+use super::remembered::PageMemory;
 use crate::engine::report::{Counters, FunctionNumbers, JobFacts};
 use crate::engine::stats::FunctionStats;
 use crate::engine::{Order, Query, Report};
@@ -63,7 +63,7 @@ pub(super) struct Desk {
     pub(super) level: LevelForAWhile,
     pub(super) counts: VisitCounts,
     /// What pages remember.
-    pub(super) pages: PageMemory,
+    pub(super) remembered: PageMemory,
 }
 
 /// What the server is doing.
@@ -112,7 +112,7 @@ impl Desk {
             audit: RefCell::default(),
             level: LevelForAWhile::default(),
             counts: VisitCounts::default(),
-            pages: PageMemory::default(),
+            remembered: PageMemory::default(),
         }
     }
 

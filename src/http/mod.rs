@@ -21,10 +21,12 @@ mod metrics;
 mod names;
 mod overview;
 mod pages;
+mod remembered;
 mod route;
 mod serve;
 mod stalls;
 mod target;
+mod trails;
 mod why;
 mod words;
 

@@ -4,8 +4,8 @@ use super::bounds::{BODY_BYTES, REQUEST_TIME};
 use super::caller::{Caller, Right, is_forged};
 use super::desk::Desk;
 use super::exposition::Form;
-use super::target::RequestTarget;
 use super::pages::{self, PageRights};
+use super::target::RequestTarget;
 use super::{api, metrics};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -103,7 +103,12 @@ fn rights(desk: &Desk, caller: &Caller) -> PageRights {
 }
 
 /// A form of a page.
-async fn form(desk: &Desk, request: Request<Incoming>, target: &RequestTarget, caller: &Caller) -> HttpAnswer {
+async fn form(
+    desk: &Desk,
+    request: Request<Incoming>,
+    target: &RequestTarget,
+    caller: &Caller,
+) -> HttpAnswer {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
     if !kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(FORM)) {
         let said = "outside of /api/v1 only forms of pages are taken; see /api/v1/openapi.json";

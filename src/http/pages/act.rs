@@ -3,12 +3,14 @@
 use super::super::api;
 use super::super::caller::Caller;
 use super::super::desk::Desk;
+use super::super::remembered::Told;
 use super::super::target::RequestTarget;
 use super::ask::{self, TYPED_FROM};
+use super::fault::{PageFault, wrong};
 use super::form::PageForm;
 use super::frame::PageBody;
+use super::rights::PageRights;
 use super::shown::{counted, function_path, job_path, name, with_name};
-use super::{PageFault, PageRights, Told, wrong};
 use crate::frontend::json;
 use hyper::StatusCode;
 use serde_json::{Value, json};
@@ -110,7 +112,8 @@ impl Orders<'_> {
     }
 
     async fn batch(&self, function: &[u8], action: &str, state: &str) -> Result<Done, PageFault> {
-        let at_most = self.number("at_most")?.ok_or_else(|| wrong("at_most is how many jobs are expected"))?;
+        let at_most =
+            self.number("at_most")?.ok_or_else(|| wrong("at_most is how many jobs are expected"))?;
         if at_most > TYPED_FROM && action == "retry" {
             ask::is_typed(self.form, &name(function))?;
         }
@@ -123,7 +126,8 @@ impl Orders<'_> {
         if let Some(left) = told["left"].as_u64().filter(|&left| left > 0) {
             text += &format!(" {} left.", counted(left, "is", "are"));
         }
-        let undo = (action == "retry" && count > 0).then(|| ("Pause it…", with_name("/order/pause", function)));
+        let undo =
+            (action == "retry" && count > 0).then(|| ("Pause it…", with_name("/order/pause", function)));
         done(text, undo, function_path(function))
     }
 
@@ -132,7 +136,14 @@ impl Orders<'_> {
         let called = name(handle);
         let path = job_path(&String::from_utf8_lossy(handle));
         match what {
-            b"retry" => done(format!("{called} was put back into its queue."), Some(("Cancel it…", format!("/order/cancel?handle={}", super::super::names::percent(handle)))), path),
+            b"retry" => done(
+                format!("{called} was put back into its queue."),
+                Some((
+                    "Cancel it…",
+                    format!("/order/cancel?handle={}", super::super::names::percent(handle)),
+                )),
+                path,
+            ),
             _ => done(format!("{called} was cancelled."), None, path),
         }
     }
@@ -173,7 +184,8 @@ impl Orders<'_> {
         let minutes = self.number("minutes")?.unwrap_or(10);
         let words = json!({ "level": level, "for_seconds": minutes.saturating_mul(60) });
         self.give(&[b"server", b"log-level"], &words).await?;
-        let text = format!("The log has lines down to {level} for {}.", counted(minutes, "minute", "minutes"));
+        let text =
+            format!("The log has lines down to {level} for {}.", counted(minutes, "minute", "minutes"));
         done(text, Some(("Change…", "/order/level".to_owned())), "/server".to_owned())
     }
 

@@ -4,9 +4,10 @@ use super::super::api;
 use super::super::desk::Desk;
 use super::super::names::percent;
 use super::super::target::RequestTarget;
+use super::fault::{PageFault, is_whole, wrong};
 use super::frame::PageBody;
+use super::rights::PageRights;
 use super::shown::{counted, function_path, job_path, name, num, with_name};
-use super::{PageFault, PageRights, is_whole, wrong};
 use crate::engine::{BatchAction, BatchOrder, BatchState};
 use crate::logging::Level;
 use bytes::Bytes;
@@ -174,7 +175,11 @@ async fn purge(desk: &Desk, function: &[u8], target: &RequestTarget) -> Result<Q
     let Some((word, text, state)) = known else { return Err(wrong("state is queued, scheduled or dead")) };
     let count = count(desk, function, BatchAction::Cancel, *state).await?;
     Ok(Question {
-        ask: format!("Purge {} of {}?", counted(count, &format!("{text} job"), &format!("{text} jobs")), name(function)),
+        ask: format!(
+            "Purge {} of {}?",
+            counted(count, &format!("{text} job"), &format!("{text} jobs")),
+            name(function)
+        ),
         remark: "They are gone: this cannot be undone. Whoever waits for one is told that it has failed.",
         button: format!("Purge {}", num(count)),
         path: with_name("/order/purge", function),
@@ -193,7 +198,12 @@ async fn purge(desk: &Desk, function: &[u8], target: &RequestTarget) -> Result<Q
 }
 
 /// How many jobs an order would be about: nothing is done.
-async fn count(desk: &Desk, function: &[u8], action: BatchAction, state: BatchState) -> Result<u64, PageFault> {
+async fn count(
+    desk: &Desk,
+    function: &[u8],
+    action: BatchAction,
+    state: BatchState,
+) -> Result<u64, PageFault> {
     is_whole(desk)?;
     let order = BatchOrder {
         function: Bytes::copy_from_slice(function),
@@ -213,7 +223,10 @@ fn one_job(retry: bool, target: &RequestTarget) -> Result<Question, PageFault> {
     let called = name(handle);
     let (verb, remark) = match retry {
         true => ("Retry", "It goes back to its queue and has all its attempts again."),
-        false => ("Cancel", "It ends: this cannot be undone. Whoever waits for it is told that it has failed; a worker that runs it goes on, and nobody hears the result."),
+        false => (
+            "Cancel",
+            "It ends: this cannot be undone. Whoever waits for it is told that it has failed; a worker that runs it goes on, and nobody hears the result.",
+        ),
     };
     let word = verb.to_ascii_lowercase();
     Ok(Question {
@@ -275,7 +288,11 @@ pub(super) fn chosen(what: &str, jobs: &[&[u8]]) -> Question {
     let many = counted(jobs.len() as u64, "chosen job", "chosen jobs");
     Question {
         ask: format!("{verb} {many}?"),
-        remark: if what == "retry" { "They go back to their queues and have all their attempts again." } else { "They are gone: this cannot be undone." },
+        remark: if what == "retry" {
+            "They go back to their queues and have all their attempts again."
+        } else {
+            "They are gone: this cannot be undone."
+        },
         button: format!("{verb} {}", num(jobs.len() as u64)),
         path: "/order/chosen".to_owned(),
         fields: html! {
@@ -293,6 +310,8 @@ pub(super) fn chosen(what: &str, jobs: &[&[u8]]) -> Question {
 pub(super) fn is_typed(form: &super::form::PageForm, wanted: &str) -> Result<(), PageFault> {
     match form.text("typed") {
         Some(typed) if typed == wanted.trim() => Ok(()),
-        _ => Err(wrong(format!("Nothing was done: {wanted} was to be typed, so that nobody does this by mistake."))),
+        _ => Err(wrong(format!(
+            "Nothing was done: {wanted} was to be typed, so that nobody does this by mistake."
+        ))),
     }
 }

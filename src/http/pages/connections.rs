@@ -3,9 +3,10 @@ use super::super::api::cursor;
 use super::super::desk::Desk;
 use super::super::target::RequestTarget;
 use super::super::words::lasting;
+use super::fault::{PageFault, is_whole, wrong};
 use super::frame::PageBody;
+use super::rights::PageRights;
 use super::shown::{name, num, pager, state};
-use super::{PageFault, PageRights, is_whole, wrong};
 use crate::engine::page::ListMark;
 use crate::engine::report::{SessionRow, Waits};
 use crate::engine::{Query, Report};
@@ -86,7 +87,11 @@ async fn one(desk: &Desk, word: &[u8]) -> Result<Vec<ConnectionLine>, PageFault>
     })
 }
 
-async fn list(desk: &Desk, role: Option<bool>, after: Option<ListMark>) -> (Vec<ConnectionLine>, Option<String>) {
+async fn list(
+    desk: &Desk,
+    role: Option<bool>,
+    after: Option<ListMark>,
+) -> (Vec<ConnectionLine>, Option<String>) {
     let mut lines: Vec<ConnectionLine> = Vec::new();
     let mut last: Option<(String, bool)> = None;
     let mut answer = desk.observer.ask(Query::ClientsWithJobs, after);

@@ -4,10 +4,11 @@ use super::super::desk::Desk;
 use super::super::names::percent;
 use super::super::target::RequestTarget;
 use super::super::words::time;
+use super::fault::{PageFault, is_whole, wrong};
 use super::frame::PageBody;
+use super::rights::PageRights;
 use super::rows::{PageRows, RowsWanted, rows};
 use super::shown::{counted, function_path, handle, job_link, name, num, pager, with_name};
-use super::{PageFault, PageRights, is_whole, wrong};
 use crate::engine::report::{DeadRow, Report};
 use crate::engine::{DeathReason, Epoch, Query};
 use bytes::Bytes;
@@ -107,14 +108,15 @@ pub(super) async fn page(
     let after = target.word("after").map(cursor::job).transpose().map_err(wrong)?;
     let is_first = after.is_none();
     let _turn = desk.turn().await;
-    let part = rows(desk, Query::DeadJobs, RowsWanted { after, limit: ROWS, pages: LOOKS }, |page| match page {
-        Report::DeadJobs(rows) => {
-            let mine = |row: DeadRow| (cursor::of_job(row.job), view.includes(&row).then_some(row));
-            rows.into_iter().map(mine).collect()
-        }
-        _ => Vec::new(),
-    })
-    .await;
+    let part =
+        rows(desk, Query::DeadJobs, RowsWanted { after, limit: ROWS, pages: LOOKS }, |page| match page {
+            Report::DeadJobs(rows) => {
+                let mine = |row: DeadRow| (cursor::of_job(row.job), view.includes(&row).then_some(row));
+                rows.into_iter().map(mine).collect()
+            }
+            _ => Vec::new(),
+        })
+        .await;
     let (groups, all) = groups(desk).await;
     let main = html! {
         p class="up" { a rel="up" href="/" { "Now" } }

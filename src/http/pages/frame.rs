@@ -1,8 +1,9 @@
 //! What stands around every page: the head, the way to the other pages, what was just done, the feet.
 use super::super::desk::Desk;
+use super::super::remembered::Told;
 use super::super::words::lasting;
 use super::assets::{AssetName, path};
-use super::{PageRights, Told};
+use super::rights::PageRights;
 use crate::frontend::VERSION;
 use maud::{DOCTYPE, Markup, html};
 
@@ -31,7 +32,8 @@ const PAGES: [(&str, &str); 7] = [
 ];
 
 /// htmx evaluates nothing, writes no styles into the page, and keeps what a reader has opened.
-const SWAPS: &str = r#"{"includeIndicatorCSS":false,"history":false,"morphIgnore":["data-htmx-powered","open"]}"#;
+const SWAPS: &str =
+    r#"{"includeIndicatorCSS":false,"history":false,"morphIgnore":["data-htmx-powered","open"]}"#;
 
 /// Puts a frame around a page.
 pub(super) fn write(desk: &Desk, rights: PageRights, told: Option<&Told>, page: PageBody) -> String {

@@ -5,18 +5,20 @@ use super::super::desk::Desk;
 use super::super::names::percent;
 use super::super::overview::waiting;
 use super::super::target::RequestTarget;
+use super::super::trails::{TrailNote, TrailPoint};
 use super::super::why;
 use super::super::words::{lasting, time};
+use super::fault::{PageFault, is_whole, wrong};
 use super::frame::PageBody;
+use super::rights::PageRights;
 use super::rows::{PageRows, RowsWanted, rows};
 use super::shown::{
-    bar, counted, function_path, handle, job_link, name, num, pager, standing, state, took, verdicts, with_name,
+    bar, counted, function_path, handle, job_link, name, num, pager, standing, state, took, verdicts,
+    with_name,
 };
-use super::trail::{TrailNote, TrailPoint};
-use super::{PageFault, PageRights, is_whole, wrong};
+use crate::engine::Query;
 use crate::engine::report::{FunctionNumbers, FunctionWorker, InvolvedJob, Report, WorkerState};
 use crate::engine::stats::FunctionStats;
-use crate::engine::Query;
 use crate::frontend::json;
 use bytes::Bytes;
 use maud::{Markup, html};
@@ -63,7 +65,7 @@ pub(super) async fn page(
         true => job_rows(desk, &function, jobs_of(desk, &function, wanted).await, is_first),
         false => worker_rows(desk, rights, &function, workers_of(desk, &function, wanted).await, is_first),
     };
-    let points = desk.pages.trails.of_function(Instant::now(), &function, note(row));
+    let points = desk.remembered.trails.of_function(Instant::now(), &function, note(row));
     let (word, class) = standing(row, case.rates);
     let main = html! {
         p class="up" { a rel="up" href="/" { "Now" } }
@@ -280,9 +282,8 @@ fn doing(state: WorkerState) -> (&'static str, &'static str) {
 async fn jobs_of(desk: &Desk, function: &Bytes, wanted: RowsWanted) -> PageRows<InvolvedJob> {
     rows(desk, Query::JobsWithWorkers, wanted, |page| match page {
         Report::Involved(rows) => {
-            let mine = |row: InvolvedJob| {
-                (cursor::of_job(row.job), (row.function == *function).then_some(row))
-            };
+            let mine =
+                |row: InvolvedJob| (cursor::of_job(row.job), (row.function == *function).then_some(row));
             rows.into_iter().map(mine).collect()
         }
         _ => Vec::new(),

@@ -1,15 +1,15 @@
 //! Now: what is wrong, the oldest first; how much there is of everything; functions as a table that can be sorted and filtered.
 use super::super::bounds::PAGE_ROWS;
 use super::super::desk::Desk;
-use super::super::overview::{BestRows, Overview, waiting};
-use super::super::target::RequestTarget;
 use super::super::names::percent;
+use super::super::overview::{BestRows, Overview, row_rank, waiting};
+use super::super::target::RequestTarget;
+use super::super::trails::{TrailNote, TrailPoint};
 use super::super::words::lasting;
 use super::super::{case, why};
+use super::fault::{PageFault, is_whole, wrong};
 use super::frame::PageBody;
 use super::shown::{bar, counted, curve, function_path, name, num, rate, standing, state, took};
-use super::trail::{TrailNote, TrailPoint};
-use super::{PageFault, is_whole, wrong};
 use crate::engine::report::FunctionNumbers;
 use crate::engine::{Query, Report};
 use maud::{Markup, html};
@@ -101,20 +101,6 @@ impl FunctionFilter {
     }
 }
 
-/// How much a function is worth a look: something is wrong, somebody waits, somebody works; and of equals the oldest.
-pub(in super::super) fn row_rank(row: &FunctionNumbers) -> [u64; 2] {
-    let queued = row.queued.iter().any(|&jobs| jobs > 0);
-    let weight = match () {
-        () if queued && row.workers == 0 => 5,
-        () if queued => 4,
-        () if row.dead > 0 => 3,
-        () if waiting(row) > 0 => 2,
-        () if row.running > 0 => 1,
-        () => 0,
-    };
-    [weight, row.oldest_ms.unwrap_or(0).max(waiting(row).into())]
-}
-
 impl NowView {
     fn of(target: &RequestTarget) -> Result<NowView, PageFault> {
         target.takes(&["filter", "sort", "state", "part", "told"]).map_err(wrong)?;
@@ -128,14 +114,19 @@ impl NowView {
         let only = word("state").unwrap_or(b"all");
         let only = FunctionFilter::ALL.iter().find(|(word, ..)| word.as_bytes() == only);
         let (Some((_, sort)), Some((.., only))) = (sort, only) else {
-            return Err(wrong("sort is worst, oldest, waiting, running, workers, dead or name; state is all, waiting, running, unattended, paused or dead"));
+            return Err(wrong(
+                "sort is worst, oldest, waiting, running, workers, dead or name; state is all, waiting, running, unattended, paused or dead",
+            ));
         };
         let part = target.number("part", PARTS_MAX).map_err(wrong)?.unwrap_or(1);
         Ok(NowView { filter: filter.to_ascii_lowercase(), sort: *sort, only: *only, part })
     }
 
     fn is_plain(&self) -> bool {
-        self.filter.is_empty() && self.sort == FunctionSort::Worst && self.only == FunctionFilter::All && self.part == 1
+        self.filter.is_empty()
+            && self.sort == FunctionSort::Worst
+            && self.only == FunctionFilter::All
+            && self.part == 1
     }
 
     fn includes(&self, row: &FunctionNumbers) -> bool {
@@ -147,7 +138,8 @@ impl NowView {
 
     fn path(&self, part: usize) -> String {
         let sort = FunctionSort::ALL.iter().find(|(_, sort)| *sort == self.sort).map_or("", |(word, _)| word);
-        let only = FunctionFilter::ALL.iter().find(|(.., only)| *only == self.only).map_or("", |(word, ..)| word);
+        let only =
+            FunctionFilter::ALL.iter().find(|(.., only)| *only == self.only).map_or("", |(word, ..)| word);
         format!("/?filter={}&sort={sort}&state={only}&part={part}", percent(&self.filter))
     }
 }
@@ -171,7 +163,7 @@ pub(super) async fn page(desk: &Desk, target: &RequestTarget) -> Result<PageBody
         false => find(desk, &view).await,
     };
     let worst = worst(desk, &overview).await;
-    let points = desk.pages.trails.of_all(Instant::now(), note(&overview));
+    let points = desk.remembered.trails.of_all(Instant::now(), note(&overview));
     let main = html! {
         h1 { "Now" }
         (worst)
@@ -325,8 +317,9 @@ fn asked(view: &NowView) -> Markup {
 }
 
 fn table(desk: &Desk, rows: &[FunctionNumbers]) -> Markup {
-    const HEADS: [&str; 10] =
-        ["Function", "State", "Waiting", "Oldest", "Running", "Workers", "In /s", "Done /s", "Run p95", "Dead"];
+    const HEADS: [&str; 10] = [
+        "Function", "State", "Waiting", "Oldest", "Running", "Workers", "In /s", "Done /s", "Run p95", "Dead",
+    ];
     html! {
         @if rows.is_empty() { p { "No function here: one is there when a worker registers for it or a job is submitted." } }
         @else {
@@ -391,7 +384,9 @@ mod tests {
         let plain = view("/").ok().unwrap();
         assert!(plain.is_plain() && plain.includes(&numbers(b"x", 0, 0, 0)));
         let some = view("/?filter=MaIl&sort=oldest&state=waiting&part=2").ok().unwrap();
-        assert!(some.includes(&numbers(b"send_mail", 1, 0, 0)) && !some.includes(&numbers(b"send_mail", 0, 1, 0)));
+        assert!(
+            some.includes(&numbers(b"send_mail", 1, 0, 0)) && !some.includes(&numbers(b"send_mail", 0, 1, 0))
+        );
         assert!(!some.includes(&numbers(b"mai", 1, 0, 0)));
         assert_eq!(some.path(3), "/?filter=mail&sort=oldest&state=waiting&part=3");
         for text in ["/?sort=x", "/?state=x", "/?part=0", "/?part=51", "/?x=1"] {

@@ -2,9 +2,10 @@
 use super::super::desk::Desk;
 use super::super::target::RequestTarget;
 use super::super::words::{lasting, time};
+use super::fault::{PageFault, wrong};
 use super::frame::PageBody;
+use super::rights::PageRights;
 use super::shown::{num, size};
-use super::{PageFault, PageRights, wrong};
 use crate::engine::Epoch;
 use crate::engine::report::Counters;
 use crate::frontend::followed;

@@ -205,7 +205,8 @@ mod tests {
 
     #[test]
     fn a_function_has_a_word_for_how_it_is() {
-        let is = |queued, running, workers, rates| standing(&numbers(b"f", queued, running, workers), rates).0;
+        let is =
+            |queued, running, workers, rates| standing(&numbers(b"f", queued, running, workers), rates).0;
         assert_eq!(is(0, 0, 0, None), "idle");
         assert_eq!(is(0, 1, 1, None), "busy");
         assert_eq!(is(5, 1, 1, Some((2.0, 2.0))), "waiting");
@@ -216,7 +217,8 @@ mod tests {
     #[test]
     fn names_of_peers_are_text_and_nothing_else() {
         let hostile = b"<script>alert('&\"')</script>\n\xff";
-        let text = html! { a href=(function_path(hostile)) title=(name(hostile)) { (name(hostile)) } }.into_string();
+        let text =
+            html! { a href=(function_path(hostile)) title=(name(hostile)) { (name(hostile)) } }.into_string();
         assert!(!text.contains("<script") && !text.contains('\n'), "{text}");
         assert!(text.contains("&lt;script&gt;alert('&amp;&quot;')&lt;/script&gt;\\x0a\\xff"), "{text}");
         assert!(text.contains("/function?name=%3Cscript%3E"), "{text}");

@@ -1,12 +1,17 @@
 //! A job, submitted from a page: the form, and what came of it.
 use super::super::target::RequestTarget;
+use super::fault::{PageFault, wrong};
 use super::frame::PageBody;
-use super::{PageFault, PageRights, wrong};
+use super::rights::PageRights;
 use hyper::StatusCode;
 use maud::{Markup, html};
 
 /// The page; with what came of what was submitted before.
-pub(super) fn page(rights: PageRights, target: &RequestTarget, outcome: Option<Markup>) -> Result<PageBody, PageFault> {
+pub(super) fn page(
+    rights: PageRights,
+    target: &RequestTarget,
+    outcome: Option<Markup>,
+) -> Result<PageBody, PageFault> {
     target.takes(&["name", "told"]).map_err(wrong)?;
     if !rights.submit {
         let said = "You may not submit jobs here: that needs the role submit (--control-tokens).";

@@ -126,6 +126,8 @@ mod tests {
             trails.of_function(start + EACH * at, &name, TrailNote::default());
         }
         let kept = trails.functions.borrow();
-        assert!(kept.len() == FUNCTIONS_MAX && kept.contains_key(&b"f199"[..]) && !kept.contains_key(&b"f0"[..]));
+        assert!(
+            kept.len() == FUNCTIONS_MAX && kept.contains_key(&b"f199"[..]) && !kept.contains_key(&b"f0"[..])
+        );
     }
 }
