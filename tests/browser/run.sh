@@ -16,4 +16,5 @@ if ! cmp -s package-lock.json node_modules/.from-lock; then
     npm ci --ignore-scripts --no-audit --no-fund
     cp package-lock.json node_modules/.from-lock
 fi
+# Pictures are taken where SCREENSHOTS says, as in SCREENSHOTS=$PWD/results/dashboard tests/browser/run.sh.
 RINGGEAR=$(realpath "$program") exec node --test --test-concurrency=1 --test-reporter=spec dashboard.test.mjs
