@@ -7,7 +7,7 @@
   const say = (text) => { if (pulse) { pulse.hidden = !text; pulse.textContent = text; } };
 
   // ---- A look every few seconds.
-  let frozen = false, chosen = new Set();
+  let frozen = false, missed = "";
   const boxes = () => document.querySelectorAll('#live input[type="checkbox"][name="job"]');
   const look = async () => {
     const main = live(), each = Number(main?.dataset.live) * 1000;
@@ -15,30 +15,35 @@
     const begun = performance.now();
     const busy = document.activeElement?.matches?.("#live input:not([type=checkbox]), #live select, #live textarea");
     if (!frozen && !document.hidden && !busy) {
-      chosen = new Set([...boxes()].filter((box) => box.checked).map((box) => box.value));
-      const focused = document.activeElement, href = focused?.closest?.("#live a")?.getAttribute("href");
-      const mark = focused?.closest?.("#live")?.id && focused.value && focused.name ? focused.value : null;
-      try {
-        await htmx.ajax("GET", location.pathname + location.search, { target: "#live", select: "#live", swap: "outerMorph" });
-        say("");
-      } catch { say("no answer: what is shown is old"); }
-      for (const box of boxes()) box.checked = chosen.has(box.value);
-      // Rows may have changed places: the focus goes with what it was on.
-      if (focused && document.activeElement !== focused) {
-        const same = href ? [...document.querySelectorAll("#live a")].find((a) => a.getAttribute("href") === href)
-          : mark && [...boxes()].find((box) => box.value === mark);
-        same?.focus({ preventScroll: true });
-      }
+      missed = "";
+      await htmx.ajax("GET", location.pathname + location.search, { target: "#live", select: "#live", swap: "outerMorph" });
+      say(missed);
       finish();
     }
     // A look takes a fifth of the time at the most, however long it takes.
     setTimeout(look, Math.max(each, (performance.now() - begun) * 4));
   };
-  document.addEventListener("htmx:before:swap", (event) => {
-    // What is no page (an error, a login) leaves the old one, and says so.
-    const status = event.detail?.ctx?.response?.status ?? 200;
-    if (status >= 400) { event.preventDefault(); say("no answer: what is shown is old"); }
+  // What was chosen and what has the focus, by what they stand for: rows may change places.
+  let chosen = new Set(), mark = null;
+  const standsFor = (at) => (at?.closest?.("#live") ? at.getAttribute("href") ?? at.value ?? null : null);
+  document.addEventListener("htmx:before:swap", () => {
+    chosen = new Set([...boxes()].filter((box) => box.checked).map((box) => box.value));
+    mark = standsFor(document.activeElement);
   });
+  document.addEventListener("htmx:after:swap", () => {
+    for (const box of boxes()) box.checked = chosen.has(box.value);
+    if (mark !== null && standsFor(document.activeElement) !== mark) {
+      [...document.querySelectorAll("#live a, #live input, #live button")].find((each) => standsFor(each) === mark)?.focus({ preventScroll: true });
+    }
+  });
+  // What is no page of this kind (an error, a way to log in) leaves the old one, and says so.
+  document.addEventListener("htmx:before:response", (event) => {
+    const { raw, status } = event.detail.ctx.response;
+    if (status < 400 && !raw.redirected) return;
+    event.preventDefault();
+    missed = raw.redirected ? "logged out: what is shown is old" : `answered ${status}: what is shown is old`;
+  });
+  document.addEventListener("htmx:error", () => { missed = "no answer: what is shown is old"; });
 
   // ---- Curves.
   let plot = null;
