@@ -141,7 +141,9 @@ fn lists_are_sorted_filtered_and_turned() {
     let shown = |path: &str| -> Vec<String> {
         let body = page(&looked, path);
         let rows = body.split("<tbody>").nth(1).unwrap_or("").split("</tbody>").next().unwrap_or("");
-        let row = |row: &str| row.split("href=\"/function?name=").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let row = |row: &str| {
+            row.split("href=\"/function?name=").nth(1).unwrap().split('"').next().unwrap().to_owned()
+        };
         rows.split("<tr").skip(1).map(row).collect()
     };
     let mut all = Vec::new();
@@ -172,16 +174,22 @@ fn names_of_peers_are_text() {
     echo(&mut other, b"x");
     let path = "/function?name=%3Cscript%3Ealert(1)%3C/script%3E%22'%26%01%FF";
     let check = |body: &str, path: &str| {
-        assert!(!body.contains("<script>") && !body.contains("<img") && !body.contains("<b>"), "{path}: {body}");
+        assert!(
+            !body.contains("<script>") && !body.contains("<img") && !body.contains("<b>"),
+            "{path}: {body}"
+        );
         assert!(!body.contains('\u{1}') && !body.contains('\u{fffd}'), "{path}: {body}");
         assert!(!body.contains(&"x".repeat(300)) || body.contains("href="), "{path}");
     };
     for path in ["/", path, &format!("{path}&tab=jobs"), &format!("/job?handle={handle}"), "/connections"] {
         let body = page(&looked, path);
         check(&body, path);
-        assert!(body.contains("&lt;script&gt;alert(1)&lt;/script&gt;\"'&amp;\\x01\\xff")
-            || body.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot;'&amp;\\x01\\xff")
-            || body.contains("&quot;&gt;&lt;b&gt;worker"), "{path}: {body}");
+        assert!(
+            body.contains("&lt;script&gt;alert(1)&lt;/script&gt;\"'&amp;\\x01\\xff")
+                || body.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot;'&amp;\\x01\\xff")
+                || body.contains("&quot;&gt;&lt;b&gt;worker"),
+            "{path}: {body}"
+        );
     }
     // A long name is cut where it is read, and whole where it is followed.
     let body = page(&looked, &format!("/function?name={}", String::from_utf8(long).unwrap()));
@@ -213,7 +221,11 @@ fn who_may_not_order_finds_nothing_to_order_and_is_refused() {
         let refused = looked.send(&form);
         assert_eq!(refused.status, 403, "{path}: {refused:?}");
     }
-    let refused = orders.post_with("/order/pause?name=f", "Origin: http://evil.example\r\nContent-Type: application/x-www-form-urlencoded\r\n", "");
+    let refused = orders.post_with(
+        "/order/pause?name=f",
+        "Origin: http://evil.example\r\nContent-Type: application/x-www-form-urlencoded\r\n",
+        "",
+    );
     assert_eq!(refused.status, 403, "{refused:?}");
     assert_eq!(orders.post_with("/order/pause?name=f", "Content-Type: text/plain\r\n", "").status, 415);
     // Nothing of that was done.
@@ -242,7 +254,10 @@ fn orders_ask_first_and_say_what_was_done() {
     assert!(asked.contains("Pause f?") && asked.contains("autofocus>Cancel</a>"), "{asked}");
     assert!(looked.json("/api/v1/functions/f")["paused"].is_null());
     let body = send("/order/pause?name=f", "reason=the+disk+is+full&minutes=30");
-    assert!(body.contains("f is paused") && body.contains("the disk is full") && body.contains("Resume…"), "{body}");
+    assert!(
+        body.contains("f is paused") && body.contains("the disk is full") && body.contains("Resume…"),
+        "{body}"
+    );
     assert!(!looked.json("/api/v1/functions/f")["paused"].is_null());
     assert!(send("/order/resume?name=f", "").contains("f goes on."));
     assert!(send("/order/limits?name=f", "normal=7").contains("The limits of f are set."));
@@ -251,7 +266,10 @@ fn orders_ask_first_and_say_what_was_done() {
     lose_one(&looked, b"f", b"w");
     wait_until("a job is dead", || looked.json("/api/v1/functions/f")["dead"] == 1);
     let asked = orders.get("/order/retry-dead?name=f").body;
-    assert!(asked.contains("Retry 1 dead job of f?") && asked.contains("name=\"at_most\" value=\"1\""), "{asked}");
+    assert!(
+        asked.contains("Retry 1 dead job of f?") && asked.contains("name=\"at_most\" value=\"1\""),
+        "{asked}"
+    );
     assert!(send("/order/retry-dead?name=f", "at_most=1").contains("1 job of f put back."));
 
     let asked = orders.get("/order/purge?name=f").body;
@@ -272,7 +290,10 @@ fn orders_ask_first_and_say_what_was_done() {
     let chosen = submit(&mut client, b"f", "chosen");
     let asked = orders.post_with("/order/chosen", FORM, &format!("what=cancel&job={chosen}"));
     assert!(asked.status == 200 && asked.body.contains("Cancel 1 chosen job?"), "{asked:?}");
-    assert!(send("/order/chosen", &format!("what=cancel&sure=yes&job={chosen}&job=H%3Anone%3A1")).contains("1 job cancelled. 1 was not"));
+    assert!(
+        send("/order/chosen", &format!("what=cancel&sure=yes&job={chosen}&job=H%3Anone%3A1"))
+            .contains("1 job cancelled. 1 was not")
+    );
 }
 
 #[test]
@@ -323,16 +344,23 @@ fn compressed(bytes: &[u8]) -> usize {
 fn pages_stay_small_whatever_there_is() {
     let looked = Looked::start(&["-t", "2"]);
     let mut client = looked.server.connect();
-    let packets: Vec<u8> = (0..20_000)
-        .flat_map(|at| request(SUBMIT_JOB_BG, format!("many-{at:05}\0u\0w").as_bytes()))
-        .collect();
+    let packets: Vec<u8> =
+        (0..20_000).flat_map(|at| request(SUBMIT_JOB_BG, format!("many-{at:05}\0u\0w").as_bytes())).collect();
     let mut reader = client.try_clone().unwrap();
     let writer = std::thread::spawn(move || client.write_all(&packets).unwrap());
     for _ in 0..20_000 {
         assert_eq!(read_packet(&mut reader).0, JOB_CREATED);
     }
     writer.join().unwrap();
-    for path in ["/", "/?sort=name&part=50", "/?filter=many-1", "/dead", "/connections", "/function?name=many-00000&tab=jobs", "/job?find=none"] {
+    for path in [
+        "/",
+        "/?sort=name&part=50",
+        "/?filter=many-1",
+        "/dead",
+        "/connections",
+        "/function?name=many-00000&tab=jobs",
+        "/job?find=none",
+    ] {
         let body = page(&looked, path);
         assert!(body.matches("data-row").count() <= 100, "{path}");
         assert!(body.len() < 150 << 10, "{path}: {}", body.len());

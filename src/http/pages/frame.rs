@@ -81,7 +81,6 @@ pub(super) fn write(desk: &Desk, rights: PageRights, told: Option<&Told>, page: 
                     (page.main)
                 }
                 (feet(rights))
-                (keys())
             }
         }
     }
@@ -107,6 +106,7 @@ fn feet(rights: PageRights) -> Markup {
                 @else if rights.logs_in { " · " a href="/login" { "log in" } }
                 " · " a href="#keys" aria-keyshortcuts="?" { "keys (?)" }
             }
+            (keys())
         }
     }
 }

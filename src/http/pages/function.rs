@@ -192,10 +192,10 @@ fn times(desk: &Desk, row: &FunctionNumbers) -> Markup {
     let late = format!("last {}", lasting(u64::try_from(window.as_millis()).unwrap_or(u64::MAX)));
     let columns = [(&late[..], &recent), ("since the start", &**stats)];
     html! {
-        table class="times" {
+        div class="scroll" role="region" aria-label="Wait and run times" tabindex="0" { table class="times" {
             caption { "How long jobs waited for a worker, and ran" }
             thead { tr {
-                th scope="col" { "" } th scope="col" class="n" { "jobs" }
+                td {} th scope="col" class="n" { "jobs" }
                 @for what in ["wait p50", "p95", "p99", "run p50", "p95", "p99"] { th scope="col" class="n" { (what) } }
                 th scope="col" class="n" { "failed" }
             } }
@@ -209,7 +209,7 @@ fn times(desk: &Desk, row: &FunctionNumbers) -> Markup {
                     td class="n" { (num(stats.failed + stats.exceptions)) }
                 }
             } }
-        }
+        } }
     }
 }
 

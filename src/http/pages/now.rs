@@ -289,12 +289,12 @@ fn tiles(overview: &Overview, points: &[TrailPoint]) -> Markup {
     let all = |of: fn(&TrailPoint) -> f64| curve(points.iter().map(of));
     html! {
         dl class="tiles" {
-            div { dt { "waiting" } dd { (num(sums.waiting())) } (all(|point| point.note.waiting as f64)) }
-            div { dt { "running" } dd { (num(sums.running)) } (all(|point| point.note.running as f64)) }
-            div { dt { a href="/dead" { "dead" } } dd { (num(sums.dead)) } (all(|point| point.note.dead as f64)) }
+            div { dt { "waiting" } dd { (num(sums.waiting())) (all(|point| point.note.waiting as f64)) } }
+            div { dt { "running" } dd { (num(sums.running)) (all(|point| point.note.running as f64)) } }
+            div { dt { a href="/dead" { "dead" } } dd { (num(sums.dead)) (all(|point| point.note.dead as f64)) } }
             div { dt { "registrations" } dd { (num(sums.workers)) } }
-            div { dt { "in /s" } dd { (now(|point| point.accepted)) } (all(|point| point.accepted)) }
-            div { dt { "done /s" } dd { (now(|point| point.completed + point.failed)) } (all(|point| point.completed + point.failed)) }
+            div { dt { "in /s" } dd { (now(|point| point.accepted)) (all(|point| point.accepted)) } }
+            div { dt { "done /s" } dd { (now(|point| point.completed + point.failed)) (all(|point| point.completed + point.failed)) } }
         }
     }
 }

@@ -78,7 +78,7 @@ fn shards(desk: &Desk) -> Markup {
     html! {
         h2 { "Threads" }
         table {
-            thead { tr { th scope="col" { "Thread" } th scope="col" class="n" { "Busy since the start" } th scope="col" { "" } th scope="col" class="n" { "Rounds" } } }
+            thead { tr { th scope="col" { "Thread" } th scope="col" class="n" { "Busy since the start" } th scope="col" { "Share" } th scope="col" class="n" { "Rounds" } } }
             tbody { @for (shard, times) in times.iter().enumerate() {
                 @let busy = up.saturating_sub(Duration::from_nanos(times.idle)).as_secs_f64() / up.as_secs_f64().max(0.001);
                 @let share = format!("{:.1} %", busy.clamp(0.0, 1.0) * 100.0);
