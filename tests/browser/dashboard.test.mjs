@@ -11,7 +11,7 @@ const RESULTS = process.env.SCREENSHOTS;
 let server, browser, page;
 
 before(async () => {
-  server = await startServer(["--job-retries", "1"]);
+  server = await startServer(["--job-retries", "2"]);
   browser = await startBrowser();
   page = await browser.context.newPage();
   // Whatever is asked for is asked of this server, and nothing a page says is an error.
