@@ -14,11 +14,17 @@ if ! { [ -x /usr/sbin/gearmand ] && [ -x /usr/sbin/mkfs.ext4 ] && [ -x /usr/sbin
     command -v gearman && command -v gearadmin && command -v cc && command -v ip && command -v openssl &&
     command -v mariadb-install-db && command -v redis-server && command -v redis-cli && command -v memcached &&
     command -v psql && ls /usr/lib/postgresql/*/bin/postgres && command -v valgrind && command -v python3 &&
-    command -v prometheus && command -v promtool && command -v stunnel && perl -MIO::Socket::SSL -MGearman::Client -e1; } >/dev/null 2>&1; then
+    command -v prometheus && command -v promtool && command -v stunnel && perl -MIO::Socket::SSL -MGearman::Client -e1 &&
+    command -v chromium; } >/dev/null 2>&1; then
     as_root apt-get update
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        gearman-job-server gearman-tools gcc iproute2 libc6-dev libgearman-client-perl libio-socket-ssl-perl mariadb-server memcached openssl postgresql prometheus python3 \
-        redis-server stunnel4 valgrind e2fsprogs xfsprogs
+        chromium gearman-job-server gearman-tools gcc iproute2 libc6-dev libgearman-client-perl libio-socket-ssl-perl mariadb-server \
+        memcached openssl postgresql prometheus python3 redis-server stunnel4 valgrind e2fsprogs xfsprogs
+fi
+
+# The test in a browser is driven by Node, of any origin.
+if ! { command -v node && command -v npm; } >/dev/null; then
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends nodejs npm
 fi
 
 # What the examples of the talks are written with.
@@ -45,6 +51,8 @@ else
     echo "NOT RUN: cargo deny, which is not there: cargo install cargo-deny --locked" >&2
 fi
 cargo test --workspace --locked --no-fail-fast
+# The pages in a browser, on the program that was just built.
+tests/browser/run.sh
 # What starts servers once more, with the other way of serving sockets.
 RINGGEAR_TEST_SOCKETS=epoll cargo test --workspace --locked --no-fail-fast --test abuse --test admin --test clients --test commandline \
     --test durable --test ended --test gone --test http --test limits --test listeners --test logs --test losses --test memcached \

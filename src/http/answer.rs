@@ -1,7 +1,8 @@
-//! An answer before it is sent: status, kind, body; what stands in the head of every one; and errors, as a sentence in JSON.
+//! An answer before it is sent: status, kind, body, and what else stands in its head; what stands in the head of every one; and errors, as
+//! a sentence in JSON.
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde_json::json;
 
@@ -11,6 +12,8 @@ pub(super) struct HttpAnswer {
     pub(super) status: StatusCode,
     pub(super) kind: &'static str,
     pub(super) body: Bytes,
+    /// What this answer has in its head that others have not.
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// Kinds of bodies.
@@ -19,13 +22,31 @@ pub(super) const JSON: &str = "application/json";
 pub(super) const HTML: &str = "text/html; charset=utf-8";
 pub(super) const CSS: &str = "text/css; charset=utf-8";
 
-/// Nothing of anybody else is loaded, nothing is run, and nobody shows it in a frame.
-const POLICY: &str =
-    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// Nothing of anybody else is loaded or sent to, nothing is run that stands in a page, and nobody shows it in a frame.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+                      base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 impl HttpAnswer {
     pub(super) fn ok(kind: &'static str, body: impl Into<Bytes>) -> HttpAnswer {
-        HttpAnswer { status: StatusCode::OK, kind, body: body.into() }
+        HttpAnswer::of(StatusCode::OK, kind, body)
+    }
+
+    pub(super) fn of(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> HttpAnswer {
+        HttpAnswer { status, kind, body: body.into(), headers: Vec::new() }
+    }
+
+    /// The same, with one more line in its head.
+    pub(super) fn with(mut self, name: HeaderName, value: &str) -> HttpAnswer {
+        // What is said there is ours, and text.
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.push((name, value));
+        }
+        self
+    }
+
+    /// Sends a browser elsewhere on this server.
+    pub(super) fn elsewhere_to(path: &str) -> HttpAnswer {
+        HttpAnswer::of(StatusCode::SEE_OTHER, TEXT, "").with(header::LOCATION, path)
     }
 
     /// What is wrong, and what to do, as in RFC 9457.
@@ -33,7 +54,7 @@ impl HttpAnswer {
         let title = status.canonical_reason().unwrap_or("error");
         let body =
             json!({ "title": title, "status": status.as_u16(), "detail": sentence }).to_string() + "\n";
-        HttpAnswer { status, kind: "application/problem+json", body: body.into() }
+        HttpAnswer::of(status, "application/problem+json", body)
     }
 
     pub(super) fn into_response(self) -> Response<Full<Bytes>> {
@@ -52,6 +73,9 @@ impl HttpAnswer {
         }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             put(header::RETRY_AFTER, "1");
+        }
+        for (name, value) in self.headers {
+            headers.insert(name, value);
         }
         response
     }

@@ -33,7 +33,7 @@ pub(super) const ITEMS_BYTES: usize = 1 << 20;
 /// Functions of one worker that are told.
 pub(super) const REGISTRATIONS_MAX: usize = 1000;
 /// Functions on the page.
-pub(super) const PAGE_ROWS: usize = 200;
+pub(super) const PAGE_ROWS: usize = 100;
 /// Bytes of a name in a label and on the page. Longer ones are cut.
 pub(super) const NAME_BYTES: usize = 128;
 /// How often what was counted of functions is noted, at the most; and for so many times that is kept: ten minutes.

@@ -6,7 +6,8 @@ use super::history::History;
 use super::home::Observer;
 use super::hosts::Hosts;
 use super::level::LevelForAWhile;
-use super::overview::{BestRows, FunctionSums, Overview, is_unattended, waiting};
+use super::overview::{BestRows, FunctionSums, Overview, row_rank, waiting};
+use super::remembered::PageMemory;
 use crate::engine::report::{Counters, FunctionNumbers, JobFacts};
 use crate::engine::stats::FunctionStats;
 use crate::engine::{Order, Query, Report};
@@ -63,6 +64,8 @@ pub(super) struct Desk {
     pub(super) audit: RefCell<AuditList>,
     pub(super) level: LevelForAWhile,
     pub(super) counts: VisitCounts,
+    /// What pages remember.
+    pub(super) remembered: PageMemory,
 }
 
 /// What the server is doing.
@@ -111,6 +114,7 @@ impl Desk {
             audit: RefCell::default(),
             level: LevelForAWhile::default(),
             counts: VisitCounts::default(),
+            remembered: PageMemory::default(),
         }
     }
 
@@ -166,7 +170,7 @@ impl Desk {
                 let jobs = waiting(&row) + u64::from(row.running);
                 let stays = stays.contains(&row.function) && (jobs > 0 || row.workers > 0);
                 told.offer([u64::from(stays), jobs], &row);
-                first.offer([u64::from(is_unattended(&row)), jobs], &row);
+                first.offer(row_rank(&row), &row);
             }
         }
         drop(pages);

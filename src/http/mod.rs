@@ -3,7 +3,7 @@
 //! like any session's.
 //!
 //! `serve.rs` has the connections and `bounds.rs` what they may take, `route.rs` who answers what, `desk.rs` what answers are made of,
-//! `metrics.rs` (written by `exposition.rs`), `api/` and `page.rs` the answers; `history.rs` remembers what was counted a while ago. Nothing here knows sockets or jobs of shards.
+//! `metrics.rs` (written by `exposition.rs`), `api/` and `pages/` the answers; `history.rs` remembers what was counted a while ago. Nothing here knows sockets or jobs of shards.
 mod answer;
 mod api;
 mod audit;
@@ -20,11 +20,13 @@ mod level;
 mod metrics;
 mod names;
 mod overview;
-mod page;
+mod pages;
+mod remembered;
 mod route;
 mod serve;
 mod stalls;
 mod target;
+mod trails;
 mod why;
 mod words;
 

@@ -73,13 +73,27 @@ pub(super) fn is_unattended(row: &FunctionNumbers) -> bool {
     row.workers == 0 && waiting(row) > 0
 }
 
+/// How much a function is worth a look: something is wrong, somebody waits, somebody works; and of equals the oldest.
+pub(super) fn row_rank(row: &FunctionNumbers) -> [u64; 2] {
+    let queued = row.queued.iter().any(|&jobs| jobs > 0);
+    let weight = match () {
+        () if queued && row.workers == 0 => 5,
+        () if queued => 4,
+        () if row.dead > 0 => 3,
+        () if waiting(row) > 0 => 2,
+        () if row.running > 0 => 1,
+        () => 0,
+    };
+    [weight, row.oldest_ms.unwrap_or(0).max(waiting(row).into())]
+}
+
 /// What was found.
 #[derive(Debug, Default)]
 pub(super) struct Overview {
     pub(super) sums: FunctionSums,
     /// For `/metrics`, by name. Whoever was there stays, as long as there is anything of it: a series that comes and goes is no series.
     pub(super) told: Vec<FunctionNumbers>,
-    /// For the page: those with jobs and no workers, then the longest queues.
+    /// For the page: those with which something is wrong, then those whose jobs have waited longest: see [`row_rank`].
     pub(super) first: Vec<FunctionNumbers>,
     pub(super) counters: Counters,
     /// What is counted of all functions together that are not told.

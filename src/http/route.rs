@@ -1,11 +1,12 @@
 //! Who answers what, and who is answered at all. GET and HEAD change nothing; orders are POSTs, from those who may give them.
-use super::answer::{CSS, HTML, HttpAnswer, JSON, TEXT, accepts};
+use super::answer::{CSS, HttpAnswer, JSON, TEXT, accepts};
 use super::bounds::{BODY_BYTES, REQUEST_TIME};
 use super::caller::{Caller, Right, is_forged};
 use super::desk::Desk;
 use super::exposition::Form;
+use super::pages::{self, PageRights};
 use super::target::RequestTarget;
-use super::{api, metrics, page};
+use super::{api, metrics};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -59,7 +60,7 @@ async fn respond(desk: &Desk, request: Request<Incoming>, caller: &Caller) -> Ht
         _ if !caller.may(Right::Read, desk.own_user) => {
             HttpAnswer::error(StatusCode::FORBIDDEN, "who asks may not look")
         }
-        _ => find(desk, &request).await,
+        _ => find(desk, &request, caller).await,
     }
 }
 
@@ -70,13 +71,12 @@ async fn order(desk: &Desk, request: Request<Incoming>, caller: &Caller) -> Http
         Err(sentence) => return HttpAnswer::error(StatusCode::BAD_REQUEST, &sentence),
     };
     let path: Vec<&[u8]> = target.path.iter().map(|segment| &segment[..]).collect();
-    let [b"api", b"v1", rest @ ..] = &path[..] else {
-        let said = "nothing is ordered here: see /api/v1/openapi.json";
-        return HttpAnswer::error(StatusCode::METHOD_NOT_ALLOWED, said);
-    };
     if let Some(said) = is_forged(request.headers()) {
         return HttpAnswer::error(StatusCode::FORBIDDEN, said);
     }
+    let [b"api", b"v1", rest @ ..] = &path[..] else {
+        return form(desk, request, &target, caller).await;
+    };
     if !caller.may(Right::Operate, desk.own_user) {
         let said =
             "orders are taken over a unix socket (--control unix:PATH), from root and the user of the server";
@@ -97,7 +97,36 @@ async fn order(desk: &Desk, request: Request<Incoming>, caller: &Caller) -> Http
     api::order(desk, caller, rest, &target, &body).await
 }
 
-async fn find(desk: &Desk, request: &Request<Incoming>) -> HttpAnswer {
+/// What somebody may do, for pages.
+fn rights(desk: &Desk, caller: &Caller) -> PageRights {
+    PageRights { operate: caller.may(Right::Operate, desk.own_user), ..PageRights::default() }
+}
+
+/// A form of a page.
+async fn form(
+    desk: &Desk,
+    request: Request<Incoming>,
+    target: &RequestTarget,
+    caller: &Caller,
+) -> HttpAnswer {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
+    if !kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(FORM)) {
+        let said = "outside of /api/v1 only forms of pages are taken; see /api/v1/openapi.json";
+        return HttpAnswer::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, said);
+    }
+    match Limited::new(request.into_body(), BODY_BYTES).collect().await {
+        Ok(body) => pages::act(desk, caller, rights(desk, caller), target, &body.to_bytes()).await,
+        Err(_) => {
+            let said = format!("the form could not be read, or has more than {BODY_BYTES} bytes");
+            HttpAnswer::error(StatusCode::PAYLOAD_TOO_LARGE, &said)
+        }
+    }
+}
+
+/// What a form is sent as.
+const FORM: &str = "application/x-www-form-urlencoded";
+
+async fn find(desk: &Desk, request: &Request<Incoming>, caller: &Caller) -> HttpAnswer {
     let target = match RequestTarget::of(request.uri()) {
         Ok(target) => target,
         Err(sentence) => return HttpAnswer::error(StatusCode::BAD_REQUEST, &sentence),
@@ -107,11 +136,7 @@ async fn find(desk: &Desk, request: &Request<Incoming>) -> HttpAnswer {
         [b"livez"] => plain(&target, || HttpAnswer::ok(TEXT, "ok\n")),
         [b"readyz"] => plain(&target, || match desk.state().obstacle() {
             None => HttpAnswer::ok(TEXT, "ok\n"),
-            Some(why) => HttpAnswer {
-                status: StatusCode::SERVICE_UNAVAILABLE,
-                kind: TEXT,
-                body: format!("{why}\n").into(),
-            },
+            Some(why) => HttpAnswer::of(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{why}\n")),
         }),
         [b"metrics"] => match target.takes(&[]) {
             Err(sentence) => HttpAnswer::error(StatusCode::BAD_REQUEST, &sentence),
@@ -120,17 +145,17 @@ async fn find(desk: &Desk, request: &Request<Incoming>) -> HttpAnswer {
                 metrics::answer(desk, if open { Form::OpenMetrics } else { Form::Text }).await
             }
         },
-        [] => match target.takes(&[]) {
-            Err(sentence) => HttpAnswer::error(StatusCode::BAD_REQUEST, &sentence),
-            Ok(()) => HttpAnswer::ok(HTML, page::write(desk).await),
-        },
-        [b"style.css"] => HttpAnswer::ok(CSS, page::STYLE),
+        [b"style.css"] => HttpAnswer::ok(CSS, pages::STYLE),
         [b"api", b"v1", rest @ ..] => api::answer(desk, rest, &target).await,
-        _ => HttpAnswer::error(
-            StatusCode::NOT_FOUND,
-            "there is nothing here: / is a page, /metrics is for Prometheus, /api/v1/openapi.json says what else there is",
-        ),
+        _ => pages::see(desk, rights(desk, caller), &path, &target).await.unwrap_or_else(nothing),
     }
+}
+
+fn nothing() -> HttpAnswer {
+    HttpAnswer::error(
+        StatusCode::NOT_FOUND,
+        "there is nothing here: / is a page, /metrics is for Prometheus, /api/v1/openapi.json says what else there is",
+    )
 }
 
 /// An answer that no query changes.

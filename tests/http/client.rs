@@ -119,6 +119,16 @@ impl Orders {
         format!("unix:{}", self.path.display())
     }
 
+    /// Asks for a path.
+    #[track_caller]
+    pub(crate) fn get(&self, path: &str) -> Answered {
+        let mut stream = UnixStream::connect(&self.path).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        answered(&mut stream)
+    }
+
     /// Orders something, with more lines in the head.
     #[track_caller]
     pub(crate) fn post_with(&self, path: &str, lines: &str, body: &str) -> Answered {

@@ -1,6 +1,6 @@
 //! `/api/v1`: lists and single things as JSON, and orders (`orders.rs`). What is a list, and how it comes in parts, is in `lists.rs`, where a list
 //! goes on in `cursor.rs`; the document that tells of all paths is `openapi.json`. No payloads.
-mod cursor;
+pub(super) mod cursor;
 mod fault;
 mod lists;
 mod orders;
@@ -12,6 +12,7 @@ use super::answer::{HttpAnswer, JSON};
 use super::caller::Caller;
 use super::desk::Desk;
 use super::target::RequestTarget;
+use crate::engine::BatchOrder;
 use crate::frontend::json;
 use bytes::Bytes;
 use fault::ApiFault;
@@ -46,6 +47,25 @@ pub(super) async fn order(
         Ok(body) => HttpAnswer::ok(JSON, body),
         Err(ApiFault(status, sentence)) => HttpAnswer::error(status, &sentence),
     }
+}
+
+/// Carries out for a page what such a path and such words say. Whoever orders it may. What is wrong is a status and a sentence.
+pub(super) async fn carry_out(
+    desk: &Desk,
+    caller: &Caller,
+    path: &[&[u8]],
+    words: &Value,
+) -> Result<Value, (StatusCode, String)> {
+    let done = async {
+        is_whole(desk)?;
+        orders::carry_out(desk, caller, path, &Bytes::from(words.to_string())).await
+    };
+    done.await.map_err(|ApiFault(status, sentence)| (status, sentence))
+}
+
+/// How many jobs an order for many would be about, for a page. Nothing is done.
+pub(super) async fn count(desk: &Desk, order: BatchOrder) -> Result<u64, (StatusCode, String)> {
+    orders::count(desk, order).await.map_err(|ApiFault(status, sentence)| (status, sentence))
 }
 
 /// While stored jobs are read, shards cannot be asked.

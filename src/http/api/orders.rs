@@ -291,6 +291,13 @@ async fn batch(desk: &Desk, words: &Words) -> Ordered {
     Ok((what, outcome))
 }
 
+/// How many jobs an order would be about.
+pub(super) async fn count(desk: &Desk, mut order: BatchOrder) -> Result<u64, ApiFault> {
+    let _turn = desk.turn().await;
+    order.dry_run = true;
+    steps(desk, &mut order, Instant::now() + BATCH_TIME).await.map(|sums| sums.matched)
+}
+
 /// A step at a time, so that nobody waits for it. What takes too long stops in between, and says so.
 async fn carry_out_batch(desk: &Desk, mut order: BatchOrder) -> Result<Value, ApiFault> {
     let _turn = desk.turn().await;
