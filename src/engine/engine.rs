@@ -165,6 +165,7 @@ impl Engine {
             Input::Stored(upto) => self.functions.stored(upto, out),
             Input::StoreFailed(upto) => self.functions.store_failed(upto, out),
             Input::StoreFull(full) => self.functions.store_full(full),
+            Input::StoreAway(away) => self.functions.store_away(away),
             Input::StoredElsewhere(seq, other) => self.functions.stored_elsewhere(seq, other, out),
             Input::Lease(until) => self.functions.lease(until),
             Input::Fenced => self.functions.fenced(out),
@@ -265,8 +266,8 @@ impl Engine {
     }
 
     /// Takes a job that was found in the store at the start; this shard owns its slot. In the order in which the jobs
-    /// were accepted, before any worker comes. Limits do not apply. Two jobs that
-    /// submissions would join both live on: at least once is promised, and which one is right cannot be seen. After an
+    /// were accepted, before any worker comes; or, where the store was away then, as soon as it is read. Limits do not apply. Two jobs
+    /// that submissions would join both live on: at least once is promised, and which one is right cannot be seen. After an
     /// error nothing has changed, and no job will get this number.
     pub fn restore(&mut self, now: Now, job: &StoredJob<'_>) -> Result<(), NotRestored> {
         self.functions.begin(now);

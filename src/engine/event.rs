@@ -114,6 +114,9 @@ pub enum Input<'a> {
     /// Whether so much waits for the store that nothing more should be put there: background submissions that would need
     /// it are refused, everything else goes on. Before the first such input there is room.
     StoreFull(bool),
+    /// Whether what is stored is not known yet, since the store cannot be reached or is still being read: background submissions are
+    /// refused, and foreground jobs get spare sequences ([`JobId::SPARE_MIN`]). Before the first such input it is known.
+    StoreAway(bool),
     /// Something for the counters.
     Count(Event),
     /// Time has passed: whatever is due happens.

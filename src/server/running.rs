@@ -33,7 +33,7 @@ const WRITE_MAX: Duration = Duration::from_secs(600);
 /// What a server is doing, for whoever started it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage<'a> {
-    /// It reads stored jobs, and is so far. Connections are accepted, requests wait.
+    /// It reads stored jobs, and is so far. Connections are accepted, and requests wait unless the store cannot be reached.
     Reading(&'a str),
     /// It serves.
     Serving,
@@ -195,7 +195,7 @@ impl Running {
             Some(_) => {
                 log_at!(
                     Level::Notice,
-                    "not all stored jobs were read: nothing was accepted, nothing is lost"
+                    "not all stored jobs were read: no background job was accepted, none is lost"
                 );
             }
             None => {}

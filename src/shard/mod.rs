@@ -173,6 +173,7 @@ impl Shard {
             now: clock::now(),
             unread_max: options.unread_max,
             restoring: setup.desk.is_some(),
+            store_away: false,
             lease: None,
             forgets: None,
             asked_for_numbers: false,

@@ -2,7 +2,7 @@
 //! it has. What goes to it is `commit.rs`.
 use super::Shard;
 use super::commit::{Commit, Told};
-use crate::engine::{Event, Input, Instant, JobId, NotRestored};
+use crate::engine::{Engine, Event, Input, Instant, JobId, NotRestored, StoredJob};
 use crate::log_at;
 use crate::logging::Level;
 use crate::store::channel::{Errand, Piece};
@@ -80,23 +80,31 @@ impl Shard {
             Some(Piece::Numbers(range)) => self.pump.feed(&mut self.table, Input::Numbers(range)),
             // Nobody is taken over before he has begun.
             Some(Piece::Fenced(_)) => {}
+            Some(Piece::Away) => {
+                self.pump.store_away = true;
+                self.pump.feed(&mut self.table, Input::StoreAway(true));
+                self.welcome();
+            }
             Some(Piece::End { sequence }) => {
                 engine.sequence_at_least(sequence);
                 self.shared.restored();
             }
-            None if self.shared.all_restored() => {
-                self.pump.restoring = false;
-                let waiting = std::mem::take(&mut self.table.waiting);
-                for token in waiting {
-                    if let Some(connection) = self.table.get(token) {
-                        connection.paused = false;
-                        self.table.resumed.push(token);
-                    }
-                }
-            }
+            None if self.shared.all_restored() => self.welcome(),
             None => return false,
         }
         true
+    }
+
+    /// Requests wait no longer.
+    fn welcome(&mut self) {
+        self.pump.restoring = false;
+        let waiting = std::mem::take(&mut self.table.waiting);
+        for token in waiting {
+            if let Some(connection) = self.table.get(token) {
+                connection.paused = false;
+                self.table.resumed.push(token);
+            }
+        }
     }
 
     /// Takes what others share with this server while it serves: a piece in each round. True if there was one.
@@ -122,8 +130,13 @@ impl Shard {
             Piece::Records(records) => {
                 let (engine, now) = (&mut self.pump.engine, self.pump.now);
                 let jobs = replay::jobs_in(&records);
+                let late = self.pump.store_away;
+                let take = |engine: &mut Engine, job: &StoredJob<'_>| match late {
+                    true => engine.restore(now, job),
+                    false => engine.take_over(now, job),
+                };
                 let aside: Vec<_> =
-                    jobs.filter_map(|job| Some((job.id, engine.take_over(now, &job).err()?))).collect();
+                    jobs.filter_map(|job| Some((job.id, take(engine, &job).err()?))).collect();
                 self.pump.feed(&mut self.table, Input::Tick);
                 aside.into_iter().for_each(|(id, why)| self.set_aside(id, why));
             }
@@ -139,7 +152,13 @@ impl Shard {
                 self.pump.asked_for_numbers = false;
                 self.pump.feed(&mut self.table, Input::Numbers(range));
             }
-            Piece::End { .. } => {}
+            Piece::Away => {}
+            Piece::End { sequence } => {
+                self.pump.engine.sequence_at_least(sequence);
+                self.pump.store_away = false;
+                self.pump.feed(&mut self.table, Input::StoreAway(false));
+                self.shared.restored();
+            }
         }
     }
 

@@ -88,6 +88,8 @@ pub(crate) enum Piece {
     Fenced(u64),
     /// Jobs that will be accepted may have these sequences.
     Numbers(Range<u64>),
+    /// The store cannot be read yet, and nobody knows when: whatever needs nothing stored is done before that.
+    Away,
     /// This one cannot be one of ours. It stays in the store.
     SetAside(JobId, NotRestored),
     /// There are no more; jobs that will be accepted have sequences of at least this.

@@ -162,6 +162,11 @@ pub enum Progress {
         /// For what, and why.
         why: String,
     },
+    /// The same, because its server cannot be reached, so that nobody knows for how long.
+    Away {
+        /// Which server, and why.
+        why: String,
+    },
     /// What jobs are found in is read before any of them is told.
     Reading {
         /// So many bytes were read,

@@ -257,6 +257,11 @@ impl Cluster {
         self.event(shard, Input::StoreFull(full));
     }
 
+    /// A shard is told whether what is stored is not known yet.
+    pub(crate) fn store_away(&mut self, shard: ShardId, away: bool) {
+        self.event(shard, Input::StoreAway(away));
+    }
+
     pub(crate) fn topology(&self) -> Topology {
         self.topology
     }

@@ -77,6 +77,8 @@ impl Functions {
         assert!(!self.tenure.is_forgetting, "what is not forgotten yet cannot be taken over");
         match self.jobs.find(stored.id) {
             Some(ix) if self.jobs.get(ix).disowned() && !self.jobs.get(ix).cancelled() => self.own_again(ix),
+            // By chance one has its number that was accepted while the store was away.
+            Some(_) if stored.id.is_spare() => return Err(NotRestored::Twice),
             Some(_) => return Ok(()),
             None => self.restore(stored, out)?,
         }

@@ -118,7 +118,7 @@ impl PostgresStore {
             if said.is_none_or(|said| said.elapsed() >= WAITING) {
                 said = Some(Instant::now());
                 let server = self.link.server();
-                progress(Progress::Waiting {
+                progress(Progress::Away {
                     why: format!("{server} cannot be reached: {fault}; waiting for it"),
                 });
             }

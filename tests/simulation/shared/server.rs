@@ -187,6 +187,7 @@ impl Server {
         self.life = Life::Entering(Entrance::new(self.name()));
         (self.paused, self.leaving, self.unsettled) = (false, false, false);
         self.next_look = 0;
+        self.shards().for_each(|shard| self.cluster.store_away(shard, true));
         self.shards().for_each(|shard| self.cluster.lease(shard, Instant(0)));
         self.pump();
     }
@@ -432,6 +433,8 @@ impl Server {
             Answer::Taken(None) => {}
             Answer::Numbers(block) => {
                 self.shards().for_each(|shard| self.cluster.numbers(shard, block.clone()));
+                // The first one says that the start is over.
+                self.shards().for_each(|shard| self.cluster.store_away(shard, false));
                 self.blocks.push(block);
             }
             Answer::Owned { rows, servers } => self.reconcile(rows, &servers, ledger),

@@ -315,8 +315,11 @@ impl World {
     // Users.
 
     fn submit(&mut self, ix: usize) {
-        if !self.servers[ix].serves() || self.servers[ix].leaving || self.table.rows().count() > ROWS_MAX {
+        if !self.servers[ix].runs() || self.servers[ix].leaving || self.table.rows().count() > ROWS_MAX {
             return;
+        }
+        if !self.servers[ix].serves() {
+            self.ledger.count("submissions while the table was not known");
         }
         let at = self.random.below(CLIENTS as u64) as usize;
         let unique =
@@ -445,7 +448,7 @@ impl World {
                     self.note(|_| format!("s{ix}: {sub} is refused"));
                     self.ledger.count("submissions refused");
                 }
-                Some(Waiting::Foreground) => self.ledger.count("foreground submissions refused"),
+                Some(Waiting::Foreground) => panic!("[a foreground job needs no store] {reply:?}"),
                 None => panic!("[each submission is answered once]"),
             },
             other => panic!("[a client is told nothing else] {other:?}"),
