@@ -169,6 +169,7 @@ impl Engine {
             Input::StoredElsewhere(seq, other) => self.functions.stored_elsewhere(seq, other, out),
             Input::Lease(until) => self.functions.lease(until),
             Input::Fenced => self.functions.fenced(out),
+            Input::HandOver => self.functions.hand_over(),
             Input::Numbers(block) => self.functions.add_numbers(block),
             Input::Count(Event::ConnectionRefused) => out.counters.connections_refused += 1,
             Input::Count(Event::LogLinesDropped(lines)) => out.counters.log_lines_dropped += lines,
@@ -339,6 +340,12 @@ impl Engine {
     /// Whether jobs that another server has taken over are not all forgotten yet: see [`Input::Fenced`].
     pub fn is_forgetting(&self) -> bool {
         self.functions.is_forgetting()
+    }
+
+    /// Stored jobs that have stayed this server's when the others were handed over ([`Input::HandOver`]): asked once, when the engine
+    /// [`is_forgetting`](Engine::is_forgetting) no more.
+    pub fn take_kept(&mut self) -> Vec<JobId> {
+        self.functions.take_kept()
     }
 
     /// Whether another block of numbers should be asked for ([`Input::Numbers`]): no more is left than half of the last one.

@@ -104,6 +104,11 @@ pub enum Input<'a> {
     /// stored job is given out. The lease is over; there is to be a new one. Waiting puts are refused; answers to
     /// them that still come are harmless. What runs is finished, and the store hears nothing of its end.
     Fenced,
+    /// This server leaves the stored jobs that wait on this shard to others, as it is about to end. They are forgotten in pieces, as after
+    /// [`Input::Fenced`]; what runs and what clients wait for stays. When [`crate::Engine::is_forgetting`] says no more,
+    /// [`crate::Engine::take_kept`] says what that is. Until others have the rest in the store, nothing new must be stored: see
+    /// [`Input::StoreAway`], which comes before this.
+    HandOver,
     /// New jobs may have these sequences ([`JobId::sequence`]), when those that were handed in before are used up.
     Numbers(Range<u64>),
     /// There is room for what this session is to be told, see [`Output::WantsRoom`]. Harmless if it is forgotten.

@@ -137,6 +137,9 @@ impl Running {
     fn drain(&mut self, watch: &mut dyn FnMut(Stage<'_>)) -> Result<(), ServerError> {
         self.files.clear();
         self.shared.enter(ServerPhase::Draining);
+        if let Some(desk) = &self.desk {
+            desk.drain();
+        }
         let mut last = None;
         let mut idle_since: Option<Instant> = None;
         let mut told: Option<Instant> = None;
@@ -191,7 +194,7 @@ impl Running {
             running -= u16::from(matches!(news, News::Ended(_)));
         }
         match &self.desk {
-            Some(desk) if self.complete => self.close(desk),
+            Some(desk) if self.complete => self.close(desk, running == 0),
             Some(_) => {
                 log_at!(
                     Level::Notice,
@@ -203,8 +206,9 @@ impl Running {
         log_at!(Level::Notice, "stopped");
     }
 
-    fn close(&self, desk: &StoreChannel) {
-        desk.stop();
+    /// Ends the store. Others hear of that only if no shard can give out a job any more.
+    fn close(&self, desk: &StoreChannel, all_ended: bool) {
+        desk.stop(all_ended);
         let until = Instant::now() + if self.writes_at_end { WRITE_MAX } else { CLOSE_MAX };
         loop {
             match self.news.recv_timeout(until.saturating_duration_since(Instant::now())) {

@@ -176,6 +176,7 @@ impl Shard {
             store_away: false,
             lease: None,
             forgets: None,
+            hands_over: false,
             asked_for_numbers: false,
             commit: setup.desk.map(|desk| Commit::new(id, desk, options.store_bytes_max)),
             fed: 0,
@@ -291,6 +292,7 @@ impl Shard {
             || self.pump.commit.as_ref().is_some_and(Commit::has_news)
             || (self.pump.restoring && self.shared.all_restored())
             || self.pump.forgets.is_some()
+            || self.pump.hands_over
     }
 
     /// Whether messages or a connection from another shard wait for this one.

@@ -78,8 +78,8 @@ impl Shard {
                 self.set_aside(id, why);
             }
             Some(Piece::Numbers(range)) => self.pump.feed(&mut self.table, Input::Numbers(range)),
-            // Nobody is taken over before he has begun.
-            Some(Piece::Fenced(_)) => {}
+            // Nobody is taken over, or leaves something to others, before he has begun.
+            Some(Piece::Fenced(_) | Piece::HandOver | Piece::HandedOver) => {}
             Some(Piece::Away) => {
                 self.pump.store_away = true;
                 self.pump.feed(&mut self.table, Input::StoreAway(true));
@@ -119,6 +119,12 @@ impl Shard {
             commit.is_of_era(era);
             self.pump.lease = None;
         }
+        if std::mem::take(&mut self.pump.hands_over) {
+            // Everything else is forgotten. What was wanted stored before goes first.
+            let kept = self.pump.engine.take_kept();
+            commit.hand_over(self.pump.now.instant, 0);
+            commit.desk().has_kept(self.id, kept);
+        }
         let Some(piece) = commit.desk().piece(self.id) else { return false };
         self.take_in_piece(piece);
         true
@@ -148,6 +154,12 @@ impl Shard {
                 self.pump.forgets = Some(era);
                 self.pump.feed(&mut self.table, Input::Fenced);
             }
+            Piece::HandOver => {
+                self.pump.hands_over = true;
+                self.pump.feed(&mut self.table, Input::StoreAway(true));
+                self.pump.feed(&mut self.table, Input::HandOver);
+            }
+            Piece::HandedOver => self.pump.feed(&mut self.table, Input::StoreAway(false)),
             Piece::Numbers(range) => {
                 self.pump.asked_for_numbers = false;
                 self.pump.feed(&mut self.table, Input::Numbers(range));

@@ -41,6 +41,8 @@ pub(crate) struct Pump {
     pub(crate) lease: Option<Instant>,
     /// So often this server was taken over, once the engine has forgotten everything.
     pub(crate) forgets: Option<u64>,
+    /// Whether stored jobs are being left to others, and what stays is to be said once that is done.
+    pub(crate) hands_over: bool,
     /// Whether more numbers are on their way.
     pub(crate) asked_for_numbers: bool,
     /// Inputs of this round so far, and after how many nothing more is read.

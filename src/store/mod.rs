@@ -150,6 +150,21 @@ pub trait Store: Send {
         Vec::new()
     }
 
+    /// Whether others would run at once what this server leaves to them. If so, it takes nothing more over from now on, for
+    /// [`Store::hand_over`] follows; otherwise nothing has changed.
+    fn begin_hand_over(&mut self) -> bool {
+        false
+    }
+
+    /// Leaves to others all that is stored but these jobs, which stay this server's. What waits for a commit must have been
+    /// committed before, and nobody here may give out any of the rest any more.
+    fn hand_over(&mut self, _kept: &[JobId]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Somebody here may still give out what is stored: others are not told of the end when it is closed, and find out.
+    fn stays_silent(&mut self) {}
+
     /// An orderly end: everything is durable when it returns, and others need not wait to take over what is left.
     fn close(&mut self) -> Result<(), StoreError>;
 }

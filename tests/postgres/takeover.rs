@@ -15,19 +15,19 @@ const STATUS_RES: u32 = 20;
 
 /// A server of this name, which others take over after so many seconds.
 #[track_caller]
-fn start(conninfo: &str, name: &str, after: &str) -> Server {
+pub(crate) fn start(conninfo: &str, name: &str, after: &str) -> Server {
     let options = ["-t", "2", "-q", "postgres", "--verbose", "NOTICE", "--libpq-conninfo", conninfo];
     Server::start(&[&options[..], &["--server-name", name, "--take-over-after", after]].concat())
 }
 
-fn submit(stream: &mut TcpStream, unique: &[u8], workload: &[u8]) -> (u32, Vec<u8>) {
+pub(crate) fn submit(stream: &mut TcpStream, unique: &[u8], workload: &[u8]) -> (u32, Vec<u8>) {
     stream.write_all(&request(SUBMIT_JOB_BG, &[&b"f"[..], unique, workload].join(&0))).unwrap();
     read_packet(stream)
 }
 
 /// Puts jobs with these numbers as their uniques and workloads: their handles.
 #[track_caller]
-fn put_jobs(server: &Server, numbers: std::ops::Range<u32>) -> Vec<Vec<u8>> {
+pub(crate) fn put_jobs(server: &Server, numbers: std::ops::Range<u32>) -> Vec<Vec<u8>> {
     let mut client = server.connect();
     numbers
         .map(|number| {
@@ -40,7 +40,7 @@ fn put_jobs(server: &Server, numbers: std::ops::Range<u32>) -> Vec<Vec<u8>> {
 }
 
 /// One job of the function, if there is one: its handle and workload. It is not finished.
-fn grab(stream: &mut TcpStream) -> Option<(Vec<u8>, Vec<u8>)> {
+pub(crate) fn grab(stream: &mut TcpStream) -> Option<(Vec<u8>, Vec<u8>)> {
     stream.write_all(&request(GRAB_JOB, b"")).unwrap();
     let (number, data) = read_packet(stream);
     if number == NO_JOB {
@@ -52,19 +52,19 @@ fn grab(stream: &mut TcpStream) -> Option<(Vec<u8>, Vec<u8>)> {
     Some((handle, parts.nth(1)?.to_vec()))
 }
 
-fn worker(server: &Server) -> TcpStream {
+pub(crate) fn worker(server: &Server) -> TcpStream {
     let mut stream = server.connect();
     stream.write_all(&request(CAN_DO, b"f")).unwrap();
     stream
 }
 
-fn finish(stream: &mut TcpStream, handle: &[u8]) {
+pub(crate) fn finish(stream: &mut TcpStream, handle: &[u8]) {
     stream.write_all(&request(WORK_COMPLETE, &[handle, b"\0"].concat())).unwrap();
 }
 
 /// Works off until there have been so many jobs: their workloads, sorted.
 #[track_caller]
-fn work_off(server: &Server, jobs: usize) -> Vec<String> {
+pub(crate) fn work_off(server: &Server, jobs: usize) -> Vec<String> {
     let mut stream = worker(server);
     let mut done = Vec::new();
     wait_until("all jobs are there", || {
@@ -78,13 +78,13 @@ fn work_off(server: &Server, jobs: usize) -> Vec<String> {
     done
 }
 
-fn words(numbers: std::ops::Range<u32>) -> Vec<String> {
+pub(crate) fn words(numbers: std::ops::Range<u32>) -> Vec<String> {
     let mut words: Vec<String> = numbers.map(|number| format!("w{number}")).collect();
     words.sort();
     words
 }
 
-fn queued(server: &Server) -> u64 {
+pub(crate) fn queued(server: &Server) -> u64 {
     let status = ask(&mut server.connect(), "status\n");
     let line = status.lines().find(|line| line.starts_with("f\t"));
     line.and_then(|line| line.split('\t').nth(1)?.parse().ok()).unwrap_or(0)
@@ -162,7 +162,7 @@ fn a_server_of_the_same_name_is_waited_for_three_seconds_and_refused_if_it_runs(
 }
 
 /// Whether all threads of a process are stopped (proc_pid_stat(5): T).
-fn stands_still(process: u32) -> bool {
+pub(crate) fn stands_still(process: u32) -> bool {
     let state = |thread: std::fs::DirEntry| {
         let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap();
         stat.rsplit(") ").next().and_then(|rest| rest.chars().next())

@@ -23,11 +23,13 @@ mod adopt;
 mod changes;
 mod conninfo;
 mod fault;
+mod leaving;
 mod link;
 mod names;
 mod options;
 mod pages;
 mod promise;
+mod retiring;
 mod rows;
 mod servers;
 mod session;
@@ -453,6 +455,23 @@ impl Store for PostgresStore {
 
     fn servers(&self) -> Vec<ServerShown> {
         self.sharing.as_ref().map_or(Vec::new(), PgSharing::shown)
+    }
+
+    fn begin_hand_over(&mut self) -> bool {
+        self.link.is_there() && self.sharing.as_mut().is_some_and(PgSharing::begin_hand_over)
+    }
+
+    fn hand_over(&mut self, kept: &[JobId]) -> Result<(), StoreError> {
+        let Some(sharing) = &mut self.sharing else { return Ok(()) };
+        let Err(fault) = sharing.hand_over(&mut self.link, &mut self.book, kept) else { return Ok(()) };
+        if !sharing.note(&fault) && fault.trouble() == PgTrouble::Away {
+            self.link.lost(&fault);
+        }
+        Err(self.link.error(fault))
+    }
+
+    fn stays_silent(&mut self) {
+        self.sharing.iter_mut().for_each(PgSharing::stays_silent);
     }
 
     fn close(&mut self) -> Result<(), StoreError> {

@@ -6,6 +6,7 @@ use super::fault::{PgFault, PgTrouble};
 use super::link::PgLink;
 use super::options::{SharingOptions, StoreLost};
 use super::pages::{PgReading, Unreadable};
+use super::retiring::Retiring;
 use super::servers::{self, LEAVING, PgServerRow, SERVING};
 use crate::engine::StoredJob;
 use crate::log_at;
@@ -20,14 +21,14 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 /// How long a statement may take that shows that we are alive, and how long one that moves jobs.
-const ANSWER: Duration = Duration::from_secs(5);
-const MOVE: Duration = Duration::from_secs(20);
+pub(super) const ANSWER: Duration = Duration::from_secs(5);
+pub(super) const MOVE: Duration = Duration::from_secs(20);
 /// Without a connection, looks at whether there is one are so far apart.
 const AWAY: Duration = Duration::from_millis(100);
 
 /// Jobs that are to be read.
 #[derive(Debug)]
-struct Inheritance {
+pub(super) struct Inheritance {
     reading: PgReading,
     /// From which server; nobody's otherwise.
     from: Option<String>,
@@ -37,7 +38,7 @@ struct Inheritance {
 /// This server among the others.
 #[derive(Debug)]
 pub(super) struct PgSharing {
-    options: SharingOptions,
+    pub(super) options: SharingOptions,
     /// Our number, once we have one.
     pub(super) me: Option<i32>,
     /// How often we were taken over, and whether we were and have not gone on yet.
@@ -45,17 +46,20 @@ pub(super) struct PgSharing {
     pub(super) fenced: bool,
     /// Ourselves, and whom we have taken over.
     pub(super) family: Vec<i32>,
-    to_read: VecDeque<Inheritance>,
-    servers: Vec<PgServerRow>,
+    pub(super) to_read: VecDeque<Inheritance>,
+    pub(super) servers: Vec<PgServerRow>,
     /// Who is dead, and what is ours.
-    share: Option<Sharing>,
+    pub(super) share: Option<Sharing>,
     /// When each was last seen to beat, for people.
-    heard: HashMap<i32, (i64, Instant)>,
+    pub(super) heard: HashMap<i32, (i64, Instant)>,
     /// A moment on the clock of the rules, which goes on while the machine is suspended, and the same on that of the machine.
     begin: (Instant, BootTime),
     next: Instant,
     /// Whom we did not take over for want of room: said once each.
     no_room: Vec<i32>,
+    pub(super) retiring: Retiring,
+    /// Others are not told of our end.
+    pub(super) silent: bool,
 }
 
 impl PgSharing {
@@ -73,6 +77,8 @@ impl PgSharing {
             begin: (Instant::now(), BootTime::now()),
             next: Instant::now(),
             no_room: Vec::new(),
+            retiring: Retiring::No,
+            silent: false,
         }
     }
 
@@ -83,11 +89,11 @@ impl PgSharing {
 
     /// Whether rows of ours are still to be read.
     pub(super) fn reads(&self) -> bool {
-        !self.to_read.is_empty() || self.fenced
+        !self.to_read.is_empty() || self.fenced || matches!(self.retiring, Retiring::Soon { .. })
     }
 
     /// A time for the rules.
-    fn at(&self, time: BootTime) -> Instant {
+    pub(super) fn at(&self, time: BootTime) -> Instant {
         self.begin.0 + time.since(self.begin.1)
     }
 
@@ -110,7 +116,7 @@ impl PgSharing {
     }
 
     /// Whether this is a server that could take us over, or has not ended yet.
-    fn is_other(&self, row: &PgServerRow) -> bool {
+    pub(super) fn is_other(&self, row: &PgServerRow) -> bool {
         Some(row.id) != self.me && row.taken_by.is_none() && row.state == SERVING
     }
 
@@ -190,12 +196,17 @@ impl PgSharing {
         let sent = BootTime::now();
         let name = &self.options.name;
         let me = link.run(ANSWER, async |session| servers::register(session, &shape, name).await)?;
+        self.go_on_as(me);
+        self.renewed(sent);
+        Ok(())
+    }
+
+    /// This is our number from now on.
+    pub(super) fn go_on_as(&mut self, me: i32) {
         self.me = Some(me);
         self.family = vec![me];
         let alone_goes_on = self.options.lost != StoreLost::Hold;
         self.share = Some(Sharing::new(Incarnation(me), self.options.take_over_after, alone_goes_on));
-        self.renewed(sent);
-        Ok(())
     }
 
     /// Shows that we are alive, and looks: whether there is something that nobody owns, and whom we may take over.
@@ -302,7 +313,7 @@ impl PgSharing {
 
     fn do_rounds(&mut self, link: &mut PgLink, book: &Book, load: ServerLoad) -> Result<(), PgFault> {
         let (unowned, departed) = self.look(link, load, book.len())?;
-        let Some(me) = self.me else { return Ok(()) };
+        let Some(me) = self.me.filter(|_| self.retiring == Retiring::No) else { return Ok(()) };
         let mut room = load.room;
         let of = |who: &Departed| {
             self.servers.iter().find(|row| row.id == who.id.0 && row.beat == who.beat && row.is_compatible())
@@ -418,17 +429,6 @@ impl PgSharing {
         }
         self.to_read.pop_front();
         Ok(!self.to_read.is_empty())
-    }
-
-    /// Says goodbye.
-    pub(super) fn leave(&mut self, link: &mut PgLink, book: &Book) -> Result<(), PgFault> {
-        let (Some(me), Some(shape)) = (self.me, link.shape()) else { return Ok(()) };
-        if self.fenced {
-            return Ok(());
-        }
-        let empty = book.len() == 0 && self.to_read.is_empty();
-        let family = &self.family;
-        link.run(ANSWER, async |session| servers::leave(session, &shape, me, family, empty).await)
     }
 
     /// All servers, ourselves first.

@@ -187,11 +187,18 @@ impl Table {
     }
 
     /// A beat of somebody who has nothing else to write, a look at all servers, and the rows of nobody, which are his from now on.
-    pub(super) fn attend(&mut self, me: Incarnation, bytes: u64, now: u64) -> (bool, Vec<Kept>) {
+    /// None of them, unless he `adopts`.
+    pub(super) fn attend(
+        &mut self,
+        me: Incarnation,
+        adopts: bool,
+        bytes: u64,
+        now: u64,
+    ) -> (bool, Vec<Kept>) {
         let mine = self.beat(me, bytes, now);
         let mut adopted = Vec::new();
         for (function, unique, workload) in
-            if mine { std::mem::take(&mut self.state.of_nobody) } else { Vec::new() }
+            if mine && adopts { std::mem::take(&mut self.state.of_nobody) } else { Vec::new() }
         {
             let slot = ringgear_engine::slot::Slot::of(&function);
             let id = JobId::new(self.next_sequence, slot);
@@ -255,6 +262,46 @@ impl Table {
             row.state = RowState::Leaving;
         }
         self.commit();
+    }
+
+    /// A number for a server.
+    pub(super) fn draw(&mut self) -> Incarnation {
+        self.next_incarnation += 1;
+        Incarnation(self.next_incarnation - 1)
+    }
+
+    /// A server leaves all that it has to others but these jobs, with which it goes on as `next`. False if it was taken over before.
+    pub(super) fn bequeath(
+        &mut self,
+        me: Incarnation,
+        (next, name): (Incarnation, &str),
+        kept: &[JobId],
+        now: u64,
+    ) -> bool {
+        if self.state.servers.contains_key(&next) {
+            // It was done before, and nobody has heard of it.
+            return true;
+        }
+        let its: Vec<JobId> = self.owned(me).into_iter().map(|row| row.job.id).collect();
+        let Some(row) = self.state.servers.get_mut(&me).filter(|row| row.taken_by.is_none()) else {
+            return false;
+        };
+        (row.beat, row.state) = (row.beat + 1, RowState::Leaving);
+        let row = ServerRow {
+            id: next,
+            name: name.into(),
+            beat: 0,
+            state: RowState::Serving,
+            taken_by: None,
+            bytes: 0,
+        };
+        self.state.servers.insert(next, row);
+        self.beaten.insert(next, now);
+        for id in kept.iter().filter(|id| its.contains(id)) {
+            self.state.rows.entry(*id).and_modify(|row| row.owner = next);
+        }
+        self.commit();
+        true
     }
 
     /// A block of sequences.

@@ -197,7 +197,7 @@ impl World {
     fn fault(&mut self) {
         let ix = self.random.below(self.servers.len() as u64) as usize;
         let loses = if self.lossy { 6 } else { 0 };
-        let choice = self.random.weighted(&[12, 12, 12, 6, loses, 10, 4, 6, 8, 4]);
+        let choice = self.random.weighted(&[12, 12, 12, 6, loses, 10, 4, 6, 8, 4, 6]);
         match choice {
             Some(0) => {
                 self.note(|_| format!("s{ix} is killed"));
@@ -236,6 +236,10 @@ impl World {
             Some(7) if self.servers[ix].serves() => {
                 self.note(|_| format!("s{ix} is to leave"));
                 self.servers[ix].leaving = true;
+            }
+            Some(10) if self.servers[ix].serves() => {
+                self.note(|_| format!("s{ix} is to drain"));
+                self.servers[ix].drain();
             }
             Some(8) => self.worker_dies(ix),
             Some(9) => {
