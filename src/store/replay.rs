@@ -292,7 +292,8 @@ mod tests {
         let now = || begin + Duration::from_millis(clock.load(Ordering::Relaxed));
         let (mut lines, mut each) = (Vec::new(), 0);
         let mut store = Slow { clock: &clock, pieces, piece, jobs, job };
-        let told = replay(&mut store, &now, &mut |line| lines.push(line), &mut |_| each += 1, &mut || {}).unwrap();
+        let told =
+            replay(&mut store, &now, &mut |line| lines.push(line), &mut |_| each += 1, &mut || {}).unwrap();
         assert_eq!((told, each), (jobs, jobs));
         lines
     }

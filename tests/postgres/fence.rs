@@ -15,7 +15,10 @@ fn shared(conninfo: &str, name: &str) -> PostgresStore {
 
 /// Does what the thread of a store does until something is so: the workloads of jobs that were told.
 #[track_caller]
-fn attend_until(store: &mut PostgresStore, mut is_so: impl FnMut(&PostgresStore, &[String]) -> bool) -> Vec<String> {
+fn attend_until(
+    store: &mut PostgresStore,
+    mut is_so: impl FnMut(&PostgresStore, &[String]) -> bool,
+) -> Vec<String> {
     let (begin, mut told) = (Instant::now(), Vec::new());
     while !is_so(store, &told) {
         assert!(begin.elapsed() < Duration::from_secs(20), "in vain, told {told:?}");
@@ -52,7 +55,10 @@ fn ends_are_told_by_whoever_has_the_job() {
     assert_eq!(left(&cluster), "b d");
     // The other one has taken over, and this one has not heard of it yet: what it says is not heard.
     let (first, second) = (number_of(&cluster, "one"), number_of(&cluster, "two"));
-    cluster.sql("d", &format!("UPDATE queue_ringgear_servers SET taken_by = {second}, state = 2 WHERE id = {first}"));
+    cluster.sql(
+        "d",
+        &format!("UPDATE queue_ringgear_servers SET taken_by = {second}, state = 2 WHERE id = {first}"),
+    );
     let mut batch = Vec::new();
     record::done(job(2, b"", b"").id, &mut batch);
     record::done(job(3, b"", b"").id, &mut batch);
@@ -134,7 +140,8 @@ fn a_take_over_that_a_failover_gave_to_another_fences() {
     cluster.sql("d", &format!("UPDATE queue_ringgear_servers SET taken_by = NULL WHERE id = {dead}"));
     cluster.end_sessions("d");
     let me = number_of(&cluster, "one");
-    let taken_by = || cluster.sql("d", &format!("SELECT taken_by FROM queue_ringgear_servers WHERE id = {dead}"));
+    let taken_by =
+        || cluster.sql("d", &format!("SELECT taken_by FROM queue_ringgear_servers WHERE id = {dead}"));
     let told = attend_until(&mut one, |_, _| taken_by() == me);
     assert_eq!((told.len(), one.standing().era), (0, 0));
     // Now another has it.

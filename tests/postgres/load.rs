@@ -237,7 +237,9 @@ impl Ledger {
             let again: Vec<String> = runs
                 .windows(2)
                 .filter(|pair| !excused(&pair[0]))
-                .map(|pair| format!("{job} at {}, at {} {:?} later", pair[0].0, pair[1].0, pair[1].1 - pair[0].1))
+                .map(|pair| {
+                    format!("{job} at {}, at {} {:?} later", pair[0].0, pair[1].0, pair[1].1 - pair[0].1)
+                })
                 .collect();
             if again.len() > self.unknown.get(job).copied().unwrap_or(0) {
                 unexplained.extend(again);

@@ -8,6 +8,7 @@ mod support;
 mod copies;
 mod faults;
 mod fence;
+mod first_start;
 mod gearmand;
 mod histories;
 mod leaving;

@@ -113,7 +113,8 @@ impl Apart {
     }
 
     fn cut(&self, cut: Cut) {
-        let neighbour = |peer, link| ["neigh", "replace", peer, "lladdr", NOBODY, "dev", link, "nud", "permanent"];
+        let neighbour =
+            |peer, link| ["neigh", "replace", peer, "lladdr", NOBODY, "dev", link, "nud", "permanent"];
         match cut {
             Cut::Both => self.ip(&["-n", "away", "link", "set", "far", "down"]),
             Cut::Requests => self.ip(&neighbour("10.77.0.2", "near")),

@@ -93,7 +93,6 @@ fn a_database_that_is_not_there_yet_is_waited_for() {
     let mut server = start(&conninfo, &[]);
     server.signal(Signal::TERM);
     assert!(server.wait().success());
-
 }
 
 /// A foreground job of this unique and workload, done by this worker: that it was given a handle, and its result.

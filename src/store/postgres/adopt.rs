@@ -4,9 +4,10 @@
 use super::fault::{PgFault, PgTrouble};
 use super::names::PgTables;
 use super::rows::column_value;
-use super::servers::{SET_ASIDE, numbers};
+use super::servers::numbers;
 use super::session::PgSession;
 use super::shape::TableShape;
+use super::states::SET_ASIDE;
 use crate::engine::JobId;
 use crate::engine::slot::Slot;
 use crate::log_at;

@@ -5,6 +5,7 @@ use super::link::PgLink;
 use super::retiring::Retiring;
 use super::servers::{self, PgServerRow};
 use super::sharing::{ANSWER, MOVE, PgSharing};
+use super::states::draw;
 use crate::engine::JobId;
 use crate::log_at;
 use crate::logging::Level;
@@ -21,7 +22,7 @@ impl PgSharing {
         if self.fenced || self.me.is_none() || !self.servers.iter().any(serves) {
             return false;
         }
-        let next = servers::draw(&self.options.name);
+        let next = draw(&self.options.name);
         self.retiring = Retiring::Soon { me: self.me, next, tried: false };
         // Whoever has the rest reads that, too.
         self.to_read.clear();
@@ -52,12 +53,16 @@ impl PgSharing {
         let left = link.run(MOVE, async |session| servers::bequeath(session, &shape, legacy).await)?;
         if !left && !tried {
             // Somebody has that number.
-            let next = servers::draw(&self.options.name);
+            let next = draw(&self.options.name);
             self.retiring = Retiring::Soon { me: Some(me), next, tried: false };
             return Err(PgFault::Other("another server has the same number; trying again".to_owned()));
         }
         let jobs = book.len().saturating_sub(kept.len());
-        log_at!(Level::Notice, "the store: {jobs} stored jobs were left to other servers; {} stay", kept.len());
+        log_at!(
+            Level::Notice,
+            "the store: {jobs} stored jobs were left to other servers; {} stay",
+            kept.len()
+        );
         book.keep_only(&kept);
         self.retiring = Retiring::Over;
         self.go_on_as(next);

@@ -6,7 +6,11 @@ pub(super) enum Retiring {
     No,
     /// We have taken in nothing since; those of this number are to be left to others, by one who goes on as that number. Whether that
     /// was tried already.
-    Soon { me: Option<i32>, next: i32, tried: bool },
+    Soon {
+        me: Option<i32>,
+        next: i32,
+        tried: bool,
+    },
     /// They are others'.
     Over,
 }

@@ -13,24 +13,13 @@ use super::fault::PgFault;
 use super::names::PgTables;
 use super::session::PgSession;
 use super::shape::TableShape;
+use super::states::{GONE, LEAVING, SERVING, SHARING, draw, version};
 use crate::engine::JobId;
 use crate::engine::slot::SLOTS;
 use crate::store::shared::{Incarnation, RowState, ServerRow};
 use crate::store::{ServerLoad, replay};
-use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 use tokio_postgres::types::{ToSql, Type};
-
-/// States of a server: it serves; it has ended in an orderly way, or is about to; it was taken over.
-pub(super) const SERVING: i16 = 0;
-pub(super) const LEAVING: i16 = 1;
-pub(super) const GONE: i16 = 2;
-
-/// The owner of rows that are kept and not run, because nobody can read them.
-pub(super) const SET_ASIDE: i32 = 0;
-
-/// What servers on one table must have in common. Stands before the version.
-const SHARING: &str = "1";
 
 /// One of the servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,11 +123,6 @@ pub(super) async fn register(session: &PgSession, shape: &TableShape, name: &str
     }
 }
 
-/// A number for a server, drawn by chance.
-pub(super) fn draw(name: &str) -> i32 {
-    ((RandomState::new().hash_one(name) >> 33) as i32).max(SET_ASIDE + 1)
-}
-
 /// A server of this number and name serves from now on. False if there is one of this number already.
 async fn enter(session: &PgSession, shape: &TableShape, id: i32, name: &str) -> Result<bool, PgFault> {
     let servers = &shape.names.servers;
@@ -146,7 +130,7 @@ async fn enter(session: &PgSession, shape: &TableShape, id: i32, name: &str) -> 
         "INSERT INTO {servers} (id, name, beat, state, jobs, bytes, version) VALUES ($1, $2, 0, {SERVING}, 0, 0, $3) \
          ON CONFLICT (id) DO NOTHING"
     );
-    let version = format!("{SHARING} {}", env!("CARGO_PKG_VERSION"));
+    let version = version();
     let values: [(&(dyn ToSql + Sync), Type); 3] =
         [(&id, Type::INT4), (&name, Type::TEXT), (&version, Type::TEXT)];
     Ok(session.client.execute_typed(&sql, &values).await? == 1)

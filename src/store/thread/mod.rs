@@ -61,8 +61,17 @@ pub(crate) fn run(
 ) -> Result<(), StoreError> {
     channel.served_by(thread::current());
     let (store, errands, pieces) = (Dues::of(store), VecDeque::new(), VecDeque::new());
-    let mut this =
-        StoreThread { store, channel, topology, wake, errands, pieces, era_told: 0, complained: None, leaving: Leaving::No };
+    let mut this = StoreThread {
+        store,
+        channel,
+        topology,
+        wake,
+        errands,
+        pieces,
+        era_told: 0,
+        complained: None,
+        leaving: Leaving::No,
+    };
     let StoreThread { store, channel, wake, .. } = &mut this;
     let jobs = replay::run(store, channel, topology, wake, tell);
     let failed = jobs.is_err();

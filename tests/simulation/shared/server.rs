@@ -8,6 +8,7 @@ use crate::cluster::{Cluster, ToStore};
 use crate::kept::Kept;
 use ringgear_engine::{HandlePrefix, Instant, JobId, Policy, ShardId, StoreSeq, Topology};
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU8;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -110,10 +111,19 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(ix: usize, plant: Option<Plant>, alone_goes_on: bool, work_at_once: u32) -> Server {
+    pub(super) fn new(
+        ix: usize,
+        plant: Option<Plant>,
+        alone_goes_on: bool,
+        (work_at_once, attempts): (u32, Option<NonZeroU8>),
+    ) -> Server {
         let prefix = HandlePrefix::new(format!("H:s{ix}").as_bytes()).expect("a short prefix");
-        let mut policy =
-            Policy { work_at_once, planted: plant.and_then(Plant::of_engine), ..Policy::new(prefix) };
+        let mut policy = Policy {
+            work_at_once,
+            attempts,
+            planted: plant.and_then(Plant::of_engine),
+            ..Policy::new(prefix)
+        };
         policy.share_store();
         Server {
             ix,
@@ -167,6 +177,14 @@ impl Server {
 
     pub(super) fn me(&self) -> Option<Incarnation> {
         self.me
+    }
+
+    /// Who it is, if what this one has is its own: it may be another by now and not have heard of it.
+    pub(super) fn me_as(&self, holder: Option<Incarnation>) -> Option<Incarnation> {
+        match self.drain {
+            Drain::Asked(next, _) if holder == Some(next) => holder,
+            _ => self.me,
+        }
     }
 
     /// It is to end when it has no jobs, and leaves those that wait to others.
@@ -410,15 +428,19 @@ impl Server {
                 Answer::Attended { mine, adopted, rows: table.servers() }
             }
             Query::Batch(ops) => {
-                let mut writes = BTreeMap::new();
+                let (mut writes, mut lost) = (BTreeMap::new(), BTreeMap::new());
                 for (_, op) in ops {
                     match op {
                         ToStore::Put(_, Some(job)) => _ = writes.insert(job.id, Write::Put(job.clone())),
                         ToStore::Done(id) => _ = writes.insert(*id, Write::Delete),
-                        ToStore::Put(_, None) | ToStore::Attempts(..) | ToStore::Unknown(_) => {}
+                        ToStore::Attempts(id, attempts) => _ = lost.insert(*id, *attempts),
+                        ToStore::Put(_, None) | ToStore::Unknown(_) => {}
                     }
                 }
                 let written = table.write(me, &writes, bytes, now);
+                if written.mine {
+                    table.lose_attempts(&lost);
+                }
                 writes.keys().filter(|&&id| table.row(id).is_some()).for_each(|&id| ledger.written(id));
                 Answer::Written(written)
             }
@@ -447,9 +469,7 @@ impl Server {
                 }
                 Answer::Owned { rows: table.owned(me), servers: table.servers() }
             }
-            Query::HandOver(kept, next) => {
-                Answer::HandedOver(table.bequeath(me, (*next, &name), kept, now))
-            }
+            Query::HandOver(kept, next) => Answer::HandedOver(table.bequeath(me, (*next, &name), kept, now)),
             Query::Leave => {
                 table.leave(me);
                 Answer::Left
@@ -625,11 +645,17 @@ impl Server {
             return;
         };
         self.unsettled = false;
-        let there: BTreeSet<JobId> = rows.iter().map(|row| row.job.id).collect();
         let waits: BTreeSet<JobId> =
             self.queue.iter().filter_map(|(_, op)| done(op).or_else(|| put(op))).collect();
+        // One that has come back to life, or from the dead, is not there either.
+        let is_dead = |id: JobId| {
+            let engine = self.cluster.engine(self.cluster.topology().owner(id.slot()));
+            engine.jobs_to_keep().find(id).map(|job| job.death.is_some())
+        };
+        let is_right = |row: &&JobRow| is_dead(row.job.id).is_none_or(|dead| dead == row.job.death.is_some());
+        let right: BTreeSet<JobId> = rows.iter().filter(is_right).map(|row| row.job.id).collect();
         let missing: Vec<JobId> =
-            self.book.iter().filter(|id| !there.contains(id) && !waits.contains(id)).copied().collect();
+            self.book.iter().filter(|id| !right.contains(id) && !waits.contains(id)).copied().collect();
         for id in missing {
             let shard = self.cluster.topology().owner(id.slot());
             self.cluster.put_again(shard, &[id]);

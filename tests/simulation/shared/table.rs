@@ -119,7 +119,10 @@ impl Table {
     }
 
     fn in_the_way(&self, function: &[u8], unique: &[u8]) -> Option<JobId> {
-        let alike = |row: &&JobRow| row.job.function == function && row.job.unique == unique;
+        // What is dead stands elsewhere.
+        let alike = |row: &&JobRow| {
+            row.job.function == function && row.job.unique == unique && row.job.death.is_none()
+        };
         let row = self.state.rows.values().filter(|_| !unique.is_empty()).find(alike);
         row.map(|row| row.job.id)
     }
@@ -174,12 +177,21 @@ impl Table {
         written
     }
 
+    /// So many attempts of living jobs are lost.
+    pub(super) fn lose_attempts(&mut self, lost: &BTreeMap<JobId, u8>) {
+        for (id, &attempts) in lost {
+            if let Some(row) = self.state.rows.get_mut(id).filter(|row| row.job.death.is_none()) {
+                row.job.attempts = attempts;
+            }
+        }
+    }
+
     fn put(&mut self, me: Incarnation, job: &Kept, written: &mut Written) {
         if let Some(row) = self.state.rows.get_mut(&job.id) {
             row.job = job.clone();
             return;
         }
-        match self.in_the_way(&job.function, &job.unique) {
+        match self.in_the_way(&job.function, &job.unique).filter(|_| job.death.is_none()) {
             Some(_) if self.plants(Plant::ExceptionsIgnored) => {}
             Some(other) => _ = written.elsewhere.insert(job.id, other),
             None => _ = self.state.rows.insert(job.id, JobRow { job: job.clone(), owner: me }),
