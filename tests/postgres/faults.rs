@@ -133,7 +133,7 @@ fn sessions_that_are_ended_in_a_loop() {
 /// was committed last, which servers write again from memory.
 #[track_caller]
 fn promote(synchronous: bool) {
-    let mut primary = PostgresCluster::start_with(&["wal_keep_size=64MB", "hot_standby_feedback=on"]);
+    let mut primary = PostgresCluster::start_with(&["fsync=off", "full_page_writes=off", "wal_keep_size=64MB"]);
     primary.database("d");
     let mut copy = primary.copy();
     let conninfo = format!(
