@@ -20,7 +20,7 @@ mod unsupported;
 mod value;
 
 use crate::engine::slot::SHARDS_MAX;
-use crate::engine::{Compat, HandlePrefix, Policy, Wakeup};
+use crate::engine::{Compat, HandlePrefix, JobId, Policy, Wakeup};
 use crate::frontend::{self, SharedPort};
 use crate::log_at;
 use crate::logging::{self, Level, LoggingOptions, Target};
@@ -363,6 +363,7 @@ fn policy(flags: &Flags, handle_prefix: HandlePrefix, log: &LoggingOptions) -> R
     policy.exceptions = flags.exceptions;
     policy.timeout_unit = flags.timeout_unit;
     policy.hash_seed = RandomState::new().hash_one(std::process::id());
+    policy.spare_from = JobId::spare_by(RandomState::new().hash_one(std::process::id()));
     policy.note_accepted = log.writes(Level::Notice);
     policy.requests_in_flight = fit(limits.max_requests_in_flight);
     policy.outbox_bytes = fit(limits.max_outbox_bytes);

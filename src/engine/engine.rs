@@ -168,9 +168,11 @@ impl Engine {
             Input::Stored(upto) => self.functions.stored(upto, out),
             Input::StoreFailed(upto) => self.functions.store_failed(upto, out),
             Input::StoreFull(full) => self.functions.store_full(full),
+            Input::StoreAway(away) => self.functions.store_away(away),
             Input::StoredElsewhere(seq, other) => self.functions.stored_elsewhere(seq, other, out),
             Input::Lease(until) => self.functions.lease(until),
             Input::Fenced => self.functions.fenced(out),
+            Input::HandOver => self.functions.hand_over(),
             Input::Numbers(block) => self.functions.add_numbers(block),
             Input::Count(Event::ConnectionRefused) => out.counters.connections_refused += 1,
             Input::Count(Event::HandshakeFailed) => out.counters.handshakes_failed += 1,
@@ -269,8 +271,8 @@ impl Engine {
     }
 
     /// Takes a job that was found in the store at the start; this shard owns its slot. In the order in which the jobs
-    /// were accepted, before any worker comes. Limits do not apply. Two jobs that
-    /// submissions would join both live on: at least once is promised, and which one is right cannot be seen. After an
+    /// were accepted, before any worker comes; or, where the store was away then, as soon as it is read. Limits do not apply. Two jobs
+    /// that submissions would join both live on: at least once is promised, and which one is right cannot be seen. After an
     /// error nothing has changed, and no job will get this number.
     pub fn restore(&mut self, now: Now, job: &StoredJob<'_>) -> Result<(), NotRestored> {
         self.functions.begin(now);
@@ -342,6 +344,12 @@ impl Engine {
     /// Whether jobs that another server has taken over are not all forgotten yet: see [`Input::Fenced`].
     pub fn is_forgetting(&self) -> bool {
         self.functions.is_forgetting()
+    }
+
+    /// Stored jobs that have stayed this server's when the others were handed over ([`Input::HandOver`]): asked once, when the engine
+    /// [`is_forgetting`](Engine::is_forgetting) no more.
+    pub fn take_kept(&mut self) -> Vec<JobId> {
+        self.functions.take_kept()
     }
 
     /// Whether another block of numbers should be asked for ([`Input::Numbers`]): no more is left than half of the last one.

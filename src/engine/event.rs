@@ -114,6 +114,11 @@ pub enum Input<'a> {
     /// stored job is given out. The lease is over; there is to be a new one. Waiting puts are refused; answers to
     /// them that still come are harmless. What runs is finished, and the store hears nothing of its end.
     Fenced,
+    /// This server leaves the stored jobs that wait on this shard to others, as it is about to end. They are forgotten in pieces, as after
+    /// [`Input::Fenced`]; what runs and what clients wait for stays. When [`crate::Engine::is_forgetting`] says no more,
+    /// [`crate::Engine::take_kept`] says what that is. Until others have the rest in the store, nothing new must be stored: see
+    /// [`Input::StoreAway`], which comes before this.
+    HandOver,
     /// New jobs may have these sequences ([`JobId::sequence`]), when those that were handed in before are used up.
     Numbers(Range<u64>),
     /// There is room for what this session is to be told, see [`Output::WantsRoom`]. Harmless if it is forgotten.
@@ -124,6 +129,9 @@ pub enum Input<'a> {
     /// Whether so much waits for the store that nothing more should be put there: background submissions that would need
     /// it are refused, everything else goes on. Before the first such input there is room.
     StoreFull(bool),
+    /// Whether what is stored is not known yet, since the store cannot be reached or is still being read: background submissions are
+    /// refused, and foreground jobs get spare sequences ([`JobId::SPARE_MIN`]). Before the first such input it is known.
+    StoreAway(bool),
     /// Something for the counters.
     Count(Event),
     /// Time has passed: whatever is due happens.

@@ -1,5 +1,5 @@
 //! What an operator may decide about the engine. Values only; the command line is elsewhere.
-use crate::slot::HandlePrefix;
+use crate::slot::{HandlePrefix, JobId};
 use crate::time::Epoch;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -81,6 +81,7 @@ pub enum Planted {
     GivesWhatLapsed,
     ForgetsWithheld,
     KeepsWhatIsFenced,
+    StoresSpare,
 }
 
 impl Planted {
@@ -130,8 +131,12 @@ impl Planted {
         [Planted::RemembersOldRights, Planted::KeepsStruckOff, Planted::TakesPlaceInVain];
 
     /// Those that only servers show that share a store with others.
-    pub const SHARED: [Planted; 3] =
-        [Planted::GivesWhatLapsed, Planted::ForgetsWithheld, Planted::KeepsWhatIsFenced];
+    pub const SHARED: [Planted; 4] = [
+        Planted::GivesWhatLapsed,
+        Planted::ForgetsWithheld,
+        Planted::KeepsWhatIsFenced,
+        Planted::StoresSpare,
+    ];
 }
 
 /// What the numbers of CAN_DO_TIMEOUT count. The protocol does not say; libraries differ.
@@ -208,9 +213,12 @@ pub struct Policy {
     pub finished_memory: u8,
     /// Whether background jobs are kept in a store: they are answered once it has them.
     pub store: bool,
-    /// Whether several servers share the store: numbers of jobs come in blocks ([`crate::Input::Numbers`]), and without one no job
-    /// is accepted. See [`Policy::share_store`].
+    /// Whether several servers share the store: numbers of jobs come in blocks ([`crate::Input::Numbers`]), and without one no
+    /// background job is accepted. See [`Policy::share_store`].
     pub shared: bool,
+    /// Where spare sequences begin on this server ([`crate::JobId::SPARE_MIN`]): drawn by chance in production
+    /// ([`crate::JobId::spare_by`]), so that one of these handles means the same job at every server and after every start, or none.
+    pub spare_from: u64,
     /// How long a background submission waits for the store before it is refused.
     pub store_timeout: Duration,
     /// Background jobs out of attempts that are kept on all shards together, the latest.
@@ -253,6 +261,7 @@ impl Policy {
             finished_memory: 16,
             store: false,
             shared: false,
+            spare_from: JobId::SPARE_MIN,
             store_timeout: Duration::from_secs(5),
             dead_jobs: 10_000,
             dead_bytes: 1 << 30,

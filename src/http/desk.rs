@@ -91,7 +91,9 @@ impl ServerState {
     /// Why it is not ready, a sentence.
     pub(super) fn obstacle(self) -> Option<&'static str> {
         match self {
-            ServerState::Restoring => Some("restoring: stored jobs are being read, and requests wait"),
+            ServerState::Restoring => Some(
+                "restoring: stored jobs are not all read; requests wait, or if the database is away background jobs are refused",
+            ),
             ServerState::Draining => {
                 Some("draining: no more connections are accepted, and the server ends when no jobs are left")
             }

@@ -35,7 +35,7 @@ const WRITE_MAX: Duration = Duration::from_secs(600);
 /// What a server is doing, for whoever started it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage<'a> {
-    /// It reads stored jobs, and is so far. Connections are accepted, requests wait.
+    /// It reads stored jobs, and is so far. Connections are accepted, and requests wait unless the store cannot be reached.
     Reading(&'a str),
     /// It serves.
     Serving,
@@ -158,6 +158,9 @@ impl Running {
     fn drain(&mut self, watch: &mut dyn FnMut(Stage<'_>)) -> Result<(), ServerError> {
         self.files.clear();
         self.shared.enter(ServerPhase::Draining);
+        if let Some(desk) = &self.desk {
+            desk.drain();
+        }
         let mut last = None;
         let mut idle_since: Option<Instant> = None;
         let mut told: Option<Instant> = None;
@@ -212,11 +215,11 @@ impl Running {
             running -= u16::from(matches!(news, News::Ended(_)));
         }
         match &self.desk {
-            Some(desk) if self.complete => self.close(desk),
+            Some(desk) if self.complete => self.close(desk, running == 0),
             Some(_) => {
                 log_at!(
                     Level::Notice,
-                    "not all stored jobs were read: nothing was accepted, nothing is lost"
+                    "not all stored jobs were read: no background job was accepted, none is lost"
                 );
             }
             None => {}
@@ -224,8 +227,9 @@ impl Running {
         log_at!(Level::Notice, "stopped");
     }
 
-    fn close(&self, desk: &StoreChannel) {
-        desk.stop();
+    /// Ends the store. Others hear of that only if no shard can give out a job any more.
+    fn close(&self, desk: &StoreChannel, all_ended: bool) {
+        desk.stop(all_ended);
         let until = Instant::now() + if self.writes_at_end { WRITE_MAX } else { CLOSE_MAX };
         loop {
             match self.news.recv_timeout(until.saturating_duration_since(Instant::now())) {

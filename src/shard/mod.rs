@@ -193,8 +193,10 @@ impl Shard {
             now: clock::now(),
             unread_max: options.unread_max,
             restoring: setup.desk.is_some(),
+            store_away: false,
             lease: None,
             forgets: None,
+            hands_over: false,
             asked_for_numbers: false,
             scratch: Vec::new(),
             commit: setup.desk.map(|desk| Commit::new(id, desk, options.store_bytes_max)),
@@ -326,6 +328,7 @@ impl Shard {
             || (self.pump.restoring && self.shared.all_restored())
             || self.pump.forgets.is_some()
             || self.has_grants()
+            || self.pump.hands_over
     }
 
     /// Whether messages or a connection from another shard wait for this one.

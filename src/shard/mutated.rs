@@ -75,13 +75,17 @@ impl Bench {
             unread_max: 1 << 20,
             commit: None,
             restoring: false,
+            store_away: false,
             lease: None,
             forgets: None,
+            hands_over: false,
             asked_for_numbers: false,
             fed: 0,
             fed_max: u32::MAX,
             access: AccessBook::open(AccessOptions::default()).unwrap().into(),
             scratch: Vec::new(),
+            shared: shared.clone(),
+            id: ShardId(0),
             migration_policy: MigrationPolicy::new(ShardId(0), topology, shared, 0),
         };
         let (table, certificates) =

@@ -39,10 +39,14 @@ pub(crate) struct Pump {
     pub(crate) commit: Option<Commit>,
     /// Whether jobs that were kept are still being read: requests that concern jobs wait until that is done.
     pub(crate) restoring: bool,
+    /// Whether requests wait no longer although not all of them are read, since the store cannot be reached.
+    pub(crate) store_away: bool,
     /// Until when the engine was told that it may give out stored jobs.
     pub(crate) lease: Option<Instant>,
     /// So often this server was taken over, once the engine has forgotten everything.
     pub(crate) forgets: Option<u64>,
+    /// Whether stored jobs are being left to others, and what stays is to be said once that is done.
+    pub(crate) hands_over: bool,
     /// Whether more numbers are on their way.
     pub(crate) asked_for_numbers: bool,
     /// Inputs of this round so far, and after how many nothing more is read.

@@ -109,6 +109,16 @@ impl Book {
         self.asked.remove(&number);
     }
 
+    /// Only these are still this server's.
+    pub(super) fn keep_only(&mut self, numbers: &[i64]) {
+        let only: HashSet<i64> = numbers.iter().copied().collect();
+        self.kept.retain(|number| only.contains(number));
+        self.alone.retain(|number| only.contains(number));
+        self.beside.retain(|number| only.contains(number));
+        self.missing.retain(|number| only.contains(number));
+        self.asked.retain(|number, _| only.contains(number));
+    }
+
     /// The connection was lost: everything is to be compared when there is one again.
     pub(super) fn begin_comparing(&mut self) {
         self.compared = Some(Comparison::default());

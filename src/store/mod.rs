@@ -15,6 +15,8 @@ mod fields;
 pub(crate) mod gathered;
 #[cfg(any(feature = "memcached", feature = "mysql", feature = "postgres", feature = "redis"))]
 mod latest;
+#[cfg(any(feature = "memcached", feature = "mysql", feature = "postgres", feature = "redis"))]
+mod leaving;
 pub mod log;
 #[cfg(feature = "memcached")]
 pub mod memcached;
@@ -30,6 +32,8 @@ pub mod redis;
 #[cfg(any(feature = "memcached", feature = "mysql", feature = "redis"))]
 pub(crate) mod remote;
 pub(crate) mod replay;
+#[cfg(any(feature = "memcached", feature = "mysql", feature = "postgres", feature = "redis"))]
+mod retiring;
 #[cfg(any(feature = "memcached", feature = "mysql", feature = "postgres", feature = "redis"))]
 mod servers;
 pub mod shared;
@@ -157,6 +161,21 @@ pub trait Store: Send {
         Vec::new()
     }
 
+    /// Whether others would run at once what this server leaves to them. If so, it takes nothing more over from now on, for
+    /// [`Store::hand_over`] follows; otherwise nothing has changed.
+    fn begin_hand_over(&mut self) -> bool {
+        false
+    }
+
+    /// Leaves to others all that is stored but these jobs, which stay this server's. What waits for a commit must have been
+    /// committed before, and nobody here may give out any of the rest any more.
+    fn hand_over(&mut self, _kept: &[JobId]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Somebody here may still give out what is stored: others are not told of the end when it is closed, and find out.
+    fn stays_silent(&mut self) {}
+
     /// An orderly end: everything is durable when it returns, and others need not wait to take over what is left.
     fn close(&mut self) -> Result<(), StoreError>;
 }
@@ -167,6 +186,11 @@ pub enum Progress {
     /// It cannot be read yet, and is waited for.
     Waiting {
         /// For what, and why.
+        why: String,
+    },
+    /// The same, because its server cannot be reached, so that nobody knows for how long.
+    Away {
+        /// Which server, and why.
         why: String,
     },
     /// What jobs are found in is read before any of them is told.

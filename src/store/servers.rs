@@ -112,6 +112,19 @@ pub(crate) struct Fence<'f> {
     pub(crate) family: &'f [i32],
 }
 
+/// What a server leaves to others while it goes on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Legacy<'l> {
+    /// Who leaves it, and whom he had taken over.
+    pub(crate) me: i32,
+    pub(crate) family: &'l [i32],
+    /// As whom he goes on.
+    pub(crate) next: i32,
+    pub(crate) name: &'l str,
+    /// The jobs that he takes along, by their numbers.
+    pub(crate) kept: &'l [i64],
+}
+
 /// What becomes of rows that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unreadable {
@@ -141,6 +154,9 @@ pub(crate) trait SharedPlace {
     type Fault: SharedFault;
     /// Rows that are being read.
     type Reading;
+
+    /// Whether [`SharedPlace::bequeath`] can be done here. Where it cannot, a server that drains works its queue off.
+    const BEQUEATHS: bool = false;
 
     /// Whether there is a connection, as far as is known.
     fn is_there(&self) -> bool;
@@ -181,6 +197,12 @@ pub(crate) trait SharedPlace {
 
     /// Says that this server has ended; and where nothing is left of it and of those that it took over, strikes them off.
     fn leave(&mut self, me: i32, family: &[i32], empty: bool) -> Result<(), Self::Fault>;
+
+    /// Leaves all that a server has to others but some jobs, with which it goes on as another one. False if there is one of that
+    /// number already, and nothing has changed.
+    fn bequeath(&mut self, _legacy: Legacy<'_>) -> Result<bool, Self::Fault> {
+        Err(Self::Fault::other("servers cannot leave jobs to others in this store".to_owned()))
+    }
 
     /// Tells this store from one that was put in its place, where that may happen: it then lacks everything.
     fn birth(&mut self) -> Result<u64, Self::Fault> {

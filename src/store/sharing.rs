@@ -1,7 +1,8 @@
 //! A server among those that share a store: shows that it is alive, looks at the others, takes over what a dead one has left, adopts
 //! what nobody owns, and goes on as another one where it was taken over itself. Which statements that takes each store knows
-//! (`servers.rs` says what is asked of it); who is dead, and until when we may go on, is `shared.rs`.
+//! (`servers.rs` says what is asked of it); who is dead, and until when we may go on, is `shared.rs`; how it leaves is `leaving.rs`.
 use super::book::Book;
+use super::retiring::Retiring;
 use super::servers::{self, Fence, LEAVING, SERVING, ServerEntry, SharedFault, SharedPlace, Unreadable};
 use super::shared::{Admission, BEAT, Claim, Departed, Entrance, Incarnation, LOOK_GAP, ServerRow, Sharing};
 use super::sql::numbers::row_of;
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 const AWAY: Duration = Duration::from_millis(100);
 
 /// Jobs that are to be read.
-struct Inheritance<R> {
+pub(super) struct Inheritance<R> {
     reading: R,
     /// From which server; nobody's otherwise.
     from: Option<String>,
@@ -25,7 +26,7 @@ struct Inheritance<R> {
 
 /// This server among the others.
 pub(super) struct ServerSharing<P: SharedPlace> {
-    options: SharingOptions,
+    pub(super) options: SharingOptions,
     /// Our number, once we have one.
     pub(super) me: Option<i32>,
     /// How often we were taken over, and whether we were and have not gone on yet.
@@ -33,12 +34,12 @@ pub(super) struct ServerSharing<P: SharedPlace> {
     pub(super) fenced: bool,
     /// Ourselves, and whom we have taken over.
     pub(super) family: Vec<i32>,
-    to_read: VecDeque<Inheritance<P::Reading>>,
-    servers: Vec<ServerEntry>,
+    pub(super) to_read: VecDeque<Inheritance<P::Reading>>,
+    pub(super) servers: Vec<ServerEntry>,
     /// Who is dead, and what is ours.
-    share: Option<Sharing>,
+    pub(super) share: Option<Sharing>,
     /// When each was last seen to beat, for people.
-    heard: HashMap<i32, (i64, Instant)>,
+    pub(super) heard: HashMap<i32, (i64, Instant)>,
     /// A moment on the clock of the rules, which goes on while the machine is suspended, and the same on that of the machine.
     begin: (Instant, BootTime),
     next: Instant,
@@ -46,6 +47,9 @@ pub(super) struct ServerSharing<P: SharedPlace> {
     no_room: Vec<i32>,
     /// Of the store in which we have our number.
     birth: u64,
+    pub(super) retiring: Retiring,
+    /// Others are not told of our end.
+    pub(super) silent: bool,
 }
 
 impl<P: SharedPlace> std::fmt::Debug for ServerSharing<P> {
@@ -73,6 +77,8 @@ impl<P: SharedPlace> ServerSharing<P> {
             next: Instant::now(),
             no_room: Vec::new(),
             birth: 0,
+            retiring: Retiring::No,
+            silent: false,
         }
     }
 
@@ -83,11 +89,11 @@ impl<P: SharedPlace> ServerSharing<P> {
 
     /// Whether rows of ours are still to be read.
     pub(super) fn reads(&self) -> bool {
-        !self.to_read.is_empty() || self.fenced
+        !self.to_read.is_empty() || self.fenced || matches!(self.retiring, Retiring::Soon { .. })
     }
 
     /// A time for the rules.
-    fn at(&self, time: BootTime) -> Instant {
+    pub(super) fn at(&self, time: BootTime) -> Instant {
         self.begin.0 + time.since(self.begin.1)
     }
 
@@ -115,7 +121,7 @@ impl<P: SharedPlace> ServerSharing<P> {
     }
 
     /// Whether this is a server that could take us over, or has not ended yet.
-    fn is_other(&self, row: &ServerEntry) -> bool {
+    pub(super) fn is_other(&self, row: &ServerEntry) -> bool {
         Some(row.id) != self.me && row.taken_by.is_none() && row.state == SERVING
     }
 
@@ -189,12 +195,17 @@ impl<P: SharedPlace> ServerSharing<P> {
         let sent = BootTime::now();
         let me = place.register(&self.options.name)?;
         self.birth = place.birth()?;
+        self.go_on_as(me);
+        self.renewed(sent);
+        Ok(())
+    }
+
+    /// This is our number from now on.
+    pub(super) fn go_on_as(&mut self, me: i32) {
         self.me = Some(me);
         self.family = vec![me];
         let alone_goes_on = self.options.lost != StoreLost::Hold;
         self.share = Some(Sharing::new(Incarnation(me), self.options.take_over_after, alone_goes_on));
-        self.renewed(sent);
-        Ok(())
     }
 
     /// Shows that we are alive, and looks: whether there is something that nobody owns, and whom we may take over.
@@ -313,7 +324,7 @@ impl<P: SharedPlace> ServerSharing<P> {
 
     fn do_rounds(&mut self, place: &mut P, book: &Book, load: ServerLoad) -> Result<(), P::Fault> {
         let (unowned, departed) = self.look(place, load, book.len())?;
-        let Some(me) = self.me else { return Ok(()) };
+        let Some(me) = self.me.filter(|_| self.retiring == Retiring::No) else { return Ok(()) };
         let mut room = load.room;
         let of = |who: &Departed| {
             self.servers.iter().find(|row| row.id == who.id.0 && row.beat == who.beat && row.is_compatible())
@@ -425,13 +436,6 @@ impl<P: SharedPlace> ServerSharing<P> {
         }
         self.to_read.pop_front();
         Ok(!self.to_read.is_empty())
-    }
-
-    /// Says goodbye.
-    pub(super) fn leave(&mut self, place: &mut P, book: &Book) -> Result<(), P::Fault> {
-        let Some(me) = self.me.filter(|_| place.is_there() && !self.fenced) else { return Ok(()) };
-        let empty = book.len() == 0 && self.to_read.is_empty();
-        place.leave(me, &self.family, empty)
     }
 
     /// All servers, ourselves first.

@@ -238,6 +238,16 @@ impl Cluster {
         self.event(shard, Input::Fenced);
     }
 
+    /// A shard leaves the stored jobs that wait to others.
+    pub(crate) fn hand_over(&mut self, shard: ShardId) {
+        self.event(shard, Input::HandOver);
+    }
+
+    /// What has stayed of them: see [`Engine::take_kept`].
+    pub(crate) fn take_kept(&mut self, shard: ShardId) -> Vec<JobId> {
+        self.engines[shard.index()].take_kept()
+    }
+
     /// A shard may number new jobs so.
     pub(crate) fn numbers(&mut self, shard: ShardId, block: Range<u64>) {
         self.event(shard, Input::Numbers(block));
@@ -255,6 +265,11 @@ impl Cluster {
     /// A shard is told whether too much waits for the store.
     pub(crate) fn store_full(&mut self, shard: ShardId, full: bool) {
         self.event(shard, Input::StoreFull(full));
+    }
+
+    /// A shard is told whether what is stored is not known yet.
+    pub(crate) fn store_away(&mut self, shard: ShardId, away: bool) {
+        self.event(shard, Input::StoreAway(away));
     }
 
     pub(crate) fn topology(&self) -> Topology {

@@ -60,8 +60,8 @@ pub(super) struct Storing {
     #[command(flatten)]
     pub(super) sharing: SharingFlags,
 
-    /// How long a start waits for a database server that does not answer; 0 is not at all. Whoever connects meanwhile is accepted,
-    /// and requests wait [default: 600]
+    /// How long a start waits for a database server that does not answer; 0 is not at all. Meanwhile foreground jobs are done and
+    /// background jobs refused [default: 600]
     #[arg(long, value_name = "SECONDS", value_parser = number(0..=i64::from(u32::MAX)))]
     pub(super) store_wait: Option<i64>,
 

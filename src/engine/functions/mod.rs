@@ -144,7 +144,7 @@ impl Functions {
             timers: Timers::default(),
             puts: Puts::default(),
             dead: Queue::default(),
-            numbers: Sequences::new(policy.shared),
+            numbers: Sequences::new(policy.shared, policy.spare_from),
             tenure: Tenure::default(),
             usages: Usages::new(topology.owners().len()),
             chores: Chores::default(),

@@ -23,6 +23,7 @@ mod adopt;
 mod changes;
 mod conninfo;
 mod fault;
+mod first;
 mod link;
 mod names;
 mod options;
@@ -117,7 +118,7 @@ impl PostgresStore {
             if said.is_none_or(|said| said.elapsed() >= WAITING) {
                 said = Some(Instant::now());
                 let server = self.link.server();
-                progress(Progress::Waiting {
+                progress(Progress::Away {
                     why: format!("{server} cannot be reached: {fault}; waiting for it"),
                 });
             }
@@ -397,6 +398,23 @@ impl Store for PostgresStore {
 
     fn servers(&self) -> Vec<ServerShown> {
         self.sharing.as_ref().map_or(Vec::new(), ServerSharing::shown)
+    }
+
+    fn begin_hand_over(&mut self) -> bool {
+        self.link.is_there() && self.sharing.as_mut().is_some_and(ServerSharing::begin_hand_over)
+    }
+
+    fn hand_over(&mut self, kept: &[JobId]) -> Result<(), StoreError> {
+        let Some(sharing) = &mut self.sharing else { return Ok(()) };
+        let Err(fault) = sharing.hand_over(&mut self.link, &mut self.book, kept) else { return Ok(()) };
+        if !sharing.note(&fault) && fault.trouble() == PgTrouble::Away {
+            self.link.lost(&fault);
+        }
+        Err(self.link.error(fault))
+    }
+
+    fn stays_silent(&mut self) {
+        self.sharing.iter_mut().for_each(ServerSharing::stays_silent);
     }
 
     fn close(&mut self) -> Result<(), StoreError> {

@@ -6,7 +6,7 @@ use super::session::PgSession;
 use super::shape::TableShape;
 use crate::engine::JobId;
 use crate::engine::slot::SLOTS;
-use crate::store::servers::{GONE, LEAVING, SERVING, ServerEntry, ServersLook, drawn_id, own_version};
+use crate::store::servers::{GONE, LEAVING, Legacy, SERVING, ServerEntry, ServersLook, drawn_id, own_version};
 use crate::store::{ServerLoad, replay};
 use std::ops::Range;
 use tokio_postgres::types::{ToSql, Type};
@@ -52,20 +52,66 @@ pub(super) async fn look(
 
 /// A new server of this name.
 pub(super) async fn register(session: &PgSession, shape: &TableShape, name: &str) -> Result<i32, PgFault> {
+    loop {
+        let id = drawn_id();
+        if enter(session, shape, id, name).await? {
+            return Ok(id);
+        }
+    }
+}
+
+/// A server of this number and name serves from now on. False if there is one of this number already.
+async fn enter(session: &PgSession, shape: &TableShape, id: i32, name: &str) -> Result<bool, PgFault> {
     let servers = &shape.names.servers;
     let sql = format!(
         "INSERT INTO {servers} (id, name, beat, state, jobs, bytes, version) VALUES ($1, $2, 0, {SERVING}, 0, 0, $3) \
          ON CONFLICT (id) DO NOTHING"
     );
     let version = own_version();
-    loop {
-        let id = drawn_id();
-        let values: [(&(dyn ToSql + Sync), Type); 3] =
-            [(&id, Type::INT4), (&name, Type::TEXT), (&version, Type::TEXT)];
-        if session.client.execute_typed(&sql, &values).await? == 1 {
-            return Ok(id);
-        }
+    let values: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&id, Type::INT4), (&name, Type::TEXT), (&version, Type::TEXT)];
+    Ok(session.client.execute_typed(&sql, &values).await? == 1)
+}
+
+/// A server leaves all that it has to others but some jobs, with which it goes on as another one. False if there is one of that
+/// number already, and nothing has changed.
+pub(super) async fn bequeath(
+    session: &PgSession,
+    shape: &TableShape,
+    legacy: Legacy<'_>,
+) -> Result<bool, PgFault> {
+    session.client.batch_execute("BEGIN").await?;
+    let done = bequeath_in(session, shape, legacy).await;
+    let end = if matches!(done, Ok(true)) { "COMMIT" } else { "ROLLBACK" };
+    let ended = session.client.batch_execute(end).await;
+    let done = done?;
+    ended?;
+    Ok(done)
+}
+
+async fn bequeath_in(
+    session: &PgSession,
+    shape: &TableShape,
+    Legacy { me, family, next, name, kept }: Legacy<'_>,
+) -> Result<bool, PgFault> {
+    let PgTables { theirs, ours, servers, .. } = &shape.names;
+    if !enter(session, shape, next, name).await? {
+        return Ok(false);
     }
+    let sql =
+        format!("UPDATE {servers} SET beat = beat + 1, state = {LEAVING} WHERE id = $1 AND taken_by IS NULL");
+    if session.client.execute_typed(&sql, &[(&me, Type::INT4)]).await? != 1 {
+        return Err(PgFault::Fenced);
+    }
+    for (table, owner, number) in [(theirs, "ringgear_owner", "ringgear_number"), (ours, "owner", "number")] {
+        let sql = format!(
+            "UPDATE {table} SET {owner} = $1 WHERE {number} = ANY($2::int8[]) AND {owner} = ANY($3::int4[])"
+        );
+        let values: [(&(dyn ToSql + Sync), Type); 3] =
+            [(&next, Type::INT4), (&kept, Type::INT8_ARRAY), (&family, Type::INT4_ARRAY)];
+        session.client.execute_typed(&sql, &values).await?;
+    }
+    Ok(true)
 }
 
 /// Takes over a server whose count is still this one. True if it is ours now: what it was doing has been committed or never will be.

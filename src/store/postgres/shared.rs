@@ -7,7 +7,7 @@ use super::session::PgSession;
 use super::shape::TableShape;
 use super::{adopt, servers};
 use crate::store::ServerLoad;
-use crate::store::servers::{ServerEntry, ServersLook, SharedFault, SharedPlace, Told, Unreadable};
+use crate::store::servers::{Legacy, ServerEntry, ServersLook, SharedFault, SharedPlace, Told, Unreadable};
 use std::time::Duration;
 
 /// How long a statement may take that shows that we are alive, and how long one that moves jobs.
@@ -50,6 +50,7 @@ impl PgLink {
 impl SharedPlace for PgLink {
     type Fault = PgFault;
     type Reading = PgReading;
+    const BEQUEATHS: bool = true;
 
     fn is_there(&self) -> bool {
         PgLink::is_there(self)
@@ -102,6 +103,10 @@ impl SharedPlace for PgLink {
             pages::drop_leftovers(session, shape).await?;
             servers::tidy(session, shape).await
         })
+    }
+
+    fn bequeath(&mut self, legacy: Legacy<'_>) -> Result<bool, PgFault> {
+        self.ask(Some(MOVE), async |session, shape| servers::bequeath(session, shape, legacy).await)
     }
 
     fn leave(&mut self, me: i32, family: &[i32], empty: bool) -> Result<(), PgFault> {

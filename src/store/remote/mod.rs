@@ -211,7 +211,7 @@ impl<R: Remote> RemoteStore<R> {
             if said.is_none_or(|said| said.elapsed() >= WAITING) {
                 said = Some(Instant::now());
                 let server = self.server();
-                progress(Progress::Waiting {
+                progress(Progress::Away {
                     why: format!("{server} cannot be reached: {fault}; waiting for it"),
                 });
             }
