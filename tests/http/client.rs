@@ -115,10 +115,6 @@ impl Orders {
         (Orders { path }, option)
     }
 
-    pub(crate) fn address(&self) -> String {
-        format!("unix:{}", self.path.display())
-    }
-
     /// Orders something, with more lines in the head.
     #[track_caller]
     pub(crate) fn post_with(&self, path: &str, lines: &str, body: &str) -> Answered {
