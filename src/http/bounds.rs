@@ -53,3 +53,5 @@ pub(super) const REASON_BYTES: usize = 512;
 pub(super) const HELD_UP: Duration = Duration::from_millis(20);
 /// How long an order for many jobs may take: less than [`REQUEST_TIME`], so that it can say how far it has come.
 pub(super) const BATCH_TIME: Duration = Duration::from_secs(12);
+/// Over how long jobs must have been counted to say whether more come than are done.
+pub(super) const RATES_MIN: Duration = Duration::from_secs(60);

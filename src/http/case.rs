@@ -1,5 +1,5 @@
 //! What must be known to say why something does not move: asked of the shards, a few questions for each case. What is made of it is `why.rs`.
-use super::bounds::{NEAR_MAX, PAGES_MAX, SILENT_MAX};
+use super::bounds::{NEAR_MAX, PAGES_MAX, RATES_MIN, SILENT_MAX};
 use super::desk::Desk;
 use super::why::{Crew, FunctionCase, OddWorker, SILENT_MS, are_near};
 use crate::engine::page::ListMark;
@@ -13,11 +13,12 @@ pub(super) async fn of_function(desk: &Desk, row: FunctionNumbers) -> FunctionCa
     let crew = crew(desk, &row.function).await;
     let waits = row.queued.iter().any(|&jobs| jobs > 0);
     let near = if row.workers == 0 && waits { near(desk, &row.function).await } else { Vec::new() };
-    let rates = row.stats.as_ref().map(|stats| {
+    let rates = row.stats.as_ref().and_then(|stats| {
         let (recent, window) = desk.recent(&row.function, stats);
-        let seconds = window.as_secs_f64().max(1.0);
+        let seconds = window.as_secs_f64();
         let ended = recent.completed + recent.failed + recent.exceptions;
-        (recent.accepted as f64 / seconds, ended as f64 / seconds)
+        // A rate of a moment says nothing.
+        (window >= RATES_MIN).then(|| (recent.accepted as f64 / seconds, ended as f64 / seconds))
     });
     let store_ms = desk.setup.store.as_ref().map_or(0, |store| store.times.read().under_way_us / 1000);
     FunctionCase { row, crew, near, rates, store_ms }

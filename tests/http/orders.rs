@@ -218,7 +218,7 @@ fn limits_are_told_and_set() {
 fn orders_are_taken_from_who_owns_the_server_and_remembered() {
     let folder = Scratch::new();
     let (orders, socket) = Orders::new(&folder);
-    let looked = Looked::start(&["--control", &socket, "--verbose", "NOTICE"]);
+    let looked = Looked::start(&["--control", &socket]);
     let order = "POST /api/v1/functions/f/pause HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
                  Content-Length: 2\r\nConnection: close\r\n\r\n{}";
     let refused = looked.send(order);

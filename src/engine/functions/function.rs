@@ -150,6 +150,12 @@ impl FunctionTable {
         let topology = board.topology();
         let owners = topology.owners().len() as u32;
         let own = |(name, _): &&(Bytes, Pause)| topology.owner(Slot::of(name)) == shard;
+        // Who owns no functions counts nothing. As much room as there may be need for: nothing moves when one more comes, and room that
+        // is not used is no memory.
+        let owns = shard.index() < topology.owners().len();
+        let stats_most = if owns { policy.function_stats.div_ceil(owners) as usize } else { 0 };
+        let mut stats = Vec::with_capacity(stats_most + 1);
+        stats.push(FunctionStats::default());
         let paused = policy.paused.iter().filter(own).cloned();
         FunctionTable {
             functions: Vec::new(),
@@ -164,9 +170,9 @@ impl FunctionTable {
             most: policy.functions,
             bytes: 0,
             bytes_most: policy.function_bytes,
-            stats: [FunctionStats::default()].into(),
+            stats,
             vacant_stats: Vec::new(),
-            stats_most: policy.function_stats.div_ceil(owners) as usize,
+            stats_most,
             pauses: Pauses::new(paused),
         }
     }

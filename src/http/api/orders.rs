@@ -160,7 +160,14 @@ async fn resume(desk: &Desk, name: &[u8], words: &Words) -> Ordered {
     words.take(&[])?;
     let _turn = desk.turn().await;
     let outcome = match desk.order(Order::Resume { function: Bytes::copy_from_slice(name) }).await {
-        Some(Report::Done) => Ok(kept(desk, json!({ "paused": null })).await),
+        Some(Report::Done) => {
+            let mut told = kept(desk, json!({ "paused": null })).await;
+            if desk.setup.pauses.is_none() {
+                // There was nothing that could outlive the server.
+                told["remark"] = Value::Null;
+            }
+            Ok(told)
+        }
         Some(Report::Unchanged) => {
             let sentence = "this function is not paused";
             Err(ApiFault(StatusCode::CONFLICT, sentence.to_owned()))
