@@ -115,10 +115,6 @@ impl Orders {
         (Orders { path }, option)
     }
 
-    pub(crate) fn address(&self) -> String {
-        format!("unix:{}", self.path.display())
-    }
-
     /// Asks for a path.
     #[track_caller]
     pub(crate) fn get(&self, path: &str) -> Answered {
