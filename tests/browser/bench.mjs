@@ -29,7 +29,7 @@ export async function startServer(options = []) {
   const folder = mkdtempSync(join(tmpdir(), "ringgear-browser-"));
   const socket = join(folder, "control.sock");
   const port = await freePort();
-  const given = ["--listen", "127.0.0.1", "--port", String(port), "--control", "127.0.0.1:0", "--control", `unix:${socket}`, "--verbose", "NOTICE", ...options];
+  const given = ["--listen", "127.0.0.1", "--port", String(port), "--control", "127.0.0.1:0", "--control", `unix:${socket}`, "--log-file", "stderr", "--verbose", "NOTICE", ...options];
   const child = spawn(process.env.RINGGEAR, given, { stdio: ["ignore", "ignore", "pipe"] });
   let log = "";
   child.stderr.on("data", (data) => { log += data; });

@@ -103,7 +103,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("http_body_util", &["src/http/"]),
     ("hyper", &["src/http/"]),
     ("hyper_util", &["src/http/"]),
-    ("maud", &["src/http/page"]),
+    ("maud", &["src/http/pages/"]),
     ("sd_notify", &["src/process/"]),
     ("signal_hook", &["src/cli/work/"]),
     // Checksums: of records, blocks and rows.

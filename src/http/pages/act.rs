@@ -3,7 +3,7 @@
 use super::super::api;
 use super::super::caller::Caller;
 use super::super::desk::Desk;
-use super::super::remembered::Told;
+use super::super::remembered::WhatWasDone;
 use super::super::target::RequestTarget;
 use super::ask::{self, TYPED_FROM};
 use super::fault::{PageFault, wrong};
@@ -20,7 +20,7 @@ pub(super) enum Done {
     /// A page, for there is more to ask.
     Page(PageBody),
     /// It was done: what is said, and on which page.
-    Told { told: Told, back: String },
+    Told { told: WhatWasDone, back: String },
 }
 
 /// Carries out what a form says.
@@ -34,7 +34,7 @@ pub(super) async fn carry_out(
     ask::may(rights)?;
     let form = PageForm::read(body).map_err(wrong)?;
     let path: Vec<&[u8]> = target.path.iter().map(|segment| &segment[..]).collect();
-    let order = Orders { desk, caller, form: &form };
+    let order = PageOrders { desk, caller, form: &form };
     match &path[..] {
         [b"order", b"drain"] => order.drain().await,
         [b"order", b"level"] => order.level().await,
@@ -50,17 +50,17 @@ pub(super) async fn carry_out(
     }
 }
 
-struct Orders<'a> {
+struct PageOrders<'a> {
     desk: &'a Desk,
     caller: &'a Caller,
     form: &'a PageForm,
 }
 
 fn done(text: String, undo: Option<(&'static str, String)>, back: String) -> Result<Done, PageFault> {
-    Ok(Done::Told { told: Told { text, undo }, back })
+    Ok(Done::Told { told: WhatWasDone { text, undo }, back })
 }
 
-impl Orders<'_> {
+impl PageOrders<'_> {
     async fn give(&self, path: &[&[u8]], words: &Value) -> Result<Value, PageFault> {
         api::carry_out(self.desk, self.caller, path, words).await
     }

@@ -1,6 +1,6 @@
 //! What stands around every page: the head, the way to the other pages, what was just done, the feet.
 use super::super::desk::Desk;
-use super::super::remembered::Told;
+use super::super::remembered::WhatWasDone;
 use super::super::words::lasting;
 use super::assets::{AssetName, path};
 use super::rights::PageRights;
@@ -36,7 +36,7 @@ const SWAPS: &str =
     r#"{"includeIndicatorCSS":false,"history":false,"morphIgnore":["data-htmx-powered","open"]}"#;
 
 /// Puts a frame around a page.
-pub(super) fn write(desk: &Desk, rights: PageRights, told: Option<&Told>, page: PageBody) -> String {
+pub(super) fn write(desk: &Desk, rights: PageRights, told: Option<&WhatWasDone>, page: PageBody) -> String {
     let state = desk.state();
     html! {
         (DOCTYPE)
@@ -87,7 +87,7 @@ pub(super) fn write(desk: &Desk, rights: PageRights, told: Option<&Told>, page: 
     .into_string()
 }
 
-fn said(told: &Told) -> Markup {
+fn said(told: &WhatWasDone) -> Markup {
     html! {
         p class="told ok" role="status" {
             (told.text)

@@ -172,7 +172,7 @@ fn chart(points: &[TrailPoint]) -> Markup {
     };
     html! {
         figure class="chart" hidden[points.len() < 2] {
-            figcaption { "In, done and failed a second (left), waiting (right): the last quarter of an hour, as far as somebody looked." }
+            figcaption { "In, done and failed a second (left), waiting (right): the last quarter of an hour in UTC, as far as somebody looked." }
             div id="chart" hx-morph-skip data-ago=(series(|point| point.ago)) data-in=(series(|point| point.accepted))
                 data-done=(series(|point| point.completed)) data-failed=(series(|point| point.failed))
                 data-waiting=(series(|point| point.note.waiting as f64)) {}

@@ -61,7 +61,7 @@
     plot = new uPlot({
       width: Math.max(260, place.clientWidth), height: 200, legend: { live: false }, cursor: { show: false },
       scales: { y: { range: (_, low, high) => [0, Math.max(1, high * 1.1)] }, w: { range: (_, low, high) => [0, Math.max(1, high * 1.1)] } },
-      axes: [axis, { ...axis, size: 50 }, { ...axis, side: 1, scale: "w", size: 50, grid: { show: false } }],
+      axes: [{ ...axis, space: 90, values: (_, splits) => splits.map((at) => new Date(at * 1000).toISOString().slice(11, 19)) }, { ...axis, size: 50 }, { ...axis, side: 1, scale: "w", size: 50, grid: { show: false } }],
       series: [{}, curve("in /s", "--link"), curve("done /s", "--ok"), curve("failed /s", "--bad", { dash: [4, 3] }), curve("waiting", "--warn", { scale: "w", dash: [8, 3] })],
     }, values, place);
   };
