@@ -1,7 +1,7 @@
 //! Rows that nobody owns become ours: gearmand's, those of applications that enqueue with an INSERT of their own, those that a tool has
 //! copied, and all rows of a table that had no owners yet. They get our number as their owner, and a job's number if they have none.
 //! Reading them is `pages.rs`.
-use super::MyLink;
+use super::link::MyLink;
 use super::pages::NumberedTable;
 use super::servers::numbers;
 use super::shape::{MyShape, TextColumn};
