@@ -5,10 +5,7 @@ use std::cell::RefCell;
 use std::thread;
 use std::time::{Duration, Instant};
 use support::server::{Server, wait_until};
-use support::sharing::{self, SharedPlace};
-pub(crate) use support::sharing::{
-    finish, grab, put_jobs, queued, stands_still, submit, words, work_off, worker,
-};
+use support::sharing::{self, SharedPlace, queued, words, work_off};
 
 /// A server of this name, which others take over after so many seconds.
 #[track_caller]

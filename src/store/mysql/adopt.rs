@@ -1,7 +1,7 @@
 //! Rows that nobody owns become ours: gearmand's, those of applications that enqueue with an INSERT of their own, those that a tool has
 //! copied, and all rows of a table that had no owners yet. They get our number as their owner, and a job's number if they have none.
 //! Reading them is `pages.rs`.
-use super::MyLink;
+use super::link::MyLink;
 use super::pages::NumberedTable;
 use super::servers::numbers;
 use super::shape::{MyShape, TextColumn};
@@ -24,8 +24,8 @@ const PATIENT: &str = "SET SESSION innodb_lock_wait_timeout = 30";
 const AS_BEFORE: &str = "SET SESSION innodb_lock_wait_timeout = 2";
 /// Rows that are changed by one statement at a start: no answer is to take long.
 const AT_ONCE: u64 = 20_000;
-/// Rows that are adopted at a time while the server serves.
-const PIECE: usize = 1_000;
+/// Rows that are adopted at a time while the server serves: few, for another server that does the same waits for them.
+const PIECE: usize = 250;
 /// From so many on it is said.
 const MANY: u64 = 10_000;
 

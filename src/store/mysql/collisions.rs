@@ -1,14 +1,14 @@
 //! Puts that met a row: of the same job, which is written anew; of a job that we have, or of another one that is only the same by the
 //! table's collation, so that this one gets a key of its own; or of another server's, which is that job then.
-use super::MyLink;
 use super::adopt::bytes_of;
+use super::inserts::{NUMBERS, deletes, our_inserts, own, their_inserts};
+use super::link::MyLink;
 use super::names::MyTables;
 use super::puts::MyPut;
 use super::servers::numbers;
 use super::shape::MyShape;
 use super::text;
 use super::transaction::{begin, commit, run};
-use super::writer::{NUMBERS, deletes, our_inserts, own, their_inserts};
 use crate::engine::JobId;
 use crate::engine::slot::Slot;
 use crate::store::book::Book;

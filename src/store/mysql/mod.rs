@@ -15,6 +15,8 @@ mod adopt;
 mod collisions;
 mod fault;
 mod files;
+mod inserts;
+mod link;
 mod names;
 mod options;
 mod pages;
@@ -38,10 +40,9 @@ use super::remote::{Remote, RemoteStore};
 use super::servers::{Fence, ServerEntry, ServersLook, Told, Unreadable};
 use super::{ServerLoad, Store, StoreError};
 use crate::engine::JobId;
-use mysql::Conn;
+use link::MyLink;
 use names::{MyTables, NamedTable};
 use pages::{MyReading, NumberedTable};
-use shape::MyShape;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -72,13 +73,6 @@ struct Mysql {
     options: MysqlOptions,
     /// Bytes of a packet there, as far as is known.
     packet: AtomicUsize,
-}
-
-/// A connection that can be used, and the tables.
-struct MyLink {
-    conn: Conn,
-    shape: MyShape,
-    packet: usize,
 }
 
 impl Connector for Mysql {

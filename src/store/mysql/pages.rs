@@ -1,6 +1,6 @@
 //! Reads jobs a page at a time: all that have certain owners, in the order of their numbers, those last that stand alone in our own
 //! table. So a start and a take-over leave room for other statements in between. What a row means is `sql/row.rs` and `sql/rows.rs`.
-use super::MyLink;
+use super::link::MyLink;
 use super::names::MyTables;
 use super::puts::{BESIDE, DEAD};
 use super::servers::numbers;

@@ -1,7 +1,7 @@
 //! The servers that share the table, as rows of a table of ours, and the numbers that they give. Statements only; what a row is, and what
 //! keeps two servers from having the same job, is `store/servers.rs`. A take-over is one change of one row, which waits for a commit
 //! under way.
-use super::MyLink;
+use super::link::MyLink;
 use super::names::MyTables;
 use super::text;
 use super::transaction::transact;
