@@ -116,7 +116,7 @@ fn sessions_that_are_ended_in_a_loop() {
     load.goes_on(50);
     let ended = load.fault(None, || {
         let (begin, mut ended) = (Instant::now(), 0);
-        while begin.elapsed() < Duration::from_secs_f64(seconds) {
+        while ended < 12 || begin.elapsed() < Duration::from_secs_f64(seconds) {
             ended += cluster.end_sessions("d");
             thread::sleep(Duration::from_millis(150));
         }
@@ -124,7 +124,6 @@ fn sessions_that_are_ended_in_a_loop() {
     });
     load.goes_on(50);
     let outcome = load.finish(&format!("{ended} sessions ended"), || is_empty(&cluster));
-    assert!(ended > 10, "{ended}");
     assert_eq!(fenced(&servers), 0, "nobody was dead");
     bounded(&outcome, ended);
 }

@@ -111,7 +111,7 @@ fn a_start_without_the_database_does_foreground_jobs() {
     let conninfo = cluster.database("d");
     cluster.stop(Signal::INT);
     let one = start(&conninfo, &[]);
-    let two = start(&conninfo, &["--server-name", "two"]);
+    let two = takeover::start(&conninfo, "two", "10");
     let mut client = one.connect();
     echo(&mut client, b"it is there");
     wait_until("it says so", || one.log().contains("waiting for it"));
