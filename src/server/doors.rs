@@ -2,7 +2,7 @@
 use super::error::ServerError;
 use super::options::ServerOptions;
 use crate::shard::listen::{self, SocketFile};
-use crate::shard::options::{Endpoint, Entrance};
+use crate::shard::options::{Endpoint, ListenerKind};
 use crate::tls::Certificates;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub(super) struct Doors {
     /// For each shard a socket for each entrance.
     pub(super) of_shards: Vec<Vec<OwnedFd>>,
-    pub(super) entrances: Vec<Entrance>,
+    pub(super) entrances: Vec<ListenerKind>,
     pub(super) certificates: Option<Arc<Certificates>>,
 }
 
@@ -21,7 +21,7 @@ pub(super) struct Opened {
     pub(super) of_shards: Vec<Vec<OwnedFd>>,
     pub(super) endpoints: Vec<Endpoint>,
     /// For each endpoint what is expected there.
-    pub(super) entrances: Vec<Entrance>,
+    pub(super) entrances: Vec<ListenerKind>,
     pub(super) files: Vec<SocketFile>,
 }
 
@@ -40,7 +40,7 @@ pub(super) fn open(options: &ServerOptions, shards: u16) -> Result<Opened, Serve
         for (all, some) in opened.of_shards.iter_mut().zip(made.of_shards) {
             all.extend(some);
         }
-        opened.entrances.extend(made.endpoints.iter().map(|_| Entrance { tls }));
+        opened.entrances.extend(made.endpoints.iter().map(|_| ListenerKind { tls }));
         opened.endpoints.extend(made.endpoints);
         opened.files.extend(made.files);
     }
