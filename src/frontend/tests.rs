@@ -1,7 +1,7 @@
 //! Every line of the administrators' protocol, byte for byte.
 use super::*;
 use crate::engine::report::{
-    Counters, DeadRow, DropRow, FunctionRow, InvolvedJob, JobRow, WaitingRow, Waits, WorkerRow,
+    Counters, DeadRow, DropRow, FunctionRow, InvolvedJob, JobRow, SessionRow, WaitingRow, Waits, WorkerRow,
 };
 use crate::engine::slot::Slot;
 use crate::engine::{Ask, DeathReason, Epoch, JobId, Order, Query, Reply, Report, SessionId, ShardId};

@@ -33,8 +33,8 @@ mod words;
 use crate::engine::{Board, Policy, ShardId};
 use crate::frontend::SharedPort;
 use crate::mesh::shared::Shared;
-use crate::tls::Certificates;
 use crate::store::channel::StoreChannel;
+use crate::tls::Certificates;
 use desk::{Desk, DeskSetup};
 use home::Observer;
 use hosts::Hosts;
@@ -82,8 +82,7 @@ pub(crate) fn run(setup: HttpSetup) -> io::Result<()> {
         metrics_functions,
         pauses,
         drain,
-    } =
-        setup;
+    } = setup;
     let hosts = Hosts::of(doors.iter().filter_map(|door| door.address));
     let shards = board.topology().owners().len();
     let observer = Rc::new(Observer::new(id, board, policy, shared.clone()));

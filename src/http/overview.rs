@@ -155,6 +155,7 @@ pub(super) fn numbers(name: &[u8], queued: u32, running: u32, workers: u32) -> F
         unattended_ms: None,
         oldest_ms: None,
         shut: None,
+        paused: None,
         stats: None,
     }
 }

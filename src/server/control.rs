@@ -12,8 +12,8 @@ use crate::logging::Level;
 use crate::mesh::shared::Shared;
 use crate::shard::listen::{self, SocketFile};
 use crate::shard::options::Endpoint;
-use crate::tls::Certificates;
 use crate::store::channel::StoreChannel;
+use crate::tls::Certificates;
 use nix::sys::signal::Signal;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -96,8 +96,19 @@ impl Control {
         let tell = tell.clone();
         // As an operator does it on this machine: nobody listens any more only when the server ends.
         let drain = Box::new(move || drop(tell.send(News::Signal(Signal::SIGUSR1))));
-        let setup =
-            HttpSetup { id, board, policy, shared, certificates, frontend, doors, store, metrics_functions, pauses, drain };
+        let setup = HttpSetup {
+            id,
+            board,
+            policy,
+            shared,
+            certificates,
+            frontend,
+            doors,
+            store,
+            metrics_functions,
+            pauses,
+            drain,
+        };
         spawn("http".to_owned(), move || {
             give_way();
             if let Err(error) = http::run(setup) {

@@ -5,7 +5,7 @@ use crate::access::{AccessBook, Door};
 use crate::log_at;
 use crate::logging::Level;
 use crate::shard::listen::{self, SocketFile};
-use crate::shard::options::{Endpoint, Entrance};
+use crate::shard::options::{Endpoint, ListenerKind};
 use crate::tls::Certificates;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub(super) struct Doors {
     /// For each shard a socket for each entrance.
     pub(super) of_shards: Vec<Vec<OwnedFd>>,
-    pub(super) entrances: Vec<Entrance>,
+    pub(super) entrances: Vec<ListenerKind>,
     pub(super) certificates: Option<Arc<Certificates>>,
 }
 
@@ -24,7 +24,7 @@ pub(super) struct Opened {
     pub(super) of_shards: Vec<Vec<OwnedFd>>,
     pub(super) endpoints: Vec<Endpoint>,
     /// For each endpoint what is expected there.
-    pub(super) entrances: Vec<Entrance>,
+    pub(super) entrances: Vec<ListenerKind>,
     pub(super) files: Vec<SocketFile>,
 }
 
@@ -45,7 +45,7 @@ pub(super) fn open(options: &ServerOptions, shards: u16) -> Result<Opened, Serve
         for (all, some) in opened.of_shards.iter_mut().zip(made.of_shards) {
             all.extend(some);
         }
-        opened.entrances.extend(doors.iter().map(|&door| Entrance { tls, door }));
+        opened.entrances.extend(doors.iter().map(|&door| ListenerKind { tls, door }));
         opened.endpoints.extend(made.endpoints);
         opened.files.extend(made.files);
     }
@@ -53,7 +53,7 @@ pub(super) fn open(options: &ServerOptions, shards: u16) -> Result<Opened, Serve
 }
 
 /// Says where the server listens; and once where whoever reaches an address may do anything there, and others can listen.
-pub(super) fn tell(endpoints: &[Endpoint], entrances: &[Entrance], access: &AccessBook) {
+pub(super) fn tell(endpoints: &[Endpoint], entrances: &[ListenerKind], access: &AccessBook) {
     for (endpoint, entrance) in endpoints.iter().zip(entrances) {
         let how = if entrance.tls { ", by TLS" } else { "" };
         let what = match entrance.door.word() {
@@ -62,7 +62,7 @@ pub(super) fn tell(endpoints: &[Endpoint], entrances: &[Entrance], access: &Acce
         };
         log_at!(Level::Notice, "listening on {endpoint}{how}{what}");
     }
-    let is_open = |(endpoint, entrance): (&Endpoint, &Entrance)| match endpoint {
+    let is_open = |(endpoint, entrance): (&Endpoint, &ListenerKind)| match endpoint {
         Endpoint::Tcp(address) => {
             !entrance.tls && entrance.door != Door::ReadOnly && !address.ip().to_canonical().is_loopback()
         }

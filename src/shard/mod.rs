@@ -66,7 +66,7 @@ use host::Turn;
 use ledger::Ledger;
 use liveness::Liveness;
 use migrate::{MigrationPolicy, Migrations};
-use options::{Entrance, ShardOptions};
+use options::{ListenerKind, ShardOptions};
 use park::Parking;
 use pump::Pump;
 use rations::Rations;
@@ -98,7 +98,7 @@ pub(crate) struct Setup {
     /// Listening sockets.
     pub(crate) listeners: Vec<OwnedFd>,
     /// For each of them what is expected of those who connect there.
-    pub(crate) entrances: Vec<Entrance>,
+    pub(crate) entrances: Vec<ListenerKind>,
     /// What TLS is spoken with, where an entrance wants that.
     pub(crate) certificates: Option<Arc<Certificates>>,
     pub(crate) options: ShardOptions,
@@ -146,7 +146,7 @@ struct Shard {
     migrations: Arc<Migrations>,
     sockets: Sockets,
     acceptor: Acceptor,
-    entrances: Vec<Entrance>,
+    entrances: Vec<ListenerKind>,
     certificates: Option<Arc<Certificates>>,
     table: ConnectionTable,
     pump: Pump,

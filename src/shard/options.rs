@@ -31,7 +31,7 @@ impl fmt::Display for Endpoint {
 
 /// What is expected of those who connect to a listener.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Entrance {
+pub struct ListenerKind {
     /// Whether they speak TLS.
     pub tls: bool,
     /// What they may do there at most.

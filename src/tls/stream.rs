@@ -115,15 +115,6 @@ fn write_alert(alert: AlertDescription, f: &mut fmt::Formatter<'_>) -> fmt::Resu
     }
 }
 
-/// How far the library came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stop {
-    /// It wants more bytes.
-    Hungry,
-    /// It could seal.
-    Writable,
-}
-
 impl TlsStream {
     /// One end of a connection of which nothing has come yet.
     pub(crate) fn new(config: Arc<ServerConfig>) -> Result<TlsStream, TlsTrouble> {
@@ -175,7 +166,7 @@ impl TlsStream {
             // Mostly records are whole, and nothing is left.
             scratch.clear();
             scratch.extend_from_slice(bytes);
-            let used = self.advance(scratch, plain).map(|(used, _)| used)?;
+            let used = self.advance(scratch, plain)?;
             self.pending.extend_from_slice(&scratch[used..]);
         }
         if self.ended {
@@ -190,7 +181,7 @@ impl TlsStream {
 
     /// Has the library use this buffer; what it does not use is pending afterwards.
     fn run(&mut self, mut buffer: Vec<u8>, plain: &mut dyn FnMut(&[u8])) -> Result<(), TlsTrouble> {
-        let (used, _) = self.advance(&mut buffer, plain)?;
+        let used = self.advance(&mut buffer, plain)?;
         if used < buffer.len() {
             buffer.drain(..used);
             self.pending = buffer;
@@ -199,16 +190,12 @@ impl TlsStream {
     }
 
     /// Has the library go on until it wants more. How many bytes it used.
-    fn advance(
-        &mut self,
-        buffer: &mut [u8],
-        plain: &mut dyn FnMut(&[u8]),
-    ) -> Result<(usize, Stop), TlsTrouble> {
+    fn advance(&mut self, buffer: &mut [u8], plain: &mut dyn FnMut(&[u8])) -> Result<usize, TlsTrouble> {
         let mut used = 0;
         loop {
             let UnbufferedStatus { mut discard, state } =
                 self.connection.process_tls_records(&mut buffer[used..]);
-            let mut stop = None;
+            let mut stop = false;
             match state {
                 Ok(ConnectionState::ReadTraffic(mut traffic)) => {
                     while let Some(record) = traffic.next_record() {
@@ -227,8 +214,8 @@ impl TlsStream {
                 }),
                 Ok(ConnectionState::TransmitTlsData(transmit)) => transmit.done(),
                 Ok(ConnectionState::PeerClosed) => self.ended = true,
-                Ok(ConnectionState::WriteTraffic(_)) => stop = Some(Stop::Writable),
-                Ok(_) => stop = Some(Stop::Hungry),
+                // It could seal, or wants more.
+                Ok(_) => stop = true,
                 Err(error) => {
                     self.failed = true;
                     used += discard;
@@ -237,8 +224,8 @@ impl TlsStream {
                 }
             }
             used += discard;
-            if let Some(stop) = stop {
-                return Ok((used, stop));
+            if stop {
+                return Ok(used);
             }
         }
     }

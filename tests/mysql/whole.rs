@@ -3,7 +3,7 @@ use super::*;
 use rustix::process::Signal;
 use std::cell::RefCell;
 use support::packets::*;
-use support::server::{free_address, read_packet, request, run_to_end, wait_until};
+use support::server::{free_address, read_packet, run_to_end, wait_until};
 
 fn words(server: &MariaServer) -> Vec<String> {
     let socket = server.socket();

@@ -5,12 +5,13 @@
 //! These are short versions; `tests/README.md` says how to run the long ones.
 use super::load::{Door, Load, Outcome};
 use super::pooler::Pooler;
-use super::takeover::{stands_still, start};
+use super::takeover::start;
 use super::*;
 use rustix::process::Signal;
 use std::thread;
 use std::time::{Duration, Instant};
 use support::server::{Server, wait_until};
+use support::sharing::stands_still;
 
 const NAMES: [&str; 3] = ["one", "two", "three"];
 
@@ -132,7 +133,8 @@ fn sessions_that_are_ended_in_a_loop() {
 /// was committed last, which servers write again from memory.
 #[track_caller]
 fn promote(synchronous: bool) {
-    let mut primary = PostgresCluster::start_with(&["fsync=off", "full_page_writes=off", "wal_keep_size=64MB"]);
+    let mut primary =
+        PostgresCluster::start_with(&["fsync=off", "full_page_writes=off", "wal_keep_size=64MB"]);
     primary.database("d");
     let mut copy = primary.copy();
     let conninfo = format!(

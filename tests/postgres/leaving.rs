@@ -2,13 +2,14 @@
 //! whatever is left. Nothing that was left is still given out by who has left it.
 use super::faults::{is_empty, three};
 use super::load::{Door, Load};
-use super::takeover::{finish, grab, put_jobs, queued, start, submit, words, work_off, worker};
+use super::takeover::start;
 use super::*;
 use rustix::process::Signal;
 use std::io::Write;
 use std::time::{Duration, Instant};
 use support::packets::*;
 use support::server::{read_packet, request, wait_until};
+use support::sharing::{finish, grab, put_jobs, queued, submit, words, work_off, worker};
 
 #[test]
 fn a_drain_leaves_what_waits_to_others_at_once_and_finishes_what_runs() {

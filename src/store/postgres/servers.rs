@@ -6,7 +6,9 @@ use super::session::PgSession;
 use super::shape::TableShape;
 use crate::engine::JobId;
 use crate::engine::slot::SLOTS;
-use crate::store::servers::{GONE, LEAVING, Legacy, SERVING, ServerEntry, ServersLook, drawn_id, own_version};
+use crate::store::servers::{
+    GONE, LEAVING, Legacy, SERVING, ServerEntry, ServersLook, drawn_id, own_version,
+};
 use crate::store::{ServerLoad, replay};
 use std::ops::Range;
 use tokio_postgres::types::{ToSql, Type};
