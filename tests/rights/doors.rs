@@ -14,8 +14,8 @@ fn lines_of_administrators_can_be_left_to_a_door_of_their_own() {
     ]);
     let mut jobs = server.connect();
     assert_eq!(asks(&mut jobs, SUBMIT_JOB_BG, b"f\0\0x").0, JOB_CREATED);
-    for words in ["status", "show jobs", "show servers", "maxqueue f 1"] {
-        assert_eq!(line(&mut jobs, words), LINE_DENIED, "{words}");
+    for asked in ["status", "show jobs", "show servers", "maxqueue f 1"] {
+        assert_eq!(line(&mut jobs, asked), LINE_DENIED, "{asked}");
     }
     assert!(line(&mut jobs, "version").starts_with("OK "));
     assert_eq!(asks(&mut jobs, GET_STATUS, b"H:x:1").0, STATUS_RES);

@@ -22,7 +22,7 @@ fn whoever_is_not_granted_it_is_refused_as_by_geard() {
         assert_eq!(asks(&mut some, number, b"email\0u\0x"), denied(), "{number}");
     }
     assert_eq!(asks(&mut some, 36, b"email\0u\x000\0x"), denied(), "SUBMIT_JOB_EPOCH");
-    assert_eq!(asks(&mut some, 37, b"email\0u\0r\0x"), denied(), "SUBMIT_REDUCE_JOB");
+    assert_eq!(asks(&mut some, 37, b"email\0u\0r\0\0x"), denied(), "SUBMIT_REDUCE_JOB");
     says(&mut some, CAN_DO, b"mail");
     says(&mut some, CAN_DO, b"only");
     assert_eq!(asks(&mut some, GRAB_JOB, b"").0, NO_JOB);
