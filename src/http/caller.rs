@@ -51,7 +51,9 @@ impl Caller {
 pub(super) fn is_forged(headers: &HeaderMap) -> Option<&'static str> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     match text("sec-fetch-site".parse::<header::HeaderName>().ok()?) {
-        None | Some("same-origin" | "none") => {}
+        None => {}
+        // It is the browser's own word. A page that sends no Referer says no Origin either, but null.
+        Some("same-origin" | "none") => return None,
         Some(_) => return Some("the page of somebody else sent this (Sec-Fetch-Site)"),
     }
     let origin = text(header::ORIGIN)?;
