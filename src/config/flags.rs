@@ -2,8 +2,8 @@
 //! server is in `config/mod.rs`.
 use super::access::Granting;
 use super::process::Processing;
+use super::securing::Securing;
 use super::store::Storing;
-use super::tls::Securing;
 use super::unsupported::Unsupported;
 use super::value::{Probe, compat, level, mode, number, probe, sockets, timeout_unit};
 use crate::engine::{Compat, TimeoutUnit};

@@ -13,6 +13,7 @@ pub mod migration;
 mod mistake;
 mod origins;
 mod process;
+mod securing;
 mod sources;
 mod store;
 mod tls;

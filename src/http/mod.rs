@@ -38,7 +38,7 @@ use crate::tls::Certificates;
 use desk::{Desk, DeskSetup};
 use home::Observer;
 use hosts::Hosts;
-pub(crate) use serve::Door;
+pub(crate) use serve::ControlDoor;
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -56,7 +56,7 @@ pub(crate) struct HttpSetup {
     /// What the job port speaks TLS with, of which it is told when that expires.
     pub(crate) certificates: Option<Arc<Certificates>>,
     pub(crate) frontend: SharedPort,
-    pub(crate) doors: Vec<Door>,
+    pub(crate) doors: Vec<ControlDoor>,
     /// The way to the store, if there is one: at the start its jobs are read.
     pub(crate) store: Option<Arc<StoreChannel>>,
     /// Functions of which `/metrics` tells one by one.

@@ -19,15 +19,15 @@ use tokio::time::sleep;
 
 /// A socket that listens.
 #[derive(Debug)]
-pub(crate) struct Door {
+pub(crate) struct ControlDoor {
     /// Its address; none for a unix socket.
     pub(crate) address: Option<SocketAddr>,
     pub(crate) socket: OwnedFd,
 }
 
 /// Opens the doors: from now on connections are served, as long as the set of tasks runs that this is called in.
-pub(super) fn open(doors: Vec<Door>, desk: Rc<Desk>) -> io::Result<()> {
-    for Door { address, socket } in doors {
+pub(super) fn open(doors: Vec<ControlDoor>, desk: Rc<Desk>) -> io::Result<()> {
+    for ControlDoor { address, socket } in doors {
         let desk = desk.clone();
         match address {
             Some(_) => {

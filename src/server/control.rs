@@ -6,7 +6,7 @@ use super::options::ServerOptions;
 use super::pauses;
 use super::room::{give_way, spawn};
 use super::seats::Seats;
-use crate::http::{self, Door, HttpSetup};
+use crate::http::{self, ControlDoor, HttpSetup};
 use crate::log_at;
 use crate::logging::Level;
 use crate::mesh::shared::Shared;
@@ -25,7 +25,7 @@ const BACKLOG: u32 = 64;
 
 /// Sockets that listen, for the HTTP side.
 pub(super) struct Control {
-    doors: Vec<Door>,
+    doors: Vec<ControlDoor>,
     /// The files of unix sockets: removed with their handles.
     pub(super) files: Vec<SocketFile>,
     metrics_functions: usize,
@@ -68,7 +68,7 @@ impl Control {
                         None
                     }
                 };
-                control.doors.push(Door { address, socket });
+                control.doors.push(ControlDoor { address, socket });
             }
             control.files.extend(made.files);
         }

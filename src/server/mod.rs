@@ -47,20 +47,7 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
     let (tell, news) = channel();
     let boot = signals.forward(tell.clone())?;
     let cores = Cores::ask();
-    let shards = match options.threads {
-        0 => u16::try_from(cores.count).unwrap_or(SHARDS_MAX),
-        threads => threads,
-    }
-    .clamp(1, SHARDS_MAX);
-    if usize::from(options.threads) > cores.count {
-        let cores = cores.count;
-        log_at!(
-            Level::Warning,
-            "--threads {}: more threads than cores do not help, and this process may use {cores}; 0 is one for each core{}",
-            options.threads,
-            options.threads_from
-        );
-    }
+    let shards = shards_for(&options, &cores);
     let topology = Topology::new(shards);
     if options.endpoints.is_empty() && options.tls_endpoints.is_empty() {
         return Err(ServerError::NoAddress);
@@ -125,6 +112,25 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
     doors::tell(&listeners.endpoints, &listeners.entrances, &server.access);
     server.expiry.tell();
     Ok(server)
+}
+
+/// How many shards there are: one for each core, unless it is said. More than cores is said to be no help.
+fn shards_for(options: &ServerOptions, cores: &Cores) -> u16 {
+    let shards = match options.threads {
+        0 => u16::try_from(cores.count).unwrap_or(SHARDS_MAX),
+        threads => threads,
+    }
+    .clamp(1, SHARDS_MAX);
+    if usize::from(options.threads) > cores.count {
+        let cores = cores.count;
+        log_at!(
+            Level::Warning,
+            "--threads {}: more threads than cores do not help, and this process may use {cores}; 0 is one for each core{}",
+            options.threads,
+            options.threads_from
+        );
+    }
+    shards
 }
 
 impl Running {

@@ -1,6 +1,5 @@
 //! Rights of those who are there: each session is told what it may do before its first request, and again when the list was read
 //! again. Who may do what is said in `access/`, what follows of it is the engine's affair.
-use super::Shard;
 use super::pump::Pump;
 use super::sockets::Token;
 use super::table::ConnectionTable;
@@ -38,30 +37,23 @@ impl Pump {
     }
 }
 
-impl Shard {
+impl GrantProgress {
     /// Whether the list was read again, and not all who are there have been told.
     #[inline]
-    pub(super) fn has_grants(&self) -> bool {
-        self.granting.next.is_some() || self.pump.access.edition() != self.granting.edition
+    pub(super) fn has_more(&self, pump: &Pump) -> bool {
+        self.next.is_some() || pump.access.edition() != self.edition
     }
 
     /// Tells some of those who are there what they may do now.
-    #[inline]
-    pub(super) fn grant_again(&mut self) {
-        if self.has_grants() {
-            self.grant_some();
-        }
-    }
-
     #[cold]
-    fn grant_some(&mut self) {
-        let edition = self.pump.access.edition();
-        if edition != self.granting.edition {
-            self.granting = GrantProgress { edition, next: Some(0) };
+    pub(super) fn grant_some(&mut self, pump: &mut Pump, table: &mut ConnectionTable) {
+        let edition = pump.access.edition();
+        if edition != self.edition {
+            *self = GrantProgress { edition, next: Some(0) };
         }
-        let Some(from) = self.granting.next else { return };
-        let (tokens, next) = self.table.some(from, GRANTED_PER_ROUND);
-        self.granting.next = next;
-        tokens.into_iter().for_each(|token| self.pump.grant(&mut self.table, token));
+        let Some(from) = self.next else { return };
+        let (tokens, next) = table.some(from, GRANTED_PER_ROUND);
+        self.next = next;
+        tokens.into_iter().for_each(|token| pump.grant(table, token));
     }
 }

@@ -327,7 +327,7 @@ impl Shard {
             || self.pump.commit.as_ref().is_some_and(Commit::has_news)
             || (self.pump.restoring && self.shared.all_restored())
             || self.pump.forgets.is_some()
-            || self.has_grants()
+            || self.granting.has_more(&self.pump)
             || self.pump.hands_over
     }
 

@@ -40,7 +40,9 @@ impl Shard {
         // Never left out, however much sockets have brought: neighbours and the store wait for no room in a round.
         busy |= self.hear() | self.hear_store();
         // Before requests are read: what was taken away is refused from here on.
-        self.grant_again();
+        if self.granting.has_more(&self.pump) {
+            self.granting.grant_some(&mut self.pump, &mut self.table);
+        }
         // Behind the inputs, each of which has the engine do what is due: mostly nothing is left for a tick.
         self.look_at_the_clock();
         // Behind the completions, which say to whom enough was sent for a page more.
@@ -80,7 +82,7 @@ impl Shard {
             || !self.table.is_quiet()
             || !self.rations.is_empty()
             || !self.arrivals.is_empty()
-            || self.has_grants()
+            || self.granting.has_more(&self.pump)
             // The engine has more to do at once: sockets come in between.
             || self.pump.engine.deadline().is_some_and(|at| at <= self.pump.now.instant))
     }

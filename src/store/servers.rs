@@ -147,7 +147,7 @@ pub(crate) trait SharedFault: From<RowError> {
 }
 
 /// Who hears of a job: the job, whether nothing of gearmand's tells of it, whether something of ours does.
-pub(crate) type Told<'a, F> = &'a mut dyn FnMut(StoredJob<'_>, bool, bool) -> Result<(), F>;
+pub(crate) type TellJob<'a, F> = &'a mut dyn FnMut(StoredJob<'_>, bool, bool) -> Result<(), F>;
 
 /// What is asked of a store that servers share. Nothing takes longer than twenty seconds, but for what is done at a start.
 pub(crate) trait SharedPlace {
@@ -189,8 +189,11 @@ pub(crate) trait SharedPlace {
     fn count(&mut self, reading: &mut Self::Reading) -> Result<u64, Self::Fault>;
 
     /// Tells the next page: the living in the order of their numbers, then what stands alone. True if there are more.
-    fn page(&mut self, reading: &mut Self::Reading, told: Told<'_, Self::Fault>)
-    -> Result<bool, Self::Fault>;
+    fn page(
+        &mut self,
+        reading: &mut Self::Reading,
+        told: TellJob<'_, Self::Fault>,
+    ) -> Result<bool, Self::Fault>;
 
     /// Drops what is about jobs that gearmand has ended, and servers of which nothing is left.
     fn tidy(&mut self) -> Result<(), Self::Fault>;

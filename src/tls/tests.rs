@@ -14,6 +14,8 @@ struct Pair {
     client: ClientConnection,
     server: TlsStream,
     opened: Vec<u8>,
+    /// What the client was told and nobody has looked at.
+    came: Vec<u8>,
     greeted: bool,
     scratch: Vec<u8>,
 }
@@ -22,7 +24,7 @@ impl Pair {
     fn new(version: &'static SupportedProtocolVersion, client: ClientCertificates, shows: bool) -> Pair {
         let server = certificates(client).stream().unwrap();
         let (opened, scratch) = (Vec::new(), Vec::new());
-        Pair { client: peer(version, shows), server, opened, greeted: false, scratch }
+        Pair { client: peer(version, shows), server, opened, came: Vec::new(), greeted: false, scratch }
     }
 
     /// Gives the server these bytes.
@@ -46,6 +48,8 @@ impl Pair {
         while !left.is_empty() {
             self.client.read_tls(&mut left).unwrap();
             self.client.process_new_packets()?;
+            // The library keeps only so much that nobody has read.
+            self.take_what_came();
         }
         Ok(())
     }
@@ -78,13 +82,16 @@ impl Pair {
         sealed
     }
 
-    fn client_reads(&mut self) -> Vec<u8> {
-        let mut plain = Vec::new();
-        match self.client.reader().read_to_end(&mut plain) {
+    fn take_what_came(&mut self) {
+        match self.client.reader().read_to_end(&mut self.came) {
             Ok(_) => {}
             Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock),
         }
-        plain
+    }
+
+    fn client_reads(&mut self) -> Vec<u8> {
+        self.take_what_came();
+        std::mem::take(&mut self.came)
     }
 }
 

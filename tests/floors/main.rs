@@ -124,6 +124,7 @@ const PLACES: &[(&str, &[&str])] = &[
             "src/http/",
             "src/memory/",
             "src/protocol/",
+            "src/server/pauses",
             "src/shard/",
             "src/store/gathered",
         ],

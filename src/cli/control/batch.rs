@@ -1,6 +1,6 @@
 //! `ringgear retry`, `cancel` and `purge`: orders for one job, or for many of a function, which ask with the number before they do it.
 use super::orders::seconds;
-use super::{ControlSide, ControlWords, Failure, NO, failed, percent, print};
+use super::{ControlFailure, ControlSide, ControlWords, NO, failed, percent, print};
 use crate::cli::words;
 use clap::{Args, Command, CommandFactory, Parser, ValueEnum};
 use serde_json::{Value, json};
@@ -105,7 +105,7 @@ pub(crate) fn commands() -> [Command; 3] {
 }
 
 /// What is to be done to the jobs of a function.
-struct Wanted<'a> {
+struct BatchWanted<'a> {
     name: &'static str,
     action: &'static str,
     state: &'static str,
@@ -113,7 +113,7 @@ struct Wanted<'a> {
     batch: &'a BatchWords,
 }
 
-impl Wanted<'_> {
+impl BatchWanted<'_> {
     fn body(&self, at_most: Option<u64>) -> Value {
         let batch = self.batch;
         let mut body = json!({ "action": self.action, "state": self.state, "older_seconds": batch.older });
@@ -179,7 +179,7 @@ fn ask(question: &str) -> bool {
 }
 
 /// Does something to one job.
-fn one(side: &ControlSide, handle: &OsStr, action: &str) -> Result<Value, Failure> {
+fn one(side: &ControlSide, handle: &OsStr, action: &str) -> Result<Value, ControlFailure> {
     side.post(&format!("/api/v1/jobs/{}/{action}", percent(handle.as_bytes())), &json!({}))
 }
 
@@ -196,12 +196,12 @@ pub(crate) fn retry(words: impl Iterator<Item = OsString>) -> ExitCode {
     };
     match one(&side, &line.what, "retry") {
         // It is no job: a function, then.
-        Err(Failure::Refused(404, _)) => {}
+        Err(ControlFailure::Refused(404, _)) => {}
         Err(failure) => return failed(NAME, &failure),
         Ok(done) => return told(NAME, &line.batch.control, &done, &line.what, "is back in its queue"),
     }
     let (action, state) = ("retry", "dead");
-    let wanted = Wanted { name: NAME, action, state, function: &line.what, batch: &line.batch };
+    let wanted = BatchWanted { name: NAME, action, state, function: &line.what, batch: &line.batch };
     wanted.carry_out().unwrap_or_else(|status| status)
 }
 
@@ -230,7 +230,7 @@ pub(crate) fn purge(words: impl Iterator<Item = OsString>) -> ExitCode {
         Err(status) => return status,
     };
     let (action, state) = ("cancel", line.state.word());
-    let wanted = Wanted { name: NAME, action, state, function: &line.function, batch: &line.batch };
+    let wanted = BatchWanted { name: NAME, action, state, function: &line.function, batch: &line.batch };
     wanted.carry_out().unwrap_or_else(|status| status)
 }
 

@@ -1,6 +1,6 @@
 //! `ringgear check`: one function, or all of them, as a line for Nagios and what reads the same; its statuses are Nagios' own.
 use super::lists_shown::name;
-use super::{ControlSide, ControlWords, Failure, percent, print};
+use super::{ControlFailure, ControlSide, ControlWords, percent, print};
 use crate::cli::words;
 use clap::{Command, CommandFactory, Parser};
 use serde_json::Value;
@@ -102,18 +102,18 @@ pub(crate) fn run(words: impl Iterator<Item = OsString>) -> ExitCode {
 }
 
 /// A server that does not answer does no jobs.
-fn unreachable_state(failure: &Failure) -> (CheckState, String) {
+fn unreachable_state(failure: &ControlFailure) -> (CheckState, String) {
     match failure {
-        Failure::Silence(why) => (CheckState::Critical, why.clone()),
-        Failure::Refused(_, why) => (CheckState::Unknown, why.clone()),
+        ControlFailure::Silence(why) => (CheckState::Critical, why.clone()),
+        ControlFailure::Refused(_, why) => (CheckState::Unknown, why.clone()),
     }
 }
 
-fn check(side: &ControlSide, line: &CheckLine) -> Result<(CheckState, String), Failure> {
+fn check(side: &ControlSide, line: &CheckLine) -> Result<(CheckState, String), ControlFailure> {
     let functions = match &line.function {
         Some(function) => match side.get(&format!("/api/v1/functions/{}", percent(function.as_bytes()))) {
             Ok(row) => vec![row],
-            Err(Failure::Refused(404, why)) => return Ok((CheckState::Unknown, why)),
+            Err(ControlFailure::Refused(404, why)) => return Ok((CheckState::Unknown, why)),
             Err(failure) => return Err(failure),
         },
         None => side.list("/api/v1/functions", FUNCTIONS_MAX)?.0,

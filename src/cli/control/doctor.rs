@@ -1,6 +1,6 @@
 //! `ringgear doctor`: is it the server? What can be seen from outside that is wrong with it or with its use, each with what to do about it.
 use super::lists_shown::name;
-use super::{ControlSide, ControlWords, Failure, NO, failed, print};
+use super::{ControlFailure, ControlSide, ControlWords, NO, failed, print};
 use crate::cli::words;
 use clap::{Command, CommandFactory, Parser};
 use serde_json::{Value, json};
@@ -89,7 +89,7 @@ pub(crate) fn run(words: impl Iterator<Item = OsString>) -> ExitCode {
     if bad { ExitCode::from(NO) } else { ExitCode::SUCCESS }
 }
 
-fn examine(side: &ControlSide) -> Result<Vec<Finding>, Failure> {
+fn examine(side: &ControlSide) -> Result<Vec<Finding>, ControlFailure> {
     let mut times = Vec::new();
     let mut server = Value::Null;
     for _ in 0..ASKED {

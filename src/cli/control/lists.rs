@@ -1,6 +1,6 @@
 //! `ringgear jobs`, `job`, `dead`, `workers` and `connections`: what there is, as tables or as JSON, an object a line.
 use super::lists_shown::{ago, lasting, name, number, table, text};
-use super::{ControlSide, ControlWords, Failure, NO, failed, percent, print};
+use super::{ControlFailure, ControlSide, ControlWords, NO, failed, percent, print};
 use crate::cli::words;
 use clap::{Args, Command, CommandFactory, Parser, ValueEnum};
 use serde_json::Value;
@@ -265,14 +265,14 @@ pub(crate) fn job(words: impl Iterator<Item = OsString>) -> ExitCode {
     };
     let told = match one(&side, &line.handle) {
         Ok(told) => told,
-        Err(Failure::Refused(404, why)) => return words::failed(NAME, NO, why),
+        Err(ControlFailure::Refused(404, why)) => return words::failed(NAME, NO, why),
         Err(failure) => return failed(NAME, &failure),
     };
     let printed = if line.control.json { format!("{told}\n") } else { facts(&told) };
     print(NAME, &printed).map_or_else(|status| status, |()| ExitCode::SUCCESS)
 }
 
-fn one(side: &ControlSide, handle: &OsString) -> Result<Value, Failure> {
+fn one(side: &ControlSide, handle: &OsString) -> Result<Value, ControlFailure> {
     side.get(&format!("/api/v1/jobs/{}", percent(handle.as_bytes())))
 }
 

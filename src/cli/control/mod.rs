@@ -55,28 +55,28 @@ pub(super) struct ControlSide {
 
 /// Why a request has no answer, or one that is none.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum ControlFailure {
     /// Nobody answers there.
     Silence(String),
     /// It is said why not, with the status of HTTP.
     Refused(u16, String),
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for ControlFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Silence(why) | Failure::Refused(_, why) => f.write_str(why),
+            ControlFailure::Silence(why) | ControlFailure::Refused(_, why) => f.write_str(why),
         }
     }
 }
 
-impl Failure {
+impl ControlFailure {
     /// With which status to end.
     fn status(&self) -> u8 {
         match self {
-            Failure::Silence(_) => UNREACHABLE,
-            Failure::Refused(404, _) => NO,
-            Failure::Refused(..) => REFUSED,
+            ControlFailure::Silence(_) => UNREACHABLE,
+            ControlFailure::Refused(404, _) => NO,
+            ControlFailure::Refused(..) => REFUSED,
         }
     }
 }
@@ -105,17 +105,17 @@ impl ControlWords {
 
 impl ControlSide {
     /// What stands at a path.
-    pub(super) fn get(&self, path: &str) -> Result<Value, Failure> {
+    pub(super) fn get(&self, path: &str) -> Result<Value, ControlFailure> {
         self.request("GET", path, None)
     }
 
     /// Orders something.
-    pub(super) fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+    pub(super) fn post(&self, path: &str, body: &Value) -> Result<Value, ControlFailure> {
         self.request("POST", path, Some(body.to_string()))
     }
 
     /// All items of a list, up to so many; false if there are more.
-    pub(super) fn list(&self, path: &str, most: usize) -> Result<(Vec<Value>, bool), Failure> {
+    pub(super) fn list(&self, path: &str, most: usize) -> Result<(Vec<Value>, bool), ControlFailure> {
         let (mut items, mut after) = (Vec::new(), String::new());
         let glue = if path.contains('?') { '&' } else { '?' };
         loop {
@@ -130,7 +130,7 @@ impl ControlSide {
         }
     }
 
-    fn request(&self, method: &str, path: &str, body: Option<String>) -> Result<Value, Failure> {
+    fn request(&self, method: &str, path: &str, body: Option<String>) -> Result<Value, ControlFailure> {
         let host = if self.address.starts_with("unix:") { "localhost" } else { &self.address };
         let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
         if let Some(body) = &body {
@@ -141,14 +141,16 @@ impl ControlSide {
         let mut reply = HttpReply::default();
         let answered =
             self.server.ask(request.as_bytes(), Instant::now() + self.patience, |bytes| reply.read(bytes));
-        let (status, text) = answered.map_err(|failure| Failure::Silence(self.explain(&failure)))?;
+        let (status, text) = answered.map_err(|failure| ControlFailure::Silence(self.explain(&failure)))?;
         let value: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
         match status {
             200..300 if !value.is_null() => Ok(value),
-            200..300 => Err(Failure::Silence(format!("{}: this is no HTTP side of Ringgear", self.address))),
+            200..300 => {
+                Err(ControlFailure::Silence(format!("{}: this is no HTTP side of Ringgear", self.address)))
+            }
             _ => {
                 let detail = value["detail"].as_str().unwrap_or("it refuses, and does not say why");
-                Err(Failure::Refused(status, detail.to_owned()))
+                Err(ControlFailure::Refused(status, detail.to_owned()))
             }
         }
     }
@@ -167,7 +169,7 @@ impl ControlSide {
 }
 
 /// Says why a subcommand did not do it, and with which status it ends.
-pub(super) fn failed(name: &str, failure: &Failure) -> ExitCode {
+pub(super) fn failed(name: &str, failure: &ControlFailure) -> ExitCode {
     words::failed(name, failure.status(), failure)
 }
 

@@ -1,5 +1,5 @@
 //! `ringgear why`: why the jobs of a function do not move, or one job: the sentence, and what may be done.
-use super::{ControlSide, ControlWords, Failure, NO, failed, percent, print};
+use super::{ControlFailure, ControlSide, ControlWords, NO, failed, percent, print};
 use crate::cli::words;
 use clap::{Command, CommandFactory, Parser};
 use serde_json::Value;
@@ -57,9 +57,9 @@ pub(crate) fn run(words: impl Iterator<Item = OsString>) -> ExitCode {
 }
 
 /// A handle first, if it is one; then a function; then a unique of a job that is there.
-fn find(side: &ControlSide, what: &[u8]) -> Result<Value, Failure> {
+fn find(side: &ControlSide, what: &[u8]) -> Result<Value, ControlFailure> {
     match side.get(&format!("/api/v1/jobs/{}/why", percent(what))) {
-        Err(Failure::Refused(404, _)) => {}
+        Err(ControlFailure::Refused(404, _)) => {}
         other => return other,
     }
     let function = side.get(&format!("/api/v1/functions/{}/why", percent(what)))?;

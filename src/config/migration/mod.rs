@@ -17,7 +17,7 @@ use super::tls::TlsVariables;
 use super::{Surroundings, config};
 use clap::Command;
 use remarks::REMARKS;
-use report::Verdict;
+use report::OptionVerdict;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -151,7 +151,7 @@ impl MigrationCheck {
     /// Each option, then those that are not given.
     fn judge(mut self) -> Vec<MigrationLine> {
         let placed = std::mem::take(&mut self.placed);
-        let mut verdicts: Vec<Verdict> = placed.iter().map(|placed| self.alone(&placed.item)).collect();
+        let mut verdicts: Vec<OptionVerdict> = placed.iter().map(|placed| self.alone(&placed.item)).collect();
         self.twice(&placed, &mut verdicts);
         let flags = self.together(&placed, &mut verdicts);
         for (placed, (fate, what, instead)) in placed.iter().zip(verdicts) {
@@ -179,7 +179,7 @@ impl MigrationCheck {
     }
 
     /// What is wrong with an option whatever else is given.
-    fn alone(&mut self, item: &OptionWords) -> Verdict {
+    fn alone(&mut self, item: &OptionWords) -> OptionVerdict {
         match sources::flags_of(&mut self.command, &item.words) {
             Ok(_) => (Fate::Same, String::new(), None),
             Err(error) => {
@@ -195,7 +195,7 @@ impl MigrationCheck {
     }
 
     /// An option that stands twice in one place is refused, by gearmand too. (Of two places the first counts.)
-    fn twice(&self, placed: &[Placed], verdicts: &mut [Verdict]) {
+    fn twice(&self, placed: &[Placed], verdicts: &mut [OptionVerdict]) {
         let mut seen: Vec<(String, &Option<PathBuf>)> = Vec::new();
         for (Placed { item, file, .. }, verdict) in placed.iter().zip(verdicts) {
             let key = (self.name(item), file);
@@ -208,7 +208,7 @@ impl MigrationCheck {
     }
 
     /// What is to be said of the options when all are looked at, and what they mean then, if anything.
-    fn together(&mut self, placed: &[Placed], verdicts: &mut [Verdict]) -> Option<Flags> {
+    fn together(&mut self, placed: &[Placed], verdicts: &mut [OptionVerdict]) -> Option<Flags> {
         let names: Vec<String> = placed.iter().map(|placed| self.name(&placed.item)).collect();
         loop {
             // What was refused is left out, and so is what stands there again: the command line goes before the file, and of
@@ -270,7 +270,7 @@ fn shown(item: &OptionWords, name: &str) -> String {
 }
 
 /// What was found is true of each place where the option stands, unless something worse is known.
-fn told(names: &[String], verdicts: &mut [Verdict], option: &str, verdict: Verdict) {
+fn told(names: &[String], verdicts: &mut [OptionVerdict], option: &str, verdict: OptionVerdict) {
     for (index, _) in names.iter().enumerate().filter(|(_, name)| *name == option) {
         if verdicts[index].0 != Fate::Refused {
             verdicts[index] = verdict.clone();
@@ -303,7 +303,7 @@ fn tried(mut flags: Flags) -> Result<(Flags, Vec<String>), Mistake> {
 }
 
 /// What is to be said of options that are taken: what the server warns of itself, and the remarks.
-fn remarks(flags: &Flags, warnings: &[String], names: &[String], verdicts: &mut [Verdict]) {
+fn remarks(flags: &Flags, warnings: &[String], names: &[String], verdicts: &mut [OptionVerdict]) {
     for warning in warnings {
         let option = warning.split([' ', ':']).next().unwrap_or_default().trim_start_matches('-');
         let (what, instead) = split(warning);

@@ -51,14 +51,14 @@ pub struct MigrationLine {
 
 impl MigrationLine {
     /// About all options together.
-    pub(super) fn of_all((fate, what, instead): Verdict) -> MigrationLine {
+    pub(super) fn of_all((fate, what, instead): OptionVerdict) -> MigrationLine {
         let option = "all together".to_owned();
         MigrationLine { file: None, line: None, option, given: true, fate, what, instead }
     }
 }
 
 /// What becomes of an option, what there is to know, and what to write instead if anything is to be.
-pub(super) type Verdict = (Fate, String, Option<String>);
+pub(super) type OptionVerdict = (Fate, String, Option<String>);
 
 /// Why it cannot be said.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 /// The rights of a session that may not do everything.
 #[derive(Debug)]
-pub(crate) struct Access {
+pub(crate) struct SessionRights {
     grants: Arc<dyn Grants>,
     /// Functions to which it has submitted lately, or tried to: each is looked up once.
     known: Vec<KnownGrant>,
@@ -27,14 +27,14 @@ impl KnownGrant {
     }
 }
 
-impl Access {
+impl SessionRights {
     /// Functions that are remembered.
     const KNOWN_MAX: usize = 32;
     /// The longest name that is remembered, in bytes.
     const NAME_MAX: usize = 256;
 
-    pub(super) fn new(grants: Arc<dyn Grants>) -> Access {
-        Access { grants, known: Vec::new(), bytes: 0 }
+    pub(super) fn new(grants: Arc<dyn Grants>) -> SessionRights {
+        SessionRights { grants, known: Vec::new(), bytes: 0 }
     }
 
     /// Whether jobs of a function may be submitted.
@@ -72,11 +72,11 @@ impl Access {
     /// Bytes that it takes.
     #[inline]
     pub(super) fn bytes(&self) -> usize {
-        size_of::<Access>() + self.bytes
+        size_of::<SessionRights>() + self.bytes
     }
 
     /// What was looked up is taken over from others. A planted bug: it is not true any more.
-    pub(super) fn remember(&mut self, others: Access) {
+    pub(super) fn remember(&mut self, others: SessionRights) {
         (self.known, self.bytes) = (others.known, others.bytes);
     }
 }
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn each_function_is_looked_up_once_and_few_are_remembered() {
         let counting = Arc::new(Counting::default());
-        let mut access = Access::new(counting.clone());
+        let mut access = SessionRights::new(counting.clone());
         let empty = access.bytes();
         for _ in 0..10 {
             assert!(access.submits(b"abc") && !access.submits(b"bcd"));
@@ -115,8 +115,8 @@ mod tests {
         }
         assert_eq!(counting.0.load(Ordering::Relaxed), 1002, "what comes often stays");
         assert!(access.submits(&[b'a'; 5000]));
-        let most = Access::KNOWN_MAX * (size_of::<KnownGrant>() + Access::NAME_MAX);
-        assert!(access.known.len() == Access::KNOWN_MAX && access.bytes() - empty < most);
+        let most = SessionRights::KNOWN_MAX * (size_of::<KnownGrant>() + SessionRights::NAME_MAX);
+        assert!(access.known.len() == SessionRights::KNOWN_MAX && access.bytes() - empty < most);
         let bytes: usize = access.known.iter().map(KnownGrant::bytes).sum();
         assert_eq!(access.bytes, bytes);
     }

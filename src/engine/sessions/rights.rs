@@ -1,7 +1,7 @@
 //! Checks what a session may do, and what of that it had begun when its rights changed. What was found out of them is remembered for each
 //! function; what was refused is counted and noted, and changes nothing.
 use super::Sessions;
-use super::access::Access;
+use super::access::SessionRights;
 use super::parts::Recheck;
 use super::session::Session;
 use crate::access::{Right, Rights};
@@ -48,7 +48,7 @@ impl Sessions {
             session.access = old;
             return;
         }
-        session.access = rights.grants().map(|grants| Box::new(Access::new(grants.clone())));
+        session.access = rights.grants().map(|grants| Box::new(SessionRights::new(grants.clone())));
         if self.policy.plants(Planted::RemembersOldRights)
             && let (Some(old), Some(new)) = (old, &mut session.access)
         {

@@ -1,6 +1,6 @@
 //! One session: who is there, what it can do, whether it sleeps. Sessions of a shard stand in a table.
 use super::abilities::Abilities;
-use super::access::Access;
+use super::access::SessionRights;
 use super::grab_round::GrabRound;
 use super::names::FunctionNames;
 use super::owners::{OwnerEntry, Waker};
@@ -28,7 +28,7 @@ pub(crate) struct Session {
     /// Whether it wants WORK_EXCEPTION.
     pub(crate) exceptions: bool,
     /// What it may do; `None` is everything.
-    pub(super) access: Option<Box<Access>>,
+    pub(super) access: Option<Box<SessionRights>>,
     /// Registrations, newest first.
     pub(crate) abilities: Abilities,
     /// Bytes that these take, here and with the owners; of a name that others have, too, all of it. With what is noted of the owners.

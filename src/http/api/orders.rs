@@ -29,7 +29,7 @@ pub(super) async fn carry_out(
     path: &[&[u8]],
     body: &Bytes,
 ) -> Result<Value, ApiFault> {
-    let words = Words::of(body)?;
+    let words = OrderWords::of(body)?;
     let (what, outcome) = match path {
         [b"functions", name, b"pause"] => pause(desk, caller, name, &words).await,
         [b"functions", name, b"resume"] => resume(desk, name, &words).await,
@@ -58,15 +58,15 @@ pub(super) async fn carry_out(
 type Ordered = Result<(String, Result<Value, ApiFault>), ApiFault>;
 
 /// The words of an order's JSON.
-struct Words(Map<String, Value>);
+struct OrderWords(Map<String, Value>);
 
-impl Words {
-    fn of(body: &Bytes) -> Result<Words, ApiFault> {
+impl OrderWords {
+    fn of(body: &Bytes) -> Result<OrderWords, ApiFault> {
         if body.iter().all(u8::is_ascii_whitespace) {
-            return Ok(Words(Map::new()));
+            return Ok(OrderWords(Map::new()));
         }
         match serde_json::from_slice(body) {
-            Ok(Value::Object(words)) => Ok(Words(words)),
+            Ok(Value::Object(words)) => Ok(OrderWords(words)),
             Ok(_) => Err("the body is a JSON object, or empty".to_owned().into()),
             Err(error) => Err(format!("the body is no JSON: {error}").into()),
         }
@@ -128,7 +128,7 @@ fn silent() -> ApiFault {
     ApiFault(StatusCode::SERVICE_UNAVAILABLE, "the shards did not answer: ask again".to_owned())
 }
 
-async fn pause(desk: &Desk, caller: &Caller, name: &[u8], words: &Words) -> Ordered {
+async fn pause(desk: &Desk, caller: &Caller, name: &[u8], words: &OrderWords) -> Ordered {
     words.take(&["reason", "for_seconds"])?;
     let reason = words.text("reason")?.unwrap_or("");
     if reason.len() > REASON_BYTES {
@@ -156,7 +156,7 @@ async fn pause(desk: &Desk, caller: &Caller, name: &[u8], words: &Words) -> Orde
     Ok((format!("pause {}", shown(name)), outcome))
 }
 
-async fn resume(desk: &Desk, name: &[u8], words: &Words) -> Ordered {
+async fn resume(desk: &Desk, name: &[u8], words: &OrderWords) -> Ordered {
     words.take(&[])?;
     let _turn = desk.turn().await;
     let outcome = match desk.order(Order::Resume { function: Bytes::copy_from_slice(name) }).await {
@@ -195,7 +195,7 @@ async fn kept(desk: &Desk, mut told: Value) -> Value {
     told
 }
 
-async fn limits(desk: &Desk, name: &[u8], words: &Words) -> Ordered {
+async fn limits(desk: &Desk, name: &[u8], words: &OrderWords) -> Ordered {
     words.take(&["high", "normal", "low"])?;
     let _turn = desk.turn().await;
     let what = format!("limits of {}", shown(name));
@@ -220,7 +220,7 @@ async fn limits(desk: &Desk, name: &[u8], words: &Words) -> Ordered {
     Ok((what, outcome))
 }
 
-async fn one_job(desk: &Desk, handle: &[u8], words: &Words, action: BatchAction) -> Ordered {
+async fn one_job(desk: &Desk, handle: &[u8], words: &OrderWords, action: BatchAction) -> Ordered {
     words.take(&[])?;
     let _turn = desk.turn().await;
     let handle_bytes = Bytes::copy_from_slice(handle);
@@ -241,7 +241,7 @@ async fn one_job(desk: &Desk, handle: &[u8], words: &Words, action: BatchAction)
 }
 
 /// Many jobs of a function. Without a number nothing is done: whoever orders it says how many he expects.
-async fn batch(desk: &Desk, words: &Words) -> Ordered {
+async fn batch(desk: &Desk, words: &OrderWords) -> Ordered {
     words.take(&[
         "action",
         "function",
@@ -356,7 +356,7 @@ async fn steps(desk: &Desk, order: &mut BatchOrder, until: Instant) -> Result<Ba
     Ok(sums)
 }
 
-async fn close(desk: &Desk, session: &[u8], words: &Words) -> Ordered {
+async fn close(desk: &Desk, session: &[u8], words: &OrderWords) -> Ordered {
     words.take(&[])?;
     let what = format!("close connection {}", shown(session));
     let Some(session) = cursor::session_named(session) else {
@@ -374,7 +374,7 @@ async fn close(desk: &Desk, session: &[u8], words: &Words) -> Ordered {
     Ok((what, outcome))
 }
 
-fn log_level(desk: &Desk, words: &Words) -> Ordered {
+fn log_level(desk: &Desk, words: &OrderWords) -> Ordered {
     words.take(&["level", "for_seconds"])?;
     let level = words.text("level")?.and_then(|name| Level::from_name(&name.to_ascii_uppercase()));
     let Some(level) = level else {
@@ -387,7 +387,7 @@ fn log_level(desk: &Desk, words: &Words) -> Ordered {
     Ok((format!("log level {} for {seconds} s", level.name()), Ok(told)))
 }
 
-fn drain(desk: &Desk, words: &Words) -> Ordered {
+fn drain(desk: &Desk, words: &OrderWords) -> Ordered {
     words.take(&[])?;
     (desk.setup.drain)();
     Ok(("drain".to_owned(), Ok(json!({ "draining": true }))))

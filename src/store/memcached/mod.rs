@@ -18,7 +18,7 @@ use super::record::{self, Record};
 use super::remote::fault::{RemoteFault, RemoteTrouble};
 use super::remote::line::Connector;
 use super::remote::{Remote, RemoteStore};
-use super::servers::{Fence, Told, Unreadable};
+use super::servers::{Fence, TellJob, Unreadable};
 use super::{Store, StoreError};
 use crate::engine::{JobId, StoredJob};
 use crate::log_at;
@@ -260,7 +260,7 @@ impl Remote for Memcached {
         &self,
         link: &mut Vec<McConnection>,
         reading: &mut McItems,
-        told: Told<'_, RemoteFault>,
+        told: TellJob<'_, RemoteFault>,
     ) -> Result<bool, RemoteFault> {
         let McItems { ours, theirs } = std::mem::take(reading);
         let mut numbers = NewNumbers::above(ours.last().map_or(0, |(number, ..)| *number))?;

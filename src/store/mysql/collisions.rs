@@ -71,7 +71,7 @@ pub(super) fn one_by_one(
 }
 
 /// A row that is in the way.
-struct Standing {
+struct StandingRow {
     number: Option<i64>,
     owner: Option<i32>,
     record: Option<Vec<u8>>,
@@ -91,7 +91,7 @@ fn in_the_way(
         for put in puts {
             let Some(columns) = &put.theirs else { continue };
             let place = (columns.key.to_vec(), columns.function.to_vec());
-            let Some(Standing { number, owner, record }) = standing.get(&place) else { continue };
+            let Some(StandingRow { number, owner, record }) = standing.get(&place) else { continue };
             // What a key tells is not all of some uniques.
             let same = match record {
                 Some(record) => {
@@ -124,7 +124,7 @@ fn standing(
     link: &mut MyLink,
     shape: &MyShape,
     puts: &[&MyPut<'_>],
-) -> Result<HashMap<MyKey, Standing>, RemoteFault> {
+) -> Result<HashMap<MyKey, StandingRow>, RemoteFault> {
     let MyTables { theirs, ours, .. } = &shape.names;
     let (key, function) = (bytes_of(shape.key, "t.unique_key"), bytes_of(shape.function, "t.function_name"));
     let keys: Vec<String> = puts.iter().filter_map(|put| condition(put, shape, "t.")).collect();
@@ -139,7 +139,7 @@ fn standing(
     type Parts = (Option<Vec<u8>>, Option<Vec<u8>>, Option<i64>, Option<i32>, Option<Vec<u8>>);
     let rows: Vec<Parts> = link.conn.query(sql)?;
     let place = |(key, function, number, owner, record): Parts| {
-        ((key.unwrap_or_default(), function.unwrap_or_default()), Standing { number, owner, record })
+        ((key.unwrap_or_default(), function.unwrap_or_default()), StandingRow { number, owner, record })
     };
     Ok(rows.into_iter().map(place).collect())
 }

@@ -37,7 +37,7 @@ use super::latest::LatestWords;
 use super::remote::fault::{RemoteFault, RemoteTrouble};
 use super::remote::line::Connector;
 use super::remote::{Remote, RemoteStore};
-use super::servers::{Fence, ServerEntry, ServersLook, Told, Unreadable};
+use super::servers::{Fence, ServerEntry, ServersLook, TellJob, Unreadable};
 use super::{ServerLoad, Store, StoreError};
 use crate::engine::JobId;
 use link::MyLink;
@@ -112,7 +112,7 @@ impl Remote for Mysql {
         &self,
         link: &mut MyLink,
         reading: &mut MyReading,
-        told: Told<'_, RemoteFault>,
+        told: TellJob<'_, RemoteFault>,
     ) -> Result<bool, RemoteFault> {
         reading.page(link, told)
     }

@@ -11,7 +11,7 @@ use crate::engine::{JobId, StoredJob};
 use crate::log_at;
 use crate::logging::Level;
 use crate::store::remote::fault::RemoteFault;
-use crate::store::servers::{SET_ASIDE, Told, Unreadable};
+use crate::store::servers::{SET_ASIDE, TellJob, Unreadable};
 use crate::store::sql::numbers::{job_of, row_of};
 use crate::store::sql::row::Columns;
 use crate::store::sql::rows::{dead_job_in, job_in};
@@ -146,7 +146,7 @@ impl MyReading {
     pub(super) fn page(
         &mut self,
         link: &mut MyLink,
-        told: Told<'_, RemoteFault>,
+        told: TellJob<'_, RemoteFault>,
     ) -> Result<bool, RemoteFault> {
         self.place = match self.place {
             MyPlace::Theirs(from) => match self.theirs(link, from, told)? {
@@ -225,7 +225,7 @@ impl MyReading {
         &self,
         link: &mut MyLink,
         from: i64,
-        told: Told<'_, RemoteFault>,
+        told: TellJob<'_, RemoteFault>,
     ) -> Result<Option<i64>, RemoteFault> {
         let shape = link.shape.clone();
         let table = NumberedTable::theirs(&shape);
@@ -263,7 +263,7 @@ impl MyReading {
         &self,
         link: &mut MyLink,
         from: i64,
-        told: Told<'_, RemoteFault>,
+        told: TellJob<'_, RemoteFault>,
     ) -> Result<Option<i64>, RemoteFault> {
         let shape = link.shape.clone();
         let table = NumberedTable::ours(&shape);

@@ -11,7 +11,7 @@ use crate::engine::slot::Slot;
 use crate::engine::{JobId, StoredJob};
 use crate::log_at;
 use crate::logging::Level;
-use crate::store::servers::{SET_ASIDE, Told, Unreadable};
+use crate::store::servers::{SET_ASIDE, TellJob, Unreadable};
 use crate::store::sql::numbers::{job_of, row_of};
 use crate::store::sql::row::Columns;
 use crate::store::sql::rows::{dead_job_in, job_in};
@@ -60,7 +60,7 @@ impl PgReading {
         &mut self,
         session: &PgSession,
         shape: &TableShape,
-        each: Told<'_, PgFault>,
+        each: TellJob<'_, PgFault>,
     ) -> Result<bool, PgFault> {
         self.place = match self.place {
             PgPlace::Theirs(from) => self.theirs(session, shape, from, each).await?,
@@ -75,7 +75,7 @@ impl PgReading {
         session: &PgSession,
         shape: &TableShape,
         from: i64,
-        each: Told<'_, PgFault>,
+        each: TellJob<'_, PgFault>,
     ) -> Result<PgPlace, PgFault> {
         let PgTables { theirs, ours, .. } = &shape.names;
         let sql = format!(
@@ -120,7 +120,7 @@ impl PgReading {
         session: &PgSession,
         shape: &TableShape,
         from: i64,
-        each: Told<'_, PgFault>,
+        each: TellJob<'_, PgFault>,
     ) -> Result<PgPlace, PgFault> {
         let ours = &shape.names.ours;
         let sql = format!(

@@ -7,7 +7,9 @@ use super::session::PgSession;
 use super::shape::TableShape;
 use super::{adopt, servers};
 use crate::store::ServerLoad;
-use crate::store::servers::{Legacy, ServerEntry, ServersLook, SharedFault, SharedPlace, Told, Unreadable};
+use crate::store::servers::{
+    Legacy, ServerEntry, ServersLook, SharedFault, SharedPlace, TellJob, Unreadable,
+};
 use std::time::Duration;
 
 /// How long a statement may take that shows that we are alive, and how long one that moves jobs.
@@ -93,7 +95,7 @@ impl SharedPlace for PgLink {
         self.ask(None, async |session, shape| pages::count(session, shape, reading).await)
     }
 
-    fn page(&mut self, reading: &mut PgReading, told: Told<'_, PgFault>) -> Result<bool, PgFault> {
+    fn page(&mut self, reading: &mut PgReading, told: TellJob<'_, PgFault>) -> Result<bool, PgFault> {
         let limit = (!reading.is_patient()).then_some(MOVE);
         self.ask(limit, async |session, shape| reading.page(session, shape, told).await)
     }

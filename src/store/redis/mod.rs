@@ -28,7 +28,7 @@ use super::latest::LatestWords;
 use super::remote::fault::{RemoteFault, RemoteTrouble};
 use super::remote::line::Connector;
 use super::remote::{Remote, RemoteStore};
-use super::servers::{Fence, ServerEntry, ServersLook, Told, Unreadable};
+use super::servers::{Fence, ServerEntry, ServersLook, TellJob, Unreadable};
 use super::{ServerLoad, Store, StoreError};
 use crate::engine::{JobId, StoredJob};
 use crate::store::sql::rows::JobRows;
@@ -125,7 +125,7 @@ impl Remote for Redis {
         &self,
         link: &mut RedisLink,
         reading: &mut RedisReading,
-        told: Told<'_, RemoteFault>,
+        told: TellJob<'_, RemoteFault>,
     ) -> Result<bool, RemoteFault> {
         reading.page(link, &self.names, told)
     }

@@ -7,7 +7,7 @@ use crate::engine::StoredJob;
 use crate::log_at;
 use crate::logging::Level;
 use crate::store::remote::fault::RemoteFault;
-use crate::store::servers::{SET_ASIDE, Told, Unreadable};
+use crate::store::servers::{SET_ASIDE, TellJob, Unreadable};
 use crate::store::sql::numbers::job_of;
 use crate::store::sql::row::Columns;
 use crate::store::sql::rows::{dead_job_in, job_in};
@@ -93,7 +93,7 @@ impl RedisReading {
         &mut self,
         link: &mut RedisLink,
         names: &KeyNames,
-        told: Told<'_, RemoteFault>,
+        told: TellJob<'_, RemoteFault>,
     ) -> Result<bool, RemoteFault> {
         if self.to_list.as_ref().is_none_or(|left| !left.is_empty()) {
             self.list(link, names)?;
@@ -141,7 +141,7 @@ fn tell(
     fields: &RedisFields,
     number: i64,
     names: &KeyNames,
-    told: Told<'_, RemoteFault>,
+    told: TellJob<'_, RemoteFault>,
 ) -> Result<bool, RemoteFault> {
     let part = |at: usize| fields.get(at).and_then(Option::as_deref);
     let what = part(1).unwrap_or_default();

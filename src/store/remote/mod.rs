@@ -15,7 +15,7 @@ use super::beginning;
 use super::book::Book;
 use super::latest::LatestWords;
 use super::record::{self, RecordKind};
-use super::servers::{Fence, ServerEntry, ServersLook, SharedPlace, Told, Unreadable};
+use super::servers::{Fence, ServerEntry, ServersLook, SharedPlace, TellJob, Unreadable};
 use super::sharing::ServerSharing;
 use super::sql::rows::JobRows;
 use super::{
@@ -54,7 +54,7 @@ pub(crate) trait Remote: Connector {
         &self,
         link: &mut Self::Link,
         reading: &mut Self::Reading,
-        told: Told<'_, RemoteFault>,
+        told: TellJob<'_, RemoteFault>,
     ) -> Result<bool, RemoteFault>;
 
     /// Writes changes, all of them or none unless something breaks, and notes them in the book. The same may come twice. Returns puts that

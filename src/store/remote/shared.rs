@@ -3,7 +3,7 @@ use super::Remote;
 use super::fault::{RemoteFault, RemoteTrouble};
 use super::line::RemoteLine;
 use crate::store::ServerLoad;
-use crate::store::servers::{ServerEntry, ServersLook, SharedFault, SharedPlace, Told, Unreadable};
+use crate::store::servers::{ServerEntry, ServersLook, SharedFault, SharedPlace, TellJob, Unreadable};
 
 /// How often is tried what others may be in the way of.
 const TRIES: u32 = 10;
@@ -91,7 +91,11 @@ impl<R: Remote> SharedPlace for RemoteLine<R> {
         remote.count(link, reading)
     }
 
-    fn page(&mut self, reading: &mut R::Reading, told: Told<'_, RemoteFault>) -> Result<bool, RemoteFault> {
+    fn page(
+        &mut self,
+        reading: &mut R::Reading,
+        told: TellJob<'_, RemoteFault>,
+    ) -> Result<bool, RemoteFault> {
         let (remote, link) = self.link()?;
         remote.page(link, reading, told)
     }

@@ -25,11 +25,11 @@ pub(super) enum AssetName {
 }
 
 const ASSETS: [Asset; 5] = [
-    Asset { name: "ringgear", ending: "css", kind: CSS, text: include_str!("assets/ringgear.css") },
-    Asset { name: "uplot", ending: "css", kind: CSS, text: include_str!("assets/uPlot.min.css") },
-    Asset { name: "htmx", ending: "js", kind: SCRIPT, text: include_str!("assets/htmx.min.js") },
-    Asset { name: "uplot", ending: "js", kind: SCRIPT, text: include_str!("assets/uPlot.iife.min.js") },
-    Asset { name: "ringgear", ending: "js", kind: SCRIPT, text: include_str!("assets/ringgear.js") },
+    Asset { name: "ringgear", ending: "css", kind: CSS, text: include_str!("ringgear.css") },
+    Asset { name: "uplot", ending: "css", kind: CSS, text: include_str!("uPlot.min.css") },
+    Asset { name: "htmx", ending: "js", kind: SCRIPT, text: include_str!("htmx.min.js") },
+    Asset { name: "uplot", ending: "js", kind: SCRIPT, text: include_str!("uPlot.iife.min.js") },
+    Asset { name: "ringgear", ending: "js", kind: SCRIPT, text: include_str!("ringgear.js") },
 ];
 
 static NAMES: LazyLock<[String; 5]> = LazyLock::new(|| {
