@@ -84,7 +84,7 @@ pub(super) fn row_rank(row: &FunctionNumbers) -> [u64; 2] {
         () if row.running > 0 => 1,
         () => 0,
     };
-    [weight, row.oldest_ms.unwrap_or(0).max(waiting(row).into())]
+    [weight, row.oldest_ms.unwrap_or(0).max(waiting(row))]
 }
 
 /// What was found.

@@ -170,7 +170,7 @@ mod tests {
         let (mut bytes, room) = rest.lend().unwrap();
         // A larger one may be used again.
         let first = bytes.capacity();
-        assert!(first >= Rest::ROOM && first < 16 * Rest::ROOM && room == first - 100, "{first} {room}");
+        assert!((Rest::ROOM..16 * Rest::ROOM).contains(&first) && room == first - 100, "{first} {room}");
         bytes.resize(first, 7);
         rest.take_back(bytes);
         // Beyond the first room there is room for all of it; the system gives it when it is written to.

@@ -35,7 +35,7 @@ fn what_is_put_comes_back_as_it_was_in_any_table() {
         assert_eq!(left(&server, table), "0", "{table}");
     }
     // In a table of our own no key collides.
-    assert_eq!(server.sql("d", "SHOW KEYS FROM gearman_queue").lines().count(), 4);
+    assert_eq!(server.sql("d", "SHOW KEYS FROM gearman_queue").lines().count(), 6);
 }
 
 #[test]

@@ -272,7 +272,7 @@ fn submit(ground: &Ground, client: usize) {
                 Some(Ok((JOB_CREATED, _))) => {
                     ground.ledger.lock().unwrap().acknowledged.insert(job);
                     // So that one is on average elsewhere.
-                    if job % 16 == 0 {
+                    if job.is_multiple_of(16) {
                         line = None;
                     }
                     break;

@@ -197,7 +197,7 @@ mod tests {
     fn numbers_are_told_as_one_reads_them() {
         let of = |number: u64| num(number);
         assert_eq!([0, 12, 999, 1000, 1_234_567].map(of), ["0", "12", "999", "1,000", "1,234,567"]);
-        assert_eq!([0.0, 0.04, 3.14, 9.99, 1234.5].map(rate), ["0", "0.0", "3.1", "10", "1,235"]);
+        assert_eq!([0.0, 0.04, 3.13, 9.99, 1234.5].map(rate), ["0", "0.0", "3.1", "10", "1,235"]);
         assert_eq!(took(Some((1500, true))), "1.5 s");
         assert_eq!(took(Some((3_600_000, false))), "over 1 h 0 min");
         assert_eq!((size(1), size(1536)), ("1 byte".to_owned(), "1.5 KiB".to_owned()));
