@@ -271,7 +271,7 @@ impl Twins {
         self.asks.run_until_quiet();
         let told = self.asks.replies(session);
         let [Reply::Report(report)] = &told[..] else { panic!("{told:?}") };
-        let job = self.prefix.parse(&handle).unwrap();
+        let job = self.prefix.parse(&handle).expect("a handle");
         let function = self.jobs.iter().find(|(other, _)| *other == job).map(|(_, function)| *function);
         let granted = self.peers[at].granted;
         match &report.1 {
@@ -368,7 +368,10 @@ impl Twins {
                     peer_granted = peer.granted
                 );
                 peer.holds.push(assignment.job);
-                let function = FUNCTIONS.iter().find(|&&name| name == assignment.function()).unwrap();
+                let function = FUNCTIONS
+                    .iter()
+                    .find(|&&name| name == assignment.function())
+                    .expect("a function of these");
                 self.jobs.push((assignment.job, function));
             }
             Reply::Error(Refusal::ResultForUnknownJob) => panic!("[jobs that run are finished]"),

@@ -350,10 +350,7 @@ impl Server {
                 self.connected = true;
                 ledger.count("reconnects");
             }
-            None => match {
-                self.begin_hand_over(table);
-                self.next_query(now)
-            } {
+            None => match self.next_step(table, now) {
                 Some(query) => {
                     if matches!(query, Query::Leave) {
                         let at = self.at(now);
@@ -366,6 +363,12 @@ impl Server {
             },
         }
         true
+    }
+
+    /// What there is to ask next, after a drain that has begun has shown itself.
+    fn next_step(&mut self, table: &mut Table, now: u64) -> Option<Query> {
+        self.begin_hand_over(table);
+        self.next_query(now)
     }
 
     fn next_query(&mut self, now: u64) -> Option<Query> {
