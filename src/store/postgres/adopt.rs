@@ -27,9 +27,11 @@ const PATIENT: &str = "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_ti
      SET LOCAL idle_in_transaction_session_timeout = 0";
 
 /// Rows are read in the order in which they stand, and found again by their places. Without being told so PostgreSQL, which knows nothing
-/// yet of columns that were just added, looks through all rows for each ten thousand of them.
-const BY_PLACE: &str = "SET LOCAL enable_seqscan = on; SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_hashjoin = off; \
-     SET LOCAL enable_mergejoin = off; SET LOCAL synchronize_seqscans = off";
+/// yet of columns that were just added, or of rows that just came, looks through all rows for each ten thousand of them, or even for each one.
+const AS_THEY_STAND: &str = "SET LOCAL enable_seqscan = on; SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = off; \
+     SET LOCAL synchronize_seqscans = off";
+const BY_PLACE: &str =
+    "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
 
 /// Rows that get numbers: where each stands, and which.
 #[derive(Default)]
@@ -62,12 +64,13 @@ async fn claim_all(session: &PgSession, shape: &TableShape, me: Option<i32>) -> 
             session.client.execute_typed(&sql, &[(me, Type::INT4)]).await?;
         }
     }
-    session.client.batch_execute(BY_PLACE).await?;
+    session.client.batch_execute(AS_THEY_STAND).await?;
     let sql = format!(
         "DECLARE nobodys NO SCROLL CURSOR FOR SELECT ctid::text, function_name, ringgear_number FROM {theirs} \
          WHERE ringgear_number IS NULL AND ringgear_owner IS NULL FOR UPDATE SKIP LOCKED"
     );
     session.client.batch_execute(&sql).await?;
+    session.client.batch_execute(BY_PLACE).await?;
     let (next, mut numbered) = (format!("FETCH {ROWS} FROM nobodys"), 0);
     loop {
         let rows = session.client.query_typed(&next, &[]).await?;
