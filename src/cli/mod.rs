@@ -10,6 +10,8 @@ mod status;
 mod store;
 mod submit;
 mod talk;
+#[cfg(feature = "http")]
+mod token;
 mod transfer;
 mod words;
 mod work;
@@ -30,6 +32,8 @@ pub fn run(mut words: impl Iterator<Item = OsString>) -> Option<ExitCode> {
         "status" => Some(status::run(words)),
         "store" => Some(store::run(words)),
         "submit" => Some(submit::run(words)),
+        #[cfg(feature = "http")]
+        "token" => Some(token::run(words)),
         "work" => Some(work::run(words)),
         _ => None,
     }
@@ -46,6 +50,8 @@ fn everything() -> Command {
         status::command(),
         store::command(),
         submit::command(),
+        #[cfg(feature = "http")]
+        token::command(),
         work::command(),
     ];
     crate::config::command().disable_help_subcommand(true).subcommands(subcommands)

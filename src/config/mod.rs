@@ -203,7 +203,9 @@ fn config(
     }
     let process = process::options(&flags.process);
     let control = ControlOptions {
-        endpoints: control::endpoints(&flags.control, called)?,
+        endpoints: control::endpoints(&flags.control, called, flags.control_tokens.is_some())?,
+        tokens: flags.control_tokens.clone(),
+        names: flags.control_name.clone(),
         from: origins.told(&["control"]),
         function_stats: fit(flags.function_stats),
     };

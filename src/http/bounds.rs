@@ -4,8 +4,7 @@ use std::time::Duration;
 
 /// Connections at a time, of all addresses; one more is closed at once. Scrapers, probes and browsers need a few each.
 pub(super) const CONNECTIONS_MAX: usize = 64;
-/// Bytes of a request's head: a place to go on may be the name of a function, of up to 8 KiB. Nothing is asked that needs a body,
-/// and none is read.
+/// Bytes of a request's head: a place to go on may be the name of a function, of up to 8 KiB.
 pub(super) const HEAD_BYTES: usize = 32 << 10;
 /// Headers of a request.
 pub(super) const HEADERS_MAX: usize = 64;
@@ -36,3 +35,21 @@ pub(super) const REGISTRATIONS_MAX: usize = 1000;
 pub(super) const PAGE_ROWS: usize = 200;
 /// Bytes of a name in a label and on the page. Longer ones are cut.
 pub(super) const NAME_BYTES: usize = 128;
+
+/// Bytes of bodies of requests, and of results that are collected for an answer, all together. A single one may be larger, while there
+/// is no other.
+pub(super) const BODIES_BYTES: usize = 64 << 20;
+/// Bytes of a form.
+pub(super) const FORM_BYTES: usize = 4 << 10;
+/// How long a body may take, and how long it may rest.
+pub(super) const BODY_TIME: Duration = Duration::from_secs(300);
+pub(super) const BODY_PAUSE: Duration = Duration::from_secs(10);
+/// Bytes of a body of JSON, which takes several times as many while it is read. Larger workloads come as the body itself.
+pub(super) const JSON_BYTES: usize = 8 << 20;
+/// Jobs of one request, and how long their answers may take.
+pub(super) const BATCH_MAX: usize = 1000;
+pub(super) const BATCH_TIME: Duration = Duration::from_secs(60);
+/// Requests that wait for jobs: half of all connections, so that those who look find a place.
+pub(super) const WAITS_MAX: usize = 32;
+/// How long a stream of events is silent at the most.
+pub(super) const COMMENT_TIME: Duration = Duration::from_secs(15);

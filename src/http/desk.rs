@@ -1,8 +1,11 @@
 //! What answers are made of: what the server is doing, the seat from which shards are asked, and what was found of all functions a moment
 //! ago, so that many askers cost as much as one.
-use super::bounds::{OVERVIEW_AGE, PAGE_ROWS, SURVEYS_MAX};
+use super::audit::AuditList;
+use super::bodies::BodyBytes;
+use super::bounds::{OVERVIEW_AGE, PAGE_ROWS, SURVEYS_MAX, WAITS_MAX};
+use super::guard::Guard;
 use super::home::Observer;
-use super::hosts::Hosts;
+use super::limited::LimitedPlaces;
 use super::overview::{BestRows, FunctionSums, Overview, is_unattended, waiting};
 use crate::engine::report::Counters;
 use crate::engine::{Query, Report};
@@ -31,7 +34,6 @@ type LatestOverview = Option<(Instant, Rc<Overview>)>;
 pub(super) struct DeskSetup {
     pub(super) shared: Arc<Shared>,
     pub(super) frontend: SharedPort,
-    pub(super) hosts: Hosts,
     /// Whether jobs are read from a store at the start.
     pub(super) restores: bool,
     pub(super) function_stats: usize,
@@ -42,6 +44,13 @@ pub(super) struct DeskSetup {
 pub(super) struct Desk {
     pub(super) observer: Rc<Observer>,
     pub(super) setup: DeskSetup,
+    /// Who somebody is.
+    pub(super) guard: Guard,
+    /// What was done.
+    pub(super) audit: AuditList,
+    pub(super) bodies: BodyBytes,
+    /// Requests that wait for jobs.
+    pub(super) waits: LimitedPlaces,
     pub(super) started: Instant,
     pub(super) started_at: SystemTime,
     /// Turns to ask the shards.
@@ -83,10 +92,14 @@ impl ServerState {
 }
 
 impl Desk {
-    pub(super) fn new(observer: Rc<Observer>, setup: DeskSetup) -> Desk {
+    pub(super) fn new(observer: Rc<Observer>, guard: Guard, bodies: BodyBytes, setup: DeskSetup) -> Desk {
         Desk {
             observer,
             setup,
+            guard,
+            audit: AuditList::default(),
+            bodies,
+            waits: LimitedPlaces::new(WAITS_MAX),
             started: Instant::now(),
             started_at: SystemTime::now(),
             surveys: Semaphore::new(SURVEYS_MAX),

@@ -1,34 +1,54 @@
-//! The HTTP side (`--control`): numbers for Prometheus, lists as JSON, a page, for looking only. A thread with a runtime of its own, and
-//! never a shard: it may be slow, flooded or stuck, and no job notices. What it asks goes through an engine of its own (`home.rs`),
-//! like any session's.
+//! The HTTP side (`--control`): numbers for Prometheus, lists as JSON, a page, and jobs to be submitted. A thread with a runtime of its
+//! own, and never a shard: it may be slow, flooded or stuck, and no job notices. What it asks goes through an engine of its own
+//! (`home.rs`), like any session's.
 //!
-//! `serve.rs` has the connections and `bounds.rs` what they may take, `route.rs` who answers what, `desk.rs` what answers are made of,
-//! `metrics.rs`, `api/` and `page.rs` the answers. Nothing here knows sockets or jobs of shards.
+//! `serve.rs` has the connections and `bounds.rs` what they may take, `guard.rs` who somebody is (`tokens.rs`, `logins.rs`) and `roles.rs`
+//! what he may, `route.rs` who answers what, `desk.rs` what answers are made of, `metrics.rs`, `api/`, `page.rs` and `login.rs` the
+//! answers; `audit.rs` remembers what was done. Nothing here knows sockets or jobs of shards.
 mod answer;
 mod api;
+mod audit;
+mod bodies;
 mod bounds;
+mod denial;
 mod desk;
+mod failures;
+mod guard;
+mod hangups;
 mod home;
 mod hosts;
+mod limited;
+mod login;
+mod logins;
 mod metrics;
 mod names;
 mod overview;
 mod page;
+mod roles;
 mod route;
+mod secrets;
 mod serve;
 mod stalls;
+mod streams;
+mod submit;
 mod target;
+mod tokens;
+mod watch;
 
 use crate::engine::{Board, Policy, ShardId};
 use crate::frontend::SharedPort;
 use crate::mesh::shared::Shared;
+use bodies::BodyBytes;
 use desk::{Desk, DeskSetup};
+use guard::Guard;
 use home::Observer;
 use hosts::Hosts;
+pub(crate) use roles::RoleSet;
 pub(crate) use serve::Door;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+pub(crate) use tokens::{TokenFile, make as make_token};
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 
@@ -41,6 +61,9 @@ pub(crate) struct HttpSetup {
     pub(crate) shared: Arc<Shared>,
     pub(crate) frontend: SharedPort,
     pub(crate) doors: Vec<Door>,
+    /// What requests may call this server, beside addresses that are listened on.
+    pub(crate) names: Vec<String>,
+    pub(crate) tokens: Option<Arc<TokenFile>>,
     /// Whether jobs are read from a store at the start.
     pub(crate) restores: bool,
     /// Functions of which `/metrics` tells one by one.
@@ -50,12 +73,14 @@ pub(crate) struct HttpSetup {
 /// Serves on this thread until the server stops.
 pub(crate) fn run(setup: HttpSetup) -> io::Result<()> {
     let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
-    let HttpSetup { id, board, policy, shared, frontend, doors, restores, function_stats } = setup;
-    let hosts = Hosts::of(doors.iter().filter_map(|door| door.address));
+    let HttpSetup { id, board, policy, shared, frontend, doors, names, tokens, restores, function_stats } =
+        setup;
+    let guard = Guard::new(Hosts::of(doors.iter().filter_map(|door| door.address), names), tokens);
     let shards = board.topology().owners().len();
-    let observer = Rc::new(Observer::new(id, board, policy, shared.clone()));
-    let desk =
-        Desk::new(observer.clone(), DeskSetup { shared, frontend, hosts, restores, function_stats, shards });
+    let bodies = BodyBytes::new(frontend.packet_max as usize);
+    let observer = Rc::new(Observer::new(id, board, policy, shared.clone(), bodies.clone()));
+    let setup = DeskSetup { shared, frontend, restores, function_stats, shards };
+    let desk = Desk::new(observer.clone(), guard, bodies, setup);
     LocalSet::new().block_on(&runtime, async move {
         serve::open(doors, Rc::new(desk))?;
         observer.listen().await

@@ -1,68 +1,93 @@
-//! Who answers what, and who is answered at all. Nothing that is asked here changes anything.
+//! Who answers what, and who is answered at all.
 use super::answer::{CSS, HTML, HttpAnswer, TEXT, accepts};
 use super::bounds::REQUEST_TIME;
 use super::desk::Desk;
+use super::guard::{Arrival, Visitor, foreign};
+use super::roles::{Caller, Role};
+use super::streams::AnswerBody;
 use super::target::RequestTarget;
-use super::{api, metrics, page};
-use bytes::Bytes;
-use http_body_util::Full;
+use super::{api, denial, login, metrics, page, submit};
 use hyper::body::Incoming;
-use hyper::{Method, Request, Response, StatusCode, Version, header};
+use hyper::header::{self, HeaderMap};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use tokio::time::timeout;
 
-/// Answers a request. `local`: it came by a unix socket.
-pub(super) async fn answer(desk: &Desk, request: Request<Incoming>, local: bool) -> Response<Full<Bytes>> {
+/// Answers a request.
+pub(super) async fn answer(
+    desk: &Desk,
+    request: Request<Incoming>,
+    visitor: &Visitor,
+) -> Response<AnswerBody> {
     desk.counts.requests.set(desk.counts.requests.get() + 1);
-    let answer = match refusal(desk, &request, local) {
+    let answer = match refusal(desk, &request, &visitor.arrival) {
         Some(refusal) => refusal,
-        None => match timeout(REQUEST_TIME, find(desk, &request)).await {
-            Ok(answer) => answer,
-            Err(_) => HttpAnswer::error(
-                StatusCode::SERVICE_UNAVAILABLE,
-                &format!(
-                    "there was no answer within {} s: the server is busy; ask again",
-                    REQUEST_TIME.as_secs()
-                ),
-            ),
-        },
+        None => find(desk, request, visitor).await,
     };
     answer.into_response()
 }
 
 /// Why a request is not even looked at.
-fn refusal(desk: &Desk, request: &Request<Incoming>, local: bool) -> Option<HttpAnswer> {
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let said = "only GET and HEAD are answered here: nothing can be changed over HTTP";
-        return Some(HttpAnswer::error(StatusCode::METHOD_NOT_ALLOWED, said));
-    }
+fn refusal(desk: &Desk, request: &Request<Incoming>, arrival: &Arrival) -> Option<HttpAnswer> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let (host, more) = (hosts.next(), hosts.next());
     if more.is_some() || (host.is_none() && request.version() >= Version::HTTP_11) {
         return Some(HttpAnswer::error(StatusCode::BAD_REQUEST, "a request has one Host"));
     }
-    let fine = |host: &str| local || desk.setup.hosts.include(host);
+    let fine = |host: &str| desk.guard.serves(host, arrival);
     let named = host.is_none_or(|host| host.to_str().is_ok_and(fine));
     let absolute = request.uri().authority().is_none_or(|authority| fine(authority.as_str()));
-    let said = "this Host is no name of this server: ask localhost or the address that it listens on";
+    let said = "this Host is no name of this server: ask localhost or the address that it listens on, or tell the server its name with \
+                --control-name";
     (!(named && absolute)).then(|| HttpAnswer::error(StatusCode::MISDIRECTED_REQUEST, said))
 }
 
-async fn find(desk: &Desk, request: &Request<Incoming>) -> HttpAnswer {
+async fn find(desk: &Desk, request: Request<Incoming>, visitor: &Visitor) -> HttpAnswer {
     let target = match RequestTarget::of(request.uri()) {
         Ok(target) => target,
         Err(sentence) => return HttpAnswer::error(StatusCode::BAD_REQUEST, &sentence),
     };
     let path: Vec<&[u8]> = target.path.iter().map(|segment| &segment[..]).collect();
-    match &path[..] {
-        [b"livez"] => plain(&target, || HttpAnswer::ok(TEXT, "ok\n")),
-        [b"readyz"] => plain(&target, || match desk.state().obstacle() {
+    let looks = matches!(*request.method(), Method::GET | Method::HEAD);
+    if let Some(answer) = open(desk, &path, &target).filter(|_| looks) {
+        return answer;
+    }
+    let caller = match desk.guard.identify(&visitor.arrival, request.headers()) {
+        Ok(caller) => caller,
+        Err(stranger) => return denial::of_stranger(stranger),
+    };
+    if let Some(said) = foreign(request.method(), request.headers(), caller.shown) {
+        return HttpAnswer::error(StatusCode::FORBIDDEN, said);
+    }
+    if looks {
+        if !caller.may(Role::Read) {
+            return unread(desk, &caller, request.headers());
+        }
+        return match timeout(REQUEST_TIME, see(desk, &path, &target, &request)).await {
+            Ok(answer) => answer,
+            Err(_) => too_slow(),
+        };
+    }
+    act(desk, &target, request, &caller, visitor).await
+}
+
+/// What is there for everybody, whoever he is.
+fn open(desk: &Desk, path: &[&[u8]], target: &RequestTarget) -> Option<HttpAnswer> {
+    let answer = match path {
+        [b"livez"] => HttpAnswer::ok(TEXT, "ok\n"),
+        [b"readyz"] => match desk.state().obstacle() {
             None => HttpAnswer::ok(TEXT, "ok\n"),
-            Some(why) => HttpAnswer {
-                status: StatusCode::SERVICE_UNAVAILABLE,
-                kind: TEXT,
-                body: format!("{why}\n").into(),
-            },
-        }),
+            Some(why) => HttpAnswer::of(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{why}\n")),
+        },
+        [b"login"] => HttpAnswer::ok(HTML, login::page(desk, None)),
+        [b"style.css"] => return Some(HttpAnswer::ok(CSS, page::STYLE)),
+        _ => return None,
+    };
+    Some(plain(target, || answer))
+}
+
+/// What is told to those who may read.
+async fn see(desk: &Desk, path: &[&[u8]], target: &RequestTarget, request: &Request<Incoming>) -> HttpAnswer {
+    match path {
         [b"metrics"] => match target.takes(&[]) {
             Err(sentence) => HttpAnswer::error(StatusCode::BAD_REQUEST, &sentence),
             Ok(()) => {
@@ -75,13 +100,54 @@ async fn find(desk: &Desk, request: &Request<Incoming>) -> HttpAnswer {
             Err(sentence) => HttpAnswer::error(StatusCode::BAD_REQUEST, &sentence),
             Ok(()) => HttpAnswer::ok(HTML, page::write(desk).await),
         },
-        [b"style.css"] => HttpAnswer::ok(CSS, page::STYLE),
-        [b"api", b"v1", rest @ ..] => api::answer(desk, rest, &target).await,
-        _ => HttpAnswer::error(
-            StatusCode::NOT_FOUND,
-            "there is nothing here: / is a page, /metrics is for Prometheus, /api/v1/openapi.json says what else there is",
-        ),
+        [b"api", b"v1", rest @ ..] => api::answer(desk, rest, target).await,
+        _ => nothing(),
     }
+}
+
+/// What changes something. Each asks itself whether the caller may.
+async fn act(
+    desk: &Desk,
+    target: &RequestTarget,
+    request: Request<Incoming>,
+    caller: &Caller,
+    visitor: &Visitor,
+) -> HttpAnswer {
+    let path: Vec<&[u8]> = target.path.iter().map(|segment| &segment[..]).collect();
+    match (request.method(), &path[..]) {
+        (&Method::POST, [b"login"]) => login::enter(desk, request, &visitor.arrival).await,
+        (&Method::POST, [b"logout"]) => login::leave(desk, request.headers(), caller),
+        (&Method::POST, [b"api", b"v1", b"jobs"]) => {
+            submit::answer(desk, target, request, caller, visitor).await
+        }
+        _ => {
+            let said = "nothing here is asked for by this method: GET looks, and /api/v1/openapi.json says what else there is";
+            HttpAnswer::error(StatusCode::METHOD_NOT_ALLOWED, said).with(header::ALLOW, "GET, HEAD")
+        }
+    }
+}
+
+fn nothing() -> HttpAnswer {
+    HttpAnswer::error(
+        StatusCode::NOT_FOUND,
+        "there is nothing here: / is a page, /metrics is for Prometheus, /api/v1/openapi.json says what else there is",
+    )
+}
+
+fn too_slow() -> HttpAnswer {
+    let seconds = REQUEST_TIME.as_secs();
+    HttpAnswer::error(
+        StatusCode::SERVICE_UNAVAILABLE,
+        &format!("there was no answer within {seconds} s: the server is busy; ask again"),
+    )
+}
+
+/// Whoever may not even read: a browser is sent to where it can log in.
+fn unread(desk: &Desk, caller: &Caller, headers: &HeaderMap) -> HttpAnswer {
+    if accepts(headers, "text/html") && desk.guard.has_tokens() {
+        return HttpAnswer::elsewhere("/login");
+    }
+    denial::of_role(caller, Role::Read)
 }
 
 /// An answer that no query changes.

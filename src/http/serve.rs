@@ -1,6 +1,8 @@
 //! Connections: accepted, bounded, given up. What is answered is in `route.rs`.
 use super::bounds::{ACCEPT_PAUSE, CONNECTIONS_MAX, HEAD_BYTES, HEAD_TIME, HEADERS_MAX};
 use super::desk::Desk;
+use super::guard::{Arrival, Visitor};
+use super::hangups::PeerEnd;
 use super::route;
 use super::stalls::Impatient;
 use hyper::server::conn::http1;
@@ -9,7 +11,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
@@ -35,8 +37,11 @@ pub(super) fn open(doors: Vec<Door>, desk: Rc<Desk>) -> io::Result<()> {
                 let listener = TcpListener::from_std(listener)?;
                 spawn_local(async move {
                     loop {
-                        let accepted = listener.accept().await.map(|(stream, _)| stream);
-                        admit(accepted, &desk, false).await;
+                        let accepted = listener.accept().await.map(|(stream, peer)| {
+                            let own = stream.local_addr().ok().map(|own| own.ip());
+                            (stream, Arrival::Tcp { own, peer })
+                        });
+                        admit(accepted, &desk).await;
                     }
                 });
             }
@@ -46,8 +51,11 @@ pub(super) fn open(doors: Vec<Door>, desk: Rc<Desk>) -> io::Result<()> {
                 let listener = UnixListener::from_std(listener)?;
                 spawn_local(async move {
                     loop {
-                        let accepted = listener.accept().await.map(|(stream, _)| stream);
-                        admit(accepted, &desk, true).await;
+                        let accepted = listener.accept().await.map(|(stream, _)| {
+                            let user = stream.peer_cred().ok().map(|peer| peer.uid());
+                            (stream, Arrival::Unix { user })
+                        });
+                        admit(accepted, &desk).await;
                     }
                 });
             }
@@ -57,21 +65,22 @@ pub(super) fn open(doors: Vec<Door>, desk: Rc<Desk>) -> io::Result<()> {
 }
 
 /// Serves whoever was accepted, beside the others.
-async fn admit<S>(accepted: io::Result<S>, desk: &Rc<Desk>, local: bool)
+async fn admit<S>(accepted: io::Result<(S, Arrival)>, desk: &Rc<Desk>)
 where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + AsFd + Unpin + 'static,
 {
-    let Ok(stream) = accepted else { return sleep(ACCEPT_PAUSE).await };
+    let Ok((stream, arrival)) = accepted else { return sleep(ACCEPT_PAUSE).await };
     let counts = &desk.counts;
     if counts.connections.get() >= CONNECTIONS_MAX {
         counts.refused.set(counts.refused.get() + 1);
         return;
     }
     let here = Present::of(desk);
+    let visitor = Rc::new(Visitor { arrival, end: PeerEnd::of(&stream) });
     spawn_local(async move {
         let answer = |request| {
-            let desk = here.0.clone();
-            async move { Ok::<_, Infallible>(route::answer(&desk, request, local).await) }
+            let (desk, visitor) = (here.0.clone(), visitor.clone());
+            async move { Ok::<_, Infallible>(route::answer(&desk, request, &visitor).await) }
         };
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);

@@ -74,7 +74,7 @@ fn shown(bytes: &[u8]) -> String {
 }
 
 /// `%XX`; in a query `+` is a blank.
-fn decode(text: &str, plus: bool) -> Result<Vec<u8>, String> {
+pub(super) fn decode(text: &str, plus: bool) -> Result<Vec<u8>, String> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));

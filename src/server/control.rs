@@ -3,8 +3,9 @@
 use super::error::ServerError;
 use super::options::ControlOptions;
 use super::room::{give_way, spawn};
+use super::running::Renewal;
 use super::seats::Seats;
-use crate::http::{self, Door, HttpSetup};
+use crate::http::{self, Door, HttpSetup, TokenFile};
 use crate::log_at;
 use crate::logging::Level;
 use crate::mesh::shared::Shared;
@@ -21,14 +22,25 @@ pub(super) struct Control {
     doors: Vec<Door>,
     /// The files of unix sockets: removed with their handles.
     pub(super) files: Vec<SocketFile>,
+    names: Vec<String>,
+    /// To be read again at SIGHUP.
+    tokens: Option<Arc<TokenFile>>,
     function_stats: usize,
 }
 
 impl Control {
-    /// Opens what can be opened; a WARNING names the rest.
-    pub(super) fn open(options: &ControlOptions, keepalive: &Keepalive) -> Control {
-        let function_stats = options.function_stats;
-        let mut control = Control { doors: Vec::new(), files: Vec::new(), function_stats };
+    /// Opens what can be opened; a WARNING names the rest. Tokens that cannot be read are a reason not to start: who may do what is
+    /// never guessed.
+    pub(super) fn open(options: &ControlOptions, keepalive: &Keepalive) -> Result<Control, ServerError> {
+        let tokens =
+            options.tokens.as_deref().map(TokenFile::open).transpose().map_err(ServerError::Tokens)?;
+        let mut control = Control {
+            doors: Vec::new(),
+            files: Vec::new(),
+            names: options.names.clone(),
+            tokens: tokens.map(Arc::new),
+            function_stats: options.function_stats,
+        };
         for endpoint in &options.endpoints {
             let one = std::slice::from_ref(endpoint);
             let made = match listen::listen(one, BACKLOG, 1, Duration::ZERO, keepalive) {
@@ -58,7 +70,13 @@ impl Control {
             }
             control.files.extend(made.files);
         }
-        control
+        Ok(control)
+    }
+
+    /// What is done at SIGHUP.
+    pub(super) fn renewals(&self) -> Vec<Renewal> {
+        let tokens = self.tokens.clone();
+        tokens.map(|tokens| Box::new(move || tokens.renew()) as Renewal).into_iter().collect()
     }
 
     /// Homes in the mesh that it needs.
@@ -76,8 +94,9 @@ impl Control {
         let Some(id) = board.topology().homes().nth(board.topology().told_of().len()) else {
             return Ok(());
         };
-        let Control { doors, function_stats, .. } = self;
-        let setup = HttpSetup { id, board, policy, shared, frontend, doors, restores, function_stats };
+        let Control { doors, names, tokens, function_stats, .. } = self;
+        let setup =
+            HttpSetup { id, board, policy, shared, frontend, doors, names, tokens, restores, function_stats };
         spawn("http".to_owned(), move || {
             give_way();
             if let Err(error) = http::run(setup) {

@@ -21,6 +21,8 @@ pub enum ServerError {
     Shard(ShardError),
     /// The store cannot be used.
     Store(StoreError),
+    /// The file of tokens for HTTP cannot be used, for this reason.
+    Tokens(String),
 }
 
 impl fmt::Display for ServerError {
@@ -52,6 +54,7 @@ impl fmt::Display for ServerError {
             ),
             ServerError::Shard(error) => error.fmt(f),
             ServerError::Store(error) => error.fmt(f),
+            ServerError::Tokens(why) => write!(f, "--control-tokens: {why}"),
         }
     }
 }
@@ -98,6 +101,7 @@ impl ServerError {
             | ServerError::Address(..) => &["listen"],
             ServerError::Shard(ShardError::Descriptors) => &["threads", "file-descriptors"],
             ServerError::Shard(_) => &["threads"],
+            ServerError::Tokens(_) => &["control-tokens"],
             ServerError::Store(_) => {
                 &["data-dir", "libsqlite3-db", "libsqlite3-table", "libpq-conninfo", "libpq-table"]
             }
@@ -112,7 +116,7 @@ impl ServerError {
         const EX_IOERR: u8 = 74;
         const EX_NOPERM: u8 = 77;
         match self {
-            ServerError::NoAddress => EX_USAGE,
+            ServerError::NoAddress | ServerError::Tokens(_) => EX_USAGE,
             ServerError::PortTaken(_) | ServerError::Address(..) => EX_UNAVAILABLE,
             ServerError::PortForbidden(_) => EX_NOPERM,
             ServerError::Shard(ShardError::Uring(_)) => EX_UNAVAILABLE,

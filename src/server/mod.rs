@@ -75,7 +75,7 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
     )
     .map_err(|(endpoint, error)| ServerError::of_endpoint(endpoint, error))?;
     #[cfg(feature = "http")]
-    let mut control = control::Control::open(&options.control, &options.shard.keepalive);
+    let mut control = control::Control::open(&options.control, &options.shard.keepalive)?;
     #[cfg(feature = "http")]
     let topology = topology.with_observers(control.observers());
     let shared = Shared::new(topology, options.shard.mesh_capacity)
@@ -95,6 +95,7 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
         desk,
         files,
         control_files,
+        renewals: Vec::new(),
         writes_at_end,
         news,
         complete,
@@ -106,7 +107,8 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
     server.start_shards(options, &seats, (&cores, &sockets), listeners.of_shards, &tell)?;
     server.await_start(&tell)?;
     #[cfg(feature = "http")]
-    let server = Running { control_files: std::mem::take(&mut control.files), ..server };
+    let server =
+        Running { control_files: std::mem::take(&mut control.files), renewals: control.renewals(), ..server };
     #[cfg(feature = "http")]
     control.start(seats, server.shared.clone(), !complete)?;
     if let Some(store) = store {

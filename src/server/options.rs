@@ -2,6 +2,7 @@
 use crate::engine::Policy;
 use crate::shard::options::{Endpoint, ShardOptions, SocketsChoice};
 use crate::store::StoreOptions;
+use std::path::PathBuf;
 
 /// What an operator may decide about the server as a whole.
 #[derive(Clone, Debug)]
@@ -33,8 +34,12 @@ pub struct ServerOptions {
 /// The HTTP side, which is there only with the feature `http`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ControlOptions {
-    /// Where it listens: addresses of loopback, and unix sockets. Without any there is none.
+    /// Where it listens: without tokens addresses of loopback, and unix sockets. Without any there is none.
     pub endpoints: Vec<Endpoint>,
+    /// The file of tokens: who may do what.
+    pub tokens: Option<PathBuf>,
+    /// What requests may call the server, beside its addresses.
+    pub names: Vec<String>,
     /// Where these are from, for the end of a message about them; nothing if it is the command line.
     pub from: String,
     /// Functions of which `/metrics` tells one by one, 0..=10,000; the others are told together.

@@ -172,6 +172,22 @@ pub(super) async fn connections(desk: &Desk, target: &RequestTarget) -> Result<S
     Ok(list(desk, Query::ClientsWithJobs, part, ConnectionLines(None)).await)
 }
 
+/// What was done, the latest first.
+pub(super) fn audit(desk: &Desk, target: &RequestTarget) -> Result<String, ApiFault> {
+    target.takes(&["limit", "after"])?;
+    let limit = target.number("limit", LIMIT_MAX)?.unwrap_or(LIMIT);
+    let before = match target.word("after") {
+        None => None,
+        Some(word) => Some(
+            std::str::from_utf8(word)
+                .ok()
+                .and_then(|word| word.parse().ok())
+                .ok_or_else(|| cursor::WRONG.to_owned())?,
+        ),
+    };
+    Ok(desk.audit.page(before, limit).to_string() + "\n")
+}
+
 /// A job as it is told, with its handle.
 pub(super) fn with_handle(desk: &Desk, job: JobId, mut told: Value) -> Value {
     let handle = desk.setup.frontend.handle_prefix.handle(job);

@@ -34,6 +34,7 @@ async fn find(desk: &Desk, path: &[&[u8]], target: &RequestTarget) -> Result<Str
             target.takes(&[])?;
             return Ok(line(single::server(desk)));
         }
+        [b"audit"] => return lists::audit(desk, target),
         _ => {}
     }
     if !desk.is_whole() {
