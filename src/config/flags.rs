@@ -163,6 +163,14 @@ pub(super) struct Flags {
     #[arg(long, value_name = "NAME", action = clap::ArgAction::Append, value_delimiter = ',')]
     pub(super) control_name: Vec<String>,
 
+    /// Take jobs by gearmand's HTTP as well: http, and nothing else
+    #[arg(short = 'r', long, value_name = "NAME")]
+    pub(super) protocol: Option<String>,
+
+    /// The port of --protocol http, on all addresses where the server listens [default: 8080]
+    #[arg(long, value_name = "PORT")]
+    pub(super) http_port: Option<String>,
+
     /// Functions of which /metrics tells one by one; the others it tells together, as (other)
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = number(0..=10_000))]
     pub(super) function_stats: i64,

@@ -206,6 +206,7 @@ fn config(
         endpoints: control::endpoints(&flags.control, called, flags.control_tokens.is_some())?,
         tokens: flags.control_tokens.clone(),
         names: flags.control_name.clone(),
+        gateway: listening::gateway_port(flags, called, &mut warnings)?,
         from: origins.told(&["control"]),
         function_stats: fit(flags.function_stats),
     };

@@ -20,12 +20,6 @@ const OTHER_STORE: &str = "keep jobs with --data-dir DIR, or with -q libsqlite3,
 
 const SUBJECTS: &[Subject] = &[
     Subject {
-        what: "HTTP",
-        asked: ("protocol", None),
-        instead: "leave it out, and have clients speak Gearman's own protocol",
-        options: &[("protocol", Some('r'), Some("NAME")), ("http-port", None, Some("PORT"))],
-    },
-    Subject {
         what: "TLS",
         asked: ("ssl", None),
         instead: "leave it out, and put a program in front that ends TLS, stunnel for instance, with --listen localhost",
@@ -64,7 +58,6 @@ impl Subject {
     fn order(&self) -> String {
         match self.asked {
             (_, Some(store)) => format!("-q {store}"),
-            ("protocol", _) => "--protocol http".to_owned(),
             (option, _) => format!("--{option}"),
         }
     }

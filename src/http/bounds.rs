@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// Connections at a time, of all addresses; one more is closed at once. Scrapers, probes and browsers need a few each.
 pub(super) const CONNECTIONS_MAX: usize = 64;
+/// Connections at a time to gearmand's HTTP, each of which may wait for a job.
+pub(super) const GATEWAY_MAX: usize = 1024;
 /// Bytes of a request's head: a place to go on may be the name of a function, of up to 8 KiB.
 pub(super) const HEAD_BYTES: usize = 32 << 10;
 /// Headers of a request.
@@ -53,3 +55,7 @@ pub(super) const BATCH_TIME: Duration = Duration::from_secs(60);
 pub(super) const WAITS_MAX: usize = 32;
 /// How long a stream of events is silent at the most.
 pub(super) const COMMENT_TIME: Duration = Duration::from_secs(15);
+/// Those who are told of what changes, how often at the most, and of how much each.
+pub(super) const VIEWERS_MAX: usize = 16;
+pub(super) const TICK: Duration = Duration::from_secs(1);
+pub(super) const TOPICS_MAX: usize = 8;

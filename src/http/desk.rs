@@ -2,7 +2,7 @@
 //! ago, so that many askers cost as much as one.
 use super::audit::AuditList;
 use super::bodies::BodyBytes;
-use super::bounds::{OVERVIEW_AGE, PAGE_ROWS, SURVEYS_MAX, WAITS_MAX};
+use super::bounds::{OVERVIEW_AGE, PAGE_ROWS, SURVEYS_MAX, VIEWERS_MAX, WAITS_MAX};
 use super::guard::Guard;
 use super::home::Observer;
 use super::limited::LimitedPlaces;
@@ -22,7 +22,9 @@ use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 /// What happened to connections and requests.
 #[derive(Debug, Default)]
 pub(super) struct VisitCounts {
-    pub(super) connections: Cell<usize>,
+    pub(super) connections: Rc<Cell<usize>>,
+    /// Those of gearmand's HTTP.
+    pub(super) gateway: Rc<Cell<usize>>,
     pub(super) requests: Cell<u64>,
     pub(super) refused: Cell<u64>,
 }
@@ -51,6 +53,8 @@ pub(super) struct Desk {
     pub(super) bodies: BodyBytes,
     /// Requests that wait for jobs.
     pub(super) waits: LimitedPlaces,
+    /// Those who are told of what changes.
+    pub(super) viewers: LimitedPlaces,
     pub(super) started: Instant,
     pub(super) started_at: SystemTime,
     /// Turns to ask the shards.
@@ -100,6 +104,7 @@ impl Desk {
             audit: AuditList::default(),
             bodies,
             waits: LimitedPlaces::new(WAITS_MAX),
+            viewers: LimitedPlaces::new(VIEWERS_MAX),
             started: Instant::now(),
             started_at: SystemTime::now(),
             surveys: Semaphore::new(SURVEYS_MAX),

@@ -4,7 +4,8 @@
 //!
 //! `serve.rs` has the connections and `bounds.rs` what they may take, `guard.rs` who somebody is (`tokens.rs`, `logins.rs`) and `roles.rs`
 //! what he may, `route.rs` who answers what, `desk.rs` what answers are made of, `metrics.rs`, `api/`, `page.rs` and `login.rs` the
-//! answers; `audit.rs` remembers what was done. Nothing here knows sockets or jobs of shards.
+//! answers; `audit.rs` remembers what was done. `submit/` has jobs that are submitted here, `gateway.rs`
+//! those by gearmand's own HTTP. Nothing here knows sockets or jobs of shards.
 mod answer;
 mod api;
 mod audit;
@@ -12,7 +13,9 @@ mod bodies;
 mod bounds;
 mod denial;
 mod desk;
+mod events;
 mod failures;
+mod gateway;
 mod guard;
 mod hangups;
 mod home;
@@ -44,7 +47,7 @@ use guard::Guard;
 use home::Observer;
 use hosts::Hosts;
 pub(crate) use roles::RoleSet;
-pub(crate) use serve::Door;
+pub(crate) use serve::{Door, DoorKind};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;

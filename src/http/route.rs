@@ -6,10 +6,11 @@ use super::guard::{Arrival, Visitor, foreign};
 use super::roles::{Caller, Role};
 use super::streams::AnswerBody;
 use super::target::RequestTarget;
-use super::{api, denial, login, metrics, page, submit};
+use super::{api, denial, events, login, metrics, page, submit};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap};
 use hyper::{Method, Request, Response, StatusCode, Version};
+use std::rc::Rc;
 use tokio::time::timeout;
 
 /// Answers a request.
@@ -41,7 +42,10 @@ fn refusal(desk: &Desk, request: &Request<Incoming>, arrival: &Arrival) -> Optio
     (!(named && absolute)).then(|| HttpAnswer::error(StatusCode::MISDIRECTED_REQUEST, said))
 }
 
-async fn find(desk: &Desk, request: Request<Incoming>, visitor: &Visitor) -> HttpAnswer {
+async fn find(desk: &Rc<Desk>, request: Request<Incoming>, visitor: &Visitor) -> HttpAnswer {
+    if request.method() == Method::CONNECT {
+        return not_so(&[]);
+    }
     let target = match RequestTarget::of(request.uri()) {
         Ok(target) => target,
         Err(sentence) => return HttpAnswer::error(StatusCode::BAD_REQUEST, &sentence),
@@ -61,6 +65,9 @@ async fn find(desk: &Desk, request: Request<Incoming>, visitor: &Visitor) -> Htt
     if looks {
         if !caller.may(Role::Read) {
             return unread(desk, &caller, request.headers());
+        }
+        if let [b"api", b"v1", b"events"] = &path[..] {
+            return events::answer(desk, &target, visitor);
         }
         return match timeout(REQUEST_TIME, see(desk, &path, &target, &request)).await {
             Ok(answer) => answer,
@@ -120,11 +127,16 @@ async fn act(
         (&Method::POST, [b"api", b"v1", b"jobs"]) => {
             submit::answer(desk, target, request, caller, visitor).await
         }
-        _ => {
-            let said = "nothing here is asked for by this method: GET looks, and /api/v1/openapi.json says what else there is";
-            HttpAnswer::error(StatusCode::METHOD_NOT_ALLOWED, said).with(header::ALLOW, "GET, HEAD")
-        }
+        (_, path) => not_so(path),
     }
+}
+
+/// A method that means nothing there.
+fn not_so(path: &[&[u8]]) -> HttpAnswer {
+    let said = "nothing here is asked for by this method: GET looks, and /api/v1/openapi.json says what else there is";
+    let posted = matches!(path, [b"login" | b"logout"] | [b"api", b"v1", b"jobs"]);
+    let allow = if posted { "GET, HEAD, POST" } else { "GET, HEAD" };
+    HttpAnswer::error(StatusCode::METHOD_NOT_ALLOWED, said).with(header::ALLOW, allow)
 }
 
 fn nothing() -> HttpAnswer {

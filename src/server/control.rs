@@ -1,16 +1,17 @@
 //! The HTTP side (`--control`): its sockets, and the thread that serves them. What it answers is in `http/`. That it cannot be had is no
 //! reason not to start: jobs go on without it.
 use super::error::ServerError;
-use super::options::ControlOptions;
+use super::options::ServerOptions;
 use super::room::{give_way, spawn};
 use super::running::Renewal;
 use super::seats::Seats;
-use crate::http::{self, Door, HttpSetup, TokenFile};
+use crate::http::{self, Door, DoorKind, HttpSetup, TokenFile};
 use crate::log_at;
 use crate::logging::Level;
 use crate::mesh::shared::Shared;
 use crate::shard::listen::{self, SocketFile};
-use crate::shard::options::{Endpoint, Keepalive};
+use crate::shard::options::Endpoint;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,7 +32,8 @@ pub(super) struct Control {
 impl Control {
     /// Opens what can be opened; a WARNING names the rest. Tokens that cannot be read are a reason not to start: who may do what is
     /// never guessed.
-    pub(super) fn open(options: &ControlOptions, keepalive: &Keepalive) -> Result<Control, ServerError> {
+    pub(super) fn open(server: &ServerOptions) -> Result<Control, ServerError> {
+        let (options, keepalive) = (&server.control, &server.shard.keepalive);
         let tokens =
             options.tokens.as_deref().map(TokenFile::open).transpose().map_err(ServerError::Tokens)?;
         let mut control = Control {
@@ -66,11 +68,31 @@ impl Control {
                         None
                     }
                 };
-                control.doors.push(Door { address, socket });
+                control.doors.push(Door { kind: DoorKind::Control, address, socket });
             }
             control.files.extend(made.files);
         }
+        if let Some(port) = options.gateway {
+            control.open_gateway(port, server)?;
+        }
         Ok(control)
+    }
+
+    /// gearmand's HTTP was asked for, so that it is there or nothing is.
+    fn open_gateway(&mut self, port: u16, server: &ServerOptions) -> Result<(), ServerError> {
+        let of_tcp = |endpoint: &Endpoint| match endpoint {
+            Endpoint::Tcp(address) => Some(Endpoint::Tcp(SocketAddr::new(address.ip(), port))),
+            Endpoint::Unix { .. } => None,
+        };
+        let endpoints: Vec<Endpoint> = server.endpoints.iter().filter_map(of_tcp).collect();
+        let made = listen::listen(&endpoints, server.backlog, 1, listen::PATIENCE, &server.shard.keepalive)
+            .map_err(|(endpoint, error)| ServerError::Gateway(endpoint, error))?;
+        for (endpoint, socket) in made.endpoints.iter().zip(made.of_shards.into_iter().flatten()) {
+            log_at!(Level::Notice, "jobs are taken over HTTP on {endpoint}");
+            let Endpoint::Tcp(address) = endpoint else { continue };
+            self.doors.push(Door { kind: DoorKind::Gateway, address: Some(*address), socket });
+        }
+        Ok(())
     }
 
     /// What is done at SIGHUP.

@@ -21,6 +21,8 @@ pub enum ServerError {
     Shard(ShardError),
     /// The store cannot be used.
     Store(StoreError),
+    /// gearmand's HTTP cannot be listened for there.
+    Gateway(Endpoint, io::Error),
     /// The file of tokens for HTTP cannot be used, for this reason.
     Tokens(String),
 }
@@ -54,6 +56,10 @@ impl fmt::Display for ServerError {
             ),
             ServerError::Shard(error) => error.fmt(f),
             ServerError::Store(error) => error.fmt(f),
+            ServerError::Gateway(endpoint, error) => write!(
+                f,
+                "cannot listen on {endpoint} for HTTP: {error}; choose another port with --http-port, or leave --protocol http out"
+            ),
             ServerError::Tokens(why) => write!(f, "--control-tokens: {why}"),
         }
     }
@@ -101,6 +107,7 @@ impl ServerError {
             | ServerError::Address(..) => &["listen"],
             ServerError::Shard(ShardError::Descriptors) => &["threads", "file-descriptors"],
             ServerError::Shard(_) => &["threads"],
+            ServerError::Gateway(..) => &["http-port", "protocol"],
             ServerError::Tokens(_) => &["control-tokens"],
             ServerError::Store(_) => {
                 &["data-dir", "libsqlite3-db", "libsqlite3-table", "libpq-conninfo", "libpq-table"]
@@ -117,7 +124,7 @@ impl ServerError {
         const EX_NOPERM: u8 = 77;
         match self {
             ServerError::NoAddress | ServerError::Tokens(_) => EX_USAGE,
-            ServerError::PortTaken(_) | ServerError::Address(..) => EX_UNAVAILABLE,
+            ServerError::PortTaken(_) | ServerError::Address(..) | ServerError::Gateway(..) => EX_UNAVAILABLE,
             ServerError::PortForbidden(_) => EX_NOPERM,
             ServerError::Shard(ShardError::Uring(_)) => EX_UNAVAILABLE,
             ServerError::Shard(_) => EX_OSERR,

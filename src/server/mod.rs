@@ -75,7 +75,7 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
     )
     .map_err(|(endpoint, error)| ServerError::of_endpoint(endpoint, error))?;
     #[cfg(feature = "http")]
-    let mut control = control::Control::open(&options.control, &options.shard.keepalive)?;
+    let mut control = control::Control::open(&options)?;
     #[cfg(feature = "http")]
     let topology = topology.with_observers(control.observers());
     let shared = Shared::new(topology, options.shard.mesh_capacity)

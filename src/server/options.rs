@@ -40,6 +40,8 @@ pub struct ControlOptions {
     pub tokens: Option<PathBuf>,
     /// What requests may call the server, beside its addresses.
     pub names: Vec<String>,
+    /// The port of gearmand's HTTP, which is on all addresses where the server listens.
+    pub gateway: Option<u16>,
     /// Where these are from, for the end of a message about them; nothing if it is the command line.
     pub from: String,
     /// Functions of which `/metrics` tells one by one, 0..=10,000; the others are told together.

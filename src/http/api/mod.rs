@@ -67,6 +67,11 @@ async fn find(desk: &Desk, path: &[&[u8]], target: &RequestTarget) -> Result<Str
     }
 }
 
+/// A function by its exact name, if it is there.
+pub(super) async fn function(desk: &Desk, name: &[u8]) -> Option<Value> {
+    single::function(desk, name).await.ok()
+}
+
 fn line(value: Value) -> String {
     value.to_string() + "\n"
 }
