@@ -1,5 +1,5 @@
 //! What was done over HTTP: the latest, kept here for whoever asks, each told in the log as well. Who may do it is asked before.
-use super::roles::Caller;
+use super::roles::HttpCaller;
 use crate::log_at;
 use crate::logging::Level;
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ pub(super) struct AuditList {
 impl AuditList {
     /// Somebody has done something: `action` is a word like `pause`, `what` says to what, readable (`names.rs`), `count` how many things
     /// were done, where there may be several.
-    pub(super) fn record(&self, caller: &Caller, action: &'static str, what: &str, count: Option<u64>) {
+    pub(super) fn record(&self, caller: &HttpCaller, action: &'static str, what: &str, count: Option<u64>) {
         let what = cut(what);
         let from = caller.place();
         let many = count.map(|count| format!(" ({count})")).unwrap_or_default();
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn the_latest_are_kept() {
         let list = AuditList::default();
-        let caller = Caller {
+        let caller = HttpCaller {
             name: "ops".into(),
             address: None,
             shown: Shown::Token,

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 /// Bytes of bodies, and of results for answers, that are held just now.
 #[derive(Clone, Debug)]
-pub(super) struct BodyBytes {
+pub(super) struct TransferBytes {
     held: Rc<Cell<usize>>,
     /// Of one body, while there is no other.
     most: usize,
@@ -22,14 +22,14 @@ pub(super) struct BodyBytes {
 /// Those of one body. They are given back when it is let go of.
 #[derive(Debug)]
 pub(super) struct HeldBytes {
-    of: BodyBytes,
+    of: TransferBytes,
     count: usize,
 }
 
-impl BodyBytes {
+impl TransferBytes {
     /// For bodies of so many bytes at the most.
-    pub(super) fn new(most: usize) -> BodyBytes {
-        BodyBytes { held: Rc::default(), most: most.max(BODIES_BYTES) }
+    pub(super) fn new(most: usize) -> TransferBytes {
+        TransferBytes { held: Rc::default(), most: most.max(BODIES_BYTES) }
     }
 
     pub(super) fn none(&self) -> HeldBytes {
@@ -107,7 +107,7 @@ pub(super) struct WholeBody {
 
 /// A body of so many bytes at the most.
 pub(super) async fn collect(
-    held: &BodyBytes,
+    held: &TransferBytes,
     mut body: Incoming,
     most: usize,
 ) -> Result<WholeBody, BodyFault> {

@@ -1,7 +1,7 @@
 //! How somebody is told that he may not, and what to do.
 use super::answer::HttpAnswer;
 use super::guard::Stranger;
-use super::roles::{Caller, Role, Shown};
+use super::roles::{HttpCaller, HttpRole, Shown};
 use hyper::StatusCode;
 use hyper::header;
 
@@ -24,7 +24,7 @@ pub(super) fn of_stranger(stranger: Stranger) -> HttpAnswer {
 }
 
 /// Whoever may not do this: 401 where a token would help that was not brought, 403 where one was.
-pub(super) fn of_role(caller: &Caller, role: Role) -> HttpAnswer {
+pub(super) fn of_role(caller: &HttpCaller, role: HttpRole) -> HttpAnswer {
     let said = caller.lacks(role);
     match caller.shown {
         Shown::Nothing => {

@@ -1,7 +1,7 @@
 //! What answers are made of: what the server is doing, the seat from which shards are asked, and what was found of all functions a moment
 //! ago, so that many askers cost as much as one.
 use super::audit::AuditList;
-use super::bodies::BodyBytes;
+use super::bodies::TransferBytes;
 use super::bounds::{OVERVIEW_AGE, PAGE_ROWS, SURVEYS_MAX, VIEWERS_MAX, WAITS_MAX};
 use super::guard::Guard;
 use super::home::Observer;
@@ -50,7 +50,7 @@ pub(super) struct Desk {
     pub(super) guard: Guard,
     /// What was done.
     pub(super) audit: AuditList,
-    pub(super) bodies: BodyBytes,
+    pub(super) bodies: TransferBytes,
     /// Requests that wait for jobs.
     pub(super) waits: LimitedPlaces,
     /// Those who are told of what changes.
@@ -96,7 +96,7 @@ impl ServerState {
 }
 
 impl Desk {
-    pub(super) fn new(observer: Rc<Observer>, guard: Guard, bodies: BodyBytes, setup: DeskSetup) -> Desk {
+    pub(super) fn new(observer: Rc<Observer>, guard: Guard, bodies: TransferBytes, setup: DeskSetup) -> Desk {
         Desk {
             observer,
             setup,

@@ -25,20 +25,20 @@ const FIRST_ROWS: usize = 50;
 
 /// Something that is looked at.
 #[derive(Debug, PartialEq, Eq)]
-enum Topic {
+enum EventTopic {
     Overview,
     Function(Vec<u8>),
 }
 
-impl Topic {
+impl EventTopic {
     /// `overview` and `function:NAME`, with commas between them; a name with a comma in it cannot be told.
-    fn read(word: Option<&[u8]>) -> Result<Vec<Topic>, String> {
-        let Some(word) = word else { return Ok(vec![Topic::Overview]) };
+    fn read(word: Option<&[u8]>) -> Result<Vec<EventTopic>, String> {
+        let Some(word) = word else { return Ok(vec![EventTopic::Overview]) };
         let mut topics = Vec::new();
         for part in word.split(|byte| *byte == b',') {
             let topic = match part.strip_prefix(b"function:") {
-                Some(name) if !name.is_empty() => Topic::Function(name.to_vec()),
-                _ if part == b"overview" => Topic::Overview,
+                Some(name) if !name.is_empty() => EventTopic::Function(name.to_vec()),
+                _ if part == b"overview" => EventTopic::Overview,
                 _ => return Err("topics are overview and function:NAME, with commas between them".to_owned()),
             };
             if !topics.contains(&topic) {
@@ -53,15 +53,15 @@ impl Topic {
 
     fn event(&self) -> &'static str {
         match self {
-            Topic::Overview => "overview",
-            Topic::Function(_) => "function",
+            EventTopic::Overview => "overview",
+            EventTopic::Function(_) => "function",
         }
     }
 }
 
 /// Begins to tell.
 pub(super) fn answer(desk: &Rc<Desk>, target: &RequestTarget, visitor: &Visitor) -> HttpAnswer {
-    let topics = target.takes(&["topics"]).and_then(|()| Topic::read(target.word("topics")));
+    let topics = target.takes(&["topics"]).and_then(|()| EventTopic::read(target.word("topics")));
     let topics = match topics {
         Ok(topics) => topics,
         Err(why) => return HttpAnswer::error(StatusCode::BAD_REQUEST, &why),
@@ -80,7 +80,7 @@ pub(super) fn answer(desk: &Rc<Desk>, target: &RequestTarget, visitor: &Visitor)
 }
 
 /// Tells until nobody hears it any more.
-async fn tell(desk: Rc<Desk>, topics: Vec<Topic>, sender: Sender<Bytes>, _place: LimitedPlace) {
+async fn tell(desk: Rc<Desk>, topics: Vec<EventTopic>, sender: Sender<Bytes>, _place: LimitedPlace) {
     let mut last: Vec<Option<Value>> = topics.iter().map(|_| None).collect();
     let mut number: u64 = 0;
     let mut told = Instant::now();
@@ -114,14 +114,14 @@ async fn tell(desk: Rc<Desk>, topics: Vec<Topic>, sender: Sender<Bytes>, _place:
     }
 }
 
-async fn look(desk: &Desk, topic: &Topic) -> Value {
+async fn look(desk: &Desk, topic: &EventTopic) -> Value {
     if !desk.is_whole() {
         return json!({ "phase": desk.state().word() });
     }
     let overview = desk.overview().await;
     match topic {
-        Topic::Overview => summary(desk, &overview),
-        Topic::Function(name) => {
+        EventTopic::Overview => summary(desk, &overview),
+        EventTopic::Function(name) => {
             let found = overview.told.binary_search_by(|row| row.function[..].cmp(name));
             match found {
                 Ok(at) => json::function(&overview.told[at]),
@@ -157,11 +157,11 @@ mod tests {
 
     #[test]
     fn topics_are_named() {
-        let read = |word: &str| Topic::read(Some(word.as_bytes()));
-        assert_eq!(Topic::read(None), Ok(vec![Topic::Overview]));
+        let read = |word: &str| EventTopic::read(Some(word.as_bytes()));
+        assert_eq!(EventTopic::read(None), Ok(vec![EventTopic::Overview]));
         assert_eq!(
             read("overview,function:a:b,overview"),
-            Ok(vec![Topic::Overview, Topic::Function(b"a:b".to_vec())])
+            Ok(vec![EventTopic::Overview, EventTopic::Function(b"a:b".to_vec())])
         );
         for wrong in ["", "all", "function:", "overview,"] {
             assert!(read(wrong).unwrap_err().contains("topics are"), "{wrong}");

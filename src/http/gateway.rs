@@ -152,12 +152,12 @@ const COMMAND: HeaderName = HeaderName::from_static("x-gearman-command");
 
 fn of_job(desk: &Desk, job: JobId, command: &str, body: Bytes) -> Response<AnswerBody> {
     let handle = desk.setup.frontend.handle_prefix.handle(job);
-    told(desk, StatusCode::OK, &[(HANDLE, &handle), (COMMAND, command.as_bytes())], body)
+    told(desk, StatusCode::OK, &[(HANDLE, &handle[..]), (COMMAND, command.as_bytes())], body)
 }
 
 /// The code stands in the handle's place.
 fn refused(desk: &Desk, refusal: Refusal) -> Response<AnswerBody> {
-    let lines = [(HANDLE, refusal.code().as_bytes()), (COMMAND, &b"ERROR"[..])];
+    let lines = [(HANDLE, refusal.code().as_bytes()), (COMMAND, b"ERROR".as_slice())];
     told(desk, StatusCode::OK, &lines, Bytes::new())
 }
 

@@ -4,9 +4,9 @@ use super::failures::Failures;
 use super::hangups::PeerEnd;
 use super::hosts::Hosts;
 use super::logins::Logins;
-use super::roles::{Caller, Role, RoleSet, Shown};
+use super::roles::{HttpCaller, HttpRole, RoleSet, Shown};
 use super::secrets::SecretDigest;
-use super::tokens::{Token, TokenFile, TokenList};
+use super::tokens::{ControlToken, TokenFile, TokenList};
 use crate::log_at;
 use crate::logging::Level;
 use hyper::Method;
@@ -88,7 +88,7 @@ impl Guard {
     }
 
     /// Who made this request.
-    pub(super) fn identify(&self, arrival: &Arrival, headers: &HeaderMap) -> Result<Caller, Stranger> {
+    pub(super) fn identify(&self, arrival: &Arrival, headers: &HeaderMap) -> Result<HttpCaller, Stranger> {
         let list = self.tokens.as_ref().map(|tokens| tokens.list());
         if let Some(list) = &list {
             if let Some(secret) = bearer(headers) {
@@ -104,7 +104,7 @@ impl Guard {
             }
         }
         let caller = |name: String, shown, roles| {
-            Ok(Caller { name, address: arrival.peer(), shown, roles, functions: None })
+            Ok(HttpCaller { name, address: arrival.peer(), shown, roles, functions: None })
         };
         match arrival {
             Arrival::Unix { user: Some(user) } if *user == 0 || *user == self.user => {
@@ -112,16 +112,16 @@ impl Guard {
             }
             // The mode of the socket's file has let him in.
             Arrival::Unix { user: Some(user) } => {
-                caller(format!("uid {user}"), Shown::User, RoleSet::of(&[Role::Read]))
+                caller(format!("uid {user}"), Shown::User, RoleSet::of(&[HttpRole::Read]))
             }
             Arrival::Unix { user: None } => {
-                caller("anonymous".to_owned(), Shown::Nothing, RoleSet::of(&[Role::Read]))
+                caller("anonymous".to_owned(), Shown::Nothing, RoleSet::of(&[HttpRole::Read]))
             }
             Arrival::Tcp { .. } => {
                 let roles = match &list {
                     Some(list) => list.anonymous(arrival.address()),
                     // Loopback only: see `config/control.rs`.
-                    None => RoleSet::of(&[Role::Read]),
+                    None => RoleSet::of(&[HttpRole::Read]),
                 };
                 caller("anonymous".to_owned(), Shown::Nothing, roles)
             }
@@ -134,7 +134,7 @@ impl Guard {
         list: &'a TokenList,
         secret: &[u8],
         arrival: &Arrival,
-    ) -> Result<&'a Token, Stranger> {
+    ) -> Result<&'a ControlToken, Stranger> {
         let mut failures = self.failures.borrow_mut();
         let now = Instant::now();
         if let Some(seconds) = failures.wait(arrival.address(), now) {
@@ -144,13 +144,16 @@ impl Guard {
         found.ok_or_else(|| {
             failures.note(arrival.address(), now);
             let place = arrival.peer().map_or_else(|| "the unix socket".to_owned(), |peer| peer.to_string());
-            log_at!(Level::Notice, "somebody at {place} brings a token for HTTP that is none, or not for there");
+            log_at!(
+                Level::Notice,
+                "somebody at {place} brings a token for HTTP that is none, or not for there"
+            );
             Stranger::Unknown
         })
     }
 
     /// Lets somebody in who brings a token in a form: with the value of a cookie, and as whom.
-    pub(super) fn log_in(&self, secret: &[u8], arrival: &Arrival) -> Result<(String, Caller), Stranger> {
+    pub(super) fn log_in(&self, secret: &[u8], arrival: &Arrival) -> Result<(String, HttpCaller), Stranger> {
         let list = self.tokens.as_ref().map(|tokens| tokens.list()).unwrap_or_default();
         let token = self.by_token(&list, secret, arrival)?;
         // Without chance there is no cookie, and the token is as good as unknown.
@@ -166,10 +169,10 @@ impl Guard {
     }
 }
 
-fn of_token(token: &Token, arrival: &Arrival, shown: Shown) -> Caller {
-    let Token { name, roles, functions, .. } = token;
+fn of_token(token: &ControlToken, arrival: &Arrival, shown: Shown) -> HttpCaller {
+    let ControlToken { name, roles, functions, .. } = token;
     let functions = functions.clone();
-    Caller { name: name.clone(), address: arrival.peer(), shown, roles: *roles, functions }
+    HttpCaller { name: name.clone(), address: arrival.peer(), shown, roles: *roles, functions }
 }
 
 /// The token in the head. What else stands there may be for a proxy in front.

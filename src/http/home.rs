@@ -1,6 +1,6 @@
 //! The seat of the HTTP side in the mesh: an engine without functions, whose sessions are the surveys and the jobs that requests wait
 //! for. What is asked and made of the answers is elsewhere. An observer: nobody asks it, so that nobody waits if this thread is slow.
-use super::bodies::{BodyBytes, HeldBytes};
+use super::bodies::{HeldBytes, TransferBytes};
 use super::watch::watch;
 use crate::engine::page::ListMark;
 use crate::engine::slot::ShardSet;
@@ -47,7 +47,7 @@ struct Guest {
     /// Whether messages found no room.
     left: bool,
     /// Where results count that nobody has taken yet.
-    bytes: BodyBytes,
+    bytes: TransferBytes,
 }
 
 /// A session, or the place of one.
@@ -83,7 +83,7 @@ impl Observer {
         board: Board,
         policy: Arc<Policy>,
         shared: Arc<Shared>,
-        bytes: BodyBytes,
+        bytes: TransferBytes,
     ) -> Observer {
         let engine = Engine::new(id, board, policy);
         let (seats, free, unheard) = (Vec::new(), Vec::new(), Unheard::new());
@@ -274,7 +274,7 @@ impl Drop for PagedAnswer {
 }
 
 impl Seat {
-    fn hear(&mut self, output: Output, bytes: &BodyBytes) {
+    fn hear(&mut self, output: Output, bytes: &TransferBytes) {
         match output {
             Output::Reply(_, Reply::Rows(page)) => self.pages.push_back(page.1),
             Output::Reply(_, Reply::Report(page)) => {

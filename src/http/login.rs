@@ -5,7 +5,7 @@ use super::bounds::FORM_BYTES;
 use super::desk::Desk;
 use super::guard::{Arrival, COOKIE, Stranger};
 use super::logins::LIFE;
-use super::roles::Caller;
+use super::roles::HttpCaller;
 use super::target;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap};
@@ -87,7 +87,7 @@ pub(super) async fn enter(desk: &Desk, request: Request<Incoming>, arrival: &Arr
 }
 
 /// Somebody goes.
-pub(super) fn leave(desk: &Desk, headers: &HeaderMap, caller: &Caller) -> HttpAnswer {
+pub(super) fn leave(desk: &Desk, headers: &HeaderMap, caller: &HttpCaller) -> HttpAnswer {
     desk.guard.log_out(headers);
     desk.audit.record(caller, "log out", "", None);
     let cookie = format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");

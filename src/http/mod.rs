@@ -41,7 +41,7 @@ mod watch;
 use crate::engine::{Board, Policy, ShardId};
 use crate::frontend::SharedPort;
 use crate::mesh::shared::Shared;
-use bodies::BodyBytes;
+use bodies::TransferBytes;
 use desk::{Desk, DeskSetup};
 use guard::Guard;
 use home::Observer;
@@ -80,7 +80,7 @@ pub(crate) fn run(setup: HttpSetup) -> io::Result<()> {
         setup;
     let guard = Guard::new(Hosts::of(doors.iter().filter_map(|door| door.address), names), tokens);
     let shards = board.topology().owners().len();
-    let bodies = BodyBytes::new(frontend.packet_max as usize);
+    let bodies = TransferBytes::new(frontend.packet_max as usize);
     let observer = Rc::new(Observer::new(id, board, policy, shared.clone(), bodies.clone()));
     let setup = DeskSetup { shared, frontend, restores, function_stats, shards };
     let desk = Desk::new(observer.clone(), guard, bodies, setup);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 /// Something that may be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
+pub(crate) enum HttpRole {
     /// See numbers and lists: names of functions, jobs and workers, no payloads.
     Read,
     /// See payloads.
@@ -17,22 +17,23 @@ pub(crate) enum Role {
     Operate,
 }
 
-impl Role {
-    pub(crate) const ALL: [Role; 4] = [Role::Read, Role::Peek, Role::Submit, Role::Operate];
+impl HttpRole {
+    pub(crate) const ALL: [HttpRole; 4] =
+        [HttpRole::Read, HttpRole::Peek, HttpRole::Submit, HttpRole::Operate];
 
     /// Its name.
     pub(crate) fn word(self) -> &'static str {
         match self {
-            Role::Read => "read",
-            Role::Peek => "peek",
-            Role::Submit => "submit",
-            Role::Operate => "operate",
+            HttpRole::Read => "read",
+            HttpRole::Peek => "peek",
+            HttpRole::Submit => "submit",
+            HttpRole::Operate => "operate",
         }
     }
 
     /// By its name, or the first letter of it.
-    fn of(word: &str) -> Option<Role> {
-        Role::ALL.into_iter().find(|role| role.word() == word || &role.word()[..1] == word)
+    fn of(word: &str) -> Option<HttpRole> {
+        HttpRole::ALL.into_iter().find(|role| role.word() == word || &role.word()[..1] == word)
     }
 }
 
@@ -44,11 +45,11 @@ impl RoleSet {
     pub(crate) const NONE: RoleSet = RoleSet(0);
     pub(crate) const ALL: RoleSet = RoleSet(0b1111);
 
-    pub(crate) fn of(roles: &[Role]) -> RoleSet {
+    pub(crate) fn of(roles: &[HttpRole]) -> RoleSet {
         RoleSet(roles.iter().fold(0, |set, &role| set | 1 << role as u8))
     }
 
-    pub(crate) fn has(self, role: Role) -> bool {
+    pub(crate) fn has(self, role: HttpRole) -> bool {
         self.0 & 1 << role as u8 != 0
     }
 
@@ -56,7 +57,7 @@ impl RoleSet {
     pub(crate) fn read(text: &str) -> Result<RoleSet, String> {
         let mut roles = Vec::new();
         for word in text.split(',') {
-            roles.push(Role::of(word).ok_or_else(|| {
+            roles.push(HttpRole::of(word).ok_or_else(|| {
                 format!(
                     "'{}' is no role; roles are read, peek, submit and operate, with commas between them",
                     word.escape_default()
@@ -69,7 +70,8 @@ impl RoleSet {
 
 impl fmt::Display for RoleSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words: Vec<_> = Role::ALL.into_iter().filter(|&role| self.has(role)).map(Role::word).collect();
+        let words: Vec<_> =
+            HttpRole::ALL.into_iter().filter(|&role| self.has(role)).map(HttpRole::word).collect();
         f.write_str(&words.join(","))
     }
 }
@@ -135,7 +137,7 @@ pub(super) enum Shown {
 
 /// Who made a request, and what he may.
 #[derive(Clone, Debug)]
-pub(super) struct Caller {
+pub(super) struct HttpCaller {
     /// `anonymous`, `uid 0`, or the name of a token.
     pub(super) name: String,
     /// Where he asks from; none for a unix socket.
@@ -146,16 +148,16 @@ pub(super) struct Caller {
     pub(super) functions: Option<Arc<FunctionPatterns>>,
 }
 
-impl Caller {
+impl HttpCaller {
     /// Whether he may do this with everything that there is. Reading is never limited to functions.
-    pub(super) fn may(&self, role: Role) -> bool {
-        self.roles.has(role) && (role == Role::Read || self.functions.is_none())
+    pub(super) fn may(&self, role: HttpRole) -> bool {
+        self.roles.has(role) && (role == HttpRole::Read || self.functions.is_none())
     }
 
     /// Whether he may do this with this function.
-    pub(super) fn may_with(&self, role: Role, function: &[u8]) -> bool {
+    pub(super) fn may_with(&self, role: HttpRole, function: &[u8]) -> bool {
         let fits = || self.functions.as_ref().is_none_or(|functions| functions.include(function));
-        self.roles.has(role) && (role == Role::Read || fits())
+        self.roles.has(role) && (role == HttpRole::Read || fits())
     }
 
     /// Where he asks from, in words.
@@ -164,7 +166,7 @@ impl Caller {
     }
 
     /// Why he may not, and what to do, a sentence.
-    pub(super) fn lacks(&self, role: Role) -> String {
+    pub(super) fn lacks(&self, role: HttpRole) -> String {
         let role_word = role.word();
         match self.roles.has(role) {
             true => format!(
@@ -188,13 +190,16 @@ mod tests {
     fn roles_are_words_or_letters() {
         let set = RoleSet::read("read,o").unwrap();
         assert!(
-            set.has(Role::Read) && set.has(Role::Operate) && !set.has(Role::Peek) && !set.has(Role::Submit)
+            set.has(HttpRole::Read)
+                && set.has(HttpRole::Operate)
+                && !set.has(HttpRole::Peek)
+                && !set.has(HttpRole::Submit)
         );
         assert_eq!(
             (set.to_string(), RoleSet::ALL.to_string()),
             ("read,operate".into(), "read,peek,submit,operate".into())
         );
-        assert_eq!(RoleSet::of(&Role::ALL), RoleSet::ALL);
+        assert_eq!(RoleSet::of(&HttpRole::ALL), RoleSet::ALL);
         for wrong in ["", "read,", "all", "R", "re", "read, peek"] {
             assert!(RoleSet::read(wrong).is_err(), "{wrong}");
         }
@@ -216,14 +221,19 @@ mod tests {
     #[test]
     fn what_is_about_everything_is_not_for_who_has_some_functions() {
         let functions = Some(Arc::new(FunctionPatterns::read("a*").unwrap()));
-        let caller =
-            Caller { name: "x".into(), address: None, shown: Shown::Token, roles: RoleSet::ALL, functions };
-        assert!(caller.may(Role::Read) && !caller.may(Role::Operate) && !caller.may(Role::Peek));
-        assert!(caller.may_with(Role::Operate, b"ab") && !caller.may_with(Role::Operate, b"b"));
-        assert!(caller.may_with(Role::Read, b"b"));
-        assert!(caller.lacks(Role::Operate).contains("some functions only"));
-        let reader = Caller { roles: RoleSet::of(&[Role::Read]), functions: None, ..caller };
-        assert!(!reader.may_with(Role::Submit, b"ab"));
-        assert!(reader.lacks(Role::Submit).contains("takes the role submit"));
+        let caller = HttpCaller {
+            name: "x".into(),
+            address: None,
+            shown: Shown::Token,
+            roles: RoleSet::ALL,
+            functions,
+        };
+        assert!(caller.may(HttpRole::Read) && !caller.may(HttpRole::Operate) && !caller.may(HttpRole::Peek));
+        assert!(caller.may_with(HttpRole::Operate, b"ab") && !caller.may_with(HttpRole::Operate, b"b"));
+        assert!(caller.may_with(HttpRole::Read, b"b"));
+        assert!(caller.lacks(HttpRole::Operate).contains("some functions only"));
+        let reader = HttpCaller { roles: RoleSet::of(&[HttpRole::Read]), functions: None, ..caller };
+        assert!(!reader.may_with(HttpRole::Submit, b"ab"));
+        assert!(reader.lacks(HttpRole::Submit).contains("takes the role submit"));
     }
 }

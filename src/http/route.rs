@@ -3,7 +3,7 @@ use super::answer::{CSS, HTML, HttpAnswer, TEXT, accepts};
 use super::bounds::REQUEST_TIME;
 use super::desk::Desk;
 use super::guard::{Arrival, Visitor, foreign};
-use super::roles::{Caller, Role};
+use super::roles::{HttpCaller, HttpRole};
 use super::streams::AnswerBody;
 use super::target::RequestTarget;
 use super::{api, denial, events, login, metrics, page, submit};
@@ -63,7 +63,7 @@ async fn find(desk: &Rc<Desk>, request: Request<Incoming>, visitor: &Visitor) ->
         return HttpAnswer::error(StatusCode::FORBIDDEN, said);
     }
     if looks {
-        if !caller.may(Role::Read) {
+        if !caller.may(HttpRole::Read) {
             return unread(desk, &caller, request.headers());
         }
         if let [b"api", b"v1", b"events"] = &path[..] {
@@ -117,7 +117,7 @@ async fn act(
     desk: &Desk,
     target: &RequestTarget,
     request: Request<Incoming>,
-    caller: &Caller,
+    caller: &HttpCaller,
     visitor: &Visitor,
 ) -> HttpAnswer {
     let path: Vec<&[u8]> = target.path.iter().map(|segment| &segment[..]).collect();
@@ -155,11 +155,11 @@ fn too_slow() -> HttpAnswer {
 }
 
 /// Whoever may not even read: a browser is sent to where it can log in.
-fn unread(desk: &Desk, caller: &Caller, headers: &HeaderMap) -> HttpAnswer {
+fn unread(desk: &Desk, caller: &HttpCaller, headers: &HeaderMap) -> HttpAnswer {
     if accepts(headers, "text/html") && desk.guard.has_tokens() {
         return HttpAnswer::elsewhere("/login");
     }
-    denial::of_role(caller, Role::Read)
+    denial::of_role(caller, HttpRole::Read)
 }
 
 /// An answer that no query changes.

@@ -27,7 +27,7 @@ const FORM: &str = "a line is NAME ROLES sha256:HEX, and behind it functions=PAT
 
 /// What the holder of a token may.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Token {
+pub(super) struct ControlToken {
     pub(super) name: String,
     pub(super) roles: RoleSet,
     pub(super) digest: SecretDigest,
@@ -45,7 +45,7 @@ struct Anonymous {
 /// All that stands in a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct TokenList {
-    tokens: Vec<Token>,
+    tokens: Vec<ControlToken>,
     anonymous: Anonymous,
 }
 
@@ -153,12 +153,12 @@ impl TokenList {
         if self.tokens.len() == TOKENS_MAX {
             return Err(format!("there are more than {TOKENS_MAX} tokens; take out those that nobody uses"));
         }
-        self.tokens.push(Token { name: name.to_owned(), roles, digest, functions, from });
+        self.tokens.push(ControlToken { name: name.to_owned(), roles, digest, functions, from });
         Ok(())
     }
 
     /// Whose token this is, if it may be used from there. All are compared, whichever it is.
-    pub(super) fn find(&self, digest: &SecretDigest, address: Option<IpAddr>) -> Option<&Token> {
+    pub(super) fn find(&self, digest: &SecretDigest, address: Option<IpAddr>) -> Option<&ControlToken> {
         let found = self
             .tokens
             .iter()
@@ -236,7 +236,7 @@ pub(crate) fn make(name: &str, roles: RoleSet, more: &[String]) -> Result<(Strin
 
 #[cfg(test)]
 mod tests {
-    use super::super::roles::Role;
+    use super::super::roles::HttpRole;
     use super::*;
 
     fn digest(of: &str) -> String {
@@ -255,14 +255,14 @@ mod tests {
             list.find(&SecretDigest::of(secret.as_bytes()), from.map(|from| from.parse().unwrap()))
         };
         let ops = find("one", Some("192.0.2.1")).unwrap();
-        assert!(ops.name == "ops" && ops.roles.has(Role::Operate) && !ops.roles.has(Role::Submit));
+        assert!(ops.name == "ops" && ops.roles.has(HttpRole::Operate) && !ops.roles.has(HttpRole::Submit));
         let mailer = find("two", Some("10.3.2.1")).unwrap();
         assert!(mailer.functions.as_ref().unwrap().include(b"mail-a"));
         assert!(find("two", None).is_some() && find("two", Some("::1")).is_some());
         assert!(find("two", Some("::ffff:10.0.0.1")).is_some());
         assert!(find("two", Some("11.0.0.1")).is_none() && find("two", Some("::2")).is_none());
         assert!(find("three", None).is_none());
-        assert!(list.anonymous(Some("127.0.0.1".parse().unwrap())).has(Role::Read));
+        assert!(list.anonymous(Some("127.0.0.1".parse().unwrap())).has(HttpRole::Read));
         assert_eq!(list.anonymous(Some("127.0.0.2".parse().unwrap())), RoleSet::NONE);
         assert_eq!(TokenList::read("").unwrap().anonymous(None), RoleSet::NONE);
     }

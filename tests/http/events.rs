@@ -14,7 +14,9 @@ struct Viewer {
 impl Viewer {
     fn of(looked: &Looked, query: &str) -> Viewer {
         let mut stream = looked.connect();
-        let request = format!("GET /api/v1/events{query} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n");
+        let request = format!(
+            "GET /api/v1/events{query} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"
+        );
         stream.write_all(request.as_bytes()).unwrap();
         let mut lines = BufReader::new(stream).lines();
         assert_eq!(lines.next().unwrap().unwrap(), "HTTP/1.1 200 OK");
@@ -42,7 +44,8 @@ impl Viewer {
 fn what_changes_is_told() {
     let looked = Looked::start(&["-t", "2"]);
     let mut viewer = Viewer::of(&looked, "?topics=overview,function:mail");
-    let head = std::iter::from_fn(|| Some(viewer.line())).take_while(|line| !line.is_empty()).collect::<Vec<_>>();
+    let head =
+        std::iter::from_fn(|| Some(viewer.line())).take_while(|line| !line.is_empty()).collect::<Vec<_>>();
     assert!(head.iter().any(|line| line == "content-type: text/event-stream"), "{head:?}");
     let (number, event, said) = viewer.next();
     assert_eq!((number, &event[..], &said["queued"]["normal"]), (1, "overview", &0.into()));

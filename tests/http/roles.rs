@@ -1,6 +1,5 @@
 //! Who may do what: by a unix socket, by a token, by nothing; and how a browser logs in.
 use crate::client::{Answered, Looked, answered};
-use crate::support::packets::*;
 use crate::support::scratch::Scratch;
 use crate::support::server::*;
 use rustix::process::Signal;

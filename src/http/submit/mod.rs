@@ -2,6 +2,7 @@
 //! `follow.rs`, and told in `told.rs`; background jobs, one or many, are submitted here. A request is a session like any other: one whose
 //! peer goes is closed. Submissions are no orders, and in no list of what was done: there may be thousands in a second.
 mod follow;
+mod refusal;
 mod told;
 mod wanted;
 
@@ -12,27 +13,27 @@ use super::denial;
 use super::desk::Desk;
 use super::guard::Visitor;
 use super::home::JobNews;
-use super::roles::{Caller, Role};
+use super::roles::{HttpCaller, HttpRole};
 use super::target::RequestTarget;
-use crate::protocol::Refusal;
 use hyper::body::Incoming;
 use hyper::header::HeaderMap;
 use hyper::{Request, StatusCode};
+use refusal::{refused, unanswered};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::timeout;
-use wanted::{Wanted, WantedJob};
+use wanted::{WantedJob, WantedJobs};
 
 /// Submits what a request brings.
 pub(super) async fn answer(
     desk: &Desk,
     target: &RequestTarget,
     request: Request<Incoming>,
-    caller: &Caller,
+    caller: &HttpCaller,
     visitor: &Visitor,
 ) -> HttpAnswer {
-    if !caller.roles.has(Role::Submit) {
-        return denial::of_role(caller, Role::Submit);
+    if !caller.roles.has(HttpRole::Submit) {
+        return denial::of_role(caller, HttpRole::Submit);
     }
     if let Some(why) = obstacle(desk) {
         return HttpAnswer::problem(
@@ -65,9 +66,9 @@ pub(super) async fn answer(
         Ok(wanted) => wanted,
         Err(why) => return HttpAnswer::error(StatusCode::BAD_REQUEST, &why),
     };
-    let strange = wanted.jobs().iter().find(|job| !caller.may_with(Role::Submit, &job.function));
+    let strange = wanted.jobs().iter().find(|job| !caller.may_with(HttpRole::Submit, &job.function));
     if strange.is_some() {
-        return denial::of_role(caller, Role::Submit);
+        return denial::of_role(caller, HttpRole::Submit);
     }
     if wanted.jobs().iter().any(|job| job.len() > packet) {
         let hint = "send a smaller workload, or start the server with a larger --max-packet-size";
@@ -75,9 +76,9 @@ pub(super) async fn answer(
         return HttpAnswer::problem(StatusCode::PAYLOAD_TOO_LARGE, &said, hint, json!({}));
     }
     match wanted {
-        Wanted::Many(jobs) => many(desk, jobs).await,
-        Wanted::One(job) if job.background => one(desk, job).await,
-        Wanted::One(job) => foreground(desk, job, &head.headers, visitor).await,
+        WantedJobs::Many(jobs) => many(desk, jobs).await,
+        WantedJobs::One(job) if job.background => one(desk, job).await,
+        WantedJobs::One(job) => foreground(desk, job, &head.headers, visitor).await,
     }
 }
 
@@ -183,29 +184,4 @@ fn patience(headers: &HeaderMap) -> Result<Option<Duration>, String> {
     let seconds = word.parse().ok().filter(|seconds| (1..=WAIT_MAX.as_secs()).contains(seconds));
     let said = || format!("Prefer: wait= wants seconds, 1 to {}", WAIT_MAX.as_secs());
     seconds.map(|seconds| Some(Duration::from_secs(seconds))).ok_or_else(said)
-}
-
-/// Why a job is none.
-fn refused(refusal: Refusal) -> HttpAnswer {
-    let more = json!({ "code": refusal.code() });
-    let (status, hint) = match refusal {
-        Refusal::UniqueTooLarge => (StatusCode::BAD_REQUEST, "a unique has 64 bytes at the most"),
-        Refusal::QueueFull => {
-            (StatusCode::SERVICE_UNAVAILABLE, "wait until workers have taken some (maxqueue)")
-        }
-        Refusal::StoreFailed => {
-            (StatusCode::SERVICE_UNAVAILABLE, "submit it again later; the log of the server tells more")
-        }
-        _ => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "submit it again later; `ringgear help limits` tells of the limits",
-        ),
-    };
-    HttpAnswer::problem(status, refusal.text(), hint, more)
-}
-
-fn unanswered() -> HttpAnswer {
-    let hint = "submit it again with the same unique: if it is there, that joins it";
-    let said = "there was no answer in time, and the job may have been accepted";
-    HttpAnswer::problem(StatusCode::GATEWAY_TIMEOUT, said, hint, json!({}))
 }

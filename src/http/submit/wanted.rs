@@ -25,16 +25,16 @@ pub(super) struct WantedJob {
 
 /// One, or many that nobody waits for.
 #[derive(Debug)]
-pub(super) enum Wanted {
+pub(super) enum WantedJobs {
     One(WantedJob),
     Many(Vec<WantedJob>),
 }
 
-impl Wanted {
+impl WantedJobs {
     pub(super) fn jobs(&self) -> &[WantedJob] {
         match self {
-            Wanted::One(job) => std::slice::from_ref(job),
-            Wanted::Many(jobs) => jobs,
+            WantedJobs::One(job) => std::slice::from_ref(job),
+            WantedJobs::Many(jobs) => jobs,
         }
     }
 }
@@ -109,20 +109,20 @@ fn epoch(at: Option<&str>, after: Option<&str>) -> Result<Option<String>, String
 }
 
 /// The query says all but the workload, which is the body.
-pub(super) fn of_query(target: &RequestTarget, body: &Bytes) -> Result<Wanted, String> {
+pub(super) fn of_query(target: &RequestTarget, body: &Bytes) -> Result<WantedJobs, String> {
     target.takes(&WORDS)?;
-    WantedJob::of(|name| target.word(name).map(<[u8]>::to_vec), body.clone()).map(Wanted::One)
+    WantedJob::of(|name| target.word(name).map(<[u8]>::to_vec), body.clone()).map(WantedJobs::One)
 }
 
 /// The body says all: an object for a job, or one with `jobs`, an array of these.
-pub(super) fn of_json(target: &RequestTarget, body: &[u8]) -> Result<Wanted, String> {
+pub(super) fn of_json(target: &RequestTarget, body: &[u8]) -> Result<WantedJobs, String> {
     target.takes(&[])?;
     let value: Value =
         serde_json::from_slice(body).map_err(|error| format!("the body is no JSON: {error}"))?;
     let Value::Object(object) = value else {
         return Err("the body is to be an object, with function and workload, or with jobs".to_owned());
     };
-    let Some(jobs) = object.get("jobs") else { return one(&object, None).map(Wanted::One) };
+    let Some(jobs) = object.get("jobs") else { return one(&object, None).map(WantedJobs::One) };
     let Value::Array(jobs) = jobs else { return Err("jobs is an array of jobs".to_owned()) };
     if object.len() > 1 {
         return Err("beside jobs stands nothing; say it with each job".to_owned());
@@ -139,7 +139,7 @@ pub(super) fn of_json(target: &RequestTarget, body: &[u8]) -> Result<Wanted, Str
         Some(at) => Err(format!(
             "jobs[{at}]: of many jobs nobody waits for one; send it alone, or leave background out"
         )),
-        None => Ok(Wanted::Many(jobs)),
+        None => Ok(WantedJobs::Many(jobs)),
     }
 }
 
@@ -207,7 +207,7 @@ mod tests {
         RequestTarget::of(&text.parse().unwrap()).unwrap()
     }
 
-    fn json(text: &str) -> Result<Wanted, String> {
+    fn json(text: &str) -> Result<WantedJobs, String> {
         of_json(&target("/"), text.as_bytes())
     }
 
@@ -215,13 +215,13 @@ mod tests {
     fn a_query_says_what_is_wanted_of_its_body() {
         let body = Bytes::from_static(b"hi\0\xff");
         let of = |query: &str| of_query(&target(&format!("/?{query}")), &body);
-        let Wanted::One(job) = of("function=a%FF&unique=u&priority=high&background").unwrap() else {
+        let WantedJobs::One(job) = of("function=a%FF&unique=u&priority=high&background").unwrap() else {
             panic!()
         };
         let submit = job.submit();
         assert_eq!((submit.function, submit.unique, submit.workload), (&b"a\xff"[..], &b"u"[..], &body[..]));
         assert!(submit.priority == Priority::High && submit.background && submit.epoch.is_none());
-        let Wanted::One(job) = of("function=f&at=1999999999").unwrap() else { panic!() };
+        let WantedJobs::One(job) = of("function=f&at=1999999999").unwrap() else { panic!() };
         assert!(job.background && job.epoch.as_deref() == Some("1999999999"));
         for (query, said) in [
             ("function=", "1 to 8191 bytes"),
@@ -241,15 +241,16 @@ mod tests {
 
     #[test]
     fn json_says_all_of_it() {
-        let Ok(Wanted::One(job)) =
+        let Ok(WantedJobs::One(job)) =
             json(r#"{"function":"f","workload":"w","priority":"low","background":true}"#)
         else {
             panic!()
         };
         assert!((&job.workload[..], job.priority, job.background) == (b"w", Priority::Low, true));
-        let Ok(Wanted::One(job)) = json(r#"{"function":"f","workload_base64":"AP8="}"#) else { panic!() };
+        let Ok(WantedJobs::One(job)) = json(r#"{"function":"f","workload_base64":"AP8="}"#) else { panic!() };
         assert!(job.workload[..] == [0, 255] && !job.background);
-        let Ok(Wanted::Many(jobs)) = json(r#"{"jobs":[{"function":"f"},{"function":"g","in":60}]}"#) else {
+        let Ok(WantedJobs::Many(jobs)) = json(r#"{"jobs":[{"function":"f"},{"function":"g","in":60}]}"#)
+        else {
             panic!()
         };
         assert!(jobs.iter().all(|job| job.background) && jobs[1].epoch.is_some());
