@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 /// Answers a request.
 pub(super) async fn answer(
-    desk: &Desk,
+    desk: &Rc<Desk>,
     request: Request<Incoming>,
     visitor: &Visitor,
 ) -> Response<AnswerBody> {
