@@ -3,6 +3,7 @@
 pub use ringgear_engine as engine;
 pub use ringgear_protocol as protocol;
 
+pub mod access;
 pub mod cli;
 pub mod config;
 pub mod frontend;
@@ -15,3 +16,4 @@ pub mod process;
 pub mod server;
 pub mod shard;
 pub mod store;
+pub mod tls;

@@ -9,16 +9,22 @@ as_root() {
 }
 
 # Clients to test with, the server to compare with, databases, Prometheus' reader of metrics, and file systems to let fall. Packages may
-# start servers on ports 3306, 4730, 5432, 6379, 9090 and 11211; the tests use others.
+# start servers on ports 3306, 4730, 5432, 6379, 6432, 9090 and 11211; the tests use others.
 if ! { [ -x /usr/sbin/gearmand ] && [ -x /usr/sbin/mkfs.ext4 ] && [ -x /usr/sbin/mkfs.xfs ] &&
     command -v gearman && command -v gearadmin && command -v cc && command -v ip && command -v openssl &&
     command -v mariadb-install-db && command -v redis-server && command -v redis-cli && command -v memcached &&
     command -v psql && ls /usr/lib/postgresql/*/bin/postgres && command -v valgrind && command -v python3 &&
-    command -v prometheus && command -v promtool; } >/dev/null; then
+    command -v prometheus && command -v promtool && command -v stunnel && perl -MIO::Socket::SSL -MGearman::Client -e1 &&
+    command -v chromium && [ -x /usr/sbin/pgbouncer ]; } >/dev/null 2>&1; then
     as_root apt-get update
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        gearman-job-server gearman-tools gcc iproute2 libc6-dev mariadb-server memcached openssl postgresql prometheus python3 \
-        redis-server valgrind e2fsprogs xfsprogs
+        chromium gearman-job-server gearman-tools gcc iproute2 libc6-dev libgearman-client-perl libio-socket-ssl-perl mariadb-server \
+        memcached openssl pgbouncer postgresql prometheus python3 redis-server stunnel4 valgrind e2fsprogs xfsprogs
+fi
+
+# The test in a browser is driven by Node, of any origin.
+if ! { command -v node && command -v npm; } >/dev/null; then
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends nodejs npm
 fi
 
 # What the examples of the talks are written with.
@@ -33,10 +39,10 @@ if [ "$(id -u)" = 0 ]; then export NEED_LOOP_MOUNTS=1; fi
 set -x
 cargo fmt --all --check
 cargo clippy --workspace --all-targets --features measure --locked -- -D warnings
-# Without databases and HTTP nothing may name them. The library and the program alone: for tests, the features are those of the tests.
+# Without databases, HTTP and TLS nothing may name them. The library and the program alone: for tests, the features are those of the tests.
 cargo clippy -p ringgear --lib --bins --no-default-features --locked -- -D warnings
-for store in memcached mysql postgres redis sqlite; do
-    cargo clippy -p ringgear --lib --bins --no-default-features --features "$store" --locked -- -D warnings
+for feature in memcached mysql postgres redis sqlite tls; do
+    cargo clippy -p ringgear --lib --bins --no-default-features --features "$feature" --locked -- -D warnings
 done
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 if command -v cargo-deny >/dev/null; then
@@ -45,10 +51,14 @@ else
     echo "NOT RUN: cargo deny, which is not there: cargo install cargo-deny --locked" >&2
 fi
 cargo test --workspace --locked --no-fail-fast
+# The pages in a browser, on the program that was just built.
+tests/browser/run.sh
 # What starts servers once more, with the other way of serving sockets.
 RINGGEAR_TEST_SOCKETS=epoll cargo test --workspace --locked --no-fail-fast --test abuse --test admin --test clients --test commandline \
     --test durable --test ended --test gone --test http --test limits --test listeners --test logs --test losses --test memcached \
-    --test memory --test monitoring --test mysql --test process --test redis --test shutdown --test sqlite --test standin --test talks --test tools --test transcripts
+    --test memory --test monitoring --test mysql --test process --test redis --test shutdown --test sqlite --test standin --test talks --test tls --test tools --test transcripts
+# What ends, overflows or is abused, once more with TLS below all connections.
+RINGGEAR_TEST_TLS=1 cargo test --workspace --locked --no-fail-fast --test ended --test limits --test shutdown
 if [ "$(id -u)" = 0 ]; then
     tests/packages/container.sh
 else

@@ -2,6 +2,8 @@
 //! as the fuzzers', with some neighbours of each. So the checks are tested without a fuzzer, and what was found stays mended.
 #![allow(clippy::unwrap_used)]
 
+#[path = "fuzz/checks/acl.rs"]
+mod acl;
 #[path = "fuzz/checks/decode.rs"]
 mod decode;
 #[path = "fuzz/checks/engine.rs"]
@@ -39,7 +41,8 @@ use support::scratch::Scratch;
 type Check = fn(&[u8]);
 
 /// The fuzzers' targets, each with its check.
-const TARGETS: [(&str, Check); 5] = [
+const TARGETS: [(&str, Check); 6] = [
+    ("acl", acl::run),
     ("decode", decode::run),
     ("text", text::run),
     ("record", record::run),
@@ -164,6 +167,7 @@ const SEED_MAX: usize = 16 << 10;
 
 fn seeds() -> Vec<Seed> {
     let mut seeds = files();
+    seeds.extend(access_lists());
     for (name, script) in scripts() {
         let options = script.options(Audience::Pretend);
         let Some(world) = World::with_words(&options) else { continue };
@@ -244,6 +248,29 @@ fn record_of(mut stream: &[u8]) -> Option<Vec<u8>> {
         stream = &stream[consumed..];
     }
     None
+}
+
+/// Access lists: what `geard` reads, and what it does not.
+fn access_lists() -> Vec<Seed> {
+    let texts = [
+        "[my_worker]\nregister=build:.*\n\n[my_client]\ninvoke=.*\ngrant=True\n",
+        "# who\n; may what\n[*]\nread = yes\n",
+        "[cn:urn:x]\nsubmit=^mail$\nwork=(?i)MAIL\n",
+        "[san:host.example]\r\nadmin=on\r\n",
+        "[uid:0]\nadmin=1\n[gid:33]\nread=0\n",
+        "[user:root]\nsubmit=.*\n[group:ci]\nwork=\\w+-\\d{2,4}\n",
+        "[address:10.0.0.0/8]\nsubmit=a|b\n[address:2001:db8::/32]\nwork=[[:alpha:]]+\n",
+        "[a]\ninvoke: .*\n  more\n",
+        "[DEFAULT]\nread=True\n",
+        "submit=x\n[a]\nsubmit=(\nsubmit=)|(.*\n",
+        "\u{feff}[a]\nREAD=False\nread=True\n[a]\n",
+    ];
+    let seed = |(at, text): (usize, &&str)| Seed {
+        target: "acl",
+        name: format!("written-{at}"),
+        bytes: text.as_bytes().to_vec(),
+    };
+    texts.iter().enumerate().map(seed).collect()
 }
 
 /// Configuration files: the options of the transcripts, and what gearmand's users write.

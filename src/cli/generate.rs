@@ -159,6 +159,9 @@ const FILES: &str = "\
 .TP
 \\fBGEARMAND_PORT\\fR
 The port, where no option says another
+.TP
+\\fBGEARMAND_SERVER_PEM\\fR, \\fBGEARMAND_SERVER_KEY\\fR, \\fBGEARMAND_CA_CERTIFICATE\\fR
+Files for TLS, whatever options say
 .SH FILES
 .TP
 \\fI/etc/gearmand.conf\\fR

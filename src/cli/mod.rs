@@ -1,6 +1,7 @@
 //! The subcommands: what `ringgear WORD ...` does beside serving, each in a file of its own with its words, its doing and its
 //! printing. The flags of the server are in `config/`.
 mod check_migration;
+mod control;
 mod generate;
 mod help;
 mod ping;
@@ -17,6 +18,7 @@ mod words;
 mod work;
 
 use clap::Command;
+use control::{batch, check, doctor, lists, orders, why};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -24,25 +26,43 @@ use std::process::ExitCode;
 /// words are the server's.
 pub fn run(mut words: impl Iterator<Item = OsString>) -> Option<ExitCode> {
     match words.next()?.to_str()? {
+        "cancel" => Some(batch::cancel(words)),
+        "check" => Some(check::run(words)),
         "check-migration" => Some(check_migration::run(words)),
+        "close" => Some(orders::close(words)),
         "completions" => Some(generate::completions(words, &mut everything())),
+        "connections" => Some(lists::connections(words)),
+        "dead" => Some(lists::dead(words)),
+        "doctor" => Some(doctor::run(words)),
+        "drain" => Some(orders::drain(words)),
         "help" => Some(help::run(words)),
+        "job" => Some(lists::job(words)),
+        "jobs" => Some(lists::jobs(words)),
+        "log-level" => Some(orders::log_level(words)),
         "man" => Some(generate::man(words, &mut everything())),
+        "pause" => Some(orders::pause(words)),
         "ping" => Some(ping::run(words)),
+        "purge" => Some(batch::purge(words)),
+        "resume" => Some(orders::resume(words)),
+        "retry" => Some(batch::retry(words)),
         "status" => Some(status::run(words)),
         "store" => Some(store::run(words)),
         "submit" => Some(submit::run(words)),
         #[cfg(feature = "http")]
         "token" => Some(token::run(words)),
+        "why" => Some(why::run(words)),
         "work" => Some(work::run(words)),
+        "workers" => Some(lists::workers(words)),
         _ => None,
     }
 }
 
 /// All that can stand behind the name of the program: the server's options and the subcommands.
 fn everything() -> Command {
-    let subcommands = [
+    let mut subcommands = vec![
+        check::command(),
         check_migration::command(),
+        doctor::command(),
         generate::completions_command(),
         help::command(),
         generate::man_command(),
@@ -53,7 +73,12 @@ fn everything() -> Command {
         #[cfg(feature = "http")]
         token::command(),
         work::command(),
+        why::command(),
     ];
+    subcommands.extend(batch::commands());
+    subcommands.extend(lists::commands());
+    subcommands.extend(orders::commands());
+    subcommands.sort_by(|one, other| one.get_name().cmp(other.get_name()));
     crate::config::command().disable_help_subcommand(true).subcommands(subcommands)
 }
 

@@ -112,7 +112,7 @@ mod tests {
         // What it would use is refused, and so is what only we have.
         for line in [
             &["-r", "http", "--http-port", "1"][..],
-            &["--ssl", "--ssl-key", "x"],
+            &["--ssl", "--ssl-client", "required"],
             &["-q", "LibDrizzle", "--libdrizzle-host", "h"],
             &["-q", "libdrizzle"],
             &["--max-log-bytes", "1"],

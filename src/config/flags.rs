@@ -1,7 +1,9 @@
 //! The command line as it is written: names, short forms, defaults, help. What the values mean for the parts of the
 //! server is in `config/mod.rs`.
+use super::access::Granting;
 use super::process::Processing;
 use super::store::Storing;
+use super::tls::Securing;
 use super::unsupported::Unsupported;
 use super::value::{Probe, compat, level, mode, number, probe, sockets, timeout_unit};
 use crate::engine::{Compat, TimeoutUnit};
@@ -36,8 +38,9 @@ pub(super) struct Flags {
     #[arg(short, long, value_name = "PORT", default_value = DEFAULT_PORT)]
     pub(super) port: String,
 
-    /// Address or host name to listen on, every address of this machine that the name has is used; or `unix:PATH`, a unix socket. May
-    /// be given several times [default: all addresses, IPv4 and IPv6]
+    /// Address or host name to listen on, every address of this machine that the name has is used; or `unix:PATH`, a unix socket. Behind
+    /// it may stand `?` and words with commas between them: `admin`, for administrators and no jobs, `read-only`, for questions only,
+    /// `port=PORT`, `mode=MODE`. May be given several times [default: all addresses, IPv4 and IPv6]
     #[arg(short = 'L', long, value_name = "ADDRESS", action = clap::ArgAction::Append)]
     pub(super) listen: Vec<OsString>,
 
@@ -146,6 +149,12 @@ pub(super) struct Flags {
     pub(super) process: Processing,
 
     #[command(flatten)]
+    pub(super) granting: Granting,
+
+    #[command(flatten)]
+    pub(super) tls: Securing,
+
+    #[command(flatten)]
     pub(super) storing: Storing,
 
     /// Where the server is reached over HTTP: an address with a port, `unix:PATH`, or `none`. Several with commas, or given several
@@ -170,10 +179,13 @@ pub(super) struct Flags {
     /// The port of --protocol http, on all addresses where the server listens [default: 8080]
     #[arg(long, value_name = "PORT")]
     pub(super) http_port: Option<String>,
+    /// Functions of which times and counts are kept one by one; those of the others are kept together, as (other)
+    #[arg(long, value_name = "N", default_value_t = 16_384, value_parser = number(0..=1_048_576))]
+    pub(super) function_stats: i64,
 
     /// Functions of which /metrics tells one by one; the others it tells together, as (other)
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = number(0..=10_000))]
-    pub(super) function_stats: i64,
+    pub(super) metrics_functions: i64,
 
     /// Print the version and exit
     #[arg(short = 'V', long)]

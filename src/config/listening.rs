@@ -1,12 +1,15 @@
 //! Where to listen: what port, address, host name and path mean. What the machine says of them is asked in `machine.rs`, the
 //! sockets are made in `shard/listen/`.
 use super::called::CalledAs;
+use super::doors::{self, AskedDoor};
 use super::flags::{DEFAULT_PORT, Flags};
 use super::machine::{self, NameAddresses};
 use super::mistake::Mistake;
 use super::origins::{Caution, Origins, ValueOrigin};
+use crate::access::Door;
 use crate::shard::options::Endpoint;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
+use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -22,17 +25,17 @@ pub(super) fn port_number(
     origins: &mut Origins,
 ) -> Result<u16, Mistake> {
     match variable.filter(|_| flag == DEFAULT_PORT).map(OsStr::to_string_lossy) {
-        None => named_port(flag).ok_or_else(|| Mistake::Port(flag.to_owned())),
+        None => machine::named_port(flag).ok_or_else(|| Mistake::Port(flag.to_owned())),
         Some(address) if address.contains("://") => {
             notices.push(format!(
                 "{VARIABLE}={address} in the environment is passed over: it is the address of a service, as container \
                  managers set it, and no port"
             ));
-            named_port(flag).ok_or_else(|| Mistake::Port(flag.to_owned()))
+            machine::named_port(flag).ok_or_else(|| Mistake::Port(flag.to_owned()))
         }
         Some(port) => {
             origins.note("port", &port, ValueOrigin::Variable(VARIABLE));
-            named_port(&port).ok_or_else(|| Mistake::PortVariable(port.into_owned()))
+            machine::named_port(&port).ok_or_else(|| Mistake::PortVariable(port.into_owned()))
         }
     }
 }
@@ -67,8 +70,13 @@ pub(super) fn gateway_port(
             let said = "--protocol http: this program was built without its HTTP side (the feature http); leave it out, or build it with";
             refused("protocol", said.to_owned())
         }
+        _ if flags.granting.acl.as_ref().is_some_and(|path| !path.is_empty()) => {
+            let said = "--protocol http: gearmand's HTTP asks nobody who he is, and --acl says who may what; leave one of them out, and submit \
+                        over HTTP with tokens (--control-tokens)";
+            refused("protocol", said.to_owned())
+        }
         (Some(_), None) => Ok(Some(GATEWAY_PORT)),
-        (Some(_), Some(port)) => match named_port(port).filter(|_| !port.is_empty()) {
+        (Some(_), Some(port)) => match machine::named_port(port).filter(|_| !port.is_empty()) {
             Some(port) => Ok(Some(port)),
             None => {
                 let said = format!(
@@ -83,39 +91,57 @@ pub(super) fn gateway_port(
 /// gearmand's own.
 const GATEWAY_PORT: u16 = 8080;
 
-/// A number, or the name of a service.
-fn named_port(port: &str) -> Option<u16> {
-    if port.is_empty() {
-        return Some(machine::service("gearman").unwrap_or(4730));
-    }
-    match port.bytes().all(|byte| byte.is_ascii_digit()) {
-        true => port.parse().ok(),
-        false => machine::service(port),
+/// Where to listen, and what is expected there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ListenPlace {
+    pub(super) endpoint: Endpoint,
+    pub(super) door: Door,
+    /// Whether TLS is spoken there, if that is said.
+    pub(super) tls: Option<bool>,
+    /// Whether it has a port of its own.
+    pub(super) own_port: bool,
+}
+
+impl ListenPlace {
+    /// Whether it is the same for whoever comes there.
+    fn is_like(&self, other: &ListenPlace) -> bool {
+        (self.door, self.tls, self.own_port) == (other.door, other.tls, other.own_port)
     }
 }
 
+/// What was asked for, with the words behind each address.
+pub(super) fn doors(flags: &Flags) -> Result<Vec<AskedDoor>, Mistake> {
+    flags.listen.iter().map(|value| doors::read(value, machine::named_port)).collect()
+}
+
 /// Everything that was named, once. A host name stands for those of its addresses that this machine has.
-pub(super) fn endpoints(
+pub(super) fn places(
     flags: &Flags,
     port: u16,
     warnings: &mut Vec<Caution>,
-) -> Result<Vec<Endpoint>, Mistake> {
-    let everywhere = [OsString::new()];
-    let asked = if flags.listen.is_empty() { &everywhere[..] } else { &flags.listen };
-    let (mut addresses, mut paths) = (Vec::new(), Vec::new());
-    for name in asked {
-        if let Some(path) = name.as_bytes().strip_prefix(b"unix:") {
+) -> Result<Vec<ListenPlace>, Mistake> {
+    let everywhere = [doors::read(OsStr::new(""), machine::named_port)?];
+    let asked = doors(flags)?;
+    let asked = if asked.is_empty() { &everywhere[..] } else { &asked };
+    let (mut tcp, mut unix): (Vec<ListenPlace>, Vec<ListenPlace>) = (Vec::new(), Vec::new());
+    for asked in asked {
+        if let Some(path) = asked.name.as_bytes().strip_prefix(b"unix:") {
             if path.is_empty() || path.len() > machine::UNIX_PATH_MAX || path.contains(&0) {
                 return Err(Mistake::UnixPath(String::from_utf8_lossy(path).into_owned()));
             }
             let path = PathBuf::from(OsStr::from_bytes(path));
-            if !paths.contains(&path) {
-                paths.push(path);
+            let endpoint = Endpoint::Unix { path: path.clone(), mode: asked.mode.unwrap_or(flags.unix_mode) };
+            let place = ListenPlace { endpoint, door: asked.door, tls: None, own_port: false };
+            let same = |other: &&ListenPlace| matches!(&other.endpoint, Endpoint::Unix { path: other, .. } if *other == path);
+            match unix.iter().find(same) {
+                Some(other) if *other != place => return Err(asked.wrong(DIFFERS)),
+                Some(_) => {}
+                None => unix.push(place),
             }
             continue;
         }
-        let name = name.to_string_lossy();
-        let found = machine::addresses(&name, port);
+        let name = asked.name.to_string_lossy();
+        let found = machine::addresses(&name, asked.port.unwrap_or(port));
         let NameAddresses { here, elsewhere } =
             found.map_err(|error| Mistake::Listen(name.clone().into_owned(), error))?;
         warnings.extend(elsewhere.iter().map(|address| {
@@ -125,16 +151,53 @@ pub(super) fn endpoints(
             );
             Caution { option: "listen", text }
         }));
-        addresses.extend(here);
+        for address in here {
+            let endpoint = Endpoint::Tcp(address);
+            let place =
+                ListenPlace { endpoint, door: asked.door, tls: asked.tls, own_port: asked.port.is_some() };
+            let meets = |other: &&ListenPlace| !other.is_like(&place) && meet(&other.endpoint, address);
+            if tcp.iter().any(|other| meets(&other)) {
+                return Err(asked.wrong(DIFFERS));
+            }
+            tcp.push(place);
+        }
     }
-    let tcp = machine::distinct(addresses).into_iter().map(Endpoint::Tcp);
-    let unix = paths.into_iter().map(|path| Endpoint::Unix { path, mode: flags.unix_mode });
-    Ok(tcp.chain(unix).collect())
+    // Those of the one port first: one that is free is looked for before others are taken.
+    tcp.sort_by_key(|place| place.own_port);
+    Ok(distinct(tcp).into_iter().chain(unix).collect())
+}
+
+const DIFFERS: &str = "another --listen says something else of this address and port; say it once, or give one of them a port of \
+                       its own with ?port=PORT";
+
+/// Whether two sockets would have the same connections.
+fn meet(one: &Endpoint, other: SocketAddr) -> bool {
+    let Endpoint::Tcp(one) = one else { return false };
+    let same = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && one.is_ipv4() == other.is_ipv4() && same
+}
+
+/// Each place once, and none that goes without saying where all addresses of its family are the same.
+fn distinct(places: Vec<ListenPlace>) -> Vec<ListenPlace> {
+    let mut kept: Vec<ListenPlace> = Vec::new();
+    for place in &places {
+        let Endpoint::Tcp(address) = place.endpoint else { continue };
+        let alike = places.iter().filter(|other| other.is_like(place));
+        let of_port = alike.filter_map(|other| match other.endpoint {
+            Endpoint::Tcp(other) if other.port() == address.port() => Some(other),
+            _ => None,
+        });
+        if machine::distinct(of_port.collect()).contains(&address) && !kept.contains(place) {
+            kept.push(place.clone());
+        }
+    }
+    kept
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::tests::{config_of, read_line, refused};
 
     fn port(flag: &str, variable: Option<&str>) -> (Result<u16, String>, Vec<String>) {
         let (mut notices, mut origins) = (Vec::new(), Origins::default());
@@ -178,5 +241,66 @@ mod tests {
             );
             assert_eq!(port("99", Some(address)), (Ok(99), Vec::new()));
         }
+    }
+
+    fn places(line: &[&str]) -> Vec<(String, Door, Option<u32>)> {
+        let server = config_of(line).server;
+        let one = |(endpoint, door): (&Endpoint, &Door)| match endpoint {
+            Endpoint::Tcp(_) => (endpoint.to_string(), *door, None),
+            Endpoint::Unix { mode, .. } => (endpoint.to_string(), *door, Some(*mode)),
+        };
+        let plain = server.endpoints.iter().zip(&server.doors).map(one);
+        plain.chain(server.tls_endpoints.iter().zip(&server.tls_doors).map(one)).collect()
+    }
+
+    #[test]
+    fn addresses_that_are_for_less() {
+        let own =
+            ["--unix-mode=0660", "-L", "127.0.0.1?admin,port=4731", "-L", "127.0.0.1", "-L", "127.0.0.1"];
+        let unix = ["-L", "unix:/a?read-only,mode=0600", "-L", "unix:/b", "-L", "unix:/b"];
+        let expected = [
+            ("127.0.0.1:4730".to_owned(), Door::Jobs, None),
+            ("127.0.0.1:4731".to_owned(), Door::Admin, None),
+            ("unix:/a".to_owned(), Door::ReadOnly, Some(0o600)),
+            ("unix:/b".to_owned(), Door::Jobs, Some(0o660)),
+        ];
+        assert_eq!(places(&[&own[..], &unix].concat()), expected);
+        for other in [
+            ["127.0.0.1", "127.0.0.1?admin"],
+            ["0.0.0.0", "127.0.0.1?read-only"],
+            ["unix:/a", "unix:/a?mode=0600"],
+        ] {
+            refused(&["-L", other[0], "-L", other[1]], &format!("--listen {}: {DIFFERS}", other[1]));
+        }
+        let looked_at = read_line(&["--check-args", "-L", "127.0.0.1?adm"]).unwrap_err().to_string();
+        assert!(looked_at.starts_with("--listen 127.0.0.1?adm: behind ? stand plain, tls,"), "{looked_at}");
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn addresses_with_tls_and_without() {
+        let tls = |line: &[&str]| {
+            let server = config_of(line).server;
+            let text = |endpoints: &[Endpoint]| {
+                endpoints.iter().map(Endpoint::to_string).collect::<Vec<_>>().join(" ")
+            };
+            (text(&server.endpoints), text(&server.tls_endpoints), server.tls.is_some())
+        };
+        let of = |plain: &str, secured: &str, some| (plain.to_owned(), secured.to_owned(), some);
+        let two = |first, second| ["-L", first, "-L", second];
+        let said = two("127.0.0.1", "127.0.0.1?tls,port=4731");
+        assert_eq!(tls(&said), of("127.0.0.1:4730", "127.0.0.1:4731", true));
+        let said = two("127.0.0.1", "127.0.0.1?plain,admin,port=4731");
+        assert_eq!(tls(&[&["--ssl"], &said[..]].concat()), of("127.0.0.1:4731", "127.0.0.1:4730", true));
+        // A port of its own is none of those beside which TLS has another.
+        assert_eq!(
+            tls(&[&["--ssl-port=9"], &said[..]].concat()),
+            of("127.0.0.1:4730 127.0.0.1:4731", "127.0.0.1:9", true)
+        );
+        let said = two("127.0.0.1?plain", "127.0.0.2");
+        assert_eq!(
+            tls(&[&["--ssl-port=9"], &said[..]].concat()),
+            of("127.0.0.1:4730 127.0.0.2:4730", "127.0.0.2:9", true)
+        );
     }
 }

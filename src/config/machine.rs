@@ -25,6 +25,17 @@ pub(super) fn service(name: &str) -> Option<u16> {
     service_in(&String::from_utf8_lossy(&list), name)
 }
 
+/// What a port is, by its number or as the name of a service. Empty: gearmand's.
+pub(super) fn named_port(port: &str) -> Option<u16> {
+    if port.is_empty() {
+        return Some(service("gearman").unwrap_or(4730));
+    }
+    match port.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => port.parse().ok(),
+        false => service(port),
+    }
+}
+
 /// `name port/protocol aliases # comment` on each line.
 fn service_in(list: &str, name: &str) -> Option<u16> {
     list.lines().find_map(|line| {

@@ -37,8 +37,12 @@ pub(super) enum Mistake {
     Listen(String, io::Error),
     /// There cannot be a unix socket of this name.
     UnixPath(String),
+    /// What stands behind an address to listen on means nothing: the whole value, and why.
+    Door(String, String),
     /// The HTTP side cannot be there: what was said, and why not.
     Control(String, &'static str),
+    /// TLS cannot be as it is asked for: the option, and why.
+    Tls(&'static str, String),
     /// With this `--compat` such a number of retries means nothing.
     JobRetries(i64),
     /// What is wrong with the options of the store.
@@ -98,7 +102,9 @@ impl fmt::Display for Mistake {
                 "--listen unix:{path}: the path of a unix socket has 1 to {} bytes, none of them 0; choose such a path",
                 UNIX_PATH_MAX
             ),
+            Mistake::Door(value, why) => write!(f, "--listen {value}: {why}"),
             Mistake::Control(value, why) => write!(f, "--control {value}: {why}"),
+            Mistake::Tls(option, why) => write!(f, "--{option}: {why}"),
             Mistake::JobRetries(number) => {
                 write!(
                     f,
@@ -123,6 +129,7 @@ impl Mistake {
     /// The same, with the place where the value stands.
     pub(super) fn blamed(self, origins: &Origins) -> Mistake {
         let origin = match &self {
+            Mistake::Door(value, _) => origins.of_value("listen", value),
             Mistake::Listen(value, _) => origins.of_value("listen", value),
             Mistake::UnixPath(path) => origins.of_value("listen", &format!("unix:{path}")),
             Mistake::Control(value, _) => {
@@ -139,11 +146,11 @@ impl Mistake {
     /// The options that it is about, the guilty one first.
     pub(super) fn options(&self) -> Vec<&str> {
         match self {
-            Mistake::Unsupported(option, _) => vec![option],
+            Mistake::Unsupported(option, _) | Mistake::Tls(option, _) => vec![option],
             Mistake::Port(_) => vec!["port"],
             Mistake::Threads(_) => vec!["threads"],
             Mistake::Backlog(_) => vec!["backlog"],
-            Mistake::Listen(..) | Mistake::UnixPath(_) => vec!["listen"],
+            Mistake::Listen(..) | Mistake::UnixPath(_) | Mistake::Door(..) => vec!["listen"],
             Mistake::Control(..) => vec!["control"],
             Mistake::JobRetries(_) => vec!["job-retries", "compat"],
             Mistake::PrefixTooLong(_) | Mistake::PrefixNotOneWord => vec!["job-handle-prefix"],

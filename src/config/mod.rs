@@ -1,7 +1,9 @@
 //! The command line becomes one [`Config`], made of the option types of the parts. Nothing is opened or started here;
 //! what the flags are called is in `config/flags.rs`, what the machine is asked in `config/machine.rs`.
+mod access;
 mod called;
 mod control;
+mod doors;
 mod file;
 mod flags;
 mod listening;
@@ -13,11 +15,12 @@ mod origins;
 mod process;
 mod sources;
 mod store;
+mod tls;
 mod unsupported;
 mod value;
 
 use crate::engine::slot::SHARDS_MAX;
-use crate::engine::{Compat, HandlePrefix, Policy, Wakeup};
+use crate::engine::{Compat, HandlePrefix, JobId, Policy, Wakeup};
 use crate::frontend::{self, SharedPort};
 use crate::log_at;
 use crate::logging::{self, Level, LoggingOptions, Target};
@@ -39,6 +42,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
+use tls::TlsVariables;
 use value::fit;
 
 pub use origins::Origins;
@@ -69,6 +73,7 @@ impl Config {
         let surroundings = Surroundings {
             called: CalledAs::of(&program()),
             port: std::env::var_os(listening::VARIABLE),
+            tls: TlsVariables::ask(),
             file: Path::new(file::DEFAULT_FILE),
         };
         match invocation(std::env::args_os().skip(1), &surroundings) {
@@ -146,6 +151,8 @@ struct Surroundings<'a> {
     called: CalledAs,
     /// The value of GEARMAND_PORT.
     port: Option<OsString>,
+    /// The values of those that name certificates.
+    tls: TlsVariables,
     /// The configuration file, if the arguments name no other.
     file: &'a Path,
 }
@@ -188,11 +195,14 @@ fn config(
         repeats: fit(flags.limits.max_log_repeats),
     };
     let port = listening::port_number(&flags.port, surroundings.port.as_deref(), &mut notices, origins)?;
-    let endpoints = match flags.process.check_args {
+    let places = match flags.process.check_args {
         // Who a name is may change until it is used.
         true => Vec::new(),
-        false => listening::endpoints(flags, port, &mut warnings)?,
+        false => listening::places(flags, port, &mut warnings)?,
     };
+    let tls_door = listening::doors(flags)?.iter().any(|door| door.tls == Some(true));
+    let tls = tls::options(&flags.tls, tls_door, port, &surroundings.tls, (called, &mut warnings, origins))?;
+    let (plain, secured) = tls.part(places)?;
     let policy = policy(flags, handle_prefix, &log)?;
     let shard = shard_options(flags);
     let store =
@@ -208,7 +218,7 @@ fn config(
         names: flags.control_name.clone(),
         gateway: listening::gateway_port(flags, called, &mut warnings)?,
         from: origins.told(&["control"]),
-        function_stats: fit(flags.function_stats),
+        metrics_functions: fit(flags.metrics_functions),
     };
     let frontend = SharedPort {
         packet_max: shard.packet_max,
@@ -219,13 +229,18 @@ fn config(
         compat: policy.compat,
     };
     let server = ServerOptions {
-        endpoints,
+        endpoints: plain.iter().map(|place| place.endpoint.clone()).collect(),
+        doors: plain.iter().map(|place| place.door).collect(),
+        tls_endpoints: secured.iter().map(|place| place.endpoint.clone()).collect(),
+        tls_doors: secured.iter().map(|place| place.door).collect(),
+        tls: tls.options,
         backlog,
         threads: threads(flags.threads, called, &mut warnings)?,
         threads_from: origins.told(&["threads"]),
         sockets: flags.sockets,
         policy,
         shard,
+        access: access::options(&flags.granting),
         store,
         descriptors: match process.descriptors {
             Some(_) => Descriptors::AsSet,
@@ -351,10 +366,12 @@ fn policy(flags: &Flags, handle_prefix: HandlePrefix, log: &LoggingOptions) -> R
     policy.exceptions = flags.exceptions;
     policy.timeout_unit = flags.timeout_unit;
     policy.hash_seed = RandomState::new().hash_one(std::process::id());
+    policy.spare_from = JobId::spare_by(RandomState::new().hash_one(std::process::id()));
     policy.note_accepted = log.writes(Level::Notice);
     policy.requests_in_flight = fit(limits.max_requests_in_flight);
     policy.outbox_bytes = fit(limits.max_outbox_bytes);
     policy.functions = fit(limits.max_functions);
+    policy.function_stats = fit(flags.function_stats);
     policy.function_bytes = match limits.max_function_bytes {
         Some(bytes) => fit(bytes),
         None => part(max_memory(limits), 8).min(policy.function_bytes),

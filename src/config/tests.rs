@@ -14,7 +14,10 @@ pub(super) fn read_with(line: &[&str], file: &Path) -> Result<Invocation, Mistak
 }
 
 pub(super) fn read_as(called: CalledAs, line: &[&str], file: &Path) -> Result<Invocation, Mistake> {
-    invocation(line.iter().map(OsString::from), &Surroundings { called, port: None, file })
+    invocation(
+        line.iter().map(OsString::from),
+        &Surroundings { called, port: None, tls: TlsVariables::default(), file },
+    )
 }
 
 #[track_caller]
@@ -377,11 +380,6 @@ fn every_option_of_gearmand_is_known() {
 
 #[test]
 fn what_is_not_there_yet_is_refused() {
-    refused(
-        &["--ssl"],
-        "--ssl cannot be used: this server has no TLS yet; leave it out, and put a program in front that ends TLS, stunnel \
-         for instance, with --listen localhost",
-    );
     let stores = [("--libtokyocabinet-file", "Tokyo Cabinet"), ("--libdrizzle-host", "drizzle")];
     for (option, store) in stores {
         let refusal = format!(
@@ -451,6 +449,7 @@ fn a_value_that_is_no_text_is_named() {
     let surroundings = Surroundings {
         called: CalledAs::Ringgear,
         port: None,
+        tls: TlsVariables::default(),
         file: Path::new("/nonexistent/gearmand.conf"),
     };
     let mistake = invocation(line.into_iter(), &surroundings).unwrap_err().to_string();

@@ -3,7 +3,7 @@
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 /// What is missing.
-struct Subject {
+struct MissingPart {
     /// As in "this server has no ...".
     what: &'static str,
     /// The option that asks for it, and with which value: without that gearmand ignores the others.
@@ -18,25 +18,14 @@ struct Subject {
 const OTHER_STORE: &str = "keep jobs with --data-dir DIR, or with -q libsqlite3, mysql, postgres or redis, and leave the options of the other \
      store out; `ringgear store import` takes what is there";
 
-const SUBJECTS: &[Subject] = &[
-    Subject {
-        what: "TLS",
-        asked: ("ssl", None),
-        instead: "leave it out, and put a program in front that ends TLS, stunnel for instance, with --listen localhost",
-        options: &[
-            ("ssl", None, None),
-            ("ssl-ca-file", None, Some("FILE")),
-            ("ssl-certificate", None, Some("FILE")),
-            ("ssl-key", None, Some("FILE")),
-        ],
-    },
-    Subject {
+const SUBJECTS: &[MissingPart] = &[
+    MissingPart {
         what: "Tokyo Cabinet store",
         asked: ("queue-type", Some("libtokyocabinet")),
         instead: OTHER_STORE,
         options: &[("libtokyocabinet-file", None, Some("FILE")), ("libtokyocabinet-optimize", None, None)],
     },
-    Subject {
+    MissingPart {
         what: "drizzle store",
         asked: ("queue-type", Some("libdrizzle")),
         instead: OTHER_STORE,
@@ -53,7 +42,7 @@ const SUBJECTS: &[Subject] = &[
     },
 ];
 
-impl Subject {
+impl MissingPart {
     /// How it is asked for, as it is written.
     fn order(&self) -> String {
         match self.asked {
@@ -74,7 +63,7 @@ impl Unsupported {
     pub(super) fn options(&self, store: &str) -> Vec<UnsupportedOption> {
         let mut told = Vec::new();
         for subject in SUBJECTS {
-            let Subject { what, instead, .. } = subject;
+            let MissingPart { what, instead, .. } = subject;
             let used = match subject.asked {
                 (option, None) => self.given.contains(&option),
                 (_, Some(value)) => store.eq_ignore_ascii_case(value),
@@ -121,7 +110,7 @@ impl clap::FromArgMatches for Unsupported {
 
 impl clap::Args for Unsupported {
     fn augment_args(mut command: Command) -> Command {
-        for Subject { what, options, .. } in SUBJECTS {
+        for MissingPart { what, options, .. } in SUBJECTS {
             for &(name, short, value) in *options {
                 let mut arg = Arg::new(name).long(name).help_heading("Not there yet");
                 arg = arg.help(format!("Refused: this server has no {what} yet"));

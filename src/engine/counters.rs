@@ -36,12 +36,16 @@ counters! {
     sessions_malformed,
     /// Sessions closed because the peer did not read.
     sessions_slow_reader,
+    /// Sessions closed because an operator wanted it so.
+    sessions_dismissed,
     /// Times that a connection was left unread because connections held too much, and it the most.
     debtors_unread,
     /// Connections closed because connections held too much, and they the most.
     debtors_closed,
     /// Connections refused because `--max-connections` was reached.
     connections_refused,
+    /// TLS handshakes that failed or took too long.
+    handshakes_failed,
     /// Times that accepting stopped for want of descriptors.
     accept_out_of_descriptors,
     /// Times that a session was left unread because too many of its requests waited for answers.
@@ -68,6 +72,16 @@ counters! {
     refused_functions,
     /// Registrations refused because the session has too many.
     refused_abilities,
+    /// Submissions refused because the session may not submit jobs of the function.
+    denied_submissions,
+    /// Registrations passed over because the session may not work on the function.
+    denied_registrations,
+    /// Questions about functions, jobs and workers refused because the session may not ask them.
+    denied_reports,
+    /// Orders of administrators refused because the session may not give them.
+    denied_orders,
+    /// Registrations ended because rights have changed.
+    registrations_struck_off,
     /// Jobs completed.
     jobs_completed,
     /// Jobs failed by their worker.

@@ -114,6 +114,7 @@ impl Engine {
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
         // The time comes first: everything below reads it.
         self.functions.begin(now);
+        self.outbox.now = now.instant;
         // What is due has happened before the event: a result that comes with its time limit comes too late. But whoever has left is
         // told of nothing any more that is due.
         let has_left = matches!(input, Input::Closed(..));
@@ -155,6 +156,8 @@ impl Engine {
                 self.sessions.admin(session, query.into(), Some(after), out);
             }
             Input::Answer(session, reply) => self.sessions.answer_in_turn(session, reply, out),
+            Input::Rights(session, rights) => self.sessions.set_rights(session, rights, out),
+            Input::AnswerIf(session, right, reply) => self.sessions.answer_if(session, right, reply, out),
             Input::Opened(session, peer) => self.sessions.opened(session, peer, out),
             Input::Adopted(session, peer, introduction) => {
                 self.sessions.adopted(session, peer, introduction, out);
@@ -165,11 +168,14 @@ impl Engine {
             Input::Stored(upto) => self.functions.stored(upto, out),
             Input::StoreFailed(upto) => self.functions.store_failed(upto, out),
             Input::StoreFull(full) => self.functions.store_full(full),
+            Input::StoreAway(away) => self.functions.store_away(away),
             Input::StoredElsewhere(seq, other) => self.functions.stored_elsewhere(seq, other, out),
             Input::Lease(until) => self.functions.lease(until),
             Input::Fenced => self.functions.fenced(out),
+            Input::HandOver => self.functions.hand_over(),
             Input::Numbers(block) => self.functions.add_numbers(block),
             Input::Count(Event::ConnectionRefused) => out.counters.connections_refused += 1,
+            Input::Count(Event::HandshakeFailed) => out.counters.handshakes_failed += 1,
             Input::Count(Event::LogLinesDropped(lines)) => out.counters.log_lines_dropped += lines,
             Input::Count(Event::LogLinesWithheld(lines)) => out.counters.log_lines_withheld += lines,
             Input::Count(Event::Commit) => out.counters.store_commits += 1,
@@ -265,8 +271,8 @@ impl Engine {
     }
 
     /// Takes a job that was found in the store at the start; this shard owns its slot. In the order in which the jobs
-    /// were accepted, before any worker comes. Limits do not apply. Two jobs that
-    /// submissions would join both live on: at least once is promised, and which one is right cannot be seen. After an
+    /// were accepted, before any worker comes; or, where the store was away then, as soon as it is read. Limits do not apply. Two jobs
+    /// that submissions would join both live on: at least once is promised, and which one is right cannot be seen. After an
     /// error nothing has changed, and no job will get this number.
     pub fn restore(&mut self, now: Now, job: &StoredJob<'_>) -> Result<(), NotRestored> {
         self.functions.begin(now);
@@ -340,6 +346,12 @@ impl Engine {
         self.functions.is_forgetting()
     }
 
+    /// Stored jobs that have stayed this server's when the others were handed over ([`Input::HandOver`]): asked once, when the engine
+    /// [`is_forgetting`](Engine::is_forgetting) no more.
+    pub fn take_kept(&mut self) -> Vec<JobId> {
+        self.functions.take_kept()
+    }
+
     /// Whether another block of numbers should be asked for ([`Input::Numbers`]): no more is left than half of the last one.
     pub fn wants_numbers(&self) -> bool {
         self.functions.wants_numbers()
@@ -385,6 +397,6 @@ impl Engine {
     pub fn check(&self) {
         assert!(self.outbox.local.is_empty());
         self.sessions.check();
-        self.functions.check();
+        self.functions.check(&self.outbox.counters);
     }
 }

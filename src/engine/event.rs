@@ -1,4 +1,5 @@
 //! What goes into the engine and what comes out. Values; nothing here decides.
+use crate::access::{Right, Rights};
 use crate::message::{Assignment, Message, Work};
 use crate::page::ListMark;
 use crate::persist::{StoreOp, StoreSeq};
@@ -33,6 +34,8 @@ pub enum CloseReason {
     SlowReader,
     /// Connections hold too many bytes, and it held the most.
     Debtor,
+    /// An operator wanted it so.
+    Dismissed,
 }
 
 /// Something that the shell counts but that only the engine reports.
@@ -40,6 +43,8 @@ pub enum CloseReason {
 pub enum Event {
     /// A connection was refused because there are too many.
     ConnectionRefused,
+    /// A TLS handshake failed or took too long.
+    HandshakeFailed,
     /// A connection is left unread for a while, because connections hold too much and it holds the most.
     DebtorUnread,
     /// Accepting stopped for want of descriptors.
@@ -67,6 +72,9 @@ pub enum Input<'a> {
     Opened(SessionId, Peer),
     /// A connection came from another shard, whose engine has let go of it. The id is new.
     Adopted(SessionId, Peer, Introduction),
+    /// From now on a session may do this; before the first such input everything. What it has registered and may not work on any more is
+    /// struck off before its next request, jobs that it has are finished. Harmless if it is forgotten.
+    Rights(SessionId, Rights),
     /// A request arrived. Not while the session is paused.
     Request(SessionId, Request<'a>),
     /// A large request arrived, of which the payload is shared instead of copied. It is all of these bytes, its header
@@ -79,6 +87,8 @@ pub enum Input<'a> {
     /// A request arrived to which the front end knows the answer: it takes its turn among the replies. Not while
     /// the session is paused.
     Answer(SessionId, Reply),
+    /// The same, where a right is needed to hear the answer; a line of an administrator.
+    AnswerIf(SessionId, Right, Reply),
     /// No more requests will come: answer those that did, then close. For a half-closed connection and for
     /// one whose peer sent what cannot be parsed.
     Finish(SessionId, CloseReason),
@@ -104,6 +114,11 @@ pub enum Input<'a> {
     /// stored job is given out. The lease is over; there is to be a new one. Waiting puts are refused; answers to
     /// them that still come are harmless. What runs is finished, and the store hears nothing of its end.
     Fenced,
+    /// This server leaves the stored jobs that wait on this shard to others, as it is about to end. They are forgotten in pieces, as after
+    /// [`Input::Fenced`]; what runs and what clients wait for stays. When [`crate::Engine::is_forgetting`] says no more,
+    /// [`crate::Engine::take_kept`] says what that is. Until others have the rest in the store, nothing new must be stored: see
+    /// [`Input::StoreAway`], which comes before this.
+    HandOver,
     /// New jobs may have these sequences ([`JobId::sequence`]), when those that were handed in before are used up.
     Numbers(Range<u64>),
     /// There is room for what this session is to be told, see [`Output::WantsRoom`]. Harmless if it is forgotten.
@@ -114,6 +129,9 @@ pub enum Input<'a> {
     /// Whether so much waits for the store that nothing more should be put there: background submissions that would need
     /// it are refused, everything else goes on. Before the first such input there is room.
     StoreFull(bool),
+    /// Whether what is stored is not known yet, since the store cannot be reached or is still being read: background submissions are
+    /// refused, and foreground jobs get spare sequences ([`JobId::SPARE_MIN`]). Before the first such input it is known.
+    StoreAway(bool),
     /// Something for the counters.
     Count(Event),
     /// Time has passed: whatever is due happens.
@@ -230,6 +248,11 @@ pub enum Note {
         /// The earliest run time in seconds; 0 is at once.
         epoch: u64,
     },
+    /// The time of a pause is over: the function goes on.
+    PauseEnded {
+        /// The function's name.
+        function: Bytes,
+    },
     /// A job failed because its attempts were used up.
     OutOfAttempts {
         /// The job.
@@ -277,6 +300,24 @@ pub enum Note {
         /// The worker's id; empty without.
         worker: Bytes,
     },
+    /// A request was refused for want of a right ([`Input::Rights`]).
+    Denied {
+        /// Whose.
+        session: SessionId,
+        /// What it would have needed.
+        right: Right,
+        /// The function that it is about; empty if it is about none, or nobody knows.
+        function: Bytes,
+    },
+    /// Registrations of a worker have ended, since it may not work on these functions any more.
+    StruckOff {
+        /// The worker.
+        session: SessionId,
+        /// The first of the functions.
+        function: Bytes,
+        /// How many registrations.
+        registrations: u32,
+    },
     /// A worker wants a time limit below a second, which becomes a second: it may mean seconds.
     ShortTimeout {
         /// The worker.
@@ -297,6 +338,9 @@ pub enum Output {
     Reply(SessionId, Reply),
     /// Send what is waiting, then close the connection. The engine has forgotten the session.
     Close(SessionId),
+    /// Close the connection, whatever waits: an operator wants it so. The engine hears of that as of any other that is lost, with
+    /// [`CloseReason::Dismissed`].
+    Dismiss(SessionId),
     /// Give the engine no more requests of this session for now: too many wait for answers, or a grab is under
     /// way at several owners.
     Pause(SessionId),

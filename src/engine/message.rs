@@ -200,6 +200,13 @@ pub enum ToFunctions {
         /// The function's name.
         function: Bytes,
     },
+    /// The worker may not work on a function any more: it gets no more jobs of it, and finishes those that it has.
+    StrikeOff {
+        /// Who.
+        worker: SessionId,
+        /// The function's name.
+        function: Bytes,
+    },
     /// The worker no longer knows any function.
     ResetAbilities {
         /// Who.

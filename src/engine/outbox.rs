@@ -4,6 +4,7 @@ use crate::event::{Note, Output, Reply};
 use crate::message::Message;
 use crate::policy::{Planted, Policy};
 use crate::slot::{SessionId, ShardId, ShardSet, Topology};
+use crate::time::Instant;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -30,6 +31,8 @@ pub(crate) struct Outbox {
     bytes: usize,
     /// A planted bug: lanes do not keep their order.
     reorders: bool,
+    /// The time of this event.
+    pub(crate) now: Instant,
     /// What both halves count.
     pub(crate) counters: Counters,
 }
@@ -44,6 +47,7 @@ impl Outbox {
             waiting: ShardSet::default(),
             bytes: 0,
             reorders: policy.plants(Planted::MessageReordered),
+            now: Instant(0),
             counters: Counters::default(),
         }
     }

@@ -4,9 +4,13 @@
 //! Each list has an order in which its rows are told, and a [`ListMark`] is a place in it. A shard returns rows behind a mark,
 //! and how far it has looked; what all shards have looked through makes a page. So nothing is kept between pages but
 //! a mark, and what comes or goes meanwhile is told or not.
+#[cfg(doc)]
+use crate::access::Right;
+use crate::access::Rights;
 use crate::query::Ask;
 use crate::report::{
-    DeadRow, DropRow, FunctionRow, InvolvedJob, JobRow, Report, WaitingRow, Waits, WorkerRow,
+    DeadRow, DropRow, FunctionNumbers, FunctionRow, FunctionWorker, InvolvedJob, JobRow, Report, SessionRow,
+    WaitingRow, Waits, WorkerRow,
 };
 use crate::slot::{JobId, SessionId, ShardId};
 use alloc::vec::Vec;
@@ -29,6 +33,8 @@ pub enum ListMark {
         /// Where in its registrations the next piece ends; 0 if there is none.
         left: Reverse<u32>,
     },
+    /// Sessions, and workers of one function, are told by session.
+    Session(SessionId),
     /// Clients are told by session: first itself, then each job that it waits for.
     Waiting {
         /// Its session.
@@ -49,6 +55,8 @@ pub struct PageRequest {
     pub exact: bool,
     /// Rows behind this are wanted; all, if `None`.
     pub after: Option<ListMark>,
+    /// With [`crate::Order::CancelJob`]: what must cover the function of the job ([`Right::Submit`]).
+    pub by: Rights,
     /// About how many rows are wanted at most. It bounds their bytes too, and how many things are looked at to find them.
     pub most: u32,
 }
@@ -135,6 +143,37 @@ impl ListRow for FunctionRow {
     }
 }
 
+impl ListRow for FunctionNumbers {
+    fn mark(&self) -> ListMark {
+        ListMark::Function(self.function.clone())
+    }
+
+    fn weight(&self) -> usize {
+        let stats = self.stats.as_ref().map_or(0, |stats| size_of_val(&**stats));
+        size_of::<Self>() + self.function.len() + stats
+    }
+}
+
+impl ListRow for FunctionWorker {
+    fn mark(&self) -> ListMark {
+        ListMark::Session(self.session)
+    }
+
+    fn weight(&self) -> usize {
+        size_of::<Self>() + self.id.len()
+    }
+}
+
+impl ListRow for SessionRow {
+    fn mark(&self) -> ListMark {
+        ListMark::Session(self.session)
+    }
+
+    fn weight(&self) -> usize {
+        size_of::<Self>() + self.id.len()
+    }
+}
+
 impl ListRow for DropRow {
     fn mark(&self) -> ListMark {
         ListMark::Function(self.function.clone())
@@ -201,7 +240,7 @@ impl ListRow for WaitingRow {
         let line = |job: &InvolvedJob| 64 + job.function.len() + job.unique.len();
         size_of::<Self>()
             + match &self.what {
-                Waits::Session(_) => 0,
+                Waits::Session(row) => row.weight(),
                 Waits::Job { job, times, .. } => line(job) * *times as usize,
             }
     }
@@ -233,6 +272,9 @@ impl Report {
             Report::Jobs(rows) => last(rows),
             Report::DeadJobs(rows) => last(rows),
             Report::Dropped(rows) => last(rows),
+            Report::Numbers(page) => last(&page.rows),
+            Report::FunctionWorkers(rows) => last(rows),
+            Report::Sessions(rows) => last(rows),
             _ => None,
         }
     }
@@ -247,6 +289,9 @@ impl Report {
             Report::Jobs(rows) => order(rows, stop),
             Report::DeadJobs(rows) => order(rows, stop),
             Report::Dropped(rows) => order(rows, stop),
+            Report::Numbers(page) => order(&mut page.rows, stop),
+            Report::FunctionWorkers(rows) => order(rows, stop),
+            Report::Sessions(rows) => order(rows, stop),
             _ => {}
         }
     }
@@ -262,7 +307,11 @@ impl Report {
                 Report::Jobs(rows) => weigh(rows),
                 Report::DeadJobs(rows) => weigh(rows),
                 Report::Dropped(rows) => weigh(rows),
+                Report::Numbers(page) => weigh(&page.rows),
+                Report::FunctionWorkers(rows) => weigh(rows),
+                Report::Sessions(rows) => weigh(rows),
                 Report::Counters(counters) => size_of_val(&**counters),
+                Report::Job(facts) => size_of_val(&**facts) + facts.function.len() + facts.unique.len(),
                 _ => 0,
             }
     }

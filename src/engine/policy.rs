@@ -1,5 +1,8 @@
 //! What an operator may decide about the engine. Values only; the command line is elsewhere.
-use crate::slot::HandlePrefix;
+use crate::slot::{HandlePrefix, JobId};
+use crate::time::Epoch;
+use alloc::vec::Vec;
+use bytes::Bytes;
 use core::num::NonZeroU8;
 use core::time::Duration;
 
@@ -68,15 +71,22 @@ pub enum Planted {
     LooksFull,
     SleepsUnseen,
     StaysStruckOff,
+    GivesWhilePaused,
+    ForgetsResumed,
+    // Of rights.
+    RemembersOldRights,
+    KeepsStruckOff,
+    TakesPlaceInVain,
     // Of servers that share a store.
     GivesWhatLapsed,
     ForgetsWithheld,
     KeepsWhatIsFenced,
+    StoresSpare,
 }
 
 impl Planted {
     /// All that a single server shows.
-    pub const ALL: [Planted; 35] = [
+    pub const ALL: [Planted; 37] = [
         Planted::LostWakeup,
         Planted::ReplyOutOfOrder,
         Planted::TwoHolders,
@@ -112,11 +122,21 @@ impl Planted {
         Planted::LooksFull,
         Planted::SleepsUnseen,
         Planted::StaysStruckOff,
+        Planted::GivesWhilePaused,
+        Planted::ForgetsResumed,
     ];
 
+    /// Those that only servers show that grant not everything to everybody.
+    pub const RIGHTS: [Planted; 3] =
+        [Planted::RemembersOldRights, Planted::KeepsStruckOff, Planted::TakesPlaceInVain];
+
     /// Those that only servers show that share a store with others.
-    pub const SHARED: [Planted; 3] =
-        [Planted::GivesWhatLapsed, Planted::ForgetsWithheld, Planted::KeepsWhatIsFenced];
+    pub const SHARED: [Planted; 4] = [
+        Planted::GivesWhatLapsed,
+        Planted::ForgetsWithheld,
+        Planted::KeepsWhatIsFenced,
+        Planted::StoresSpare,
+    ];
 }
 
 /// What the numbers of CAN_DO_TIMEOUT count. The protocol does not say; libraries differ.
@@ -127,6 +147,19 @@ pub enum TimeoutUnit {
     Milliseconds,
     /// As in gearmand before, and in the Perl server.
     Seconds,
+}
+
+/// A function gives out no jobs, because an operator wants it so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// Since when.
+    pub since: Epoch,
+    /// Until when; `None` until it is resumed.
+    pub until: Option<Epoch>,
+    /// Why, in the operator's words.
+    pub reason: Bytes,
+    /// Who.
+    pub by: Bytes,
 }
 
 /// What an operator may decide about the engine, the same on every shard.
@@ -161,6 +194,10 @@ pub struct Policy {
     pub functions: u32,
     /// Bytes that functions may take on one shard, names included.
     pub function_bytes: u64,
+    /// Functions of which numbers are kept one by one, on all shards together; those of the others are kept together.
+    pub function_stats: u32,
+    /// Functions that are paused at the start, each name once.
+    pub paused: Vec<(Bytes, Pause)>,
     /// Bytes of replies of one session that may wait for earlier ones before its socket is left unread.
     pub waiting_bytes: usize,
     /// Registrations of one session. A MASS_DO with more names is refused as a whole.
@@ -176,9 +213,12 @@ pub struct Policy {
     pub finished_memory: u8,
     /// Whether background jobs are kept in a store: they are answered once it has them.
     pub store: bool,
-    /// Whether several servers share the store: numbers of jobs come in blocks ([`crate::Input::Numbers`]), and without one no job
-    /// is accepted. See [`Policy::share_store`].
+    /// Whether several servers share the store: numbers of jobs come in blocks ([`crate::Input::Numbers`]), and without one no
+    /// background job is accepted. See [`Policy::share_store`].
     pub shared: bool,
+    /// Where spare sequences begin on this server ([`crate::JobId::SPARE_MIN`]): drawn by chance in production
+    /// ([`crate::JobId::spare_by`]), so that one of these handles means the same job at every server and after every start, or none.
+    pub spare_from: u64,
     /// How long a background submission waits for the store before it is refused.
     pub store_timeout: Duration,
     /// Background jobs out of attempts that are kept on all shards together, the latest.
@@ -211,6 +251,8 @@ impl Policy {
             outbox_bytes: 8 << 20,
             functions: 1 << 20,
             function_bytes: 512 << 20,
+            function_stats: 16_384,
+            paused: Vec::new(),
             waiting_bytes: 16 << 20,
             abilities: 1 << 17,
             names_at_once: 256,
@@ -219,6 +261,7 @@ impl Policy {
             finished_memory: 16,
             store: false,
             shared: false,
+            spare_from: JobId::SPARE_MIN,
             store_timeout: Duration::from_secs(5),
             dead_jobs: 10_000,
             dead_bytes: 1 << 30,

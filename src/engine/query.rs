@@ -1,7 +1,8 @@
 //! What administrators ask for: queries, which only read, and orders, which change something; and what is decided for each
 //! of them, so that nobody else need tell them apart: who is asked, whether the answer may be long, and how it begins. What
 //! they hear is in `report.rs`.
-use crate::report::{Report, UniqueStatus};
+use crate::report::{BatchResult, NumbersPage, Pause, Report, UniqueStatus};
+use crate::slot::{JobId, SessionId, ShardId};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -27,6 +28,30 @@ pub enum Query {
     DeadJobs,
     /// `show counters` (ours)
     Counters,
+    /// What is known of every function, ages and counts included.
+    Numbers,
+    /// The same of one.
+    Function {
+        /// The exact name.
+        function: Bytes,
+    },
+    /// The workers that know a function.
+    FunctionWorkers {
+        /// The exact name.
+        function: Bytes,
+    },
+    /// The functions that are paused, in no order.
+    Pauses,
+    /// A session, with what it did last.
+    Session {
+        /// Which.
+        session: SessionId,
+    },
+    /// All that is known of a job.
+    Job {
+        /// Its handle.
+        handle: Bytes,
+    },
     /// GET_STATUS_UNIQUE: the latest job with this unique in any function.
     UniqueStatus {
         /// The unique, as asked.
@@ -54,6 +79,25 @@ pub enum Order {
         /// The name, in any case.
         function: Bytes,
     },
+    /// A function gives out no more jobs, there or not.
+    Pause {
+        /// The exact name.
+        function: Bytes,
+        /// Since when, until when, why, and who wants it.
+        pause: Box<Pause>,
+    },
+    /// A paused function goes on.
+    Resume {
+        /// The exact name.
+        function: Bytes,
+    },
+    /// Jobs of a function are cancelled, or put back from the dead.
+    Batch(Box<BatchOrder>),
+    /// A connection is closed.
+    Dismiss {
+        /// Whose.
+        session: SessionId,
+    },
     /// `cancel job`
     CancelJob {
         /// The handle as given.
@@ -64,6 +108,49 @@ pub enum Order {
         /// The handle as given.
         handle: Bytes,
     },
+}
+
+/// What is done with jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchAction {
+    /// They end, wherever they stand; whoever waits for one is told that it has failed.
+    Cancel,
+    /// Dead ones go back to their queue.
+    Retry,
+}
+
+/// Which jobs are meant, by where they stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchState {
+    /// Those that wait for a worker.
+    Queued,
+    /// Those that wait for their time.
+    Scheduled,
+    /// Those that a worker has.
+    Running,
+    /// Those that are out of attempts.
+    Dead,
+}
+
+/// An order for many jobs of one function. It is carried out a step at a time: see [`BatchResult`](crate::report::BatchResult).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchOrder {
+    /// The exact name.
+    pub function: Bytes,
+    /// What is to be done. Only dead jobs can be put back.
+    pub action: BatchAction,
+    /// Which jobs are meant.
+    pub state: BatchState,
+    /// Only those that were accepted at least so long ago, in milliseconds.
+    pub older_ms: u64,
+    /// Only those with this unique.
+    pub unique: Option<Bytes>,
+    /// Only those with a number behind this one.
+    pub after: Option<JobId>,
+    /// No more than so many.
+    pub at_most: u32,
+    /// Nothing is done; they are only counted.
+    pub dry_run: bool,
 }
 
 /// Either.
@@ -94,6 +181,8 @@ pub enum Scope<'a> {
     Function(&'a [u8]),
     /// The owner of the job with this handle.
     Job(&'a [u8]),
+    /// The home of this session.
+    Home(ShardId),
     /// The sessions of every home.
     Sessions,
     /// The functions of every owner.
@@ -109,6 +198,9 @@ impl Query {
     pub fn scope(&self) -> Scope<'_> {
         match self {
             Query::Workers => Scope::Sessions,
+            Query::Session { session } => Scope::Home(session.shard()),
+            Query::Function { function } | Query::FunctionWorkers { function } => Scope::Function(function),
+            Query::Job { handle } => Scope::Job(handle),
             Query::ClientsWithJobs => Scope::Both,
             Query::Counters => Scope::Engines,
             Query::Status
@@ -117,6 +209,8 @@ impl Query {
             | Query::Jobs
             | Query::UniqueJobs
             | Query::DeadJobs
+            | Query::Numbers
+            | Query::Pauses
             | Query::UniqueStatus { .. } => Scope::Functions,
         }
     }
@@ -131,8 +225,15 @@ impl Query {
             | Query::ClientsWithJobs
             | Query::Jobs
             | Query::UniqueJobs
-            | Query::DeadJobs => true,
-            Query::Counters | Query::UniqueStatus { .. } => false,
+            | Query::DeadJobs
+            | Query::Numbers
+            | Query::FunctionWorkers { .. } => true,
+            Query::Counters
+            | Query::UniqueStatus { .. }
+            | Query::Pauses
+            | Query::Function { .. }
+            | Query::Session { .. }
+            | Query::Job { .. } => false,
         }
     }
 
@@ -145,6 +246,11 @@ impl Query {
             Query::ClientsWithJobs => Report::Waiting(Vec::new()),
             Query::Jobs | Query::UniqueJobs => Report::Jobs(Vec::new()),
             Query::DeadJobs => Report::DeadJobs(Vec::new()),
+            Query::Numbers | Query::Function { .. } => Report::Numbers(Box::<NumbersPage>::default()),
+            Query::FunctionWorkers { .. } => Report::FunctionWorkers(Vec::new()),
+            Query::Session { .. } => Report::Sessions(Vec::new()),
+            Query::Job { .. } => Report::UnknownJob,
+            Query::Pauses => Report::Pauses(Vec::new()),
             Query::Counters => Report::Counters(Box::default()),
             Query::UniqueStatus { .. } => Report::UniqueStatus(UniqueStatus::default()),
         }
@@ -157,8 +263,25 @@ impl Order {
         match self {
             Order::MaxQueue { function, .. }
             | Order::CreateFunction { function }
-            | Order::DropFunction { function } => Scope::Function(function),
+            | Order::DropFunction { function }
+            | Order::Pause { function, .. }
+            | Order::Resume { function } => Scope::Function(function),
+            Order::Batch(batch) => Scope::Function(&batch.function),
+            Order::Dismiss { session } => Scope::Home(session.shard()),
             Order::CancelJob { handle } | Order::RetryJob { handle } => Scope::Job(handle),
+        }
+    }
+
+    /// The function that it names; empty if it names a job or a session.
+    pub fn function(&self) -> &[u8] {
+        match self {
+            Order::MaxQueue { function, .. }
+            | Order::CreateFunction { function }
+            | Order::DropFunction { function }
+            | Order::Pause { function, .. }
+            | Order::Resume { function } => function,
+            Order::Batch(batch) => &batch.function,
+            Order::CancelJob { .. } | Order::RetryJob { .. } | Order::Dismiss { .. } => b"",
         }
     }
 
@@ -168,6 +291,10 @@ impl Order {
             Order::DropFunction { .. } => true,
             Order::MaxQueue { .. }
             | Order::CreateFunction { .. }
+            | Order::Pause { .. }
+            | Order::Resume { .. }
+            | Order::Batch(_)
+            | Order::Dismiss { .. }
             | Order::CancelJob { .. }
             | Order::RetryJob { .. } => false,
         }
@@ -184,7 +311,12 @@ impl Order {
         match self {
             Order::DropFunction { .. } => Report::Dropped(Vec::new()),
             Order::CancelJob { .. } | Order::RetryJob { .. } => Report::UnknownJob,
-            Order::MaxQueue { .. } | Order::CreateFunction { .. } => Report::Done,
+            Order::Batch(_) => Report::Batch(BatchResult::default()),
+            Order::Dismiss { .. } => Report::Unchanged,
+            Order::MaxQueue { .. }
+            | Order::CreateFunction { .. }
+            | Order::Pause { .. }
+            | Order::Resume { .. } => Report::Done,
         }
     }
 }

@@ -1,7 +1,12 @@
 //! What administrators hear: the rows of lists, reports, and how the reports of several engines become one. What they ask
 //! for is in `query.rs`, how lists come in pages is in `page.rs`.
 pub use crate::counters::Counters;
+pub use crate::facts::{
+    BatchResult, FunctionNumbers, FunctionWorker, HeldJob, JobFacts, JobPhase, NumbersPage, SessionRow,
+    ShutReason, WorkerState,
+};
 use crate::persist::DeathReason;
+pub use crate::policy::Pause;
 use crate::slot::{JobId, SessionId};
 pub use crate::status::{JobStatus, UniqueStatus};
 use crate::time::Epoch;
@@ -26,16 +31,32 @@ pub enum Report {
     Jobs(Vec<JobRow>),
     /// For `DeadJobs`.
     DeadJobs(Vec<DeadRow>),
+    /// For `Numbers` and `Function`.
+    Numbers(Box<NumbersPage>),
+    /// For `FunctionWorkers`.
+    FunctionWorkers(Vec<FunctionWorker>),
+    /// For `Session`; nothing if it is gone.
+    Sessions(Vec<SessionRow>),
+    /// For `Job`.
+    Job(Box<JobFacts>),
     /// For `Counters`.
     Counters(Box<Counters>),
     /// For `UniqueStatus`.
     UniqueStatus(UniqueStatus),
+    /// For `Batch`.
+    Batch(BatchResult),
+    /// For `Pauses`.
+    Pauses(Vec<(Bytes, Pause)>),
+    /// There was nothing to do for the order: the function was not paused, the connection is gone.
+    Unchanged,
     /// The order was carried out.
     Done,
     /// For `DropFunction`: each function that matched; empty if none did.
     Dropped(Vec<DropRow>),
-    /// For `CancelJob` and `RetryJob`: there is no such job.
+    /// For `CancelJob`, `RetryJob` and `Job`: there is no such job.
     UnknownJob,
+    /// The session has no right to this: nothing was done.
+    Denied,
     /// A limit on functions is reached: nothing was created.
     NotCreated(Refusal),
 }
@@ -114,8 +135,8 @@ pub struct WaitingRow {
 /// What a [`WaitingRow`] is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Waits {
-    /// The session itself, and where it is. What it waits for follows.
-    Session(SocketAddr),
+    /// The session itself. What it waits for follows.
+    Session(Box<SessionRow>),
     /// A job that it waits for.
     Job {
         /// The job.
@@ -168,6 +189,13 @@ impl Report {
             (Report::Jobs(rows), Report::Jobs(more)) => rows.extend(more),
             (Report::DeadJobs(rows), Report::DeadJobs(more)) => rows.extend(more),
             (Report::Dropped(rows), Report::Dropped(more)) => rows.extend(more),
+            (Report::Numbers(page), Report::Numbers(more)) => {
+                page.rows.extend(more.rows);
+                page.others.merge(&more.others);
+            }
+            (Report::FunctionWorkers(rows), Report::FunctionWorkers(more)) => rows.extend(more),
+            (Report::Sessions(rows), Report::Sessions(more)) => rows.extend(more),
+            (Report::Pauses(rows), Report::Pauses(more)) => rows.extend(more),
             (Report::Counters(sum), Report::Counters(more)) => sum.merge(&more),
             (Report::UniqueStatus(best), Report::UniqueStatus(other)) => best.merge(other),
             (report, other) => *report = other,
@@ -184,6 +212,9 @@ impl Report {
             Report::Jobs(rows) => rows.len(),
             Report::DeadJobs(rows) => rows.len(),
             Report::Dropped(rows) => rows.len(),
+            Report::Numbers(page) => page.rows.len(),
+            Report::FunctionWorkers(rows) => rows.len(),
+            Report::Sessions(rows) => rows.len(),
             _ => 1,
         }
     }

@@ -251,6 +251,10 @@ impl JobId {
     /// of all sequences remains to be counted through.
     pub const SEQUENCE_HINT_MAX: u64 = Self::SEQUENCE_MAX / 8 * 7;
 
+    /// The first of the *spare* sequences, a sixteenth of all: no store gives them out. A foreground job gets one when the store has
+    /// none to give, and is never stored itself.
+    pub const SPARE_MIN: u64 = Self::SEQUENCE_MAX / 16 * 15;
+
     /// Behind every job.
     pub(crate) const LAST: JobId = JobId(u64::MAX);
 
@@ -277,6 +281,16 @@ impl JobId {
     /// The number in the handle.
     pub fn number(self) -> u64 {
         self.0
+    }
+
+    /// The spare sequence that this number, drawn by chance, stands for, with 2^40 of them behind it.
+    pub fn spare_by(chance: u64) -> u64 {
+        Self::SPARE_MIN + chance % (Self::SEQUENCE_MAX - Self::SPARE_MIN - (1 << 40))
+    }
+
+    /// Whether its sequence is a spare one: see [`JobId::SPARE_MIN`].
+    pub fn is_spare(self) -> bool {
+        self.sequence() >= Self::SPARE_MIN
     }
 }
 

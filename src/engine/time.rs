@@ -31,3 +31,11 @@ pub struct Now {
     /// For dates: epoch jobs.
     pub epoch: Epoch,
 }
+
+impl Now {
+    /// When it was this time on the wall, as far as the present ways of both clocks tell; now, if that is still to come.
+    pub(crate) fn before(self, epoch: Epoch) -> Instant {
+        let ago = self.epoch.0.saturating_sub(epoch.0).saturating_mul(1_000_000);
+        Instant(self.instant.0.saturating_sub(ago))
+    }
+}

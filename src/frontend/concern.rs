@@ -54,7 +54,7 @@ impl Incoming<'_> {
     pub fn refusal(&self) -> Option<Refusal> {
         match self {
             Incoming::Answer(reply) => reply.refusal(),
-            Incoming::Request(_) | Incoming::Ask(_) | Incoming::Servers => None,
+            Incoming::Request(_) | Incoming::Ask(_) | Incoming::Servers | Incoming::Acl { .. } => None,
         }
     }
 }

@@ -28,6 +28,8 @@ impl SharedPort {
 fn decode<'a>(frontend: &SharedPort, bytes: &'a [u8]) -> Decoded<'a> {
     match bytes.first() {
         Some(0) => packet(frontend, bytes),
+        // No line begins so: a record of TLS with a handshake, whose peer would wait for an answer for ever.
+        Some(0x16) if bytes.get(1) == Some(&3) => Decoded::Malformed(WireError::Tls),
         Some(_) => text::line(frontend, bytes),
         None => Decoded::Incomplete { needed: 1 },
     }

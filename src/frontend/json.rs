@@ -1,8 +1,14 @@
 //! JSON: the one spelling of a job, a function and a worker, whoever tells of them: a store's jobs, and the rows of reports.
 //! Who prints or sends it is elsewhere. Names and workloads may be any bytes: what is no UTF-8 stands as hexadecimal digits
 //! under a name of its own, which ends with `_hex`.
-use crate::engine::report::{Counters, DeadRow, FunctionRow, InvolvedJob, JobRow, WorkerRow};
-use crate::engine::{DeathReason, Epoch, StoredJob};
+pub mod pauses;
+
+use crate::engine::report::{
+    Counters, DeadRow, FunctionNumbers, FunctionRow, FunctionWorker, InvolvedJob, JobFacts, JobPhase, JobRow,
+    Pause, SessionRow, WorkerRow, WorkerState,
+};
+use crate::engine::stats::{FunctionStats, Histogram};
+use crate::engine::{DeathReason, Epoch, SessionId, StoredJob};
 use crate::protocol::Priority;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -66,6 +72,155 @@ pub fn function(row: &FunctionRow) -> Value {
     Value::Object(object)
 }
 
+/// What is known of a function. What is counted of it is told apart: see [`stats`].
+pub fn numbers(row: &FunctionNumbers) -> Value {
+    let mut object = Map::new();
+    put_bytes(&mut object, "function", &row.function);
+    put(&mut object, "queued", by_priority(row.queued));
+    put(&mut object, "scheduled", row.scheduled);
+    put(&mut object, "storing", row.storing);
+    put(&mut object, "abandoned", row.abandoned);
+    put(&mut object, "running", row.running);
+    put(&mut object, "dead", row.dead);
+    put(&mut object, "workers", row.workers);
+    put(&mut object, "limits", by_priority(row.limits));
+    put(&mut object, "oldest_waiting_seconds", row.oldest_ms.map(seconds));
+    put(&mut object, "unattended_seconds", row.unattended_ms.map(seconds));
+    put(&mut object, "paused", row.paused.as_ref().map(pause));
+    Value::Object(object)
+}
+
+/// A pause, as it is told and kept.
+pub fn pause(pause: &Pause) -> Value {
+    let mut object = Map::new();
+    put(&mut object, "since_ms", pause.since.0);
+    put(&mut object, "until_ms", pause.until.map(|until| until.0));
+    put_bytes(&mut object, "reason", &pause.reason);
+    put_bytes(&mut object, "by", &pause.by);
+    Value::Object(object)
+}
+
+fn by_priority(numbers: [u32; 3]) -> Value {
+    let each = Priority::ALL.map(|urgency| (priority(urgency).to_owned(), json!(numbers[urgency as usize])));
+    Value::Object(each.into_iter().collect())
+}
+
+/// Milliseconds, as seconds.
+pub fn seconds(ms: u64) -> f64 {
+    // Exact for longer than anything here lasts.
+    ms as f64 / 1000.0
+}
+
+/// What was counted of a function.
+pub fn stats(stats: &FunctionStats) -> Value {
+    Value::Object(stats.rows().map(|(name, value)| (name.to_owned(), value.into())).collect())
+}
+
+/// How long something took: of so many, half, 95 and 99 of a hundred, and the mean. Where it may have been longer than the last bound,
+/// `longer` says so.
+pub fn times(times: &Histogram) -> Value {
+    let mut object = Map::new();
+    let count = times.count();
+    put(&mut object, "count", count);
+    for (name, permille) in [("p50", 500), ("p95", 950), ("p99", 990)] {
+        let found = times.quantile(permille);
+        put(&mut object, name, found.map(|(ms, _)| seconds(ms)));
+        if found.is_some_and(|(_, exact)| !exact) {
+            put(&mut object, "longer", true);
+        }
+    }
+    let mean = (count > 0).then(|| seconds(times.sum_ms) / count as f64);
+    put(&mut object, "mean", mean.map(|mean| (mean * 1e6).round() / 1e6));
+    Value::Object(object)
+}
+
+/// A worker of a function.
+pub fn function_worker(row: &FunctionWorker) -> Value {
+    let mut object = Map::new();
+    put(&mut object, "session", session_name(row.session));
+    put(&mut object, "address", row.address.map(place));
+    put_bytes(&mut object, "id", &row.id);
+    let state = match row.state {
+        WorkerState::Busy => "busy",
+        WorkerState::Asleep => "asleep",
+        WorkerState::Woken => "woken",
+        WorkerState::Awake => "awake",
+    };
+    put(&mut object, "state", state);
+    put(&mut object, "holds", row.holds);
+    put(&mut object, "oldest_job", row.oldest.map(|held| held.job.number()));
+    put(&mut object, "holds_for_seconds", row.oldest.map(|held| seconds(held.ran_ms)));
+    Value::Object(object)
+}
+
+/// What a session is called: its home, its place there, and the how manieth it is there.
+pub fn session_name(session: SessionId) -> String {
+    format!("{}-{}-{}", session.shard().0, session.index(), session.generation())
+}
+
+/// All that is known of a job but its workload.
+pub fn job_facts(facts: &JobFacts) -> Value {
+    let mut object = Map::new();
+    put(&mut object, "job", facts.job.number());
+    put_bytes(&mut object, "function", &facts.function);
+    put_bytes(&mut object, "unique", &facts.unique);
+    put(&mut object, "priority", priority(facts.priority));
+    put(&mut object, "stored", facts.background);
+    put(&mut object, "ignored", facts.phase == JobPhase::Abandoned);
+    put(&mut object, "attempts", facts.attempts);
+    put(&mut object, "clients", facts.clients);
+    put(&mut object, "workload_bytes", facts.bytes);
+    put(&mut object, "accepted_ms", facts.accepted.map(|epoch| epoch.0));
+    put(&mut object, "age_seconds", seconds(facts.age_ms));
+    put(&mut object, "cancelled", facts.cancelled);
+    put(&mut object, "taken_over", facts.disowned);
+    put(&mut object, "running", matches!(facts.phase, JobPhase::Running { .. }));
+    put(&mut object, "dead", matches!(facts.phase, JobPhase::Dead { .. }));
+    put(&mut object, "worker", Value::Null);
+    put_phase(&mut object, facts);
+    Value::Object(object)
+}
+
+fn put_phase(object: &mut Map<String, Value>, facts: &JobFacts) {
+    let state = match &facts.phase {
+        JobPhase::Queued { waited_ms, before, more_urgent } => {
+            put(object, "waiting_seconds", seconds(*waited_ms));
+            put(object, "jobs_before", *before);
+            put(object, "more_urgent_jobs", *more_urgent);
+            "queued"
+        }
+        JobPhase::Withheld { waited_ms } => {
+            put(object, "waiting_seconds", seconds(*waited_ms));
+            "held"
+        }
+        JobPhase::Scheduled { due } => {
+            put(object, "due_ms", due.0);
+            "scheduled"
+        }
+        JobPhase::Abandoned => "abandoned",
+        JobPhase::Storing { late, asked_ms } => {
+            put(object, "storing_seconds", seconds(*asked_ms));
+            put(object, "late", *late);
+            "storing"
+        }
+        JobPhase::Running { session, address, worker, ran_ms, left_ms, .. } => {
+            put(object, "session", session_name(*session));
+            put(object, "worker", address.map(place));
+            put_bytes(object, "worker_id", worker);
+            put(object, "running_seconds", seconds(*ran_ms));
+            put(object, "left_seconds", left_ms.map(seconds));
+            put(object, "numerator", facts.numerator);
+            put(object, "denominator", facts.denominator);
+            "running"
+        }
+        JobPhase::Dead { reason, at, address, worker } => {
+            put_death(object, *reason, *at, *address, worker);
+            "dead"
+        }
+    };
+    put(object, "state", state);
+}
+
 /// A session of `workers`, or a piece of one. Registrations whose names are no UTF-8 stand apart.
 pub fn worker(row: &WorkerRow) -> Value {
     let mut object = Map::new();
@@ -95,11 +250,19 @@ pub fn involved(row: &InvolvedJob) -> Value {
     Value::Object(object)
 }
 
-/// A connection of `clients`.
-pub fn connection(address: SocketAddr) -> Value {
+/// A connection of `clients`, with what it did last.
+pub fn connection(row: &SessionRow) -> Value {
     let mut object = Map::new();
-    put(&mut object, "address", address.ip().to_canonical().to_string());
-    put(&mut object, "port", address.port());
+    put(&mut object, "session", session_name(row.session));
+    put(&mut object, "descriptor", row.descriptor);
+    put(&mut object, "address", row.address.ip().to_canonical().to_string());
+    put(&mut object, "port", row.address.port());
+    put_bytes(&mut object, "id", &row.id);
+    put(&mut object, "functions", row.functions);
+    put(&mut object, "asleep", row.asleep);
+    put(&mut object, "since_seconds", seconds(row.since_ms));
+    put(&mut object, "silent_seconds", seconds(row.heard_ms));
+    put(&mut object, "asked_seconds", row.asked_ms.map(seconds));
     Value::Object(object)
 }
 
@@ -143,11 +306,26 @@ fn put(object: &mut Map<String, Value>, name: &str, value: impl Into<Value>) {
     object.insert(name.to_owned(), value.into());
 }
 
+/// Adds a name that may be any bytes to something that is told.
+pub fn put_name(told: &mut Value, name: &str, bytes: &[u8]) {
+    if let Value::Object(object) = told {
+        put_bytes(object, name, bytes);
+    }
+}
+
 fn put_bytes(object: &mut Map<String, Value>, name: &str, bytes: &[u8]) {
     match std::str::from_utf8(bytes) {
         Ok(text) => put(object, name, text),
         Err(_) => put(object, &format!("{name}_hex"), digits(bytes)),
     }
+}
+
+/// Bytes that stand as hexadecimal digits.
+pub fn bytes_of(digits: &str) -> Option<Vec<u8>> {
+    let (pairs, []) = digits.as_bytes().as_chunks::<2>() else { return None };
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    // Two digits are a byte.
+    pairs.iter().map(|&[high, low]| Some((digit(high)? * 16 + digit(low)?) as u8)).collect()
 }
 
 fn digits(bytes: &[u8]) -> String {
@@ -158,7 +336,7 @@ fn digits(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::engine::slot::Slot;
-    use crate::engine::{Death, JobId, SessionId, ShardId};
+    use crate::engine::{Death, JobId, ShardId};
     use std::net::Ipv4Addr;
 
     fn id() -> JobId {

@@ -59,6 +59,8 @@ pub enum WireError {
     LongLine,
     /// A line of too many words.
     ManyWords,
+    /// The beginning of a TLS handshake.
+    Tls,
 }
 
 impl fmt::Display for WireError {
@@ -66,6 +68,9 @@ impl fmt::Display for WireError {
         match self {
             WireError::Packet(error) => error.fmt(f),
             WireError::LongLine => write!(f, "the peer sent a line of more than {} bytes", LINE_MAX),
+            WireError::Tls => f.write_str(
+                "the peer speaks TLS, which this port does not (--ssl and --ssl-port say which one does)",
+            ),
             WireError::ManyWords => write!(f, "the peer sent a line of more than {} words", WORDS_MAX),
         }
     }
@@ -80,6 +85,11 @@ pub enum Incoming<'a> {
     Ask(Ask),
     /// `show servers`: who shares the store, which the shell knows.
     Servers,
+    /// `acl` and a word, in `geard`'s form: to tell who may do what, or to change it.
+    Acl {
+        /// Whether it is to be told.
+        list: bool,
+    },
     /// Something whose answer is known already. It still takes its turn among the replies.
     Answer(Reply),
 }

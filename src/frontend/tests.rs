@@ -1,7 +1,7 @@
 //! Every line of the administrators' protocol, byte for byte.
 use super::*;
 use crate::engine::report::{
-    Counters, DeadRow, DropRow, FunctionRow, InvolvedJob, JobRow, WaitingRow, Waits, WorkerRow,
+    Counters, DeadRow, DropRow, FunctionRow, InvolvedJob, JobRow, SessionRow, WaitingRow, Waits, WorkerRow,
 };
 use crate::engine::slot::Slot;
 use crate::engine::{Ask, DeathReason, Epoch, JobId, Order, Query, Reply, Report, SessionId, ShardId};
@@ -207,6 +207,8 @@ fn the_longest_line() {
     line.insert(0, b'x');
     assert_eq!(ask(&line), None);
     assert_eq!(frontend.decode(&line[..8192]), Decoded::Malformed(WireError::LongLine));
+    assert_eq!(frontend.decode(b"\x16\x03\x01\x02\0"), Decoded::Malformed(WireError::Tls));
+    assert_eq!(frontend.decode(b"\x16"), Decoded::Incomplete { needed: 2 });
 }
 
 #[test]
@@ -302,8 +304,20 @@ fn jobs_with_workers_and_clients_with_jobs() {
     );
     let one = "\tf_1\tu_1\t10.1.2.4:2222\n";
     let lines = format!("10.1.2.3:1111\n{one}10.1.2.4:2222\n[fe80::1]:3333\n{one}{one}\tf_1\t\t-\n.\n");
-    let client =
-        |index, address| WaitingRow { session: session(index), what: Waits::Session(place(address)) };
+    let client = |index, address| {
+        let row = SessionRow {
+            session: session(index),
+            descriptor: 9,
+            address: place(address),
+            id: text("x"),
+            functions: 0,
+            asleep: false,
+            since_ms: 1,
+            heard_ms: 1,
+            asked_ms: None,
+        };
+        WaitingRow { session: session(index), what: Waits::Session(Box::new(row)) }
+    };
     let waits = |index, job: usize, times| {
         let what = Waits::Job { job: jobs[job].clone(), times, told: 0 };
         WaitingRow { session: session(index), what }

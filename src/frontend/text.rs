@@ -18,6 +18,8 @@ const UNKNOWN_SHOW: &str = "ERR UNKNOWN_SHOW_ARGUMENTS\r\n";
 const UNKNOWN_ERROR: &str = "ERR UNKNOWN_ERROR\r\n";
 const UNKNOWN_JOB: &str = "ERR UNKNOWN_JOB\r\n";
 const STILL_CONNECTED: &str = "ERR there are still connected workers or executing clients\r\n";
+/// In gearmand's form, with `geard`'s word.
+const DENIED: &str = "ERR PERMISSION_DENIED This+connection+may+not+do+that\r\n";
 const NOT_FOUND: &str = "ERR function not found\r\n";
 /// Ours: gearmand has no limit on functions.
 const TOO_MANY_FUNCTIONS: &str = "ERR TOO_MANY_FUNCTIONS\r\n";
@@ -100,6 +102,8 @@ fn command(frontend: &SharedPort, words: &[&[u8]]) -> Incoming<'static> {
         on_job(argument, |handle| Order::CancelJob { handle })
     } else if is("retry") && argument.len() >= 2 {
         on_job(argument, |handle| Order::RetryJob { handle })
+    } else if is("acl") && !argument.is_empty() {
+        Incoming::Acl { list: argument.first().is_some_and(|verb| verb.eq_ignore_ascii_case(b"list")) }
     } else if is("version") {
         answer(format!("OK {}\n", frontend.version))
     } else if is("verbose") {
@@ -216,9 +220,17 @@ pub(super) fn render(frontend: &SharedPort, ask: &Ask, report: &Report, last: bo
         Report::NotCreated(Refusal::FunctionBytesFull) => {
             out.extend_from_slice(FUNCTION_BYTES_FULL.as_bytes())
         }
+        Report::Denied => out.extend_from_slice(DENIED.as_bytes()),
         Report::NotCreated(_) => out.extend_from_slice(TOO_MANY_FUNCTIONS.as_bytes()),
-        // Asked for by a packet and answered by one, in `gear.rs`: a line never asks.
-        Report::UniqueStatus(_) => {}
+        // Asked for by a packet and answered by one, in `gear.rs`, or over HTTP: a line never asks.
+        Report::UniqueStatus(_)
+        | Report::Numbers(_)
+        | Report::FunctionWorkers(_)
+        | Report::Sessions(_)
+        | Report::Job(_)
+        | Report::Pauses(_)
+        | Report::Batch(_)
+        | Report::Unchanged => {}
     }
 }
 
@@ -268,8 +280,8 @@ fn worker(out: &mut Vec<u8>, row: &WorkerRow) {
 /// As the Perl server does: a connection, or below it a job that it waits for.
 fn waiting(out: &mut Vec<u8>, row: &WaitingRow) {
     match &row.what {
-        Waits::Session(address) => {
-            peer(out, Some(*address));
+        Waits::Session(session) => {
+            peer(out, Some(session.address));
             out.push(b'\n');
         }
         Waits::Job { job, times, .. } => {

@@ -24,9 +24,9 @@ pub(super) const CSS: &str = "text/css; charset=utf-8";
 pub(super) const EVENTS: &str = "text/event-stream";
 pub(super) const PROBLEM: &str = "application/problem+json";
 
-/// Nothing of anybody else is loaded, nothing is run, and nobody shows it in a frame.
-const POLICY: &str =
-    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+/// Nothing of anybody else is loaded or sent to, nothing is run that stands in a page, and nobody shows it in a frame.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+                      base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 impl HttpAnswer {
     pub(super) fn ok(kind: &'static str, body: impl Into<Bytes>) -> HttpAnswer {
@@ -52,7 +52,7 @@ impl HttpAnswer {
     }
 
     /// Sends a browser elsewhere on this server.
-    pub(super) fn elsewhere(path: &'static str) -> HttpAnswer {
+    pub(super) fn elsewhere(path: &str) -> HttpAnswer {
         HttpAnswer::of(StatusCode::SEE_OTHER, TEXT, "").with(header::LOCATION, path)
     }
 
@@ -87,6 +87,10 @@ impl HttpAnswer {
         put(header::REFERRER_POLICY, "no-referrer");
         put(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
         put(header::X_FRAME_OPTIONS, "DENY");
+        if self.status == StatusCode::UNAUTHORIZED {
+            // A token would help.
+            put(header::WWW_AUTHENTICATE, "Bearer realm=\"ringgear\"");
+        }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             put(header::RETRY_AFTER, "1");
         }

@@ -1,27 +1,23 @@
 //! What was done over HTTP: the latest, kept here for whoever asks, each told in the log as well. Who may do it is asked before.
+use super::bounds::{AUDIT_MAX, AUDIT_TEXT_BYTES};
 use super::roles::HttpCaller;
+use crate::engine::Epoch;
 use crate::log_at;
-use crate::logging::Level;
+use crate::logging::{Level, Visible};
+use crate::mesh::clock;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// Actions that are remembered.
-const ACTIONS_MAX: usize = 1000;
-/// Bytes of what is said of one.
-const TEXT_BYTES: usize = 512;
 
 /// Something that was done.
 #[derive(Debug)]
 struct AuditEntry {
     number: u64,
-    when: SystemTime,
+    at: Epoch,
     who: String,
     from: String,
-    action: &'static str,
     what: String,
-    count: Option<u64>,
+    outcome: String,
 }
 
 /// What was done, the latest last.
@@ -31,21 +27,18 @@ pub(super) struct AuditList {
 }
 
 impl AuditList {
-    /// Somebody has done something: `action` is a word like `pause`, `what` says to what, readable (`names.rs`), `count` how many things
-    /// were done, where there may be several.
-    pub(super) fn record(&self, caller: &HttpCaller, action: &'static str, what: &str, count: Option<u64>) {
-        let what = cut(what);
-        let from = caller.place();
-        let many = count.map(|count| format!(" ({count})")).unwrap_or_default();
-        let blank = if what.is_empty() { "" } else { " " };
-        log_at!(Level::Notice, "{} from {from} over HTTP: {action}{blank}{what}{many}", caller.name);
+    /// Somebody has done something: `what` says what and to what, `outcome` what came of it. Both are cut where they are long.
+    pub(super) fn record(&self, caller: &HttpCaller, what: &str, outcome: &str) {
+        let (what, outcome) = (cut(what), cut(outcome));
+        let (who, from) = (caller.name.clone(), caller.place());
+        let shown = Visible(what.as_bytes());
+        log_at!(Level::Notice, "{who} from {from} over HTTP: {shown}: {}", Visible(outcome.as_bytes()));
         let mut entries = self.entries.borrow_mut();
         let number = entries.back().map_or(1, |last| last.number + 1);
-        if entries.len() >= ACTIONS_MAX {
+        if entries.len() >= AUDIT_MAX {
             entries.pop_front();
         }
-        let who = caller.name.clone();
-        entries.push_back(AuditEntry { number, when: SystemTime::now(), who, from, action, what, count });
+        entries.push_back(AuditEntry { number, at: clock::now().epoch, who, from, what, outcome });
     }
 
     /// The latest before a number, the latest first; and where it goes on.
@@ -62,21 +55,13 @@ impl AuditList {
 
 impl AuditEntry {
     fn told(&self) -> Value {
-        let when = self.when.duration_since(UNIX_EPOCH).unwrap_or_default();
-        json!({
-            "number": self.number,
-            "when_ms": u64::try_from(when.as_millis()).unwrap_or(u64::MAX),
-            "who": self.who,
-            "from": self.from,
-            "action": self.action,
-            "what": self.what,
-            "count": self.count,
-        })
+        let AuditEntry { number, at, who, from, what, outcome } = self;
+        json!({ "number": number, "at_ms": at.0, "who": who, "from": from, "what": what, "outcome": outcome })
     }
 }
 
 fn cut(text: &str) -> String {
-    let mut end = text.len().min(TEXT_BYTES);
+    let mut end = text.len().min(AUDIT_TEXT_BYTES);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
@@ -101,8 +86,8 @@ mod tests {
             roles: RoleSet::ALL,
             functions: None,
         };
-        for _ in 0..ACTIONS_MAX + 2 {
-            list.record(&caller, "pause", &"ä".repeat(TEXT_BYTES), Some(2));
+        for _ in 0..AUDIT_MAX + 2 {
+            list.record(&caller, &"ä".repeat(AUDIT_TEXT_BYTES), "done");
         }
         let page = list.page(None, 2);
         assert_eq!((&page["items"][0]["number"], &page["items"][1]["number"]), (&json!(1002), &json!(1001)));

@@ -11,6 +11,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 use tokio::time::{Instant, timeout, timeout_at};
 
+/// What the form of a page is sent as.
+pub(super) const FORM: &str = "application/x-www-form-urlencoded";
+
 /// Bytes of bodies, and of results for answers, that are held just now.
 #[derive(Clone, Debug)]
 pub(super) struct TransferBytes {

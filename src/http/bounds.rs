@@ -34,7 +34,7 @@ pub(super) const ITEMS_BYTES: usize = 1 << 20;
 /// Functions of one worker that are told.
 pub(super) const REGISTRATIONS_MAX: usize = 1000;
 /// Functions on the page.
-pub(super) const PAGE_ROWS: usize = 200;
+pub(super) const PAGE_ROWS: usize = 100;
 /// Bytes of a name in a label and on the page. Longer ones are cut.
 pub(super) const NAME_BYTES: usize = 128;
 
@@ -49,8 +49,8 @@ pub(super) const BODY_PAUSE: Duration = Duration::from_secs(10);
 /// Bytes of a body of JSON, which takes several times as many while it is read. Larger workloads come as the body itself.
 pub(super) const JSON_BYTES: usize = 8 << 20;
 /// Jobs of one request, and how long their answers may take.
-pub(super) const BATCH_MAX: usize = 1000;
-pub(super) const BATCH_TIME: Duration = Duration::from_secs(60);
+pub(super) const SUBMITS_MAX: usize = 1000;
+pub(super) const SUBMITS_TIME: Duration = Duration::from_secs(60);
 /// Requests that wait for jobs: half of all connections, so that those who look find a place.
 pub(super) const WAITS_MAX: usize = 32;
 /// How long a stream of events is silent at the most.
@@ -59,3 +59,23 @@ pub(super) const COMMENT_TIME: Duration = Duration::from_secs(15);
 pub(super) const VIEWERS_MAX: usize = 16;
 pub(super) const TICK: Duration = Duration::from_secs(1);
 pub(super) const TOPICS_MAX: usize = 8;
+/// How often what was counted of functions is noted, at the most; and for so many times that is kept: ten minutes.
+pub(super) const HISTORY_EACH: Duration = Duration::from_secs(30);
+pub(super) const HISTORY_NOTES: u32 = 20;
+/// Workers of a function that seem to do nothing and are looked at more closely, to say why its jobs do not move.
+pub(super) const SILENT_MAX: usize = 8;
+/// Names like another one that are told.
+pub(super) const NEAR_MAX: usize = 4;
+/// Actions that are remembered, and bytes of what is said of one.
+pub(super) const AUDIT_MAX: usize = 1000;
+pub(super) const AUDIT_TEXT_BYTES: usize = 512;
+/// Bytes of the body of an order, or of the form that is one.
+pub(super) const BODY_BYTES: usize = 64 << 10;
+/// Bytes of a reason.
+pub(super) const REASON_BYTES: usize = 512;
+/// How long a step waits that was held up by the store.
+pub(super) const HELD_UP: Duration = Duration::from_millis(20);
+/// How long an order for many jobs may take: less than [`REQUEST_TIME`], so that it can say how far it has come.
+pub(super) const BATCH_TIME: Duration = Duration::from_secs(12);
+/// Over how long jobs must have been counted to say whether more come than are done.
+pub(super) const RATES_MIN: Duration = Duration::from_secs(60);

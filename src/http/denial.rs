@@ -5,15 +5,12 @@ use super::roles::{HttpCaller, HttpRole, Shown};
 use hyper::StatusCode;
 use hyper::header;
 
-/// Says that a token would help.
-const CHALLENGE: &str = "Bearer realm=\"ringgear\"";
-
 /// Whoever brings a token that is none.
 pub(super) fn of_stranger(stranger: Stranger) -> HttpAnswer {
     match stranger {
         Stranger::Unknown => {
             let said = "this is no token of this server, or not for this address; its line belongs into the file that --control-tokens names";
-            HttpAnswer::error(StatusCode::UNAUTHORIZED, said).with(header::WWW_AUTHENTICATE, CHALLENGE)
+            HttpAnswer::error(StatusCode::UNAUTHORIZED, said)
         }
         Stranger::TooMany(seconds) => {
             let said = format!("too many tokens from this address were wrong: wait {seconds} s");
@@ -23,13 +20,15 @@ pub(super) fn of_stranger(stranger: Stranger) -> HttpAnswer {
     }
 }
 
-/// Whoever may not do this: 401 where a token would help that was not brought, 403 where one was.
+/// Whoever may not do this.
 pub(super) fn of_role(caller: &HttpCaller, role: HttpRole) -> HttpAnswer {
-    let said = caller.lacks(role);
+    HttpAnswer::error(status(caller), &caller.lacks(role))
+}
+
+/// 401 where a token would help that was not brought, 403 where one was.
+pub(super) fn status(caller: &HttpCaller) -> StatusCode {
     match caller.shown {
-        Shown::Nothing => {
-            HttpAnswer::error(StatusCode::UNAUTHORIZED, &said).with(header::WWW_AUTHENTICATE, CHALLENGE)
-        }
-        _ => HttpAnswer::error(StatusCode::FORBIDDEN, &said),
+        Shown::Nothing => StatusCode::UNAUTHORIZED,
+        _ => StatusCode::FORBIDDEN,
     }
 }

@@ -4,19 +4,26 @@ use super::audit::AuditList;
 use super::bodies::TransferBytes;
 use super::bounds::{OVERVIEW_AGE, PAGE_ROWS, SURVEYS_MAX, VIEWERS_MAX, WAITS_MAX};
 use super::guard::Guard;
+use super::history::History;
 use super::home::Observer;
+use super::level::LevelForAWhile;
 use super::limited::LimitedPlaces;
-use super::overview::{BestRows, FunctionSums, Overview, is_unattended, waiting};
-use crate::engine::report::Counters;
-use crate::engine::{Query, Report};
+use super::overview::{BestRows, FunctionSums, Overview, row_rank, waiting};
+use super::remembered::PageMemory;
+use crate::engine::report::{Counters, FunctionNumbers, JobFacts};
+use crate::engine::stats::FunctionStats;
+use crate::engine::{Order, Query, Report};
 use crate::frontend::SharedPort;
 use crate::mesh::shared::{ServerPhase, Shared};
+use crate::store::channel::StoreChannel;
+use crate::tls::Certificates;
 use bytes::Bytes;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
 /// What happened to connections and requests.
@@ -35,10 +42,13 @@ type LatestOverview = Option<(Instant, Rc<Overview>)>;
 /// What answers are made of, as far as it is given.
 pub(super) struct DeskSetup {
     pub(super) shared: Arc<Shared>,
+    pub(super) certificates: Option<Arc<Certificates>>,
     pub(super) frontend: SharedPort,
-    /// Whether jobs are read from a store at the start.
-    pub(super) restores: bool,
-    pub(super) function_stats: usize,
+    /// The way to the store, if there is one: at the start its jobs are read.
+    pub(super) store: Option<Arc<StoreChannel>>,
+    pub(super) metrics_functions: usize,
+    pub(super) pauses: Option<PathBuf>,
+    pub(super) drain: Box<dyn Fn() + Send>,
     pub(super) shards: usize,
 }
 
@@ -60,7 +70,11 @@ pub(super) struct Desk {
     /// Turns to ask the shards.
     surveys: Semaphore,
     overview: Mutex<LatestOverview>,
+    history: RefCell<History>,
+    pub(super) level: LevelForAWhile,
     pub(super) counts: VisitCounts,
+    /// What pages remember.
+    pub(super) remembered: PageMemory,
 }
 
 /// What the server is doing.
@@ -86,7 +100,9 @@ impl ServerState {
     /// Why it is not ready, a sentence.
     pub(super) fn obstacle(self) -> Option<&'static str> {
         match self {
-            ServerState::Restoring => Some("restoring: stored jobs are being read, and requests wait"),
+            ServerState::Restoring => Some(
+                "restoring: stored jobs are not all read; requests wait, or if the database is away background jobs are refused",
+            ),
             ServerState::Draining => {
                 Some("draining: no more connections are accepted, and the server ends when no jobs are left")
             }
@@ -109,13 +125,16 @@ impl Desk {
             started_at: SystemTime::now(),
             surveys: Semaphore::new(SURVEYS_MAX),
             overview: Mutex::default(),
+            history: RefCell::default(),
+            level: LevelForAWhile::default(),
             counts: VisitCounts::default(),
+            remembered: PageMemory::default(),
         }
     }
 
     pub(super) fn state(&self) -> ServerState {
         match self.setup.shared.phase() {
-            ServerPhase::Serving if self.setup.restores && !self.setup.shared.all_restored() => {
+            ServerPhase::Serving if self.setup.store.is_some() && !self.setup.shared.all_restored() => {
                 ServerState::Restoring
             }
             ServerPhase::Serving => ServerState::Serving,
@@ -125,7 +144,7 @@ impl Desk {
 
     /// Whether shards can be asked: all jobs are there. What is not whole is not told.
     pub(super) fn is_whole(&self) -> bool {
-        !self.setup.restores || self.setup.shared.all_restored()
+        self.setup.store.is_none() || self.setup.shared.all_restored()
     }
 
     /// Waits for the turn to ask the shards.
@@ -143,6 +162,7 @@ impl Desk {
         }
         let before = latest.as_ref().map(|(_, overview)| overview.clone()).unwrap_or_default();
         let overview = Rc::new(self.look(&before).await);
+        self.history.borrow_mut().note(Instant::now(), &overview.told);
         *latest = Some((Instant::now(), overview.clone()));
         overview
     }
@@ -150,25 +170,66 @@ impl Desk {
     async fn look(&self, before: &Overview) -> Overview {
         let _turn = self.turn().await;
         let stays: BTreeSet<&Bytes> = before.told.iter().map(|row| &row.function).collect();
-        let mut told = BestRows::new(self.setup.function_stats);
+        let mut told = BestRows::new(self.setup.metrics_functions);
         let mut first = BestRows::new(PAGE_ROWS);
         let mut sums = FunctionSums::default();
-        let mut pages = self.observer.ask(Query::Status, None);
+        let mut others = FunctionStats::default();
+        let mut pages = self.observer.ask(Query::Numbers, None);
         while let Some(page) = pages.next().await {
-            let Report::Functions(rows) = page else { continue };
-            for row in rows {
+            let Report::Numbers(page) = page else { continue };
+            others.merge(&page.others);
+            for row in page.rows {
                 sums.add(&row);
+                row.stats.iter().for_each(|stats| others.merge(stats));
                 let jobs = waiting(&row) + u64::from(row.running);
                 let stays = stays.contains(&row.function) && (jobs > 0 || row.workers > 0);
                 told.offer([u64::from(stays), jobs], &row);
-                first.offer([u64::from(is_unattended(&row)), jobs], &row);
+                first.offer(row_rank(&row), &row);
             }
         }
         drop(pages);
         let counters = self.counters().await;
         let mut told = told.best();
         told.sort_by(|a, b| a.function.cmp(&b.function));
-        Overview { sums, told, first: first.best(), counters }
+        // What is not told one by one is what is left of all.
+        told.iter().filter_map(|row| row.stats.as_ref()).for_each(|stats| others.take_away(stats));
+        Overview { sums, told, first: first.best(), counters, others }
+    }
+
+    /// What is known of one function. Only in one's turn.
+    pub(super) async fn function(&self, name: &[u8]) -> Option<FunctionNumbers> {
+        let function = Bytes::copy_from_slice(name);
+        match self.observer.ask(Query::Function { function }, None).next().await {
+            Some(Report::Numbers(mut page)) => page.rows.pop(),
+            _ => None,
+        }
+    }
+
+    /// What is known of one job. Only in one's turn.
+    pub(super) async fn job(&self, handle: &[u8]) -> Option<JobFacts> {
+        let handle = Bytes::copy_from_slice(handle);
+        match self.observer.ask(Query::Job { handle }, None).next().await {
+            Some(Report::Job(facts)) => Some(*facts),
+            _ => None,
+        }
+    }
+
+    /// What was counted of a function lately, and over which time that is: some minutes, if it was looked at then, or since the start.
+    pub(super) fn recent(&self, name: &[u8], stats: &FunctionStats) -> (FunctionStats, Duration) {
+        let mut recent = stats.clone();
+        let before = self.history.borrow();
+        match before.of(name, Instant::now()) {
+            Some((ago, before)) => {
+                before.iter().for_each(|before| recent.take_away(before));
+                (recent, ago)
+            }
+            None => (recent, self.started.elapsed()),
+        }
+    }
+
+    /// Gives an order, and hears what came of it. Only in one's turn.
+    pub(super) async fn order(&self, order: Order) -> Option<Report> {
+        self.observer.ask(order, None).next().await
     }
 
     /// What `show counters` tells.

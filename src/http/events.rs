@@ -1,7 +1,6 @@
 //! `GET /api/v1/events`: what changes, told as it changes, once a second at the most (server-sent events). What is told of all functions
 //! is what everybody else is told within that second; nothing runs when nobody looks.
 use super::answer::{EVENTS, HttpAnswer};
-use super::api;
 use super::bounds::{COMMENT_TIME, TICK, TOPICS_MAX};
 use super::desk::Desk;
 use super::guard::Visitor;
@@ -10,6 +9,7 @@ use super::limited::LimitedPlace;
 use super::overview::{Overview, waiting};
 use super::streams::AnswerBody;
 use super::target::RequestTarget;
+use crate::engine::report::FunctionNumbers;
 use crate::frontend::json;
 use bytes::Bytes;
 use hyper::StatusCode;
@@ -74,13 +74,13 @@ pub(super) fn answer(desk: &Rc<Desk>, target: &RequestTarget, visitor: &Visitor)
     let (sender, body) = AnswerBody::pieces();
     let (desk, end) = (desk.clone(), visitor.end.clone());
     spawn_local(async move {
-        let _ = first(tell(desk, topics, sender, place), end.gone()).await;
+        let _ = first(watch(desk, topics, sender, place), end.gone()).await;
     });
     HttpAnswer::stream(EVENTS, body)
 }
 
 /// Tells until nobody hears it any more.
-async fn tell(desk: Rc<Desk>, topics: Vec<EventTopic>, sender: Sender<Bytes>, _place: LimitedPlace) {
+async fn watch(desk: Rc<Desk>, topics: Vec<EventTopic>, sender: Sender<Bytes>, _place: LimitedPlace) {
     let mut last: Vec<Option<Value>> = topics.iter().map(|_| None).collect();
     let mut number: u64 = 0;
     let mut told = Instant::now();
@@ -122,16 +122,24 @@ async fn look(desk: &Desk, topic: &EventTopic) -> Value {
     match topic {
         EventTopic::Overview => summary(desk, &overview),
         EventTopic::Function(name) => {
-            let found = overview.told.binary_search_by(|row| row.function[..].cmp(name));
-            match found {
-                Ok(at) => json::function(&overview.told[at]),
-                // One that is not told of one by one, or is not there.
-                Err(_) => api::function(desk, name)
-                    .await
-                    .unwrap_or_else(|| json!({ "function": String::from_utf8_lossy(name), "gone": true })),
+            if let Ok(at) = overview.told.binary_search_by(|row| row.function[..].cmp(name)) {
+                return tell(&overview.told[at]);
             }
+            // One that is not told of one by one, or is not there.
+            let _turn = desk.turn().await;
+            let gone = || json!({ "function": String::from_utf8_lossy(name), "gone": true });
+            desk.function(name).await.as_ref().map_or_else(gone, tell)
         }
     }
+}
+
+/// A function, without what changes with time alone: how long something has waited is no event.
+fn tell(row: &FunctionNumbers) -> Value {
+    let mut told = json::numbers(row);
+    if let Some(object) = told.as_object_mut() {
+        object.retain(|name, _| name != "oldest_waiting_seconds" && name != "unattended_seconds");
+    }
+    told
 }
 
 /// What the page says first.
@@ -147,7 +155,7 @@ fn summary(desk: &Desk, overview: &Overview) -> Value {
         "workers": overview.sums.workers,
         "unattended": overview.sums.unattended,
         "dead": overview.counters.dead_jobs,
-        "first": first.into_iter().map(json::function).collect::<Vec<_>>(),
+        "first": first.into_iter().map(tell).collect::<Vec<_>>(),
     })
 }
 

@@ -108,11 +108,11 @@ impl Guard {
         };
         match arrival {
             Arrival::Unix { user: Some(user) } if *user == 0 || *user == self.user => {
-                caller(format!("uid {user}"), Shown::User, RoleSet::ALL)
+                caller(format!("user {user}"), Shown::User, RoleSet::ALL)
             }
             // The mode of the socket's file has let him in.
             Arrival::Unix { user: Some(user) } => {
-                caller(format!("uid {user}"), Shown::User, RoleSet::of(&[HttpRole::Read]))
+                caller(format!("user {user}"), Shown::User, RoleSet::of(&[HttpRole::Read]))
             }
             Arrival::Unix { user: None } => {
                 caller("anonymous".to_owned(), Shown::Nothing, RoleSet::of(&[HttpRole::Read]))

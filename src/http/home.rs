@@ -5,7 +5,7 @@ use super::watch::watch;
 use crate::engine::page::ListMark;
 use crate::engine::slot::ShardSet;
 use crate::engine::{
-    Board, CloseReason, Engine, Input, Introduction, JobId, Output, Peer, Policy, Query, Reply, Report,
+    Ask, Board, CloseReason, Engine, Input, Introduction, JobId, Output, Peer, Policy, Reply, Report,
     SessionId, ShardId, Work,
 };
 use crate::mesh::shared::{ServerPhase, Shared};
@@ -92,12 +92,13 @@ impl Observer {
     }
 
     /// Asks something, for a list from behind a place on. The answer comes page by page, each when it is wanted.
-    pub(super) fn ask(self: &Rc<Self>, query: Query, after: Option<ListMark>) -> PagedAnswer {
+    pub(super) fn ask(self: &Rc<Self>, what: impl Into<Ask>, after: Option<ListMark>) -> PagedAnswer {
         let session = self.guest.borrow_mut().sit(self.id);
         self.feed(Input::Opened(session, NOBODY));
-        self.feed(match after {
-            Some(after) => Input::AskBehind(session, Box::new((query, after))),
-            None => Input::Ask(session, query.into()),
+        self.feed(match (what.into(), after) {
+            (Ask::Query(query), Some(after)) => Input::AskBehind(session, Box::new((query, after))),
+            // An order begins at the beginning.
+            (ask, _) => Input::Ask(session, ask),
         });
         PagedAnswer { observer: self.clone(), session }
     }
@@ -240,7 +241,7 @@ impl Guest {
                 | Output::Resume(session) => *session,
                 // What waits here for earlier replies is bounded by the number of submissions of a session; it has no jobs of its
                 // own to store, and nothing to log.
-                Output::Holds(..) | Output::Store(_) | Output::Note(_) => continue,
+                Output::Holds(..) | Output::Store(_) | Output::Dismiss(_) | Output::Note(_) => continue,
             };
             let Some(seat) = self.seats.get_mut(session.index()) else { continue };
             if seat.generation != session.generation() {

@@ -1,6 +1,6 @@
 //! The page where a browser shows a token once, and has a cookie for it from then on. Who has which is in `guard.rs`.
 use super::answer::{HTML, HttpAnswer};
-use super::bodies;
+use super::bodies::{self, FORM};
 use super::bounds::FORM_BYTES;
 use super::desk::Desk;
 use super::guard::{Arrival, COOKIE, Stranger};
@@ -11,9 +11,6 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap};
 use hyper::{Request, StatusCode};
 use maud::{DOCTYPE, html};
-
-/// What a form is sent as.
-const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The page; with what was wrong, if something was.
 pub(super) fn page(desk: &Desk, wrong: Option<&str>) -> String {
@@ -73,7 +70,7 @@ pub(super) async fn enter(desk: &Desk, request: Request<Incoming>, arrival: &Arr
     };
     match desk.guard.log_in(token.trim_ascii(), arrival) {
         Ok((id, caller)) => {
-            desk.audit.record(&caller, "log in", "", None);
+            desk.audit.record(&caller, "log in", "done");
             let life = LIFE.as_secs();
             let cookie = format!("{COOKIE}={id}; Path=/; HttpOnly; SameSite=Strict; Max-Age={life}");
             HttpAnswer::elsewhere("/").with(header::SET_COOKIE, &cookie)
@@ -89,7 +86,7 @@ pub(super) async fn enter(desk: &Desk, request: Request<Incoming>, arrival: &Arr
 /// Somebody goes.
 pub(super) fn leave(desk: &Desk, headers: &HeaderMap, caller: &HttpCaller) -> HttpAnswer {
     desk.guard.log_out(headers);
-    desk.audit.record(caller, "log out", "", None);
+    desk.audit.record(caller, "log out", "done");
     let cookie = format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
     HttpAnswer::elsewhere("/login").with(header::SET_COOKIE, &cookie)
 }

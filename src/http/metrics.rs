@@ -4,31 +4,16 @@
 use super::answer::HttpAnswer;
 use super::bounds::CONNECTIONS_MAX;
 use super::desk::{Desk, ServerState};
+use super::exposition::{Families, Form, Seconds};
 use super::names::readable;
 use super::overview::{FunctionSums, Overview};
-use crate::engine::report::{Counters, FunctionRow};
+use crate::engine::report::{Counters, FunctionNumbers};
+use crate::engine::stats::{BOUNDS_MS, FunctionStats, Histogram};
 use crate::frontend::{VERSION, followed};
+use crate::mesh::clock;
+use crate::store::times::COMMIT_BOUNDS_US;
 use std::collections::BTreeSet;
-use std::fmt::{Display, Write};
-use std::time::UNIX_EPOCH;
-
-/// How the numbers are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    /// Prometheus' own, which everything reads.
-    Text,
-    /// Its standard.
-    OpenMetrics,
-}
-
-impl Form {
-    fn kind(self) -> &'static str {
-        match self {
-            Form::Text => "text/plain; version=0.0.4; charset=utf-8",
-            Form::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        }
-    }
-}
+use std::time::{Duration, UNIX_EPOCH};
 
 /// The counters that say how much there is now; all others only grow.
 const PRESENT: &[&str] = &[
@@ -50,7 +35,7 @@ const OTHERS: &str = "(other)";
 
 /// The metrics. While stored jobs are read there is nothing to tell of functions: the server is not up, for clients.
 pub(super) async fn answer(desk: &Desk, form: Form) -> HttpAnswer {
-    let mut families = Families { form, text: String::with_capacity(16 << 10), family: String::new() };
+    let mut families = Families::new(form);
     let whole = desk.is_whole();
     write_about(&mut families, desk, whole);
     if whole {
@@ -58,6 +43,8 @@ pub(super) async fn answer(desk: &Desk, form: Form) -> HttpAnswer {
         write_functions(&mut families, &overview);
         write_counters(&mut families, &overview.counters);
     }
+    write_shards(&mut families, desk);
+    write_store(&mut families, desk);
     write_http(&mut families, desk);
     write_process(&mut families, desk);
     HttpAnswer::ok(form.kind(), families.end())
@@ -75,6 +62,13 @@ fn write_about(families: &mut Families, desk: &Desk, whole: bool) {
     for phase in ServerState::ALL {
         families.sample(&[("phase", phase.word())], u8::from(phase == state));
     }
+    if let Some(certificates) = &desk.setup.certificates {
+        families.gauge(
+            "ringgear_certificate_expires_timestamp_seconds",
+            "When the certificate of the job port expires, in seconds since 1970.",
+        );
+        families.sample(&[], certificates.expires());
+    }
     families.gauge("ringgear_shards", "Threads that serve connections and own functions.");
     families.sample(&[], desk.setup.shards);
 }
@@ -82,66 +76,134 @@ fn write_about(families: &mut Families, desk: &Desk, whole: bool) {
 /// A function as it is told, or what many are together.
 struct ToldFunction<'a> {
     label: String,
-    queued: [u64; 3],
-    running: u64,
-    workers: u64,
-    row: Option<&'a FunctionRow>,
+    sums: FunctionSums,
+    row: Option<&'a FunctionNumbers>,
+    stats: Option<&'a FunctionStats>,
 }
 
 /// No label twice: what a scraper would refuse is told with the others.
-fn label_all(overview: &Overview) -> (Vec<ToldFunction<'_>>, FunctionSums) {
+fn label_all(overview: &Overview) -> (Vec<ToldFunction<'_>>, FunctionSums, FunctionStats) {
     let mut labels = BTreeSet::from([OTHERS.to_owned()]);
     let mut told = Vec::new();
+    let mut others = overview.others.clone();
     for row in &overview.told {
         let label = readable(&row.function);
+        let stats = row.stats.as_deref();
         if labels.insert(label.clone()) {
-            told.push(ToldFunction {
-                label,
-                queued: row.queued.map(u64::from),
-                running: row.running.into(),
-                workers: row.workers.into(),
-                row: Some(row),
-            });
+            let sums = FunctionSums::of([row].into_iter());
+            told.push(ToldFunction { label, sums, row: Some(row), stats });
+        } else {
+            stats.iter().for_each(|stats| others.merge(stats));
         }
     }
-    let others = overview.sums.without(&FunctionSums::of(told.iter().filter_map(|told| told.row)));
-    (told, others)
+    let sums = overview.sums.without(&FunctionSums::of(told.iter().filter_map(|told| told.row)));
+    (told, sums, others)
 }
 
+/// How much there is of a function.
+type Amount = (&'static str, &'static str, fn(&FunctionSums) -> u64);
+
+/// What is told of each function as gearman-exporter does, and what else there is of it.
+const AMOUNTS: [Amount; 8] = [
+    ("gearman_jobs", "number of jobs queued or running", |sums| sums.waiting() + sums.running),
+    ("gearman_jobs_running", "number of running jobs", |sums| sums.running),
+    ("gearman_jobs_waiting", "number of jobs waiting for an available worker", FunctionSums::waiting),
+    ("gearman_workers", "number of capable workers", |sums| sums.workers),
+    ("ringgear_function_scheduled_jobs", "Jobs that wait for their time.", |sums| sums.scheduled),
+    ("ringgear_function_storing_jobs", "Jobs that wait for the store to keep them.", |sums| sums.storing),
+    ("ringgear_function_abandoned_jobs", "Jobs that nobody wants any more.", |sums| sums.abandoned),
+    ("ringgear_function_dead_jobs", "Jobs that are out of attempts, and kept.", |sums| sums.dead),
+];
+
 fn write_functions(families: &mut Families, overview: &Overview) {
-    let (mut told, others) = label_all(overview);
-    if others.functions > 0 {
-        let FunctionSums { queued, running, workers, .. } = others;
-        told.push(ToldFunction { label: OTHERS.to_owned(), queued, running, workers, row: None });
+    let (mut told, others, other_stats) = label_all(overview);
+    let unlisted = others.functions;
+    if unlisted > 0 || other_stats != FunctionStats::default() {
+        let label = OTHERS.to_owned();
+        told.push(ToldFunction { label, sums: others, row: None, stats: Some(&other_stats) });
     }
-    let waiting = |told: &ToldFunction<'_>| told.queued.iter().sum::<u64>();
-    type Value<'a> = &'a dyn Fn(&ToldFunction<'_>) -> u64;
-    let exported: [(&'static str, &'static str, Value<'_>); 4] = [
-        ("gearman_jobs", "number of jobs queued or running", &|told| waiting(told) + told.running),
-        ("gearman_jobs_running", "number of running jobs", &|told| told.running),
-        ("gearman_jobs_waiting", "number of jobs waiting for an available worker", &waiting),
-        ("gearman_workers", "number of capable workers", &|told| told.workers),
-    ];
-    for (name, help, value) in exported {
+    for (name, help, value) in AMOUNTS {
         families.gauge(name, help);
         for told in &told {
-            families.sample(&[("function", &told.label)], value(told));
+            families.sample(&[("function", &told.label)], value(&told.sums));
         }
     }
-    families
-        .gauge("ringgear_function_queued_jobs", "Queued jobs, those among them that wait for their time.");
+    families.gauge("ringgear_function_waiting_jobs", "Jobs that wait for a worker, and for nothing else.");
     for told in &told {
-        for (priority, queued) in ["high", "normal", "low"].into_iter().zip(told.queued) {
+        for (priority, queued) in ["high", "normal", "low"].into_iter().zip(told.sums.queued) {
             families.sample(&[("function", &told.label), ("priority", priority)], queued);
         }
     }
+    families.gauge(
+        "ringgear_function_oldest_waiting_seconds",
+        "For how long the job has waited that is next and has waited longest; 0 if none waits.",
+    );
+    for (told, row) in told.iter().filter_map(|told| Some((told, told.row?))) {
+        families.sample(&[("function", &told.label)], Seconds(row.oldest_ms.unwrap_or(0)));
+    }
+    write_stats(families, &told);
     let sums = &overview.sums;
     families.gauge("ringgear_functions", "Functions that there are.");
     families.sample(&[], sums.functions);
     families.gauge("ringgear_functions_unlisted", "Functions that are told together, as (other).");
-    families.sample(&[], others.functions);
+    families.sample(&[], unlisted);
     families.gauge("ringgear_functions_unattended", "Functions that have queued jobs and no workers.");
     families.sample(&[], sums.unattended);
+}
+
+/// A counter of functions: its name and what it counts.
+type CountOf = (&'static str, &'static str, fn(&FunctionStats) -> u64);
+
+const COUNTS: [CountOf; 5] = [
+    ("ringgear_function_jobs_accepted_total", "Jobs accepted as new.", |stats| stats.accepted),
+    ("ringgear_function_jobs_coalesced_total", "Submissions that joined a job.", |stats| stats.coalesced),
+    ("ringgear_function_jobs_refused_total", "Submissions refused.", |stats| stats.refused),
+    ("ringgear_function_jobs_requeued_total", "Jobs that went back to their queue.", |stats| stats.requeued),
+    ("ringgear_function_jobs_timed_out_total", "Jobs whose worker took too long.", |stats| stats.timed_out),
+];
+
+/// A number of a function.
+type StatsNumber = fn(&FunctionStats) -> u64;
+
+/// Results, as labels.
+const RESULTS: [(&str, StatsNumber); 6] = [
+    ("complete", |stats| stats.completed),
+    ("fail", |stats| stats.failed),
+    ("exception", |stats| stats.exceptions),
+    ("out_of_attempts", |stats| stats.out_of_attempts),
+    ("cancelled", |stats| stats.cancelled),
+    ("abandoned", |stats| stats.abandoned),
+];
+
+/// A histogram of functions: its name and what it measures.
+type TimesOf = (&'static str, &'static str, fn(&FunctionStats) -> &Histogram);
+
+const TIMES: [TimesOf; 2] = [
+    ("ringgear_function_wait_seconds", "How long jobs waited for a worker.", |stats| &stats.wait),
+    ("ringgear_function_run_seconds", "How long workers took for jobs that they ended.", |stats| &stats.run),
+];
+
+fn write_stats(families: &mut Families, told: &[ToldFunction<'_>]) {
+    let told = || told.iter().filter_map(|told| Some((&told.label[..], told.stats?)));
+    for (name, help, value) in COUNTS {
+        families.counter(name, help);
+        for (label, stats) in told() {
+            families.sample(&[("function", label)], value(stats));
+        }
+    }
+    families.counter("ringgear_function_jobs_ended_total", "Jobs that came to an end, by which it was.");
+    for (label, stats) in told() {
+        for (result, value) in RESULTS {
+            families.sample(&[("function", label), ("result", result)], value(stats));
+        }
+    }
+    for (name, help, value) in TIMES {
+        families.histogram(name, help);
+        for (label, stats) in told() {
+            let (times, bounds) = (value(stats), BOUNDS_MS.iter().map(|&ms| Seconds(ms).to_string()));
+            families.buckets(&[("function", label)], bounds, &times.counts, Seconds(times.sum_ms));
+        }
+    }
 }
 
 fn write_counters(families: &mut Families, counters: &Counters) {
@@ -161,6 +223,53 @@ fn counter_name(name: &str) -> String {
         true => format!("ringgear_{name}"),
         false => format!("ringgear_{name}_total"),
     }
+}
+
+/// What shards do with their time, and what comes and goes.
+fn write_shards(families: &mut Families, desk: &Desk) {
+    let shared = &desk.setup.shared;
+    let (times, up) = (shared.times(clock::instant()), desk.started.elapsed());
+    families.counter(
+        "ringgear_shard_busy_seconds_total",
+        "What shards worked; waiting for work is none, with or without sleep.",
+    );
+    for (shard, times) in times.iter().enumerate() {
+        let busy = up.saturating_sub(Duration::from_nanos(times.idle));
+        families.sample(&[("shard", &shard.to_string())], format_args!("{:.6}", busy.as_secs_f64()));
+    }
+    families.counter("ringgear_shard_rounds_total", "Rounds of shards in which there was something to do.");
+    for (shard, times) in times.iter().enumerate() {
+        families.sample(&[("shard", &shard.to_string())], times.rounds);
+    }
+    let traffic = shared.traffic_sums();
+    families.counter(
+        "ringgear_packets_total",
+        "Requests, by the name of their packet; TEXT are lines of administrators.",
+    );
+    families.sample(&[("command", "TEXT")], traffic.lines);
+    for (kind, count) in &traffic.requests {
+        families.sample(&[("command", kind.name())], count);
+    }
+    families.counter("ringgear_received_bytes_total", "Bytes that came on connections.");
+    families.sample(&[], traffic.received);
+    families.counter("ringgear_sent_bytes_total", "Bytes that went on connections.");
+    families.sample(&[], traffic.sent);
+}
+
+/// How long the store takes.
+fn write_store(families: &mut Families, desk: &Desk) {
+    let Some(store) = &desk.setup.store else { return };
+    let times = store.times.read();
+    families.histogram("ringgear_store_commit_seconds", "How long commits of the store took.");
+    let bounds = COMMIT_BOUNDS_US.iter().map(|&us| format!("{}", us as f64 / 1e6));
+    families.buckets(&[], bounds, &times.counts, format_args!("{:.6}", times.sum_us as f64 / 1e6));
+    families.counter("ringgear_store_written_bytes_total", "Bytes of records that the store was given.");
+    families.sample(&[], times.bytes);
+    families.gauge(
+        "ringgear_store_oldest_unanswered_seconds",
+        "For how long the commit has been under way that is; 0 if none is.",
+    );
+    families.sample(&[], format_args!("{:.6}", times.under_way_us as f64 / 1e6));
 }
 
 fn write_http(families: &mut Families, desk: &Desk) {
@@ -205,87 +314,15 @@ fn numbers(text: &str) -> Vec<u64> {
     text.split_whitespace().map(|word| word.parse().unwrap_or(0)).collect()
 }
 
-/// Metrics, one behind the other: each with what it is, then its samples.
-struct Families {
-    form: Form,
-    text: String,
-    family: String,
-}
-
-impl Families {
-    fn gauge(&mut self, name: impl Into<String>, help: &str) {
-        let name = name.into();
-        self.begin(&name, "gauge", help);
-        self.family = name;
-    }
-
-    /// The name ends with `_total`, which OpenMetrics has in samples only.
-    fn counter(&mut self, name: impl Into<String>, help: &str) {
-        let name = name.into();
-        let told = match self.form {
-            Form::Text => &name[..],
-            Form::OpenMetrics => name.strip_suffix("_total").unwrap_or(&name),
-        };
-        let told = told.to_owned();
-        self.begin(&told, "counter", help);
-        self.family = name;
-    }
-
-    fn begin(&mut self, name: &str, kind: &str, help: &str) {
-        let _ = write!(self.text, "# HELP {name} ");
-        escape(&mut self.text, help, self.form == Form::OpenMetrics);
-        let _ = write!(self.text, "\n# TYPE {name} {kind}\n");
-    }
-
-    /// Writing to memory cannot fail.
-    fn sample(&mut self, labels: &[(&str, &str)], value: impl Display) {
-        self.text.push_str(&self.family);
-        for (at, (label, text)) in labels.iter().enumerate() {
-            self.text.push(if at == 0 { '{' } else { ',' });
-            self.text.push_str(label);
-            self.text.push_str("=\"");
-            escape(&mut self.text, text, true);
-            self.text.push('"');
-        }
-        if !labels.is_empty() {
-            self.text.push('}');
-        }
-        let _ = writeln!(self.text, " {value}");
-    }
-
-    fn end(mut self) -> String {
-        if self.form == Form::OpenMetrics {
-            self.text.push_str("# EOF\n");
-        }
-        self.text
-    }
-}
-
-/// Appends text as it must stand in a help line or, with its quotes, in a label.
-fn escape(out: &mut String, text: &str, quotes: bool) {
-    for character in text.chars() {
-        match character {
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '"' if quotes => out.push_str("\\\""),
-            other => out.push(other),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::overview::numbers;
     use super::*;
-    use bytes::Bytes;
-
-    fn families(form: Form) -> Families {
-        Families { form, text: String::new(), family: String::new() }
-    }
 
     /// A counter that is added to the engine must be found here, with a kind; one that goes must go here.
     #[test]
     fn every_counter_has_a_metric() {
-        let mut written = families(Form::Text);
+        let mut written = Families::new(Form::Text);
         write_counters(&mut written, &Counters::default());
         let text = written.end();
         for (name, _) in Counters::default().rows() {
@@ -310,36 +347,13 @@ mod tests {
     }
 
     #[test]
-    fn both_forms_are_escaped() {
-        let write = |form| {
-            let mut some = families(form);
-            some.counter("a_total", "say \"a\\b\"\n.");
-            some.sample(&[("f", "\"x\\\n"), ("g", "y")], 7);
-            some.end()
-        };
-        assert_eq!(
-            write(Form::Text),
-            "# HELP a_total say \"a\\\\b\"\\n.\n# TYPE a_total counter\na_total{f=\"\\\"x\\\\\\n\",g=\"y\"} 7\n"
-        );
-        assert_eq!(
-            write(Form::OpenMetrics),
-            "# HELP a say \\\"a\\\\b\\\"\\n.\n# TYPE a counter\na_total{f=\"\\\"x\\\\\\n\",g=\"y\"} 7\n# EOF\n"
-        );
-    }
-
-    #[test]
     fn no_label_is_there_twice() {
-        let row = |name: &[u8], queued| FunctionRow {
-            function: Bytes::copy_from_slice(name),
-            queued: [0, queued, 0],
-            running: 1,
-            workers: 2,
-        };
+        let row = |name: &[u8], queued| numbers(name, queued, 1, 2);
         let told = vec![row(b"(other)", 1), row(b"\\xff", 2), row(b"\xff", 4), row(b"f", 8)];
         let mut sums = FunctionSums::of(told.iter());
         sums.functions += 5;
         let overview = Overview { sums, told, ..Overview::default() };
-        let mut some = families(Form::Text);
+        let mut some = Families::new(Form::Text);
         write_functions(&mut some, &overview);
         let text = some.end();
         for line in [

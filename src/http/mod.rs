@@ -1,32 +1,38 @@
-//! The HTTP side (`--control`): numbers for Prometheus, lists as JSON, a page, and jobs to be submitted. A thread with a runtime of its
-//! own, and never a shard: it may be slow, flooded or stuck, and no job notices. What it asks goes through an engine of its own
-//! (`home.rs`), like any session's.
+//! The HTTP side (`--control`): numbers for Prometheus, lists as JSON, pages, jobs to be submitted, and orders for those who may give them.
+//! A thread with a runtime of its own, and never a shard: it may be slow, flooded or stuck, and no job notices. What it asks goes through
+//! an engine of its own (`home.rs`), like any session's.
 //!
 //! `serve.rs` has the connections and `bounds.rs` what they may take, `guard.rs` who somebody is (`tokens.rs`, `logins.rs`) and `roles.rs`
-//! what he may, `route.rs` who answers what, `desk.rs` what answers are made of, `metrics.rs`, `api/`, `page.rs` and `login.rs` the
-//! answers; `audit.rs` remembers what was done. `submit/` has jobs that are submitted here, `gateway.rs`
-//! those by gearmand's own HTTP. Nothing here knows sockets or jobs of shards.
+//! what he may, `route.rs` who answers what, `desk.rs` what answers are made of, `metrics.rs` (written by `exposition.rs`), `api/`,
+//! `pages/` and `login.rs` the answers; `history.rs` remembers what was counted a while ago, `audit.rs` what was done. `submit/` has jobs
+//! that are submitted here, `gateway.rs` those by gearmand's own HTTP. Nothing here knows sockets or jobs of shards.
 mod answer;
 mod api;
 mod audit;
 mod bodies;
 mod bounds;
+mod case;
 mod denial;
 mod desk;
 mod events;
+mod exposition;
 mod failures;
 mod gateway;
 mod guard;
 mod hangups;
+mod history;
 mod home;
 mod hosts;
+mod keep;
+mod level;
 mod limited;
 mod login;
 mod logins;
 mod metrics;
 mod names;
 mod overview;
-mod page;
+mod pages;
+mod remembered;
 mod roles;
 mod route;
 mod secrets;
@@ -36,11 +42,16 @@ mod streams;
 mod submit;
 mod target;
 mod tokens;
+mod trails;
 mod watch;
+mod why;
+mod words;
 
 use crate::engine::{Board, Policy, ShardId};
 use crate::frontend::SharedPort;
 use crate::mesh::shared::Shared;
+use crate::store::channel::StoreChannel;
+use crate::tls::Certificates;
 use bodies::TransferBytes;
 use desk::{Desk, DeskSetup};
 use guard::Guard;
@@ -49,6 +60,7 @@ use hosts::Hosts;
 pub(crate) use roles::RoleSet;
 pub(crate) use serve::{Door, DoorKind};
 use std::io;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 pub(crate) use tokens::{TokenFile, make as make_token};
@@ -62,27 +74,46 @@ pub(crate) struct HttpSetup {
     pub(crate) board: Board,
     pub(crate) policy: Arc<Policy>,
     pub(crate) shared: Arc<Shared>,
+    /// What the job port speaks TLS with, of which it is told when that expires.
+    pub(crate) certificates: Option<Arc<Certificates>>,
     pub(crate) frontend: SharedPort,
     pub(crate) doors: Vec<Door>,
     /// What requests may call this server, beside addresses that are listened on.
     pub(crate) names: Vec<String>,
     pub(crate) tokens: Option<Arc<TokenFile>>,
-    /// Whether jobs are read from a store at the start.
-    pub(crate) restores: bool,
+    /// The way to the store, if there is one: at the start its jobs are read.
+    pub(crate) store: Option<Arc<StoreChannel>>,
     /// Functions of which `/metrics` tells one by one.
-    pub(crate) function_stats: usize,
+    pub(crate) metrics_functions: usize,
+    /// Where paused functions are kept over a restart, if anywhere.
+    pub(crate) pauses: Option<PathBuf>,
+    /// Has the server accept nobody any more, and end when its queue is empty.
+    pub(crate) drain: Box<dyn Fn() + Send>,
 }
 
 /// Serves on this thread until the server stops.
 pub(crate) fn run(setup: HttpSetup) -> io::Result<()> {
     let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
-    let HttpSetup { id, board, policy, shared, frontend, doors, names, tokens, restores, function_stats } =
-        setup;
+    let HttpSetup {
+        id,
+        board,
+        policy,
+        shared,
+        certificates,
+        frontend,
+        doors,
+        names,
+        tokens,
+        store,
+        metrics_functions,
+        pauses,
+        drain,
+    } = setup;
     let guard = Guard::new(Hosts::of(doors.iter().filter_map(|door| door.address), names), tokens);
     let shards = board.topology().owners().len();
     let bodies = TransferBytes::new(frontend.packet_max as usize);
     let observer = Rc::new(Observer::new(id, board, policy, shared.clone(), bodies.clone()));
-    let setup = DeskSetup { shared, frontend, restores, function_stats, shards };
+    let setup = DeskSetup { shared, certificates, frontend, store, metrics_functions, shards, pauses, drain };
     let desk = Desk::new(observer.clone(), guard, bodies, setup);
     LocalSet::new().block_on(&runtime, async move {
         serve::open(doors, Rc::new(desk))?;

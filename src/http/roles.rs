@@ -138,7 +138,7 @@ pub(super) enum Shown {
 /// Who made a request, and what he may.
 #[derive(Clone, Debug)]
 pub(super) struct HttpCaller {
-    /// `anonymous`, `uid 0`, or the name of a token.
+    /// `anonymous`, `user 0`, or the name of a token.
     pub(super) name: String,
     /// Where he asks from; none for a unix socket.
     pub(super) address: Option<SocketAddr>,

@@ -1,12 +1,15 @@
-//! Who answers what, and who is answered at all.
-use super::answer::{CSS, HTML, HttpAnswer, TEXT, accepts};
-use super::bounds::REQUEST_TIME;
+//! Who answers what, and who is answered at all. GET and HEAD change nothing; orders are POSTs, from those who may give them.
+use super::answer::{CSS, HTML, HttpAnswer, JSON, TEXT, accepts};
+use super::bodies::{self, FORM};
+use super::bounds::{BODY_BYTES, REQUEST_TIME};
 use super::desk::Desk;
+use super::exposition::Form;
 use super::guard::{Arrival, Visitor, foreign};
-use super::roles::{HttpCaller, HttpRole};
+use super::pages::{self, PageRights};
+use super::roles::{HttpCaller, HttpRole, Shown};
 use super::streams::AnswerBody;
 use super::target::RequestTarget;
-use super::{api, denial, events, login, metrics, page, submit};
+use super::{api, denial, events, login, metrics, submit};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap};
 use hyper::{Method, Request, Response, StatusCode, Version};
@@ -69,7 +72,7 @@ async fn find(desk: &Rc<Desk>, request: Request<Incoming>, visitor: &Visitor) ->
         if let [b"api", b"v1", b"events"] = &path[..] {
             return events::answer(desk, &target, visitor);
         }
-        return match timeout(REQUEST_TIME, see(desk, &path, &target, &request)).await {
+        return match timeout(REQUEST_TIME, see(desk, &path, &target, &request, &caller)).await {
             Ok(answer) => answer,
             Err(_) => too_slow(),
         };
@@ -86,29 +89,30 @@ fn open(desk: &Desk, path: &[&[u8]], target: &RequestTarget) -> Option<HttpAnswe
             Some(why) => HttpAnswer::of(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{why}\n")),
         },
         [b"login"] => HttpAnswer::ok(HTML, login::page(desk, None)),
-        [b"style.css"] => return Some(HttpAnswer::ok(CSS, page::STYLE)),
+        [b"style.css"] => return Some(HttpAnswer::ok(CSS, pages::STYLE)),
         _ => return None,
     };
     Some(plain(target, || answer))
 }
 
 /// What is told to those who may read.
-async fn see(desk: &Desk, path: &[&[u8]], target: &RequestTarget, request: &Request<Incoming>) -> HttpAnswer {
+async fn see(
+    desk: &Desk,
+    path: &[&[u8]],
+    target: &RequestTarget,
+    request: &Request<Incoming>,
+    caller: &HttpCaller,
+) -> HttpAnswer {
     match path {
         [b"metrics"] => match target.takes(&[]) {
             Err(sentence) => HttpAnswer::error(StatusCode::BAD_REQUEST, &sentence),
             Ok(()) => {
                 let open = accepts(request.headers(), "application/openmetrics-text");
-                metrics::answer(desk, if open { metrics::Form::OpenMetrics } else { metrics::Form::Text })
-                    .await
+                metrics::answer(desk, if open { Form::OpenMetrics } else { Form::Text }).await
             }
         },
-        [] => match target.takes(&[]) {
-            Err(sentence) => HttpAnswer::error(StatusCode::BAD_REQUEST, &sentence),
-            Ok(()) => HttpAnswer::ok(HTML, page::write(desk).await),
-        },
         [b"api", b"v1", rest @ ..] => api::answer(desk, rest, target).await,
-        _ => nothing(),
+        _ => pages::see(desk, rights(desk, caller), path, target).await.unwrap_or_else(nothing),
     }
 }
 
@@ -127,14 +131,70 @@ async fn act(
         (&Method::POST, [b"api", b"v1", b"jobs"]) => {
             submit::answer(desk, target, request, caller, visitor).await
         }
+        (&Method::POST, [b"api", b"v1", rest @ ..]) => order(desk, rest, target, request, caller).await,
+        (&Method::POST, [b"order", _]) => form(desk, target, request, caller).await,
         (_, path) => not_so(path),
+    }
+}
+
+/// Somebody orders something of the API.
+async fn order(
+    desk: &Desk,
+    path: &[&[u8]],
+    target: &RequestTarget,
+    request: Request<Incoming>,
+    caller: &HttpCaller,
+) -> HttpAnswer {
+    if !caller.roles.has(HttpRole::Operate) {
+        return denial::of_role(caller, HttpRole::Operate);
+    }
+    if !bodies::is_kind(request.headers(), JSON) {
+        let said = "the body of an order is application/json: say so in Content-Type";
+        return HttpAnswer::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, said);
+    }
+    let body = match bodies::collect(&desk.bodies, request.into_body(), BODY_BYTES).await {
+        Ok(body) => body,
+        Err(fault) => return fault.answer(),
+    };
+    let done = timeout(REQUEST_TIME, api::order(desk, caller, path, target, &body.bytes)).await;
+    done.unwrap_or_else(|_| too_slow())
+}
+
+/// Somebody orders something with the form of a page. What he may not is refused as a page.
+async fn form(
+    desk: &Desk,
+    target: &RequestTarget,
+    request: Request<Incoming>,
+    caller: &HttpCaller,
+) -> HttpAnswer {
+    if !bodies::is_kind(request.headers(), FORM) {
+        let said = "outside of /api/v1 only forms of pages are taken; see /api/v1/openapi.json";
+        return HttpAnswer::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, said);
+    }
+    let body = match bodies::collect(&desk.bodies, request.into_body(), BODY_BYTES).await {
+        Ok(body) => body,
+        Err(fault) => return fault.answer(),
+    };
+    let done =
+        timeout(REQUEST_TIME, pages::act(desk, caller, rights(desk, caller), target, &body.bytes)).await;
+    done.unwrap_or_else(|_| too_slow())
+}
+
+/// What somebody may do, for pages.
+fn rights(desk: &Desk, caller: &HttpCaller) -> PageRights {
+    let known = caller.shown == Shown::Cookie;
+    PageRights {
+        submit: false,
+        operate: caller.roles.has(HttpRole::Operate),
+        known,
+        logs_in: desk.guard.has_tokens() && !known,
     }
 }
 
 /// A method that means nothing there.
 fn not_so(path: &[&[u8]]) -> HttpAnswer {
     let said = "nothing here is asked for by this method: GET looks, and /api/v1/openapi.json says what else there is";
-    let posted = matches!(path, [b"login" | b"logout"] | [b"api", b"v1", b"jobs"]);
+    let posted = matches!(path, [b"login" | b"logout"] | [b"order", _] | [b"api", b"v1", ..]);
     let allow = if posted { "GET, HEAD, POST" } else { "GET, HEAD" };
     HttpAnswer::error(StatusCode::METHOD_NOT_ALLOWED, said).with(header::ALLOW, allow)
 }

@@ -74,8 +74,14 @@ pub fn enabled(level: Level) -> bool {
     (level as u8) < LEVELS_ON.load(Ordering::Relaxed)
 }
 
+/// The level down to which lines are written; the gravest, if none are.
+pub fn least() -> Level {
+    let on = usize::from(LEVELS_ON.load(Ordering::Relaxed));
+    Level::ALL[on.saturating_sub(1).min(Level::ALL.len() - 1)]
+}
+
 /// Has lines be written from now on, down to this level.
-pub(super) fn turn_on(least: Level) {
+pub fn turn_on(least: Level) {
     LEVELS_ON.store(least as u8 + 1, Ordering::Relaxed);
 }
 

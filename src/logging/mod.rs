@@ -15,10 +15,10 @@ mod subscriber;
 mod syslog;
 mod writer;
 
-use crate::engine::{Compat, HandlePrefix, Note, SessionId};
+use crate::engine::{Compat, HandlePrefix, Note, Right, SessionId};
 use crate::log_at;
 use crate::protocol::Refusal;
-pub use level::{Level, enabled};
+pub use level::{Level, enabled, least, turn_on};
 pub(crate) use line::Visible;
 pub use line::on_shard;
 pub use lost::take_lost;
@@ -33,12 +33,12 @@ pub use tracing;
 /// Starts logging as the operator wants, once, with a thread: so not before the process has forked for the last time.
 /// If the file cannot be opened, says so and uses standard error until [`reopen`].
 pub fn start(options: &LoggingOptions) {
-    let Some(least) = Level::ALL.into_iter().rfind(|&level| options.writes(level)) else { return };
+    let Some(lowest) = Level::ALL.into_iter().rfind(|&level| options.writes(level)) else { return };
     repeats::set_limit(options.repeats);
     let sinks = Sinks::open(&options.target, &options.target_from, options.syslog.as_deref());
     writer::start(sinks, options.queue_bytes);
-    subscriber::install(least);
-    level::turn_on(least);
+    subscriber::install(lowest);
+    turn_on(lowest);
     let says_panics = options.target == Target::Stderr;
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -136,6 +136,9 @@ pub fn note(note: &Note, prefix: &HandlePrefix, who: &mut dyn FnMut(SessionId) -
         Note::Accepted { function, unique, epoch } => {
             log_at!(@from place, Level::Notice, "accepted,{},{},{epoch}", Visible(function), Visible(unique));
         }
+        Note::PauseEnded { function } => {
+            log_at!(@from place, Level::Notice, "the pause of {} is over", Visible(function));
+        }
         Note::OutOfAttempts { job, unique, kept } => {
             let handle = prefix.handle(*job);
             let (handle, unique) = (Visible(&handle), Visible(unique));
@@ -178,6 +181,16 @@ pub fn note(note: &Note, prefix: &HandlePrefix, who: &mut dyn FnMut(SessionId) -
                 "Worker timeout reached on job, requeueing: {handle} {unique} ({address} {worker})"
             );
         }
+        Note::Denied { session, right, function } => denied(*session, *right, function, who),
+        Note::StruckOff { session, function, registrations } => {
+            log_at!(
+                @from place,
+                Level::Warning,
+                "{} may not work on {} any more: {registrations} registrations have ended, jobs that run are finished (--acl)",
+                who(*session),
+                Visible(function)
+            );
+        }
         Note::ShortTimeout { session, function, milliseconds } => {
             static HINTED: Once = Once::new();
             if enabled(Level::Warning) && HINTED.is_first(function) {
@@ -191,5 +204,27 @@ pub fn note(note: &Note, prefix: &HandlePrefix, who: &mut dyn FnMut(SessionId) -
                 );
             }
         }
+    }
+}
+
+/// Writes that a request was refused for want of a right: once for each who, what and function, for whoever is refused tries again.
+#[track_caller]
+fn denied(session: SessionId, right: Right, function: &[u8], who: &mut dyn FnMut(SessionId) -> String) {
+    static SAID: Once = Once::new();
+    if !enabled(Level::Warning) {
+        return;
+    }
+    let place = Location::caller();
+    let (who, function) = (who(session), Visible(function));
+    let what = match right {
+        Right::Submit => format!("submit jobs of {function}"),
+        Right::Work => format!("work on {function}"),
+        Right::Read => "ask what administrators ask".to_owned(),
+        Right::Admin => "give administrators' orders".to_owned(),
+    };
+    // Of one peer each connection has another port.
+    let subject = who.rsplit_once(" as ").map_or(who.as_str(), |(_, subject)| subject);
+    if SAID.is_first(format!("{what}\n{subject}").as_bytes()) {
+        log_at!(@from place, Level::Warning, "refused: {who} may not {what} (said once; --acl, --admin-lines, --listen)");
     }
 }

@@ -5,6 +5,7 @@ mod bell;
 pub(crate) mod clock;
 pub(crate) mod shared;
 mod sync;
+pub(crate) mod traffic;
 
 use crate::engine::slot::ShardSet;
 use crate::engine::{Engine, Message, ShardId, Topology};

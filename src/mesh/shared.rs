@@ -1,7 +1,8 @@
 //! What all shards and the control thread share: a few numbers and the mesh. Nothing here is about a single job.
 //! What a shard does in each phase is in `shard/`, what the control thread makes of the numbers in `server/`.
 use super::Mesh;
-use crate::engine::{ShardId, Topology};
+use super::traffic::{Traffic, TrafficSums};
+use crate::engine::{Instant, ShardId, Topology};
 use std::io;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
@@ -28,6 +29,20 @@ struct Gauges {
     owed: AtomicU64,
     /// Connections that are there or on their way there.
     connections: AtomicUsize,
+    /// Rounds that had something to do.
+    rounds: AtomicU64,
+    /// Nanoseconds that it has waited for something to do, and since when it waits now; 0 while it does not.
+    idle: AtomicU64,
+    idle_since: AtomicU64,
+}
+
+/// What a shard has done with its time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ShardTimes {
+    /// Rounds that had something to do.
+    pub(crate) rounds: u64,
+    /// Nanoseconds that it has waited for something to do.
+    pub(crate) idle: u64,
 }
 
 /// A number that all write, on a cache line of its own: beside it stands what every shard reads in every round.
@@ -59,6 +74,7 @@ pub(crate) struct Shared {
     accepting: AtomicUsize,
     phase: AtomicU8,
     gauges: Vec<Gauges>,
+    traffic: Vec<Traffic>,
     /// Those among them that have connections.
     shards: u64,
 }
@@ -76,6 +92,7 @@ impl Shared {
             accepting: AtomicUsize::new(topology.owners().len()),
             phase: AtomicU8::new(ServerPhase::Serving as u8),
             gauges: topology.homes().map(|_| Gauges::default()).collect(),
+            traffic: topology.homes().map(|_| Traffic::default()).collect(),
             shards: topology.owners().len() as u64,
         })
     }
@@ -167,6 +184,48 @@ impl Shared {
     #[inline]
     pub(crate) fn publish_owed(&self, shard: ShardId, bytes: u64) {
         self.gauges[shard.index()].owed.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Where a home notes what comes and goes on its connections.
+    #[inline]
+    pub(crate) fn traffic(&self, home: ShardId) -> &Traffic {
+        &self.traffic[home.index()]
+    }
+
+    /// What came and went on all connections.
+    pub(crate) fn traffic_sums(&self) -> TrafficSums {
+        let mut sums = TrafficSums::default();
+        self.traffic.iter().for_each(|traffic| traffic.add_to(&mut sums));
+        sums.requests.sort_by_key(|(kind, _)| kind.number());
+        sums
+    }
+
+    /// For a shard that has nothing to do from this time on.
+    #[inline]
+    pub(crate) fn publish_idle(&self, shard: ShardId, rounds: u64, since: Instant) {
+        let gauges = &self.gauges[shard.index()];
+        gauges.rounds.store(rounds, Ordering::Relaxed);
+        gauges.idle_since.store(since.0, Ordering::Relaxed);
+    }
+
+    /// For a shard that has something to do again.
+    #[inline]
+    pub(crate) fn publish_busy(&self, shard: ShardId, waited: u64) {
+        let gauges = &self.gauges[shard.index()];
+        gauges.idle_since.store(0, Ordering::Relaxed);
+        let idle = gauges.idle.load(Ordering::Relaxed);
+        gauges.idle.store(idle + waited, Ordering::Relaxed);
+    }
+
+    /// What the owners have done with their time.
+    pub(crate) fn times(&self, now: Instant) -> Vec<ShardTimes> {
+        let times = |gauges: &Gauges| {
+            let since = gauges.idle_since.load(Ordering::Relaxed);
+            let waits = if since == 0 { 0 } else { now.0.saturating_sub(since) };
+            let idle = gauges.idle.load(Ordering::Relaxed) + waits;
+            ShardTimes { rounds: gauges.rounds.load(Ordering::Relaxed), idle }
+        };
+        self.gauges.iter().take(self.shards as usize).map(times).collect()
     }
 
     /// What the connections of all shards are charged with.

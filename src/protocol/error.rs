@@ -9,7 +9,7 @@ use crate::packet::PacketType;
 /// [`Refusal::PacketTooLarge`].
 ///
 /// Codes and texts are those of gearmand 1.1.20, which sends no others; the seven marked "ours" are for
-/// limits that it does not have. libgearman compares codes with its own list, so no code is ours.
+/// limits that it does not have, and the last is that of `geard`. libgearman compares codes with its own list, so no code is ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// A well-formed packet with the response magic.
@@ -44,11 +44,13 @@ pub enum Refusal {
     ResultForUnknownJob,
     /// WORK_EXCEPTION for a job that this connection does not hold.
     ExceptionForUnknownJob,
+    /// The session has no right to what it asks for. As `geard` says it, with the NUL at the end.
+    PermissionDenied,
 }
 
 impl Refusal {
     /// Every refusal.
-    pub const ALL: [Refusal; 16] = [
+    pub const ALL: [Refusal; 17] = [
         Refusal::InvalidMagic,
         Refusal::InvalidCommand,
         Refusal::UniqueTooLarge,
@@ -65,6 +67,7 @@ impl Refusal {
         Refusal::UpdateForUnknownJob,
         Refusal::ResultForUnknownJob,
         Refusal::ExceptionForUnknownJob,
+        Refusal::PermissionDenied,
     ];
 
     /// The code in the ERROR packet.
@@ -86,6 +89,7 @@ impl Refusal {
             Refusal::UpdateForUnknownJob | Refusal::ResultForUnknownJob | Refusal::ExceptionForUnknownJob => {
                 "JOB_NOT_FOUND"
             }
+            Refusal::PermissionDenied => "0",
         }
     }
 
@@ -110,6 +114,7 @@ impl Refusal {
             Refusal::UpdateForUnknownJob => "WORK_DATA or WORK_WARNING",
             Refusal::ResultForUnknownJob => "WORK_COMPLETE, WORK_FAIL or WORK_STATUS",
             Refusal::ExceptionForUnknownJob => "WORK_EXCEPTION",
+            Refusal::PermissionDenied => "a submission or GET_STATUS",
         }
     }
 
@@ -134,6 +139,7 @@ impl Refusal {
             Refusal::UpdateForUnknownJob => "Job does not exist on server",
             Refusal::ResultForUnknownJob => "Job given in work result not found",
             Refusal::ExceptionForUnknownJob => "An exception was received for a job that does not exist",
+            Refusal::PermissionDenied => "Permission denied by ACL\0",
         }
     }
 }

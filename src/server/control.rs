@@ -1,18 +1,26 @@
 //! The HTTP side (`--control`): its sockets, and the thread that serves them. What it answers is in `http/`. That it cannot be had is no
 //! reason not to start: jobs go on without it.
 use super::error::ServerError;
+use super::news::News;
 use super::options::ServerOptions;
+use super::pauses;
 use super::room::{give_way, spawn};
 use super::running::Renewal;
 use super::seats::Seats;
+use crate::access;
 use crate::http::{self, Door, DoorKind, HttpSetup, TokenFile};
 use crate::log_at;
 use crate::logging::Level;
 use crate::mesh::shared::Shared;
 use crate::shard::listen::{self, SocketFile};
 use crate::shard::options::Endpoint;
+use crate::store::channel::StoreChannel;
+use crate::tls::Certificates;
+use nix::sys::signal::Signal;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 /// Connections that may wait to be accepted.
@@ -26,7 +34,9 @@ pub(super) struct Control {
     names: Vec<String>,
     /// To be read again at SIGHUP.
     tokens: Option<Arc<TokenFile>>,
-    function_stats: usize,
+    metrics_functions: usize,
+    /// Where paused functions are kept over a restart.
+    pauses: Option<PathBuf>,
 }
 
 impl Control {
@@ -41,7 +51,8 @@ impl Control {
             files: Vec::new(),
             names: options.names.clone(),
             tokens: tokens.map(Arc::new),
-            function_stats: options.function_stats,
+            metrics_functions: options.metrics_functions,
+            pauses: pauses::file(server),
         };
         for endpoint in &options.endpoints {
             let one = std::slice::from_ref(endpoint);
@@ -80,11 +91,15 @@ impl Control {
 
     /// gearmand's HTTP was asked for, so that it is there or nothing is.
     fn open_gateway(&mut self, port: u16, server: &ServerOptions) -> Result<(), ServerError> {
-        let of_tcp = |endpoint: &Endpoint| match endpoint {
-            Endpoint::Tcp(address) => Some(Endpoint::Tcp(SocketAddr::new(address.ip(), port))),
-            Endpoint::Unix { .. } => None,
+        // Addresses for administrators alone are none for jobs.
+        let of_jobs = |(endpoint, door): (&Endpoint, &access::Door)| match (endpoint, door) {
+            (Endpoint::Tcp(address), access::Door::Jobs) => {
+                Some(Endpoint::Tcp(SocketAddr::new(address.ip(), port)))
+            }
+            _ => None,
         };
-        let endpoints: Vec<Endpoint> = server.endpoints.iter().filter_map(of_tcp).collect();
+        let endpoints: Vec<Endpoint> =
+            server.endpoints.iter().zip(&server.doors).filter_map(of_jobs).collect();
         let made = listen::listen(&endpoints, server.backlog, 1, listen::PATIENCE, &server.shard.keepalive)
             .map_err(|(endpoint, error)| ServerError::Gateway(endpoint, error))?;
         for (endpoint, socket) in made.endpoints.iter().zip(made.of_shards.into_iter().flatten()) {
@@ -111,14 +126,32 @@ impl Control {
         self,
         Seats { board, policy, frontend }: Seats,
         shared: Arc<Shared>,
-        restores: bool,
+        certificates: Option<Arc<Certificates>>,
+        store: Option<Arc<StoreChannel>>,
+        tell: &Sender<News>,
     ) -> Result<(), ServerError> {
         let Some(id) = board.topology().homes().nth(board.topology().told_of().len()) else {
             return Ok(());
         };
-        let Control { doors, names, tokens, function_stats, .. } = self;
-        let setup =
-            HttpSetup { id, board, policy, shared, frontend, doors, names, tokens, restores, function_stats };
+        let Control { doors, names, tokens, metrics_functions, pauses, .. } = self;
+        let tell = tell.clone();
+        // As an operator does it on this machine: nobody listens any more only when the server ends.
+        let drain = Box::new(move || drop(tell.send(News::Signal(Signal::SIGUSR1))));
+        let setup = HttpSetup {
+            id,
+            board,
+            policy,
+            shared,
+            certificates,
+            frontend,
+            doors,
+            names,
+            tokens,
+            store,
+            metrics_functions,
+            pauses,
+            drain,
+        };
         spawn("http".to_owned(), move || {
             give_way();
             if let Err(error) = http::run(setup) {

@@ -1,8 +1,10 @@
 //! Why a server does not start or go on, and the exit status for each reason.
 //! Where they arise is in the files beside this one.
+use crate::access::AccessError;
 use crate::shard::error::ShardError;
 use crate::shard::options::Endpoint;
 use crate::store::StoreError;
+use crate::tls::TlsError;
 use std::fmt;
 use std::io;
 
@@ -25,6 +27,12 @@ pub enum ServerError {
     Gateway(Endpoint, io::Error),
     /// The file of tokens for HTTP cannot be used, for this reason.
     Tokens(String),
+    /// It is not known who may do what.
+    Access(AccessError),
+    /// Certificates or keys cannot be used.
+    Tls(TlsError),
+    /// The file of paused functions cannot be read: a sentence.
+    Pauses(String),
 }
 
 impl fmt::Display for ServerError {
@@ -61,15 +69,30 @@ impl fmt::Display for ServerError {
                 "cannot listen on {endpoint} for HTTP: {error}; choose another port with --http-port, or leave --protocol http out"
             ),
             ServerError::Tokens(why) => write!(f, "--control-tokens: {why}"),
+            ServerError::Access(error) => write!(f, "{error} (--acl)"),
+            ServerError::Tls(error) => error.fmt(f),
+            ServerError::Pauses(sentence) => f.write_str(sentence),
         }
     }
 }
 
 impl std::error::Error for ServerError {}
 
+impl From<AccessError> for ServerError {
+    fn from(error: AccessError) -> ServerError {
+        ServerError::Access(error)
+    }
+}
+
 impl From<StoreError> for ServerError {
     fn from(error: StoreError) -> ServerError {
         ServerError::Store(error)
+    }
+}
+
+impl From<TlsError> for ServerError {
+    fn from(error: TlsError) -> ServerError {
+        ServerError::Tls(error)
     }
 }
 
@@ -109,6 +132,13 @@ impl ServerError {
             ServerError::Shard(_) => &["threads"],
             ServerError::Gateway(..) => &["http-port", "protocol"],
             ServerError::Tokens(_) => &["control-tokens"],
+            ServerError::Access(_) => &["acl"],
+            ServerError::Tls(error) => match error.option {
+                "ssl-key" => &["ssl-key"],
+                "ssl-ca-file" => &["ssl-ca-file"],
+                _ => &["ssl-certificate"],
+            },
+            ServerError::Pauses(_) => &["data-dir"],
             ServerError::Store(_) => {
                 &["data-dir", "libsqlite3-db", "libsqlite3-table", "libpq-conninfo", "libpq-table"]
             }
@@ -122,6 +152,7 @@ impl ServerError {
         const EX_OSERR: u8 = 71;
         const EX_IOERR: u8 = 74;
         const EX_NOPERM: u8 = 77;
+        const EX_CONFIG: u8 = 78;
         match self {
             ServerError::NoAddress | ServerError::Tokens(_) => EX_USAGE,
             ServerError::PortTaken(_) | ServerError::Address(..) | ServerError::Gateway(..) => EX_UNAVAILABLE,
@@ -129,7 +160,9 @@ impl ServerError {
             ServerError::Shard(ShardError::Uring(_)) => EX_UNAVAILABLE,
             ServerError::Shard(_) => EX_OSERR,
             ServerError::Store(StoreError::Locked { .. }) => EX_UNAVAILABLE,
-            ServerError::Store(_) => EX_IOERR,
+            ServerError::Access(_) => EX_CONFIG,
+            ServerError::Tls(_) => EX_CONFIG,
+            ServerError::Store(_) | ServerError::Pauses(_) => EX_IOERR,
         }
     }
 }

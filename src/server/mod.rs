@@ -2,9 +2,12 @@
 //! `config/`.
 #[cfg(feature = "http")]
 mod control;
+mod doors;
 mod error;
+mod expiry;
 mod news;
 mod options;
+mod pauses;
 mod room;
 mod running;
 mod seats;
@@ -15,24 +18,26 @@ pub use options::{ControlOptions, Descriptors, ServerOptions};
 pub use running::{Running, Stage};
 pub use signals::Signals;
 
+use crate::access::AccessBook;
 use crate::engine::slot::SHARDS_MAX;
-use crate::engine::{Board, ShardId, Topology};
+use crate::engine::{Board, Policy, ShardId, Topology};
 use crate::frontend::{SharedPort, VERSION};
 use crate::log_at;
 use crate::logging::{self, Level};
 use crate::mesh::shared::Shared;
 use crate::shard::choose::{Chosen, choose};
 use crate::shard::error::ShardError;
-use crate::shard::listen;
 use crate::shard::migrate::Migrations;
 use crate::shard::{self, Setup};
 use crate::store::channel::StoreChannel;
 use crate::store::thread;
 use crate::store::{Store, StoreOptions};
+use crate::tls::Certificates;
+use doors::Doors;
+use expiry::Expiry;
 use news::News;
 use room::{Cores, ask_for_descriptors, ask_for_memory, spawn};
 use seats::Seats;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
@@ -57,67 +62,70 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
         );
     }
     let topology = Topology::new(shards);
-    if options.endpoints.is_empty() {
+    if options.endpoints.is_empty() && options.tls_endpoints.is_empty() {
         return Err(ServerError::NoAddress);
     }
     ask_for_memory();
     // Before anything is opened: it says what stands in the way, and nothing has to be put away.
     let sockets = choose(options.sockets, shards)?;
     log_at!(Level::Notice, "{sockets}");
-    ask_for_descriptors(shards, sockets.descriptors(), options.endpoints.len(), options.descriptors)?;
+    let doors = options.endpoints.len() + options.tls_endpoints.len();
+    ask_for_descriptors(shards, sockets.descriptors(), doors, options.descriptors)?;
+    // Both by the user that the server is from now on, as whom they are read again.
+    let access = Arc::new(AccessBook::open(options.access.clone())?);
+    // Before the port is taken: whoever sees it open sees a server that can shake hands.
+    let certificates = options.tls.clone().map(Certificates::load).transpose()?.map(Arc::new);
     let store = options.store.as_ref().map(StoreOptions::open).transpose()?;
-    let listeners = listen::listen(
-        &options.endpoints,
-        options.backlog,
-        shards,
-        listen::PATIENCE,
-        &options.shard.keepalive,
-    )
-    .map_err(|(endpoint, error)| ServerError::of_endpoint(endpoint, error))?;
+    // Behind the store, whose lock says that nobody else uses the folder.
+    let paused = pauses::read(&options)?;
+    let listeners = doors::open(&options, shards)?;
     #[cfg(feature = "http")]
     let mut control = control::Control::open(&options)?;
     #[cfg(feature = "http")]
     let topology = topology.with_observers(control.observers());
     let shared = Shared::new(topology, options.shard.mesh_capacity)
         .map_err(|e| ShardError::of_system("make event descriptors", e))?;
-
     let desk = store.as_ref().map(|_| Arc::new(StoreChannel::new(topology, options.policy.queued_bytes)));
     let writes_at_end = options.store.as_ref().is_some_and(StoreOptions::writes_at_end);
     let complete = store.is_none();
     let (shared, migrations) = (Arc::new(shared), Arc::new(Migrations::new(topology)));
     let files = listeners.files;
     let descriptors = options.descriptors;
-    let control_files = Vec::new();
+    let expiry = Expiry::of(certificates.clone());
     let server = Running {
+        expiry,
         shared,
         migrations,
         shards,
         desk,
         files,
-        control_files,
+        control_files: Vec::new(),
         renewals: Vec::new(),
         writes_at_end,
         news,
         complete,
         descriptors,
+        access,
     };
     // The first shard that runs acknowledges jobs.
     boot.over();
-    let seats = Seats { board: Board::new(topology), policy: Arc::new(options.policy.clone()), frontend };
-    server.start_shards(options, &seats, (&cores, &sockets), listeners.of_shards, &tell)?;
+    let policy = Arc::new(Policy { paused, ..options.policy.clone() });
+    let seats = Seats { board: Board::new(topology), policy, frontend };
+    let doors =
+        Doors { of_shards: listeners.of_shards, entrances: listeners.entrances.clone(), certificates };
+    server.start_shards(options, &seats, (&cores, &sockets), doors, &tell)?;
     server.await_start(&tell)?;
     #[cfg(feature = "http")]
     let server =
         Running { control_files: std::mem::take(&mut control.files), renewals: control.renewals(), ..server };
     #[cfg(feature = "http")]
-    control.start(seats, server.shared.clone(), !complete)?;
+    control.start(seats, server.shared.clone(), server.expiry.certificates(), server.desk.clone(), &tell)?;
     if let Some(store) = store {
         server.start_store(store, topology, &tell)?;
     }
     log_at!(Level::Notice, "ringgear {VERSION} started, threads: {shards}, cores: {}", cores.count);
-    for endpoint in &listeners.endpoints {
-        log_at!(Level::Notice, "listening on {endpoint}");
-    }
+    doors::tell(&listeners.endpoints, &listeners.entrances, &server.access);
+    server.expiry.tell();
     Ok(server)
 }
 
@@ -127,12 +135,12 @@ impl Running {
         options: ServerOptions,
         seats: &Seats,
         (cores, sockets): (&Cores, &Chosen),
-        listeners: Vec<Vec<OwnedFd>>,
+        doors: Doors,
         tell: &Sender<News>,
     ) -> Result<(), ServerError> {
         let Seats { board, policy, frontend } = seats;
         let crowded = usize::from(self.shards) > cores.count;
-        for (id, listeners) in board.topology().owners().zip(listeners) {
+        for (id, listeners) in board.topology().owners().zip(doors.of_shards) {
             let setup = Setup {
                 id,
                 board: board.clone(),
@@ -140,11 +148,14 @@ impl Running {
                 sockets: sockets.clone(),
                 crowded,
                 listeners,
+                entrances: doors.entrances.clone(),
+                certificates: doors.certificates.clone(),
                 options: options.shard.clone(),
                 policy: policy.clone(),
                 frontend: frontend.clone(),
                 shared: self.shared.clone(),
                 migrations: self.migrations.clone(),
+                access: self.access.clone(),
                 desk: self.desk.clone(),
             };
             let tell = tell.clone();

@@ -1,14 +1,24 @@
 //! What an operator may decide about the server as a whole. Values only; the command line that fills them in is `config/`.
+use crate::access::{AccessOptions, Door};
 use crate::engine::Policy;
 use crate::shard::options::{Endpoint, ShardOptions, SocketsChoice};
 use crate::store::StoreOptions;
+use crate::tls::TlsOptions;
 use std::path::PathBuf;
 
 /// What an operator may decide about the server as a whole.
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
-    /// Where to listen; at least one. Port 0 takes a free one, the same for all addresses.
+    /// Where to listen; at least one, here or in the next list. Port 0 takes a free one, the same for all addresses of a list.
     pub endpoints: Vec<Endpoint>,
+    /// What each of them is for, in the same order.
+    pub doors: Vec<Door>,
+    /// Where to listen for those who speak TLS.
+    pub tls_endpoints: Vec<Endpoint>,
+    /// What each of these is for.
+    pub tls_doors: Vec<Door>,
+    /// The certificates for it; needed where the list of these is not empty.
+    pub tls: Option<TlsOptions>,
     /// Connections that may wait to be accepted, for each address and shard; 1..=65535. The system may cut it
     /// (net.core.somaxconn).
     pub backlog: u32,
@@ -23,6 +33,8 @@ pub struct ServerOptions {
     pub policy: Policy,
     /// For the shards.
     pub shard: ShardOptions,
+    /// Who may do what.
+    pub access: AccessOptions,
     /// Where jobs are kept; nowhere without.
     pub store: Option<StoreOptions>,
     /// Which limit on descriptors to use.
@@ -45,7 +57,7 @@ pub struct ControlOptions {
     /// Where these are from, for the end of a message about them; nothing if it is the command line.
     pub from: String,
     /// Functions of which `/metrics` tells one by one, 0..=10,000; the others are told together.
-    pub function_stats: usize,
+    pub metrics_functions: usize,
 }
 
 /// The limit on descriptors, and with it on connections.

@@ -1,8 +1,10 @@
 //! A server that has started, as the control thread sees it: signals, draining, the end. Starting is in `mod.rs`.
 use super::error::ServerError;
+use super::expiry::Expiry;
 use super::news::News;
 use super::options::Descriptors;
 use super::room;
+use crate::access::AccessBook;
 use crate::log_at;
 use crate::logging::{self, Level};
 use crate::mesh::shared::{ServerPhase, Shared};
@@ -33,7 +35,7 @@ const WRITE_MAX: Duration = Duration::from_secs(600);
 /// What a server is doing, for whoever started it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage<'a> {
-    /// It reads stored jobs, and is so far. Connections are accepted, requests wait.
+    /// It reads stored jobs, and is so far. Connections are accepted, and requests wait unless the store cannot be reached.
     Reading(&'a str),
     /// It serves.
     Serving,
@@ -50,6 +52,8 @@ pub(super) type Renewal = Box<dyn Fn() + Send>;
 
 /// A server that has started: it listens, and every shard runs.
 pub struct Running {
+    /// When the certificate expires.
+    pub(super) expiry: Expiry,
     pub(super) shared: Arc<Shared>,
     /// Connections on their way from shard to shard.
     pub(super) migrations: Arc<Migrations>,
@@ -68,6 +72,8 @@ pub struct Running {
     /// Whether all stored jobs are there; true without a store.
     pub(super) complete: bool,
     pub(super) descriptors: Descriptors,
+    /// Who may do what.
+    pub(super) access: Arc<AccessBook>,
 }
 
 impl fmt::Debug for Running {
@@ -82,7 +88,7 @@ impl Running {
     pub fn serve(mut self, watch: &mut dyn FnMut(Stage<'_>)) -> Result<(), ServerError> {
         watch(if self.complete { Stage::Serving } else { Stage::Reading("reading stored jobs") });
         loop {
-            match self.news.recv() {
+            match self.news.recv_timeout(self.expiry.until_told()) {
                 Ok(News::Signal(Signal::SIGUSR1)) => {
                     log_at!(
                         Level::Notice,
@@ -100,7 +106,8 @@ impl Running {
                         return Ok(());
                     }
                 }
-                Err(_) => return Ok(()),
+                Err(RecvTimeoutError::Timeout) => self.expiry.tell(),
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
         }
         watch(Stage::Stopping);
@@ -113,6 +120,8 @@ impl Running {
         match news {
             News::Signal(_) => {
                 logging::reopen();
+                self.renew_access();
+                self.expiry.renew();
                 self.try_again();
                 watch(Stage::Renewing);
             }
@@ -129,6 +138,18 @@ impl Running {
         Ok(false)
     }
 
+    /// Reads again who may do what. Shards look at all who are there as soon as they see it.
+    fn renew_access(&self) {
+        match self.access.renew() {
+            Ok(None) => {}
+            Ok(Some(entries)) => {
+                self.shared.mesh.ring_all();
+                log_at!(Level::Notice, "the access list was read again: {entries} entries");
+            }
+            Err(error) => log_at!(Level::Error, "{error}; what was read before still counts"),
+        }
+    }
+
     /// What was less than it should be at the start is tried again.
     fn try_again(&self) {
         if self.descriptors == Descriptors::Most
@@ -143,6 +164,9 @@ impl Running {
     fn drain(&mut self, watch: &mut dyn FnMut(Stage<'_>)) -> Result<(), ServerError> {
         self.files.clear();
         self.shared.enter(ServerPhase::Draining);
+        if let Some(desk) = &self.desk {
+            desk.drain();
+        }
         let mut last = None;
         let mut idle_since: Option<Instant> = None;
         let mut told: Option<Instant> = None;
@@ -197,11 +221,11 @@ impl Running {
             running -= u16::from(matches!(news, News::Ended(_)));
         }
         match &self.desk {
-            Some(desk) if self.complete => self.close(desk),
+            Some(desk) if self.complete => self.close(desk, running == 0),
             Some(_) => {
                 log_at!(
                     Level::Notice,
-                    "not all stored jobs were read: nothing was accepted, nothing is lost"
+                    "not all stored jobs were read: no background job was accepted, none is lost"
                 );
             }
             None => {}
@@ -209,8 +233,9 @@ impl Running {
         log_at!(Level::Notice, "stopped");
     }
 
-    fn close(&self, desk: &StoreChannel) {
-        desk.stop();
+    /// Ends the store. Others hear of that only if no shard can give out a job any more.
+    fn close(&self, desk: &StoreChannel, all_ended: bool) {
+        desk.stop(all_ended);
         let until = Instant::now() + if self.writes_at_end { WRITE_MAX } else { CLOSE_MAX };
         loop {
             match self.news.recv_timeout(until.saturating_duration_since(Instant::now())) {

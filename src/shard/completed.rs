@@ -21,20 +21,20 @@ impl Shard {
             }
             Completion::Accepted { listener, socket, more } => {
                 match socket {
-                    Ok(socket) if self.let_in < ACCEPTED_PER_ROUND => self.accepted(socket),
-                    Ok(socket) => self.arrivals.push_back(socket),
+                    Ok(socket) if self.let_in < ACCEPTED_PER_ROUND => self.accepted(listener, socket),
+                    Ok(socket) => self.arrivals.push_back((listener, socket)),
                     Err(error) => {
                         if self.acceptor.failed(error, self.pump.now.instant) == Trouble::OutOfDescriptors {
                             self.pump.feed(&mut self.table, Input::Count(Event::OutOfDescriptors));
                         }
                     }
                 }
-                if !more && let Some(listener) = self.acceptor.disarmed(listener, &mut self.sockets) {
+                if !more && let Some(closing) = self.acceptor.disarmed(listener, &mut self.sockets) {
                     // Who has connected before may have sent something, too.
                     while self.shared.phase() == ServerPhase::Draining
-                        && let Some(socket) = accept::accept_waiting(&listener)
+                        && let Some(socket) = accept::accept_waiting(&closing)
                     {
-                        self.arrivals.push_back(socket);
+                        self.arrivals.push_back((listener, socket));
                     }
                 }
             }
@@ -70,7 +70,9 @@ impl Shard {
     pub(super) fn take(&mut self, token: Token, what: Received) {
         match what {
             Received::Bytes(buffer) => {
-                self.pump.read(&mut self.table, token, self.sockets.bytes(&buffer));
+                let bytes = self.sockets.bytes(&buffer);
+                self.shared.traffic(self.id).received(bytes.len());
+                self.pump.read(&mut self.table, token, bytes);
                 self.sockets.recycle(buffer);
                 if let Some(connection) = self.table.get(token)
                     && connection.receiving == Receiving::Armed
@@ -81,6 +83,7 @@ impl Shard {
             }
             Received::Direct(buffer, result) => {
                 self.pump.take_back(&mut self.table, token, buffer);
+                self.shared.traffic(self.id).received(result.unwrap_or(0));
                 match result {
                     Ok(1..) | Err(Errno::CANCELED | Errno::INTR | Errno::AGAIN) => {}
                     Ok(0) => self.pump.end(&mut self.table, token),
@@ -109,13 +112,14 @@ impl Shard {
         let Some(connection) = self.table.get(token) else { return };
         if let Ok(count) = bytes {
             connection.outbound.took(count);
+            self.shared.traffic(self.id).sent(count);
         }
         if !over {
             return;
         }
         connection.outbound.end();
         self.liveness.add(connection, self.pump.now.instant);
-        let roomy = connection.wants_room && connection.outbound.unsent() < pump::ROOM;
+        let roomy = connection.wants_room && connection.unsent() < pump::ROOM;
         connection.wants_room &= !roomy;
         let moves = connection.moving_to.is_some();
         if connection.phase == Phase::Dying {
@@ -124,9 +128,7 @@ impl Shard {
             // What has arrived is received now, and then the end.
             connection.shut();
             self.table.lose(token, CloseReason::Peer);
-        } else if (connection.outbound.unsent() > 0 || connection.phase == Phase::Flushing)
-            && !connection.listed
-        {
+        } else if (connection.unsent() > 0 || connection.phase == Phase::Flushing) && !connection.listed {
             connection.listed = true;
             self.table.listed.push(token);
         }

@@ -1,18 +1,22 @@
 //! One socket: what is known about it, and its life from accept to close. Bytes are read in `reader.rs`, all
 //! connections of a shard are in `table.rs`.
+use super::cover::Cover;
 use super::debtors::DebtorSeat;
 use super::outbound::Outbound;
 use super::parcel::Parcel;
 use super::pool::BufferPool;
 use super::rest::Rest;
 use super::sockets::{Sockets, Token};
-use crate::engine::{CloseReason, Peer, SessionHolds, SessionId, ShardId};
+use crate::access::Door;
+use crate::engine::{CloseReason, Peer, SessionHolds, SessionId, ShardId, Subject};
 use rustix::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// How far a connection has come. It only ever goes forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
+    /// Its TLS handshake is not over, see `greeting.rs`: the engine does not know it.
+    Greeting,
     /// Requests are welcome.
     Open,
     /// The engine was told that no more requests will come; it still answers those that did.
@@ -59,6 +63,10 @@ pub(crate) struct Connection {
     pub(crate) session: SessionId,
     /// Who is there, for the engine.
     pub(crate) peer: Peer,
+    /// Who is there for certain. Complete when the engine hears of the session.
+    pub(crate) subject: Subject,
+    /// Where it came in.
+    pub(crate) door: Door,
     socket: OwnedFd,
     pub(crate) phase: Phase,
     pub(crate) receiving: Receiving,
@@ -96,6 +104,8 @@ pub(crate) struct Connection {
     pub(crate) round: u32,
     pub(crate) taken: usize,
     pub(crate) outbound: Outbound,
+    /// Its TLS, if it has any.
+    pub(crate) cover: Option<Box<Cover>>,
 }
 
 impl Connection {
@@ -111,6 +121,8 @@ impl Connection {
             token,
             session,
             peer,
+            subject: Subject::at(peer.address),
+            door: Door::Jobs,
             socket,
             phase: Phase::Open,
             receiving: Receiving::Not,
@@ -132,6 +144,7 @@ impl Connection {
             round: 0,
             taken: 0,
             outbound: Outbound::default(),
+            cover: None,
         }
     }
 
@@ -141,10 +154,16 @@ impl Connection {
         self.socket.as_fd()
     }
 
+    /// Bytes that wait here for the peer to read them.
+    #[inline]
+    pub(crate) fn unsent(&self) -> usize {
+        self.outbound.unsent() + self.cover.as_ref().map_or(0, |cover| cover.unsealed())
+    }
+
     /// Bytes that wait for the peer to read them, here and in the engine.
     #[inline]
     pub(crate) fn unread(&self) -> usize {
-        self.outbound.unsent() + self.held.unread
+        self.unsent() + self.held.unread
     }
 
     /// What the connection is to be charged with: nothing once it is given up, and what it holds is about to go.
@@ -153,7 +172,8 @@ impl Connection {
         if self.lost.is_some() {
             return Owed::default();
         }
-        let here = (self.rest.held() + self.outbound.unsent()) as u64;
+        let cover = self.cover.as_ref().map_or(0, |cover| cover.held());
+        let here = (self.rest.held() + self.unsent() + cover) as u64;
         Owed { here, all: here + (self.held.unread + self.held.other) as u64 }
     }
 
@@ -179,6 +199,9 @@ impl Connection {
     pub(crate) fn lose(&mut self, reason: CloseReason, pool: &mut BufferPool) {
         self.lost.get_or_insert(reason);
         pool.give(self.outbound.take_waiting().into_buffer());
+        if let Some(cover) = &mut self.cover {
+            cover.forget();
+        }
     }
 
     /// Whether the kernel should receive from it. Not only for requests: also what is dropped must be received, or
@@ -189,14 +212,37 @@ impl Connection {
         !self.ended
             && !full
             && !self.debtor
+            && (self.phase != Phase::Greeting || self.awaits_greeting())
             && self.kept < Self::KEPT_MAX
             && self.phase != Phase::Dying
             && self.moving_to.is_none()
     }
 
+    /// Whether the next bytes of its handshake are welcome: it has a place, and none wait for their turn.
+    fn awaits_greeting(&self) -> bool {
+        self.cover.as_ref().is_some_and(|cover| cover.arrived.is_empty())
+    }
+
+    /// Whether a large packet is received into its own bytes from now on. Never with TLS: those are others.
+    #[inline]
+    pub(crate) fn wants_direct(&self) -> bool {
+        self.cover.is_none() && self.rest.wants_direct()
+    }
+
     /// Has the kernel receive what is to come next. True if that is part of a large packet, and goes into it directly.
     #[inline]
     pub(crate) fn receive(&mut self, sockets: &mut Sockets) -> bool {
+        if self.cover.is_some() {
+            if self.phase == Phase::Greeting {
+                // No more than a buffer is taken before that was looked at.
+                self.receiving = Receiving::Once;
+                sockets.receive_once(self.token, self.socket.as_fd());
+            } else {
+                self.receiving = Receiving::Armed;
+                sockets.receive(self.token, self.socket.as_fd());
+            }
+            return false;
+        }
         if let Some((bytes, missing)) = self.rest.lend() {
             self.receiving = Receiving::Direct;
             sockets.receive_direct(self.token, self.socket.as_fd(), bytes, missing);
@@ -228,10 +274,10 @@ impl Connection {
         self.receiving != Receiving::Not || self.outbound.is_sending()
     }
 
-    /// The socket, and replies that were not sent. No send is in flight.
-    pub(crate) fn into_parts(mut self) -> (OwnedFd, Parcel) {
+    /// The socket, replies that were not sent, and its TLS with those that were not sealed. No send is in flight.
+    pub(crate) fn into_parts(mut self) -> (OwnedFd, Parcel, Option<Box<Cover>>) {
         let unsent = self.outbound.take_waiting();
-        (self.socket, unsent)
+        (self.socket, unsent, self.cover)
     }
 
     /// Tells the peer that we send no more.

@@ -42,6 +42,10 @@ impl Shard {
         for at in 0..self.table.broken.len() {
             let token = self.table.broken[at];
             let Some(connection) = self.table.get(token) else { continue };
+            if connection.phase == Phase::Greeting && connection.cover.is_some() {
+                self.table.greetings.leave();
+            }
+            let Some(connection) = self.table.get(token) else { continue };
             // From here on nothing is read, sent or received for it, whatever lists it stands in. Closing asks for this.
             connection.phase = Phase::Dying;
             // This acts at once; what is stopped below is told the kernel in the next round. The three could be swapped.

@@ -4,7 +4,7 @@ use super::connection::Receiving;
 use super::rations::Rations;
 use super::sockets::{Received, Token};
 use super::{Shard, listen};
-use crate::engine::{Event, Input, Peer};
+use crate::engine::{Event, Input, Peer, Subject};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 /// Connections accepted in one round: each costs some calls of the kernel.
@@ -28,15 +28,16 @@ impl Shard {
         self.let_in = 0;
         let some = !self.arrivals.is_empty();
         while self.let_in < ACCEPTED_PER_ROUND
-            && let Some(socket) = self.arrivals.pop_front()
+            && let Some((listener, socket)) = self.arrivals.pop_front()
         {
-            self.accepted(socket);
+            self.accepted(listener, socket);
         }
         some
     }
 
-    /// Lets in somebody who was accepted, unless there are too many.
-    pub(super) fn accepted(&mut self, socket: OwnedFd) {
+    /// Lets in somebody who was accepted, unless there are too many. Where TLS is spoken, the session begins when the handshake is
+    /// over.
+    pub(super) fn accepted(&mut self, listener: u32, socket: OwnedFd) {
         self.acceptor.accepted();
         self.let_in += 1;
         let most = self.options.connections_max;
@@ -50,12 +51,20 @@ impl Shard {
         // A descriptor is not negative.
         let descriptor = socket.as_raw_fd() as u32;
         let peer = Peer { descriptor, address: caller.address(), port: caller.port() };
+        let user = listen::local_user(socket.as_fd(), &caller);
         let Some(connection) = self.table.insert(socket, peer) else {
             self.shared.dismiss(self.id);
             return;
         };
+        connection.subject = Subject { user, ..Subject::at(peer.address) };
         let (token, session) = (connection.token, connection.session);
+        let entrance = self.entrances.get(listener as usize).copied().unwrap_or_default();
+        connection.door = entrance.door;
+        if entrance.tls {
+            return self.begin_greeting(token);
+        }
         self.pump.feed(&mut self.table, Input::Opened(session, peer));
+        self.pump.grant(&mut self.table, token);
         self.table.unarmed.push(token);
     }
 

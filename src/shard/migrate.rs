@@ -3,11 +3,14 @@
 //! A connection moves at most once, before the first request that concerns a function: then nothing that another
 //! shard knows must be told. It stays if the owner of that function has more than its share of connections already,
 //! so one hot function does not draw all work to one core. Moving is: stop receiving, wait for the kernel, hand the
-//! socket and the bytes that were not used yet to the other shard, which goes on where this one stopped.
+//! socket and the bytes that were not used yet to the other shard, which goes on where this one stopped. With TLS, what it takes to go
+//! on with that goes along, and its handshake is over: before it there is no request.
 use super::connection::Connection;
+use super::cover::Cover;
 use super::parcel::Parcel;
 use super::rest::Rest;
-use crate::engine::{CloseReason, Introduction, Peer, ShardId, Topology};
+use crate::access::Door;
+use crate::engine::{CloseReason, Introduction, Peer, ShardId, Subject, Topology};
 use crate::frontend::{Concern, Incoming};
 use crate::mesh::shared::Shared;
 use crossbeam_queue::ArrayQueue;
@@ -19,11 +22,15 @@ use std::sync::Arc;
 pub(crate) struct Migration {
     pub(super) socket: OwnedFd,
     pub(super) peer: Peer,
+    pub(super) subject: Subject,
+    pub(super) door: Door,
     pub(super) introduction: Introduction,
     /// Bytes that arrived and were not used, the request that made it move the first of them.
     pub(super) unread: Rest,
     /// Replies that were not sent.
     pub(super) unsent: Parcel,
+    /// Its TLS, with bytes that came of a record which is not whole, and replies that were not sealed.
+    pub(super) cover: Option<Box<Cover>>,
     /// See [`Connection::ended`] and [`Connection::lost`].
     pub(super) ended: bool,
     pub(super) lost: Option<CloseReason>,

@@ -15,9 +15,14 @@ pub(crate) mod choose;
 mod commit;
 mod completed;
 mod connection;
+mod cover;
+mod covered;
 mod debtors;
 mod ending;
 mod evict;
+mod grant;
+mod greeting;
+mod greetings;
 mod host;
 mod intake;
 mod ledger;
@@ -25,6 +30,9 @@ pub(crate) mod listen;
 mod liveness;
 pub(crate) mod migrate;
 mod moving;
+#[cfg(test)]
+#[cfg(feature = "tls")]
+mod mutated;
 mod news;
 mod outbound;
 mod parcel;
@@ -40,6 +48,7 @@ mod sockets;
 mod table;
 mod tell;
 
+use crate::access::AccessBook;
 use crate::engine::slot::ShardSet;
 use crate::engine::{Board, Engine, Instant, Policy, ShardId, Topology};
 use crate::frontend::SharedPort;
@@ -47,15 +56,17 @@ use crate::memory::{Large, Trim};
 use crate::mesh::shared::{ServerPhase, Shared};
 use crate::mesh::{Unheard, clock};
 use crate::store::channel::StoreChannel;
+use crate::tls::Certificates;
 use accept::Acceptor;
 use choose::Chosen;
 use commit::Commit;
 use error::ShardError;
+use grant::GrantProgress;
 use host::Turn;
 use ledger::Ledger;
 use liveness::Liveness;
 use migrate::{MigrationPolicy, Migrations};
-use options::ShardOptions;
+use options::{ListenerKind, ShardOptions};
 use park::Parking;
 use pump::Pump;
 use rations::Rations;
@@ -86,11 +97,17 @@ pub(crate) struct Setup {
     pub(crate) crowded: bool,
     /// Listening sockets.
     pub(crate) listeners: Vec<OwnedFd>,
+    /// For each of them what is expected of those who connect there.
+    pub(crate) entrances: Vec<ListenerKind>,
+    /// What TLS is spoken with, where an entrance wants that.
+    pub(crate) certificates: Option<Arc<Certificates>>,
     pub(crate) options: ShardOptions,
     pub(crate) policy: Arc<Policy>,
     pub(crate) frontend: SharedPort,
     pub(crate) shared: Arc<Shared>,
     pub(crate) migrations: Arc<Migrations>,
+    /// Who may do what.
+    pub(crate) access: Arc<AccessBook>,
     /// Where to have jobs stored, if anywhere.
     pub(crate) desk: Option<Arc<StoreChannel>>,
 }
@@ -129,6 +146,8 @@ struct Shard {
     migrations: Arc<Migrations>,
     sockets: Sockets,
     acceptor: Acceptor,
+    entrances: Vec<ListenerKind>,
+    certificates: Option<Arc<Certificates>>,
     table: ConnectionTable,
     pump: Pump,
     parking: Parking,
@@ -144,18 +163,19 @@ struct Shard {
     /// What arrived and was not read yet: for want of room in the round, or because too many messages wait for other
     /// shards. The receive buffers in it are not given back to the kernel, which soon has none; then peers must wait.
     rations: Rations,
-    /// Who was accepted and is not let in yet, and how many were in this round.
-    arrivals: VecDeque<OwnedFd>,
+    /// Who was accepted and is not let in yet, by which listener, and how many were in this round.
+    arrivals: VecDeque<(u32, OwnedFd)>,
     let_in: usize,
     /// What others have sent and was not heard yet.
     unheard: Unheard,
     /// Rounds that had something to do.
-    rounds: u32,
+    rounds: u64,
     /// Rounds begun since nobody is accepted any more, up to [`ROUNDS_CLOSING`].
     rounds_not_accepting: u8,
     /// Connections in [`connection::Phase::Lingering`], and until when. In order of time.
     lingering: VecDeque<(Instant, Token)>,
     ledger: Ledger,
+    granting: GrantProgress,
     _abort: AbortOnPanic,
 }
 
@@ -173,12 +193,18 @@ impl Shard {
             now: clock::now(),
             unread_max: options.unread_max,
             restoring: setup.desk.is_some(),
+            store_away: false,
             lease: None,
             forgets: None,
+            hands_over: false,
             asked_for_numbers: false,
+            scratch: Vec::new(),
             commit: setup.desk.map(|desk| Commit::new(id, desk, options.store_bytes_max)),
             fed: 0,
             fed_max: 0,
+            access: setup.access.clone(),
+            shared: shared.clone(),
+            id,
             migration_policy: MigrationPolicy::new(id, topology, shared.clone(), options.settle),
         };
         Shard {
@@ -192,6 +218,8 @@ impl Shard {
             migrations: setup.migrations,
             sockets,
             acceptor,
+            entrances: setup.entrances,
+            certificates: setup.certificates,
             trim: Trim::default(),
             table: ConnectionTable::new(id),
             pump,
@@ -206,6 +234,7 @@ impl Shard {
             rounds_not_accepting: 0,
             lingering: VecDeque::new(),
             ledger,
+            granting: GrantProgress::new(setup.access.edition()),
             _abort: AbortOnPanic,
         }
     }
@@ -223,7 +252,7 @@ impl Shard {
         let closing = (1..ROUNDS_CLOSING).contains(&self.rounds_not_accepting);
         if self.round()? || closing {
             self.rounds = self.rounds.wrapping_add(1);
-            if self.rounds.is_multiple_of(ROUNDS_PER_YIELD) {
+            if self.rounds.is_multiple_of(ROUNDS_PER_YIELD.into()) {
                 return Ok(Turn::Yield);
             }
         } else {
@@ -259,6 +288,14 @@ impl Shard {
     /// Comes back when there may be something to do.
     fn idle(&mut self) -> Result<(), ShardError> {
         let since = clock::instant();
+        self.shared.publish_idle(self.id, self.rounds, since);
+        let waited = self.wait_for_something(since);
+        self.shared.publish_busy(self.id, clock::instant().0.saturating_sub(since.0));
+        waited
+    }
+
+    /// The same, `since` when there is nothing to do.
+    fn wait_for_something(&mut self, since: Instant) -> Result<(), ShardError> {
         let phase = self.shared.phase();
         let until = Instant(since.0.saturating_add(self.parking.budget()));
         while clock::instant() < until {
@@ -290,6 +327,8 @@ impl Shard {
             || self.pump.commit.as_ref().is_some_and(Commit::has_news)
             || (self.pump.restoring && self.shared.all_restored())
             || self.pump.forgets.is_some()
+            || self.has_grants()
+            || self.pump.hands_over
     }
 
     /// Whether messages or a connection from another shard wait for this one.
@@ -308,6 +347,7 @@ impl Shard {
             silence,
             self.trim.deadline(),
             lingering,
+            self.table.greetings.deadline(),
             self.ledger.deadline(),
         ]
         .into_iter()

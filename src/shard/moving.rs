@@ -16,16 +16,17 @@ impl Shard {
         if connection.is_in_kernel() || connection.kept > 0 || connection.phase != Phase::Open {
             return;
         }
-        let (session, peer) = (connection.session, connection.peer);
+        let (session, peer, subject) = (connection.session, connection.peer, connection.subject.clone());
         let Some(introduction) = self.pump.engine.let_go(session) else {
             return self.keep_here(token, to);
         };
         let Some(mut connection) = self.table.remove(token) else { return };
         self.sockets.release(token, connection.socket());
         let unread = std::mem::take(&mut connection.rest);
-        let (ended, lost) = (connection.ended, connection.lost);
-        let (socket, unsent) = connection.into_parts();
-        let migration = Migration { socket, peer, introduction, unread, unsent, ended, lost };
+        let (door, ended, lost) = (connection.door, connection.ended, connection.lost);
+        let (socket, unsent, cover) = connection.into_parts();
+        let migration =
+            Migration { socket, peer, subject, door, introduction, unread, unsent, cover, ended, lost };
         match self.migrations.send(to, migration) {
             Ok(()) => self.shared.mesh.nudge(to),
             Err(migration) => {
@@ -46,19 +47,23 @@ impl Shard {
 
     /// Takes in a connection that comes from another shard.
     pub(super) fn take_in(&mut self, migration: Migration) {
-        let Migration { socket, peer, introduction, unread, unsent, ended, lost } = migration;
+        let Migration { socket, peer, subject, door, introduction, unread, unsent, cover, ended, lost } =
+            migration;
         let Some(connection) = self.table.insert(socket, peer) else {
             return self.shared.dismiss(self.id);
         };
         (connection.stays, connection.lost) = (true, lost);
-        connection.rest = unread;
+        (connection.rest, connection.cover) = (unread, cover);
+        (connection.subject, connection.door) = (subject, door);
         let (token, session) = (connection.token, connection.session);
-        if !unsent.is_empty() {
+        if !unsent.is_empty() || connection.cover.as_mut().is_some_and(|cover| cover.has_more()) {
             connection.outbound.put_waiting(unsent);
             connection.listed = true;
             self.table.listed.push(token);
         }
         self.pump.feed(&mut self.table, Input::Adopted(session, peer, introduction));
+        // By what is granted now: the list may have been read again on the way.
+        self.pump.grant(&mut self.table, token);
         self.pump.resume(&mut self.table, token);
         if ended {
             self.pump.end(&mut self.table, token);

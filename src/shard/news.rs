@@ -2,7 +2,7 @@
 //! it has. What goes to it is `commit.rs`.
 use super::Shard;
 use super::commit::{Commit, Told};
-use crate::engine::{Event, Input, Instant, JobId, NotRestored};
+use crate::engine::{Engine, Event, Input, Instant, JobId, NotRestored, StoredJob};
 use crate::log_at;
 use crate::logging::Level;
 use crate::store::channel::{Errand, Piece};
@@ -78,25 +78,33 @@ impl Shard {
                 self.set_aside(id, why);
             }
             Some(Piece::Numbers(range)) => self.pump.feed(&mut self.table, Input::Numbers(range)),
-            // Nobody is taken over before he has begun.
-            Some(Piece::Fenced(_)) => {}
+            // Nobody is taken over, or leaves something to others, before he has begun.
+            Some(Piece::Fenced(_) | Piece::HandOver | Piece::HandedOver) => {}
+            Some(Piece::Away) => {
+                self.pump.store_away = true;
+                self.pump.feed(&mut self.table, Input::StoreAway(true));
+                self.welcome();
+            }
             Some(Piece::End { sequence }) => {
                 engine.sequence_at_least(sequence);
                 self.shared.restored();
             }
-            None if self.shared.all_restored() => {
-                self.pump.restoring = false;
-                let waiting = std::mem::take(&mut self.table.waiting);
-                for token in waiting {
-                    if let Some(connection) = self.table.get(token) {
-                        connection.paused = false;
-                        self.table.resumed.push(token);
-                    }
-                }
-            }
+            None if self.shared.all_restored() => self.welcome(),
             None => return false,
         }
         true
+    }
+
+    /// Requests wait no longer.
+    fn welcome(&mut self) {
+        self.pump.restoring = false;
+        let waiting = std::mem::take(&mut self.table.waiting);
+        for token in waiting {
+            if let Some(connection) = self.table.get(token) {
+                connection.paused = false;
+                self.table.resumed.push(token);
+            }
+        }
     }
 
     /// Takes what others share with this server while it serves: a piece in each round. True if there was one.
@@ -111,6 +119,12 @@ impl Shard {
             commit.is_of_era(era);
             self.pump.lease = None;
         }
+        if std::mem::take(&mut self.pump.hands_over) {
+            // Everything else is forgotten. What was wanted stored before goes first.
+            let kept = self.pump.engine.take_kept();
+            commit.hand_over(self.pump.now.instant, 0);
+            commit.desk().has_kept(self.id, kept);
+        }
         let Some(piece) = commit.desk().piece(self.id) else { return false };
         self.take_in_piece(piece);
         true
@@ -122,8 +136,13 @@ impl Shard {
             Piece::Records(records) => {
                 let (engine, now) = (&mut self.pump.engine, self.pump.now);
                 let jobs = replay::jobs_in(&records);
+                let late = self.pump.store_away;
+                let take = |engine: &mut Engine, job: &StoredJob<'_>| match late {
+                    true => engine.restore(now, job),
+                    false => engine.take_over(now, job),
+                };
                 let aside: Vec<_> =
-                    jobs.filter_map(|job| Some((job.id, engine.take_over(now, &job).err()?))).collect();
+                    jobs.filter_map(|job| Some((job.id, take(engine, &job).err()?))).collect();
                 self.pump.feed(&mut self.table, Input::Tick);
                 aside.into_iter().for_each(|(id, why)| self.set_aside(id, why));
             }
@@ -135,11 +154,23 @@ impl Shard {
                 self.pump.forgets = Some(era);
                 self.pump.feed(&mut self.table, Input::Fenced);
             }
+            Piece::HandOver => {
+                self.pump.hands_over = true;
+                self.pump.feed(&mut self.table, Input::StoreAway(true));
+                self.pump.feed(&mut self.table, Input::HandOver);
+            }
+            Piece::HandedOver => self.pump.feed(&mut self.table, Input::StoreAway(false)),
             Piece::Numbers(range) => {
                 self.pump.asked_for_numbers = false;
                 self.pump.feed(&mut self.table, Input::Numbers(range));
             }
-            Piece::End { .. } => {}
+            Piece::Away => {}
+            Piece::End { sequence } => {
+                self.pump.engine.sequence_at_least(sequence);
+                self.pump.store_away = false;
+                self.pump.feed(&mut self.table, Input::StoreAway(false));
+                self.shared.restored();
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! What an operator may decide about sockets and threads of a shard. Values only; the command line that fills them
 //! in is `config/mod.rs`, what they lead to is in the files beside this one.
+use crate::access::Door;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -26,6 +27,15 @@ impl fmt::Display for Endpoint {
             Endpoint::Unix { path, .. } => write!(f, "unix:{}", path.display()),
         }
     }
+}
+
+/// What is expected of those who connect to a listener.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ListenerKind {
+    /// Whether they speak TLS.
+    pub tls: bool,
+    /// What they may do there at most.
+    pub door: Door,
 }
 
 /// How peers are noticed that are gone without a word (`--keepalive-idle`, `--keepalive-interval`, `--keepalive-count`).

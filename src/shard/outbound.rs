@@ -107,6 +107,23 @@ impl Outbound {
         Some(std::mem::take(&mut self.waiting))
     }
 
+    /// What waits is to go out now, but not as it is: it is sealed before, piece by piece.
+    pub(crate) fn take_to_seal(&mut self) -> Parcel {
+        (self.urgent, self.since) = (false, Instant::default());
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// Whether replies wait.
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Notes that a send of so many sealed bytes begins.
+    pub(crate) fn began(&mut self, bytes: usize) {
+        self.sending = true;
+        self.in_flight = bytes;
+    }
+
     /// Notes that the kernel took so many bytes of the send in flight.
     #[inline]
     pub(crate) fn took(&mut self, bytes: usize) {

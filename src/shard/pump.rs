@@ -5,11 +5,15 @@ use super::connection::Phase;
 use super::migrate::MigrationPolicy;
 use super::table::ConnectionTable;
 use super::tell;
+use crate::access::AccessBook;
 use crate::engine::{
-    CloseReason, Engine, HandlePrefix, Input, Instant, Now, Output, Reply, SessionHolds, SessionId, Urgency,
+    CloseReason, Engine, HandlePrefix, Input, Instant, Now, Output, Reply, SessionHolds, SessionId, ShardId,
+    Urgency,
 };
 use crate::frontend::SharedPort;
 use crate::logging::{self, Level};
+use crate::mesh::shared::Shared;
+use std::sync::Arc;
 
 /// What the engine finds so wrong that there is no answer.
 const HOPELESS: &str = "the peer sent a number, handle or unique that cannot be one \
@@ -35,15 +39,26 @@ pub(crate) struct Pump {
     pub(crate) commit: Option<Commit>,
     /// Whether jobs that were kept are still being read: requests that concern jobs wait until that is done.
     pub(crate) restoring: bool,
+    /// Whether requests wait no longer although not all of them are read, since the store cannot be reached.
+    pub(crate) store_away: bool,
     /// Until when the engine was told that it may give out stored jobs.
     pub(crate) lease: Option<Instant>,
     /// So often this server was taken over, once the engine has forgotten everything.
     pub(crate) forgets: Option<u64>,
+    /// Whether stored jobs are being left to others, and what stays is to be said once that is done.
+    pub(crate) hands_over: bool,
     /// Whether more numbers are on their way.
     pub(crate) asked_for_numbers: bool,
     /// Inputs of this round so far, and after how many nothing more is read.
     pub(crate) fed: u32,
     pub(crate) fed_max: u32,
+    /// Who may do what.
+    pub(crate) access: Arc<AccessBook>,
+    /// Where what came by TLS is opened; nothing of it is needed afterwards.
+    pub(crate) scratch: Vec<u8>,
+    /// Where what is read is counted.
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) id: ShardId,
     /// Which connections move to other shards.
     pub(crate) migration_policy: MigrationPolicy,
 }
@@ -123,13 +138,23 @@ impl Pump {
                         }
                     }
                 }
+                Output::Dismiss(session) => {
+                    if let Some((connection, _)) = table.of(session) {
+                        let token = connection.token;
+                        tell::dismissed(&self.engine, connection);
+                        // What it has sent is carried out, and no more is read.
+                        connection.ended = true;
+                        connection.forget_unsent();
+                        table.lose(token, CloseReason::Dismissed);
+                    }
+                }
                 Output::Store(op) => {
                     let commit = self.commit.as_mut().expect("the policy says whether there is a store");
                     commit.add(op, jobs, self.now.instant);
                 }
                 Output::Note(note) => {
                     logging::note(&note, &self.handle_prefix, &mut |session| match table.of(session) {
-                        Some((connection, _)) => tell::who(&self.engine, connection),
+                        Some((connection, _)) => tell::subject(&self.engine, connection),
                         None => "somebody who is gone".to_owned(),
                     })
                 }
@@ -199,7 +224,7 @@ impl Pump {
             }
             let Some(token) = table.roomy.pop_front() else { return };
             let Some(connection) = table.get(token) else { continue };
-            if connection.outbound.unsent() >= ROOM && connection.lost.is_none() {
+            if connection.unsent() >= ROOM && connection.lost.is_none() {
                 connection.wants_room = true;
                 continue;
             }

@@ -6,7 +6,7 @@ use super::rest::{Packet, Rest};
 use super::sockets::Token;
 use super::table::ConnectionTable;
 use super::tell;
-use crate::engine::{CloseReason, Event, Input, Reply, SessionId};
+use crate::engine::{CloseReason, Event, Input, Reply, Right, SessionId};
 use crate::frontend::{Concern, Decoded, Incoming};
 use crate::logging;
 use crate::memory::Large;
@@ -32,6 +32,9 @@ impl Pump {
     pub(crate) fn read(&mut self, table: &mut ConnectionTable, token: Token, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let Some(connection) = table.get(token) else { return };
+            if connection.cover.is_some() {
+                return self.read_covered(table, token, bytes);
+            }
             if connection.phase != Phase::Open {
                 return;
             }
@@ -138,9 +141,11 @@ impl Pump {
         let Some(connection) = table.get(token) else { return };
         connection.ended = true;
         match connection.phase {
+            // Bytes that wait for their turn come first: see `greeting.rs`.
+            Phase::Greeting if connection.cover.as_ref().is_some_and(|cover| !cover.arrived.is_empty()) => {}
             // Requests that wait come first: see `resume`.
             Phase::Open => table.resumed.push(token),
-            Phase::Lingering => table.broken.push(token),
+            Phase::Greeting | Phase::Lingering => table.broken.push(token),
             Phase::Finishing | Phase::Flushing | Phase::Dying => {}
         }
     }
@@ -209,6 +214,7 @@ impl Pump {
                     if item.begins_a_wait() {
                         connection.outbound.expect();
                     }
+                    self.shared.traffic(self.id).requested(&bytes[used..]);
                     if let Some(refusal) = item.refusal() {
                         let (compat, packet) = (self.frontend.compat, &bytes[used..]);
                         tell::refused_packet(&self.engine, connection, refusal, compat, packet);
@@ -217,11 +223,8 @@ impl Pump {
                     if item.reads_counters() {
                         self.count_lost_lines(table);
                     }
-                    let item = match item {
-                        Incoming::Servers => Incoming::Answer(self.servers()),
-                        item => item,
-                    };
-                    self.feed(table, input(session, item, packet));
+                    let input = self.input(session, item, packet);
+                    self.feed(table, input);
                 }
                 Decoded::TooLarge => {
                     if let Some((connection, _)) = table.of(session) {
@@ -250,6 +253,31 @@ impl Pump {
             }
         }
         DecodeProgress { used, needed: 0, stopped: false }
+    }
+
+    #[inline]
+    fn input<'a>(&self, session: SessionId, item: Incoming<'a>, packet: Option<&'a Bytes>) -> Input<'a> {
+        match item {
+            Incoming::Request(request) => match packet {
+                None => Input::Request(session, request),
+                Some(packet) => Input::Large(session, request, packet),
+            },
+            Incoming::Ask(ask) => Input::Ask(session, ask),
+            Incoming::Answer(reply) => Input::Answer(session, reply),
+            Incoming::Servers => Input::AnswerIf(session, Right::Read, self.servers()),
+            Incoming::Acl { list } => self.acl(session, list),
+        }
+    }
+
+    /// What `geard` answers to `acl` and a word. Changing the list has no working users there either.
+    #[cold]
+    fn acl(&self, session: SessionId, list: bool) -> Input<'static> {
+        let text = |text: &'static str| Reply::Text(Bytes::from_static(text.as_bytes()));
+        match self.access.told() {
+            None => Input::Answer(session, text("ERR ACL_DISABLED\n")),
+            Some(_) if !list => Input::Answer(session, text("ERR UNKNOWN_ACL_VERB\n")),
+            Some(told) => Input::AnswerIf(session, Right::Read, Reply::Text(told.into())),
+        }
     }
 
     /// Who shares the store, a line each, as for other reports of the text protocol.
@@ -316,19 +344,5 @@ fn expect_large(table: &mut ConnectionTable, token: Token, length: usize, beginn
         connection.rest = Rest::of_packet(length, beginning);
         connection.expects_large = EXPECT_LARGE;
         table.unarmed.push(token);
-    }
-}
-
-#[inline]
-fn input<'a>(session: SessionId, item: Incoming<'a>, packet: Option<&'a Bytes>) -> Input<'a> {
-    match item {
-        Incoming::Request(request) => match packet {
-            None => Input::Request(session, request),
-            Some(packet) => Input::Large(session, request, packet),
-        },
-        Incoming::Ask(ask) => Input::Ask(session, ask),
-        Incoming::Answer(reply) => Input::Answer(session, reply),
-        // Answered before.
-        Incoming::Servers => Input::Answer(session, Reply::Text(Bytes::from_static(b".\n"))),
     }
 }

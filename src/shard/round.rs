@@ -9,6 +9,8 @@ use crate::engine::Input;
 
 /// Batches taken from all other shards in one round.
 const BATCHES_PER_ROUND: usize = 8;
+/// Bytes that are sealed in one round, to within a send: a millisecond or two.
+const SEALED_PER_ROUND: usize = 2 << 20;
 /// Receives into large packets that are ordered in one round.
 const DIRECT_AT_ONCE: usize = 8;
 
@@ -33,8 +35,12 @@ impl Shard {
             busy = true;
             self.complete(completion);
         }
+        // Behind the completions, which bring bytes of handshakes; before the messages, which answer nobody who is not let in.
+        self.shake_hands();
         // Never left out, however much sockets have brought: neighbours and the store wait for no room in a round.
         busy |= self.hear() | self.hear_store();
+        // Before requests are read: what was taken away is refused from here on.
+        self.grant_again();
         // Behind the inputs, each of which has the engine do what is due: mostly nothing is left for a tick.
         self.look_at_the_clock();
         // Behind the completions, which say to whom enough was sent for a page more.
@@ -74,6 +80,7 @@ impl Shard {
             || !self.table.is_quiet()
             || !self.rations.is_empty()
             || !self.arrivals.is_empty()
+            || self.has_grants()
             // The engine has more to do at once: sockets come in between.
             || self.pump.engine.deadline().is_some_and(|at| at <= self.pump.now.instant))
     }
@@ -83,7 +90,7 @@ impl Shard {
     fn publish(&self, left: bool) {
         let (engine, table) = (&self.pump.engine, &self.table);
         let storing = self.pump.commit.as_ref().is_some_and(|commit| !commit.is_idle());
-        let waiting = table.listed.len() + table.resumed.len() + self.rations.len();
+        let waiting = table.listed.len() + table.resumed.len() + self.rations.len() + table.greetings.turns();
         let unsent = table.sends + waiting + usize::from(left || storing || engine.is_telling());
         if let Some(commit) = &self.pump.commit {
             commit.desk().note_bytes(self.id, engine.jobs_bytes());
@@ -150,6 +157,7 @@ impl Shard {
         self.trim.act(self.pump.engine.jobs(), now);
         self.look_at_the_silent();
         self.end_lingering(now);
+        self.end_greetings(now);
     }
 
     /// Reads what could not be read before: because of congestion, or because the session was paused.
@@ -190,13 +198,16 @@ impl Shard {
         }
         // Before the sends: those that wait for their turn would look like more to do.
         let (now, limit) = (self.pump.now.instant, self.hold_now());
-        let mut held = 0;
+        let (mut held, mut sealed) = (0, 0);
         for at in 0..self.table.listed.len() {
             let token = self.table.listed[at];
             // Replies were written since it was last charged. A send changes nothing of that: bytes count until they are taken.
             self.table.charge(token);
             let Some(connection) = self.table.get(token) else { continue };
-            if connection.phase < Phase::Flushing && connection.outbound.holds_back(now, limit) {
+            let covered = connection.cover.is_some();
+            if connection.phase < Phase::Flushing && connection.outbound.holds_back(now, limit)
+                || covered && sealed > SEALED_PER_ROUND
+            {
                 // It stays listed, and keeps its place.
                 self.table.listed[held] = token;
                 held += 1;
@@ -214,7 +225,9 @@ impl Shard {
                 }
                 continue;
             }
-            if let Some(parcel) = connection.outbound.begin() {
+            if covered {
+                sealed += self.flush_sealed(token);
+            } else if let Some(parcel) = connection.outbound.begin() {
                 self.sockets.send(token, connection.socket(), parcel);
                 self.table.sends += 1;
             } else if connection.phase == Phase::Flushing && !connection.outbound.is_sending() {
@@ -244,7 +257,7 @@ impl Shard {
                 } else {
                     direct += usize::from(connection.receive(&mut self.sockets));
                 }
-            } else if connection.receiving == Receiving::Armed && connection.rest.wants_direct() {
+            } else if connection.receiving == Receiving::Armed && connection.wants_direct() {
                 connection.stop_receiving(&mut self.sockets);
             } else if connection.phase == Phase::Dying {
                 self.close_when_free(token);

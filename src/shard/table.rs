@@ -2,6 +2,7 @@
 //! something is to be done at the end of the round.
 use super::connection::{Connection, Owed, Phase};
 use super::debtors::{DebtorSeat, Debtors, class_of};
+use super::greetings::Greetings;
 use super::pool::BufferPool;
 use super::sockets::Token;
 use crate::engine::{CloseReason, Peer, SessionId, ShardId};
@@ -36,6 +37,8 @@ pub(crate) struct ConnectionTable {
     pub(crate) roomy: VecDeque<Token>,
     /// Those that are to be given up; the engine knows. As above.
     pub(crate) broken: Vec<Token>,
+    /// Those whose TLS handshake is not over.
+    pub(super) greetings: Greetings,
     /// What all connections are charged with.
     pub(super) owed: Owed,
     /// Those that hold much.
@@ -59,6 +62,7 @@ impl ConnectionTable {
             unarmed: Vec::new(),
             roomy: VecDeque::new(),
             broken: Vec::new(),
+            greetings: Greetings::default(),
             owed: Owed::default(),
             debtors: Debtors::default(),
             sends: 0,
@@ -136,6 +140,15 @@ impl ConnectionTable {
         }
     }
 
+    /// Connections from a place on, of so many places; and where to go on, if there are more.
+    pub(super) fn some(&self, from: usize, places: usize) -> (Vec<Token>, Option<usize>) {
+        let to = self.places.len().min(from + places);
+        let some = self.places.get(from..to).unwrap_or_default();
+        let tokens =
+            some.iter().filter_map(|place| place.connection.as_ref().map(|connection| connection.token));
+        (tokens.collect(), (to < self.places.len()).then_some(to))
+    }
+
     /// The connection with this token, unless it is gone; only to look at.
     pub(crate) fn peek(&self, token: Token) -> Option<&Connection> {
         let place = self.places.get(token.index as usize)?;
@@ -184,6 +197,8 @@ impl ConnectionTable {
                     self.listed.push(token);
                 }
             }
+            // What came of it has its turn, or its end follows.
+            Phase::Greeting => {}
             Phase::Flushing | Phase::Lingering | Phase::Dying => self.broken.push(token),
         }
     }
@@ -192,7 +207,7 @@ impl ConnectionTable {
     #[inline]
     pub(crate) fn is_quiet(&self) -> bool {
         let lists = [&self.listed, &self.resumed, &self.unarmed, &self.broken];
-        lists.iter().all(|list| list.is_empty()) && self.roomy.is_empty()
+        lists.iter().all(|list| list.is_empty()) && self.roomy.is_empty() && !self.greetings.has_turns()
     }
 }
 

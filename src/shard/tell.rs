@@ -1,6 +1,7 @@
 //! What the log says of connections: who is at the other end, and what was wrong with what it sent. Nothing is decided here.
 use super::connection::Connection;
 use super::listen;
+use crate::access;
 use crate::engine::{Compat, Engine};
 use crate::log_at;
 use crate::logging::{self, Level, Visible};
@@ -20,6 +21,11 @@ pub(crate) fn who(engine: &Engine, connection: &Connection) -> String {
     }
 }
 
+/// The same, and who that is as far as rights go.
+pub(crate) fn subject(engine: &Engine, connection: &Connection) -> String {
+    format!("{} as {}", who(engine, connection), access::called(&connection.subject))
+}
+
 /// A connection is closed because of what its peer sent.
 #[cold]
 #[track_caller]
@@ -28,11 +34,20 @@ pub(crate) fn malformed(engine: &Engine, connection: &Connection, what: &dyn Dis
     log_at!(@from place, Level::Warning, "closing connection of {}: {what}", who(engine, connection));
 }
 
+/// A connection is closed because an operator wants it so.
+#[cold]
+#[track_caller]
+pub(crate) fn dismissed(engine: &Engine, connection: &Connection) {
+    let place = Location::caller();
+    log_at!(@from place, Level::Notice, "closing connection of {}: an operator wants it so", who(engine, connection));
+}
+
 /// A request is answered ERROR because of what it says, which the engine has found.
 #[cold]
 #[track_caller]
 pub(crate) fn refused(engine: &Engine, connection: &Connection, refusal: Refusal, compat: Compat) {
-    if !refusal.is_of_packet() {
+    // What is refused for want of a right is told with the right: see `Note::Denied`.
+    if !refusal.is_of_packet() && refusal != Refusal::PermissionDenied {
         logging::refused(refusal, compat, refusal.requests(), &|| who(engine, connection));
     }
 }

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Numbers of jobs that are kept: 8 bytes and a little of each.
 #[derive(Debug, Default)]
-pub(super) struct Book {
+pub(crate) struct Book {
     kept: BTreeSet<i64>,
     /// Those of them that stand in our own table only.
     alone: HashSet<i64>,
@@ -107,6 +107,16 @@ impl Book {
         self.beside.remove(&number);
         self.missing.remove(&number);
         self.asked.remove(&number);
+    }
+
+    /// Only these are still this server's.
+    pub(super) fn keep_only(&mut self, numbers: &[i64]) {
+        let only: HashSet<i64> = numbers.iter().copied().collect();
+        self.kept.retain(|number| only.contains(number));
+        self.alone.retain(|number| only.contains(number));
+        self.beside.retain(|number| only.contains(number));
+        self.missing.retain(|number| only.contains(number));
+        self.asked.retain(|number, _| only.contains(number));
     }
 
     /// The connection was lost: everything is to be compared when there is one again.

@@ -3,6 +3,7 @@
 //!
 //! Nobody waits for room: a shard whose last batch was not taken yet takes it back and adds to it (`shard/commit.rs`).
 use super::gathered::Gathered;
+use super::times::CommitTimes;
 use super::{BootTime, HoldUntil, ServerLoad, ServerShown};
 use crate::engine::{JobId, NotRestored, ShardId, StoreSeq, Topology};
 use crossbeam_queue::ArrayQueue;
@@ -88,6 +89,12 @@ pub(crate) enum Piece {
     Fenced(u64),
     /// Jobs that will be accepted may have these sequences.
     Numbers(Range<u64>),
+    /// Stored jobs that wait are left to others: see [`crate::engine::Input::HandOver`]. The shard says what stays.
+    HandOver,
+    /// That is done: what is wanted stored from now on is this server's.
+    HandedOver,
+    /// The store cannot be read yet, and nobody knows when: whatever needs nothing stored is done before that.
+    Away,
     /// This one cannot be one of ours. It stays in the store.
     SetAside(JobId, NotRestored),
     /// There are no more; jobs that will be accepted have sequences of at least this.
@@ -112,6 +119,8 @@ struct ShardQueues {
     bytes: AtomicU64,
     /// Whether it wants more numbers for jobs.
     wants_numbers: AtomicBool,
+    /// What has stayed of its stored jobs, once the rest is left to others.
+    kept: Mutex<Option<Vec<JobId>>>,
 }
 
 /// What shards and the thread share.
@@ -121,10 +130,15 @@ pub(crate) struct StoreChannel {
     bytes_max: u64,
     /// Until when stored jobs may be given to workers: [`BootTime`], or the highest number for ever.
     hold: AtomicU64,
+    /// How long commits take.
+    pub(crate) times: CommitTimes,
     /// Who shares the store.
     servers: Mutex<Arc<Vec<ServerShown>>>,
     thread: OnceLock<Thread>,
     stopping: AtomicBool,
+    /// Every shard has ended, or need not be thought of.
+    all_ended: AtomicBool,
+    draining: AtomicBool,
 }
 
 impl fmt::Debug for StoreChannel {
@@ -145,14 +159,18 @@ impl StoreChannel {
             era: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             wants_numbers: AtomicBool::new(false),
+            kept: Mutex::new(None),
         };
         StoreChannel {
             queues: topology.owners().map(queues).collect(),
             bytes_max,
             hold: AtomicU64::new(u64::MAX),
+            times: CommitTimes::default(),
             servers: Mutex::new(Arc::default()),
             thread: OnceLock::new(),
             stopping: AtomicBool::new(false),
+            all_ended: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
         }
     }
 
@@ -266,10 +284,43 @@ impl StoreChannel {
         *self.servers.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(servers);
     }
 
-    /// Asks the thread to end when everything that was handed over is answered.
-    pub(crate) fn stop(&self) {
+    /// This server drains: stored jobs that wait are for others, if there are any.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// For the thread: see [`StoreChannel::drain`].
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// A shard has left the stored jobs that wait to others: these have stayed. What it wanted stored before was handed over.
+    pub(crate) fn has_kept(&self, shard: ShardId, jobs: Vec<JobId>) {
+        *self.queues[shard.index()].kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(jobs);
+        self.wake();
+    }
+
+    /// For the thread: what has stayed on all shards, once all have said so.
+    pub(super) fn kept(&self) -> Option<Vec<JobId>> {
+        let mut all = Vec::new();
+        for queues in &self.queues {
+            all.extend(queues.kept.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?);
+        }
+        Some(all)
+    }
+
+    /// Asks the thread to end when everything that was handed over is answered. `all_ended` says whether no shard can give out a job
+    /// any more.
+    pub(crate) fn stop(&self, all_ended: bool) {
+        self.all_ended.store(all_ended, Ordering::Release);
         self.stopping.store(true, Ordering::Release);
         self.wake();
+    }
+
+    /// For the thread, when it ends: see [`StoreChannel::stop`].
+    pub(super) fn have_all_ended(&self) -> bool {
+        self.all_ended.load(Ordering::Acquire)
     }
 
     /// Says which thread is to be woken when something was handed over.

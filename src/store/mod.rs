@@ -4,6 +4,8 @@
 //! Every store implements [`Store`], which blocks on purpose, and runs on a thread of its own (`thread.rs`), so a slow
 //! disk stalls nothing but the background submissions that wait for it. What shards hand over are records (`record/mod.rs`).
 #[cfg(any(feature = "memcached", feature = "mysql", feature = "postgres", feature = "redis"))]
+mod beginning;
+#[cfg(any(feature = "memcached", feature = "mysql", feature = "postgres", feature = "redis"))]
 mod book;
 mod boottime;
 pub(crate) mod channel;
@@ -13,6 +15,8 @@ mod fields;
 pub(crate) mod gathered;
 #[cfg(any(feature = "memcached", feature = "mysql", feature = "postgres", feature = "redis"))]
 mod latest;
+#[cfg(any(feature = "memcached", feature = "mysql", feature = "postgres", feature = "redis"))]
+mod leaving;
 pub mod log;
 #[cfg(feature = "memcached")]
 pub mod memcached;
@@ -28,7 +32,13 @@ pub mod redis;
 #[cfg(any(feature = "memcached", feature = "mysql", feature = "redis"))]
 pub(crate) mod remote;
 pub(crate) mod replay;
+#[cfg(any(feature = "memcached", feature = "mysql", feature = "postgres", feature = "redis"))]
+mod retiring;
+#[cfg(any(feature = "memcached", feature = "mysql", feature = "postgres", feature = "redis"))]
+mod servers;
 pub mod shared;
+#[cfg(any(feature = "memcached", feature = "mysql", feature = "postgres", feature = "redis"))]
+mod sharing;
 #[cfg(any(
     feature = "memcached",
     feature = "mysql",
@@ -41,6 +51,7 @@ pub(crate) mod sql;
 pub mod sqlite;
 mod standing;
 pub(crate) mod thread;
+pub(crate) mod times;
 pub mod tokyo;
 pub mod transfer;
 
@@ -54,7 +65,7 @@ pub use error::StoreError;
 pub use open::StoreOptions;
 #[cfg(any(feature = "memcached", feature = "mysql", feature = "redis"))]
 pub use remote::level::PromiseLevel;
-pub use standing::{HoldUntil, ServerShown, ServerStanding};
+pub use standing::{HoldUntil, ServerShown, ServerStanding, SharingOptions, StoreLost};
 
 use crate::engine::{JobId, StoredJob};
 use std::ops::Range;
@@ -150,6 +161,21 @@ pub trait Store: Send {
         Vec::new()
     }
 
+    /// Whether others would run at once what this server leaves to them. If so, it takes nothing more over from now on, for
+    /// [`Store::hand_over`] follows; otherwise nothing has changed.
+    fn begin_hand_over(&mut self) -> bool {
+        false
+    }
+
+    /// Leaves to others all that is stored but these jobs, which stay this server's. What waits for a commit must have been
+    /// committed before, and nobody here may give out any of the rest any more.
+    fn hand_over(&mut self, _kept: &[JobId]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Somebody here may still give out what is stored: others are not told of the end when it is closed, and find out.
+    fn stays_silent(&mut self) {}
+
     /// An orderly end: everything is durable when it returns, and others need not wait to take over what is left.
     fn close(&mut self) -> Result<(), StoreError>;
 }
@@ -160,6 +186,11 @@ pub enum Progress {
     /// It cannot be read yet, and is waited for.
     Waiting {
         /// For what, and why.
+        why: String,
+    },
+    /// The same, because its server cannot be reached, so that nobody knows for how long.
+    Away {
+        /// Which server, and why.
         why: String,
     },
     /// What jobs are found in is read before any of them is told.

@@ -12,7 +12,7 @@ use super::redis::RedisOptions;
 use super::sqlite::{SqliteOptions, SqliteStore};
 use super::tokyo::TokyoList;
 use super::{Store, StoreError};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where jobs are kept.
 #[derive(Clone, Debug)]
@@ -39,6 +39,14 @@ pub enum StoreOptions {
 }
 
 impl StoreOptions {
+    /// The folder of its files, if it has one of its own.
+    pub fn data_dir(&self) -> Option<&Path> {
+        match self {
+            StoreOptions::Log(options) => Some(&options.dir),
+            _ => None,
+        }
+    }
+
     /// Whether acknowledged jobs are written only when the store is closed (`--store-queue-on-shutdown`).
     pub fn writes_at_end(&self) -> bool {
         match self {
@@ -60,8 +68,12 @@ impl StoreOptions {
     /// Whether several servers may share it.
     pub fn is_shared(&self) -> bool {
         match self {
+            #[cfg(feature = "mysql")]
+            StoreOptions::Mysql(options) => options.sharing.is_some(),
             #[cfg(feature = "postgres")]
             StoreOptions::Postgres(options) => options.sharing.is_some(),
+            #[cfg(feature = "redis")]
+            StoreOptions::Redis(options) => options.sharing.is_some(),
             _ => false,
         }
     }

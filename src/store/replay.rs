@@ -2,7 +2,7 @@
 //! lines for the log: so much of so much, how fast, how long it will still take. Reading is the stores' affair.
 use super::channel::{Piece, StoreChannel};
 use super::record::{self, Record};
-use super::{Progress, Store, StoreError};
+use super::{BootTime, HoldUntil, Progress, Store, StoreError};
 use crate::engine::{JobId, ShardId, StoredJob, Topology};
 use crate::log_at;
 use crate::logging::Level;
@@ -61,12 +61,23 @@ pub(super) fn run(
         log_at!(Level::Notice, "{line}");
         tell(Replay::Progress(line));
     };
-    let jobs = replay(store, &Instant::now, &mut say, &mut each)?;
+    let mut away = || {
+        log_at!(
+            Level::Warning,
+            "the store: until it answers and is read, background jobs are refused; foreground jobs are done"
+        );
+        // What is read while others are served is given out once it is known what is ours.
+        channel.set_hold(HoldUntil::Time(BootTime::default()));
+        topology.owners().for_each(|owner| send_piece(channel, wake, owner, Piece::Away));
+    };
+    let jobs = replay(store, &Instant::now, &mut say, &mut each, &mut away)?;
     let shared = store.attend_at().is_some();
     // A store that is shared remembers which numbers were given out; otherwise a clock has to do.
     let sequence = if shared { sequence + 1 } else { floor().max(sequence + 1) };
     let numbers = store.numbers(sequence)?;
     let sequence = numbers.start;
+    // Before anybody can give out what was read.
+    channel.set_hold(store.standing().until);
     for (owner, piece) in topology.owners().zip(pieces) {
         if !piece.is_empty() {
             send_piece(channel, wake, owner, Piece::Records(piece));
@@ -80,20 +91,29 @@ pub(super) fn run(
     Ok(jobs)
 }
 
-/// Replays a store, and says every second how far it has come. Returns how many jobs were told.
+/// Replays a store, and says every second how far it has come, and `away` once if its server cannot be reached. Returns how many
+/// jobs were told.
 fn replay(
     store: &mut dyn Store,
     now: &dyn Fn() -> Instant,
     say: &mut dyn FnMut(String),
     each: &mut dyn FnMut(StoredJob<'_>),
+    away: &mut dyn FnMut(),
 ) -> Result<u64, StoreError> {
+    let mut away = Some(away);
     let lines = RefCell::new(ProgressLines { begin: now(), said: now(), jobs: 0, of: 0, say });
     store.replay_telling(
         &mut |job| {
             each(job);
             lines.borrow_mut().told(now());
         },
-        &mut |progress| lines.borrow_mut().came(progress, now()),
+        &mut |progress| {
+            let is_away = matches!(progress, Progress::Away { .. });
+            lines.borrow_mut().came(progress, now());
+            if is_away && let Some(away) = away.take() {
+                away();
+            }
+        },
     )?;
     Ok(lines.into_inner().jobs)
 }
@@ -111,7 +131,7 @@ struct ProgressLines<'a> {
 impl ProgressLines<'_> {
     fn came(&mut self, progress: Progress, now: Instant) {
         match progress {
-            Progress::Waiting { why } => {
+            Progress::Waiting { why } | Progress::Away { why } => {
                 (self.said, self.begin) = (now, now);
                 (self.say)(why);
             }
@@ -272,7 +292,8 @@ mod tests {
         let now = || begin + Duration::from_millis(clock.load(Ordering::Relaxed));
         let (mut lines, mut each) = (Vec::new(), 0);
         let mut store = Slow { clock: &clock, pieces, piece, jobs, job };
-        let told = replay(&mut store, &now, &mut |line| lines.push(line), &mut |_| each += 1).unwrap();
+        let told =
+            replay(&mut store, &now, &mut |line| lines.push(line), &mut |_| each += 1, &mut || {}).unwrap();
         assert_eq!((told, each), (jobs, jobs));
         lines
     }

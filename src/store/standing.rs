@@ -1,6 +1,44 @@
 //! What a server is among those that share a store with it, in values: who it is, how long it may go on. How that
 //! comes to be is each store's affair, and the rules of it are `shared.rs`.
 use super::BootTime;
+use std::time::Duration;
+
+/// What becomes of jobs that are stored while the store cannot be reached, and another server may take them over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StoreLost {
+    /// They are held if there is another server, and go on if there is none.
+    #[default]
+    Auto,
+    /// They are held (`--store-lost hold`).
+    Hold,
+    /// They go on being given to workers (`--store-lost go-on`): others may run them once more.
+    GoOn,
+}
+
+/// How servers share a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharingOptions {
+    /// What this server is called (`--server-name`), for people, and for its next start.
+    pub name: String,
+    /// Whoever is silent for so long is taken over (`--take-over-after`); at least a second.
+    pub take_over_after: Duration,
+    /// What becomes of stored jobs meanwhile.
+    pub lost: StoreLost,
+}
+
+impl SharingOptions {
+    /// How long a server may be silent, unless it is said.
+    pub const TAKE_OVER_AFTER: Duration = Duration::from_secs(10);
+
+    /// The usual, for a server of this name.
+    pub fn of(name: impl Into<String>) -> SharingOptions {
+        SharingOptions {
+            name: name.into(),
+            take_over_after: SharingOptions::TAKE_OVER_AFTER,
+            lost: StoreLost::Auto,
+        }
+    }
+}
 
 /// Until when a server may give the jobs that it has stored to workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

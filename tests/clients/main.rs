@@ -26,6 +26,7 @@ struct Library {
     name: &'static str,
     language: Language,
     ours: OnceLock<Outcome>,
+    shared: OnceLock<Outcome>,
     gearmand: OnceLock<Outcome>,
 }
 
@@ -38,6 +39,7 @@ macro_rules! libraries {
             name: $name,
             language: Language::$language,
             ours: OnceLock::new(),
+            shared: OnceLock::new(),
             gearmand: OnceLock::new(),
         }),*];
 
@@ -82,6 +84,7 @@ impl Library {
     fn outcome(&self, kind: Kind) -> &Outcome {
         let outcome = match kind {
             Kind::Ours => &self.ours,
+            Kind::Shared => &self.shared,
             Kind::Gearmand => &self.gearmand,
         };
         outcome.get_or_init(|| check::run(self.name, self.language, kind))
@@ -118,6 +121,22 @@ fn run_all() {
             });
         }
     });
+}
+
+/// The same servers with one PostgreSQL below both, and with all that goes with that: a library that has two servers goes on
+/// with the other, and what comes back is a server that has a store.
+#[test]
+fn some_of_each_language_go_on_through_a_take_over() {
+    let names = ["Gearman-Client", "gear", "libgearman", "php-gearman", "pygearman"];
+    thread::scope(|scope| {
+        for name in names {
+            scope.spawn(move || library(name).outcome(Kind::Shared));
+        }
+    });
+    for name in names {
+        let complaints = library(name).outcome(Kind::Shared).complaints();
+        assert!(complaints.is_empty(), "{name} with servers that share a store:\n{complaints}");
+    }
 }
 
 // Tests start in the order of their names. This one is to be the first, because it runs all checks at once; the others

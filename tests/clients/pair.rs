@@ -1,5 +1,6 @@
 //! The two job servers of a check, which it can have killed and started again.
 use crate::support::gearmand::{Server, gearmand};
+use crate::support::postgres::PostgresCluster;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -16,13 +17,15 @@ const PORTS: std::ops::Range<u16> = 20_000..32_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Ours,
+    /// Ours, the two of them on one PostgreSQL.
+    Shared,
     Gearmand,
 }
 
 impl Kind {
     fn program(self) -> Result<PathBuf, String> {
         match self {
-            Kind::Ours => Ok(Path::new(env!("CARGO_BIN_EXE_ringgear")).to_owned()),
+            Kind::Ours | Kind::Shared => Ok(Path::new(env!("CARGO_BIN_EXE_ringgear")).to_owned()),
             Kind::Gearmand => gearmand(),
         }
     }
@@ -30,7 +33,7 @@ impl Kind {
     fn options(self) -> Vec<String> {
         match self {
             // More than one shard, however few cores there are.
-            Kind::Ours => ["--threads", "2"].map(str::to_owned).to_vec(),
+            Kind::Ours | Kind::Shared => ["--threads", "2"].map(str::to_owned).to_vec(),
             Kind::Gearmand => Vec::new(),
         }
     }
@@ -42,12 +45,15 @@ pub(crate) struct Pair {
     kind: Kind,
     ports: [u16; 2],
     servers: [Option<Server>; 2],
+    /// What they share, behind them: it ends when they have.
+    store: Option<PostgresCluster>,
 }
 
 impl Pair {
     /// Both run.
     pub(crate) fn start(kind: Kind) -> Result<Pair, String> {
-        let mut pair = Pair { kind, ports: [free_port()?, free_port()?], servers: [None, None] };
+        let store = (kind == Kind::Shared).then(PostgresCluster::start);
+        let mut pair = Pair { kind, ports: [free_port()?, free_port()?], servers: [None, None], store };
         pair.run(0)?;
         pair.run(1)?;
         Ok(pair)
@@ -86,8 +92,14 @@ impl Pair {
         }
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.ports[index]));
         let start = Instant::now();
+        let mut options = self.kind.options();
+        if let Some(store) = &self.store {
+            let (name, conninfo) = (format!("server-{index}"), store.conninfo("postgres"));
+            let sharing = ["-q", "Postgres", "--libpq-conninfo", &conninfo, "--server-name", &name];
+            options.extend(sharing.into_iter().chain(["--take-over-after", "4"]).map(str::to_owned));
+        }
         let mut server = loop {
-            match Server::start_at(&self.kind.program()?, address, &self.kind.options()) {
+            match Server::start_at(&self.kind.program()?, address, &options) {
                 Ok(server) => break server,
                 Err(error) if start.elapsed() > PATIENCE => return Err(error),
                 Err(_) => {}

@@ -2,8 +2,8 @@
 use crate::alone::{NOW, ask, counter, engine, open, outputs, submission, submit};
 use ringgear_engine::page::PageRequest;
 use ringgear_engine::{
-    CloseReason, Engine, Input, Message, Output, Query, Reply, Report, SessionHolds, SessionId, ShardId,
-    ToFunctions, ToSessions, Topology,
+    CloseReason, Engine, Input, Message, Output, Query, Reply, Report, Rights, SessionHolds, SessionId,
+    ShardId, ToFunctions, ToSessions, Topology,
 };
 use ringgear_protocol::{Refusal, Request, Submit};
 
@@ -44,7 +44,13 @@ fn counter_of_two(engine: &mut Engine, name: &str) -> u64 {
     let ask = ToFunctions::Ask {
         from: SessionId::new(ShardId(1), 0, 1),
         place: 0,
-        request: Box::new(PageRequest { ask: Query::Counters.into(), exact: false, after: None, most: 1 }),
+        request: Box::new(PageRequest {
+            ask: Query::Counters.into(),
+            exact: false,
+            after: None,
+            by: Rights::ALL,
+            most: 1,
+        }),
     };
     engine.handle(NOW, Input::Message(ShardId(1), Message::ToFunctions(ask)));
     let answer = engine.take_messages(ShardId(1), 10).pop();

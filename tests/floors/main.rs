@@ -24,19 +24,32 @@ const FUNCTION_LINES_MAX: usize = 80;
 const MODULES: &[(&str, &str, &[&str])] = &[
     ("protocol", "src/protocol/", &[]),
     ("engine", "src/engine/", &["protocol"]),
+    ("access", "src/access/", &["engine"]),
     ("logging", "src/logging", &["engine", "protocol"]),
     ("memory", "src/memory", &["engine"]),
     ("store", "src/store/", &["engine", "protocol", "logging"]),
     ("frontend", "src/frontend/", &["engine", "protocol"]),
-    ("mesh", "src/mesh/", &["engine"]),
-    ("http", "src/http/", &["engine", "protocol", "frontend", "logging", "mesh"]),
-    ("shard", "src/shard/", &["engine", "protocol", "frontend", "logging", "memory", "mesh", "store"]),
-    ("server", "src/server/", &["engine", "frontend", "http", "logging", "mesh", "shard", "store"]),
+    ("mesh", "src/mesh/", &["engine", "protocol"]),
+    ("tls", "src/tls/", &["engine"]),
+    ("http", "src/http/", &["engine", "protocol", "frontend", "logging", "mesh", "store", "tls"]),
+    (
+        "shard",
+        "src/shard/",
+        &["access", "engine", "protocol", "frontend", "logging", "memory", "mesh", "store", "tls"],
+    ),
+    (
+        "server",
+        "src/server/",
+        &["access", "engine", "frontend", "http", "logging", "mesh", "shard", "store", "tls"],
+    ),
     ("process", "src/process", &["logging", "server"]),
     (
         "config",
         "src/config",
-        &["engine", "protocol", "frontend", "logging", "process", "server", "shard", "store"],
+        &[
+            "access", "engine", "protocol", "frontend", "logging", "process", "server", "shard", "store",
+            "tls",
+        ],
     ),
     ("cli", "src/cli/", &["protocol", "frontend", "http", "store", "config"]),
     ("main", "src/main.rs", &["config", "logging", "process", "server", "cli"]),
@@ -45,10 +58,11 @@ const MODULES: &[(&str, &str, &[&str])] = &[
 /// The modules of the engine, a line for each floor, from the bottom up. A module names only those of lower floors, so
 /// `sessions` and `functions` never name each other.
 const ENGINE: &[&[&str]] = &[
-    &["body", "counters", "number", "slot", "status", "sync", "time"],
+    &["access", "body", "counters", "number", "slot", "stats", "status", "subject", "sync", "time"],
     &["board"],
     &["policy"],
     &["persist"],
+    &["facts"],
     &["report"],
     &["query"],
     &["page"],
@@ -71,21 +85,25 @@ const PLACES: &[(&str, &[&str])] = &[
     ("clap", &["src/cli/", "src/config/"]),
     ("clap_complete", &["src/cli/generate"]),
     ("clap_mangen", &["src/cli/generate"]),
-    ("jiff", &["src/logging/"]),
+    ("jiff", &["src/logging/", "src/http/words.rs"]),
     ("tracing", &["src/logging/"]),
     ("rusqlite", &["src/store/sqlite/"]),
     ("mysql", &["src/store/mysql/"]),
     ("redis", &["src/store/redis/"]),
     ("tokio_postgres", &["src/store/postgres/"]),
     ("tokio", &["src/http/", "src/store/postgres/"]),
-    ("rustls", &["src/store/postgres/tls"]),
+    ("rustls", &["src/store/postgres/tls", "src/tls/"]),
+    ("x509_cert", &["src/tls/names"]),
     ("rustls_native_certs", &["src/store/postgres/tls"]),
     ("tokio_postgres_rustls", &["src/store/postgres/tls"]),
-    ("serde_json", &["src/cli/check_migration", "src/cli/status", "src/frontend/json", "src/http/"]),
+    (
+        "serde_json",
+        &["src/cli/check_migration", "src/cli/control/", "src/cli/status", "src/frontend/json", "src/http/"],
+    ),
     ("http_body_util", &["src/http/"]),
     ("hyper", &["src/http/"]),
     ("hyper_util", &["src/http/"]),
-    ("maud", &["src/http/login", "src/http/page"]),
+    ("maud", &["src/http/login", "src/http/pages/"]),
     // Tokens: chance, digests, comparing without telling; payloads in JSON.
     ("base64", &["src/http/"]),
     ("sha2", &["src/http/secrets"]),
@@ -94,6 +112,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("signal_hook", &["src/cli/work/"]),
     // Checksums: of records, blocks and rows.
     ("crc32c", &["src/store/"]),
+    ("regex", &["src/access/pattern"]),
     // Tables: of the engine, and of what is live in the log.
     ("hashbrown", &["src/engine/", "src/store/log/"]),
     ("foldhash", &["src/engine/", "src/store/log/"]),
@@ -119,6 +138,7 @@ const PLACES: &[(&str, &[&str])] = &[
     (
         "nix",
         &[
+            "src/access/selector",
             "src/config/machine",
             "src/config/memory",
             "src/logging/writer",

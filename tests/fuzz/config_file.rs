@@ -3,7 +3,7 @@
 #![no_main]
 
 // What is tested is compiled here, because nobody else may call it; it finds these at the root of its crate.
-use ringgear::{engine, frontend, logging, process, protocol, shard, store};
+use ringgear::{access, engine, frontend, logging, process, protocol, shard, store, tls};
 
 #[allow(dead_code)]
 #[path = "checks/config_file.rs"]

@@ -59,7 +59,7 @@ fn who_says_nothing_is_closed() {
 
 #[test]
 fn who_reads_nothing_is_closed_and_holds_nobody_up() {
-    let (looked, _worker) = with_functions(10_000, &["--function-stats", "10000"]);
+    let (looked, _worker) = with_functions(10_000, &["--metrics-functions", "10000"]);
     let mut deaf: Vec<TcpStream> = (0..8).map(|_| looked.connect()).collect();
     let since = Instant::now();
     for stream in &mut deaf {

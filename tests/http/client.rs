@@ -1,8 +1,11 @@
 //! A server that can be looked at, and requests to it: as bytes, so that what leaves is what stands here.
+use crate::support::scratch::Scratch;
 use crate::support::server::{PATIENCE, Server, wait_until};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 
 /// A server with its HTTP side.
 pub(crate) struct Looked {
@@ -99,6 +102,62 @@ impl Looked {
     }
 }
 
+/// A unix socket of a server, over which orders are taken.
+pub(crate) struct Orders {
+    path: PathBuf,
+}
+
+impl Orders {
+    /// A place for a socket in this folder, and the option that has the server listen there besides.
+    pub(crate) fn new(folder: &Scratch) -> (Orders, String) {
+        let path = folder.file("control.sock");
+        let option = format!("unix:{}", path.display());
+        (Orders { path }, option)
+    }
+
+    /// Asks for a path.
+    #[track_caller]
+    pub(crate) fn get(&self, path: &str) -> Answered {
+        let mut stream = UnixStream::connect(&self.path).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        answered(&mut stream)
+    }
+
+    /// Orders something, with more lines in the head.
+    #[track_caller]
+    pub(crate) fn post_with(&self, path: &str, lines: &str, body: &str) -> Answered {
+        let mut stream = UnixStream::connect(&self.path).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let length = body.len();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\n{lines}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        answered(&mut stream)
+    }
+
+    /// Orders something, which is done.
+    #[track_caller]
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Value {
+        let answered = self.post_with(path, JSON, &body.to_string());
+        assert_eq!(answered.status, 200, "{path}: {answered:?}");
+        serde_json::from_str(&answered.body).unwrap()
+    }
+
+    /// Orders something, which is refused.
+    #[track_caller]
+    pub(crate) fn refused(&self, path: &str, body: &Value) -> (u16, String) {
+        let answered = self.post_with(path, JSON, &body.to_string());
+        assert_ne!(answered.status, 200, "{path}: {answered:?}");
+        (answered.status, answered.sentence())
+    }
+}
+
+/// What an order says of its body.
+pub(crate) const JSON: &str = "Content-Type: application/json\r\n";
+
 impl Answered {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| &value[..])
@@ -116,7 +175,7 @@ impl Answered {
 
 /// Reads an answer up to the end of the connection.
 #[track_caller]
-pub(crate) fn answered(stream: &mut TcpStream) -> Answered {
+pub(crate) fn answered(stream: &mut impl Read) -> Answered {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).unwrap();
     let text = String::from_utf8(bytes).unwrap();

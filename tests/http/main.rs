@@ -11,9 +11,12 @@ mod client;
 mod events;
 mod gateway;
 mod metrics;
+mod orders;
+mod pages;
 mod prometheus;
 mod roles;
 mod submit;
+mod why;
 mod worker;
 
 use client::{Looked, answered};
@@ -195,35 +198,4 @@ fn every_answer_says_that_it_is_only_what_it_is() {
         assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{path}");
         assert_eq!(answered.header("access-control-allow-origin"), None, "{path}");
     }
-}
-
-#[test]
-fn the_page_says_first_what_is_wrong() {
-    let looked = Looked::start(&["-t", "2"]);
-    let page = looked.get("/");
-    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
-    assert!(page.body.contains("Every function with jobs has workers"), "{}", page.body);
-    let mut client = looked.server.connect();
-    let evil = b"<script src=//evil.example>\"'&\xff";
-    for at in 0..3 {
-        submit(&mut client, evil, &format!("u{at}"));
-    }
-    let mut worker = looked.server.connect();
-    worker.write_all(&request(CAN_DO, b"busy")).unwrap();
-    echo(&mut worker, b"x");
-    let mut body = String::new();
-    wait_until("the page tells of the function", || {
-        body = looked.get("/").body;
-        body.contains("3 jobs wait")
-    });
-    assert!(body.contains("&lt;script src=//evil.example&gt;&quot;'&amp;\\xff"), "{body}");
-    assert!(!body.contains("<script"), "{body}");
-    let at = |what: &str| body.find(what).unwrap_or_else(|| panic!("no {what} in {body}"));
-    assert!(at("no worker knows this function") < at("<table>") && at("<table>") < at(">busy<"), "{body}");
-    // Nothing is asked of anybody else.
-    let outside = ["http://", "https://", "url(", "<img", "style="];
-    assert!(outside.iter().all(|word| !body.contains(word)), "{body}");
-    assert_eq!(body.matches("href=\"/style.css\"").count(), 1);
-    let style = looked.get("/style.css");
-    assert!(style.body.contains("prefers-color-scheme: dark") && !style.body.contains("url("));
 }

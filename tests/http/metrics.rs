@@ -50,7 +50,7 @@ fn what_is_there_is_told_twice() {
         ("gearman_jobs_waiting{function=\"mail\"}", 1),
         ("gearman_workers{function=\"mail\"}", 1),
         ("gearman_jobs_waiting{function=\"a\\\"b\\\\c\\\\x0ad\\\\xff\"}", 1),
-        ("ringgear_function_queued_jobs{function=\"mail\",priority=\"normal\"}", 1),
+        ("ringgear_function_waiting_jobs{function=\"mail\",priority=\"normal\"}", 1),
         ("ringgear_jobs", 3),
         ("ringgear_jobs_accepted_total", 3),
         ("ringgear_functions", 2),
@@ -122,7 +122,7 @@ fn the_standard_form() {
 /// Clients choose names; no scraper has to keep them all. Who was told stays, while there is anything of it.
 #[test]
 fn functions_are_told_up_to_a_number() {
-    let looked = Looked::start(&["--function-stats", "2", "-t", "2"]);
+    let looked = Looked::start(&["--metrics-functions", "2", "-t", "2"]);
     let mut client = looked.server.connect();
     for (function, jobs) in [("a", 1), ("b", 3), ("c", 2), ("d", 1)] {
         for at in 0..jobs {

@@ -144,7 +144,7 @@ fn a_browser_logs_in_and_out() {
     let audit = looked.get_with("/api/v1/audit", &cookie);
     let audit: serde_json::Value = serde_json::from_str(&audit.body).unwrap();
     let entry = &audit["items"][0];
-    assert_eq!((&entry["who"], &entry["action"]), (&"ops".into(), &"log in".into()));
+    assert_eq!((&entry["who"], &entry["what"]), (&"ops".into(), &"log in".into()));
     assert!(entry["from"].as_str().unwrap().starts_with("127.0.0.1:"), "{entry}");
     let log = looked.server.log();
     assert!(log.contains("ops from 127.0.0.1:") && log.contains("over HTTP: log in"), "{log}");

@@ -9,6 +9,7 @@ mod copies;
 mod gearmand;
 mod mistakes;
 mod rows;
+mod takeover;
 mod whole;
 
 use ringgear::engine::slot::Slot;

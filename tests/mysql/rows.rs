@@ -287,19 +287,29 @@ fn what_somebody_locks_is_waited_for_only_so_long() {
     assert_eq!(replayed(&mut *open(&server)), expected(&[job(2, b"b", b"2")]));
 }
 
+/// A server of version 0.2 has a lock on its table, and runs what it reads.
 #[test]
-fn two_servers_do_not_share_a_table_yet() {
+fn a_server_of_a_version_that_shares_no_table_is_not_joined() {
     let server = database();
-    let mut store = open(&server);
-    replayed(&mut *store);
-    let refused = mysql::open(options(&server)).err().unwrap();
-    assert!(matches!(refused, StoreError::Locked { .. }), "{refused:?}");
-    let sentence =
-        ": table d.gearman_queue is used by another server; stop that one, or choose another place";
-    assert!(refused.to_string().ends_with(sentence), "{refused}");
-    replayed(&mut *open_table(&server, "other"));
-    // One that was killed does not stand in the way for long.
-    drop(store);
+    replayed(&mut *open(&server));
+    // Whatever the lock of this table is called: it is the one that is asked for.
+    server.sql("", "SET GLOBAL log_output = 'TABLE', general_log = 1");
+    replayed(&mut *open(&server));
+    let asked = server
+        .sql("", "SELECT argument FROM mysql.general_log WHERE argument LIKE 'SELECT IS_USED_LOCK%' LIMIT 1");
+    let lock = asked.split('\'').nth(1).unwrap().to_owned();
+    thread::scope(|scope| {
+        scope.spawn(|| server.sql("d", &format!("DO GET_LOCK('{lock}', 0), SLEEP(8)")));
+        let is_held = format!("SELECT IS_USED_LOCK('{lock}') IS NOT NULL");
+        wait_until("it has the lock", || server.sql("", &is_held) == "1");
+        let refused = mysql::open(options(&server)).err().unwrap();
+        assert!(matches!(refused, StoreError::Locked { .. }), "{refused:?}");
+        let sentence =
+            ": table d.gearman_queue is used by another server; stop that one, or choose another place";
+        assert!(refused.to_string().ends_with(sentence), "{refused}");
+        replayed(&mut *open_table(&server, "other"));
+    });
+    // One that has ended does not stand in the way.
     replayed(&mut *open(&server));
 }
 

@@ -3,13 +3,24 @@ use super::*;
 use rustix::process::Signal;
 use std::cell::RefCell;
 use support::packets::*;
-use support::server::{free_address, read_packet, request, run_to_end, wait_until};
+use support::server::{free_address, read_packet, run_to_end, wait_until};
 
 fn words(server: &MariaServer) -> Vec<String> {
     let socket = server.socket();
-    ["-q", "mysql", "--mysql-host", &socket, "--mysql-user", "root", "--mysql-db", "d"]
-        .map(str::to_owned)
-        .to_vec()
+    [
+        "-q",
+        "mysql",
+        "--mysql-host",
+        &socket,
+        "--mysql-user",
+        "root",
+        "--mysql-db",
+        "d",
+        "--server-name",
+        "one",
+    ]
+    .map(str::to_owned)
+    .to_vec()
 }
 
 fn as_words(words: &[String]) -> Vec<&str> {
@@ -64,10 +75,13 @@ fn a_database_that_is_not_there_yet_is_waited_for() {
     assert!(said.contains("MySQL at ") && said.contains(", database d cannot be reached: "), "{said}");
     let mut ours = serve(&as_words(&words));
     let mut client = ours.connect();
-    std::io::Write::write_all(&mut client, &request(SUBMIT_JOB_BG, b"f\0u\0w")).unwrap();
     wait_until("it says so", || ours.log().contains("waiting for it"));
+    assert!(refused(&submit(&mut client, SUBMIT_JOB_BG, &[b"f", b"u", b"w"])));
+    assert_eq!(submit(&mut client, SUBMIT_JOB, &[b"f", b"u", b"now"]).0, JOB_CREATED);
+    assert_eq!(work_off(&ours, b"f"), [b"now"]);
+    assert_eq!(read_packet(&mut client).0, WORK_COMPLETE);
     server.launch();
-    assert_eq!(read_packet(&mut client).0, JOB_CREATED);
+    wait_until("it takes jobs", || submit(&mut client, SUBMIT_JOB_BG, &[b"f", b"u", b"w"]).0 == JOB_CREATED);
     assert_eq!(work_off(&ours, b"f"), [b"w"]);
     ours.signal(Signal::TERM);
     assert!(ours.wait().success());

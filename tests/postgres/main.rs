@@ -6,10 +6,17 @@
 mod support;
 
 mod copies;
+mod faults;
+mod fence;
+mod first_start;
 mod gearmand;
 mod histories;
+mod leaving;
+mod load;
 mod loss;
 mod mistakes;
+mod partition;
+mod pooler;
 mod rows;
 mod secret;
 mod takeover;

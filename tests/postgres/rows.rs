@@ -235,3 +235,32 @@ fn the_table_may_be_anywhere_and_have_more() {
     }
     assert_eq!(cluster.sql("d", sql), wanted.join("\n"));
 }
+
+#[test]
+fn rows_of_others_are_looked_at_a_few_times_each() {
+    const ROWS: u64 = 100_000;
+    let cluster = PostgresCluster::start();
+    let conninfo = cluster.database("d");
+    // A table that we know: rows of one that we do not get their numbers while it gets our columns.
+    let mut store = open(&conninfo);
+    replayed(&mut store);
+    store.close().unwrap();
+    let rows = format!(
+        "INSERT INTO queue SELECT n, 'rev', 1, convert_to(n::text, 'UTF8'), 0 FROM generate_series(1, {ROWS}) n"
+    );
+    cluster.sql("d", &rows);
+    let mut store = open(&conninfo);
+    let jobs = replayed(&mut store);
+    // In the order in which they came.
+    let seen: Vec<Vec<u8>> = jobs.iter().map(|job| job.workload.clone()).collect();
+    assert_eq!(seen, (1..=ROWS).map(|n| n.to_string().into_bytes()).collect::<Vec<_>>());
+    store.close().unwrap();
+    // What was read is counted when a session ends. Numbering and reading look at a row a few times, not once for each piece.
+    let counted = "SELECT n_tup_upd, seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_user_tables WHERE relname = 'queue'";
+    support::server::wait_until("the rows are counted", || {
+        let told = cluster.sql("d", counted);
+        let numbers: Vec<u64> = told.split('|').map(|number| number.parse().unwrap()).collect();
+        assert!(numbers[1] <= 8 * ROWS, "{numbers:?}");
+        numbers[0] == ROWS
+    });
+}

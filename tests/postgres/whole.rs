@@ -93,17 +93,100 @@ fn a_database_that_is_not_there_yet_is_waited_for() {
     let mut server = start(&conninfo, &[]);
     server.signal(Signal::TERM);
     assert!(server.wait().success());
+}
 
+/// A foreground job of this unique and workload, done by this worker: that it was given a handle, and its result.
+#[track_caller]
+fn done_at_once(server: &Server, unique: &[u8]) {
+    let mut client = server.connect();
+    assert_eq!(submit(&mut client, SUBMIT_JOB, &[b"g", unique, b"now"]).0, JOB_CREATED);
+    assert_eq!(work_off(server, b"g"), [b"now"]);
+    assert_eq!(read_packet(&mut client).0, WORK_COMPLETE);
+}
+
+/// What needs nothing stored is done, and refused is what does; until the database is there, with what it has.
+#[test]
+fn a_start_without_the_database_does_foreground_jobs() {
+    let mut cluster = PostgresCluster::start();
+    let conninfo = cluster.database("d");
+    cluster.stop(Signal::INT);
+    let one = start(&conninfo, &[]);
+    let two = takeover::start(&conninfo, "two", "10");
+    let mut client = one.connect();
+    echo(&mut client, b"it is there");
+    wait_until("it says so", || one.log().contains("waiting for it"));
+    for server in [&one, &two] {
+        done_at_once(server, b"u");
+        assert!(refused(&submit(&mut server.connect(), SUBMIT_JOB_BG, &[b"f", b"u", b"w"])));
+        assert!(refused(&submit(&mut server.connect(), SUBMIT_JOB_BG, &[b"f", b"", b"w"])));
+    }
+    // One that runs when the database comes.
+    let (created, foreground) = submit(&mut client, SUBMIT_JOB, &[b"f", b"same", b"foreground"]);
+    assert_eq!(created, JOB_CREATED);
+    let mut worker = one.connect();
+    worker.write_all(&request(CAN_DO, b"f")).unwrap();
+    worker.write_all(&request(GRAB_JOB, b"")).unwrap();
+    assert_eq!(read_packet(&mut worker).0, JOB_ASSIGN);
+    cluster.launch();
+    // Its unique in the background is another job, whose number the store has given.
+    let mut stored = Vec::new();
+    wait_until("background jobs are taken", || {
+        let (answer, handle) = submit(&mut one.connect(), SUBMIT_JOB_BG, &[b"f", b"same", b"background"]);
+        stored = handle;
+        answer == JOB_CREATED
+    });
+    let number = |handle: &[u8]| -> u64 {
+        String::from_utf8_lossy(handle).rsplit(':').next().unwrap().parse().unwrap()
+    };
+    let spare = |handle: &[u8]| JobId::from_number(number(handle)).unwrap().is_spare();
+    assert_eq!((spare(&foreground), spare(&stored)), (true, false));
+    assert_eq!(cluster.sql("d", "SELECT ringgear_number FROM queue"), number(&stored).to_string());
+    worker.write_all(&request(WORK_COMPLETE, &[&foreground[..], b"\0done"].concat())).unwrap();
+    assert_eq!(read_packet(&mut client), (WORK_COMPLETE, [&foreground[..], b"\0done"].concat()));
+    assert_eq!(work_off(&one, b"f"), [b"background"]);
+    wait_until("the other one takes some, too", || {
+        submit(&mut two.connect(), SUBMIT_JOB_BG, &[b"f", b"two", b"two"]).0 == JOB_CREATED
+    });
+    assert_eq!(work_off(&two, b"f"), [b"two"]);
+}
+
+/// The same where jobs are stored, and their server was killed: they are read while others are served, and each is run once.
+#[test]
+fn what_is_stored_comes_when_the_database_does() {
+    let mut cluster = PostgresCluster::start();
+    let conninfo = cluster.database("d");
     let mut server = start(&conninfo, &[]);
     let mut client = server.connect();
-    echo(&mut client, b"it is there");
-    client.write_all(&request(SUBMIT_JOB_BG, b"f\0u\0w")).unwrap();
+    let workload = |number: u32| format!("w{number}").into_bytes();
+    let jobs: Vec<Vec<u8>> = (0..3000).map(workload).collect();
+    for job in &jobs {
+        assert_eq!(submit(&mut client, SUBMIT_JOB_BG, &[b"f", job, job]).0, JOB_CREATED);
+    }
+    server.signal(Signal::KILL);
+    server.wait();
+    cluster.stop(Signal::INT);
+    let mut server = start(&conninfo, &[]);
+    // Before and while they are read, and with a unique that one of them has.
     wait_until("it says so", || server.log().contains("waiting for it"));
+    let mut client = server.connect();
+    assert_eq!(submit(&mut client, SUBMIT_JOB, &[b"f", b"w7", b"foreground"]).0, JOB_CREATED);
+    done_at_once(&server, b"");
     cluster.launch();
-    assert_eq!(read_packet(&mut client).0, JOB_CREATED);
-    assert_eq!(work_off(&server, b"f"), [b"w"]);
+    while !server.log().contains("read 3000 stored jobs") {
+        done_at_once(&server, b"");
+    }
+    let mut client = server.connect();
+    wait_until("background jobs are taken", || {
+        submit(&mut client, SUBMIT_JOB_BG, &[b"f", b"last", b"last"]).0 == JOB_CREATED
+    });
+    assert_eq!(submit(&mut client, SUBMIT_JOB_BG, &[b"f", b"w9", b"joins"]).0, JOB_CREATED);
+    let mut done = work_off(&server, b"f");
+    assert_eq!(done.remove(0), b"foreground");
+    assert_eq!(done.pop().unwrap(), b"last");
+    assert_eq!(done, jobs, "in their order, each of them once");
     server.signal(Signal::TERM);
     assert!(server.wait().success());
+    assert_eq!(cluster.sql("d", "SELECT count(*) FROM queue"), "0");
 }
 
 /// Sessions are ended again and again, and the database crashes twice; what was acknowledged is run, and nothing else is but what

@@ -5,6 +5,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod takeover;
+
 use ringgear::engine::slot::Slot;
 use ringgear::engine::{Epoch, JobId, StoredJob};
 use ringgear::protocol::Priority;
@@ -34,13 +36,19 @@ fn open(server: &CacheServer) -> Box<dyn Store> {
     redis::open(options(server)).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// How many keys there are.
+/// How many keys there are that are about jobs.
 fn left(server: &CacheServer) -> String {
-    server.cli(&["DBSIZE"])
+    let about_servers = ["numbers", "server:", "servers"].map(|name| format!("ringgear:{{_gear_}}:{name}"));
+    let keys = server.cli(&["KEYS", "*"]);
+    let about_jobs = |key: &&str| !key.is_empty() && !about_servers.iter().any(|name| key.starts_with(name));
+    keys.lines().filter(about_jobs).count().to_string()
 }
 
 fn words(server: &CacheServer) -> Vec<String> {
-    ["-q", "redis", "--redis-server", "127.0.0.1", "--redis-port", &server.port()].map(str::to_owned).to_vec()
+    let port = server.port();
+    ["-q", "redis", "--redis-server", "127.0.0.1", "--redis-port", &port, "--server-name", "one"]
+        .map(str::to_owned)
+        .to_vec()
 }
 
 fn as_words(words: &[String]) -> Vec<&str> {
@@ -326,32 +334,6 @@ fn a_full_redis_refuses_jobs_and_hears_of_ends() {
     put(&mut *store, &[job(1000, b"small", b"w")]);
     store.close().unwrap();
     assert_eq!(replayed(&mut *open(&server)), expected(&[job(1000, b"small", b"w")]));
-}
-
-#[test]
-fn two_servers_do_not_share_a_prefix() {
-    let server = CacheServer::redis(DURABLE);
-    let mut store = open(&server);
-    replayed(&mut *store);
-    // Another prefix is another place.
-    let other = RedisOptions { prefix: "other".to_owned(), ..options(&server) };
-    replayed(&mut *redis::open(other).unwrap());
-    let refused = std::thread::scope(|scope| {
-        let second = scope.spawn(|| redis::open(options(&server)).err().unwrap());
-        while !second.is_finished() {
-            store.maintain().unwrap();
-            std::thread::sleep(std::time::Duration::from_millis(200));
-        }
-        second.join().unwrap()
-    });
-    assert!(matches!(refused, StoreError::Locked { .. }), "{refused:?}");
-    assert!(refused.to_string().contains("ringgear:{_gear_}:lease is used by another server"), "{refused}");
-    // Somebody has taken its place: it adds nothing any more.
-    server.cli(&["SET", "ringgear:{_gear_}:lease", "somebody"]);
-    let mut batch = Vec::new();
-    record::put(&job(1, b"a", b"1"), &mut batch);
-    store.commit(&[&batch]).puts.unwrap_err();
-    assert_eq!(server.cli(&["EXISTS", "_gear_-f-a"]), "0");
 }
 
 /// What the server says when it does not start with these options.

@@ -7,7 +7,9 @@
 mod durable;
 mod grab;
 mod job;
+mod numbers;
 mod order;
+mod pause;
 mod peer;
 mod quiet;
 mod reply;
@@ -19,6 +21,7 @@ mod work;
 use crate::act::{Act, Function, Submission};
 use bytes::Bytes;
 use job::{Job, Key, Moment, Stamp, SubId};
+use pause::PauseModel;
 use peer::{Asked, Exceptions, Peer, Pending, bit, is_exceptions};
 use ringgear_engine::{Instant, JobId, Note, Now, Output, Policy, Query, SessionId};
 use ringgear_protocol::{HANDLE_MAX, UNIQUE_MAX};
@@ -88,6 +91,7 @@ struct FunctionModel {
     confused: Moment,
     /// Orders to drop it that may yet be carried out.
     drops: u32,
+    pause: PauseModel,
 }
 
 impl FunctionModel {
@@ -101,6 +105,7 @@ impl FunctionModel {
             orders: 0,
             confused: at,
             drops: 0,
+            pause: PauseModel::default(),
         }
     }
 }
@@ -188,6 +193,8 @@ pub(crate) struct Auditor {
     unstored: BTreeMap<SubId, Moment>,
     /// Dead jobs that were dropped.
     dropped: BTreeSet<JobId>,
+    /// When the server started last.
+    started: Moment,
     /// Jobs that were known before the last start.
     jobs_before: usize,
     coverage: RefCell<Coverage>,
@@ -230,6 +237,7 @@ impl Auditor {
             refused: Vec::new(),
             unstored: BTreeMap::new(),
             dropped: BTreeSet::new(),
+            started: 0,
             jobs_before: 0,
             coverage: RefCell::default(),
         }
@@ -355,7 +363,11 @@ impl Auditor {
                 }
                 self.left(*session);
             }
-            Output::Pause(_) | Output::Resume(_) | Output::WantsRoom(_) | Output::Holds(..) => {}
+            Output::Pause(_)
+            | Output::Resume(_)
+            | Output::WantsRoom(_)
+            | Output::Dismiss(_)
+            | Output::Holds(..) => {}
             Output::Note(note) => match &**note {
                 Note::Accepted { .. } => self.tally.accepted += 1,
                 Note::TimedOut { job, .. } => self.timed_out(*job),
@@ -370,7 +382,11 @@ impl Auditor {
                 Note::FunctionKept { workers, running, .. } => {
                     audit!(self, "what is not used is dropped", workers + running > 0, "{note:?}");
                 }
-                Note::ShortTimeout { .. } => {}
+                Note::ShortTimeout { .. } | Note::PauseEnded { .. } => {}
+                // Everybody may do everything here; what is denied is the matter of `rights.rs`.
+                Note::Denied { .. } | Note::StruckOff { .. } => {
+                    panic!("[nobody is denied anything] {note:?}")
+                }
             },
             Output::Store(_) => {}
         }

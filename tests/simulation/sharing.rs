@@ -376,24 +376,76 @@ fn what_is_stored_here_under_another_number_is_joined_later() {
 }
 
 #[test]
-fn without_a_number_no_job_is_accepted() {
-    let mut policy = policy();
+fn without_a_number_no_background_job_is_accepted_and_foreground_jobs_have_spare_ones() {
+    let mut policy = Policy { spare_from: JobId::spare_by(7), ..policy() };
     policy.share_store();
     let mut story = Story::new(1, policy);
     let client = story.open(0);
     let wants = |story: &Story| story.0.engine(ShardId(0)).wants_numbers();
     assert!(wants(&story));
-    for request in [submission(b"f", b""), background(b"f", b"")] {
-        assert_eq!(story.ask(client, request), [Reply::Error(Refusal::StoreFailed)]);
-    }
+    let refused = [Reply::Error(Refusal::StoreFailed)];
+    assert_eq!(story.ask(client, background(b"f", b"")), refused);
+    assert_eq!(story.submit(client, b"f", b"").sequence(), JobId::SPARE_MIN + 7);
     story.0.numbers(ShardId(0), 40..44);
     let sequences: Vec<(u64, bool)> =
         (0..4).map(|_| (story.submit(client, b"f", b"").sequence(), wants(&story))).collect();
     assert_eq!(sequences, [(40, false), (41, true), (42, true), (43, true)]);
-    assert_eq!(story.ask(client, submission(b"f", b"")), [Reply::Error(Refusal::StoreFailed)]);
+    assert_eq!(story.ask(client, background(b"f", b"")), refused);
+    assert_eq!(story.submit(client, b"f", b"").sequence(), JobId::SPARE_MIN + 8);
     story.0.numbers(ShardId(0), 80..90);
     assert_eq!(story.submit(client, b"f", b"").sequence(), 80);
-    assert_eq!(counters(&mut story, client).refused_numbers, 3);
+    assert_eq!(counters(&mut story, client).refused_numbers, 2);
+}
+
+/// As at a start without the database. What is read then is told as at any start.
+#[test]
+fn while_the_store_is_away_foreground_jobs_are_done_and_none_of_them_is_ever_stored() {
+    for (shards, shared) in [(1, true), (2, true), (7, true), (1, false), (7, false)] {
+        let mut policy = Policy { store: true, ..policy() };
+        if shared {
+            policy.share_store();
+        }
+        let mut story = Story::new(shards, policy);
+        let [client, other, worker] = [0, 1, 2].map(|shard| story.open(shard % shards));
+        each(&mut story, |story, shard| story.0.store_away(shard, true));
+        story.ask(worker, Request::CanDo { function: b"f" });
+        let refused = [Reply::Error(Refusal::StoreFailed)];
+        assert_eq!(story.ask(other, background(b"f", b"u")), refused);
+        let jobs = [&b"u"[..], b"w", b""].map(|unique| story.submit(client, b"f", unique));
+        assert!(jobs.iter().all(|job| job.is_spare()));
+        assert_eq!(story.submit(other, b"f", b"u"), jobs[0], "foreground submissions join");
+        for unique in [&b"u"[..], b"-", b"new"] {
+            assert_eq!(story.ask(other, background(b"f", unique)), refused, "no number and nothing to join");
+        }
+        assert_eq!(grab(&mut story, worker), Some(jobs[0]));
+        complete(&mut story, worker, jobs[0]);
+        let result = Reply::Work(jobs[0], Work::Complete("r".into()));
+        assert_eq!((story.told(client), story.told(other)), (vec![result.clone()], vec![result]));
+        // It comes, with a job whose unique is taken by a foreground one, and with one that somebody has given such a number.
+        let stored = Kept { unique: b"w".to_vec(), ..kept(5, "f") };
+        let odd = Kept { id: jobs[2], ..kept(6, "f") };
+        assert_eq!(story.0.restore(&stored), Ok(()));
+        assert_eq!(story.0.restore(&odd), Err(NotRestored::Twice), "that job goes on");
+        match shared {
+            true => each(&mut story, |story, shard| story.0.numbers(shard, 1000..2000)),
+            false => story.0.sequence_at_least(1000),
+        }
+        each(&mut story, |story, shard| story.0.store_away(shard, false));
+        // A background submission does not make a foreground job of these a stored one: it is one of its own.
+        assert_eq!(story.ask(other, background(b"f", b"w")), []);
+        let new = answer(&mut story, true)[0].id;
+        assert_eq!(story.told(other), [Reply::JobCreated(new)]);
+        assert!(!new.is_spare() && new.sequence() >= 1000);
+        assert_eq!(story.submit(other, b"f", b"w"), new, "and that one is joined from now on");
+        for job in [jobs[1], jobs[2], stored.id, new] {
+            assert_eq!(grab(&mut story, worker), Some(job), "{shards} {shared}");
+            complete(&mut story, worker, job);
+        }
+        let ends: Vec<Reply> =
+            jobs[1..].iter().map(|&job| Reply::Work(job, Work::Complete("r".into()))).collect();
+        assert_eq!(story.told(client), ends);
+        assert_eq!(dones(&mut story), [stored.id, new]);
+    }
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod directed;
 mod late;
 mod planted;
 mod random;
+mod rights;
 mod shared;
 mod sharing;
 mod store;

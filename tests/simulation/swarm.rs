@@ -105,6 +105,8 @@ pub(crate) struct Mix {
     pub(crate) habits: Habits,
     /// Per mille of an admin's acts: orders that change something.
     pub(crate) orders: u32,
+    /// Per mille of these: pauses, and their ends.
+    pub(crate) pauses: u32,
     /// Per mille of the store's batches, and of the puts in the others.
     pub(crate) store_fails: u32,
     pub(crate) store_refuses: u32,
@@ -157,6 +159,7 @@ impl Mix {
             submitting: submitting(random),
             habits: habits(random),
             orders: *random.pick(&[0, 50, 300]),
+            pauses: *random.pick(&[0, 0, 300]),
             store_fails: *random.pick(&[0, 0, 0, 50, 400]),
             store_refuses: *random.pick(&[0, 0, 0, 100, 400]),
             storing_max: *random.pick(&[1, 4, usize::MAX, usize::MAX]),

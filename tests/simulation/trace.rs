@@ -89,6 +89,7 @@ impl Trace {
         self.note(0, |trace| match output {
             Output::Reply(session, reply) => format!("{} < {}", trace.called(*session), Shown(reply)),
             Output::Close(session) => format!("{} is closed", trace.called(*session)),
+            Output::Dismiss(session) => format!("{} is to be closed", trace.called(*session)),
             Output::Holds(session, held) => format!("{} holds {held:?}", trace.called(*session)),
             Output::Pause(session) => format!("{} is paused", trace.called(*session)),
             Output::Resume(session) => format!("{} is resumed", trace.called(*session)),

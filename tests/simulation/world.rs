@@ -410,7 +410,12 @@ impl World {
         match self.random.below(6) {
             0 => drop(self.observe(Query::Status)),
             1 => drop(self.observe(Query::Workers)),
-            2 => drop(self.observe(Query::Counters)),
+            2 => {
+                self.observe(Query::Counters);
+                self.observe(Query::Numbers);
+                self.observe(Query::Function { function: function.clone() });
+                self.observe(Query::FunctionWorkers { function });
+            }
             3 => {
                 self.observe(Order::DropFunction { function });
                 self.observe(Query::Status);

@@ -5,7 +5,7 @@ use super::kept::Kept;
 use bytes::Bytes;
 use ringgear_engine::{
     Ask, Board, CloseReason, Engine, Epoch, Input, Instant, JobId, JobsToKeep, Message, NotRestored, Note,
-    Now, Output, Peer, Policy, Reply, Report, SessionId, ShardId, StoreOp, StoreSeq, Topology,
+    Now, Output, Peer, Policy, Reply, Report, Right, Rights, SessionId, ShardId, StoreOp, StoreSeq, Topology,
 };
 use ringgear_protocol::{Frame, Request, frame};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -238,6 +238,16 @@ impl Cluster {
         self.event(shard, Input::Fenced);
     }
 
+    /// A shard leaves the stored jobs that wait to others.
+    pub(crate) fn hand_over(&mut self, shard: ShardId) {
+        self.event(shard, Input::HandOver);
+    }
+
+    /// What has stayed of them: see [`Engine::take_kept`].
+    pub(crate) fn take_kept(&mut self, shard: ShardId) -> Vec<JobId> {
+        self.engines[shard.index()].take_kept()
+    }
+
     /// A shard may number new jobs so.
     pub(crate) fn numbers(&mut self, shard: ShardId, block: Range<u64>) {
         self.event(shard, Input::Numbers(block));
@@ -255,6 +265,11 @@ impl Cluster {
     /// A shard is told whether too much waits for the store.
     pub(crate) fn store_full(&mut self, shard: ShardId, full: bool) {
         self.event(shard, Input::StoreFull(full));
+    }
+
+    /// A shard is told whether what is stored is not known yet.
+    pub(crate) fn store_away(&mut self, shard: ShardId, away: bool) {
+        self.event(shard, Input::StoreAway(away));
     }
 
     pub(crate) fn topology(&self) -> Topology {
@@ -313,6 +328,18 @@ impl Cluster {
         let session = SessionId::new(shard, index, generation);
         self.connections.insert(session, Connection::default());
         session
+    }
+
+    /// From now on a session may do this.
+    pub(crate) fn rights(&mut self, session: SessionId, rights: Rights) {
+        if !self.is_closed(session) {
+            self.event(session.shard(), Input::Rights(session, rights));
+        }
+    }
+
+    /// The peer sends something that the front end can answer, and needs a right to hear it. Only while it is welcome.
+    pub(crate) fn answer_if(&mut self, session: SessionId, right: Right, reply: Reply) {
+        self.event(session.shard(), Input::AnswerIf(session, right, reply));
     }
 
     /// The peer sends a request. It is held back while the session is paused, like everything after it.
@@ -618,6 +645,7 @@ impl Cluster {
             Output::Store(_) => return,
             Output::Reply(session, _)
             | Output::Close(session)
+            | Output::Dismiss(session)
             | Output::Holds(session, _)
             | Output::Pause(session)
             | Output::WantsRoom(session)
@@ -630,6 +658,8 @@ impl Cluster {
         match output {
             Output::Reply(_, reply) => connection.replies.push_back(reply),
             Output::Holds(..) => {}
+            // Its peer may stay: that is no affair of the engine.
+            Output::Dismiss(_) => {}
             Output::Pause(_) => {
                 assert!(!connection.paused, "{session:?} was paused twice");
                 connection.paused = true;

@@ -1,5 +1,9 @@
 //! What several integration tests share. Each of them uses its part, hence the `allow`s.
 
+#[cfg(feature = "tls")]
+#[allow(dead_code, clippy::unwrap_used)] // helpers of tests
+pub(crate) mod authority;
+
 #[allow(dead_code)]
 pub(crate) mod bounds;
 
@@ -42,5 +46,12 @@ pub(crate) mod scratch;
 #[allow(dead_code)]
 pub(crate) mod server;
 
+#[allow(dead_code, clippy::unwrap_used)] // helpers of tests
+pub(crate) mod sharing;
+
 #[allow(dead_code)]
 pub(crate) mod stores;
+
+#[cfg(feature = "tls")]
+#[allow(dead_code, clippy::unwrap_used)] // helpers of tests
+pub(crate) mod tunnel;

@@ -37,8 +37,12 @@ fn programs() -> PathBuf {
     PathBuf::from(format!("/usr/lib/postgresql/{version}/bin"))
 }
 
-/// A command that does not run as root.
-fn command(program: &Path) -> Command {
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr()).unwrap().port()
+}
+
+/// A command that does not run as root, as database servers will not.
+pub(crate) fn command(program: &Path) -> Command {
     if !rustix::process::getuid().is_root() {
         return Command::new(program);
     }
@@ -88,14 +92,36 @@ impl PostgresCluster {
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .and_then(|listener| listener.local_addr())
-            .unwrap()
-            .port();
+        let port = free_port();
         let options = settings.iter().flat_map(|setting| ["-c".to_owned(), (*setting).to_owned()]).collect();
         let mut cluster = PostgresCluster { child: None, folder, port, options, small };
         cluster.launch();
         cluster
+    }
+
+    /// One that follows this one and has what it has, but a little later (`pg_basebackup -R`).
+    pub(crate) fn copy(&self) -> PostgresCluster {
+        let folder = Scratch::new();
+        fs::set_permissions(folder.file(""), fs::Permissions::from_mode(0o777)).unwrap();
+        let made = command(&programs().join("pg_basebackup"))
+            .args(["-R", "--no-sync", "--checkpoint=fast", "-U", USER, "-h", &self.socket_folder()])
+            .args(["-p", &self.port.to_string(), "-D"])
+            .arg(folder.file("data"))
+            .current_dir(folder.file(""))
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let options = self.options.clone();
+        let mut copy = PostgresCluster { child: None, folder, port: free_port(), options, small: None };
+        copy.launch();
+        copy
+    }
+
+    /// It follows nobody any more, and can be written to when this returns.
+    #[track_caller]
+    pub(crate) fn promote(&self) {
+        assert_eq!(self.sql("postgres", "SELECT pg_promote()"), "t");
     }
 
     /// Starts it, and returns when it answers.

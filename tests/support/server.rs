@@ -84,7 +84,9 @@ impl Server {
         address: SocketAddr,
         options: &[&str],
     ) -> Result<Server, (ExitStatus, String)> {
-        let mut command = command(wrapper, address, options);
+        // With TLS it listens elsewhere, and a tunnel leads there.
+        let listening = if is_tunneled(options) { free_address() } else { address };
+        let mut command = command(wrapper, listening, options);
         let mut child = command.stderr(Stdio::piped()).spawn().expect("the server was built");
         let log = Arc::new(Mutex::new(String::new()));
         let collector = child.stderr.take().map(|stderr| collect(stderr, log.clone()));
@@ -92,8 +94,12 @@ impl Server {
         let mut ended = None;
         wait_until("the server listens", || {
             ended = server.ended();
-            ended.is_some() || listens(server.pid(), address)
+            ended.is_some() || listens(server.pid(), listening)
         });
+        #[cfg(feature = "tls")]
+        if listening != address && ended.is_none() && super::tunnel::lead(address, listening).is_err() {
+            panic!("the port of a tunnel is taken by somebody else");
+        }
         match ended {
             None => Ok(server),
             Some(status) => {
@@ -291,6 +297,14 @@ pub(crate) fn echo(stream: &mut (impl Read + Write), data: &[u8]) {
     assert_eq!(read_packet(stream), (17, data.to_vec()));
 }
 
+/// Whether a server with these options is reached by a tunnel that speaks TLS.
+fn is_tunneled(options: &[&str]) -> bool {
+    #[cfg(feature = "tls")]
+    return super::tunnel::is_wanted() && !options.iter().any(|option| option.starts_with("--ssl"));
+    #[cfg(not(feature = "tls"))]
+    return !options.is_empty() && false;
+}
+
 fn command(wrapper: &[&str], address: SocketAddr, options: &[&str]) -> Command {
     let words = [wrapper, &[env!("CARGO_BIN_EXE_ringgear")]].concat();
     let mut command = Command::new(words[0]);
@@ -307,6 +321,10 @@ fn command(wrapper: &[&str], address: SocketAddr, options: &[&str]) -> Command {
     // Many servers run at a time, and the usual address is one.
     if !options.contains(&"--control") {
         command.args(["--control", "none"]);
+    }
+    #[cfg(feature = "tls")]
+    if is_tunneled(options) {
+        command.args(super::tunnel::options());
     }
     command.args(options);
     command

@@ -5,7 +5,7 @@ set -eu
 
 missing=
 for package in apache2-bin gearman-job-server gearman-tools iproute2 libgearman-client-perl php8.2-cli php8.2-gearman \
-    php8.2-imagick procps supervisor util-linux; do
+    php8.2-imagick postgresql procps supervisor util-linux; do
     case $(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null) in
     ii*) ;;
     *) missing="$missing $package" ;;

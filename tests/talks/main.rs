@@ -25,6 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(100);
 const NEEDS: &str = "it needs what tests/talks/install.sh installs, and to be allowed a network and processes of its \
                      own (unshare --net --pid)";
 
+/// Examples of what the talks promise and gearmand does not do.
+const ONLY_OURS: [&str; 1] = ["server-ha"];
+
 /// Which server the examples call `gearmand`.
 fn server() -> PathBuf {
     match std::env::var("RINGGEAR_TALKS_AGAINST") {
@@ -117,6 +120,9 @@ macro_rules! examples {
     ($($test:ident: $folder:literal,)*) => {
         $(#[test]
         fn $test() {
+            if ONLY_OURS.contains(&$folder) && std::env::var_os("RINGGEAR_TALKS_AGAINST").is_some() {
+                return println!("NOT RUN: {}, which gearmand cannot: two on one table run everything twice", $folder);
+            }
             play($folder);
         })*
 
@@ -150,6 +156,7 @@ examples! {
     php_asks_for_the_status_of_jobs: "status",
     gearmand_goes_to_the_background: "daemon",
     one_of_two_servers_is_killed: "two-servers",
+    one_of_two_servers_on_a_database_is_killed: "server-ha",
     three_priorities_are_first_in_first_out: "fifo",
     a_worker_of_many_functions: "functions",
     supervisor_restarts_twenty_workers: "supervisor",

@@ -96,6 +96,8 @@ impl Peer {
                         Incoming::Answer(reply) => cluster.answer(self.session, reply),
                         // Nobody shares a store here.
                         Incoming::Servers => cluster.answer(self.session, Reply::Text(".\n".into())),
+                        // Nor is there a list of who may do what.
+                        Incoming::Acl { .. } => cluster.answer(self.session, Reply::Text(".\n".into())),
                     }
                 }
                 Decoded::TooLarge => {

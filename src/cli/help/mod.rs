@@ -27,7 +27,7 @@ macro_rules! topics {
 }
 
 /// In the order of the list.
-static TOPICS: [Topic; 14] = topics![
+static TOPICS: [Topic; 16] = topics![
     "clients",
     "compatibility",
     "connections",
@@ -39,8 +39,10 @@ static TOPICS: [Topic; 14] = topics![
     "migration",
     "monitoring",
     "options",
+    "security",
     "signals",
     "stores",
+    "tls",
     "tools",
 ];
 

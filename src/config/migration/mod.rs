@@ -13,6 +13,7 @@ use super::flags::{self, Flags};
 use super::mistake::Mistake;
 use super::origins::Origins;
 use super::sources;
+use super::tls::TlsVariables;
 use super::{Surroundings, config};
 use clap::Command;
 use remarks::REMARKS;
@@ -291,7 +292,12 @@ fn split(text: &str) -> (&str, Option<String>) {
 /// What these flags lead to under the name of gearmand; names and addresses are not looked up.
 fn tried(mut flags: Flags) -> Result<(Flags, Vec<String>), Mistake> {
     flags.process.check_args = true;
-    let surroundings = Surroundings { called: CalledAs::Gearmand, port: None, file: Path::new("") };
+    let surroundings = Surroundings {
+        called: CalledAs::Gearmand,
+        port: None,
+        tls: TlsVariables::default(),
+        file: Path::new(""),
+    };
     let config = config(&flags, &surroundings, Vec::new(), &mut Origins::default())?;
     Ok((flags, config.warnings))
 }

@@ -40,6 +40,8 @@ pub(super) const REMARKS: &[Remark] = &[
     Remark { option: "queue-type", given: queue, absent: no_queue },
     Remark { option: "protocol", given: protocol, absent: nothing },
     Remark { option: "round-robin", given: nothing, absent: nothing },
+    Remark { option: "ssl", given: secured, absent: nothing },
+    Remark { option: "ssl-ca-file", given: ca, absent: nothing },
 ];
 
 fn protocol(flags: &Flags) -> Option<Verdict> {
@@ -131,6 +133,20 @@ fn no_keepalive(_: &Flags) -> Option<Verdict> {
     note(
         "gearmand does not probe idle connections, this server does after 30 s: peers that are gone are noticed within a minute",
     )
+}
+
+fn secured(_: &Flags) -> Option<Verdict> {
+    note(
+        "gearmand starts without TLS, or without certificates, and only says so; this server does not start where a file is missing, \
+         expired or does not match",
+    )
+}
+
+fn ca(flags: &Flags) -> Option<Verdict> {
+    (flags.tls.ssl && flags.tls.ssl_client.is_none()).then(|| {
+        let what = "gearmand asks no client or worker for a certificate; this server does, and refuses one that these CAs have not signed";
+        (Fate::Differs, what.to_owned(), Some("--ssl-client=none, if their certificates are by others".to_owned()))
+    })
 }
 
 fn queue(flags: &Flags) -> Option<Verdict> {

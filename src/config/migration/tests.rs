@@ -85,7 +85,7 @@ fn stores_and_protocols_that_are_not_there_are_refused() {
     for (line, option) in [
         (&["-q", "libdrizzle", "--libdrizzle-host=h"][..], "--libdrizzle-host=h"),
         (&["-r", "gopher"], "-r gopher"),
-        (&["--ssl", "--ssl-key=k"], "--ssl-key=k"),
+        (&["--ssl", "--ssl-client=required"], "--ssl-client=required"),
         (&["-q", "bogus"], "-q bogus"),
         (&["-p", "no-such-service"], "-p no-such-service"),
         (&["-q", "libsqlite3"], "-q libsqlite3"),

@@ -20,6 +20,9 @@ const VALUES: &[(&str, &str)] = &[
     ("GEARMAND_PORT", "port"),
     ("GEARMAND_LOGFILE", "log-file"),
     ("GEARMAND_USER", "user"),
+    ("GEARMAND_SERVER_PEM", "ssl-certificate"),
+    ("GEARMAND_SERVER_KEY", "ssl-key"),
+    ("GEARMAND_CA_CERTIFICATE", "ssl-ca-file"),
 ];
 
 impl Variable {

@@ -17,8 +17,12 @@ use super::mistake::Mistake;
 use super::origins::Caution;
 use super::value::number;
 use crate::store::StoreOptions;
+#[cfg(feature = "mysql")]
+use crate::store::mysql::MysqlOptions;
 #[cfg(feature = "postgres")]
 use crate::store::postgres::PostgresOptions;
+#[cfg(feature = "redis")]
+use crate::store::redis::RedisOptions;
 use choice::{Choice, StoreFlags, refuse_misplaced};
 use log::LogFlags;
 use memcached::MemcachedFlags;
@@ -56,8 +60,8 @@ pub(super) struct Storing {
     #[command(flatten)]
     pub(super) sharing: SharingFlags,
 
-    /// How long a start waits for a database server that does not answer; 0 is not at all. Whoever connects meanwhile is accepted,
-    /// and requests wait [default: 600]
+    /// How long a start waits for a database server that does not answer; 0 is not at all. Meanwhile foreground jobs are done and
+    /// background jobs refused [default: 600]
     #[arg(long, value_name = "SECONDS", value_parser = number(0..=i64::from(u32::MAX)))]
     pub(super) store_wait: Option<i64>,
 
@@ -99,9 +103,11 @@ pub(super) fn options(
             "--store-wait is for a database server: add -q mysql, postgres, redis or libmemcached".to_owned(),
         ));
     }
-    if chosen != Choice::Postgres {
+    if ![Choice::Mysql, Choice::Postgres, Choice::Redis].contains(&chosen) {
         flags.sharing.refuse()?;
     }
+    // Not each build has stores that are shared.
+    let _ = usual_name;
     let durability = flags.log.durability.as_deref();
     match chosen {
         Choice::Nothing => match durability {
@@ -116,7 +122,11 @@ pub(super) fn options(
         #[cfg(not(feature = "sqlite"))]
         Choice::Sqlite => Ok(None),
         #[cfg(feature = "mysql")]
-        Choice::Mysql => Ok(Some(StoreOptions::Mysql(flags.mysql.options(durability, flags.store_wait)?))),
+        Choice::Mysql => {
+            let options = flags.mysql.options(durability, flags.store_wait)?;
+            let sharing = Some(Box::new(flags.sharing.options(usual_name)?));
+            Ok(Some(StoreOptions::Mysql(MysqlOptions { sharing, ..options })))
+        }
         #[cfg(not(feature = "mysql"))]
         Choice::Mysql => Ok(None),
         #[cfg(feature = "postgres")]
@@ -126,12 +136,13 @@ pub(super) fn options(
             Ok(Some(StoreOptions::Postgres(PostgresOptions { sharing, ..options })))
         }
         #[cfg(not(feature = "postgres"))]
-        Choice::Postgres => {
-            let _ = usual_name;
-            Ok(None)
-        }
+        Choice::Postgres => Ok(None),
         #[cfg(feature = "redis")]
-        Choice::Redis => Ok(Some(StoreOptions::Redis(flags.redis.options(durability, flags.store_wait)?))),
+        Choice::Redis => {
+            let options = flags.redis.options(durability, flags.store_wait)?;
+            let sharing = Some(Box::new(flags.sharing.options(usual_name)?));
+            Ok(Some(StoreOptions::Redis(RedisOptions { sharing, ..options })))
+        }
         #[cfg(not(feature = "redis"))]
         Choice::Redis => Ok(None),
         #[cfg(feature = "memcached")]

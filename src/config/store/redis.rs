@@ -52,6 +52,7 @@ impl RedisFlags {
             prefix: self.redis_prefix.clone().unwrap_or(usual.prefix),
             level: level(durability, "redis")?,
             wait: wait(seconds),
+            sharing: None,
         };
         options.check().map_err(Mistake::Store)?;
         Ok(options)

@@ -1,10 +1,10 @@
 //! The flags of servers that share a store, whichever database it is in.
 use super::super::mistake::Mistake;
 use super::super::value::number;
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "redis"))]
 use {
     super::super::value::fit,
-    crate::store::postgres::{SharingOptions, StoreLost},
+    crate::store::{SharingOptions, StoreLost},
     std::time::Duration,
 };
 
@@ -12,7 +12,7 @@ use {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Store")]
 pub(crate) struct SharingFlags {
-    /// What this server is called among those that share its database (-q postgres): each has another name, and a server that is
+    /// What this server is called among those that share its database (-q mysql, postgres or redis): each has another name, and a server that is
     /// started again keeps its own [default: the host name and the port]
     #[arg(long, value_name = "NAME")]
     pub(crate) server_name: Option<String>,
@@ -37,15 +37,15 @@ impl SharingFlags {
             (self.store_lost.is_some(), "--store-lost"),
         ];
         match given.into_iter().find(|(is, _)| *is) {
-            Some((_, flag)) => {
-                Err(Mistake::Store(format!("{flag} is for servers that share a database: add -q postgres")))
-            }
+            Some((_, flag)) => Err(Mistake::Store(format!(
+                "{flag} is for servers that share a database: add -q mysql, postgres or redis"
+            ))),
             None => Ok(()),
         }
     }
 
     /// What they mean, where the server has this name if it is not given one.
-    #[cfg(feature = "postgres")]
+    #[cfg(any(feature = "mysql", feature = "postgres", feature = "redis"))]
     pub(crate) fn options(&self, usual_name: &str) -> Result<SharingOptions, Mistake> {
         let name = self.server_name.as_deref().unwrap_or(usual_name);
         if name.is_empty() || name.len() > 255 || name.chars().any(char::is_control) {

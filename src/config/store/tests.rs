@@ -141,7 +141,7 @@ fn database_servers() {
     assert_eq!(sharing.lost, StoreLost::GoOn);
     refused(
         &["--data-dir", "d", "--server-name", "a"],
-        "--server-name is for servers that share a database: add -q postgres",
+        "--server-name is for servers that share a database: add -q mysql, postgres or redis",
     );
     let line =
         ["-q", "postgres", "--libpq-conninfo", "host=a,b dbname=d", "--libpq-table", "s.t", "--store-wait=0"];

@@ -139,6 +139,7 @@ impl Functions {
             return None;
         };
         out.counters.jobs_abandoned += 1;
+        self.functions.stats(function).abandoned += 1;
         self.end(job, out);
         Some(Chore::Discard(function))
     }

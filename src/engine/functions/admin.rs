@@ -3,6 +3,7 @@ use super::Functions;
 use super::index::JobIx;
 use super::lists::page;
 use super::unique::Key;
+use crate::access::{Right, Rights};
 use crate::message::{Place, ToSessions, Work};
 use crate::outbox::Outbox;
 use crate::page::{Budget, Half, ListMark, PagePart, PageRequest};
@@ -20,6 +21,9 @@ impl Functions {
             Ask::Query(query) => self.query(query, request.after.as_ref(), &mut budget, out),
             Ask::Order(Order::DropFunction { function }) if !request.exact => {
                 self.drop_in_any_case(function, request.after.as_ref(), &mut budget, out)
+            }
+            Ask::Order(Order::CancelJob { handle }) if !self.may_cancel(handle, &request.by) => {
+                (Report::Denied, None)
             }
             Ask::Order(order) => (self.order(order, out), None),
         };
@@ -39,12 +43,17 @@ impl Functions {
             Query::Status | Query::PriorityStatus => self.list_functions(after, budget),
             Query::Jobs | Query::UniqueJobs => self.list_jobs(after, budget),
             Query::DeadJobs => self.list_dead(after, budget),
+            Query::Numbers => self.list_numbers(after, budget),
+            Query::Function { function } => (self.function_numbers(function), None),
+            Query::FunctionWorkers { function } => self.list_function_workers(function, after, budget),
+            Query::Pauses => (Report::Pauses(self.functions.pauses.all()), None),
+            Query::Job { handle } => (self.job_facts(handle), None),
             Query::JobsWithWorkers => self.list_involved(after, budget),
             Query::ClientsWithJobs => self.list_waiting(after, budget),
             Query::Counters => (Report::Counters(Box::new(self.count_memory(out.counters.clone()))), None),
             Query::UniqueStatus { unique } => (Report::UniqueStatus(self.unique_status(unique)), None),
             // It is about sessions: this half has no part in it.
-            Query::Workers => (query.empty_report(), None),
+            Query::Workers | Query::Session { .. } => (query.empty_report(), None),
         }
     }
 
@@ -54,6 +63,11 @@ impl Functions {
             Order::MaxQueue { function, limits } => self.max_queue(function, *limits),
             Order::CreateFunction { function } => self.create_function(function, out),
             Order::DropFunction { function } => self.drop_function(function, out),
+            Order::Pause { function, pause } => self.pause_function(function, pause),
+            Order::Resume { function } => self.resume_function(function),
+            Order::Batch(batch) => self.batch(batch, out),
+            // It is about a session: this half has no part in it.
+            Order::Dismiss { .. } => order.empty_report(),
             Order::CancelJob { handle } => self.cancel_job(handle, out),
             Order::RetryJob { handle } => self.retry_job(handle, out),
         }
@@ -127,10 +141,24 @@ impl Functions {
         (report, stop)
     }
 
+    /// Whether a job may be cancelled: by whoever may submit jobs of its function. Of one that is not there, anybody may be told.
+    fn may_cancel(&self, handle: &[u8], by: &Rights) -> bool {
+        let found = self.policy.handle_prefix.parse(handle).and_then(|id| self.jobs.find(id));
+        let function = found.map(|ix| &self.functions.get(self.jobs.get(ix).function).name);
+        function.is_none_or(|function| by.covers(Right::Submit, function))
+    }
+
     fn cancel_job(&mut self, handle: &[u8], out: &mut Outbox) -> Report {
         let found = self.policy.handle_prefix.parse(handle).and_then(|id| self.jobs.find(id));
         let Some(ix) = found.filter(|&ix| !self.is_hidden(ix)) else { return Report::UnknownJob };
+        self.cancel(ix, out);
+        Report::Done
+    }
+
+    /// A job ends, wherever it stands. Whoever waits for it is told that it has failed.
+    pub(super) fn cancel(&mut self, ix: JobIx, out: &mut Outbox) {
         out.counters.jobs_cancelled += 1;
+        self.functions.stats(self.jobs.get(ix).function).cancelled += 1;
         self.tell_clients(ix, Work::Fail, None, out);
         if self.jobs.get(ix).is_running() {
             // A later submission with the same unique makes a new job.
@@ -142,7 +170,6 @@ impl Functions {
         } else {
             self.end(ix, out);
         }
-        Report::Done
     }
 
     /// The clients of a job have heard the last of it.

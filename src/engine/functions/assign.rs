@@ -6,6 +6,7 @@
 use super::Functions;
 use super::gate::priorities;
 use super::index::{FunctionIx, JobIx, PartyIx};
+use super::numbers::LONG_MS;
 use super::party::Sleep;
 use super::standing::Standing;
 use crate::board::Pulse;
@@ -44,7 +45,9 @@ impl Functions {
             }
         };
         let ix = self.parties.find_or_create(worker);
-        self.functions.get_mut(function).workers += 1;
+        let known = self.functions.get_mut(function);
+        known.workers += 1;
+        known.unattended_since = None;
         if let Some(old) = self.parties.register(ix, function, timeout_ms, turn) {
             self.put_away(function, old, DeathReason::AbilityDropped);
         }
@@ -189,18 +192,26 @@ impl Functions {
         let registration = self.parties.registration_mut(ix, function).expect("a worker gets what it knows");
         let list = *registration.holds.get_or_insert_with(|| self.holds.create(ix, registration.era));
         let timeout_ms = registration.timeout_ms;
-        let at = self.holds.add(list, job);
+        let now_ms = self.now_ms() as u32;
+        let at = self.holds.add(list, job, now_ms);
         let running = self.jobs.get_mut(job);
         running.go(Standing::running(list, at));
-        if let Some(extra) = running.extra.as_mut() {
-            extra.late = None;
+        let mut waited = u64::from(now_ms.wrapping_sub(running.accepted_ms));
+        if running.extra.is_some() || waited >= LONG_MS {
+            waited = self.waited_exactly(job);
+            if let Some(extra) = self.jobs.get_mut(job).extra.as_mut() {
+                extra.late = None;
+            }
         }
         // Only a running job has a time limit; its alarm takes bytes, which are counted as soon as it is there.
         if timeout_ms > 0 {
+            let running = self.jobs.get_mut(job);
             self.timers.arm(running, self.now.instant.after(Duration::from_millis(timeout_ms)));
             self.charge(job, out);
         }
-        self.functions.get_mut(function).running += 1;
+        let (known, stats) = self.functions.get_with_stats(function);
+        known.running += 1;
+        stats.wait.add(waited);
         self.assignment(job, kind)
     }
 
@@ -250,6 +261,10 @@ impl Functions {
         let (function, id) = (self.jobs.get(ix).function, self.jobs.get(ix).id);
         // It is not to be had now; when it is, all are woken who may have it.
         if self.tenure.lapsed && self.jobs.get(ix).background() {
+            return;
+        }
+        if self.functions.ready(function) == 0 {
+            // It is paused; when it is resumed, all are woken.
             return;
         }
         if self.policy.plants(Planted::LostWakeup) && id.sequence().is_multiple_of(8) {

@@ -69,6 +69,15 @@ impl Calendar {
         Some(Epoch(mark.epoch.saturating_add_signed(distance.into())))
     }
 
+    /// How long ago the job of this sequence was accepted that keeps this, in milliseconds, whatever became of the clock on the wall
+    /// since.
+    pub(crate) fn age(&self, sequence: u64, kept: u32, now: Now) -> u64 {
+        let now = now.instant.0 / 1_000_000;
+        let Some(mark) = self.find(sequence) else { return 0 };
+        let distance = kept.wrapping_sub(mark.instant as u32) as i32;
+        now.wrapping_sub(mark.instant).saturating_sub_signed(distance.into())
+    }
+
     /// What a job of this sequence keeps that was accepted at this time, before the start; `None` if that does not fit.
     pub(crate) fn keeps(&self, sequence: u64, accepted: Epoch) -> Option<u32> {
         let mark = self.find(sequence)?;

@@ -1,6 +1,6 @@
 //! Asserts that all parts of a shard's functions fit together. Walks everything: for tests.
 use super::Functions;
-use super::gate::{Gate, Reason};
+use super::gate::Gate;
 use super::index::{FunctionIx, JobIx, PartyIx};
 use super::job::Job;
 use super::party::Sleep;
@@ -8,12 +8,13 @@ use super::queue::Queue;
 use super::registration::Registration;
 use super::registrations;
 use super::standing::Standing;
+use crate::report::{Counters, ShutReason};
 use alloc::collections::{BTreeMap, BTreeSet};
 use ringgear_protocol::Priority;
 
 impl Functions {
     /// Panics, naming what is wrong, unless everything fits.
-    pub(crate) fn check(&self) {
+    pub(crate) fn check(&self, counters: &Counters) {
         self.check_jobs();
         self.check_functions();
         self.check_parties();
@@ -21,6 +22,8 @@ impl Functions {
         self.check_dead();
         self.check_abandoned();
         self.check_lease();
+        self.check_pauses();
+        self.check_stats(counters);
     }
 
     fn check_jobs(&self) {
@@ -95,7 +98,7 @@ impl Functions {
                 let queue = &function.queues[priority as usize];
                 let bit = self.functions.ready(ix) >> priority as u8 & 1 == 1;
                 let withheld = &function.withheld[priority as usize];
-                assert_eq!(bit, queue.len() + withheld.len() > 0);
+                assert_eq!(bit, queue.len() + withheld.len() > 0 && !function.paused);
                 let stands_there = |job: &Job| job.is_queued() && !job.is_withheld();
                 self.check_queue(queue, stands_there, Some(priority));
                 self.check_queue(withheld, |job| job.is_withheld() && job.background(), Some(priority));
@@ -113,10 +116,11 @@ impl Functions {
         let some = self.functions.ready(ix) != 0;
         match self.gate(ix) {
             Gate::Open(_) => assert!(some, "where the gate is open there is a job"),
-            Gate::Shut(Reason::Withheld) => assert!(some && self.tenure.lapsed, "stored jobs wait"),
-            Gate::Shut(Reason::Empty) => assert!(function.total() == 0 && function.dead.is_empty()),
+            Gate::Shut(ShutReason::Withheld) => assert!(some && self.tenure.lapsed, "stored jobs wait"),
+            Gate::Shut(ShutReason::Paused) => assert!(!some && function.paused && function.total() > 0),
+            Gate::Shut(ShutReason::Empty) => assert!(function.total() == 0 && function.dead.is_empty()),
             Gate::Shut(reason) => {
-                let there = !some && (function.total() > 0 || reason == Reason::Dead);
+                let there = !some && (function.total() > 0 || reason == ShutReason::Dead);
                 assert!(there, "no job can be taken, but there are some: {reason:?}");
             }
         }
@@ -176,10 +180,18 @@ impl Functions {
             let party = self.holds.party(list);
             let registration = self.parties.registrations.get(&(party, job.function));
             let is_its = registration.is_some_and(|registration| registration.holds == Some(list));
-            assert!(is_its || self.parties.get(party).chores > 0, "what was lost will go back");
+            let is_last = self.parties.get(party).struck.contains(&list);
+            assert!(is_its || is_last || self.parties.get(party).chores > 0, "what was lost will go back");
         }
         for registration in self.parties.registrations.values() {
             lists.extend(registration.holds.map(|list| list.0));
+        }
+        for (_, party) in self.parties.iter() {
+            assert!(
+                party.struck.iter().all(|&list| !self.holds.is_empty(list)),
+                "what is finished is forgotten"
+            );
+            lists.extend(party.struck.iter().map(|list| list.0));
         }
         let (count, jobs) = self.holds.counts();
         assert_eq!((jobs, count >= lists.len()), (held, true));

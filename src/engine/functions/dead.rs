@@ -140,10 +140,19 @@ impl Functions {
         let Some(ix) = found.filter(dead) else {
             return Report::UnknownJob;
         };
+        self.retry(ix, out);
+        Report::Done
+    }
+
+    /// A dead job goes to the tail of its queue.
+    #[cold]
+    pub(super) fn retry(&mut self, ix: JobIx, out: &mut Outbox) {
         self.take_from_dead(ix, out);
+        let now = self.now.instant;
         let job = self.jobs.get_mut(ix);
         job.retries = 0;
-        job.extra().death = None;
+        let extra = job.extra();
+        (extra.death, extra.ready) = (None, Some(now));
         // It is among the living before its bytes are counted anew.
         self.enqueue(ix);
         self.charge(ix, out);
@@ -154,7 +163,6 @@ impl Functions {
         out.counters.dead_jobs_retried += 1;
         self.wake_for(ix, out);
         out.counters.jobs = self.count();
-        Report::Done
     }
 
     /// Asserts that the dead are all listed, and none too many.

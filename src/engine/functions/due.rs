@@ -23,13 +23,17 @@ impl Functions {
     /// When [`Functions::advance`] has something to do at the latest.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let timers = self.timers.deadline(self.now).into_iter();
-        timers.chain(self.puts.deadline()).chain(self.tenure.deadline()).min()
+        let others = [self.puts.deadline(), self.tenure.deadline(), self.next_resume()];
+        timers.chain(others.into_iter().flatten()).min()
     }
 
     /// Does what is due, as much as this call may. What is left is due still.
     pub(crate) fn advance(&mut self, out: &mut Outbox) {
         // Those who wait for the store have a bound of their own.
         self.look_at_overdue(out);
+        if self.functions.pauses.is_due(self.now.epoch) {
+            self.end_pauses(out);
+        }
         while let Some(alarm) = self.timers.due(self.now, |job| self.is_queued(job)) {
             if !self.chores.spend() {
                 return;
@@ -74,6 +78,7 @@ impl Functions {
     /// The holder of a job has had enough time.
     fn time_out(&mut self, ix: JobIx, out: &mut Outbox) {
         out.counters.jobs_timed_out += 1;
+        self.functions.stats(self.jobs.get(ix).function).timed_out += 1;
         let unique = self.unique_of(ix);
         let job = self.jobs.get(ix);
         let holder = self.holder(ix).expect("a job that takes too long is running");
@@ -106,6 +111,7 @@ impl Functions {
     /// The time of a scheduled job has come: it goes to the tail of its queue, and workers hear of it.
     fn fall_due(&mut self, ix: JobIx, out: &mut Outbox) {
         self.unschedule(ix);
+        self.jobs.get_mut(ix).extra().ready = Some(self.now.instant);
         self.enqueue(ix);
         if !self.jobs.get(ix).ignored() {
             self.wake_for(ix, out);

@@ -32,6 +32,8 @@ pub(crate) struct Extra {
     /// From the last WORK_STATUS of this attempt.
     pub(crate) numerator: u32,
     pub(crate) denominator: u32,
+    /// Since when it could be given to a worker, if not since it was accepted: its time came later, or an attempt was lost.
+    pub(crate) ready: Option<Instant>,
     /// What all this was last charged with. Kept by `Job::charge`.
     pub(super) charged: u64,
 }

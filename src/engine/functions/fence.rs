@@ -6,6 +6,10 @@
 //! server's, and the store is not told of its end. The other server has it in memory by now and runs it anyway; if its row went
 //! meanwhile, whoever joins it there would be promised what nothing keeps. A job whose attempt is lost goes back to no queue, unless
 //! clients wait for it.
+//!
+//! **Handed over** ([`crate::Input::HandOver`]): this server leaves the stored jobs that wait here to others, which will read them from the
+//! store. They are forgotten in the same way, and the store is not told of an end; but what runs, and what clients wait for, stays
+//! this server's and is stored as before.
 use super::Functions;
 use super::chores::Chore;
 use super::index::JobIx;
@@ -23,12 +27,33 @@ impl Functions {
     pub(crate) fn fenced(&mut self, out: &mut Outbox) {
         // Each shard hears of it.
         out.counters.times_fenced += u64::from(self.shard.index() == 0);
+        (self.tenure.hands_over, self.tenure.until) = (false, Instant(0));
+        self.forget();
+    }
+
+    /// What waits and is stored is to be others'.
+    #[cold]
+    pub(crate) fn hand_over(&mut self) {
+        // One that was taken over has nothing to hand over: it forgets all of it already.
+        if !self.tenure.is_forgetting {
+            self.tenure.hands_over = true;
+            self.forget();
+        }
+    }
+
+    fn forget(&mut self) {
         let tenure = &mut self.tenure;
-        (tenure.until, tenure.puts, tenure.place) = (Instant(0), self.puts.last, 0);
+        (tenure.puts, tenure.place) = (self.puts.last, 0);
+        tenure.kept.clear();
         if !core::mem::replace(&mut tenure.is_forgetting, true) {
             self.chores.push(Chore::Forgetting);
         }
         self.look_at_lease();
+    }
+
+    /// What has stayed of what was to be handed over: all that is stored and this server's.
+    pub(crate) fn take_kept(&mut self) -> Vec<JobId> {
+        core::mem::take(&mut self.tenure.kept)
     }
 
     /// Whether something that is another server's is not forgotten yet.
@@ -50,7 +75,13 @@ impl Functions {
         self.tenure.place = next;
         let keeps = self.policy.plants(Planted::KeepsWhatIsFenced);
         if let Some(ix) = ix.filter(|&ix| self.jobs.get(ix).may_be_stored() && !keeps) {
-            self.disown(ix, out);
+            let job = self.jobs.get(ix);
+            let stays = job.is_running() || job.has_clients();
+            if self.tenure.hands_over && stays {
+                self.tenure.kept.push(job.id);
+            } else {
+                self.disown(ix, out);
+            }
         }
         Some(Chore::Forgetting)
     }
@@ -77,6 +108,8 @@ impl Functions {
         assert!(!self.tenure.is_forgetting, "what is not forgotten yet cannot be taken over");
         match self.jobs.find(stored.id) {
             Some(ix) if self.jobs.get(ix).disowned() && !self.jobs.get(ix).cancelled() => self.own_again(ix),
+            // By chance one has its number that was accepted while the store was away.
+            Some(_) if stored.id.is_spare() => return Err(NotRestored::Twice),
             Some(_) => return Ok(()),
             None => self.restore(stored, out)?,
         }

@@ -1,13 +1,17 @@
 //! One function: its queues, counts and limits, and the workers that may sleep beside it.
 use super::index::FunctionIx;
 use super::looks::Looks;
+use super::pauses::Pauses;
 use super::queue::Queue;
 use super::slab::Chain;
 use super::sleepers::Waking;
 use crate::board::{Board, BoardSpot};
 use crate::page::ListMark;
 use crate::policy::Policy;
+use crate::report::Pause;
 use crate::slot::{JobId, ShardId, Slot};
+use crate::stats::FunctionStats;
+use crate::time::Instant;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -48,6 +52,12 @@ pub(crate) struct Function {
     /// Workers to wake, the one that has slept longest first; see `wake.rs`.
     pub(crate) sleepers: Chain,
     pub(crate) waking: Waking,
+    /// Since when no worker knows it; `None` while one does, or if none ever did.
+    pub(crate) unattended_since: Option<Instant>,
+    /// Where it is counted.
+    stats: u32,
+    /// An operator has paused it.
+    pub(crate) paused: bool,
     /// It was dropped, and only waits for the end of its jobs.
     pub(crate) dropped: bool,
 }
@@ -72,6 +82,9 @@ impl Function {
             workers: 0,
             sleepers: Chain::default(),
             waking: Waking::default(),
+            unattended_since: None,
+            stats: NO_STATS,
+            paused: false,
             dropped: false,
         }
     }
@@ -99,6 +112,10 @@ impl Function {
     }
 }
 
+/// The place of what is counted of many together; and of nothing, as long as nothing was counted.
+const OTHERS: u32 = 0;
+const NO_STATS: u32 = u32::MAX;
+
 /// All functions of a shard.
 #[derive(Debug)]
 pub(crate) struct FunctionTable {
@@ -120,10 +137,26 @@ pub(crate) struct FunctionTable {
     /// Bytes that all take.
     bytes: u64,
     bytes_most: u64,
+    /// What is counted: first of those that have no room of their own for it and of those that were dropped, then of others one by one.
+    stats: Vec<FunctionStats>,
+    vacant_stats: Vec<u32>,
+    /// So many may have room of their own.
+    stats_most: usize,
+    pub(crate) pauses: Pauses,
 }
 
 impl FunctionTable {
-    pub(crate) fn new(policy: &Policy, board: Board) -> FunctionTable {
+    pub(crate) fn new(shard: ShardId, policy: &Policy, board: Board) -> FunctionTable {
+        let topology = board.topology();
+        let owners = topology.owners().len() as u32;
+        let own = |(name, _): &&(Bytes, Pause)| topology.owner(Slot::of(name)) == shard;
+        // Who owns no functions counts nothing. As much room as there may be need for: nothing moves when one more comes, and room that
+        // is not used is no memory.
+        let owns = shard.index() < topology.owners().len();
+        let stats_most = if owns { policy.function_stats.div_ceil(owners) as usize } else { 0 };
+        let mut stats = Vec::with_capacity(stats_most + 1);
+        stats.push(FunctionStats::default());
+        let paused = policy.paused.iter().filter(own).cloned();
         FunctionTable {
             functions: Vec::new(),
             ready: Vec::new(),
@@ -137,6 +170,10 @@ impl FunctionTable {
             most: policy.functions,
             bytes: 0,
             bytes_most: policy.function_bytes,
+            stats,
+            vacant_stats: Vec::new(),
+            stats_most,
+            pauses: Pauses::new(paused),
         }
     }
 
@@ -152,6 +189,55 @@ impl FunctionTable {
 
     /// Bytes that a function takes besides its name: itself, its places in the tables, what the allocator adds.
     const EACH: usize = size_of::<Function>() + 64;
+
+    /// Bytes that what is counted of one takes.
+    const STATS: u64 = size_of::<FunctionStats>() as u64 + 16;
+
+    /// Where something of a function is counted.
+    #[inline(always)]
+    pub(crate) fn stats(&mut self, ix: FunctionIx) -> &mut FunctionStats {
+        self.get_with_stats(ix).1
+    }
+
+    /// A function, and where something of it is counted.
+    #[inline(always)]
+    pub(crate) fn get_with_stats(&mut self, ix: FunctionIx) -> (&mut Function, &mut FunctionStats) {
+        if self.get(ix).stats == NO_STATS {
+            self.make_stats(ix);
+        }
+        let function = self.functions[ix.0 as usize].as_mut().expect("a function in use exists");
+        let stats = &mut self.stats[function.stats as usize];
+        (function, stats)
+    }
+
+    /// The first time that something is counted of a function: it gets room of its own, or is among the others.
+    #[cold]
+    #[inline(never)]
+    fn make_stats(&mut self, ix: FunctionIx) {
+        let place = match self.vacant_stats.pop() {
+            Some(place) => place,
+            None if self.stats.len() <= self.stats_most => {
+                self.stats.push(FunctionStats::default());
+                self.stats.len() as u32 - 1
+            }
+            None => OTHERS,
+        };
+        if place != OTHERS {
+            self.bytes += Self::STATS;
+        }
+        self.get_mut(ix).stats = place;
+    }
+
+    /// What is counted of a function alone; `None` if that is among the others, or nothing was counted.
+    pub(crate) fn stats_of(&self, function: &Function) -> Option<&FunctionStats> {
+        let own = function.stats != NO_STATS && function.stats != OTHERS;
+        own.then(|| &self.stats[function.stats as usize])
+    }
+
+    /// What is counted of those that have no room of their own for it, and of those that were dropped.
+    pub(crate) fn others(&self) -> &FunctionStats {
+        &self.stats[OTHERS as usize]
+    }
 
     /// Bytes that all functions take.
     pub(crate) fn bytes(&self) -> u64 {
@@ -190,7 +276,9 @@ impl FunctionTable {
         self.bytes += (name.len() + Self::EACH) as u64;
         let hash = self.hasher.hash_one(&name[..]);
         let spot = self.looks.spot(&name);
-        let function = Some(Function::new(name, spot));
+        let mut function = Function::new(name, spot);
+        function.paused = self.pauses.get(&function.name).is_some();
+        let function = Some(function);
         let ix = match self.vacant.pop() {
             Some(ix) => {
                 self.functions[ix as usize] = function;
@@ -230,6 +318,13 @@ impl FunctionTable {
             "a function in use is not dropped"
         );
         self.bytes -= (function.name.len() + Self::EACH) as u64;
+        if function.stats != NO_STATS && function.stats != OTHERS {
+            // So that what is counted of all together never becomes less.
+            let stats = core::mem::take(&mut self.stats[function.stats as usize]);
+            self.stats[OTHERS as usize].merge(&stats);
+            self.vacant_stats.push(function.stats);
+            self.bytes -= Self::STATS;
+        }
         self.vacant.push(ix.0);
     }
 
@@ -257,7 +352,8 @@ impl FunctionTable {
     pub(crate) fn note_ready(&mut self, ix: FunctionIx, priority: Priority) {
         let bit = 1 << priority as u8;
         let function = self.get(ix);
-        let some = function.queues[priority as usize].len() + function.withheld[priority as usize].len() > 0;
+        let jobs = function.queues[priority as usize].len() + function.withheld[priority as usize].len();
+        let some = jobs > 0 && !function.paused;
         let ready = &mut self.ready[ix.0 as usize];
         let before = *ready;
         *ready = if some { before | bit } else { before & !bit };

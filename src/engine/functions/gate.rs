@@ -4,6 +4,7 @@
 //! Who gets the job is decided in `assign.rs`.
 use super::Functions;
 use super::index::{FunctionIx, JobIx};
+use crate::report::ShutReason;
 use ringgear_protocol::Priority;
 
 /// Whether a function's queue may be taken from.
@@ -12,26 +13,7 @@ pub(super) enum Gate {
     /// It may: there are jobs of these priorities, a bit each.
     Open(u8),
     /// It may not.
-    Shut(Reason),
-}
-
-/// Why there is nothing to be taken. Of several reasons, the one that may pass soonest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reason {
-    /// Stored jobs are there, but may not be given out now: it is not known that they are still this server's.
-    Withheld,
-    /// Jobs wait for the store to keep them.
-    Storing,
-    /// Jobs wait for their time.
-    Scheduled,
-    /// All jobs are with workers.
-    Running,
-    /// Jobs are there, but nobody wants them any more.
-    Abandoned,
-    /// Jobs are out of attempts.
-    Dead,
-    /// There is no job.
-    Empty,
+    Shut(ShutReason),
 }
 
 impl Functions {
@@ -69,25 +51,29 @@ impl Functions {
         }
     }
 
-    fn why_shut(&self, function: FunctionIx) -> Reason {
+    fn why_shut(&self, function: FunctionIx) -> ShutReason {
         if self.functions.ready(function) != 0 {
-            return Reason::Withheld;
+            return ShutReason::Withheld;
         }
         let function = self.functions.get(function);
+        let queues = function.queues.iter().chain(&function.withheld);
+        if function.paused && queues.map(super::queue::Queue::len).sum::<u32>() > 0 {
+            return ShutReason::Paused;
+        }
         let (scheduled, abandoned) = (function.scheduled.len(), function.abandoned.len());
         let aside: u32 = function.aside.iter().sum();
         if aside > scheduled + abandoned {
-            Reason::Storing
+            ShutReason::Storing
         } else if scheduled > 0 {
-            Reason::Scheduled
+            ShutReason::Scheduled
         } else if function.running > 0 {
-            Reason::Running
+            ShutReason::Running
         } else if abandoned > 0 {
-            Reason::Abandoned
+            ShutReason::Abandoned
         } else if !function.dead.is_empty() {
-            Reason::Dead
+            ShutReason::Dead
         } else {
-            Reason::Empty
+            ShutReason::Empty
         }
     }
 }

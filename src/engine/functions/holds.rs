@@ -10,19 +10,29 @@ struct List {
     /// The worker holds the jobs as long as this is its era.
     era: Era,
     chain: Chain,
+    /// Whether the worker may not work on the function any more, and only finishes these.
+    struck: bool,
+}
+
+/// A job that is held.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    job: JobIx,
+    /// Since when, in milliseconds of the engine's clock; wraps after 49 days.
+    since_ms: u32,
 }
 
 /// All running jobs of a shard by who holds them.
 #[derive(Debug, Default)]
 pub(crate) struct Holds {
     lists: Slab<List>,
-    jobs: Slab<Linked<JobIx>>,
+    jobs: Slab<Linked<Held>>,
 }
 
 impl Holds {
     /// An empty list.
     pub(crate) fn create(&mut self, party: PartyIx, era: Era) -> HoldsIx {
-        HoldsIx(self.lists.add(List { party, era, chain: Chain::default() }))
+        HoldsIx(self.lists.add(List { party, era, chain: Chain::default(), struck: false }))
     }
 
     /// Forgets a list, which is empty.
@@ -31,26 +41,46 @@ impl Holds {
         assert!(list.chain.is_empty(), "a running job is held");
     }
 
-    /// Adds a job; returns its place.
+    /// Adds a job, given now; returns its place.
     #[inline(always)]
-    pub(crate) fn add(&mut self, list: HoldsIx, job: JobIx) -> u32 {
-        self.lists.get_mut(list.0).chain.push(&mut self.jobs, job)
+    pub(crate) fn add(&mut self, list: HoldsIx, job: JobIx, since_ms: u32) -> u32 {
+        self.lists.get_mut(list.0).chain.push(&mut self.jobs, Held { job, since_ms })
     }
 
-    /// Takes the job at a place out of its list.
+    /// Since when the job at a place is held, in milliseconds of the engine's clock.
     #[inline(always)]
-    pub(crate) fn remove(&mut self, list: HoldsIx, at: u32) {
-        self.lists.get_mut(list.0).chain.remove(&mut self.jobs, at);
+    pub(crate) fn since_ms(&self, at: u32) -> u32 {
+        self.jobs.get(at).thing.since_ms
+    }
+
+    /// The job of a list that was given first, and since when it is held.
+    pub(crate) fn oldest(&self, list: HoldsIx) -> Option<(JobIx, u32)> {
+        let held = self.jobs.get(self.lists.get(list.0).chain.first()?).thing;
+        Some((held.job, held.since_ms))
+    }
+
+    /// Takes the job at a place out of its list. True if that was the last of a list that has no registration any more.
+    #[inline(always)]
+    pub(crate) fn remove(&mut self, list: HoldsIx, at: u32) -> bool {
+        let list = self.lists.get_mut(list.0);
+        list.chain.remove(&mut self.jobs, at);
+        list.struck && list.chain.is_empty()
+    }
+
+    /// The registration has ended, and whoever was given the jobs finishes them.
+    pub(crate) fn strike(&mut self, list: HoldsIx) {
+        self.lists.get_mut(list.0).struck = true;
     }
 
     /// The job at a place stands elsewhere in the table of jobs now.
     pub(crate) fn replace(&mut self, at: u32, job: JobIx) {
-        self.jobs.get_mut(at).thing = job;
+        self.jobs.get_mut(at).thing.job = job;
     }
 
     /// Whoever was given the jobs does not hold them any more.
     pub(crate) fn lose(&mut self, list: HoldsIx) {
-        self.lists.get_mut(list.0).era = Era::NONE;
+        let list = self.lists.get_mut(list.0);
+        (list.era, list.struck) = (Era::NONE, false);
     }
 
     /// Who was given the jobs of a list.
@@ -67,7 +97,7 @@ impl Holds {
 
     /// The job of a list that was given last.
     pub(crate) fn newest(&self, list: HoldsIx) -> Option<JobIx> {
-        self.lists.get(list.0).chain.last().map(|at| self.jobs.get(at).thing)
+        self.lists.get(list.0).chain.last().map(|at| self.jobs.get(at).thing.job)
     }
 
     pub(crate) fn is_empty(&self, list: HoldsIx) -> bool {
@@ -86,6 +116,6 @@ impl Holds {
 
     /// The jobs of a list, in the order in which they were given.
     pub(crate) fn iter(&self, list: HoldsIx) -> impl Iterator<Item = JobIx> + '_ {
-        self.lists.get(list.0).chain.iter(&self.jobs).map(|at| self.jobs.get(at).thing)
+        self.lists.get(list.0).chain.iter(&self.jobs).map(|at| self.jobs.get(at).thing.job)
     }
 }

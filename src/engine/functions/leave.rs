@@ -38,6 +38,7 @@ impl Functions {
     /// All registrations of a party end, and it holds no job any more.
     fn drop_registrations(&mut self, ix: PartyIx, reason: DeathReason, out: &mut Outbox) {
         let woken_for = self.rouse(ix);
+        self.lose_struck(ix, reason);
         if self.parties.get(ix).registered() > 0 {
             let (era, functions) = self.parties.get_mut(ix).begin_era();
             self.push_for(ix, Chore::Forget(OldEra { party: ix, era, functions, reason }));
@@ -50,7 +51,11 @@ impl Functions {
 
     /// A registration is taken away. The jobs that were held with it go back.
     pub(super) fn put_away(&mut self, function: FunctionIx, old: Registration, reason: DeathReason) {
-        self.functions.get_mut(function).workers -= old.count;
+        let known = self.functions.get_mut(function);
+        known.workers -= old.count;
+        if known.workers == 0 {
+            known.unattended_since = Some(self.now.instant);
+        }
         self.leave_sleepers(function, old.listed);
         let Some(list) = old.holds else { return };
         self.holds.lose(list);

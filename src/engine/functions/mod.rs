@@ -5,15 +5,16 @@
 //! [`chores`] and others. What is done with them is above, in files that add to [`Functions`]:
 //!
 //! [`submit`] takes jobs in, [`assign`] gives them to workers as far as [`gate`] lets it, [`wake`] wakes these, [`work`] follows jobs to their end,
-//! [`tell`] tells clients of them, [`moves`] has a job stand elsewhere, [`leave`] says what follows when somebody leaves,
+//! [`tell`] tells clients of them, [`moves`] has a job stand elsewhere, [`leave`] says what follows when somebody leaves, [`strike`] when somebody may not work on a function any more,
 //! [`abandoned`] keeps what nobody wants out of the way, [`storing`] has background jobs stored before they are answered,
-//! [`restore`] brings them back, [`lease`] says until when they may be given out, [`fence`] forgets those that are another server's, [`dead`] keeps those that are out of attempts, [`due`] does what is due, [`steps`] does in
-//! pieces what is too much for one event, [`count`] counts bytes, [`admin`], [`drop`] and [`lists`] answer administrators;
+//! [`restore`] brings them back, [`lease`] says until when they may be given out, [`fence`] forgets those that are another server's, [`pause`] holds functions back, [`dead`] keeps those that are out of attempts, [`numbers`] tells of functions, workers and jobs, [`due`] does what is due, [`steps`] does in
+//! pieces what is too much for one event, [`count`] counts bytes, [`admin`], [`batch`], [`drop`] and [`lists`] answer administrators;
 //! [`check`] asserts that all of it fits together.
 mod abandoned;
 mod admin;
 mod assign;
 mod attachments;
+mod batch;
 mod calendar;
 mod check;
 mod chores;
@@ -34,7 +35,10 @@ mod leave;
 mod lists;
 mod looks;
 mod moves;
+mod numbers;
 mod party;
+mod pause;
+mod pauses;
 mod puts;
 mod queue;
 mod registration;
@@ -47,6 +51,7 @@ mod stale;
 mod standing;
 mod steps;
 mod storing;
+mod strike;
 mod submit;
 mod tally;
 mod tell;
@@ -128,7 +133,7 @@ impl Functions {
             now: Now { instant: Instant(0), epoch: Epoch(0) },
             calendar: Calendar::default(),
             jobs: Jobs::default(),
-            functions: FunctionTable::new(&policy, board),
+            functions: FunctionTable::new(shard, &policy, board),
             parties: Parties::new(policy.hash_seed),
             holds: Holds::default(),
             attachments: Attachments::default(),
@@ -139,7 +144,7 @@ impl Functions {
             timers: Timers::default(),
             puts: Puts::default(),
             dead: Queue::default(),
-            numbers: Sequences::new(policy.shared),
+            numbers: Sequences::new(policy.shared, policy.spare_from),
             tenure: Tenure::default(),
             usages: Usages::new(topology.owners().len()),
             chores: Chores::default(),
@@ -156,6 +161,7 @@ impl Functions {
                 self.can_do(worker, function, timeout_ms, turn, nap, out);
             }
             ToFunctions::CantDo { worker, function } => self.cant_do(worker, &function, out),
+            ToFunctions::StrikeOff { worker, function } => self.strike_off(worker, &function, out),
             ToFunctions::ResetAbilities { worker } => self.reset_abilities(worker, out),
             ToFunctions::Peek { worker, place } => self.peek(worker, place, out),
             ToFunctions::Take { worker, place, kind, turn, within } => {

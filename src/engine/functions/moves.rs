@@ -89,7 +89,10 @@ impl Functions {
         let (function, (list, at)) = (job.function, job.hold().expect("a running job is held"));
         self.timers.disarm(job);
         self.functions.get_mut(function).running -= 1;
-        self.holds.remove(list, at);
-        self.holds.party(list)
+        let party = self.holds.party(list);
+        if self.holds.remove(list, at) {
+            self.forget_struck(party, list);
+        }
+        party
     }
 }

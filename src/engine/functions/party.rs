@@ -1,7 +1,7 @@
 //! Sessions as the functions of a shard see them: clients that are attached, workers that know functions, sleep and
 //! hold jobs. A party may be both. What they have registered is in `registrations.rs`.
 use super::attachments::Joins;
-use super::index::{Era, FunctionIx, PartyIx};
+use super::index::{Era, FunctionIx, HoldsIx, PartyIx};
 use super::registration::Registrations;
 use super::tally::Tally;
 use crate::board::Pulse;
@@ -48,6 +48,8 @@ pub(crate) struct Party {
     pub(crate) pulse: Option<Pulse>,
     /// Jobs that it finished lately, or lost to their time limit; the last one at the back.
     finished: VecDeque<JobId>,
+    /// Jobs of functions that it may not work on any more: it finishes these.
+    pub(crate) struck: Vec<HoldsIx>,
     /// How far it has looked for abandoned jobs; see `abandoned.rs`.
     pub(crate) looked: u64,
     /// Chores that concern it, and which of those that there is only one of.
@@ -73,6 +75,7 @@ impl Party {
             name: None,
             pulse: None,
             finished: VecDeque::new(),
+            struck: Vec::new(),
             looked: 0,
             chores: 0,
             is_listing: false,
@@ -219,6 +222,7 @@ impl Parties {
     pub(crate) fn remove(&mut self, ix: PartyIx) {
         let party = self.places[ix.0 as usize].take().expect("the party exists");
         assert!(party.gone && party.chores == 0 && party.registered == 0);
+        assert!(party.struck.is_empty(), "whoever is gone holds no job");
         assert!(party.attached.live() == 0 && party.joins.count == 0);
         self.vacant.push(ix.0);
     }

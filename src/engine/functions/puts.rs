@@ -65,6 +65,8 @@ pub(crate) struct Puts {
     pub(super) joined: VecDeque<(Instant, StoreSeq)>,
     /// There is no room for more, as the shell has told.
     pub(super) full: bool,
+    /// What is stored is not known yet, as the shell has told.
+    pub(super) away: bool,
 }
 
 impl Puts {

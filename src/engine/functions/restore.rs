@@ -124,6 +124,9 @@ impl Functions {
         let forgets = self.policy.plants(Planted::ForgetsEpoch);
         if let Some(epoch) = stored.epoch.filter(|&epoch| epoch > now.epoch && !forgets) {
             job.extra().epoch = Some(epoch);
+        } else if let Some(epoch) = stored.epoch.filter(|&epoch| Some(epoch) > stored.accepted) {
+            // Its time came while no server had it: it has waited since then.
+            job.extra().ready = Some(now.before(epoch));
         }
         if let Some(death) = stored.death {
             job.extra().death = Some(Box::new(CauseOfDeath {

@@ -1,4 +1,5 @@
-//! The sequences that new jobs get: all there are, or those of blocks that a store of several servers gives out.
+//! The sequences that new jobs get: all there are, or those of blocks that a store of several servers gives out. Where there are none,
+//! foreground jobs get spare ones ([`JobId::SPARE_MIN`]), which nothing stored has: so they need no store.
 use crate::slot::JobId;
 use alloc::collections::VecDeque;
 use core::ops::Range;
@@ -14,12 +15,28 @@ pub(crate) struct Sequences {
     last: u64,
     /// Sequences come in blocks only.
     shared: bool,
+    /// The spare one that comes next.
+    spare: u64,
 }
 
 impl Sequences {
-    pub(super) fn new(shared: bool) -> Sequences {
+    /// Of blocks only, if `shared`; spare ones from `spare` on.
+    pub(super) fn new(shared: bool, spare: u64) -> Sequences {
         let end = if shared { 1 } else { JobId::SEQUENCE_MAX + 1 };
-        Sequences { now: 1..end, blocks: VecDeque::new(), last: 0, shared }
+        Sequences { now: 1..end, blocks: VecDeque::new(), last: 0, shared, spare }
+    }
+
+    /// The store may be away while others are served: spare sequences are kept clear of all others from now on.
+    pub(super) fn reserve_spare(&mut self) {
+        self.now.end = self.now.end.min(JobId::SPARE_MIN);
+    }
+
+    /// Takes a spare one. There are more than a server can use up.
+    #[cold]
+    pub(super) fn take_spare(&mut self) -> u64 {
+        let sequence = self.spare;
+        self.spare = if sequence >= JobId::SEQUENCE_MAX { JobId::SPARE_MIN } else { sequence + 1 };
+        sequence
     }
 
     /// The sequence of the next job, if there is one for it; else what it would be.
@@ -52,7 +69,7 @@ impl Sequences {
 
     /// These may be given out from now on, after all that were handed in before.
     pub(super) fn add(&mut self, block: Range<u64>) {
-        let block = block.start.max(1)..block.end.min(JobId::SEQUENCE_MAX + 1);
+        let block = block.start.max(1)..block.end.min(JobId::SPARE_MIN);
         if block.is_empty() {
             return;
         }
@@ -94,7 +111,7 @@ mod tests {
 
     #[test]
     fn blocks_are_used_up_in_order_and_more_are_wanted_in_time() {
-        let mut numbers = Sequences::new(true);
+        let mut numbers = Sequences::new(true, JobId::SPARE_MIN);
         assert!(numbers.want_more() && !numbers.any());
         numbers.add(100..104);
         numbers.add(200..202);
@@ -112,8 +129,20 @@ mod tests {
     }
 
     #[test]
+    fn spare_ones_are_no_others() {
+        let mut numbers = Sequences::new(false, JobId::SEQUENCE_MAX);
+        numbers.reserve_spare();
+        numbers.at_least(JobId::SPARE_MIN - 1);
+        assert_eq!((numbers.any(), numbers.take(), numbers.any()), (true, JobId::SPARE_MIN - 1, false));
+        assert_eq!((numbers.take_spare(), numbers.take_spare()), (JobId::SEQUENCE_MAX, JobId::SPARE_MIN));
+        numbers.add(JobId::SPARE_MIN..u64::MAX);
+        assert!(!numbers.any(), "a store gives out none of them");
+        assert!(JobId::SPARE_MIN > JobId::SEQUENCE_HINT_MAX);
+    }
+
+    #[test]
     fn without_blocks_they_go_on_from_one() {
-        let mut numbers = Sequences::new(false);
+        let mut numbers = Sequences::new(false, JobId::SPARE_MIN);
         assert!(!numbers.want_more() && numbers.any());
         assert_eq!(numbers.take(), 1);
         numbers.keep_clear_of(7);

@@ -110,7 +110,7 @@ impl Functions {
         }
     }
 
-    /// Whether a submission needs a put for which there is no room, or none before what is another server's is forgotten. While it
+    /// Whether a submission needs a put for which there is no room, none while the store is away, or none before what is another server's is forgotten. While it
     /// is not known that stored jobs are this server's, one of them is not joined either: it may have ended elsewhere. `joins`
     /// is the job that the submission joins.
     #[inline]
@@ -119,7 +119,7 @@ impl Functions {
         background
             && match stored {
                 Some(job) => self.tenure.lapsed && job.pending().is_none(),
-                None => self.puts.full || self.tenure.is_forgetting,
+                None => self.puts.full || self.puts.away || self.tenure.is_forgetting,
             }
     }
 
@@ -209,6 +209,23 @@ impl Functions {
     /// Whether there is no room for more puts.
     pub(crate) fn store_full(&mut self, full: bool) {
         self.puts.full = full;
+    }
+
+    /// Whether what is stored is not known yet: until then foreground jobs get numbers that nothing stored has.
+    pub(crate) fn store_away(&mut self, away: bool) {
+        self.puts.away = away;
+        if away {
+            self.numbers.reserve_spare();
+        }
+    }
+
+    /// The job that a submission would join, if that is one that the store cannot keep for it: its number is a spare one.
+    #[inline]
+    pub(super) fn is_apart(&self, ix: JobIx, background: bool) -> bool {
+        background
+            && self.policy.store
+            && self.jobs.get(ix).id.is_spare()
+            && !self.policy.plants(Planted::StoresSpare)
     }
 
     /// Whoever has waited for the store long enough waits no longer.

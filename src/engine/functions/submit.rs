@@ -6,7 +6,7 @@ use super::unique::{Key, KeyHash};
 use crate::event::Note;
 use crate::message::{Submission, ToSessions};
 use crate::outbox::Outbox;
-use crate::slot::JobId;
+use crate::slot::{JobId, Slot};
 use bytes::Bytes;
 use ringgear_protocol::{Refusal, UNIQUE_MAX};
 
@@ -44,37 +44,51 @@ impl Functions {
         let key = Key::of(parts.unique, parts.workload).map(|key| (key, self.keys.hash(key)));
         let hash = key.map(|(_, hash)| hash);
         // A running job can be joined, too.
-        let joins = key.and_then(|(key, hash)| self.find_alike(function, key, hash, parts.workload));
+        let alike = key.and_then(|(key, hash)| self.find_alike(function, key, hash, parts.workload));
+        let apart = alike.filter(|&ix| self.is_apart(ix, submission.background));
+        let joins = alike.filter(|_| apart.is_none());
         if self.is_too_much(submission.background, joins) {
             out.counters.store_refusals += 1;
             out.counters.store_full_refusals += u64::from(self.puts.full);
+            self.functions.stats(function).refused += 1;
             return Err(Refusal::StoreFailed);
         }
         if let Some(ix) = joins {
             if !submission.background && !self.has_room(Job::ATTACHMENT as u64) {
                 out.counters.refused_queued_bytes += 1;
+                self.functions.stats(function).refused += 1;
                 return Err(Refusal::QueuedBytesFull);
             }
             out.counters.jobs_coalesced += 1;
+            self.functions.stats(function).coalesced += 1;
             self.note_accepted(&submission, out);
             return Ok(self.join(ix, &submission, out));
         }
         if self.functions.get(function).full(submission.priority) {
             out.counters.refused_queue_full += 1;
+            self.functions.stats(function).refused += 1;
             return Err(Refusal::QueueFull);
         }
-        if !self.numbers.any() {
+        let none = self.policy.shared && !self.numbers.any();
+        let spare = !submission.background && (self.puts.away || none);
+        if !spare && !self.numbers.any() {
             out.counters.refused_numbers += 1;
+            self.functions.stats(function).refused += 1;
             let shared = self.policy.shared;
             return Err(if shared { Refusal::StoreFailed } else { Refusal::NumbersUsedUp });
         }
         let more = Job::bytes_of(submission.body.len());
         if !self.has_room(more) {
             out.counters.refused_queued_bytes += 1;
+            self.functions.stats(function).refused += 1;
             return Err(Refusal::QueuedBytesFull);
         }
         self.note_accepted(&submission, out);
-        Ok(self.create(function, submission, hash, out))
+        if let Some(ix) = apart {
+            // It goes on for those who wait for it, and is joined no more: what is stored is another job.
+            self.unfile(ix);
+        }
+        Ok(self.create(function, submission, (hash, spare), out))
     }
 
     /// The job in the index that a submission with this key and workload joins.
@@ -139,12 +153,17 @@ impl Functions {
         &mut self,
         function: FunctionIx,
         mut submission: Submission,
-        key: Option<KeyHash>,
+        (key, spare): (Option<KeyHash>, bool),
         out: &mut Outbox,
     ) -> Option<JobId> {
-        let sequence = self.numbers.take();
-        let id = JobId::new(sequence, self.functions.get(function).slot);
-        let accepted_ms = self.calendar.accept(sequence, self.now);
+        let accepted_ms = self.calendar.accept(self.numbers.next(), self.now);
+        let (known, stats) = self.functions.get_with_stats(function);
+        stats.accepted += 1;
+        let slot = known.slot;
+        let id = match spare {
+            true => self.spare_number(slot),
+            false => JobId::new(self.numbers.take(), slot),
+        };
         let body = core::mem::take(&mut submission.body);
         let Submission { priority, background, unique_len, epoch, .. } = submission;
         let mut job = Job::new(id, function, priority, background, unique_len, body, accepted_ms);
@@ -154,6 +173,10 @@ impl Functions {
         let scheduled = epoch.filter(|&epoch| epoch > self.now.epoch);
         if let Some(epoch) = scheduled {
             job.extra().epoch = Some(epoch);
+        }
+        if spare {
+            // Its number says nothing of when it came.
+            job.set_undated();
         }
         job.charge();
         let bytes = job.bytes();
@@ -177,6 +200,17 @@ impl Functions {
             }
         }
         Some(id)
+    }
+
+    /// A number that nothing stored has. What was found in the store under one of these, whoever wrote it there, keeps it.
+    #[cold]
+    fn spare_number(&mut self, slot: Slot) -> JobId {
+        loop {
+            let id = JobId::new(self.numbers.take_spare(), slot);
+            if self.jobs.find(id).is_none() {
+                return id;
+            }
+        }
     }
 
     fn note_accepted(&self, submission: &Submission, out: &mut Outbox) {

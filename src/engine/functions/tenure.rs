@@ -1,7 +1,9 @@
 //! Whether the stored jobs of this shard are this server's to give out, and how far what follows from a change of that has come.
 //! What follows is in `lease.rs` and `fence.rs`.
 use crate::persist::StoreSeq;
+use crate::slot::JobId;
 use crate::time::Instant;
+use alloc::vec::Vec;
 
 /// See the top of the file.
 #[derive(Debug)]
@@ -17,6 +19,9 @@ pub(crate) struct Tenure {
     pub(super) is_forgetting: bool,
     pub(super) puts: StoreSeq,
     pub(super) place: u32,
+    /// What is forgotten is handed over: what runs or has clients stays this server's, and is noted.
+    pub(super) hands_over: bool,
+    pub(super) kept: Vec<JobId>,
 }
 
 impl Default for Tenure {
@@ -29,6 +34,8 @@ impl Default for Tenure {
             is_forgetting: false,
             puts: StoreSeq(0),
             place: 0,
+            hands_over: false,
+            kept: Vec::new(),
         }
     }
 }

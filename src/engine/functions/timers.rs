@@ -10,7 +10,7 @@ use alloc::collections::{BTreeSet, VecDeque};
 use core::time::Duration;
 
 /// The clock on the wall may be set: what goes by it is looked at this often at the least.
-const CLOCK_CHECK: Duration = Duration::from_secs(10);
+pub(super) const CLOCK_CHECK: Duration = Duration::from_secs(10);
 
 /// What happens when its time comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

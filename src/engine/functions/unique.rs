@@ -376,7 +376,7 @@ impl Uniques {
 mod tests {
     use super::super::job::Job;
     use super::*;
-    use crate::slot::{HandlePrefix, JobId, Slot};
+    use crate::slot::{HandlePrefix, JobId, ShardId, Slot};
     use ringgear_protocol::Priority;
 
     struct World {
@@ -393,6 +393,7 @@ mod tests {
             World {
                 jobs: Jobs::default(),
                 functions: FunctionTable::new(
+                    ShardId(0),
                     &policy,
                     crate::board::Board::new(crate::slot::Topology::new(1)),
                 ),

@@ -83,15 +83,22 @@ impl Functions {
         }
     }
 
-    fn count_end(&self, ix: JobIx, update: &Work, out: &mut Outbox) {
-        match update {
-            Work::Complete(_) => out.counters.jobs_completed += 1,
-            Work::Exception(_) => out.counters.jobs_exceptions += 1,
-            _ => out.counters.jobs_failed += 1,
+    fn count_end(&mut self, ix: JobIx, update: &Work, out: &mut Outbox) {
+        let job = self.jobs.get(ix);
+        let since = job.hold().map(|(_, at)| self.holds.since_ms(at));
+        out.counters.results_discarded += u64::from(job.ignored());
+        let now_ms = self.now_ms() as u32;
+        let stats = self.functions.stats(job.function);
+        if let Some(since) = since {
+            stats.run.add(now_ms.wrapping_sub(since).into());
         }
-        if self.jobs.get(ix).ignored() {
-            out.counters.results_discarded += 1;
-        }
+        let (counted, of_function) = match update {
+            Work::Complete(_) => (&mut out.counters.jobs_completed, &mut stats.completed),
+            Work::Exception(_) => (&mut out.counters.jobs_exceptions, &mut stats.exceptions),
+            _ => (&mut out.counters.jobs_failed, &mut stats.failed),
+        };
+        *counted += 1;
+        *of_function += 1;
     }
 
     fn keep_status(&mut self, ix: JobIx, text: &[u8], out: &mut Outbox) {
@@ -120,12 +127,14 @@ impl Functions {
             return self.give_up(ix, reason, out);
         }
         self.stop(ix);
+        let now = self.now.instant;
         let job = self.jobs.get_mut(ix);
-        if let Some(extra) = job.extra.as_mut() {
-            (extra.numerator, extra.denominator) = (0, 0);
-        }
-        let wanted = !job.ignored();
+        let extra = job.extra();
+        (extra.numerator, extra.denominator, extra.ready) = (0, 0, Some(now));
+        let (wanted, function) = (!job.ignored(), job.function);
+        self.charge(ix, out);
         out.counters.jobs_requeued += 1;
+        self.functions.stats(function).requeued += 1;
         self.put_attempts(ix, out);
         self.enqueue(ix);
         if wanted {
@@ -137,6 +146,7 @@ impl Functions {
     #[cold]
     fn give_up(&mut self, ix: JobIx, reason: DeathReason, out: &mut Outbox) {
         out.counters.jobs_out_of_attempts += 1;
+        self.functions.stats(self.jobs.get(ix).function).out_of_attempts += 1;
         let (job, unique) = (self.jobs.get(ix).id, self.unique_of(ix));
         let kept = self.jobs.get(ix).background()
             && self.may_be_kept(ix)

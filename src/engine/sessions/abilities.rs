@@ -102,6 +102,17 @@ impl Abilities {
         None
     }
 
+    /// At most so many names in the order of registration, behind the one with this turn or from the oldest on; and the turn of the last
+    /// of them, if more come behind it. `newest` is the least turn of all, of which the lower halves are compared.
+    pub(crate) fn behind(&self, after: Option<u32>, newest: u32, most: usize) -> (Vec<NameIx>, Option<u32>) {
+        let age = |turn: u32| turn.wrapping_sub(newest);
+        let from = after.map_or(0, |after| self.entries.partition_point(|one| age(one.turn) >= age(after)));
+        let found = &self.entries[from..self.entries.len().min(from + most)];
+        let more = from + found.len() < self.entries.len();
+        let names = found.iter().filter(|one| one.live).map(|one| one.name).collect();
+        (names, found.last().filter(|_| more).map(|one| one.turn))
+    }
+
     /// Closes the holes.
     fn sweep(&mut self) {
         let old = core::mem::take(self);

@@ -5,18 +5,27 @@
 //! time and is paused meanwhile. This shard's own rows are in `rows.rs`, what is kept of a survey is in `survey.rs`.
 use super::Sessions;
 use super::survey::{Halves, Survey, SurveyStep};
+use crate::access::{Right, Rights};
 use crate::event::{Output, Reply};
 use crate::message::Place;
 use crate::outbox::Outbox;
 use crate::page::{ListMark, PagePart};
 use crate::policy::Planted;
 use crate::query::{Ask, Scope};
+use crate::report::Report;
 use crate::slot::{SessionId, ShardSet, Slot};
 use alloc::boxed::Box;
 
 impl Sessions {
-    /// Somebody asks for something; for a list from behind a place on, where one is given.
-    pub(super) fn survey(&mut self, id: SessionId, ask: Ask, after: Option<ListMark>, out: &mut Outbox) {
+    /// Somebody asks for something; for a list from behind a place on, where one is given; and with the rights that an owner is to
+    /// look at.
+    pub(super) fn survey(
+        &mut self,
+        id: SessionId,
+        ask: Ask,
+        (after, by): (Option<ListMark>, Rights),
+        out: &mut Outbox,
+    ) {
         let topology = self.topology;
         let left = match ask.scope() {
             Scope::Function(function) => Halves::owner(topology.owner(Slot::of(function))),
@@ -24,6 +33,9 @@ impl Sessions {
                 Some(job) => Halves::owner(topology.owner(job.slot())),
                 None => return self.answer_at_once(id, ask, out),
             },
+            // An observer is not asked, and who does not exist cannot be.
+            Scope::Home(home) if topology.told_of().any(|other| other == home) => Halves::home(home),
+            Scope::Home(_) => return self.answer_at_once(id, ask, out),
             Scope::Sessions => Halves::homes(topology),
             Scope::Functions => Halves::owners(topology),
             Scope::Both => Halves { sessions: ShardSet::of(topology.told_of()), ..Halves::owners(topology) },
@@ -32,7 +44,7 @@ impl Sessions {
         let rows = self.policy.rows_at_once;
         let Some(session) = self.table.get_mut(id) else { return };
         let long = ask.is_long();
-        let place = session.replies.take_survey(Survey::new(ask, left, after));
+        let place = session.replies.take_survey(Survey::new(ask, left, after, by));
         if long {
             session.survey = Some(place);
         } else if let Some(survey) = session.replies.survey(place) {
@@ -78,6 +90,9 @@ impl Sessions {
     /// A part of a report has come.
     pub(super) fn answer(&mut self, id: SessionId, place: Place, part: PagePart, out: &mut Outbox) {
         let topology = self.topology;
+        if part.report == Report::Denied {
+            self.deny(id, Right::Admin, b"", out);
+        }
         let Some(session) = self.table.get_mut(id) else { return };
         let survey = session.replies.survey(place).expect("an answer belongs to a survey");
         if !survey.take(part) {

@@ -31,6 +31,7 @@ impl Sessions {
         let Some(session) = self.table.get_mut(id) else { return };
         // A wake that comes from here on finds nobody asleep, and another worker is woken.
         session.get_up();
+        session.asked = out.now;
         if session.woken_by.is_some() && self.looks_at_fewer(id, out) {
             self.grab_job(id, kind, out);
             // The other half has heard something that it does not answer, so that nobody else would.
@@ -217,6 +218,7 @@ impl Sessions {
     pub(super) fn pre_sleep(&mut self, id: SessionId, out: &mut Outbox) -> bool {
         let Some(session) = self.table.get_mut(id) else { return false };
         // The nap is a new one before any owner hears of it: wakes of an earlier nap may still be under way.
+        session.asked = out.now;
         session.fall_asleep(!self.policy.plants(Planted::SleepsUnseen));
         if self.policy.plants(Planted::NapsPileUp) {
             session.replies.mark_nap_always();

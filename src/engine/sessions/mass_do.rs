@@ -1,5 +1,5 @@
-//! What may be too much for one event is done in parts: the names of a MASS_DO, and forgetting what a worker had
-//! registered. Each event does one part more; as long as there is something, the engine asks to be called again. What is left to
+//! What may be too much for one event is done in parts: the names of a MASS_DO, looking again at what a worker has registered, and
+//! forgetting it. Each event does one part more; as long as there is something, the engine asks to be called again. What is left to
 //! do is kept in `parts.rs`.
 use super::Sessions;
 use super::parts::MassDo;
@@ -14,7 +14,9 @@ impl Sessions {
     /// Whether there is something to go on with.
     #[inline]
     pub(crate) fn has_more_to_do(&self) -> bool {
-        !self.unfinished.naming.is_empty() || !self.unfinished.leaving.is_empty()
+        !(self.unfinished.naming.is_empty()
+            && self.unfinished.leaving.is_empty()
+            && self.unfinished.rechecking.is_empty())
     }
 
     /// Does one part of what there is.
@@ -36,6 +38,10 @@ impl Sessions {
                 }
                 self.flush_replies(id, out);
             }
+        }
+        if let Some(id) = self.unfinished.rechecking.pop_front() {
+            self.recheck(id, out);
+            self.flush_replies(id, out);
         }
         for _ in 0..self.policy.names_at_once {
             let Some(abilities) = self.unfinished.leaving.last_mut() else { return };

@@ -2,10 +2,11 @@
 //! answers into replies. It knows functions only by name.
 //!
 //! [`request`] takes requests in, [`grab`] and [`ask`] speak with several owners, [`rows`] has the lists of sessions, [`mass_do`] does in
-//! parts what is much, [`owned`] knows which owners are worth a question. What they work on stands below them: a [`session`] with its
-//! [`replies`] in order, its [`abilities`] and their [`names`], its [`owners`], and what is under way: a grab ([`grab_round`]), a query or an
+//! parts what is much, [`rights`] refuses what a session may not do, [`owned`] knows which owners are worth a question. What they work on stands below them: a [`session`] with its
+//! [`replies`] in order, its [`abilities`] and their [`names`], its [`access`], its [`owners`], and what is under way: a grab ([`grab_round`]), a query or an
 //! order ([`survey`]), what is much ([`parts`]).
 mod abilities;
+mod access;
 mod ask;
 mod grab;
 mod grab_round;
@@ -16,6 +17,7 @@ mod owners;
 mod parts;
 mod replies;
 mod request;
+mod rights;
 mod rows;
 mod session;
 mod survey;
@@ -68,13 +70,13 @@ impl Sessions {
     }
 
     pub(crate) fn opened(&mut self, id: SessionId, peer: Peer, out: &mut Outbox) {
-        self.table.insert(Session::new(id, peer, self.policy.exceptions));
+        self.table.insert(Session::new(id, peer, self.policy.exceptions, out.now));
         out.counters.sessions += 1;
         out.counters.sessions_opened += 1;
     }
 
     pub(crate) fn adopted(&mut self, id: SessionId, peer: Peer, who: Introduction, out: &mut Outbox) {
-        let mut session = Session::new(id, peer, who.exceptions);
+        let mut session = Session::new(id, peer, who.exceptions, out.now);
         session.client_id = who.client_id;
         self.table.insert(session);
         out.counters.sessions += 1;
@@ -310,6 +312,8 @@ impl Sessions {
             assert!(session.replies.is_flushed(), "replies whose turn has come have left");
             assert!(session.paused || session.replies.len() < most, "too many wait, and more are welcome");
             assert!(!session.noop_sent || session.asleep);
+            let waits = self.unfinished.rechecking.contains(&session.id);
+            assert!(session.recheck.is_none() || waits, "what is to be looked at will be");
         }
         assert_eq!(registered, self.names.users());
         let told: usize = self.table.iter().map(|session| session.told.unread).sum();
@@ -323,5 +327,6 @@ fn count_reason(reason: CloseReason, out: &mut Outbox) {
         CloseReason::Malformed => out.counters.sessions_malformed += 1,
         CloseReason::SlowReader => out.counters.sessions_slow_reader += 1,
         CloseReason::Debtor => out.counters.debtors_closed += 1,
+        CloseReason::Dismissed => out.counters.sessions_dismissed += 1,
     }
 }

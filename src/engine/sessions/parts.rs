@@ -1,4 +1,4 @@
-//! What was too much for one event and is left to do: names of a MASS_DO to register, registrations to forget. It is done in
+//! What was too much for one event and is left to do: names of a MASS_DO to register, registrations to look at again or to forget. It is done in
 //! `mass_do.rs`.
 use super::abilities::Abilities;
 use super::names::FunctionNames;
@@ -21,11 +21,23 @@ impl MassDo {
     }
 }
 
+/// What a session has registered is looked at again, the oldest first, since its rights have changed.
+#[derive(Debug, Default)]
+pub(crate) struct Recheck {
+    /// The lower half of the turn of the last that was looked at.
+    pub(super) after: Option<u32>,
+    /// Registrations struck off so far, and the first function among them.
+    pub(super) struck: u32,
+    pub(super) first: Option<Bytes>,
+}
+
 /// What is left to do.
 #[derive(Debug, Default)]
 pub(crate) struct Unfinished {
     /// Sessions with a MASS_DO under way. They may be gone.
     pub(super) naming: VecDeque<SessionId>,
+    /// Sessions of which registrations are looked at again. They may be gone.
+    pub(super) rechecking: VecDeque<SessionId>,
     /// What sessions had registered that have other things registered now, or are gone.
     pub(super) leaving: Vec<Abilities>,
 }

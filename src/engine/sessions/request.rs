@@ -1,5 +1,6 @@
 //! Requests of clients and workers: checks what can be checked here, and tells the owners of functions.
 use super::Sessions;
+use crate::access::{Right, Rights};
 use crate::body::Body;
 use crate::event::{CloseReason, Note, Reply};
 use crate::message::{Message, Submission, ToFunctions, Work};
@@ -9,7 +10,7 @@ use crate::page::ListMark;
 use crate::policy::{Planted, TimeoutUnit};
 use crate::query::{Ask, Query};
 use crate::slot::{SessionId, Slot};
-use crate::time::Epoch;
+use crate::time::{Epoch, Instant};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -35,7 +36,7 @@ impl Sessions {
         packet: Option<&Bytes>,
         out: &mut Outbox,
     ) {
-        if !self.welcome(id) {
+        if !self.welcome(id, out.now) {
             return;
         }
         let answered = is_answered(&request) || self.policy.plants(Planted::NapsPileUp);
@@ -49,7 +50,8 @@ impl Sessions {
             }
             Request::CanDoTimeout { function, timeout } => {
                 asked_ms(timeout, self.policy.timeout_unit).map(|asked| {
-                    if (1..TIMEOUT_MIN).contains(&asked) {
+                    let may = self.table.get(id).is_some_and(|session| session.may_work(function));
+                    if may && (1..TIMEOUT_MIN).contains(&asked) {
                         let function = Bytes::copy_from_slice(function);
                         out.note(Note::ShortTimeout { session: id, function, milliseconds: asked });
                     }
@@ -115,15 +117,17 @@ impl Sessions {
     }
 
     pub(crate) fn admin(&mut self, id: SessionId, ask: Ask, after: Option<ListMark>, out: &mut Outbox) {
-        if self.welcome(id) {
-            self.survey(id, ask, after, out);
+        if self.welcome(id, out.now) {
+            if let Some(by) = self.may_ask(id, &ask, out) {
+                self.survey(id, ask, (after, by), out);
+            }
             self.flush_replies(id, out);
         }
     }
 
     /// The front end knows the answer to a request: it takes its turn.
     pub(crate) fn answer_in_turn(&mut self, id: SessionId, reply: Reply, out: &mut Outbox) {
-        if self.welcome(id) {
+        if self.welcome(id, out.now) {
             self.tell(id, reply, out);
             self.flush_replies(id, out);
         }
@@ -131,8 +135,9 @@ impl Sessions {
 
     /// Whether a request of this session counts. It does not once the session is gone, or is to be closed because of
     /// an earlier request; the shell may not know that yet.
-    fn welcome(&self, id: SessionId) -> bool {
-        let Some(session) = self.table.get(id) else { return false };
+    pub(super) fn welcome(&mut self, id: SessionId, now: Instant) -> bool {
+        let Some(session) = self.table.get_mut(id) else { return false };
+        session.heard = now;
         // It may have been paused a moment ago, by something that was due when the request came; one more does no
         // harm. During a grab at several owners, or a MASS_DO, it would: requests take effect in order.
         assert!(!session.is_busy() || session.finishing, "a request in the middle of another");
@@ -163,7 +168,15 @@ impl Sessions {
             None => None,
         };
         let owner = self.topology.owner(Slot::of(submit.function));
+        let planted = self.policy.plants(Planted::TakesPlaceInVain);
         let Some(session) = self.table.get_mut(id) else { return Ok(()) };
+        if !session.may_submit(submit.function) {
+            if planted {
+                session.replies.take_place();
+            }
+            self.deny_packet(id, Right::Submit, submit.function, out);
+            return Ok(());
+        }
         if !submit.background {
             session.known_by.insert(owner);
         }
@@ -208,6 +221,10 @@ impl Sessions {
         let owner = self.topology.owner(Slot::of(function));
         let most = self.policy.abilities as usize;
         let Some(session) = self.table.get_mut(id) else { return };
+        if !session.may_work(function) {
+            // As `geard`: whoever says it hears nothing, and gets no jobs.
+            return self.deny(id, Right::Work, function, out);
+        }
         if session.abilities.len() >= most {
             out.counters.refused_abilities += 1;
             return session.tell(Reply::Error(Refusal::TooManyAbilities), out);
@@ -256,6 +273,10 @@ impl Sessions {
         if handle.len() > HANDLE_MAX {
             return Err(Hopeless);
         }
+        if !self.may_ask_after_jobs(id) {
+            self.deny_packet(id, Right::Read, b"", out);
+            return Ok(());
+        }
         let handle = until_nul(handle);
         let Some(job) = self.policy.handle_prefix.parse(handle) else {
             self.tell(id, Reply::StatusUnknown(Bytes::copy_from_slice(handle)), out);
@@ -274,8 +295,12 @@ impl Sessions {
         if unique.len() > UNIQUE_MAX {
             return Err(Hopeless);
         }
+        if !self.may_ask_after_jobs(id) {
+            self.deny_packet(id, Right::Read, b"", out);
+            return Ok(());
+        }
         let unique = Bytes::copy_from_slice(until_nul(unique));
-        self.survey(id, Query::UniqueStatus { unique }.into(), None, out);
+        self.survey(id, Query::UniqueStatus { unique }.into(), (None, Rights::ALL), out);
         Ok(())
     }
 

@@ -1,12 +1,14 @@
 //! This shard's rows of lists of sessions, a page at a time. Who asks for them is in `survey.rs`.
 use super::Sessions;
 use super::session::Session;
+use crate::event::Output;
 use crate::message::{Message, Place, ToSessions};
 use crate::outbox::Outbox;
 use crate::page::{Budget, Half, ListMark, ListRow, PagePart, PageRequest};
-use crate::query::{Ask, Query};
-use crate::report::{Report, WaitingRow, Waits, WorkerRow};
+use crate::query::{Ask, Order, Query};
+use crate::report::{Report, SessionRow, WaitingRow, Waits, WorkerRow};
 use crate::slot::{SessionId, ShardId};
+use crate::time::Instant;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -25,7 +27,12 @@ impl Sessions {
         let (after, mut budget) = (request.after.as_ref(), Budget::new(request.most));
         let (report, stop) = match &request.ask {
             Ask::Query(Query::Workers) => self.list_workers(shard, after, &mut budget),
-            Ask::Query(Query::ClientsWithJobs) => self.list_clients(after, &mut budget),
+            Ask::Query(Query::ClientsWithJobs) => self.list_clients(after, &mut budget, out.now),
+            Ask::Query(Query::Session { session }) => {
+                let found = self.table.get(*session).map(|session| session_row(session, out.now));
+                (Report::Sessions(found.into_iter().collect()), None)
+            }
+            Ask::Order(Order::Dismiss { session }) => (self.dismiss(*session, out), None),
             // Everything else is about functions: this half has no part in it.
             Ask::Query(_) | Ask::Order(_) => (request.ask.empty_report(), None),
         };
@@ -33,15 +40,20 @@ impl Sessions {
         out.send(from.shard(), Message::ToSessions(ToSessions::Answer { to: from, place, part }));
     }
 
-    fn list_clients(&self, after: Option<&ListMark>, budget: &mut Budget) -> (Report, Option<ListMark>) {
+    fn list_clients(
+        &self,
+        after: Option<&ListMark>,
+        budget: &mut Budget,
+        now: Instant,
+    ) -> (Report, Option<ListMark>) {
         let after = match after {
             Some(&ListMark::Waiting { session, .. }) => Some(session),
             _ => None,
         };
         let mut rows = Vec::new();
         for session in self.table.in_order(after) {
-            let peer = SocketAddr::new(session.peer.address, session.peer.port);
-            let row = WaitingRow { session: session.id, what: Waits::Session(peer) };
+            let what = Waits::Session(Box::new(session_row(session, now)));
+            let row = WaitingRow { session: session.id, what };
             budget.look(1);
             budget.row(row.weight());
             let mark = row.mark();
@@ -51,6 +63,15 @@ impl Sessions {
             }
         }
         (Report::Waiting(rows), None)
+    }
+
+    /// The connection of a session is to be closed, if it is there.
+    fn dismiss(&self, session: SessionId, out: &mut Outbox) -> Report {
+        if self.table.get(session).is_none() {
+            return Report::Unchanged;
+        }
+        out.outputs.push_back(Output::Dismiss(session));
+        Report::Done
     }
 
     fn list_workers(
@@ -124,5 +145,20 @@ impl Sessions {
             functions.push(self.names.get(name).clone());
         }
         (functions, 0)
+    }
+}
+
+fn session_row(session: &Session, now: Instant) -> SessionRow {
+    let ago = |instant: Instant| now.0.saturating_sub(instant.0) / 1_000_000;
+    SessionRow {
+        session: session.id,
+        descriptor: session.peer.descriptor,
+        address: SocketAddr::new(session.peer.address, session.peer.port),
+        id: session.client_id.clone(),
+        functions: session.abilities.len() as u32,
+        asleep: session.asleep,
+        since_ms: ago(session.since),
+        heard_ms: ago(session.heard),
+        asked_ms: (session.asked > Instant(0)).then(|| ago(session.asked)),
     }
 }

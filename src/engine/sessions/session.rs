@@ -1,15 +1,17 @@
 //! One session: who is there, what it can do, whether it sleeps. Sessions of a shard stand in a table.
 use super::abilities::Abilities;
+use super::access::Access;
 use super::grab_round::GrabRound;
 use super::names::FunctionNames;
 use super::owners::{OwnerEntry, Waker};
-use super::parts::MassDo;
+use super::parts::{MassDo, Recheck};
 use super::replies::Replies;
 use crate::board::{Board, Pulse};
 use crate::event::{Reply, SessionHolds};
 use crate::message::{Message, Place, ToFunctions, WorkerName};
 use crate::outbox::Outbox;
 use crate::slot::{Peer, SessionId, ShardSet};
+use crate::time::Instant;
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -25,6 +27,8 @@ pub(crate) struct Session {
     pub(crate) client_id: Bytes,
     /// Whether it wants WORK_EXCEPTION.
     pub(crate) exceptions: bool,
+    /// What it may do; `None` is everything.
+    pub(super) access: Option<Box<Access>>,
     /// Registrations, newest first.
     pub(crate) abilities: Abilities,
     /// Bytes that these take, here and with the owners; of a name that others have, too, all of it. With what is noted of the owners.
@@ -58,6 +62,8 @@ pub(crate) struct Session {
     pub(crate) grab_round: Option<Box<GrabRound>>,
     /// A MASS_DO of which not all names are registered yet. While there is one, the session is paused.
     pub(crate) mass_do: Option<Box<MassDo>>,
+    /// What it has registered is looked at again. While it is, the session is paused.
+    pub(crate) recheck: Option<Box<Recheck>>,
     /// The place of the query under way whose answer may be long. While there is one, the session is paused.
     pub(crate) survey: Option<Place>,
     /// How much of what it said waits too long for clients. While there is something, the session is paused.
@@ -66,15 +72,20 @@ pub(crate) struct Session {
     pub(crate) paused: bool,
     /// No more requests will come; it is closed when all are answered.
     pub(crate) finishing: bool,
+    /// When it came here, said something last, and asked for a job last or fell asleep; 0 if it never did.
+    pub(super) since: Instant,
+    pub(super) heard: Instant,
+    pub(super) asked: Instant,
 }
 
 impl Session {
-    pub(crate) fn new(id: SessionId, peer: Peer, exceptions: bool) -> Session {
+    pub(crate) fn new(id: SessionId, peer: Peer, exceptions: bool, now: Instant) -> Session {
         Session {
             id,
             peer,
             client_id: Bytes::new(),
             exceptions,
+            access: None,
             abilities: Abilities::default(),
             registered: 0,
             told: SessionHolds::default(),
@@ -92,10 +103,14 @@ impl Session {
             replies: Replies::default(),
             grab_round: None,
             mass_do: None,
+            recheck: None,
             survey: None,
             slowed: 0,
             paused: false,
             finishing: false,
+            since: now,
+            heard: now,
+            asked: Instant(0),
         }
     }
 
@@ -116,7 +131,8 @@ impl Session {
     #[inline]
     pub(crate) fn holds(&self) -> SessionHolds {
         let mass_do = self.mass_do.as_ref().map_or(0, |mass_do| mass_do.len());
-        SessionHolds { unread: self.replies.bytes(), other: self.registered + mass_do }
+        let access = self.access.as_ref().map_or(0, |access| access.bytes());
+        SessionHolds { unread: self.replies.bytes(), other: self.registered + access + mass_do }
     }
 
     /// Whether the shell should be told how much the session holds now.
@@ -143,7 +159,7 @@ impl Session {
     /// Whether a request of it is being carried out that must be over before the next one.
     #[inline]
     pub(crate) fn is_busy(&self) -> bool {
-        self.grab_round.is_some() || self.mass_do.is_some() || self.survey.is_some()
+        self.grab_round.is_some() || self.mass_do.is_some() || self.survey.is_some() || self.recheck.is_some()
     }
 
     /// It takes something else than what it was woken for, if it was woken: somebody else is to be.

@@ -1,5 +1,6 @@
 //! A query or an order on its way: which halves of which engines may have something to tell, what has come of the next page, and
 //! how far the list has come. Who asks when is in `ask.rs`.
+use crate::access::Rights;
 use crate::message::{Message, Place, ToFunctions, ToSessions};
 use crate::outbox::Outbox;
 use crate::page::{Half, ListMark, PagePart, PageRequest, ReportPage};
@@ -26,6 +27,11 @@ impl Halves {
 
     pub(super) fn owners(topology: Topology) -> Halves {
         Halves { functions: ShardSet::of(topology.owners()), ..Halves::default() }
+    }
+
+    /// The sessions of one home.
+    pub(super) fn home(home: ShardId) -> Halves {
+        Halves { sessions: ShardSet::of([home]), ..Halves::default() }
     }
 
     /// The sessions of every home that reports tell of.
@@ -70,6 +76,8 @@ pub(crate) struct Survey {
     /// Who may have something to tell.
     left: Halves,
     pub(super) step: SurveyStep,
+    /// What the owner of a job is to look at, see [`PageRequest::by`].
+    by: Rights,
     /// How far the list has come.
     after: Option<ListMark>,
     /// What has come of the next page.
@@ -82,10 +90,10 @@ pub(crate) struct Survey {
 
 impl Survey {
     /// A list begins behind `after`, if that is a place of it.
-    pub(super) fn new(what: Ask, left: Halves, after: Option<ListMark>) -> Survey {
+    pub(super) fn new(what: Ask, left: Halves, after: Option<ListMark>, by: Rights) -> Survey {
         let exact = what.begins_exact();
         let (parts, step) = (Vec::new(), SurveyStep::Behind);
-        Survey { what, exact, left, step, after, parts, client: None, held: None }
+        Survey { what, exact, left, by, step, after, parts, client: None, held: None }
     }
 
     /// Asks whoever may have something to tell.
@@ -94,8 +102,8 @@ impl Survey {
         self.step = SurveyStep::Asked(halves);
         let most = (rows / halves.max(1)).max(rows.min(ROWS_MIN));
         let request = || {
-            let (ask, after) = (self.what.clone(), self.after.clone());
-            Box::new(PageRequest { ask, exact: self.exact, after, most })
+            let (ask, after, by) = (self.what.clone(), self.after.clone(), self.by.clone());
+            Box::new(PageRequest { ask, exact: self.exact, after, by, most })
         };
         for to in self.left.sessions.iter() {
             out.send(to, Message::ToSessions(ToSessions::Ask { from, place, request: request() }));

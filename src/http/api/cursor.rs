@@ -2,16 +2,17 @@
 //! Whatever word a peer makes up, it is a place or it is refused.
 use crate::engine::page::ListMark;
 use crate::engine::{JobId, SessionId, ShardId};
+use crate::frontend::json;
 use std::cmp::Reverse;
 
 pub(super) const WRONG: &str = "after is what an answer gave as next, or left out";
 
 /// The word for a function's place: digits, so that whoever decodes or encodes it, or does not, has the same.
-pub(super) fn of_function(name: &[u8]) -> String {
+pub(in super::super) fn of_function(name: &[u8]) -> String {
     name.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-pub(super) fn function(word: &[u8]) -> Result<ListMark, String> {
+pub(in super::super) fn function(word: &[u8]) -> Result<ListMark, String> {
     let digit = |byte: u8| char::from(byte).to_digit(16).ok_or(WRONG);
     let (pairs, []) = word.as_chunks::<2>() else { return Err(WRONG.to_owned()) };
     // Two digits are a byte.
@@ -20,35 +21,45 @@ pub(super) fn function(word: &[u8]) -> Result<ListMark, String> {
     Ok(ListMark::Function(name.into()))
 }
 
-pub(super) fn of_job(job: JobId) -> String {
+pub(in super::super) fn of_job(job: JobId) -> String {
     job.number().to_string()
 }
 
-pub(super) fn job(word: &[u8]) -> Result<ListMark, String> {
+pub(in super::super) fn job(word: &[u8]) -> Result<ListMark, String> {
     let number = numbers::<1>(word)?[0];
     JobId::from_number(number).map(ListMark::Job).ok_or_else(|| WRONG.to_owned())
 }
 
-pub(super) fn of_worker(descriptor: u32, session: SessionId) -> String {
+pub(in super::super) fn of_worker(descriptor: u32, session: SessionId) -> String {
     format!("{descriptor}-{}", of_session(session))
 }
 
 /// Behind all that is told of it.
-pub(super) fn worker(word: &[u8]) -> Result<ListMark, String> {
+pub(in super::super) fn worker(word: &[u8]) -> Result<ListMark, String> {
     let [descriptor, shard, index, generation] = numbers(word)?;
     let session = session([shard, index, generation])?;
     let descriptor = u32::try_from(descriptor).map_err(|_| WRONG)?;
     Ok(ListMark::Worker { descriptor, session, left: Reverse(0) })
 }
 
-pub(super) fn of_session(session: SessionId) -> String {
-    format!("{}-{}-{}", session.shard().0, session.index(), session.generation())
+pub(in super::super) fn of_session(session: SessionId) -> String {
+    json::session_name(session)
 }
 
 /// Behind the last job that it waits for.
-pub(super) fn connection(word: &[u8]) -> Result<ListMark, String> {
+pub(in super::super) fn connection(word: &[u8]) -> Result<ListMark, String> {
     let session = session(numbers(word)?)?;
     Ok(ListMark::Waiting { session, job: JobId::from_number(u64::MAX), times: u32::MAX })
+}
+
+/// Behind a session.
+pub(in super::super) fn session_place(word: &[u8]) -> Result<ListMark, String> {
+    session(numbers(word)?).map(ListMark::Session)
+}
+
+/// A session by its name.
+pub(in super::super) fn session_named(word: &[u8]) -> Option<SessionId> {
+    session(numbers(word).ok()?).ok()
 }
 
 fn session([shard, index, generation]: [u64; 3]) -> Result<SessionId, String> {

@@ -2,13 +2,16 @@
 //! is to be sent: then it has fewer items than were asked for, and a place to go on all the same.
 use super::super::bounds::{ITEMS_BYTES, LIMIT, LIMIT_MAX, PAGES_MAX, REGISTRATIONS_MAX};
 use super::super::desk::Desk;
+use super::super::overview::{is_unattended, waiting};
 use super::super::target::RequestTarget;
 use super::cursor;
 use super::fault::ApiFault;
+use super::told::{tell_function, with_handle};
 use crate::engine::page::ListMark;
-use crate::engine::report::{WaitingRow, Waits, WorkerRow};
-use crate::engine::{JobId, Query, Report, SessionId};
+use crate::engine::report::{FunctionNumbers, WaitingRow, Waits, WorkerRow};
+use crate::engine::{Query, Report, SessionId};
 use crate::frontend::json;
+use bytes::Bytes;
 use serde_json::Value;
 
 /// A row: the place behind it, and what is told of it, if it is wanted.
@@ -107,21 +110,22 @@ impl Items {
 
 pub(super) async fn functions(desk: &Desk, target: &RequestTarget) -> Result<String, ApiFault> {
     let part = Part::of(target, &["state"], cursor::function)?;
-    let wanted: fn(&[u32; 3], u32, u32) -> bool = match target.word("state") {
-        None => |_, _, _| true,
-        Some(b"waiting") => |queued, _, _| queued.iter().any(|&jobs| jobs > 0),
-        Some(b"running") => |_, running, _| running > 0,
-        Some(b"unattended") => |queued, _, workers| workers == 0 && queued.iter().any(|&jobs| jobs > 0),
-        Some(_) => return Err("state is waiting, running or unattended".to_owned().into()),
+    let wanted: fn(&FunctionNumbers) -> bool = match target.word("state") {
+        None => |_| true,
+        Some(b"waiting") => |row| waiting(row) > 0,
+        Some(b"running") => |row| row.running > 0,
+        Some(b"unattended") => is_unattended,
+        Some(b"dead") => |row| row.dead > 0,
+        Some(_) => return Err("state is waiting, running, unattended or dead".to_owned().into()),
     };
     let lister = Rows(|page, told: &mut Vec<ListItem>| {
-        let Report::Functions(rows) = page else { return };
-        told.extend(rows.iter().map(|row| ListItem {
+        let Report::Numbers(page) = page else { return };
+        told.extend(page.rows.iter().map(|row| ListItem {
             next: cursor::of_function(&row.function),
-            item: wanted(&row.queued, row.running, row.workers).then(|| json::function(row)),
+            item: wanted(row).then(|| tell_function(desk, row)),
         }));
     });
-    Ok(list(desk, Query::Status, part, lister).await)
+    Ok(list(desk, Query::Numbers, part, lister).await)
 }
 
 pub(super) async fn jobs(desk: &Desk, target: &RequestTarget) -> Result<String, ApiFault> {
@@ -162,14 +166,42 @@ pub(super) async fn dead(desk: &Desk, target: &RequestTarget) -> Result<String, 
     Ok(list(desk, Query::DeadJobs, part, lister).await)
 }
 
+/// The workers of one function.
+pub(super) async fn function_workers(
+    desk: &Desk,
+    name: &[u8],
+    target: &RequestTarget,
+) -> Result<String, ApiFault> {
+    let part = Part::of(target, &[], cursor::session_place)?;
+    let lister = Rows(|page, told: &mut Vec<ListItem>| {
+        let Report::FunctionWorkers(rows) = page else { return };
+        told.extend(rows.iter().map(|row| {
+            let mut item = json::function_worker(row);
+            if let Some(held) = row.oldest {
+                let handle = desk.setup.frontend.handle_prefix.handle(held.job);
+                item["oldest_job"] = Value::from(String::from_utf8_lossy(&handle));
+            }
+            ListItem { next: cursor::of_session(row.session), item: Some(item) }
+        }));
+    });
+    let function = Bytes::copy_from_slice(name);
+    Ok(list(desk, Query::FunctionWorkers { function }, part, lister).await)
+}
+
 pub(super) async fn workers(desk: &Desk, target: &RequestTarget) -> Result<String, ApiFault> {
     let part = Part::of(target, &[], cursor::worker)?;
     Ok(list(desk, Query::Workers, part, WorkerPieces(None)).await)
 }
 
 pub(super) async fn connections(desk: &Desk, target: &RequestTarget) -> Result<String, ApiFault> {
-    let part = Part::of(target, &[], cursor::connection)?;
-    Ok(list(desk, Query::ClientsWithJobs, part, ConnectionLines(None)).await)
+    let part = Part::of(target, &["role"], cursor::connection)?;
+    let worker = match target.word("role") {
+        None => None,
+        Some(b"worker") => Some(true),
+        Some(b"client") => Some(false),
+        Some(_) => return Err("role is worker or client".to_owned().into()),
+    };
+    Ok(list(desk, Query::ClientsWithJobs, part, ConnectionLines { last: None, worker }).await)
 }
 
 /// What was done, the latest first.
@@ -186,13 +218,6 @@ pub(super) fn audit(desk: &Desk, target: &RequestTarget) -> Result<String, ApiFa
         ),
     };
     Ok(desk.audit.page(before, limit).to_string() + "\n")
-}
-
-/// A job as it is told, with its handle.
-pub(super) fn with_handle(desk: &Desk, job: JobId, mut told: Value) -> Value {
-    let handle = desk.setup.frontend.handle_prefix.handle(job);
-    told["handle"] = Value::from(String::from_utf8_lossy(&handle));
-    told
 }
 
 /// Rows that come whole.
@@ -237,19 +262,25 @@ impl Lister for WorkerPieces {
 }
 
 /// Connections, each with how many jobs it waits for.
-struct ConnectionLines(Option<(SessionId, Value, u64)>);
+struct ConnectionLines {
+    /// The last one, whether it is wanted, and for how many it waits as far as that has come.
+    last: Option<(SessionId, Option<Value>, u64)>,
+    /// Only workers, or only others.
+    worker: Option<bool>,
+}
 
 impl Lister for ConnectionLines {
     fn take(&mut self, page: Report, told: &mut Vec<ListItem>) {
         let Report::Waiting(rows) = page else { return };
         for WaitingRow { session, what } in rows {
             match what {
-                Waits::Session(address) => {
+                Waits::Session(row) => {
                     self.finish(told);
-                    self.0 = Some((session, json::connection(address), 0));
+                    let wanted = self.worker.is_none_or(|worker| worker == (row.functions > 0));
+                    self.last = Some((session, wanted.then(|| json::connection(&row)), 0));
                 }
                 Waits::Job { times, .. } => {
-                    if let Some((_, _, jobs)) = &mut self.0 {
+                    if let Some((_, _, jobs)) = &mut self.last {
                         *jobs += u64::from(times);
                     }
                 }
@@ -258,8 +289,10 @@ impl Lister for ConnectionLines {
     }
 
     fn finish(&mut self, told: &mut Vec<ListItem>) {
-        let Some((session, mut item, jobs)) = self.0.take() else { return };
-        item["waits_for"] = jobs.into();
-        told.push(ListItem { next: cursor::of_session(session), item: Some(item) });
+        let Some((session, mut item, jobs)) = self.last.take() else { return };
+        if let Some(item) = &mut item {
+            item["waits_for"] = jobs.into();
+        }
+        told.push(ListItem { next: cursor::of_session(session), item });
     }
 }

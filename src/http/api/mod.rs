@@ -1,14 +1,20 @@
-//! `/api/v1`: lists and single things as JSON, for looking only. What is a list, and how it comes in parts, is in `lists.rs`, where a list
+//! `/api/v1`: lists and single things as JSON, and orders (`orders.rs`). What is a list, and how it comes in parts, is in `lists.rs`, where a list
 //! goes on in `cursor.rs`; the document that tells of all paths is `openapi.json`. No payloads.
-mod cursor;
+pub(super) mod cursor;
 mod fault;
 mod lists;
+mod orders;
 mod single;
+mod told;
+mod why;
 
 use super::answer::{HttpAnswer, JSON};
 use super::desk::Desk;
+use super::roles::HttpCaller;
 use super::target::RequestTarget;
+use crate::engine::BatchOrder;
 use crate::frontend::json;
+use bytes::Bytes;
 use fault::ApiFault;
 use hyper::StatusCode;
 use serde_json::Value;
@@ -24,6 +30,53 @@ pub(super) async fn answer(desk: &Desk, path: &[&[u8]], target: &RequestTarget) 
     }
 }
 
+/// Carries out what was ordered below `/api/v1`, if whoever orders it may.
+pub(super) async fn order(
+    desk: &Desk,
+    caller: &HttpCaller,
+    path: &[&[u8]],
+    target: &RequestTarget,
+    body: &Bytes,
+) -> HttpAnswer {
+    let done = async {
+        target.takes(&[])?;
+        is_whole(desk)?;
+        orders::carry_out(desk, caller, path, body).await.map(line)
+    };
+    match done.await {
+        Ok(body) => HttpAnswer::ok(JSON, body),
+        Err(ApiFault(status, sentence)) => HttpAnswer::error(status, &sentence),
+    }
+}
+
+/// Carries out for a page what such a path and such words say, if whoever orders it may. What is wrong is a status and a sentence.
+pub(super) async fn carry_out(
+    desk: &Desk,
+    caller: &HttpCaller,
+    path: &[&[u8]],
+    words: &Value,
+) -> Result<Value, (StatusCode, String)> {
+    let done = async {
+        is_whole(desk)?;
+        orders::carry_out(desk, caller, path, &Bytes::from(words.to_string())).await
+    };
+    done.await.map_err(|ApiFault(status, sentence)| (status, sentence))
+}
+
+/// How many jobs an order for many would be about, for a page. Nothing is done.
+pub(super) async fn count(desk: &Desk, order: BatchOrder) -> Result<u64, (StatusCode, String)> {
+    orders::count(desk, order).await.map_err(|ApiFault(status, sentence)| (status, sentence))
+}
+
+/// While stored jobs are read, shards cannot be asked.
+fn is_whole(desk: &Desk) -> Result<(), ApiFault> {
+    if desk.is_whole() {
+        return Ok(());
+    }
+    let sentence = "stored jobs are being read: ask again when /readyz says ok";
+    Err(ApiFault(StatusCode::SERVICE_UNAVAILABLE, sentence.to_owned()))
+}
+
 async fn find(desk: &Desk, path: &[&[u8]], target: &RequestTarget) -> Result<String, ApiFault> {
     match path {
         [b"openapi.json"] => {
@@ -37,22 +90,28 @@ async fn find(desk: &Desk, path: &[&[u8]], target: &RequestTarget) -> Result<Str
         [b"audit"] => return lists::audit(desk, target),
         _ => {}
     }
-    if !desk.is_whole() {
-        let sentence = "stored jobs are being read: ask again when /readyz says ok";
-        return Err(ApiFault(StatusCode::SERVICE_UNAVAILABLE, sentence.to_owned()));
-    }
+    is_whole(desk)?;
     match path {
         [b"functions"] => lists::functions(desk, target).await,
         [b"functions", name] => {
             target.takes(&[])?;
             single::function(desk, name).await.map(line)
         }
+        [b"functions", name, b"why"] => {
+            target.takes(&[])?;
+            why::function(desk, name).await.map(line)
+        }
+        [b"functions", name, b"workers"] => lists::function_workers(desk, name, target).await,
         [b"workers"] => lists::workers(desk, target).await,
         [b"connections"] => lists::connections(desk, target).await,
         [b"jobs"] => lists::jobs(desk, target).await,
         [b"jobs", handle] => {
             target.takes(&[])?;
             single::job(desk, handle).await.map(line)
+        }
+        [b"jobs", handle, b"why"] => {
+            target.takes(&[])?;
+            why::job(desk, handle).await.map(line)
         }
         [b"dead"] => lists::dead(desk, target).await,
         [b"counters"] => {
@@ -65,11 +124,6 @@ async fn find(desk: &Desk, path: &[&[u8]], target: &RequestTarget) -> Result<Str
             Err(ApiFault(StatusCode::NOT_FOUND, sentence.to_owned()))
         }
     }
-}
-
-/// A function by its exact name, if it is there.
-pub(super) async fn function(desk: &Desk, name: &[u8]) -> Option<Value> {
-    single::function(desk, name).await.ok()
 }
 
 fn line(value: Value) -> String {

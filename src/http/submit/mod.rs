@@ -8,7 +8,7 @@ mod wanted;
 
 use super::answer::{EVENTS, HttpAnswer, JSON, accepts};
 use super::bodies;
-use super::bounds::{BATCH_TIME, JSON_BYTES};
+use super::bounds::{JSON_BYTES, SUBMITS_TIME};
 use super::denial;
 use super::desk::Desk;
 use super::guard::Visitor;
@@ -108,7 +108,7 @@ async fn submit(desk: &Desk, jobs: &[WantedJob]) -> Vec<Option<JobNews>> {
         }
     };
     // Those that were not answered may have been accepted all the same, as when a connection is lost.
-    let _ = timeout(BATCH_TIME, all).await;
+    let _ = timeout(SUBMITS_TIME, all).await;
     answers.resize_with(jobs.len(), || None);
     answers
 }

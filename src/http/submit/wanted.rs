@@ -1,5 +1,5 @@
 //! What a request wants to be submitted, in the query or as JSON. Whether it may be is asked elsewhere.
-use super::super::bounds::BATCH_MAX;
+use super::super::bounds::SUBMITS_MAX;
 use super::super::target::RequestTarget;
 use crate::protocol::{ARGUMENT_MAX, Priority, Submit, UNIQUE_MAX};
 use base64::Engine;
@@ -127,8 +127,8 @@ pub(super) fn of_json(target: &RequestTarget, body: &[u8]) -> Result<WantedJobs,
     if object.len() > 1 {
         return Err("beside jobs stands nothing; say it with each job".to_owned());
     }
-    if jobs.is_empty() || jobs.len() > BATCH_MAX {
-        return Err(format!("jobs has 1 to {BATCH_MAX} jobs; send more in further requests"));
+    if jobs.is_empty() || jobs.len() > SUBMITS_MAX {
+        return Err(format!("jobs has 1 to {SUBMITS_MAX} jobs; send more in further requests"));
     }
     let each = jobs.iter().enumerate().map(|(at, job)| match job {
         Value::Object(job) => one(job, Some("true")).map_err(|why| format!("jobs[{at}]: {why}")),

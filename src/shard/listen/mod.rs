@@ -4,9 +4,11 @@ mod local;
 
 use super::options::{Endpoint, Keepalive};
 use super::sockets::former_peer;
+use crate::engine::LocalUser;
 use crate::log_at;
 use crate::logging::Level;
 pub(crate) use local::SocketFile;
+use rustix::net::sockopt::socket_peercred;
 use rustix::net::{AddressFamily, getpeername};
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use std::fmt;
@@ -199,6 +201,15 @@ pub(crate) fn caller(socket: BorrowedFd<'_>) -> Caller {
         Err(_) => former_peer(socket),
     };
     address.map_or(Caller::Gone, Caller::Tcp)
+}
+
+/// Whose process is at the other end of a unix socket, or was when it connected.
+pub(crate) fn local_user(socket: BorrowedFd<'_>, caller: &Caller) -> Option<LocalUser> {
+    if *caller != Caller::Local {
+        return None;
+    }
+    let said = socket_peercred(socket).ok()?;
+    Some(LocalUser { uid: said.uid.as_raw(), gid: said.gid.as_raw() })
 }
 
 /// Gives a listener the options of the connections that it accepts: they inherit them. None of these can fail on a TCP

@@ -56,6 +56,14 @@ impl Dues {
         }
     }
 
+    fn pay_all(&mut self) -> Result<(), StoreError> {
+        let mut paid = if self.attempts.is_empty() { Ok(()) } else { self.write_attempts() };
+        while paid.is_ok() && !self.owed.is_empty() {
+            paid = self.pay(PIECE);
+        }
+        paid
+    }
+
     fn is_due(&self) -> bool {
         !self.owed.is_empty() && self.next_try.is_none_or(|time| time <= Instant::now())
     }
@@ -205,11 +213,22 @@ impl Store for Dues {
         self.store.servers()
     }
 
+    fn begin_hand_over(&mut self) -> bool {
+        self.store.begin_hand_over()
+    }
+
+    /// What is owed goes first: others would run again what has ended.
+    fn hand_over(&mut self, kept: &[JobId]) -> Result<(), StoreError> {
+        self.pay_all()?;
+        self.store.hand_over(kept)
+    }
+
+    fn stays_silent(&mut self) {
+        self.store.stays_silent();
+    }
+
     fn close(&mut self) -> Result<(), StoreError> {
-        let mut paid = if self.attempts.is_empty() { Ok(()) } else { self.write_attempts() };
-        while paid.is_ok() && !self.owed.is_empty() {
-            paid = self.pay(PIECE);
-        }
+        let paid = self.pay_all();
         let closed = self.store.close();
         paid.and(closed)
     }

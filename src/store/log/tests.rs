@@ -320,7 +320,7 @@ fn a_replay_tells_how_far_it_has_come() {
     let bytes: Vec<u64> = seen
         .iter()
         .map(|progress| match progress.clone() {
-            Progress::Waiting { .. } => panic!("a log is there"),
+            Progress::Waiting { .. } | Progress::Away { .. } => panic!("a log is there"),
             Progress::Reading { bytes, of } => {
                 assert_eq!(of, store.usage().unwrap().log_bytes);
                 bytes

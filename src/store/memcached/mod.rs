@@ -17,8 +17,9 @@ use super::latest::LatestWords;
 use super::record::{self, Record};
 use super::remote::fault::{RemoteFault, RemoteTrouble};
 use super::remote::line::Connector;
-use super::remote::{Remote, RemoteListener, RemoteStore};
-use super::{Progress, Store, StoreError};
+use super::remote::{Remote, RemoteStore};
+use super::servers::{Fence, Told, Unreadable};
+use super::{Store, StoreError};
 use crate::engine::{JobId, StoredJob};
 use crate::log_at;
 use crate::logging::Level;
@@ -47,7 +48,7 @@ pub fn open(options: MemcachedOptions) -> Result<Box<dyn Store>, StoreError> {
         item_max: AtomicUsize::new(ITEM),
         known: Mutex::default(),
     };
-    Ok(Box::new(RemoteStore::open(memcached, options.wait)?))
+    Ok(Box::new(RemoteStore::open(memcached, options.wait, None)?))
 }
 
 /// Where the item of a job is.
@@ -55,6 +56,13 @@ pub fn open(options: MemcachedOptions) -> Result<Box<dyn Store>, StoreError> {
 struct ItemPlace {
     server: usize,
     key: Vec<u8>,
+}
+
+/// What was listed: of ours by number, in their order, then gearmand's, in that in which they were used last, which is to the second.
+#[derive(Default)]
+struct McItems {
+    ours: Vec<(i64, usize, Vec<u8>)>,
+    theirs: Vec<(u64, usize, Vec<u8>)>,
 }
 
 /// What makes connections to them, and what is done with them.
@@ -225,14 +233,14 @@ impl Memcached {
 }
 
 impl Remote for Memcached {
-    /// Jobs of ours in the order of their numbers, then gearmand's in that in which they were used last, which is to the second.
-    fn replay(
-        &self,
-        link: &mut Vec<McConnection>,
-        listener: RemoteListener<'_>,
-    ) -> Result<Book, RemoteFault> {
-        let RemoteListener { each, progress } = listener;
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    type Reading = McItems;
+
+    fn reading(_: Option<Vec<i32>>, _: Option<Vec<i64>>, _: Unreadable) -> McItems {
+        McItems::default()
+    }
+
+    fn count(&self, link: &mut Vec<McConnection>, reading: &mut McItems) -> Result<u64, RemoteFault> {
+        let McItems { ours, theirs } = reading;
         for (server, connection) in link.iter_mut().enumerate() {
             for item in connection.list()? {
                 match (self.keys.number(&item.key), self.keys.parts(&item.key)) {
@@ -244,46 +252,40 @@ impl Remote for Memcached {
         }
         ours.sort();
         theirs.sort();
-        progress(Progress::Telling { jobs: (ours.len() + theirs.len()) as u64 });
+        Ok((ours.len() + theirs.len()) as u64)
+    }
+
+    /// All at once.
+    fn page(
+        &self,
+        link: &mut Vec<McConnection>,
+        reading: &mut McItems,
+        told: Told<'_, RemoteFault>,
+    ) -> Result<bool, RemoteFault> {
+        let McItems { ours, theirs } = std::mem::take(reading);
         let mut numbers = NewNumbers::above(ours.last().map_or(0, |(number, ..)| *number))?;
-        let (mut book, mut known) = (Book::default(), HashMap::new());
+        let mut known = HashMap::new();
         for (number, server, key) in ours {
-            link[server].get(&[&key], &mut |_, _, value| {
-                let job = match record::read(value) {
-                    Ok((Record::Put(job), length))
-                        if length == value.len() && row_of(job.id) == Ok(number) =>
-                    {
-                        job
-                    }
-                    Ok(_) => {
-                        return Err(RemoteFault::other(format!(
-                            "item {} is none of ours",
-                            key.escape_ascii()
-                        )));
-                    }
-                    Err(error) => {
-                        return Err(RemoteFault::other(format!("item {}: {error}", key.escape_ascii())));
-                    }
-                };
-                book.note(number, true, false);
-                each(job);
-                Ok(())
+            let damaged = |what: &str| RemoteFault::other(format!("item {}{what}", key.escape_ascii()));
+            link[server].get(&[&key], &mut |_, _, value| match record::read(value) {
+                Ok((Record::Put(job), length)) if length == value.len() && row_of(job.id) == Ok(number) => {
+                    told(job, true, false)
+                }
+                Ok(_) => Err(damaged(" is none of ours")),
+                Err(error) => Err(damaged(&format!(": {error}"))),
             })?;
             known.insert(number, ItemPlace { server, key });
         }
         for (_, server, key) in theirs {
             let Some((function, unique)) = self.keys.parts(&key) else { continue };
             let id = numbers.job(function);
-            let number = row_of(id)?;
             link[server].get(&[&key], &mut |_, flags, value| {
-                book.note(number, false, false);
-                each(job_of(id, function, unique, flags, value));
-                Ok(())
+                told(job_of(id, function, unique, flags, value), false, false)
             })?;
-            known.insert(number, ItemPlace { server, key });
+            known.insert(row_of(id)?, ItemPlace { server, key });
         }
         *self.known() = known;
-        Ok(book)
+        Ok(false)
     }
 
     fn write(
@@ -291,7 +293,8 @@ impl Remote for Memcached {
         link: &mut Vec<McConnection>,
         latest: &LatestWords<'_>,
         book: &mut Book,
-    ) -> Result<(), RemoteFault> {
+        _: Fence<'_>,
+    ) -> Result<Vec<(JobId, JobId)>, RemoteFault> {
         let ended = latest.ended.iter().map(|&id| row_of(id)).collect::<Result<Vec<i64>, _>>()?;
         self.delete(link, &ended)?;
         ended.iter().for_each(|&number| book.forget(number));
@@ -299,11 +302,17 @@ impl Remote for Memcached {
         for &(id, lost) in &latest.attempts {
             self.note_attempts(link, id, lost, book)?;
         }
-        Ok(())
+        Ok(Vec::new())
     }
 
     /// All at once: there is no order of numbers in which pieces could be told apart.
-    fn compare(&self, link: &mut Vec<McConnection>, book: &mut Book, _: i64) -> Result<(), RemoteFault> {
+    fn compare(
+        &self,
+        link: &mut Vec<McConnection>,
+        book: &mut Book,
+        _: i64,
+        _: Fence<'_>,
+    ) -> Result<Vec<i64>, RemoteFault> {
         let mut there = HashSet::new();
         for connection in link.iter_mut() {
             there.extend(connection.list()?.into_iter().map(|item| item.key));
@@ -318,7 +327,8 @@ impl Remote for Memcached {
             };
         }
         let too_much = book.compare(&theirs, &ours, i64::MAX);
-        self.delete(link, &[too_much.theirs, too_much.ours].concat())
+        self.delete(link, &[too_much.theirs, too_much.ours].concat())?;
+        Ok(Vec::new())
     }
 
     fn tend(&self, link: &mut Vec<McConnection>) -> Result<(), RemoteFault> {

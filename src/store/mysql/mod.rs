@@ -8,19 +8,25 @@
 //!
 //! **Durability** is the database's: its settings are read at the start (`session.rs`).
 //!
-//! **One server a table**: a second one is refused, by a lock of the session (`GET_LOCK`), which a cluster of servers does not share and
-//! a pooler may mix up. gearmand knows no such lock, and runs what it reads. Left for later, as in PostgreSQL: several servers on one
-//! table, for which there is the column `ringgear_owner`. Rows that others insert while the server runs are found at its next start.
+//! **Servers share a table**: each row has the server as its owner that runs it (`store/sharing.rs`, `servers.rs`). A server that is silent
+//! for too long is taken over, and can add nothing from then on; rows that nobody owns are adopted (`adopt.rs`). Tools that copy have no number
+//! there and are refused while a server runs. gearmand knows nothing of all that, and runs what it reads.
+mod adopt;
+mod collisions;
 mod fault;
 mod files;
+mod inserts;
+mod link;
 mod names;
 mod options;
+mod pages;
 mod puts;
-mod replay;
+mod servers;
 mod session;
 mod shape;
 mod target;
 mod text;
+mod transaction;
 mod writer;
 
 pub use super::remote::level::PromiseLevel;
@@ -30,19 +36,21 @@ use super::book::Book;
 use super::latest::LatestWords;
 use super::remote::fault::{RemoteFault, RemoteTrouble};
 use super::remote::line::Connector;
-use super::remote::{Remote, RemoteListener, RemoteStore};
-use super::{Store, StoreError};
-use mysql::Conn;
-use mysql::prelude::Queryable;
+use super::remote::{Remote, RemoteStore};
+use super::servers::{Fence, ServerEntry, ServersLook, Told, Unreadable};
+use super::{ServerLoad, Store, StoreError};
+use crate::engine::JobId;
+use link::MyLink;
 use names::{MyTables, NamedTable};
-use shape::MyShape;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use pages::{MyReading, NumberedTable};
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use target::MyTarget;
 
 /// Records of more bytes are committed alone: others are not to wait for them, nor be refused with them.
 const LARGE: usize = 4 << 20;
-/// The server drops who is silent for two minutes.
+/// The server drops who is silent for a minute.
 const BEAT: Duration = Duration::from_secs(20);
 /// Rows that are compared at a time.
 const PIECE: usize = 5_000;
@@ -53,9 +61,9 @@ pub fn open(options: MysqlOptions) -> Result<Box<dyn Store>, StoreError> {
     let named = |what| StoreError::Database { name: "--mysql-table".to_owned(), what };
     let table = names::read(&options.table).map_err(named)?;
     let target = target::target(&options).map_err(|fault| fault.of("MySQL", None))?;
-    let wait = options.wait;
-    let mysql = Mysql { target, table, options, last: AtomicU32::new(0), packet: AtomicUsize::new(LARGE) };
-    Ok(Box::new(RemoteStore::open(mysql, wait)?))
+    let (wait, sharing) = (options.wait, options.sharing.clone());
+    let mysql = Mysql { target, table, options, packet: AtomicUsize::new(LARGE) };
+    Ok(Box::new(RemoteStore::open(mysql, wait, sharing.as_deref())?))
 }
 
 /// What makes connections to it, and what is done with them.
@@ -63,17 +71,8 @@ struct Mysql {
     target: MyTarget,
     table: NamedTable,
     options: MysqlOptions,
-    /// The connection that served us last, which may still have the lock; 0 if there was none.
-    last: AtomicU32,
     /// Bytes of a packet there, as far as is known.
     packet: AtomicUsize,
-}
-
-/// A connection that can be used, and the tables.
-struct MyLink {
-    conn: Conn,
-    shape: MyShape,
-    packet: usize,
 }
 
 impl Connector for Mysql {
@@ -87,47 +86,65 @@ impl Connector for Mysql {
         let (mut conn, facts) = session::connect(&self.target.opts)?;
         let shape = shape::settle(&mut conn, &self.table, self.options.may_make)?;
         session::check_promise(&facts, &shape.engine, &shape.names, self.options.level)?;
-        let before = Some(self.last.load(Ordering::Relaxed)).filter(|&id| id != 0);
-        session::lock(&mut conn, &shape.names, before)?;
-        self.last.store(conn.connection_id(), Ordering::Relaxed);
+        session::no_old_server(&mut conn, &shape.names)?;
         let packet = facts.packet().max(64 << 10);
         self.packet.store(packet, Ordering::Relaxed);
-        Ok(MyLink { conn, shape, packet })
+        let mut link = MyLink { conn, shape, packet };
+        servers::begin_numbers(&mut link)?;
+        Ok(link)
     }
 
-    fn leave(&self, mut link: MyLink) {
-        session::unlock(&mut link.conn, &link.shape.names);
-    }
+    fn leave(&self, _: MyLink) {}
 }
 
 impl Remote for Mysql {
-    fn replay(&self, link: &mut MyLink, listener: RemoteListener<'_>) -> Result<Book, RemoteFault> {
-        replay::replay(&mut link.conn, &link.shape, listener)
+    type Reading = MyReading;
+
+    fn reading(owners: Option<Vec<i32>>, only: Option<Vec<i64>>, unreadable: Unreadable) -> MyReading {
+        MyReading::of(owners, only, unreadable)
     }
 
-    fn write(&self, link: &mut MyLink, latest: &LatestWords<'_>, book: &mut Book) -> Result<(), RemoteFault> {
-        writer::write(&mut link.conn, &link.shape, link.packet, latest, book)
+    fn count(&self, link: &mut MyLink, reading: &mut MyReading) -> Result<u64, RemoteFault> {
+        pages::count(link, reading)
     }
 
-    fn compare(&self, link: &mut MyLink, book: &mut Book, from: i64) -> Result<(), RemoteFault> {
-        let MyLink { conn, shape, packet } = link;
-        let MyTables { theirs, ours, .. } = &shape.names;
-        let mut numbers = |table: &str, column: &str, and: &str| -> Result<Vec<i64>, RemoteFault> {
-            let sql = format!(
-                "SELECT {column} FROM {table} WHERE {column} > {from} {and} ORDER BY {column} LIMIT {PIECE}"
-            );
-            Ok(conn.query(sql)?)
-        };
-        let mut theirs_there = numbers(theirs, "ringgear_number", "")?;
-        let mut ours_there = numbers(ours, "number", "AND kind <> 0")?;
+    fn page(
+        &self,
+        link: &mut MyLink,
+        reading: &mut MyReading,
+        told: Told<'_, RemoteFault>,
+    ) -> Result<bool, RemoteFault> {
+        reading.page(link, told)
+    }
+
+    fn write(
+        &self,
+        link: &mut MyLink,
+        latest: &LatestWords<'_>,
+        book: &mut Book,
+        fence: Fence<'_>,
+    ) -> Result<Vec<(JobId, JobId)>, RemoteFault> {
+        writer::write(link, latest, book, fence)
+    }
+
+    fn compare(
+        &self,
+        link: &mut MyLink,
+        book: &mut Book,
+        from: i64,
+        fence: Fence<'_>,
+    ) -> Result<Vec<i64>, RemoteFault> {
+        let shape = link.shape.clone();
+        let owners = fence.me.map(|_| fence.family);
+        let mut theirs = NumberedTable::theirs(&shape).numbers(link, owners, from, PIECE)?;
+        let mut ours = NumberedTable::ours(&shape).numbers(link, owners, from, PIECE)?;
         let last =
             |numbers: &[i64]| if numbers.len() < PIECE { i64::MAX } else { numbers[numbers.len() - 1] };
-        let upto = last(&theirs_there).min(last(&ours_there));
-        theirs_there.retain(|&number| number <= upto);
-        ours_there.retain(|&number| number <= upto);
-        let too_much = book.compare(&theirs_there, &ours_there, upto);
-        writer::delete(conn, theirs, "ringgear_number", &too_much.theirs, *packet)?;
-        writer::delete(conn, ours, "number", &too_much.ours, *packet)
+        let upto = last(&theirs).min(last(&ours));
+        theirs.retain(|&number| number <= upto);
+        ours.retain(|&number| number <= upto);
+        let too_much = book.compare(&theirs, &ours, upto);
+        writer::delete_unless_joined(link, &too_much.theirs, &too_much.ours, book, fence)
     }
 
     fn tend(&self, link: &mut MyLink) -> Result<(), RemoteFault> {
@@ -140,5 +157,59 @@ impl Remote for Mysql {
 
     fn alone(&self) -> usize {
         LARGE.min(self.packet.load(Ordering::Relaxed) / 4)
+    }
+
+    fn shown(&self) -> String {
+        format!("table {}", self.options.table)
+    }
+
+    fn how_to_strike(&self, id: i32) -> String {
+        let tables = MyTables::of(self.table.database.as_deref().unwrap_or_default(), &self.table.table);
+        format!("DELETE FROM {} WHERE id = {id}", tables.servers.trim_start_matches("``."))
+    }
+
+    fn look(
+        &self,
+        link: &mut MyLink,
+        me: Option<i32>,
+        jobs: usize,
+        load: ServerLoad,
+    ) -> Result<ServersLook, RemoteFault> {
+        servers::look(link, me, jobs, load)
+    }
+
+    fn register(&self, link: &mut MyLink, name: &str) -> Result<i32, RemoteFault> {
+        servers::register(link, name)
+    }
+
+    fn take(&self, link: &mut MyLink, me: i32, other: &ServerEntry) -> Result<bool, RemoteFault> {
+        servers::take(link, me, other)
+    }
+
+    fn claim(&self, link: &mut MyLink, me: Option<i32>) -> Result<(), RemoteFault> {
+        adopt::claim(link, me)
+    }
+
+    fn adopt(&self, link: &mut MyLink, me: i32) -> Result<(Vec<i64>, bool), RemoteFault> {
+        adopt::adopt(link, me)
+    }
+
+    fn tidy(&self, link: &mut MyLink) -> Result<(), RemoteFault> {
+        pages::drop_leftovers(link)?;
+        servers::tidy(link)
+    }
+
+    fn leave_others(
+        &self,
+        link: &mut MyLink,
+        me: i32,
+        family: &[i32],
+        empty: bool,
+    ) -> Result<(), RemoteFault> {
+        servers::leave(link, me, family, empty)
+    }
+
+    fn numbers(&self, link: &mut MyLink, count: u64, at_least: u64) -> Result<Range<u64>, RemoteFault> {
+        servers::numbers(link, count, at_least)
     }
 }

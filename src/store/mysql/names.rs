@@ -25,10 +25,10 @@ pub(super) fn read(text: &str) -> Result<NamedTable, String> {
             _ => return Err(mistake()),
         },
     };
-    let longest = NAME_MAX - "_ringgear".len();
+    let longest = NAME_MAX - "_ringgear_servers".len();
     if table.chars().count() > longest {
         return Err(format!(
-            "{table} is longer than {longest} letters, and the name of a second table is made of it"
+            "{table} is longer than {longest} letters, and the names of what belongs to it are made of it"
         ));
     }
     Ok(NamedTable { database, table })
@@ -62,29 +62,41 @@ fn part(text: &str) -> Option<(String, &str)> {
     (!is_number).then(|| (name.to_owned(), &text[end..]))
 }
 
-/// Both tables for statements, and gearmand's for people.
+/// All tables for statements, and gearmand's for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct MyTables {
     pub(super) theirs: String,
     pub(super) ours: String,
+    /// Who is there.
+    pub(super) servers: String,
+    /// Which numbers are free.
+    pub(super) numbers: String,
     pub(super) shown: String,
-    /// The parts of gearmand's, and our own's name, for looking them up.
+    /// The parts of gearmand's name, for looking it up.
     pub(super) database: String,
     pub(super) table: String,
-    pub(super) ours_name: String,
 }
 
 impl MyTables {
     pub(super) fn of(database: &str, table: &str) -> MyTables {
         let ours = crate::store::sql::scheme::ours_beside(table);
+        let full = |name: &str| format!("{}.{}", quoted(database), quoted(name));
         MyTables {
-            theirs: format!("{}.{}", quoted(database), quoted(table)),
-            ours: format!("{}.{}", quoted(database), quoted(&ours)),
+            theirs: full(table),
+            servers: full(&format!("{ours}_servers")),
+            numbers: full(&format!("{ours}_numbers")),
+            ours: full(&ours),
             shown: format!("{database}.{table}"),
             database: database.to_owned(),
             table: table.to_owned(),
-            ours_name: ours,
         }
+    }
+}
+
+impl MyTables {
+    /// All four tables.
+    pub(super) fn all(&self) -> [&String; 4] {
+        [&self.theirs, &self.ours, &self.servers, &self.numbers]
     }
 }
 

@@ -1,5 +1,6 @@
 //! What an operator decides about a MySQL store. Values only; where that leads is `target.rs`.
 use super::names;
+use crate::store::SharingOptions;
 use crate::store::remote::level::PromiseLevel;
 use std::time::Duration;
 
@@ -32,12 +33,16 @@ pub struct MysqlOptions {
     pub may_make: bool,
     /// How long a start waits for a database that is not there (`--store-wait`).
     pub wait: Duration,
+    /// For a server, which shares the table with others. Without it nobody may serve meanwhile, and jobs are nobody's until a server
+    /// starts: for tools that copy.
+    pub sharing: Option<Box<SharingOptions>>,
 }
 
 impl std::fmt::Debug for MysqlOptions {
     /// Without the password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let MysqlOptions { host, port, user, password: _, database, table, level, may_make, wait } = self;
+        let MysqlOptions { host, port, user, password: _, database, table, level, may_make, wait, sharing } =
+            self;
         f.debug_struct("MysqlOptions")
             .field("host", host)
             .field("port", port)
@@ -47,6 +52,7 @@ impl std::fmt::Debug for MysqlOptions {
             .field("level", level)
             .field("may_make", may_make)
             .field("wait", wait)
+            .field("sharing", sharing)
             .finish_non_exhaustive()
     }
 }
@@ -64,6 +70,7 @@ impl Default for MysqlOptions {
             level: PromiseLevel::AsSet,
             may_make: true,
             wait: Duration::ZERO,
+            sharing: None,
         }
     }
 }

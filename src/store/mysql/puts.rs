@@ -17,7 +17,7 @@ pub(super) const DEAD: i16 = 2;
 /// A job that is to be kept.
 #[derive(Debug)]
 pub(super) struct MyPut<'a> {
-    id: JobId,
+    pub(super) id: JobId,
     pub(super) number: i64,
     /// gearmand's row, if there is to be one.
     pub(super) theirs: Option<Columns<'a>>,
@@ -65,6 +65,14 @@ impl<'a> MyPut<'a> {
             columns.key = key::generated(self.id, Origin::Elsewhere).into();
             self.ours = Some(OurMyRow::of(&self.job, BESIDE));
         }
+    }
+
+    pub(super) fn unique(&self) -> &[u8] {
+        self.job.unique
+    }
+
+    pub(super) fn function(&self) -> &[u8] {
+        self.job.function
     }
 
     /// Whether all of it stands in our own table.

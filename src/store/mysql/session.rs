@@ -1,5 +1,5 @@
-//! One connection to the database that may be used: writable, of a version that has what we need, with settings of our own, with the
-//! table to ourselves. What is done with it is known elsewhere.
+//! One connection to the database that may be used: writable, of a version that has what we need, with settings of our own. What is done
+//! with it is known elsewhere.
 use super::names::MyTables;
 use crate::log_at;
 use crate::logging::Level;
@@ -11,13 +11,15 @@ use std::collections::HashMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What holds for a connection: text is UTF-8, what does not fit is an error, a lock that somebody holds is not waited for long. Whoever
-/// is not heard of for so long has left, and the table is free for another server.
+/// What holds for a connection: text is UTF-8, what does not fit is an error, a lock that somebody holds is not waited for long. Of whoever
+/// is not heard of for so long nothing is left in the way.
 const SETTINGS: &str = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', autocommit = 1, \
-     innodb_lock_wait_timeout = 2, lock_wait_timeout = 10, wait_timeout = 120, net_write_timeout = 60";
+     innodb_lock_wait_timeout = 2, lock_wait_timeout = 10, wait_timeout = 60, net_write_timeout = 60";
 /// A transaction that stands still for so long is of a server that was stopped in the middle of it (only MariaDB can do that).
 const SETTINGS_OF_MARIADB: &str = "SET SESSION idle_write_transaction_timeout = 10";
-/// How long a server that has just ended may still have the table.
+/// In a cluster, what others have committed is waited for before it is read.
+const SETTINGS_OF_GALERA: &str = "SET SESSION wsrep_sync_wait = 1";
+/// How long a server of version 0.2 that has just ended may still have the table.
 const LEAVING: Duration = Duration::from_secs(3);
 
 /// What the server says of itself.
@@ -45,7 +47,7 @@ impl ServerFacts {
 pub(super) fn connect(opts: &Opts) -> Result<(Conn, ServerFacts), RemoteFault> {
     let mut conn = Conn::new(opts.clone())?;
     let sql = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'read_only', 'super_read_only', 'innodb_read_only', \
-               'max_allowed_packet', 'innodb_flush_log_at_trx_commit', 'innodb_doublewrite', 'log_bin', 'sync_binlog', 'binlog_format')";
+               'max_allowed_packet', 'innodb_flush_log_at_trx_commit', 'innodb_doublewrite', 'log_bin', 'sync_binlog', 'binlog_format', 'wsrep_on')";
     let rows: Vec<(String, String)> = conn.query(sql)?;
     let facts = ServerFacts { variables: rows.into_iter().collect() };
     let version = facts.get("version");
@@ -60,6 +62,9 @@ pub(super) fn connect(opts: &Opts) -> Result<(Conn, ServerFacts), RemoteFault> {
     conn.query_drop(SETTINGS)?;
     if is_mariadb {
         conn.query_drop(SETTINGS_OF_MARIADB)?;
+    }
+    if facts.is_on("wsrep_on") {
+        conn.query_drop(SETTINGS_OF_GALERA)?;
     }
     // Whoever logs statements cannot log those of a level below.
     let by_statement = facts.is_on("log_bin") && facts.get("binlog_format") == "STATEMENT";
@@ -124,37 +129,25 @@ pub(super) fn check_promise(
     Ok(())
 }
 
-/// What our lock on a table is called: names of locks have 64 letters at the most, and no case.
+/// What the lock of a server of version 0.2 on a table is called: names of locks have 64 letters at the most, and no case.
 fn lock_name(tables: &MyTables) -> String {
     let start: String = tables.shown.chars().filter(char::is_ascii_alphanumeric).take(30).collect();
     format!("ringgear:{:08x}:{start}", crc32c::crc32c(tables.shown.as_bytes()))
 }
 
-/// Has the table to ourselves, among servers of ours. `before` is the connection that we had before, which may have it still.
-pub(super) fn lock(conn: &mut Conn, tables: &MyTables, before: Option<u32>) -> Result<(), RemoteFault> {
+/// A server of a version that shares no table must not be there: it would run every job again. It has a lock, which nobody else takes.
+pub(super) fn no_old_server(conn: &mut Conn, tables: &MyTables) -> Result<(), RemoteFault> {
     let (begin, name) = (Instant::now(), lock_name(tables));
     loop {
-        let row: Option<(Option<i64>, Option<u32>)> =
-            conn.query_first(format!("SELECT GET_LOCK('{name}', 0), IS_USED_LOCK('{name}')"))?;
-        let (got, holder) = row.unwrap_or_default();
-        if got == Some(1) {
+        let holder: Option<Option<u32>> = conn.query_first(format!("SELECT IS_USED_LOCK('{name}')"))?;
+        if holder.flatten().is_none() {
             return Ok(());
-        }
-        // It has not noticed yet that we are gone.
-        if holder.is_some() && holder == before {
-            let _ = conn.query_drop(format!("KILL {}", holder.unwrap_or_default()));
         }
         if begin.elapsed() >= LEAVING {
             return Err(RemoteFault::new(RemoteTrouble::Locked, format!("table {}", tables.shown)));
         }
         thread::sleep(Duration::from_millis(50));
     }
-}
-
-/// Gives the table back.
-pub(super) fn unlock(conn: &mut Conn, tables: &MyTables) {
-    // If that fails the lock goes with the connection.
-    let _ = conn.query_drop(format!("DO RELEASE_LOCK('{}')", lock_name(tables)));
 }
 
 #[cfg(test)]

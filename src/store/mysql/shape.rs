@@ -7,21 +7,26 @@
 //! ```sql
 //! CREATE TABLE gearman_queue (unique_key VARBINARY(64), function_name VARBINARY(255), priority INT, data LONGBLOB, when_to_run INT,
 //!     ringgear_number BIGINT, ringgear_owner INT, ringgear_row BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
-//!     UNIQUE KEY (unique_key, function_name), UNIQUE KEY ringgear_number (ringgear_number)) ENGINE=InnoDB
+//!     UNIQUE KEY (unique_key, function_name), UNIQUE KEY ringgear_number (ringgear_number),
+//!     KEY ringgear_owner (ringgear_owner, ringgear_number)) ENGINE=InnoDB
 //! ```
 //!
-//! A table of gearmand's that is there gets the first two and their key; keys that collide there, or cannot stand there, are replaced by
+//! A table of gearmand's that is there gets the first two and their keys; keys that collide there, or cannot stand there, are replaced by
 //! generated ones (`sql/key.rs`). `ringgear_number` is the job's number: so handles survive, jobs come back in their order, and
-//! ends are found. A row without one is gearmand's, or of whoever inserted it, and gets one at the next start.
-//! `ringgear_owner` is for several servers on one table, and NULL until there can be some. `ringgear_row` is there because clusters
-//! want a primary key, and keeps the order of rows. Beside it:
+//! ends are found. A row without one is gearmand's, or of whoever inserted it, and gets one when a server adopts it.
+//! `ringgear_owner` is the server that runs it (`store/servers.rs`), NULL if that is nobody yet, 0 if nobody can read it. `ringgear_row` is
+//! there because clusters want a primary key, and keeps the order of rows. Beside it:
 //!
 //! ```sql
 //! CREATE TABLE gearman_queue_ringgear (number BIGINT PRIMARY KEY, owner INT, kind SMALLINT NOT NULL, attempts SMALLINT NOT NULL,
-//!     record LONGBLOB) ENGINE=InnoDB
+//!     record LONGBLOB, KEY ringgear_owner (owner, kind, number)) ENGINE=InnoDB;
+//! CREATE TABLE gearman_queue_ringgear_servers (id INT PRIMARY KEY, name VARBINARY(255) NOT NULL, beat BIGINT NOT NULL,
+//!     state SMALLINT NOT NULL, taken_by INT, started BIGINT NOT NULL, jobs BIGINT NOT NULL, bytes BIGINT NOT NULL,
+//!     version VARBINARY(64) NOT NULL) ENGINE=InnoDB;
+//! CREATE TABLE gearman_queue_ringgear_numbers (one TINYINT PRIMARY KEY, next BIGINT NOT NULL) ENGINE=InnoDB
 //! ```
 //!
-//! What a row of it is, its `kind` says, as in PostgreSQL (`postgres/shape.rs`).
+//! What a row of the first is, its `kind` says, as in PostgreSQL (`postgres/shape.rs`). What the last two are for stands in `servers.rs`.
 use super::fault::{NO_RIGHTS, code, told};
 use super::names::{MyTables, NamedTable, quoted};
 use super::text::quoted as literal;
@@ -38,8 +43,9 @@ pub(super) struct MyShape {
     /// The latest time, in seconds since 1970.
     pub(super) latest: i64,
     pub(super) engine: String,
-    /// The name of the index on the numbers.
+    /// The names of the indexes on the numbers, and on owners with their numbers.
     pub(super) index: String,
+    pub(super) owners: String,
 }
 
 /// What a column of text can have.
@@ -94,7 +100,7 @@ struct MyColumn {
     optional: bool,
 }
 
-/// Finds both tables, and makes of them what is missing.
+/// Finds all tables, and makes of them what is missing.
 pub(super) fn settle(conn: &mut Conn, given: &NamedTable, may_make: bool) -> Result<MyShape, RemoteFault> {
     let database = match &given.database {
         Some(database) => database.clone(),
@@ -125,6 +131,7 @@ pub(super) fn settle(conn: &mut Conn, given: &NamedTable, may_make: bool) -> Res
         latest: i64::from(i32::MAX),
         engine,
         index: String::new(),
+        owners: String::new(),
     };
     check(&mut shape, &columns)?;
     complete(conn, &mut shape, &columns)?;
@@ -156,46 +163,69 @@ fn find(conn: &mut Conn, names: &MyTables) -> Result<Option<String>, RemoteFault
     }
 }
 
-/// Runs this; where it may not be run, the error says who is to run what.
-fn run(conn: &mut Conn, names: &MyTables, sql: &str) -> Result<(), RemoteFault> {
-    let Err(error) = conn.query_drop(sql) else { return Ok(()) };
+/// Runs these; where one may not be run, the error says who is to run what.
+fn run(conn: &mut Conn, names: &MyTables, statements: &[String]) -> Result<(), RemoteFault> {
+    let failed = statements.iter().enumerate().find_map(|(at, sql)| Some((at, conn.query_drop(sql).err()?)));
+    let Some((at, error)) = failed else { return Ok(()) };
     if !code(&error).is_some_and(|code| NO_RIGHTS.contains(&code)) {
         return Err(error.into());
     }
     let user: Option<String> = conn.query_first("SELECT CURRENT_USER()")?;
     let user = user.unwrap_or_default();
     let (name, host) = user.rsplit_once('@').unwrap_or((&user, "%"));
-    let (theirs, ours) = (&names.theirs, &names.ours);
-    let grants: Vec<String> = [theirs, ours]
+    let grants: Vec<String> = names
+        .all()
         .iter()
         .map(|table| format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO '{name}'@'{host}'"))
         .collect();
     Err(RemoteFault::refused(format!(
-        "{}; have somebody who may run: {sql}; {}",
+        "{}; have somebody who may run: {}; {}",
         told(&error),
+        statements[at..].join("; "),
         grants.join("; ")
     )))
 }
 
-/// The statement that makes our own table.
-fn create_ours(names: &MyTables) -> String {
-    format!(
-        "CREATE TABLE IF NOT EXISTS {} (number BIGINT PRIMARY KEY, owner INT, kind SMALLINT NOT NULL, attempts SMALLINT NOT NULL, \
-         record LONGBLOB) ENGINE=InnoDB",
-        names.ours
-    )
+/// Tables of our own, and the statements that make them.
+fn own_tables(names: &MyTables) -> [(&String, String); 3] {
+    let MyTables { ours, servers, numbers, .. } = names;
+    [
+        (
+            ours,
+            format!(
+                "CREATE TABLE IF NOT EXISTS {ours} (number BIGINT PRIMARY KEY, owner INT, kind SMALLINT NOT NULL, \
+                 attempts SMALLINT NOT NULL, record LONGBLOB, KEY ringgear_owner (owner, kind, number)) ENGINE=InnoDB"
+            ),
+        ),
+        (
+            servers,
+            format!(
+                "CREATE TABLE IF NOT EXISTS {servers} (id INT PRIMARY KEY, name VARBINARY(255) NOT NULL, beat BIGINT NOT NULL, \
+                 state SMALLINT NOT NULL, taken_by INT, started BIGINT NOT NULL, jobs BIGINT NOT NULL, bytes BIGINT NOT NULL, \
+                 version VARBINARY(64) NOT NULL) ENGINE=InnoDB"
+            ),
+        ),
+        (
+            numbers,
+            format!(
+                "CREATE TABLE IF NOT EXISTS {numbers} (one TINYINT PRIMARY KEY, next BIGINT NOT NULL) ENGINE=InnoDB"
+            ),
+        ),
+    ]
 }
 
-/// Makes both tables.
+/// Makes gearmand's table.
 fn create(conn: &mut Conn, names: &MyTables) -> Result<(), RemoteFault> {
-    let sql = format!(
+    let theirs = format!(
         "CREATE TABLE IF NOT EXISTS {} (unique_key VARBINARY(64), function_name VARBINARY(255), priority INT, data LONGBLOB, \
          when_to_run INT, ringgear_number BIGINT, ringgear_owner INT, ringgear_row BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, \
-         UNIQUE KEY (unique_key, function_name), UNIQUE KEY ringgear_number (ringgear_number)) ENGINE=InnoDB; {}",
-        names.theirs,
-        create_ours(names)
+         UNIQUE KEY (unique_key, function_name), UNIQUE KEY ringgear_number (ringgear_number), \
+         KEY ringgear_owner (ringgear_owner, ringgear_number)) ENGINE=InnoDB",
+        names.theirs
     );
-    run(conn, names, &sql)
+    // Whoever may not make them is told of all at once.
+    let ours = own_tables(names).map(|(_, make)| make);
+    run(conn, names, &[vec![theirs], ours.to_vec()].concat())
 }
 
 fn columns_of(conn: &mut Conn, names: &MyTables) -> Result<Vec<MyColumn>, RemoteFault> {
@@ -296,56 +326,91 @@ fn text_column(column: &MyColumn) -> TextColumn {
     TextColumn { letters, most }
 }
 
-/// Makes what is missing: our columns, their index, our table.
+/// Makes what is missing: our columns, their indexes, our tables.
 fn complete(conn: &mut Conn, shape: &mut MyShape, columns: &[MyColumn]) -> Result<(), RemoteFault> {
     let names = shape.names.clone();
     let lacking = OUR_COLUMNS.iter().filter(|(name, _)| !columns.iter().any(|column| column.name == *name));
     let mut changes: Vec<String> = lacking.map(|(name, kind)| format!("ADD COLUMN {name} {kind}")).collect();
-    let index = find_index(conn, &names)?;
-    if index.is_none() {
+    if find_index(conn, &names, BY_NUMBER, true)?.is_none() {
         changes.push("ADD UNIQUE KEY ringgear_number (ringgear_number)".to_owned());
+    }
+    if find_index(conn, &names, BY_OWNER, false)?.is_none() {
+        changes.push("ADD KEY ringgear_owner (ringgear_owner, ringgear_number)".to_owned());
     }
     let mut missing = Vec::new();
     if !changes.is_empty() {
         missing.push(format!("ALTER TABLE {} {}", names.theirs, changes.join(", ")));
     }
-    let place = place(&names, &names.ours_name);
-    let sql = format!("SELECT COUNT(*) FROM information_schema.TABLES WHERE {place}");
-    if conn.query_first::<u64, _>(sql)?.unwrap_or(0) == 0 {
-        missing.push(create_ours(&names));
+    let tables = own_tables(&names);
+    for (table, make) in &tables {
+        // Also one of an earlier version, which had no index.
+        let sql = format!("SHOW INDEX FROM {table} WHERE Key_name = 'ringgear_owner'");
+        match conn.query::<mysql::Row, _>(sql) {
+            Ok(rows) if rows.is_empty() && *table == &names.ours => {
+                check_ours(conn, table, OUR_OWN)?;
+                missing.push(format!("ALTER TABLE {table} ADD KEY ringgear_owner (owner, kind, number)"));
+            }
+            Ok(_) => {}
+            Err(error) if code(&error) == Some(NO_TABLE) => missing.push(make.clone()),
+            // It is there for all that we can see; what may not be done shows below.
+            Err(error) if code(&error).is_some_and(|code| NO_RIGHTS.contains(&code)) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     if !missing.is_empty() {
-        run(conn, &names, &missing.join("; "))?;
+        run(conn, &names, &missing)?;
     }
-    shape.index = quoted(&find_index(conn, &names)?.unwrap_or_else(|| "ringgear_number".to_owned()));
+    let index = |found: Option<String>, usual: &str| quoted(&found.unwrap_or_else(|| usual.to_owned()));
+    shape.index = index(find_index(conn, &names, BY_NUMBER, true)?, "ringgear_number");
+    shape.owners = index(find_index(conn, &names, BY_OWNER, false)?, "ringgear_owner");
     Ok(())
 }
 
-/// The unique index on the numbers alone.
-fn find_index(conn: &mut Conn, names: &MyTables) -> Result<Option<String>, RemoteFault> {
+const BY_NUMBER: &str = "ringgear_number";
+const BY_OWNER: &str = "ringgear_owner,ringgear_number";
+
+/// An index on exactly these columns, in this order.
+fn find_index(
+    conn: &mut Conn,
+    names: &MyTables,
+    columns: &str,
+    unique: bool,
+) -> Result<Option<String>, RemoteFault> {
     let place = place(names, &names.table);
+    let unique = if unique { "AND MAX(NON_UNIQUE) = 0" } else { "" };
     let sql = format!(
         "SELECT INDEX_NAME FROM information_schema.STATISTICS WHERE {place} GROUP BY INDEX_NAME \
-         HAVING COUNT(*) = 1 AND MAX(COLUMN_NAME) = 'ringgear_number' AND MAX(NON_UNIQUE) = 0"
+         HAVING LOWER(GROUP_CONCAT(COLUMN_NAME ORDER BY SEQ_IN_INDEX)) = '{columns}' {unique}"
     );
     Ok(conn.query_first(sql)?)
 }
 
-/// Whether we may do with both tables what we must, before anybody relies on it.
+/// There is no such table.
+const NO_TABLE: u16 = 1146;
+const OUR_OWN: &str = "number, owner, kind, attempts, record";
+
+/// Whether a table of ours has these columns.
+fn check_ours(conn: &mut Conn, table: &str, columns: &str) -> Result<(), RemoteFault> {
+    let Err(error) = conn.query_drop(format!("SELECT {columns} FROM {table} LIMIT 0")) else {
+        return Ok(());
+    };
+    Err(match &error {
+        Error::MySqlError(_) if !code(&error).is_some_and(|code| NO_RIGHTS.contains(&code)) => {
+            RemoteFault::other(format!(
+                "table {table} is not ours: {}; drop it if nothing needs it, or name another with --mysql-table",
+                told(&error)
+            ))
+        }
+        _ => error.into(),
+    })
+}
+
+/// Whether we may do with all tables what we must, before anybody relies on it.
 fn check_rights(conn: &mut Conn, shape: &MyShape) -> Result<(), RemoteFault> {
-    let MyTables { theirs, ours, .. } = &shape.names;
-    let sql = format!("SELECT number, owner, kind, attempts, record FROM {ours} LIMIT 0");
-    if let Err(error) = conn.query_drop(&sql) {
-        return Err(match &error {
-            Error::MySqlError(_) if !code(&error).is_some_and(|code| NO_RIGHTS.contains(&code)) => {
-                RemoteFault::other(format!(
-                    "table {ours} is not ours: {}; drop it if nothing needs it, or name another with --mysql-table",
-                    told(&error)
-                ))
-            }
-            _ => error.into(),
-        });
-    }
+    let MyTables { theirs, ours, servers, numbers, .. } = &shape.names;
+    check_ours(conn, ours, OUR_OWN)?;
+    check_ours(conn, servers, "id, name, beat, state, taken_by, started, jobs, bytes, version")?;
+    check_ours(conn, numbers, "one, next")?;
     for sql in [
         format!("SELECT unique_key, data FROM {theirs} LIMIT 0"),
         format!("UPDATE {theirs} SET ringgear_number = NULL WHERE FALSE"),
@@ -356,8 +421,13 @@ fn check_rights(conn: &mut Conn, shape: &MyShape) -> Result<(), RemoteFault> {
         format!(
             "INSERT INTO {ours} (number, kind, attempts) SELECT number, kind, attempts FROM {ours} WHERE FALSE"
         ),
+        format!("UPDATE {servers} SET beat = 0 WHERE FALSE"),
+        format!("DELETE FROM {servers} WHERE FALSE"),
+        format!("INSERT INTO {servers} SELECT * FROM {servers} WHERE FALSE"),
+        format!("UPDATE {numbers} SET next = 0 WHERE FALSE"),
+        format!("INSERT INTO {numbers} SELECT * FROM {numbers} WHERE FALSE"),
     ] {
-        run(conn, &shape.names, &sql)?;
+        run(conn, &shape.names, &[sql])?;
     }
     Ok(())
 }

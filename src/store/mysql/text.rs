@@ -49,14 +49,10 @@ fn hex(bytes: &[u8], out: &mut String) {
     out.push('\'');
 }
 
-/// Appends numbers with commas in between.
-pub(super) fn numbers(numbers: &[i64], out: &mut String) {
-    use std::fmt::Write;
-    for (at, number) in numbers.iter().enumerate() {
-        let comma = if at == 0 { "" } else { "," };
-        // Writing into a string cannot fail.
-        let _ = write!(out, "{comma}{number}");
-    }
+/// Numbers with commas in between; for none of them something that no list has.
+pub(super) fn list(numbers: &[impl std::fmt::Display]) -> String {
+    let words: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+    if words.is_empty() { "NULL".to_owned() } else { words.join(",") }
 }
 
 #[cfg(test)]
@@ -76,7 +72,7 @@ mod tests {
         assert_eq!(of(|out| bytes(b"\0w'", out)), "_binary'\0w'''");
         assert_eq!(of(|out| bytes(b"\xff'", out)), "X'ff27'");
         assert_eq!(of(|out| bytes(b"", out)), "_binary''");
-        assert_eq!(of(|out| numbers(&[1, -2], out)), "1,-2");
+        assert_eq!((list(&[1, -2]).as_str(), list(&[0; 0]).as_str()), ("1,-2", "NULL"));
     }
 
     proptest::proptest! {

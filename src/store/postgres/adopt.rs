@@ -4,13 +4,14 @@
 use super::fault::{PgFault, PgTrouble};
 use super::names::PgTables;
 use super::rows::column_value;
-use super::servers::{SET_ASIDE, numbers};
+use super::servers::numbers;
 use super::session::PgSession;
 use super::shape::TableShape;
 use crate::engine::JobId;
 use crate::engine::slot::Slot;
 use crate::log_at;
 use crate::logging::Level;
+use crate::store::servers::SET_ASIDE;
 use crate::store::sql::numbers::row_of;
 use crate::store::sql::value::ColumnValue;
 use tokio_postgres::Row;
@@ -24,6 +25,11 @@ const ROWS: usize = 10_000;
 /// At a start nobody else is in a hurry.
 const PATIENT: &str = "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; \
      SET LOCAL idle_in_transaction_session_timeout = 0";
+
+/// Rows are read in the order in which they stand, and found again by their places. Without being told so PostgreSQL, which knows nothing
+/// yet of columns that were just added, looks through all rows for each ten thousand of them.
+const BY_PLACE: &str = "SET LOCAL enable_seqscan = on; SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_hashjoin = off; \
+     SET LOCAL enable_mergejoin = off; SET LOCAL synchronize_seqscans = off";
 
 /// Rows that get numbers: where each stands, and which.
 #[derive(Default)]
@@ -56,16 +62,27 @@ async fn claim_all(session: &PgSession, shape: &TableShape, me: Option<i32>) -> 
             session.client.execute_typed(&sql, &[(me, Type::INT4)]).await?;
         }
     }
+    session.client.batch_execute(BY_PLACE).await?;
     let sql = format!(
-        "SELECT ctid::text, function_name, ringgear_number FROM {theirs} \
+        "DECLARE nobodys NO SCROLL CURSOR FOR SELECT ctid::text, function_name, ringgear_number FROM {theirs} \
          WHERE ringgear_number IS NULL AND ringgear_owner IS NULL FOR UPDATE SKIP LOCKED"
     );
-    let mut rows = session.client.query_typed(&sql, &[]).await?;
-    rows.sort_by_cached_key(place_of);
-    if rows.len() >= ROWS {
-        log_at!(Level::Notice, "{} rows of others get numbers of ours", rows.len());
+    session.client.batch_execute(&sql).await?;
+    let (next, mut numbered) = (format!("FETCH {ROWS} FROM nobodys"), 0);
+    loop {
+        let rows = session.client.query_typed(&next, &[]).await?;
+        if rows.len() >= ROWS && numbered == 0 {
+            log_at!(Level::Notice, "rows of others get numbers of ours");
+        }
+        numbered += number(session, shape, me, &rows).await?.len();
+        if rows.len() < ROWS {
+            break;
+        }
     }
-    number(session, shape, me, &rows).await.map(|_| ())
+    if numbered >= ROWS {
+        log_at!(Level::Notice, "{numbered} rows have got numbers");
+    }
+    Ok(())
 }
 
 /// Makes ours some of the rows that nobody owns: their numbers, and whether there may be more. Whoever is adopted by another at the

@@ -16,13 +16,14 @@
 //!
 //! **Durability** is the database's: its settings are read at the start (`promise.rs`).
 //!
-//! **Servers share a table**: each row has the server as its owner that runs it (`sharing.rs`, `servers.rs`). A server that is silent
+//! **Servers share a table**: each row has the server as its owner that runs it (`store/sharing.rs`, `servers.rs`). A server that is silent
 //! for too long is taken over, and can add nothing from then on; rows that nobody owns are adopted. Tools that copy have no number
 //! there and are refused while a server runs. gearmand knows nothing of all that, and runs what it reads.
 mod adopt;
 mod changes;
 mod conninfo;
 mod fault;
+mod first;
 mod link;
 mod names;
 mod options;
@@ -32,17 +33,20 @@ mod rows;
 mod servers;
 mod session;
 mod shape;
-mod sharing;
+mod shared;
 mod surroundings;
 mod target;
 mod tls;
 mod writer;
 
-pub use options::{CommitLevel, POSTGRES_TABLE, PostgresOptions, SharingOptions, StoreLost};
+pub use super::{SharingOptions, StoreLost};
+pub use options::{CommitLevel, POSTGRES_TABLE, PostgresOptions};
 
+use super::beginning;
 use super::book::Book;
 use super::record::{self, RecordKind};
-use super::sql::numbers::row_of;
+use super::servers::{SharedPlace, Unreadable};
+use super::sharing::ServerSharing;
 use super::sql::rows::JobRows;
 use super::{
     BootTime, Committed, Exception, Progress, Repaired, ServerLoad, ServerShown, ServerStanding, Store,
@@ -54,9 +58,7 @@ use crate::logging::Level;
 use changes::Changes;
 use fault::{PgFault, PgTrouble};
 use link::{LinkState, PgLink};
-use pages::{PgReading, Unreadable};
-use servers::SERVING;
-use sharing::PgSharing;
+use pages::PgReading;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 use tokio_postgres::types::{ToSql, Type};
@@ -73,8 +75,6 @@ const WAITING: Duration = Duration::from_secs(10);
 const PIECE: i64 = 5_000;
 /// Sequences that a server takes at a time.
 const NUMBERS: u64 = 1 << 24;
-/// How long a tool waits to see whether a server runs.
-const TOOL: Duration = Duration::from_millis(3_500);
 
 /// Background jobs in a PostgreSQL database.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ pub struct PostgresStore {
     /// How long a start may wait.
     wait: Duration,
     book: Book,
-    sharing: Option<PgSharing>,
+    sharing: Option<ServerSharing<PgLink>>,
 }
 
 impl PostgresStore {
@@ -91,7 +91,7 @@ impl PostgresStore {
     /// [`Store::replay`], if it is to be waited for at all; what an operator must mend is an error here.
     pub fn open(options: PostgresOptions) -> Result<PostgresStore, StoreError> {
         let wait = options.wait;
-        let sharing = options.sharing.clone().map(|sharing| PgSharing::new(*sharing));
+        let sharing = options.sharing.clone().map(|sharing| ServerSharing::new(*sharing));
         let mut link = PgLink::of(options)?;
         match link.connect_now() {
             Ok(()) => {}
@@ -118,7 +118,7 @@ impl PostgresStore {
             if said.is_none_or(|said| said.elapsed() >= WAITING) {
                 said = Some(Instant::now());
                 let server = self.link.server();
-                progress(Progress::Waiting {
+                progress(Progress::Away {
                     why: format!("{server} cannot be reached: {fault}; waiting for it"),
                 });
             }
@@ -260,67 +260,9 @@ impl PostgresStore {
             let mut say = |why| progress(Progress::Waiting { why });
             return sharing.begin(&mut self.link, &mut say);
         }
-        self.refuse_beside_servers()?;
-        let Some(shape) = self.link.shape() else { return Err(self.link.why_not()) };
-        self.link.run_long(async |session| adopt::claim(session, &shape, None).await)?;
-        Ok(PgReading::of(None, Unreadable::Error))
-    }
-
-    /// A tool does nothing beside a server that runs.
-    fn refuse_beside_servers(&mut self) -> Result<(), PgFault> {
-        let Some(shape) = self.link.shape() else { return Err(self.link.why_not()) };
-        let mut look = || {
-            self.link.run(PATIENCE, async |session| {
-                let look = servers::look(session, &shape, None, 0, ServerLoad::default()).await?;
-                let serving = look.servers.into_iter();
-                Ok(serving.filter(|row| row.state == SERVING && row.taken_by.is_none()).collect::<Vec<_>>())
-            })
-        };
-        let (before, begin) = (look()?, Instant::now());
-        while !before.is_empty() && begin.elapsed() < TOOL {
-            std::thread::sleep(TOOL / 20);
-            let now = look()?;
-            let runs = |row: &servers::PgServerRow| {
-                before.iter().any(|one| one.id == row.id && one.beat != row.beat)
-            };
-            if now.iter().any(runs) {
-                return Err(PgFault::Locked(shape.shown.clone()));
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads all that is ours, and tells it.
-    fn read_all(
-        &mut self,
-        mut reading: PgReading,
-        each: &mut dyn FnMut(StoredJob<'_>),
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<(), PgFault> {
-        let Some(shape) = self.link.shape() else { return Err(self.link.why_not()) };
-        let owners = reading.owners.clone();
-        let jobs = self.link.run_long(async |session| pages::count(session, &shape, &owners).await)?;
-        progress(Progress::Telling { jobs });
-        let (mut book, mut more) = (Book::default(), true);
-        while more {
-            let mut told = |job: StoredJob<'_>, alone: bool, beside: bool| {
-                let number = row_of(job.id)?;
-                if !book.knows(number) {
-                    book.note(number, alone, beside);
-                    each(job);
-                }
-                Ok(())
-            };
-            more = self.link.run_long(async |session| reading.page(session, &shape, &mut told).await)?;
-            if let Some(sharing) = &mut self.sharing {
-                sharing.beat_if_due(&mut self.link)?;
-            }
-        }
-        self.book = book;
-        self.link.run_long(async |session| {
-            pages::drop_leftovers(session, &shape).await?;
-            servers::tidy(session, &shape).await
-        })
+        beginning::refuse_beside_servers(&mut self.link)?;
+        self.link.claim(None)?;
+        Ok(PgLink::reading(None, None, Unreadable::Error))
     }
 }
 
@@ -332,8 +274,11 @@ impl Store for PostgresStore {
     ) -> Result<(), StoreError> {
         self.wait_for_it(progress)?;
         let begun = self.begin(progress);
-        let told = begun.and_then(|reading| self.read_all(reading, each, progress));
-        told.map_err(|fault| self.link.error(fault))
+        let sharing = self.sharing.as_mut();
+        let book =
+            begun.and_then(|reading| beginning::read_all(&mut self.link, sharing, reading, each, progress));
+        self.book = book.map_err(|fault| self.link.error(fault))?;
+        Ok(())
     }
 
     fn commit(&mut self, slices: &[&[u8]]) -> Committed {
@@ -380,7 +325,7 @@ impl Store for PostgresStore {
             LinkState::Yes => {}
         }
         // What was taken over and is not read yet would look like what ought not to be there.
-        if self.sharing.as_ref().is_some_and(PgSharing::reads) {
+        if self.sharing.as_ref().is_some_and(ServerSharing::reads) {
             return Ok(false);
         }
         let Some(from) = self.book.compares() else { return Ok(false) };
@@ -416,7 +361,7 @@ impl Store for PostgresStore {
     }
 
     fn attend_at(&self) -> Option<Instant> {
-        self.sharing.as_ref().map(PgSharing::next)
+        self.sharing.as_ref().map(ServerSharing::next)
     }
 
     fn attend(&mut self, load: ServerLoad, each: &mut dyn FnMut(StoredJob<'_>)) -> Result<bool, StoreError> {
@@ -437,7 +382,7 @@ impl Store for PostgresStore {
     }
 
     fn standing(&self) -> ServerStanding {
-        self.sharing.as_ref().map_or(ServerStanding::default(), PgSharing::standing)
+        self.sharing.as_ref().map_or(ServerStanding::default(), ServerSharing::standing)
     }
 
     fn numbers(&mut self, at_least: u64) -> Result<Range<u64>, StoreError> {
@@ -452,7 +397,24 @@ impl Store for PostgresStore {
     }
 
     fn servers(&self) -> Vec<ServerShown> {
-        self.sharing.as_ref().map_or(Vec::new(), PgSharing::shown)
+        self.sharing.as_ref().map_or(Vec::new(), ServerSharing::shown)
+    }
+
+    fn begin_hand_over(&mut self) -> bool {
+        self.link.is_there() && self.sharing.as_mut().is_some_and(ServerSharing::begin_hand_over)
+    }
+
+    fn hand_over(&mut self, kept: &[JobId]) -> Result<(), StoreError> {
+        let Some(sharing) = &mut self.sharing else { return Ok(()) };
+        let Err(fault) = sharing.hand_over(&mut self.link, &mut self.book, kept) else { return Ok(()) };
+        if !sharing.note(&fault) && fault.trouble() == PgTrouble::Away {
+            self.link.lost(&fault);
+        }
+        Err(self.link.error(fault))
+    }
+
+    fn stays_silent(&mut self) {
+        self.sharing.iter_mut().for_each(ServerSharing::stays_silent);
     }
 
     fn close(&mut self) -> Result<(), StoreError> {

@@ -77,6 +77,8 @@ pub(super) struct PgTables {
     /// Indexes that find what nobody owns, in either table; without schema.
     pub(super) nobody: String,
     pub(super) unowned: String,
+    /// What counts the rows of a table that is met for the first time; gone afterwards.
+    pub(super) sequence: String,
     schema: String,
 }
 
@@ -92,6 +94,7 @@ impl PgTables {
             index: quoted(&format!("{ours}_number")),
             nobody: quoted(&format!("{ours}_nobody")),
             unowned: quoted(&format!("{ours}_unowned")),
+            sequence: format!("{}.{}", quoted(schema), quoted(&format!("{ours}_sequence"))),
             schema: quoted(schema),
         }
     }

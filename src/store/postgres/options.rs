@@ -1,6 +1,7 @@
 //! What an operator decides about a PostgreSQL store. Values only; what connection strings mean is `conninfo.rs` and what
 //! reads it.
 use super::{conninfo, names};
+use crate::store::SharingOptions;
 use std::time::Duration;
 
 /// gearmand's name for its table.
@@ -15,43 +16,6 @@ pub enum CommitLevel {
     Synced,
     /// The database has it, and syncs within a second (`--durability written`).
     Written,
-}
-
-/// What becomes of jobs that are stored while the database cannot be reached, and another server may take them over.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum StoreLost {
-    /// They are held if there is another server, and go on if there is none.
-    #[default]
-    Auto,
-    /// They are held (`--store-lost hold`).
-    Hold,
-    /// They go on being given to workers (`--store-lost go-on`): others may run them once more.
-    GoOn,
-}
-
-/// How servers share a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SharingOptions {
-    /// What this server is called (`--server-name`), for people, and for its next start.
-    pub name: String,
-    /// Whoever is silent for so long is taken over (`--take-over-after`); at least a second.
-    pub take_over_after: Duration,
-    /// What becomes of stored jobs meanwhile.
-    pub lost: StoreLost,
-}
-
-impl SharingOptions {
-    /// How long a server may be silent, unless it is said.
-    pub const TAKE_OVER_AFTER: Duration = Duration::from_secs(10);
-
-    /// The usual, for a server of this name.
-    pub fn of(name: impl Into<String>) -> SharingOptions {
-        SharingOptions {
-            name: name.into(),
-            take_over_after: SharingOptions::TAKE_OVER_AFTER,
-            lost: StoreLost::Auto,
-        }
-    }
 }
 
 /// Which table of which database, and how it is used.

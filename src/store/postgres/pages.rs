@@ -4,13 +4,14 @@ use super::changes::DEAD;
 use super::fault::PgFault;
 use super::names::PgTables;
 use super::rows::column_value;
-use super::servers::{SET_ASIDE, numbers};
+use super::servers::numbers;
 use super::session::PgSession;
 use super::shape::TableShape;
 use crate::engine::slot::Slot;
 use crate::engine::{JobId, StoredJob};
 use crate::log_at;
 use crate::logging::Level;
+use crate::store::servers::{SET_ASIDE, Told, Unreadable};
 use crate::store::sql::numbers::{job_of, row_of};
 use crate::store::sql::row::Columns;
 use crate::store::sql::rows::{dead_job_in, job_in};
@@ -21,15 +22,6 @@ use tokio_postgres::types::{ToSql, Type};
 /// Rows of a page, and bytes of those before its last.
 const ROWS: i64 = 4_000;
 const BYTES: i64 = 8 << 20;
-
-/// What becomes of rows that cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unreadable {
-    /// They are an error.
-    Error,
-    /// They are said, and kept apart: see [`SET_ASIDE`].
-    SetAside,
-}
 
 /// How far rows are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,25 +37,22 @@ enum PgPlace {
 #[derive(Debug)]
 pub(super) struct PgReading {
     /// Whose they are; anybody's, if it is not said.
-    pub(super) owners: Option<Vec<i32>>,
+    owners: Option<Vec<i32>>,
     /// Only these numbers, if that is said.
-    pub(super) only: Option<Vec<i64>>,
+    only: Option<Vec<i64>>,
     unreadable: Unreadable,
     place: PgPlace,
 }
 
-/// Who hears of a job: the job, whether it stands in our own table only, whether it has a row there.
-pub(super) type PgTold<'a> = &'a mut dyn FnMut(StoredJob<'_>, bool, bool) -> Result<(), PgFault>;
-
 impl PgReading {
-    /// Of all rows of these owners.
-    pub(super) fn of(owners: Option<Vec<i32>>, unreadable: Unreadable) -> PgReading {
-        PgReading { owners, only: None, unreadable, place: PgPlace::Theirs(i64::MIN) }
+    /// Of all rows of these owners, or only of these numbers of them.
+    pub(super) fn of(owners: Option<Vec<i32>>, only: Option<Vec<i64>>, unreadable: Unreadable) -> PgReading {
+        PgReading { owners, only, unreadable, place: PgPlace::Theirs(i64::MIN) }
     }
 
-    /// Of these rows, as far as they have one of these owners.
-    pub(super) fn only(numbers: Vec<i64>, owners: Vec<i32>) -> PgReading {
-        PgReading { only: Some(numbers), ..PgReading::of(Some(owners), Unreadable::SetAside) }
+    /// Whether it may take its time.
+    pub(super) fn is_patient(&self) -> bool {
+        self.unreadable == Unreadable::Error
     }
 
     /// Tells the next page. True if there are more.
@@ -71,7 +60,7 @@ impl PgReading {
         &mut self,
         session: &PgSession,
         shape: &TableShape,
-        each: PgTold<'_>,
+        each: Told<'_, PgFault>,
     ) -> Result<bool, PgFault> {
         self.place = match self.place {
             PgPlace::Theirs(from) => self.theirs(session, shape, from, each).await?,
@@ -86,7 +75,7 @@ impl PgReading {
         session: &PgSession,
         shape: &TableShape,
         from: i64,
-        each: PgTold<'_>,
+        each: Told<'_, PgFault>,
     ) -> Result<PgPlace, PgFault> {
         let PgTables { theirs, ours, .. } = &shape.names;
         let sql = format!(
@@ -131,7 +120,7 @@ impl PgReading {
         session: &PgSession,
         shape: &TableShape,
         from: i64,
-        each: PgTold<'_>,
+        each: Told<'_, PgFault>,
     ) -> Result<PgPlace, PgFault> {
         let ours = &shape.names.ours;
         let sql = format!(
@@ -180,14 +169,14 @@ impl PgReading {
 pub(super) async fn count(
     session: &PgSession,
     shape: &TableShape,
-    owners: &Option<Vec<i32>>,
+    reading: &PgReading,
 ) -> Result<u64, PgFault> {
     let PgTables { theirs, ours, .. } = &shape.names;
     let sql = format!(
         "SELECT (SELECT count(*) FROM {theirs} WHERE $1::int4[] IS NULL OR ringgear_owner = ANY($1)) \
          + (SELECT count(*) FROM {ours} WHERE kind <> 0 AND ($1::int4[] IS NULL OR owner = ANY($1)))"
     );
-    let jobs: i64 = session.one_row(&sql, &[(owners, Type::INT4_ARRAY)]).await?.try_get(0)?;
+    let jobs: i64 = session.one_row(&sql, &[(&reading.owners, Type::INT4_ARRAY)]).await?.try_get(0)?;
     Ok(jobs.unsigned_abs())
 }
 

@@ -1,89 +1,17 @@
-//! The servers that share the table, as rows: each start of a server is one, under a number of its own, and owns the jobs that have
-//! that number as their owner. Statements only; who is to be taken over when is decided elsewhere.
-//!
-//! A row has a count, `beat`, which its server adds to with every commit and at least every second, and only as long as nobody
-//! has taken it over (`taken_by`). That is the fence: whatever adds or changes jobs does so in a transaction that has added to
-//! this count, so whoever was taken over can add nothing any more. A take-over is one change of one row, which waits for a commit
-//! under way. Jobs are not rewritten: they have the owner that they had, and who that leads to is found through `taken_by`, from
-//! row to row.
-//!
-//! Numbers of rows are drawn by chance: a sequence may go back when a replica is promoted that lacks the last commits, and then two
-//! servers would be one.
+//! The servers that share the table, as rows of a table of ours. Statements only; what a row is, and what keeps two servers from having the
+//! same job, is `store/servers.rs`. A take-over is one change of one row, which waits for a commit under way.
 use super::fault::PgFault;
 use super::names::PgTables;
 use super::session::PgSession;
 use super::shape::TableShape;
 use crate::engine::JobId;
 use crate::engine::slot::SLOTS;
-use crate::store::shared::{Incarnation, RowState, ServerRow};
+use crate::store::servers::{
+    GONE, LEAVING, Legacy, SERVING, ServerEntry, ServersLook, drawn_id, own_version,
+};
 use crate::store::{ServerLoad, replay};
-use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 use tokio_postgres::types::{ToSql, Type};
-
-/// States of a server: it serves; it has ended in an orderly way, or is about to; it was taken over.
-pub(super) const SERVING: i16 = 0;
-pub(super) const LEAVING: i16 = 1;
-pub(super) const GONE: i16 = 2;
-
-/// The owner of rows that are kept and not run, because nobody can read them.
-pub(super) const SET_ASIDE: i32 = 0;
-
-/// What servers on one table must have in common. Stands before the version.
-const SHARING: &str = "1";
-
-/// One of the servers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct PgServerRow {
-    pub(super) id: i32,
-    pub(super) name: String,
-    pub(super) beat: i64,
-    pub(super) state: i16,
-    pub(super) taken_by: Option<i32>,
-    pub(super) jobs: i64,
-    pub(super) bytes: i64,
-    pub(super) version: String,
-    /// How long it has been there, in seconds, by the clock of the database.
-    pub(super) seconds: i64,
-}
-
-impl PgServerRow {
-    /// The same for the rules of sharing.
-    pub(super) fn shared(&self) -> ServerRow {
-        ServerRow {
-            id: Incarnation(self.id),
-            name: self.name.clone(),
-            beat: self.beat,
-            state: match self.state {
-                SERVING => RowState::Serving,
-                LEAVING => RowState::Leaving,
-                _ => RowState::Gone,
-            },
-            taken_by: self.taken_by.map(Incarnation),
-            bytes: self.bytes.unsigned_abs(),
-        }
-    }
-
-    /// Whether we know how it shares.
-    pub(super) fn is_compatible(&self) -> bool {
-        self.version.split(' ').next() == Some(SHARING)
-    }
-
-    /// Its version, for people.
-    pub(super) fn shown_version(&self) -> &str {
-        self.version.split_once(' ').map_or(self.version.as_str(), |(_, version)| version)
-    }
-}
-
-/// What a look at the table shows.
-#[derive(Debug, Default)]
-pub(super) struct PgLook {
-    /// Whether our own beat was counted: otherwise we were taken over.
-    pub(super) counted: bool,
-    /// Whether there are jobs that nobody owns.
-    pub(super) unowned: bool,
-    pub(super) servers: Vec<PgServerRow>,
-}
 
 /// Adds to our own count, if we are one of them, and looks at all.
 pub(super) async fn look(
@@ -92,7 +20,7 @@ pub(super) async fn look(
     me: Option<i32>,
     jobs: usize,
     load: ServerLoad,
-) -> Result<PgLook, PgFault> {
+) -> Result<ServersLook, PgFault> {
     let PgTables { theirs, ours, servers, .. } = &shape.names;
     let sql = format!(
         "WITH me AS (UPDATE {servers} SET beat = beat + 1, jobs = $2, bytes = $3 \
@@ -105,11 +33,11 @@ pub(super) async fn look(
     let (jobs, bytes) = (jobs as i64, i64::try_from(load.bytes).unwrap_or(i64::MAX));
     let values: [(&(dyn ToSql + Sync), Type); 3] =
         [(&me, Type::INT4), (&jobs, Type::INT8), (&bytes, Type::INT8)];
-    let mut look = PgLook::default();
+    let mut look = ServersLook::default();
     for row in session.client.query_typed(&sql, &values).await? {
         look.counted = row.try_get(9)?;
         look.unowned = row.try_get(10)?;
-        look.servers.push(PgServerRow {
+        look.servers.push(ServerEntry {
             id: row.try_get(0)?,
             name: row.try_get(1)?,
             beat: row.try_get(2)?,
@@ -126,20 +54,66 @@ pub(super) async fn look(
 
 /// A new server of this name.
 pub(super) async fn register(session: &PgSession, shape: &TableShape, name: &str) -> Result<i32, PgFault> {
+    loop {
+        let id = drawn_id();
+        if enter(session, shape, id, name).await? {
+            return Ok(id);
+        }
+    }
+}
+
+/// A server of this number and name serves from now on. False if there is one of this number already.
+async fn enter(session: &PgSession, shape: &TableShape, id: i32, name: &str) -> Result<bool, PgFault> {
     let servers = &shape.names.servers;
     let sql = format!(
         "INSERT INTO {servers} (id, name, beat, state, jobs, bytes, version) VALUES ($1, $2, 0, {SERVING}, 0, 0, $3) \
          ON CONFLICT (id) DO NOTHING"
     );
-    let version = format!("{SHARING} {}", env!("CARGO_PKG_VERSION"));
-    loop {
-        let id = (RandomState::new().hash_one(name) >> 33) as i32;
-        let values: [(&(dyn ToSql + Sync), Type); 3] =
-            [(&id, Type::INT4), (&name, Type::TEXT), (&version, Type::TEXT)];
-        if id != SET_ASIDE && session.client.execute_typed(&sql, &values).await? == 1 {
-            return Ok(id);
-        }
+    let version = own_version();
+    let values: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&id, Type::INT4), (&name, Type::TEXT), (&version, Type::TEXT)];
+    Ok(session.client.execute_typed(&sql, &values).await? == 1)
+}
+
+/// A server leaves all that it has to others but some jobs, with which it goes on as another one. False if there is one of that
+/// number already, and nothing has changed.
+pub(super) async fn bequeath(
+    session: &PgSession,
+    shape: &TableShape,
+    legacy: Legacy<'_>,
+) -> Result<bool, PgFault> {
+    session.client.batch_execute("BEGIN").await?;
+    let done = bequeath_in(session, shape, legacy).await;
+    let end = if matches!(done, Ok(true)) { "COMMIT" } else { "ROLLBACK" };
+    let ended = session.client.batch_execute(end).await;
+    let done = done?;
+    ended?;
+    Ok(done)
+}
+
+async fn bequeath_in(
+    session: &PgSession,
+    shape: &TableShape,
+    Legacy { me, family, next, name, kept }: Legacy<'_>,
+) -> Result<bool, PgFault> {
+    let PgTables { theirs, ours, servers, .. } = &shape.names;
+    if !enter(session, shape, next, name).await? {
+        return Ok(false);
     }
+    let sql =
+        format!("UPDATE {servers} SET beat = beat + 1, state = {LEAVING} WHERE id = $1 AND taken_by IS NULL");
+    if session.client.execute_typed(&sql, &[(&me, Type::INT4)]).await? != 1 {
+        return Err(PgFault::Fenced);
+    }
+    for (table, owner, number) in [(theirs, "ringgear_owner", "ringgear_number"), (ours, "owner", "number")] {
+        let sql = format!(
+            "UPDATE {table} SET {owner} = $1 WHERE {number} = ANY($2::int8[]) AND {owner} = ANY($3::int4[])"
+        );
+        let values: [(&(dyn ToSql + Sync), Type); 3] =
+            [(&next, Type::INT4), (&kept, Type::INT8_ARRAY), (&family, Type::INT4_ARRAY)];
+        session.client.execute_typed(&sql, &values).await?;
+    }
+    Ok(true)
 }
 
 /// Takes over a server whose count is still this one. True if it is ours now: what it was doing has been committed or never will be.
@@ -147,7 +121,7 @@ pub(super) async fn take(
     session: &PgSession,
     shape: &TableShape,
     me: i32,
-    other: &PgServerRow,
+    other: &ServerEntry,
 ) -> Result<bool, PgFault> {
     let servers = &shape.names.servers;
     let sql = format!(
@@ -158,19 +132,6 @@ pub(super) async fn take(
     let values: [(&(dyn ToSql + Sync), Type); 3] =
         [(&me, Type::INT4), (&other.id, Type::INT4), (&other.beat, Type::INT8)];
     Ok(session.client.execute_typed(&sql, &values).await? == 1)
-}
-
-/// This server, and all that lead to it.
-pub(super) fn family(servers: &[PgServerRow], id: i32) -> Vec<i32> {
-    let mut family = vec![id];
-    let mut at = 0;
-    while let Some(&taker) = family.get(at) {
-        let taken = servers.iter().filter(|row| row.taken_by == Some(taker) && row.id != taker);
-        let more: Vec<i32> = taken.map(|row| row.id).filter(|id| !family.contains(id)).collect();
-        family.extend(more);
-        at += 1;
-    }
-    family
 }
 
 /// Says that this server has ended; and where nothing is left of it and of those that it took over, strikes them off.
@@ -241,40 +202,4 @@ pub(super) async fn numbers(
     let row = session.one_row(&sql, &[(&count, Type::INT8), (&at_least, Type::INT8)]).await?;
     let (from, until): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
     Ok(from.unsigned_abs()..until.unsigned_abs())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn row(id: i32, taken_by: Option<i32>) -> PgServerRow {
-        PgServerRow {
-            id,
-            name: String::new(),
-            beat: 0,
-            state: SERVING,
-            taken_by,
-            jobs: 0,
-            bytes: 0,
-            version: format!("{SHARING} 9.9"),
-            seconds: 0,
-        }
-    }
-
-    #[test]
-    fn whoever_was_taken_over_leads_to_its_taker_over_any_number_of_steps() {
-        let rows = [row(1, Some(2)), row(2, Some(5)), row(3, None), row(4, Some(3)), row(5, None)];
-        assert_eq!(family(&rows, 5), [5, 2, 1]);
-        assert_eq!(family(&rows, 3), [3, 4]);
-        assert_eq!(family(&rows, 9), [9]);
-        // What cannot be comes to an end, too.
-        assert_eq!(family(&[row(1, Some(2)), row(2, Some(1))], 1), [1, 2]);
-    }
-
-    #[test]
-    fn versions_say_whether_they_share() {
-        let other = PgServerRow { version: "2 0.9".to_owned(), ..row(1, None) };
-        assert!(row(1, None).is_compatible() && !other.is_compatible());
-        assert_eq!((row(1, None).shown_version(), other.shown_version()), ("9.9", "0.9"));
-    }
 }

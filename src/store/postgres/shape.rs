@@ -28,6 +28,7 @@
 //! without the workload, or NULL if it is the lost attempts only; 1, a whole living job whose function cannot stand
 //! in gearmand's table; 2, a whole dead job, which gearmand must not run. Lost attempts count as in their column.
 use super::fault::PgFault;
+use super::first;
 use super::names::{GivenTable, PgTables, quoted};
 use super::session::PgSession;
 use tokio_postgres::error::SqlState;
@@ -258,9 +259,10 @@ fn check(shape: &mut TableShape, columns: &[FoundColumn]) -> Result<(), PgFault>
 /// Makes what is missing: our columns, their indexes, our tables.
 async fn complete(session: &PgSession, shape: &TableShape, columns: &[FoundColumn]) -> Result<(), PgFault> {
     let PgTables { theirs, ours, servers, numbers, index, nobody, unowned, .. } = &shape.names;
-    let mut missing = Vec::new();
+    let (mut missing, mut indexes) = (Vec::new(), Vec::new());
     let lacking = OUR_COLUMNS.iter().filter(|(name, _)| !columns.iter().any(|column| column.name == *name));
     let added: Vec<String> = lacking.map(|(name, kind)| format!("ADD COLUMN {name} {kind}")).collect();
+    let is_new = added.len() == OUR_COLUMNS.len();
     if !added.is_empty() {
         missing.push(format!("ALTER TABLE {theirs} {}", added.join(", ")));
     }
@@ -268,7 +270,7 @@ async fn complete(session: &PgSession, shape: &TableShape, columns: &[FoundColum
                WHERE i.indrelid = $1::int8::oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indnkeyatts = 1 \
                AND a.attname = 'ringgear_number')";
     if !session.one_row(sql, &[(&shape.oid, Type::INT8)]).await?.try_get::<_, bool>(0)? {
-        missing.push(format!("CREATE UNIQUE INDEX {index} ON {theirs} (ringgear_number)"));
+        indexes.push(format!("CREATE UNIQUE INDEX {index} ON {theirs} (ringgear_number)"));
     }
     let others = [
         (
@@ -304,10 +306,18 @@ async fn complete(session: &PgSession, shape: &TableShape, columns: &[FoundColum
     for (name, sql) in others {
         let there = session.one_row("SELECT to_regclass($1) IS NOT NULL", &[(&name, Type::TEXT)]).await?;
         if !there.try_get::<_, bool>(0)? {
-            missing.push(sql);
+            if sql.starts_with("CREATE INDEX") { indexes.push(sql) } else { missing.push(sql) }
         }
     }
-    if missing.is_empty() { Ok(()) } else { make(session, shape, &missing.join("; ")).await }
+    let all = || [&missing[..], &indexes[..]].concat().join("; ");
+    // The rows of a table that we have never seen, all at once. If that cannot be, they are adopted.
+    if is_new && let Some(numbering) = first::numbering(session, &shape.names).await? {
+        let sql = [&missing[..], &[numbering], &indexes[..]].concat().join("; ");
+        if make(session, shape, &sql).await.is_ok() {
+            return Ok(());
+        }
+    }
+    if missing.is_empty() && indexes.is_empty() { Ok(()) } else { make(session, shape, &all()).await }
 }
 
 /// Makes tables, columns and indexes with these statements.

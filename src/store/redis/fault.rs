@@ -6,7 +6,7 @@ use redis::{ErrorKind, RedisError};
 const KINDS: &[(&str, RemoteTrouble)] = &[
     ("OOM command not allowed", RemoteTrouble::Full),
     ("READONLY", RemoteTrouble::Away),
-    ("FENCED", RemoteTrouble::Away),
+    ("FENCED", RemoteTrouble::Fenced),
     ("LOADING", RemoteTrouble::Away),
     ("MASTERDOWN", RemoteTrouble::Away),
     ("CLUSTERDOWN", RemoteTrouble::Away),

@@ -5,12 +5,17 @@
 //!
 //! | key | what |
 //! |---|---|
-//! | `ringgear:{P}:lease` | which server has all of this, for as long as it is heard of |
-//! | `ringgear:{P}:owned:0` | a hash: number of a job → gearmand's key of it. The 0 is for an owner, when there can be several |
+//! | `ringgear:{P}:servers` | a set: numbers of servers |
+//! | `ringgear:{P}:server:ID` | one of them: a hash with `name`, `beat`, `state`, `taken_by`, `started`, `jobs`, `bytes`, `version` |
+//! | `ringgear:{P}:numbers` | a hash: `next`, the first sequence that nobody has; `birth`, which tells this Redis from one in its place |
+//! | `ringgear:{P}:owned:ID` | a hash: number of a job → gearmand's key of it. ID is the server that runs it, 0 if that is nobody yet |
+//! | `ringgear:{P}:keys` | gearmand's key → number: so keys that others have made are found, and who has a function and unique |
 //! | `ringgear:{P}:extra` | number → what that key does not tell: a checksum of it (8 bytes), and the record without the workload |
 //! | `ringgear:{P}:attempts` | number → lost attempts, where they are more than the record says |
-//! | `ringgear:{P}:alone` | number → the record of a job that gearmand cannot have: with a time, or a dash in its function |
-//! | `ringgear:{P}:dead` | number → the record of a dead job |
+//! | `ringgear:{P}:alone:ID` | number → the record of a job that gearmand cannot have: with a time, or a dash in its function; without the ID if that is nobody's |
+//! | `ringgear:{P}:dead:ID` | number → the record of a dead job; likewise |
+//! | `ringgear:{P}:aside` | number → the key or record of a job that nobody can read |
+//! | `ringgear:{P}:lease` | of version 0.2: which server has all of this |
 use crate::engine::{JobId, StoredJob};
 use crate::store::record;
 use crate::store::remote::fault::RemoteFault;
@@ -22,48 +27,54 @@ use crate::store::sql::rows::JobRows;
 /// gearmand reads a function into so many bytes.
 const FUNCTION_MAX: usize = 511;
 
-/// Names of all keys.
+/// What keys are called.
 #[derive(Clone, Debug)]
 pub(super) struct KeyNames {
+    /// What gearmand's begin with.
     pub(super) prefix: Vec<u8>,
-    pub(super) lease: String,
-    pub(super) owned: String,
-    pub(super) extra: String,
-    pub(super) attempts: String,
-    pub(super) alone: String,
-    pub(super) dead: String,
+    /// What ours begin with.
+    pub(super) base: String,
+}
+
+/// What stands in a hash of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kept {
+    /// Keys of gearmand's.
+    Owned,
+    /// Records of living jobs.
+    Alone,
+    /// Records of dead ones.
+    Dead,
+}
+
+impl Kept {
+    pub(super) const ALL: [Kept; 3] = [Kept::Owned, Kept::Alone, Kept::Dead];
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Kept::Owned => "owned",
+            Kept::Alone => "alone",
+            Kept::Dead => "dead",
+        }
+    }
 }
 
 impl KeyNames {
     pub(super) fn of(prefix: &str) -> KeyNames {
-        let name = |what: &str| format!("ringgear:{{{prefix}}}:{what}");
-        KeyNames {
-            prefix: format!("{prefix}-").into_bytes(),
-            lease: name("lease"),
-            owned: name("owned:0"),
-            extra: name("extra"),
-            attempts: name("attempts"),
-            alone: name("alone"),
-            dead: name("dead"),
-        }
+        KeyNames { prefix: format!("{prefix}-").into_bytes(), base: format!("ringgear:{{{prefix}}}:") }
     }
 
-    /// All of them, in the order in which the script wants them.
-    pub(super) fn all(&self) -> [&str; 6] {
-        [&self.lease, &self.owned, &self.extra, &self.attempts, &self.alone, &self.dead]
+    /// One of ours.
+    pub(super) fn own(&self, name: &str) -> String {
+        format!("{}{name}", self.base)
     }
 
-    /// A pattern that gearmand's keys match, and no others.
-    pub(super) fn pattern(&self) -> Vec<u8> {
-        let mut pattern = Vec::new();
-        for &byte in &self.prefix {
-            if b"*?[]\\^".contains(&byte) {
-                pattern.push(b'\\');
-            }
-            pattern.push(byte);
+    /// The hash of what this server has.
+    pub(super) fn kept(&self, what: Kept, owner: i32) -> String {
+        match (what, owner) {
+            (Kept::Alone | Kept::Dead, 0) => self.own(what.word()),
+            _ => self.own(&format!("{}:{owner}", what.word())),
         }
-        pattern.push(b'*');
-        pattern
     }
 
     /// Function and unique in a key of gearmand's.
@@ -93,7 +104,7 @@ pub(super) struct TheirKey<'a> {
     pub(super) key: Vec<u8>,
     pub(super) columns: Columns<'a>,
     pub(super) extra: Vec<u8>,
-    job: StoredJob<'a>,
+    pub(super) job: StoredJob<'a>,
 }
 
 impl<'a> RedisPut<'a> {
@@ -190,8 +201,10 @@ mod tests {
         ] {
             assert_eq!(names.parts(key), None, "{key:?}");
         }
-        assert_eq!(KeyNames::of("a*[b").pattern(), b"a\\*\\[b-*");
-        assert_eq!(names.lease, "ringgear:{_gear_}:lease");
+        assert_eq!(names.own("lease"), "ringgear:{_gear_}:lease");
+        assert_eq!(names.kept(Kept::Owned, 0), "ringgear:{_gear_}:owned:0");
+        assert_eq!(names.kept(Kept::Dead, 0), "ringgear:{_gear_}:dead");
+        assert_eq!(names.kept(Kept::Dead, 7), "ringgear:{_gear_}:dead:7");
     }
 
     #[test]

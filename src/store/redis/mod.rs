@@ -8,13 +8,16 @@
 //!
 //! **Durability** is Redis's: its settings are read at the start (`session.rs`). One that evicts is refused.
 //!
-//! **One server has a prefix**, as long as it is heard of: each commit looks for that first, so another one that has taken its place
-//! cannot be disturbed. gearmand knows no such thing, and runs what it reads. Keys that others make while the server runs are
-//! found at its next start.
+//! **Servers share a prefix**: each job has the server as its owner that runs it (`store/sharing.rs`, `servers.rs`). A server that is silent
+//! for too long is taken over, and can add nothing from then on; keys that others make are adopted (`adopt.rs`). Tools that copy have no number
+//! there and are refused while a server runs. gearmand knows nothing of all that, and runs what it reads.
+mod adopt;
 mod fault;
 mod keys;
 mod options;
-mod replay;
+mod pages;
+mod scripts;
+mod servers;
 mod session;
 mod writer;
 
@@ -24,18 +27,23 @@ use super::book::Book;
 use super::latest::LatestWords;
 use super::remote::fault::{RemoteFault, RemoteTrouble};
 use super::remote::line::Connector;
-use super::remote::{Remote, RemoteListener, RemoteStore};
-use super::{Store, StoreError};
-use crate::engine::StoredJob;
+use super::remote::{Remote, RemoteStore};
+use super::servers::{Fence, ServerEntry, ServersLook, Told, Unreadable};
+use super::{ServerLoad, Store, StoreError};
+use crate::engine::{JobId, StoredJob};
 use crate::store::sql::rows::JobRows;
-use keys::KeyNames;
-use redis::Connection;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use adopt::KeyScan;
+use keys::{Kept, KeyNames};
+use pages::RedisReading;
+use scripts::RedisLink;
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Records of more bytes are committed alone: others are not to wait for them, nor be refused with them.
 const LARGE: usize = 4 << 20;
-/// Whoever is silent for six seconds has left.
-const BEAT: Duration = Duration::from_millis(900);
+/// A connection that is gone shows when it is used.
+const BEAT: Duration = Duration::from_secs(5);
 /// How often connecting is tried again when a signal has come in between, and how that shows.
 const TRIES: u32 = 3;
 const INTERRUPTED: &str = "Interrupted system call";
@@ -49,43 +57,46 @@ pub fn open(options: RedisOptions) -> Result<Box<dyn Store>, StoreError> {
     } else {
         format!("{}:{}", options.server, options.port)
     };
-    // Who we are, among all that ever were: this process, started then.
-    let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos());
     let redis = Redis {
         server: format!("Redis at {place}"),
         names: KeyNames::of(&options.prefix),
-        me: format!("{}-{started}", std::process::id()),
+        scan: Mutex::default(),
         options,
     };
-    let wait = redis.options.wait;
-    Ok(Box::new(RemoteStore::open(redis, wait)?))
+    let (wait, sharing) = (redis.options.wait, redis.options.sharing.clone());
+    Ok(Box::new(RemoteStore::open(redis, wait, sharing.as_deref())?))
 }
 
 /// What makes connections to it, and what is done with them.
 struct Redis {
     server: String,
     names: KeyNames,
-    me: String,
     options: RedisOptions,
+    /// How far keys of others are looked for.
+    scan: Mutex<KeyScan>,
 }
 
 impl Redis {
-    fn connect_once(&self) -> Result<Connection, RemoteFault> {
+    fn scan(&self) -> MutexGuard<'_, KeyScan> {
+        self.scan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn connect_once(&self) -> Result<RedisLink, RemoteFault> {
         let mut connection = session::connect(&self.options)?;
         session::check(&mut connection, self.options.level)?;
-        session::take_lease(&mut connection, &self.names, &self.me)?;
-        Ok(connection)
+        session::no_old_server(&mut connection, &self.names)?;
+        Ok(RedisLink::of(connection))
     }
 }
 
 impl Connector for Redis {
-    type Link = Connection;
+    type Link = RedisLink;
 
     fn server(&self) -> &str {
         &self.server
     }
 
-    fn connect(&self) -> Result<Connection, RemoteFault> {
+    fn connect(&self) -> Result<RedisLink, RemoteFault> {
         let mut tries = 0;
         loop {
             match self.connect_once() {
@@ -96,43 +107,61 @@ impl Connector for Redis {
         }
     }
 
-    fn leave(&self, mut link: Connection) {
-        session::leave(&mut link, &self.names, &self.me);
-    }
+    fn leave(&self, _: RedisLink) {}
 }
 
 impl Remote for Redis {
-    fn replay(&self, link: &mut Connection, listener: RemoteListener<'_>) -> Result<Book, RemoteFault> {
-        replay::replay(link, &self.names, &self.me, listener)
+    type Reading = RedisReading;
+
+    fn reading(owners: Option<Vec<i32>>, only: Option<Vec<i64>>, unreadable: Unreadable) -> RedisReading {
+        RedisReading::of(owners, only, unreadable)
+    }
+
+    fn count(&self, link: &mut RedisLink, reading: &mut RedisReading) -> Result<u64, RemoteFault> {
+        Ok(reading.list_all(link, &self.names)?.len() as u64)
+    }
+
+    fn page(
+        &self,
+        link: &mut RedisLink,
+        reading: &mut RedisReading,
+        told: Told<'_, RemoteFault>,
+    ) -> Result<bool, RemoteFault> {
+        reading.page(link, &self.names, told)
     }
 
     fn write(
         &self,
-        link: &mut Connection,
+        link: &mut RedisLink,
         latest: &LatestWords<'_>,
         book: &mut Book,
-    ) -> Result<(), RemoteFault> {
-        writer::write(link, &self.names, &self.me, latest, book)
+        fence: Fence<'_>,
+    ) -> Result<Vec<(JobId, JobId)>, RemoteFault> {
+        writer::write(link, &self.names, latest, book, fence)
     }
 
     /// All at once: Redis has no order of numbers in which pieces could be told apart.
-    fn compare(&self, link: &mut Connection, book: &mut Book, _: i64) -> Result<(), RemoteFault> {
-        let numbers = |link: &mut Connection, hashes: &[&String]| -> Result<Vec<i64>, RemoteFault> {
-            let mut all = Vec::new();
-            for hash in hashes {
-                all.extend(replay::scan(link, hash)?.into_keys());
-            }
-            Ok(all)
+    fn compare(
+        &self,
+        link: &mut RedisLink,
+        book: &mut Book,
+        _: i64,
+        fence: Fence<'_>,
+    ) -> Result<Vec<i64>, RemoteFault> {
+        let owners = fence.me.map(|_| fence.family.to_vec());
+        let mut there = RedisReading::of(owners, None, Unreadable::Error);
+        let there = there.list_all(link, &self.names)?;
+        let numbers = |owned| -> Vec<i64> {
+            let these = there.iter().filter(|(what, _)| (*what == Kept::Owned) == owned);
+            these.map(|&(_, number)| number).collect()
         };
-        let theirs = numbers(link, &[&self.names.owned])?;
-        let ours = numbers(link, &[&self.names.alone, &self.names.dead])?;
-        let too_much = book.compare(&theirs, &ours, i64::MAX);
-        writer::end(link, &self.names, &self.me, &[too_much.theirs, too_much.ours].concat())
+        let too_much = book.compare(&numbers(true), &numbers(false), i64::MAX);
+        writer::end_unless_joined(link, &self.names, &too_much.theirs, &too_much.ours, book, fence)
     }
 
-    fn tend(&self, link: &mut Connection) -> Result<(), RemoteFault> {
-        let renewed = writer::renew(link, &self.names, &self.me);
-        renewed.map_err(|fault| RemoteFault::new(RemoteTrouble::Away, fault.what))
+    fn tend(&self, link: &mut RedisLink) -> Result<(), RemoteFault> {
+        let answered = redis::cmd("PING").exec(&mut link.connection);
+        answered.map_err(|error| RemoteFault::new(RemoteTrouble::Away, RemoteFault::from(error).what))
     }
 
     fn tend_every(&self) -> Duration {
@@ -146,5 +175,60 @@ impl Remote for Redis {
     fn keeps_accepted(&self, job: &StoredJob<'_>) -> bool {
         // What stands alone is kept whole.
         !JobRows::of(job).is_plain() || job.epoch.is_some() || job.function.contains(&b'-')
+    }
+
+    fn shown(&self) -> String {
+        format!("keys that begin with {}", self.options.prefix)
+    }
+
+    fn how_to_strike(&self, id: i32) -> String {
+        let (servers, server) = (self.names.own("servers"), self.names.own(&format!("server:{id}")));
+        format!("SREM {servers} {id}, DEL {server}")
+    }
+
+    fn look(
+        &self,
+        link: &mut RedisLink,
+        me: Option<i32>,
+        jobs: usize,
+        load: ServerLoad,
+    ) -> Result<ServersLook, RemoteFault> {
+        let (look, strange) = servers::look(link, &self.names, me, jobs, load)?;
+        let unowned = self.scan().looked(strange) || look.unowned;
+        Ok(ServersLook { unowned, ..look })
+    }
+
+    fn register(&self, link: &mut RedisLink, name: &str) -> Result<i32, RemoteFault> {
+        servers::register(link, &self.names, name)
+    }
+
+    fn take(&self, link: &mut RedisLink, me: i32, other: &ServerEntry) -> Result<bool, RemoteFault> {
+        servers::take(link, &self.names, me, other)
+    }
+
+    fn claim(&self, link: &mut RedisLink, me: Option<i32>) -> Result<(), RemoteFault> {
+        adopt::claim(link, &self.names, me, &mut self.scan())
+    }
+
+    fn adopt(&self, link: &mut RedisLink, me: i32) -> Result<(Vec<i64>, bool), RemoteFault> {
+        adopt::adopt(link, &self.names, me, &mut self.scan())
+    }
+
+    fn leave_others(
+        &self,
+        link: &mut RedisLink,
+        me: i32,
+        family: &[i32],
+        empty: bool,
+    ) -> Result<(), RemoteFault> {
+        servers::leave(link, &self.names, me, family, empty)
+    }
+
+    fn birth(&self, link: &mut RedisLink) -> Result<u64, RemoteFault> {
+        servers::birth(link, &self.names)
+    }
+
+    fn numbers(&self, link: &mut RedisLink, count: u64, at_least: u64) -> Result<Range<u64>, RemoteFault> {
+        servers::numbers(link, &self.names, count, at_least)
     }
 }

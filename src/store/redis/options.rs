@@ -1,4 +1,5 @@
 //! What an operator decides about a Redis store. Values only.
+use crate::store::SharingOptions;
 use crate::store::remote::level::PromiseLevel;
 use std::time::Duration;
 
@@ -24,18 +25,22 @@ pub struct RedisOptions {
     pub level: PromiseLevel,
     /// How long a start waits for a server that is not there (`--store-wait`).
     pub wait: Duration,
+    /// For a server, which shares the keys with others. Without it nobody may serve meanwhile, and jobs are nobody's until a server
+    /// starts: for tools that copy.
+    pub sharing: Option<Box<SharingOptions>>,
 }
 
 impl std::fmt::Debug for RedisOptions {
     /// Without the password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let RedisOptions { server, port, password: _, prefix, level, wait } = self;
+        let RedisOptions { server, port, password: _, prefix, level, wait, sharing } = self;
         f.debug_struct("RedisOptions")
             .field("server", server)
             .field("port", port)
             .field("prefix", prefix)
             .field("level", level)
             .field("wait", wait)
+            .field("sharing", sharing)
             .finish_non_exhaustive()
     }
 }
@@ -50,6 +55,7 @@ impl Default for RedisOptions {
             prefix: REDIS_PREFIX.to_owned(),
             level: PromiseLevel::AsSet,
             wait: Duration::ZERO,
+            sharing: None,
         }
     }
 }

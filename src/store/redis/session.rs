@@ -1,5 +1,5 @@
-//! One connection to Redis that may be used: a primary, not part of a cluster, that evicts nothing, with the keys to ourselves. What is
-//! done with it is known elsewhere.
+//! One connection to Redis that may be used: a primary, not part of a cluster, that evicts nothing. What is done with
+//! it is known elsewhere.
 use super::keys::KeyNames;
 use super::options::RedisOptions;
 use crate::log_at;
@@ -16,10 +16,8 @@ use std::time::{Duration, Instant};
 /// How long it may take to connect, and how long an answer may.
 const CONNECTING: Duration = Duration::from_secs(3);
 const ANSWER: Duration = Duration::from_secs(20);
-/// How long a server has the keys after it was last heard of, in milliseconds.
-pub(super) const LEASE: u64 = 6_000;
-/// How long one that does not answer any more is waited for.
-const LEAVING: Duration = Duration::from_millis(LEASE + 1_000);
+/// How long a server of version 0.2 has the keys after it was last heard of, and a second more.
+const LEAVING: Duration = Duration::from_secs(7);
 
 /// Connects, and looks at what is there.
 pub(super) fn connect(options: &RedisOptions) -> Result<Connection, RemoteFault> {
@@ -136,49 +134,19 @@ pub(super) fn check(connection: &mut dyn ConnectionLike, level: PromiseLevel) ->
     Ok(())
 }
 
-/// Has the keys to ourselves, among servers of ours. One that was killed has them for a few seconds still.
-pub(super) fn take_lease(
+/// A server of version 0.2, which shares no keys, must not be there: it would run every job again. One that was killed has them for a few
+/// seconds still.
+pub(super) fn no_old_server(
     connection: &mut dyn ConnectionLike,
     names: &KeyNames,
-    me: &str,
 ) -> Result<(), RemoteFault> {
-    let (begin, mut said) = (Instant::now(), false);
-    loop {
-        let holder: Option<String> = cmd("GET").arg(&names.lease).query(connection)?;
-        let mut set = cmd("SET");
-        set.arg(&names.lease).arg(me).arg("PX").arg(LEASE);
-        match holder {
-            Some(holder) if holder == me => {
-                // It may end at this moment: then nobody has it, and it is ours anew.
-                set.exec(connection)?;
-                return Ok(());
-            }
-            Some(_) => {}
-            None => {
-                if set.arg("NX").query::<Option<String>>(connection)?.is_some() {
-                    return Ok(());
-                }
-            }
-        }
+    let (begin, lease) = (Instant::now(), names.own("lease"));
+    while cmd("EXISTS").arg(&lease).query::<bool>(connection)? {
         if begin.elapsed() >= LEAVING {
-            let what = format!("keys with the prefix of {}", names.lease);
+            let what = format!("keys with the prefix of {lease}");
             return Err(RemoteFault::new(RemoteTrouble::Locked, what));
-        }
-        if !said {
-            said = true;
-            log_at!(
-                Level::Notice,
-                "the store: another server has had these keys; waiting {} s whether it is still there",
-                LEAVING.as_secs()
-            );
         }
         thread::sleep(Duration::from_millis(100));
     }
-}
-
-/// Gives the keys back, if they are ours.
-pub(super) fn leave(connection: &mut dyn ConnectionLike, names: &KeyNames, me: &str) {
-    let script = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end";
-    // If that fails the lease ends by itself.
-    let _ = cmd("EVAL").arg(script).arg(1).arg(&names.lease).arg(me).exec(connection);
+    Ok(())
 }

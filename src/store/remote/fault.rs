@@ -29,6 +29,8 @@ pub(crate) enum RemoteTrouble {
     Full,
     /// It refuses what one of the jobs is made of.
     Unfit,
+    /// We were taken over: nothing was added or changed.
+    Fenced,
     /// Others were in the way: the same may succeed at once.
     InTheWay,
     /// Anything else.
@@ -65,6 +67,7 @@ impl RemoteFault {
             RemoteTrouble::Locked => StoreError::Locked { path: PathBuf::from(format!("{name}: {what}")) },
             RemoteTrouble::Full => StoreError::Full { path: PathBuf::from(format!("{name} ({what})")) },
             RemoteTrouble::Unfit => StoreError::Unfit { name, what },
+            RemoteTrouble::Fenced => StoreError::TakenOver { server: name },
             RemoteTrouble::InTheWay | RemoteTrouble::Other => StoreError::Database { name, what },
         }
     }

@@ -49,13 +49,6 @@ impl NewNumbers {
         self.sequence += 1;
         JobId::new(self.sequence, Slot::of(function))
     }
-
-    /// So many of them, one sequence after the other: the first.
-    pub(crate) fn jobs(&mut self, function: &[u8], count: u64) -> JobId {
-        let first = self.job(function);
-        self.sequence += count.saturating_sub(1);
-        first
-    }
 }
 
 #[cfg(test)]

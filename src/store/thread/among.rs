@@ -1,7 +1,7 @@
 //! What the thread does where servers share the store: has it attend when that is due, and hands shards what comes of it, in order: jobs
 //! that are ours from now on, that all before are another's, numbers; and until when they may go on. Who is taken over, and how, is
 //! each store's affair.
-use super::StoreThread;
+use super::{Leaving, StoreThread};
 use crate::engine::{JobId, ShardId, StoredJob, Topology};
 use crate::log_at;
 use crate::logging::Level;
@@ -38,11 +38,40 @@ impl StoreThread {
                 }
             };
         }
+        self.hand_over();
         self.look_for_numbers();
         self.renew_standing();
         if attended_once {
             self.channel.set_servers(self.store.servers());
         }
+    }
+
+    /// If this server drains, leaves stored jobs that wait to others who can run them at once: shards forget them first, then the store
+    /// hears what has stayed.
+    fn hand_over(&mut self) {
+        match self.leaving {
+            Leaving::No if self.channel.is_draining() && self.store.begin_hand_over() => {
+                self.leaving = Leaving::Asked;
+                self.pieces.extend(self.topology.owners().map(|shard| (shard, Piece::HandOver)));
+            }
+            Leaving::Asked => {
+                let Some(kept) = self.channel.kept() else { return };
+                // What shards wanted before they said so: ends of jobs above all.
+                let batches = self.gather();
+                if !batches.is_empty() {
+                    self.commit(batches);
+                }
+                match self.store.hand_over(&kept) {
+                    Ok(()) => {
+                        self.leaving = Leaving::Over;
+                        self.pieces.extend(self.topology.owners().map(|shard| (shard, Piece::HandedOver)));
+                    }
+                    Err(error) => self.complain(&error),
+                }
+            }
+            Leaving::No | Leaving::Over => {}
+        }
+        self.hand_out();
     }
 
     /// Whether nobody waits for a commit: what is told in many pieces goes on behind it.

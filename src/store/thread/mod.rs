@@ -37,6 +37,17 @@ struct StoreThread {
     /// How often this server was taken over, as shards were told last.
     era_told: u64,
     complained: Option<Instant>,
+    leaving: Leaving,
+}
+
+/// How far stored jobs that wait are left to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leaving {
+    No,
+    /// Shards were asked to forget them.
+    Asked,
+    /// They are others'.
+    Over,
 }
 
 /// Replays and then keeps, on this thread, until [`StoreChannel::stop`]. `tell` hears how far the replay is; after an
@@ -50,8 +61,17 @@ pub(crate) fn run(
 ) -> Result<(), StoreError> {
     channel.served_by(thread::current());
     let (store, errands, pieces) = (Dues::of(store), VecDeque::new(), VecDeque::new());
-    let mut this =
-        StoreThread { store, channel, topology, wake, errands, pieces, era_told: 0, complained: None };
+    let mut this = StoreThread {
+        store,
+        channel,
+        topology,
+        wake,
+        errands,
+        pieces,
+        era_told: 0,
+        complained: None,
+        leaving: Leaving::No,
+    };
     let StoreThread { store, channel, wake, .. } = &mut this;
     let jobs = replay::run(store, channel, topology, wake, tell);
     let failed = jobs.is_err();
@@ -80,6 +100,9 @@ impl StoreThread {
                 }
             } else if stopping {
                 // Only with nothing left to commit: what was handed over is answered before the store is closed.
+                if !self.channel.have_all_ended() {
+                    self.store.stays_silent();
+                }
                 return self.store.close();
             } else if !self.maintain() {
                 let time = rest(last.elapsed(), self.store.owes() || !self.errands.is_empty());
@@ -100,7 +123,9 @@ impl StoreThread {
         batches.iter_mut().for_each(|(_, batch)| batch.records.seal());
         let era = self.store.standing().era;
         let records: Vec<Vec<&[u8]>> = batches.iter().map(|(_, batch)| kept_records(batch, era)).collect();
+        self.channel.times.begin(batches.iter().map(|(_, batch)| batch.records.len()).sum());
         let parts::Outcome { refused, elsewhere, errors } = parts::commit(&mut self.store, &records);
+        self.channel.times.end();
         errors.iter().for_each(complain);
         self.renew_standing();
         let mut refused = refused.into_iter().peekable();

@@ -73,7 +73,7 @@ fn what_is_owed_is_tried_without_another_commit() {
             thread::sleep(Duration::from_millis(2));
         }
         assert_eq!(seen.commits.load(Ordering::SeqCst), 1);
-        channel.stop();
+        channel.stop(true);
         running.join().unwrap().unwrap();
     });
 }

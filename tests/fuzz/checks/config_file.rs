@@ -8,12 +8,18 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[path = "../../../src/config/access.rs"]
+mod access;
 #[path = "../../../src/config/called.rs"]
 mod called;
+#[path = "../../../src/config/doors.rs"]
+mod doors;
 #[path = "../../../src/config/file.rs"]
 mod file;
 #[path = "../../../src/config/flags.rs"]
 mod flags;
+#[path = "../../../src/config/listening.rs"]
+mod listening;
 #[path = "../../../src/config/machine.rs"]
 mod machine;
 #[path = "../../../src/config/mistake.rs"]
@@ -26,6 +32,8 @@ mod process;
 mod sources;
 #[path = "../../../src/config/store/mod.rs"]
 mod store;
+#[path = "../../../src/config/tls.rs"]
+mod tls;
 #[path = "../../../src/config/unsupported.rs"]
 mod unsupported;
 #[path = "../../../src/config/value.rs"]

@@ -105,6 +105,7 @@ impl Auditor {
         self.orphans.clear();
         self.unstored.clear();
         self.jobs_before = self.jobs.len();
+        self.started = now;
         for function in 0..self.names.len() {
             let used = remains.jobs.iter().any(|job| job.function == self.names[function]);
             self.functions[function] =

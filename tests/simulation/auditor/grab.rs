@@ -52,6 +52,7 @@ impl Auditor {
         audit!(self, "a worker gets what it knows", known.is_some(), "{session:?} got {assignment:?}");
         let &(function, limit) = known.expect("just asserted");
         self.recognise(function, assignment);
+        self.is_not_paused(at, function);
         let job = &self.jobs[&id];
         self.is_due(job);
         if grab.timed_out == Some(id) || self.peers[&session].unlearned_since(function, at) {
@@ -139,6 +140,7 @@ impl Auditor {
     pub(super) fn ready_since(&self, job: &Job) -> Option<Stamp> {
         let entry = job.only_waits()?;
         let queued = entry.hi.or_else(|| self.quiet_after(entry.from))?;
+        let queued = queued.max(self.unpaused_since(job)?);
         match job.due {
             Due::Always => Some(queued),
             Due::At(_, Some(due)) => Some(due.max(queued)),

@@ -37,7 +37,18 @@ impl Auditor {
                 }
             }
             Order::CancelJob { handle } => self.cancel(handle),
-            Order::RetryJob { .. } => {}
+            Order::Pause { function, .. } => {
+                if let Some(function) = self.function(function) {
+                    self.pauses(function);
+                }
+            }
+            Order::Resume { function } => {
+                if let Some(function) = self.function(function) {
+                    self.resumes(function);
+                }
+            }
+            // Whatever they do is done by other orders, too, or seen at once.
+            Order::RetryJob { .. } | Order::Batch(_) | Order::Dismiss { .. } => {}
         }
     }
 

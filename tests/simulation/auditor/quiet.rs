@@ -11,6 +11,7 @@ impl Auditor {
         self.quiets.push(self.stamp());
         self.all_is_answered();
         self.ghosts.clear();
+        self.pauses_settle();
         self.functions.iter_mut().for_each(|model| model.drops = 0);
         let alive: Vec<JobId> = self.alive.iter().copied().collect();
         for id in alive {

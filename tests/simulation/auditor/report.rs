@@ -69,6 +69,20 @@ impl Auditor {
             (Query::UniqueStatus { unique }, Report::UniqueStatus(status)) => {
                 self.unique_status(at, unique, status, exact);
             }
+            (Query::Numbers | Query::Function { .. }, Report::Numbers(page)) => {
+                self.numbers(at, query, page, exact);
+            }
+            (Query::FunctionWorkers { function }, Report::FunctionWorkers(rows)) if exact => {
+                let knows = |peer: &&super::Peer| {
+                    peer.abilities.iter().any(|ability| self.names[ability.function] == *function)
+                };
+                let know = self.peers.values().filter(knows).count();
+                audit!(self, "who knows a function is told", rows.len() == know, "{rows:?}, but {know}");
+            }
+            (Query::FunctionWorkers { .. }, Report::FunctionWorkers(_)) => {}
+            (Query::Pauses, Report::Pauses(_)) => {}
+            (Query::Job { .. }, Report::Job(_) | Report::UnknownJob) => {}
+            (Query::Session { .. }, Report::Sessions(_)) => {}
             (Query::DeadJobs, Report::DeadJobs(rows)) => self.dead_rows(rows, exact),
             _ => panic!("[each query has its report] {query:?}: {report:?}"),
         }
@@ -83,6 +97,18 @@ impl Auditor {
                 }
             }
             (Order::CreateFunction { .. }, Report::Done) => {}
+            (Order::Pause { function, pause }, Report::Done) => {
+                if let Some(function) = self.function(function) {
+                    self.paused(at, function, pause);
+                }
+            }
+            (Order::Resume { function }, Report::Done | Report::Unchanged) => {
+                if let Some(function) = self.function(function) {
+                    self.resumed(at, function);
+                }
+            }
+            (Order::Dismiss { .. }, Report::Done | Report::Unchanged) => {}
+            (Order::Batch(_), Report::Batch(_)) => {}
             (Order::DropFunction { function }, Report::Dropped(rows)) => {
                 for function in self.in_any_case(function) {
                     self.order_done(at, function, None);

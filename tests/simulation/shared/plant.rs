@@ -25,6 +25,8 @@ pub(crate) enum Plant {
     UnfencedTakeOver,
     /// A commit without an answer counts as none.
     UnknownIsFailed,
+    /// Others are told that they may have what waits before that is forgotten.
+    LeavesBeforeForgetting,
     /// One of the engine's.
     Engine(Planted),
 }
@@ -44,6 +46,7 @@ impl Plant {
             NoReconcile,
             UnfencedTakeOver,
             UnknownIsFailed,
+            LeavesBeforeForgetting,
         ];
         own.into_iter().chain(Planted::SHARED.into_iter().map(Engine))
     }

@@ -2,12 +2,13 @@
 //! who uses it, is in `world.rs`.
 use super::ledger::Ledger;
 use super::plant::Plant;
-use super::sharing::{Admission, Claim, Departed, Entrance, Incarnation, ServerRow, Sharing};
+use super::sharing::{Admission, Claim, Departed, Entrance, Incarnation, RowState, ServerRow, Sharing};
 use super::table::{JobRow, Table, Write, Written};
 use crate::cluster::{Cluster, ToStore};
 use crate::kept::Kept;
 use ringgear_engine::{HandlePrefix, Instant, JobId, Policy, ShardId, StoreSeq, Topology};
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU8;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -19,13 +20,28 @@ const BEAT: u64 = 1_000_000_000;
 enum Query {
     Look,
     Register,
-    Attend,
+    Attend {
+        adopts: bool,
+    },
     Batch(Vec<(ShardId, ToStore)>),
     Take(Departed),
     Numbers,
     /// After a loss of the connection: what is there, and is still taken, of what ought to be?
     Reconcile,
+    /// All but these jobs is left to others; who goes on with them.
+    HandOver(Vec<JobId>, Incarnation),
     Leave,
+}
+
+/// How far a server that drains has left what waits to others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Drain {
+    No,
+    /// It is to.
+    Wanted,
+    /// Its shards forget; or have, and these have stayed.
+    Asked(Incarnation, Option<Vec<JobId>>),
+    Over,
 }
 
 /// What it answers.
@@ -38,6 +54,7 @@ enum Answer {
     Taken(Option<Vec<JobRow>>),
     Numbers(Range<u64>),
     Owned { rows: Vec<JobRow>, servers: Vec<ServerRow> },
+    HandedOver(bool),
     Left,
 }
 
@@ -71,6 +88,9 @@ pub(super) struct Server {
     connected: bool,
     unsettled: bool,
     pub(super) leaving: bool,
+    drain: Drain,
+    /// The last look has found others who serve.
+    others: bool,
     me: Option<Incarnation>,
     sharing: Option<Sharing>,
     flight: Option<Flight>,
@@ -91,10 +111,19 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(ix: usize, plant: Option<Plant>, alone_goes_on: bool, work_at_once: u32) -> Server {
+    pub(super) fn new(
+        ix: usize,
+        plant: Option<Plant>,
+        alone_goes_on: bool,
+        (work_at_once, attempts): (u32, Option<NonZeroU8>),
+    ) -> Server {
         let prefix = HandlePrefix::new(format!("H:s{ix}").as_bytes()).expect("a short prefix");
-        let mut policy =
-            Policy { work_at_once, planted: plant.and_then(Plant::of_engine), ..Policy::new(prefix) };
+        let mut policy = Policy {
+            work_at_once,
+            attempts,
+            planted: plant.and_then(Plant::of_engine),
+            ..Policy::new(prefix)
+        };
         policy.share_store();
         Server {
             ix,
@@ -105,6 +134,8 @@ impl Server {
             connected: false,
             unsettled: false,
             leaving: false,
+            drain: Drain::No,
+            others: false,
             me: None,
             sharing: None,
             flight: None,
@@ -148,6 +179,21 @@ impl Server {
         self.me
     }
 
+    /// Who it is, if what this one has is its own: it may be another by now and not have heard of it.
+    pub(super) fn me_as(&self, holder: Option<Incarnation>) -> Option<Incarnation> {
+        match self.drain {
+            Drain::Asked(next, _) if holder == Some(next) => holder,
+            _ => self.me,
+        }
+    }
+
+    /// It is to end when it has no jobs, and leaves those that wait to others.
+    pub(super) fn drain(&mut self) {
+        if self.drain == Drain::No {
+            self.drain = Drain::Wanted;
+        }
+    }
+
     /// It lives, and a job is in its book, or on its way there.
     pub(super) fn knows(&self, id: JobId) -> bool {
         self.book.contains(&id) || self.sends(id)
@@ -186,7 +232,9 @@ impl Server {
         self.cluster.restart(Topology::new(shards));
         self.life = Life::Entering(Entrance::new(self.name()));
         (self.paused, self.leaving, self.unsettled) = (false, false, false);
+        (self.drain, self.others) = (Drain::No, false);
         self.next_look = 0;
+        self.shards().for_each(|shard| self.cluster.store_away(shard, true));
         self.shards().for_each(|shard| self.cluster.lease(shard, Instant(0)));
         self.pump();
     }
@@ -249,6 +297,29 @@ impl Server {
         if matches!(self.life, Life::Forgetting) && !forgets {
             self.life = Life::Registering;
         }
+        if let Drain::Asked(_, kept @ None) = &mut self.drain
+            && !forgets
+        {
+            let shards = self.cluster.topology().owners();
+            *kept = Some(shards.flat_map(|shard| self.cluster.take_kept(shard)).collect());
+        }
+    }
+
+    /// The store thread begins to leave what waits to others, if there are any.
+    fn begin_hand_over(&mut self, table: &mut Table) {
+        if self.drain != Drain::Wanted || !self.others || !matches!(self.life, Life::Serving) {
+            return;
+        }
+        self.departed.clear();
+        let next = table.draw();
+        if self.plant == Some(Plant::LeavesBeforeForgetting) {
+            self.drain = Drain::Asked(next, Some(Vec::new()));
+            return;
+        }
+        self.drain = Drain::Asked(next, None);
+        self.shards().for_each(|shard| self.cluster.store_away(shard, true));
+        self.shards().for_each(|shard| self.cluster.hand_over(shard));
+        self.tick();
     }
 
     /// Takes what engines want of the store.
@@ -279,7 +350,10 @@ impl Server {
                 self.connected = true;
                 ledger.count("reconnects");
             }
-            None => match self.next_query(now) {
+            None => match {
+                self.begin_hand_over(table);
+                self.next_query(now)
+            } {
                 Some(query) => {
                     if matches!(query, Query::Leave) {
                         let at = self.at(now);
@@ -300,9 +374,19 @@ impl Server {
             Life::Down | Life::Forgetting => None,
             Life::Entering(_) => looks.then_some(Query::Look),
             Life::Registering => Some(Query::Register),
-            Life::Serving if self.unsettled => Some(Query::Reconcile),
-            Life::Serving if looks => Some(Query::Attend),
+            // What is forgotten already is not to be read again.
+            Life::Serving if self.unsettled && !matches!(self.drain, Drain::Asked(..)) => {
+                Some(Query::Reconcile)
+            }
+            Life::Serving if looks => {
+                Some(Query::Attend { adopts: matches!(self.drain, Drain::No | Drain::Wanted) })
+            }
             Life::Serving if !self.queue.is_empty() => Some(Query::Batch(std::mem::take(&mut self.queue))),
+            Life::Serving if matches!(self.drain, Drain::Asked(_, Some(_))) => {
+                let Drain::Asked(next, Some(kept)) = &self.drain else { return None };
+                Some(Query::HandOver(kept.clone(), *next))
+            }
+            Life::Serving if self.drain == Drain::Over && self.jobs() == 0 => Some(Query::Leave),
             Life::Serving => {
                 let wants = self.shards().any(|shard| self.cluster.engine(shard).wants_numbers());
                 let next = self.departed.pop().map(Query::Take);
@@ -339,20 +423,24 @@ impl Server {
         let answer = match &flight.query {
             Query::Look => Answer::Rows(table.servers()),
             Query::Register => Answer::Registered(table.register(&name, now)),
-            Query::Attend => {
-                let (mine, adopted) = table.attend(me, bytes, now);
+            &Query::Attend { adopts } => {
+                let (mine, adopted) = table.attend(me, adopts, bytes, now);
                 Answer::Attended { mine, adopted, rows: table.servers() }
             }
             Query::Batch(ops) => {
-                let mut writes = BTreeMap::new();
+                let (mut writes, mut lost) = (BTreeMap::new(), BTreeMap::new());
                 for (_, op) in ops {
                     match op {
                         ToStore::Put(_, Some(job)) => _ = writes.insert(job.id, Write::Put(job.clone())),
                         ToStore::Done(id) => _ = writes.insert(*id, Write::Delete),
-                        ToStore::Put(_, None) | ToStore::Attempts(..) | ToStore::Unknown(_) => {}
+                        ToStore::Attempts(id, attempts) => _ = lost.insert(*id, *attempts),
+                        ToStore::Put(_, None) | ToStore::Unknown(_) => {}
                     }
                 }
                 let written = table.write(me, &writes, bytes, now);
+                if written.mine {
+                    table.lose_attempts(&lost);
+                }
                 writes.keys().filter(|&&id| table.row(id).is_some()).for_each(|&id| ledger.written(id));
                 Answer::Written(written)
             }
@@ -381,6 +469,7 @@ impl Server {
                 }
                 Answer::Owned { rows: table.owned(me), servers: table.servers() }
             }
+            Query::HandOver(kept, next) => Answer::HandedOver(table.bequeath(me, (*next, &name), kept, now)),
             Query::Leave => {
                 table.leave(me);
                 Answer::Left
@@ -408,10 +497,8 @@ impl Server {
                 }
             }
             Answer::Registered(id) => {
-                let sharing = Sharing::new(id, TAKE_OVER_AFTER, self.alone_goes_on);
-                let mut sharing = sharing.planting(self.plant.and_then(Plant::of_sharing));
-                sharing.beaten(since, at);
-                (self.me, self.sharing, self.life) = (Some(id), Some(sharing), Life::Serving);
+                self.begin_as(id, (since, at));
+                self.life = Life::Serving;
                 // First those are taken over that have its name.
                 self.next_look = now + BEAT;
                 self.unsettled = false;
@@ -432,14 +519,48 @@ impl Server {
             Answer::Taken(None) => {}
             Answer::Numbers(block) => {
                 self.shards().for_each(|shard| self.cluster.numbers(shard, block.clone()));
+                // The first one says that the start is over.
+                self.shards().for_each(|shard| self.cluster.store_away(shard, false));
                 self.blocks.push(block);
             }
             Answer::Owned { rows, servers } => self.reconcile(rows, &servers, ledger),
+            Answer::HandedOver(done) => self.handed_over(query, done, (since, at), ledger),
             // It ends now.
             Answer::Left => self.life = Life::Down,
         }
         self.heed_claim(ledger);
         self.tick();
+    }
+
+    /// It goes on as another one, with what has stayed.
+    fn handed_over(
+        &mut self,
+        query: Query,
+        done: bool,
+        (since, at): (std::time::Instant, std::time::Instant),
+        ledger: &mut Ledger,
+    ) {
+        let Query::HandOver(kept, next) = query else { return };
+        if !done {
+            self.sharing.iter_mut().for_each(Sharing::fenced);
+            return;
+        }
+        self.begin_as(next, (since, at));
+        self.book.retain(|id| kept.contains(id));
+        self.taken.clear();
+        self.drain = Drain::Over;
+        if self.plant == Some(Plant::LeavesBeforeForgetting) {
+            self.shards().for_each(|shard| self.cluster.hand_over(shard));
+        }
+        self.shards().for_each(|shard| self.cluster.store_away(shard, false));
+        ledger.count("drains that left jobs to others");
+    }
+
+    fn begin_as(&mut self, id: Incarnation, (since, at): (std::time::Instant, std::time::Instant)) {
+        let sharing = Sharing::new(id, TAKE_OVER_AFTER, self.alone_goes_on);
+        let mut sharing = sharing.planting(self.plant.and_then(Plant::of_sharing));
+        sharing.beaten(since, at);
+        (self.me, self.sharing) = (Some(id), Some(sharing));
     }
 
     fn attended(
@@ -458,6 +579,11 @@ impl Server {
             // What an earlier look has come to counts no more.
             self.departed = sharing.looked(since, at, rows);
         }
+        if !matches!(self.drain, Drain::No | Drain::Wanted) {
+            self.departed.clear();
+        }
+        let serves = |row: &ServerRow| row.state == RowState::Serving && row.taken_by.is_none();
+        self.others = rows.iter().any(|row| Some(row.id) != self.me && serves(row));
         self.load(adopted.into_iter(), ledger);
     }
 
@@ -519,11 +645,17 @@ impl Server {
             return;
         };
         self.unsettled = false;
-        let there: BTreeSet<JobId> = rows.iter().map(|row| row.job.id).collect();
         let waits: BTreeSet<JobId> =
             self.queue.iter().filter_map(|(_, op)| done(op).or_else(|| put(op))).collect();
+        // One that has come back to life, or from the dead, is not there either.
+        let is_dead = |id: JobId| {
+            let engine = self.cluster.engine(self.cluster.topology().owner(id.slot()));
+            engine.jobs_to_keep().find(id).map(|job| job.death.is_some())
+        };
+        let is_right = |row: &&JobRow| is_dead(row.job.id).is_none_or(|dead| dead == row.job.death.is_some());
+        let right: BTreeSet<JobId> = rows.iter().filter(is_right).map(|row| row.job.id).collect();
         let missing: Vec<JobId> =
-            self.book.iter().filter(|id| !there.contains(id) && !waits.contains(id)).copied().collect();
+            self.book.iter().filter(|id| !right.contains(id) && !waits.contains(id)).copied().collect();
         for id in missing {
             let shard = self.cluster.topology().owner(id.slot());
             self.cluster.put_again(shard, &[id]);
@@ -558,6 +690,11 @@ impl Server {
                 self.queue.clear();
                 self.forget_all();
                 self.life = Life::Forgetting;
+                if matches!(self.drain, Drain::Asked(..)) {
+                    // There is nothing to leave any more.
+                    self.drain = Drain::Over;
+                    self.shards().for_each(|shard| self.cluster.store_away(shard, false));
+                }
                 return self.shards().for_each(|shard| self.cluster.fenced(shard));
             }
         };

@@ -119,7 +119,10 @@ impl Table {
     }
 
     fn in_the_way(&self, function: &[u8], unique: &[u8]) -> Option<JobId> {
-        let alike = |row: &&JobRow| row.job.function == function && row.job.unique == unique;
+        // What is dead stands elsewhere.
+        let alike = |row: &&JobRow| {
+            row.job.function == function && row.job.unique == unique && row.job.death.is_none()
+        };
         let row = self.state.rows.values().filter(|_| !unique.is_empty()).find(alike);
         row.map(|row| row.job.id)
     }
@@ -174,12 +177,21 @@ impl Table {
         written
     }
 
+    /// So many attempts of living jobs are lost.
+    pub(super) fn lose_attempts(&mut self, lost: &BTreeMap<JobId, u8>) {
+        for (id, &attempts) in lost {
+            if let Some(row) = self.state.rows.get_mut(id).filter(|row| row.job.death.is_none()) {
+                row.job.attempts = attempts;
+            }
+        }
+    }
+
     fn put(&mut self, me: Incarnation, job: &Kept, written: &mut Written) {
         if let Some(row) = self.state.rows.get_mut(&job.id) {
             row.job = job.clone();
             return;
         }
-        match self.in_the_way(&job.function, &job.unique) {
+        match self.in_the_way(&job.function, &job.unique).filter(|_| job.death.is_none()) {
             Some(_) if self.plants(Plant::ExceptionsIgnored) => {}
             Some(other) => _ = written.elsewhere.insert(job.id, other),
             None => _ = self.state.rows.insert(job.id, JobRow { job: job.clone(), owner: me }),
@@ -187,11 +199,18 @@ impl Table {
     }
 
     /// A beat of somebody who has nothing else to write, a look at all servers, and the rows of nobody, which are his from now on.
-    pub(super) fn attend(&mut self, me: Incarnation, bytes: u64, now: u64) -> (bool, Vec<Kept>) {
+    /// None of them, unless he `adopts`.
+    pub(super) fn attend(
+        &mut self,
+        me: Incarnation,
+        adopts: bool,
+        bytes: u64,
+        now: u64,
+    ) -> (bool, Vec<Kept>) {
         let mine = self.beat(me, bytes, now);
         let mut adopted = Vec::new();
         for (function, unique, workload) in
-            if mine { std::mem::take(&mut self.state.of_nobody) } else { Vec::new() }
+            if mine && adopts { std::mem::take(&mut self.state.of_nobody) } else { Vec::new() }
         {
             let slot = ringgear_engine::slot::Slot::of(&function);
             let id = JobId::new(self.next_sequence, slot);
@@ -255,6 +274,46 @@ impl Table {
             row.state = RowState::Leaving;
         }
         self.commit();
+    }
+
+    /// A number for a server.
+    pub(super) fn draw(&mut self) -> Incarnation {
+        self.next_incarnation += 1;
+        Incarnation(self.next_incarnation - 1)
+    }
+
+    /// A server leaves all that it has to others but these jobs, with which it goes on as `next`. False if it was taken over before.
+    pub(super) fn bequeath(
+        &mut self,
+        me: Incarnation,
+        (next, name): (Incarnation, &str),
+        kept: &[JobId],
+        now: u64,
+    ) -> bool {
+        if self.state.servers.contains_key(&next) {
+            // It was done before, and nobody has heard of it.
+            return true;
+        }
+        let its: Vec<JobId> = self.owned(me).into_iter().map(|row| row.job.id).collect();
+        let Some(row) = self.state.servers.get_mut(&me).filter(|row| row.taken_by.is_none()) else {
+            return false;
+        };
+        (row.beat, row.state) = (row.beat + 1, RowState::Leaving);
+        let row = ServerRow {
+            id: next,
+            name: name.into(),
+            beat: 0,
+            state: RowState::Serving,
+            taken_by: None,
+            bytes: 0,
+        };
+        self.state.servers.insert(next, row);
+        self.beaten.insert(next, now);
+        for id in kept.iter().filter(|id| its.contains(id)) {
+            self.state.rows.entry(*id).and_modify(|row| row.owner = next);
+        }
+        self.commit();
+        true
     }
 
     /// A block of sequences.

@@ -4,12 +4,13 @@
 use super::ledger::{Ledger, Sub};
 use super::plant::Plant;
 use super::server::Server;
-use super::table::Table;
+use super::table::{JobRow, Table};
 use crate::random::Random;
 use crate::workload::handle;
-use ringgear_engine::{CloseReason, Epoch, JobId, Reply, SessionId, ShardId};
+use ringgear_engine::{CloseReason, Epoch, JobId, Order, Reply, SessionId, ShardId};
 use ringgear_protocol::{GrabKind, Priority, Request, Submit};
 use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroU8;
 use std::time::Duration;
 
 const FUNCTIONS: [&[u8]; 3] = [b"f0", b"f1", b"f2"];
@@ -52,6 +53,8 @@ struct Worker {
 struct Users {
     clients: Vec<Client>,
     workers: Vec<Worker>,
+    /// Puts dead jobs back.
+    admin: Option<SessionId>,
 }
 
 /// See the top of the file.
@@ -70,6 +73,10 @@ pub(super) struct World {
     slow: bool,
     /// How long faults last.
     patience: u32,
+    /// How many of a thousand background jobs are for later.
+    later: u32,
+    /// Some clock was set.
+    clocks_set: bool,
     trace: Option<Vec<String>>,
 }
 
@@ -79,8 +86,9 @@ impl World {
         let count = random.between(1, 3) as usize;
         let alone_goes_on = random.chance(300);
         let work_at_once = *random.pick(&[4, 64, 1024]);
+        let attempts = if random.chance(400) { NonZeroU8::new(random.between(1, 3) as u8) } else { None };
         let servers: Vec<Server> =
-            (0..count).map(|ix| Server::new(ix, plant, alone_goes_on, work_at_once)).collect();
+            (0..count).map(|ix| Server::new(ix, plant, alone_goes_on, (work_at_once, attempts))).collect();
         World {
             now: 0,
             table: Table::new(plant),
@@ -92,6 +100,8 @@ impl World {
             lossy: random.chance(400),
             slow: random.chance(400),
             patience: *random.pick(&[0, 500, 850]),
+            later: *random.pick(&[0, 0, 150]),
+            clocks_set: false,
             trace: traced.then(Vec::new),
             random,
         }
@@ -197,7 +207,7 @@ impl World {
     fn fault(&mut self) {
         let ix = self.random.below(self.servers.len() as u64) as usize;
         let loses = if self.lossy { 6 } else { 0 };
-        let choice = self.random.weighted(&[12, 12, 12, 6, loses, 10, 4, 6, 8, 4]);
+        let choice = self.random.weighted(&[12, 12, 12, 6, loses, 10, 4, 6, 8, 4, 6]);
         match choice {
             Some(0) => {
                 self.note(|_| format!("s{ix} is killed"));
@@ -229,6 +239,7 @@ impl World {
                 self.servers[ix].disconnect();
             }
             Some(6) => {
+                self.clocks_set = true;
                 let epoch = self.servers[ix].cluster.now().epoch.0;
                 let (forth, step) = (self.random.chance(500), self.random.below(100_000));
                 self.servers[ix].cluster.set_epoch(Epoch(if forth { epoch + step } else { epoch - step }));
@@ -236,6 +247,10 @@ impl World {
             Some(7) if self.servers[ix].serves() => {
                 self.note(|_| format!("s{ix} is to leave"));
                 self.servers[ix].leaving = true;
+            }
+            Some(10) if self.servers[ix].serves() => {
+                self.note(|_| format!("s{ix} is to drain"));
+                self.servers[ix].drain();
             }
             Some(8) => self.worker_dies(ix),
             Some(9) => {
@@ -253,7 +268,8 @@ impl World {
         if self.random.chance(self.patience) {
             return;
         }
-        match self.random.below(4) {
+        match self.random.below(5) {
+            4 => self.put_back(ix),
             0 => self.table_up = true,
             1 => self.servers[ix].cut = false,
             2 if self.servers[ix].paused => {
@@ -282,6 +298,7 @@ impl World {
         self.users[ix] = Users {
             clients: (0..CLIENTS).map(|at| client(cluster.open(home(at)))).collect(),
             workers: Vec::new(),
+            admin: Some(cluster.open(home(0))),
         };
         (0..WORKERS).for_each(|at| self.worker_comes(ix, home(at)));
     }
@@ -315,8 +332,11 @@ impl World {
     // Users.
 
     fn submit(&mut self, ix: usize) {
-        if !self.servers[ix].serves() || self.servers[ix].leaving || self.table.rows().count() > ROWS_MAX {
+        if !self.servers[ix].runs() || self.servers[ix].leaving || self.table.rows().count() > ROWS_MAX {
             return;
+        }
+        if !self.servers[ix].serves() {
+            self.ledger.count("submissions while the table was not known");
         }
         let at = self.random.below(CLIENTS as u64) as usize;
         let unique =
@@ -324,13 +344,16 @@ impl World {
         let background = self.random.chance(850);
         let function = *self.random.pick(&FUNCTIONS);
         let sub = self.ledger.subs.len();
+        let later = background && self.random.chance(self.later);
+        let seconds = self.servers[ix].cluster.now().epoch.0 / 1000 + self.random.between(1, 20);
+        let epoch = later.then(|| seconds.to_string());
         let submit = Submit {
             function,
             unique: unique.as_bytes(),
             workload: b"w",
             priority: *self.random.pick(&Priority::ALL),
             background,
-            epoch: None,
+            epoch: epoch.as_ref().map(|epoch| epoch.as_bytes()),
             reducer: None,
         };
         let client = &mut self.users[ix].clients[at];
@@ -366,6 +389,13 @@ impl World {
                     Request::WorkFail { handle: &handle(job) }
                 };
                 let server = &mut self.servers[ix];
+                let owner = server.cluster.topology().owner(job.slot());
+                if server.cluster.engine(owner).jobs_to_keep().find(job).is_none()
+                    && self.table.row(job).is_some()
+                {
+                    // Its put was given up, and is there all the same: it runs for those who waited for it, and for those.
+                    self.ledger.excuse(job);
+                }
                 self.ledger.completed(job, ix, server.me(), self.now, &self.table);
                 server.cluster.request(session, request);
                 self.users[ix].workers[at].doing = Doing::Idle;
@@ -400,13 +430,35 @@ impl World {
         self.note(|_| format!("s{ix} gives out {job:?}{}", if stored { "" } else { ", not stored" }));
         if stored {
             let server = &self.servers[ix];
-            self.ledger.given(job, server.me(), server.is_sole(), self.now, &self.table);
+            let epoch = self.table.row(job).and_then(|row| row.job.epoch).filter(|_| !self.clocks_set);
+            let due = epoch.is_none_or(|epoch| epoch <= server.cluster.now().epoch);
+            assert!(due, "[a job for later is given out later] {job:?}");
+            let holder = self.table.row(job).and_then(|row| self.table.holder(row.owner));
+            self.ledger.given(job, server.me_as(holder), server.is_sole(), self.now, &self.table);
         }
+        self.read(ix);
+    }
+
+    /// An administrator puts back a job that is out of attempts, if the server has one.
+    fn put_back(&mut self, ix: usize) {
+        let server = &self.servers[ix];
+        let is_its = |row: &JobRow| row.job.death.is_some() && self.table.holder(row.owner) == server.me();
+        let dead: Vec<JobId> = self.table.rows().filter(|(_, row)| is_its(row)).map(|(&id, _)| id).collect();
+        let Some(admin) = self.users[ix].admin.filter(|_| server.runs() && !dead.is_empty()) else { return };
+        let job = *self.random.pick(&dead);
+        self.note(|_| format!("s{ix}: {job:?} is put back"));
+        self.ledger.count("dead jobs put back");
+        self.servers[ix].cluster.query(admin, Order::RetryJob { handle: handle(job) });
+        self.servers[ix].tick();
         self.read(ix);
     }
 
     /// What clients and workers of a server were told.
     fn read(&mut self, ix: usize) {
+        if let Some(admin) = self.users[ix].admin {
+            // A job may be another server's by now.
+            self.servers[ix].cluster.replies(admin);
+        }
         for at in 0..self.users[ix].clients.len() {
             let session = self.users[ix].clients[at].session;
             for reply in self.servers[ix].cluster.replies(session) {
@@ -445,7 +497,7 @@ impl World {
                     self.note(|_| format!("s{ix}: {sub} is refused"));
                     self.ledger.count("submissions refused");
                 }
-                Some(Waiting::Foreground) => self.ledger.count("foreground submissions refused"),
+                Some(Waiting::Foreground) => panic!("[a foreground job needs no store] {reply:?}"),
                 None => panic!("[each submission is answered once]"),
             },
             other => panic!("[a client is told nothing else] {other:?}"),
@@ -463,6 +515,10 @@ impl World {
         for ix in 0..self.servers.len() {
             (self.servers[ix].cut, self.servers[ix].paused) = (false, false);
         }
+        // All clocks are right again, and everything is due.
+        self.clocks_set = true;
+        let latest = self.servers.iter().map(|server| server.cluster.now().epoch.0).max().unwrap_or(0);
+        self.servers.iter_mut().for_each(|server| server.cluster.set_epoch(Epoch(latest + 300_000)));
         // Twelve seconds to take over, and some for what comes of that, several times.
         for _ in 0..1600 {
             self.pass(50 * MS);
@@ -470,6 +526,7 @@ impl World {
                 self.start(ix);
                 (0..8).for_each(|_| self.store_goes_on(ix));
                 (0..6).for_each(|_| self.work(ix));
+                self.put_back(ix);
             }
             if self.is_over() {
                 break;

@@ -3,7 +3,9 @@ use super::Common;
 use crate::act::Act;
 use crate::random::Random;
 use crate::swarm::Mix;
-use ringgear_engine::{Order, Query};
+use bytes::Bytes;
+use ringgear_engine::report::Pause;
+use ringgear_engine::{Epoch, Order, Query};
 
 pub(super) fn act(mix: &Mix, common: &mut Common, random: &mut Random) -> Act {
     if random.chance(mix.orders) {
@@ -12,7 +14,13 @@ pub(super) fn act(mix: &Mix, common: &mut Common, random: &mut Random) -> Act {
     match random.below(9) {
         8 => Act::Ask(Query::DeadJobs.into()),
         0 => Act::Ask(Query::Status.into()),
-        1 => Act::Ask(Query::PriorityStatus.into()),
+        1 => match random.below(6) {
+            0 => Act::Ask(Query::Numbers.into()),
+            1 => Act::Ask(Query::Pauses.into()),
+            2 => Act::Ask(Query::FunctionWorkers { function: random.pick(&mix.functions).clone() }.into()),
+            3 => Act::Ask(Query::Job { handle: common.some_handle(random) }.into()),
+            _ => Act::Ask(Query::PriorityStatus.into()),
+        },
         2 => Act::Ask(Query::Workers.into()),
         3 => Act::Ask(Query::Jobs.into()),
         4 => Act::Ask(Query::UniqueJobs.into()),
@@ -24,6 +32,9 @@ pub(super) fn act(mix: &Mix, common: &mut Common, random: &mut Random) -> Act {
 
 fn order(mix: &Mix, common: &mut Common, random: &mut Random) -> Order {
     let function = random.pick(&mix.functions).clone();
+    if random.chance(mix.pauses) {
+        return pause(function, random);
+    }
     match random.below(6) {
         0 => {
             let limits = [0; 3].map(|_| *random.pick(&[0, 0, 1, 3, 10]));
@@ -39,4 +50,13 @@ fn order(mix: &Mix, common: &mut Common, random: &mut Random) -> Order {
         }
         _ => Order::CancelJob { handle: common.some_handle(random) },
     }
+}
+
+fn pause(function: Bytes, random: &mut Random) -> Order {
+    if random.chance(500) {
+        return Order::Resume { function };
+    }
+    let until = random.chance(300).then(|| Epoch(random.below(1 << 42)));
+    let pause = Pause { since: Epoch(0), until, reason: Bytes::new(), by: Bytes::from_static(b"admin") };
+    Order::Pause { function, pause: Box::new(pause) }
 }

@@ -11,6 +11,9 @@ impl World {
     /// Only honest workers act from now on, some of them for each function, until every job has ended. Then all leave.
     pub(super) fn come_to_an_end(&mut self) {
         self.settle_and_ask();
+        for function in self.mix.functions.clone() {
+            self.observe(Order::Resume { function });
+        }
         let functions: Vec<usize> = (0..self.mix.functions.len()).collect();
         for some in functions.chunks(3) {
             self.born += 1;
@@ -21,7 +24,7 @@ impl World {
         self.work_off();
         self.auditor.all_is_done();
         self.raise_the_dead();
-        for query in [Query::Jobs, Query::Status, Query::Workers, Query::Counters] {
+        for query in [Query::Jobs, Query::Status, Query::Workers, Query::Counters, Query::Numbers] {
             self.settle();
             self.observe(query);
         }
@@ -29,7 +32,7 @@ impl World {
             self.close(actor.session, CloseReason::Peer);
         }
         self.settle();
-        for query in [Query::Jobs, Query::Status, Query::Workers, Query::Counters] {
+        for query in [Query::Jobs, Query::Status, Query::Workers, Query::Counters, Query::Numbers] {
             self.observe(query);
         }
         assert_eq!(self.auditor.jobs_left(), 0, "[every table is empty in the end] jobs are left");

@@ -1,0 +1,198 @@
+//! The subcommands that ask a Ringgear server over its HTTP side (`--control`), or give it orders: the way there, one request with one
+//! answer, and how they end. What is asked is in the files beside this one: `why.rs`, `lists.rs`, `orders.rs`, `check.rs`, `doctor.rs`.
+pub(super) mod batch;
+pub(super) mod check;
+pub(super) mod doctor;
+pub(super) mod lists;
+mod lists_shown;
+pub(super) mod orders;
+mod reply;
+pub(super) mod why;
+
+use super::reach::{JobServer, NoAnswer};
+use super::words;
+use reply::HttpReply;
+use serde_json::Value;
+use std::fmt;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// Where an installed server has its socket.
+const SOCKET: &str = "/run/ringgear/control.sock";
+/// Where a server has its HTTP side that was told nothing.
+const USUAL: &str = "127.0.0.1:4780";
+
+/// Statuses to end with: the answer is no; the server cannot be reached; it refuses.
+const NO: u8 = 1;
+const UNREACHABLE: u8 = 3;
+const REFUSED: u8 = 4;
+
+/// The words that say where the server's HTTP side is, and how the answer is printed.
+#[derive(Debug, clap::Args)]
+pub(super) struct ControlWords {
+    /// The HTTP side of the server, as in its --control: `unix:PATH`, or an address with a port [default: what RINGGEAR_CONTROL says,
+    /// or unix:/run/ringgear/control.sock if it is there, or 127.0.0.1:4780]
+    #[arg(long, value_name = "ADDRESS")]
+    control: Option<String>,
+
+    /// Seconds to wait for an answer
+    #[arg(short, long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    timeout: u64,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// The HTTP side of a server.
+pub(super) struct ControlSide {
+    server: JobServer,
+    address: String,
+    patience: Duration,
+}
+
+/// Why a request has no answer, or one that is none.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Nobody answers there.
+    Silence(String),
+    /// It is said why not, with the status of HTTP.
+    Refused(u16, String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Silence(why) | Failure::Refused(_, why) => f.write_str(why),
+        }
+    }
+}
+
+impl Failure {
+    /// With which status to end.
+    fn status(&self) -> u8 {
+        match self {
+            Failure::Silence(_) => UNREACHABLE,
+            Failure::Refused(404, _) => NO,
+            Failure::Refused(..) => REFUSED,
+        }
+    }
+}
+
+impl ControlWords {
+    /// What they mean; an error is one sentence.
+    pub(super) fn side(&self) -> Result<ControlSide, String> {
+        let named = self.control.clone().or_else(|| std::env::var("RINGGEAR_CONTROL").ok());
+        let address = named.unwrap_or_else(|| {
+            let socket = Path::new(SOCKET);
+            if socket.exists() { format!("unix:{SOCKET}") } else { USUAL.to_owned() }
+        });
+        let patience = Duration::from_secs(self.timeout);
+        if address.starts_with("unix:") {
+            let server = JobServer { host: address.clone(), port: 0 };
+            return Ok(ControlSide { server, address, patience });
+        }
+        let bare = address.strip_prefix("http://").unwrap_or(&address).trim_end_matches('/');
+        let wrong = || format!("{address}: say an address with a port like 127.0.0.1:4780, or unix:PATH");
+        let (host, port) = bare.rsplit_once(':').ok_or_else(wrong)?;
+        let port = port.parse().map_err(|_| wrong())?;
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        Ok(ControlSide { server: JobServer { host, port }, address: bare.to_owned(), patience })
+    }
+}
+
+impl ControlSide {
+    /// What stands at a path.
+    pub(super) fn get(&self, path: &str) -> Result<Value, Failure> {
+        self.request("GET", path, None)
+    }
+
+    /// Orders something.
+    pub(super) fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.request("POST", path, Some(body.to_string()))
+    }
+
+    /// All items of a list, up to so many; false if there are more.
+    pub(super) fn list(&self, path: &str, most: usize) -> Result<(Vec<Value>, bool), Failure> {
+        let (mut items, mut after) = (Vec::new(), String::new());
+        let glue = if path.contains('?') { '&' } else { '?' };
+        loop {
+            let limit = most.saturating_sub(items.len()).clamp(1, 1000);
+            let answer = self.get(&format!("{path}{glue}limit={limit}{after}"))?;
+            items.extend(answer["items"].as_array().into_iter().flatten().cloned());
+            let Some(next) = answer["next"].as_str() else { return Ok((items, true)) };
+            if items.len() >= most {
+                return Ok((items, false));
+            }
+            after = format!("&after={}", percent(next.as_bytes()));
+        }
+    }
+
+    fn request(&self, method: &str, path: &str, body: Option<String>) -> Result<Value, Failure> {
+        let host = if self.address.starts_with("unix:") { "localhost" } else { &self.address };
+        let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
+        if let Some(body) = &body {
+            request += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+        }
+        request += "\r\n";
+        request += body.as_deref().unwrap_or("");
+        let mut reply = HttpReply::default();
+        let answered =
+            self.server.ask(request.as_bytes(), Instant::now() + self.patience, |bytes| reply.read(bytes));
+        let (status, text) = answered.map_err(|failure| Failure::Silence(self.explain(&failure)))?;
+        let value: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
+        match status {
+            200..300 if !value.is_null() => Ok(value),
+            200..300 => Err(Failure::Silence(format!("{}: this is no HTTP side of Ringgear", self.address))),
+            _ => {
+                let detail = value["detail"].as_str().unwrap_or("it refuses, and does not say why");
+                Err(Failure::Refused(status, detail.to_owned()))
+            }
+        }
+    }
+
+    fn explain(&self, failure: &NoAnswer) -> String {
+        let address = &self.address;
+        match failure {
+            NoAnswer::Unreachable(error) => {
+                format!(
+                    "{address}: no HTTP side of a server can be reached: {error}; say where it is with --control"
+                )
+            }
+            other => format!("{address}: {other}"),
+        }
+    }
+}
+
+/// Says why a subcommand did not do it, and with which status it ends.
+pub(super) fn failed(name: &str, failure: &Failure) -> ExitCode {
+    words::failed(name, failure.status(), failure)
+}
+
+/// Prints text, or says that it cannot be printed. Whoever closed the pipe does not want to read on.
+pub(super) fn print(name: &str, text: &str) -> Result<(), ExitCode> {
+    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(words::failed(name, NO, format_args!("standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Bytes as a segment of a path, or a value of a query.
+pub(super) fn percent(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(bytes.len());
+    for &byte in bytes {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                text.push(char::from(byte))
+            }
+            // A string takes everything.
+            _ => drop(write!(text, "%{byte:02X}")),
+        }
+    }
+    text
+}

@@ -1,0 +1,199 @@
+//! A job: where it stands and why, what is known of it, what may be done with it. And the way to find one by its handle or unique.
+use super::super::api::cursor;
+use super::super::case;
+use super::super::desk::Desk;
+use super::super::names::percent;
+use super::super::target::RequestTarget;
+use super::super::why;
+use super::super::words::{lasting, time};
+use super::fault::{PageFault, is_whole, wrong};
+use super::frame::PageBody;
+use super::rights::PageRights;
+use super::rows::{RowsWanted, rows};
+use super::shown::{counted, function_path, handle, job_link, name, num, pager, size, verdicts};
+use crate::engine::Query;
+use crate::engine::report::{InvolvedJob, JobFacts, JobPhase, Report};
+use crate::frontend::json;
+use crate::protocol::Priority;
+use maud::{Markup, html};
+
+/// Jobs with a unique that are shown.
+const FOUND_MAX: usize = 20;
+/// Pages of a report that are looked through for them.
+const LOOKS: usize = 64;
+
+/// The page.
+pub(super) async fn page(
+    desk: &Desk,
+    rights: PageRights,
+    target: &RequestTarget,
+) -> Result<PageBody, PageFault> {
+    target.takes(&["handle", "find", "after", "told"]).map_err(wrong)?;
+    let text = target.word("handle").or(target.word("find")).map(<[u8]>::trim_ascii).unwrap_or(b"");
+    let main = match text {
+        b"" => html! { h1 { "Job" } (finder(text)) },
+        _ => {
+            is_whole(desk)?;
+            match desk.setup.frontend.handle_prefix.parse(text) {
+                Some(_) => one(desk, rights, text).await,
+                None if target.word("handle").is_some() => html! {
+                    h1 { "Job" }
+                    p class="told warn" { "This is no handle that this server gives: another server's, or cut short." }
+                    (finder(text))
+                },
+                None => by_unique(desk, text, target).await?,
+            }
+        }
+    };
+    Ok(PageBody { title: "Job".to_owned(), place: 3, live: !text.is_empty(), draws: false, main })
+}
+
+fn finder(text: &[u8]) -> Markup {
+    html! {
+        form class="filter" method="get" action="/job" role="search" {
+            label { "Handle or unique " input type="search" name="find" value=(name_or_nothing(text)) required maxlength="200" aria-keyshortcuts="/"; }
+            button { "Find" }
+        }
+    }
+}
+
+fn name_or_nothing(text: &[u8]) -> String {
+    if text.is_empty() { String::new() } else { name(text) }
+}
+
+async fn one(desk: &Desk, rights: PageRights, text: &[u8]) -> Markup {
+    let _turn = desk.turn().await;
+    let Some(job) = desk.job(text).await else {
+        return html! {
+            h1 { "Job " code { (name(text)) } }
+            p class="told warn" { "There is no such job: it has ended, or never was. What has ended is not kept." }
+            (finder(b""))
+        };
+    };
+    let function = match desk.function(&job.function).await {
+        Some(row) => why::of_function(&case::of_function(desk, row).await),
+        None => Vec::new(),
+    };
+    let called = String::from_utf8_lossy(text);
+    html! {
+        p class="up" { a rel="up" href=(function_path(&job.function)) { (name(&job.function)) } }
+        h1 { "Job " code { (called) } " " button type="button" class="copy" data-copy=(called) hidden { "Copy" } }
+        (verdicts(&why::of_job(&job, &called, &function)))
+        @if rights.operate { (orders(&job, text)) }
+        (facts(&job))
+        (story(desk, &job))
+    }
+}
+
+fn orders(job: &JobFacts, text: &[u8]) -> Markup {
+    let to = |what: &str| format!("/order/{what}?handle={}", percent(text));
+    html! {
+        p class="orders" {
+            @if matches!(job.phase, JobPhase::Dead { .. }) { a href=(to("retry")) aria-keyshortcuts="R" { "Retry…" } }
+            @if !job.cancelled { a href=(to("cancel")) aria-keyshortcuts="C" { "Cancel…" } }
+        }
+    }
+}
+
+fn facts(job: &JobFacts) -> Markup {
+    let priority = match job.priority {
+        Priority::High => "high",
+        Priority::Normal => "normal",
+        Priority::Low => "low",
+    };
+    html! {
+        dl class="facts" {
+            div { dt { "function" } dd { a href=(function_path(&job.function)) { (name(&job.function)) } } }
+            div { dt { "unique" } dd { code { (name(&job.unique)) } } }
+            div { dt { "priority" } dd { (priority) } }
+            div { dt { "kind" } dd { @if job.background { "background" } @else { "foreground" } } }
+            div { dt { "age" } dd { (lasting(job.age_ms)) } }
+            div { dt { "workload" } dd { (size(job.bytes)) } }
+            div { dt { "lost attempts" } dd { (num(job.attempts)) } }
+            div { dt { "clients that wait" } dd { (num(job.clients)) } }
+        }
+    }
+}
+
+/// What happened to it, as far as that is known.
+fn story(desk: &Desk, job: &JobFacts) -> Markup {
+    let accepted = job.accepted.map(time);
+    html! {
+        h2 { "What happened" }
+        ol class="story" {
+            li {
+                @match accepted { Some(at) => { (at) ": accepted" } None => { "accepted, " (lasting(job.age_ms)) " ago or longer" } }
+                @if job.background { ", to be kept" }
+            }
+            @if job.attempts > 0 && !matches!(job.phase, JobPhase::Dead { .. }) {
+                li { (counted(job.attempts.into(), "attempt was", "attempts were")) " lost: it went back to its queue" }
+            }
+            @match &job.phase {
+                JobPhase::Queued { waited_ms, before, more_urgent } => {
+                    li { "waits in its queue for " (lasting(*waited_ms)) ", "
+                        @match before { Some(before) => { "behind " (counted((*before).into(), "job", "jobs")) } None => { "behind very many jobs" } }
+                        @if *more_urgent > 0 { " and " (num(*more_urgent)) " of higher priority" }
+                    }
+                }
+                JobPhase::Withheld { waited_ms } => { li { "is held back for " (lasting(*waited_ms)) } }
+                JobPhase::Scheduled { due } => { li { "waits for its time: " (time(*due)) } }
+                JobPhase::Abandoned => { li { "all clients have left" } }
+                JobPhase::Storing { asked_ms, .. } => { li { "was handed to the store " (lasting(*asked_ms)) " ago" } }
+                JobPhase::Running { session, address, worker, ran_ms, .. } => {
+                    li { (lasting(*ran_ms)) " ago: given to "
+                        a href=(format!("/connections?session={}", json::session_name(*session))) {
+                            (address.map_or("a worker".to_owned(), |address| address.to_string()))
+                            @if !worker.is_empty() { " " (name(worker)) }
+                        }
+                        @if job.denominator > 0 { ", " (num(job.numerator)) " of " (num(job.denominator)) " done" }
+                    }
+                    @if job.cancelled { li { "was cancelled while it ran" } }
+                }
+                JobPhase::Dead { at, address, worker, reason } => {
+                    li { (time(*at)) ": out of attempts after " (counted(job.attempts.into(), "was", "were")) " lost, the last one by "
+                        (address.to_canonical()) @if !worker.is_empty() { " " (name(worker)) } ": " (super::dead::because(*reason)) }
+                }
+            }
+        }
+        @if desk.setup.store.is_none() && job.background {
+            p { "This server keeps jobs in memory only: it is lost when the server ends." }
+        }
+    }
+}
+
+async fn by_unique(desk: &Desk, unique: &[u8], target: &RequestTarget) -> Result<Markup, PageFault> {
+    let after = target.word("after").map(cursor::job).transpose().map_err(wrong)?;
+    let is_first = after.is_none();
+    let _turn = desk.turn().await;
+    let wanted = RowsWanted { after, limit: FOUND_MAX, pages: LOOKS };
+    let part = rows(desk, Query::JobsWithWorkers, wanted, |page| match page {
+        Report::Involved(rows) => {
+            let mine = |row: InvolvedJob| (cursor::of_job(row.job), (row.unique == unique).then_some(row));
+            rows.into_iter().map(mine).collect()
+        }
+        _ => Vec::new(),
+    })
+    .await;
+    Ok(html! {
+        h1 { "Jobs with the unique " code { (name(unique)) } }
+        (finder(unique))
+        @if part.items.is_empty() {
+            p {
+                "None among " (counted(part.looked, "job", "jobs")) " that wait or run"
+                @if part.next.is_some() { "; there are more to look through." } @else { ". Dead ones are under " a href="/dead" { "Dead" } "." }
+            }
+        } @else {
+            table class="cards" {
+                thead { tr { th scope="col" { "Job" } th scope="col" { "Function" } th scope="col" { "State" } } }
+                tbody { @for row in &part.items {
+                    tr data-row {
+                        th scope="row" { (job_link(&handle(&desk.setup.frontend, row.job))) }
+                        td data-label="function" { a href=(function_path(&row.function)) { (name(&row.function)) } }
+                        td { @if row.worker.is_some() { "running" } @else { "waiting" } }
+                    }
+                } }
+            }
+        }
+        (pager(&format!("/job?find={}", percent(unique)), part.next.as_deref(), is_first))
+    })
+}

@@ -1,0 +1,95 @@
+//! The dashboard: pages for people, made here as a whole, with every name escaped. They work as links and forms; a small script adds keys,
+//! curves and a look every few seconds. What is changed is asked for first (`ask.rs`), and carried out by the API's own orders
+//! (`act.rs`). What pages show comes from the desk; colours, scripts and their names are in `assets.rs`.
+mod act;
+mod ask;
+mod assets;
+mod connections;
+mod dead;
+mod fault;
+mod form;
+mod frame;
+mod function;
+mod job;
+mod now;
+mod rights;
+mod rows;
+mod server;
+mod shown;
+mod submit;
+
+use super::answer::{HTML, HttpAnswer};
+use super::desk::Desk;
+use super::roles::HttpCaller;
+use super::target::RequestTarget;
+use fault::PageFault;
+use frame::PageBody;
+use hyper::header;
+use maud::html;
+
+pub(super) use assets::STYLE;
+pub(super) use rights::PageRights;
+
+/// A page that is asked for; `None` if there is none of this path.
+pub(super) async fn see(
+    desk: &Desk,
+    rights: PageRights,
+    path: &[&[u8]],
+    target: &RequestTarget,
+) -> Option<HttpAnswer> {
+    let made = match path {
+        [] => now::page(desk, target).await,
+        [b"function"] => function::page(desk, rights, target).await,
+        [b"job"] => job::page(desk, rights, target).await,
+        [b"dead"] => dead::page(desk, rights, target).await,
+        [b"connections"] => connections::page(desk, rights, target).await,
+        [b"server"] => server::page(desk, rights, target).await,
+        [b"submit"] => submit::page(rights, target, None),
+        [b"order", what] => ask::page(desk, rights, what, target).await,
+        [b"assets", name] => return assets::find(name).map(|(kind, text)| asset(kind, text)),
+        _ => return None,
+    };
+    let told = target.number("told", usize::MAX).ok().flatten();
+    let told = told.and_then(|number| desk.remembered.told(number as u64));
+    Some(match made {
+        Ok(page) => HttpAnswer::ok(HTML, frame::write(desk, rights, told.as_ref(), page)),
+        Err(fault) => fault_page(desk, rights, fault),
+    })
+}
+
+/// What is there under a name for ever: other bytes have another name.
+fn asset(kind: &'static str, text: &'static str) -> HttpAnswer {
+    HttpAnswer::ok(kind, text).with(header::CACHE_CONTROL, "public, max-age=31536000, immutable")
+}
+
+/// A form that was sent. Whose page it came from was looked at before.
+pub(super) async fn act(
+    desk: &Desk,
+    caller: &HttpCaller,
+    rights: PageRights,
+    target: &RequestTarget,
+    body: &[u8],
+) -> HttpAnswer {
+    match act::carry_out(desk, caller, rights, target, body).await {
+        Ok(act::Done::Page(page)) => HttpAnswer::ok(HTML, frame::write(desk, rights, None, page)),
+        Ok(act::Done::Told { told, back }) => {
+            let number = desk.remembered.tell(told);
+            let mark = if back.contains('?') { '&' } else { '?' };
+            HttpAnswer::elsewhere(&format!("{back}{mark}told={number}"))
+        }
+        Err(fault) => fault_page(desk, rights, fault),
+    }
+}
+
+/// Says what is wrong as a page, for those who look with a browser.
+fn fault_page(desk: &Desk, rights: PageRights, (status, sentence): PageFault) -> HttpAnswer {
+    let title = status.canonical_reason().unwrap_or("Error");
+    let main = html! {
+        h1 { (title) }
+        p class="told bad" role="alert" { (sentence) }
+        p { a rel="up" href="/" { "Back to Now" } }
+    };
+    let page = PageBody { title: title.to_owned(), place: 0, live: false, draws: false, main };
+    let page = frame::write(desk, rights, None, page);
+    HttpAnswer::of(status, HTML, page)
+}
