@@ -100,6 +100,8 @@ fn the_server_does_what_was_said() {
         "-d -t 512",
         "-d --http-port 5555",
         "-r http",
+        "-r http --http-port 5555",
+        "-r gopher",
         "-q redis --redis-server h",
         "-q libsqlite3 --libsqlite3-db x",
         "-q libsqlite3",

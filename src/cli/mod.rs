@@ -11,6 +11,8 @@ mod status;
 mod store;
 mod submit;
 mod talk;
+#[cfg(feature = "http")]
+mod token;
 mod transfer;
 mod words;
 mod work;
@@ -46,6 +48,8 @@ pub fn run(mut words: impl Iterator<Item = OsString>) -> Option<ExitCode> {
         "status" => Some(status::run(words)),
         "store" => Some(store::run(words)),
         "submit" => Some(submit::run(words)),
+        #[cfg(feature = "http")]
+        "token" => Some(token::run(words)),
         "why" => Some(why::run(words)),
         "work" => Some(work::run(words)),
         "workers" => Some(lists::workers(words)),
@@ -66,6 +70,8 @@ fn everything() -> Command {
         status::command(),
         store::command(),
         submit::command(),
+        #[cfg(feature = "http")]
+        token::command(),
         work::command(),
         why::command(),
     ];

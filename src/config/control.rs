@@ -1,5 +1,5 @@
-//! Where the server can be looked at over HTTP: what `--control` means. Addresses of loopback and unix sockets only: whoever reaches the
-//! HTTP side is told names of functions, workers and jobs, and nobody is asked who he is.
+//! Where the server is reached over HTTP: what `--control` means. Without tokens addresses of loopback and unix sockets only: whoever
+//! reaches the HTTP side is told names of functions, workers and jobs, and nobody is asked who he is.
 use super::called::CalledAs;
 use super::machine;
 use super::mistake::Mistake;
@@ -17,10 +17,14 @@ const MODE: u32 = 0o600;
 const FORM: &str = "say an address with a port like 127.0.0.1:4780, unix:PATH, or none";
 const ALONE: &str = "none stands alone; leave it out, or the others";
 const FOREIGN: &str = "whoever reaches this address would be told names of functions, workers and jobs, so that it must be one of \
-                       this machine alone; say 127.0.0.1, [::1] or unix:PATH, and let a proxy or ssh lead there";
+                       this machine alone; say 127.0.0.1, [::1] or unix:PATH, or with --control-tokens FILE who may do what";
 
 /// Everything that was named, once.
-pub(super) fn endpoints(asked: &[OsString], called: CalledAs) -> Result<Vec<Endpoint>, Mistake> {
+pub(super) fn endpoints(
+    asked: &[OsString],
+    called: CalledAs,
+    tokens: bool,
+) -> Result<Vec<Endpoint>, Mistake> {
     let endpoints = match (asked, called) {
         ([], CalledAs::Gearmand) => Vec::new(),
         ([], CalledAs::Ringgear) if !cfg!(feature = "http") => Vec::new(),
@@ -29,7 +33,7 @@ pub(super) fn endpoints(asked: &[OsString], called: CalledAs) -> Result<Vec<Endp
         _ => {
             let mut endpoints = Vec::new();
             for value in asked {
-                let endpoint = endpoint(value)
+                let endpoint = endpoint(value, tokens)
                     .map_err(|why| Mistake::Control(value.to_string_lossy().into_owned(), why))?;
                 if !endpoints.contains(&endpoint) {
                     endpoints.push(endpoint);
@@ -47,7 +51,7 @@ pub(super) fn endpoints(asked: &[OsString], called: CalledAs) -> Result<Vec<Endp
     }
 }
 
-fn endpoint(value: &OsStr) -> Result<Endpoint, &'static str> {
+fn endpoint(value: &OsStr, tokens: bool) -> Result<Endpoint, &'static str> {
     if let Some(path) = value.as_bytes().strip_prefix(b"unix:") {
         if path.is_empty() || path.len() > machine::UNIX_PATH_MAX || path.contains(&0) {
             return Err("the path of a unix socket has 1 to 107 bytes, none of them 0; choose such a path");
@@ -63,7 +67,7 @@ fn endpoint(value: &OsStr) -> Result<Endpoint, &'static str> {
         Some(port) => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port),
         None => text.parse().map_err(|_| FORM)?,
     };
-    if !address.ip().to_canonical().is_loopback() {
+    if !tokens && !address.ip().to_canonical().is_loopback() {
         return Err(FOREIGN);
     }
     Ok(Endpoint::Tcp(SocketAddr::new(address.ip().to_canonical(), address.port())))
@@ -75,7 +79,7 @@ mod tests {
 
     fn read(asked: &[&str], called: CalledAs) -> Result<Vec<String>, String> {
         let asked: Vec<OsString> = asked.iter().map(Into::into).collect();
-        let endpoints = endpoints(&asked, called).map_err(|mistake| mistake.to_string())?;
+        let endpoints = endpoints(&asked, called, false).map_err(|mistake| mistake.to_string())?;
         Ok(endpoints.iter().map(Endpoint::to_string).collect())
     }
 
@@ -103,5 +107,15 @@ mod tests {
         }
         assert_eq!(of(&["127.0.0.1:1", "none"]), Err(format!("--control none: {ALONE}")));
         assert!(of(&["unix:"]).is_err());
+    }
+
+    #[test]
+    fn with_tokens_others_may_come() {
+        let asked = ["0.0.0.0:4780", "[2001:db8::1]:1"].map(OsString::from);
+        let endpoints = endpoints(&asked, CalledAs::Ringgear, true).unwrap();
+        assert_eq!(
+            endpoints.iter().map(Endpoint::to_string).collect::<Vec<_>>(),
+            ["0.0.0.0:4780", "[2001:db8::1]:1"]
+        );
     }
 }

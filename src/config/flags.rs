@@ -12,6 +12,7 @@ use crate::protocol::PACKET_MAX;
 use crate::shard::options::SocketsChoice;
 use clap::{ArgAction, Command, CommandFactory, Parser};
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// The flags as clap knows them. A word that is a negative number is a value, never an option: whoever is refused hears of the value.
 pub(super) fn command() -> Command {
@@ -156,11 +157,28 @@ pub(super) struct Flags {
     #[command(flatten)]
     pub(super) storing: Storing,
 
-    /// Where the server can be looked at over HTTP: an address of this machine alone with a port, `unix:PATH`, or `none`. Several with
-    /// commas, or given several times [default: 127.0.0.1:4780; under the name gearmand none]
+    /// Where the server is reached over HTTP: an address with a port, `unix:PATH`, or `none`. Several with commas, or given several
+    /// times. Addresses that others reach want --control-tokens [default: 127.0.0.1:4780; under the name gearmand none]
     #[arg(long, value_name = "ADDRESS", action = clap::ArgAction::Append, value_delimiter = ',')]
     pub(super) control: Vec<OsString>,
 
+    /// The file that says who may do what over HTTP, a line for each token (`ringgear token new`); read again at SIGHUP. Without it
+    /// an address is for looking only, and a unix socket for the user of the server and root
+    #[arg(long, value_name = "FILE")]
+    pub(super) control_tokens: Option<PathBuf>,
+
+    /// What HTTP requests may call this server (Host) beside its addresses and localhost, behind a proxy for instance. Several with
+    /// commas, or given several times
+    #[arg(long, value_name = "NAME", action = clap::ArgAction::Append, value_delimiter = ',')]
+    pub(super) control_name: Vec<String>,
+
+    /// Take jobs by gearmand's HTTP as well: http, and nothing else
+    #[arg(short = 'r', long, value_name = "NAME")]
+    pub(super) protocol: Option<String>,
+
+    /// The port of --protocol http, on all addresses where the server listens [default: 8080]
+    #[arg(long, value_name = "PORT")]
+    pub(super) http_port: Option<String>,
     /// Functions of which times and counts are kept one by one; those of the others are kept together, as (other)
     #[arg(long, value_name = "N", default_value_t = 16_384, value_parser = number(0..=1_048_576))]
     pub(super) function_stats: i64,

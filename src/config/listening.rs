@@ -1,5 +1,6 @@
 //! Where to listen: what port, address, host name and path mean. What the machine says of them is asked in `machine.rs`, the
 //! sockets are made in `shard/listen/`.
+use super::called::CalledAs;
 use super::doors::{self, AskedDoor};
 use super::flags::{DEFAULT_PORT, Flags};
 use super::machine::{self, NameAddresses};
@@ -38,6 +39,57 @@ pub(super) fn port_number(
         }
     }
 }
+
+/// The port of gearmand's HTTP, if it is asked for.
+pub(super) fn gateway_port(
+    flags: &Flags,
+    called: CalledAs,
+    warnings: &mut Vec<Caution>,
+) -> Result<Option<u16>, Mistake> {
+    let refused = |option, said: String| Err(Mistake::Unsupported(option, said));
+    match (&flags.protocol, &flags.http_port) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => {
+            const IDLE: &str =
+                "--http-port has no effect without --protocol http; add --protocol http, or leave it out";
+            match called {
+                CalledAs::Gearmand => {
+                    warnings.push(Caution { option: "http-port", text: IDLE.to_owned() });
+                    Ok(None)
+                }
+                CalledAs::Ringgear => refused("http-port", IDLE.to_owned()),
+            }
+        }
+        (Some(name), _) if !name.eq_ignore_ascii_case("http") => {
+            let said = format!(
+                "--protocol {name}: the only protocol beside Gearman's own is http; say http, or leave it out"
+            );
+            refused("protocol", said)
+        }
+        _ if !cfg!(feature = "http") => {
+            let said = "--protocol http: this program was built without its HTTP side (the feature http); leave it out, or build it with";
+            refused("protocol", said.to_owned())
+        }
+        _ if flags.granting.acl.as_ref().is_some_and(|path| !path.is_empty()) => {
+            let said = "--protocol http: gearmand's HTTP asks nobody who he is, and --acl says who may what; leave one of them out, and submit \
+                        over HTTP with tokens (--control-tokens)";
+            refused("protocol", said.to_owned())
+        }
+        (Some(_), None) => Ok(Some(GATEWAY_PORT)),
+        (Some(_), Some(port)) => match machine::named_port(port).filter(|_| !port.is_empty()) {
+            Some(port) => Ok(Some(port)),
+            None => {
+                let said = format!(
+                    "--http-port {port} is neither a number up to 65535 nor a service in /etc/services; name one of these"
+                );
+                refused("http-port", said)
+            }
+        },
+    }
+}
+
+/// gearmand's own.
+const GATEWAY_PORT: u16 = 8080;
 
 /// Where to listen, and what is expected there.
 #[derive(Clone, Debug, PartialEq, Eq)]

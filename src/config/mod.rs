@@ -214,7 +214,10 @@ fn config(
     }
     let process = process::options(&flags.process);
     let control = ControlOptions {
-        endpoints: control::endpoints(&flags.control, called)?,
+        endpoints: control::endpoints(&flags.control, called, flags.control_tokens.is_some())?,
+        tokens: flags.control_tokens.clone(),
+        names: flags.control_name.clone(),
+        gateway: listening::gateway_port(flags, called, &mut warnings)?,
         from: origins.told(&["control"]),
         metrics_functions: fit(flags.metrics_functions),
     };

@@ -380,15 +380,6 @@ fn every_option_of_gearmand_is_known() {
 
 #[test]
 fn what_is_not_there_yet_is_refused() {
-    for (line, option) in [(&["-r", "http"][..], "protocol"), (&["--http-port=80"], "http-port")] {
-        refused(
-            line,
-            &format!(
-                "--{option} cannot be used: this server has no HTTP yet; leave it out, and have clients speak Gearman's own \
-                 protocol"
-            ),
-        );
-    }
     let stores = [("--libtokyocabinet-file", "Tokyo Cabinet"), ("--libdrizzle-host", "drizzle")];
     for (option, store) in stores {
         let refusal = format!(
@@ -398,6 +389,25 @@ fn what_is_not_there_yet_is_refused() {
         refused(&[option, "x"], &refusal);
         refused(&["--check-args", option, "x"], &refusal);
     }
+}
+
+#[test]
+fn gearmands_http_has_a_port_of_its_own() {
+    let port = |line: &[&str]| config_of(line).server.control.gateway;
+    assert_eq!((port(&[]), port(&["-r", "http"])), (None, Some(8080)));
+    assert_eq!(port(&["--protocol=HTTP", "--http-port", "0"]), Some(0));
+    refused(
+        &["--http-port=80"],
+        "--http-port has no effect without --protocol http; add --protocol http, or leave it out",
+    );
+    refused(
+        &["-r", "gopher"],
+        "--protocol gopher: the only protocol beside Gearman's own is http; say http, or leave it out",
+    );
+    refused(
+        &["-r", "http", "--http-port", "99999"],
+        "--http-port 99999 is neither a number up to 65535 nor a service in /etc/services; name one of these",
+    );
 }
 
 /// F28.

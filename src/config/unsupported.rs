@@ -20,12 +20,6 @@ const OTHER_STORE: &str = "keep jobs with --data-dir DIR, or with -q libsqlite3,
 
 const SUBJECTS: &[MissingPart] = &[
     MissingPart {
-        what: "HTTP",
-        asked: ("protocol", None),
-        instead: "leave it out, and have clients speak Gearman's own protocol",
-        options: &[("protocol", Some('r'), Some("NAME")), ("http-port", None, Some("PORT"))],
-    },
-    MissingPart {
         what: "Tokyo Cabinet store",
         asked: ("queue-type", Some("libtokyocabinet")),
         instead: OTHER_STORE,
@@ -53,7 +47,6 @@ impl MissingPart {
     fn order(&self) -> String {
         match self.asked {
             (_, Some(store)) => format!("-q {store}"),
-            ("protocol", _) => "--protocol http".to_owned(),
             (option, _) => format!("--{option}"),
         }
     }

@@ -1,17 +1,17 @@
 //! An answer before it is sent: status, kind, body, and what else stands in its head; what stands in the head of every one; and errors, as
 //! a sentence in JSON.
+use super::streams::AnswerBody;
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// What is sent.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct HttpAnswer {
     pub(super) status: StatusCode,
     pub(super) kind: &'static str,
-    pub(super) body: Bytes,
+    pub(super) body: AnswerBody,
     /// What this answer has in its head that others have not.
     headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -21,6 +21,8 @@ pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 pub(super) const JSON: &str = "application/json";
 pub(super) const HTML: &str = "text/html; charset=utf-8";
 pub(super) const CSS: &str = "text/css; charset=utf-8";
+pub(super) const EVENTS: &str = "text/event-stream";
+pub(super) const PROBLEM: &str = "application/problem+json";
 
 /// Nothing of anybody else is loaded or sent to, nothing is run that stands in a page, and nobody shows it in a frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -32,7 +34,12 @@ impl HttpAnswer {
     }
 
     pub(super) fn of(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> HttpAnswer {
-        HttpAnswer { status, kind, body: body.into(), headers: Vec::new() }
+        HttpAnswer { status, kind, body: AnswerBody::Whole(body.into()), headers: Vec::new() }
+    }
+
+    /// Events, as they come.
+    pub(super) fn stream(kind: &'static str, body: AnswerBody) -> HttpAnswer {
+        HttpAnswer { status: StatusCode::OK, kind, body, headers: Vec::new() }
     }
 
     /// The same, with one more line in its head.
@@ -45,7 +52,7 @@ impl HttpAnswer {
     }
 
     /// Sends a browser elsewhere on this server.
-    pub(super) fn elsewhere_to(path: &str) -> HttpAnswer {
+    pub(super) fn elsewhere(path: &str) -> HttpAnswer {
         HttpAnswer::of(StatusCode::SEE_OTHER, TEXT, "").with(header::LOCATION, path)
     }
 
@@ -54,11 +61,23 @@ impl HttpAnswer {
         let title = status.canonical_reason().unwrap_or("error");
         let body =
             json!({ "title": title, "status": status.as_u16(), "detail": sentence }).to_string() + "\n";
-        HttpAnswer::of(status, "application/problem+json", body)
+        HttpAnswer::of(status, PROBLEM, body)
     }
 
-    pub(super) fn into_response(self) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::new(self.body));
+    /// What is wrong, what to do, and what else programs may want to know: an object.
+    pub(super) fn problem(status: StatusCode, detail: &str, hint: &str, more: Value) -> HttpAnswer {
+        let title = status.canonical_reason().unwrap_or("error");
+        let mut body = json!({
+            "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail, "hint": hint,
+        });
+        if let (Value::Object(body), Value::Object(more)) = (&mut body, more) {
+            body.extend(more);
+        }
+        HttpAnswer::of(status, PROBLEM, body.to_string() + "\n")
+    }
+
+    pub(super) fn into_response(self) -> Response<AnswerBody> {
+        let mut response = Response::new(self.body);
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         let mut put = |name, value| headers.insert(name, HeaderValue::from_static(value));
@@ -68,8 +87,9 @@ impl HttpAnswer {
         put(header::REFERRER_POLICY, "no-referrer");
         put(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
         put(header::X_FRAME_OPTIONS, "DENY");
-        if self.status == StatusCode::METHOD_NOT_ALLOWED {
-            put(header::ALLOW, "GET, HEAD, POST");
+        if self.status == StatusCode::UNAUTHORIZED {
+            // A token would help.
+            put(header::WWW_AUTHENTICATE, "Bearer realm=\"ringgear\"");
         }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             put(header::RETRY_AFTER, "1");

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 /// Connections at a time, of all addresses; one more is closed at once. Scrapers, probes and browsers need a few each.
 pub(super) const CONNECTIONS_MAX: usize = 64;
-/// Bytes of a request's head: a place to go on may be the name of a function, of up to 8 KiB. Nothing is asked that needs a body,
-/// and none is read.
+/// Connections at a time to gearmand's HTTP, each of which may wait for a job.
+pub(super) const GATEWAY_MAX: usize = 1024;
+/// Bytes of a request's head: a place to go on may be the name of a function, of up to 8 KiB.
 pub(super) const HEAD_BYTES: usize = 32 << 10;
 /// Headers of a request.
 pub(super) const HEADERS_MAX: usize = 64;
@@ -36,6 +37,28 @@ pub(super) const REGISTRATIONS_MAX: usize = 1000;
 pub(super) const PAGE_ROWS: usize = 100;
 /// Bytes of a name in a label and on the page. Longer ones are cut.
 pub(super) const NAME_BYTES: usize = 128;
+
+/// Bytes of bodies of requests, and of results that are collected for an answer, all together. A single one may be larger, while there
+/// is no other.
+pub(super) const BODIES_BYTES: usize = 64 << 20;
+/// Bytes of a form.
+pub(super) const FORM_BYTES: usize = 4 << 10;
+/// How long a body may take, and how long it may rest.
+pub(super) const BODY_TIME: Duration = Duration::from_secs(300);
+pub(super) const BODY_PAUSE: Duration = Duration::from_secs(10);
+/// Bytes of a body of JSON, which takes several times as many while it is read. Larger workloads come as the body itself.
+pub(super) const JSON_BYTES: usize = 8 << 20;
+/// Jobs of one request, and how long their answers may take.
+pub(super) const SUBMITS_MAX: usize = 1000;
+pub(super) const SUBMITS_TIME: Duration = Duration::from_secs(60);
+/// Requests that wait for jobs: half of all connections, so that those who look find a place.
+pub(super) const WAITS_MAX: usize = 32;
+/// How long a stream of events is silent at the most.
+pub(super) const COMMENT_TIME: Duration = Duration::from_secs(15);
+/// Those who are told of what changes, how often at the most, and of how much each.
+pub(super) const VIEWERS_MAX: usize = 16;
+pub(super) const TICK: Duration = Duration::from_secs(1);
+pub(super) const TOPICS_MAX: usize = 8;
 /// How often what was counted of functions is noted, at the most; and for so many times that is kept: ten minutes.
 pub(super) const HISTORY_EACH: Duration = Duration::from_secs(30);
 pub(super) const HISTORY_NOTES: u32 = 20;
@@ -43,9 +66,10 @@ pub(super) const HISTORY_NOTES: u32 = 20;
 pub(super) const SILENT_MAX: usize = 8;
 /// Names like another one that are told.
 pub(super) const NEAR_MAX: usize = 4;
-/// Orders that are remembered.
+/// Actions that are remembered, and bytes of what is said of one.
 pub(super) const AUDIT_MAX: usize = 1000;
-/// Bytes of the body of an order.
+pub(super) const AUDIT_TEXT_BYTES: usize = 512;
+/// Bytes of the body of an order, or of the form that is one.
 pub(super) const BODY_BYTES: usize = 64 << 10;
 /// Bytes of a reason.
 pub(super) const REASON_BYTES: usize = 512;

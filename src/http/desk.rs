@@ -1,11 +1,13 @@
 //! What answers are made of: what the server is doing, the seat from which shards are asked, and what was found of all functions a moment
 //! ago, so that many askers cost as much as one.
 use super::audit::AuditList;
-use super::bounds::{OVERVIEW_AGE, PAGE_ROWS, SURVEYS_MAX};
+use super::bodies::TransferBytes;
+use super::bounds::{OVERVIEW_AGE, PAGE_ROWS, SURVEYS_MAX, VIEWERS_MAX, WAITS_MAX};
+use super::guard::Guard;
 use super::history::History;
 use super::home::Observer;
-use super::hosts::Hosts;
 use super::level::LevelForAWhile;
+use super::limited::LimitedPlaces;
 use super::overview::{BestRows, FunctionSums, Overview, row_rank, waiting};
 use super::remembered::PageMemory;
 use crate::engine::report::{Counters, FunctionNumbers, JobFacts};
@@ -27,7 +29,9 @@ use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 /// What happened to connections and requests.
 #[derive(Debug, Default)]
 pub(super) struct VisitCounts {
-    pub(super) connections: Cell<usize>,
+    pub(super) connections: Rc<Cell<usize>>,
+    /// Those of gearmand's HTTP.
+    pub(super) gateway: Rc<Cell<usize>>,
     pub(super) requests: Cell<u64>,
     pub(super) refused: Cell<u64>,
 }
@@ -40,7 +44,6 @@ pub(super) struct DeskSetup {
     pub(super) shared: Arc<Shared>,
     pub(super) certificates: Option<Arc<Certificates>>,
     pub(super) frontend: SharedPort,
-    pub(super) hosts: Hosts,
     /// The way to the store, if there is one: at the start its jobs are read.
     pub(super) store: Option<Arc<StoreChannel>>,
     pub(super) metrics_functions: usize,
@@ -53,15 +56,21 @@ pub(super) struct DeskSetup {
 pub(super) struct Desk {
     pub(super) observer: Rc<Observer>,
     pub(super) setup: DeskSetup,
+    /// Who somebody is.
+    pub(super) guard: Guard,
+    /// What was done.
+    pub(super) audit: AuditList,
+    pub(super) bodies: TransferBytes,
+    /// Requests that wait for jobs.
+    pub(super) waits: LimitedPlaces,
+    /// Those who are told of what changes.
+    pub(super) viewers: LimitedPlaces,
     pub(super) started: Instant,
     pub(super) started_at: SystemTime,
-    /// The user of this process.
-    pub(super) own_user: u32,
     /// Turns to ask the shards.
     surveys: Semaphore,
     overview: Mutex<LatestOverview>,
     history: RefCell<History>,
-    pub(super) audit: RefCell<AuditList>,
     pub(super) level: LevelForAWhile,
     pub(super) counts: VisitCounts,
     /// What pages remember.
@@ -103,17 +112,20 @@ impl ServerState {
 }
 
 impl Desk {
-    pub(super) fn new(observer: Rc<Observer>, setup: DeskSetup) -> Desk {
+    pub(super) fn new(observer: Rc<Observer>, guard: Guard, bodies: TransferBytes, setup: DeskSetup) -> Desk {
         Desk {
             observer,
             setup,
+            guard,
+            audit: AuditList::default(),
+            bodies,
+            waits: LimitedPlaces::new(WAITS_MAX),
+            viewers: LimitedPlaces::new(VIEWERS_MAX),
             started: Instant::now(),
             started_at: SystemTime::now(),
-            own_user: rustix::process::geteuid().as_raw(),
             surveys: Semaphore::new(SURVEYS_MAX),
             overview: Mutex::default(),
             history: RefCell::default(),
-            audit: RefCell::default(),
             level: LevelForAWhile::default(),
             counts: VisitCounts::default(),
             remembered: PageMemory::default(),

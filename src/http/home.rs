@@ -1,24 +1,25 @@
-//! The seat of the HTTP side in the mesh: an engine without functions, whose sessions are the surveys that requests wait for. What is
-//! asked and made of the answers is elsewhere. An observer: nobody asks it, so that nobody waits if this thread is slow.
+//! The seat of the HTTP side in the mesh: an engine without functions, whose sessions are the surveys and the jobs that requests wait
+//! for. What is asked and made of the answers is elsewhere. An observer: nobody asks it, so that nobody waits if this thread is slow.
+use super::bodies::{HeldBytes, TransferBytes};
+use super::watch::watch;
 use crate::engine::page::ListMark;
 use crate::engine::slot::ShardSet;
 use crate::engine::{
-    Ask, Board, CloseReason, Engine, Input, Output, Peer, Policy, Reply, Report, SessionId, ShardId,
+    Ask, Board, CloseReason, Engine, Input, Introduction, JobId, Output, Peer, Policy, Reply, Report,
+    SessionId, ShardId, Work,
 };
 use crate::mesh::shared::{ServerPhase, Shared};
 use crate::mesh::{Unheard, clock};
+use crate::protocol::{Refusal, Request, Submit};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
-use std::net::Ipv4Addr;
-use std::os::fd::BorrowedFd;
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
@@ -26,6 +27,8 @@ use tokio::time::timeout;
 const BATCHES_AT_ONCE: usize = 8;
 /// How long until messages that found no room are tried again.
 const RETRY: Duration = Duration::from_millis(1);
+/// Who is behind a session here: no report tells.
+const NOBODY: Peer = Peer { descriptor: 0, address: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 0 };
 
 /// An engine without functions, on this thread.
 pub(super) struct Observer {
@@ -43,6 +46,8 @@ struct Guest {
     unheard: Unheard,
     /// Whether messages found no room.
     left: bool,
+    /// Where results count that nobody has taken yet.
+    bytes: TransferBytes,
 }
 
 /// A session, or the place of one.
@@ -50,31 +55,73 @@ struct Guest {
 struct Seat {
     generation: u32,
     pages: VecDeque<Report>,
+    news: VecDeque<JobNews>,
     wants_room: bool,
+    /// No more requests for now.
+    paused: bool,
     over: bool,
+    /// More has come than could be kept until it was taken.
+    overrun: bool,
     waker: Option<Waker>,
+}
+
+/// What somebody hears who has submitted.
+#[derive(Debug)]
+pub(super) enum JobNews {
+    /// The next of his submissions is this job.
+    Created(JobId),
+    /// The next of his submissions is refused.
+    Refused(Refusal),
+    /// Something of a job, which counts as long as it is kept.
+    Work(Work, HeldBytes),
 }
 
 impl Observer {
     /// Takes the seat.
-    pub(super) fn new(id: ShardId, board: Board, policy: Arc<Policy>, shared: Arc<Shared>) -> Observer {
+    pub(super) fn new(
+        id: ShardId,
+        board: Board,
+        policy: Arc<Policy>,
+        shared: Arc<Shared>,
+        bytes: TransferBytes,
+    ) -> Observer {
         let engine = Engine::new(id, board, policy);
-        let guest =
-            Guest { engine, seats: Vec::new(), free: Vec::new(), unheard: Unheard::new(), left: false };
+        let (seats, free, unheard) = (Vec::new(), Vec::new(), Unheard::new());
+        let guest = Guest { engine, seats, free, unheard, left: false, bytes };
         Observer { id, shared, guest: RefCell::new(guest) }
     }
 
     /// Asks something, for a list from behind a place on. The answer comes page by page, each when it is wanted.
     pub(super) fn ask(self: &Rc<Self>, what: impl Into<Ask>, after: Option<ListMark>) -> PagedAnswer {
         let session = self.guest.borrow_mut().sit(self.id);
-        let peer = Peer { descriptor: 0, address: Ipv4Addr::LOCALHOST.into(), port: 0 };
-        self.feed(Input::Opened(session, peer));
+        self.feed(Input::Opened(session, NOBODY));
         self.feed(match (what.into(), after) {
             (Ask::Query(query), Some(after)) => Input::AskBehind(session, Box::new((query, after))),
             // An order begins at the beginning.
             (ask, _) => Input::Ask(session, ask),
         });
         PagedAnswer { observer: self.clone(), session }
+    }
+
+    /// A session that submits. With `exceptions` it hears of them whatever the server's default is.
+    pub(super) fn client(self: &Rc<Self>, exceptions: bool) -> HttpClient {
+        let session = self.guest.borrow_mut().sit(self.id);
+        self.feed(match exceptions {
+            true => Input::Adopted(session, NOBODY, Introduction { exceptions, ..Introduction::default() }),
+            false => Input::Opened(session, NOBODY),
+        });
+        HttpClient { observer: self.clone(), session }
+    }
+
+    /// Nobody hears anything of this session any more.
+    fn leave(&self, session: SessionId) {
+        self.feed(Input::Closed(session, CloseReason::Peer));
+        let mut guest = self.guest.borrow_mut();
+        if let Some(seat) = guest.seat(session) {
+            let generation = seat.generation;
+            *seat = Seat { generation, ..Seat::default() };
+            guest.free.push(session.index() as u32);
+        }
     }
 
     /// Tells the engine that something happened, and carries out what it wants.
@@ -165,13 +212,6 @@ impl Observer {
     }
 }
 
-/// Watches a descriptor for something to read.
-#[allow(unsafe_code)]
-fn watch(descriptor: BorrowedFd<'_>) -> io::Result<AsyncFd<BorrowedFd<'_>>> {
-    // SAFETY: it is open, and stays what it is, as long as it is borrowed, and it is borrowed by what is returned.
-    Ok(unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) }?)
-}
-
 impl Guest {
     /// A session that is new.
     fn sit(&mut self, home: ShardId) -> SessionId {
@@ -194,28 +234,20 @@ impl Guest {
     fn drain(&mut self) {
         while let Some((output, _)) = self.engine.output() {
             let session = match &output {
-                Output::Reply(session, _) | Output::Close(session) | Output::WantsRoom(session) => *session,
-                // It asks one thing only, knows no jobs, and has nothing to log.
-                Output::Pause(_)
-                | Output::Resume(_)
-                | Output::Holds(..)
-                | Output::Store(_)
-                | Output::Dismiss(_)
-                | Output::Note(_) => continue,
+                Output::Reply(session, _)
+                | Output::Close(session)
+                | Output::WantsRoom(session)
+                | Output::Pause(session)
+                | Output::Resume(session) => *session,
+                // What waits here for earlier replies is bounded by the number of submissions of a session; it has no jobs of its
+                // own to store, and nothing to log.
+                Output::Holds(..) | Output::Store(_) | Output::Dismiss(_) | Output::Note(_) => continue,
             };
             let Some(seat) = self.seats.get_mut(session.index()) else { continue };
             if seat.generation != session.generation() {
                 continue;
             }
-            match output {
-                Output::Reply(_, Reply::Rows(page)) => seat.pages.push_back(page.1),
-                Output::Reply(_, Reply::Report(page)) => {
-                    seat.pages.push_back(page.1);
-                    seat.over = true;
-                }
-                Output::WantsRoom(_) => seat.wants_room = true,
-                _ => seat.over = true,
-            }
+            seat.hear(output, &self.bytes);
             if let Some(waker) = seat.waker.take() {
                 waker.wake();
             }
@@ -238,12 +270,87 @@ impl PagedAnswer {
 
 impl Drop for PagedAnswer {
     fn drop(&mut self) {
-        self.observer.feed(Input::Closed(self.session, CloseReason::Peer));
-        let mut guest = self.observer.guest.borrow_mut();
-        if let Some(seat) = guest.seat(self.session) {
-            let generation = seat.generation;
-            *seat = Seat { generation, ..Seat::default() };
-            guest.free.push(self.session.index() as u32);
+        self.observer.leave(self.session);
+    }
+}
+
+impl Seat {
+    fn hear(&mut self, output: Output, bytes: &TransferBytes) {
+        match output {
+            Output::Reply(_, Reply::Rows(page)) => self.pages.push_back(page.1),
+            Output::Reply(_, Reply::Report(page)) => {
+                self.pages.push_back(page.1);
+                self.over = true;
+            }
+            Output::Reply(_, Reply::JobCreated(job)) => self.news.push_back(JobNews::Created(job)),
+            Output::Reply(_, Reply::Error(refusal)) => self.news.push_back(JobNews::Refused(refusal)),
+            Output::Reply(_, Reply::Work(_, work)) if !self.overrun => {
+                let mut held = bytes.none();
+                if held.add(size_of::<JobNews>() + work.len()) {
+                    self.news.push_back(JobNews::Work(work, held));
+                } else {
+                    // It is told of no more; whoever it belongs to leaves when he sees it.
+                    (self.overrun, self.over) = (true, true);
+                }
+            }
+            Output::Reply(..) => {}
+            Output::WantsRoom(_) => self.wants_room = true,
+            Output::Pause(_) => self.paused = true,
+            Output::Resume(_) => self.paused = false,
+            _ => self.over = true,
         }
+    }
+}
+
+/// A session that submits jobs. Whoever lets go of it has left: what he was to be told is given up, as with any client.
+pub(super) struct HttpClient {
+    observer: Rc<Observer>,
+    session: SessionId,
+}
+
+impl HttpClient {
+    /// Submits, as soon as the engine lets. False if the session is over.
+    pub(super) async fn submit(&self, submit: Submit<'_>) -> bool {
+        let welcome = poll_fn(|context| match self.observer.guest.borrow_mut().seat(self.session) {
+            Some(seat) if seat.paused && !seat.over => {
+                seat.waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+            Some(seat) => Poll::Ready(!seat.over),
+            None => Poll::Ready(false),
+        });
+        let welcome = welcome.await;
+        if welcome {
+            self.observer.feed(Input::Request(self.session, Request::Submit(submit)));
+        }
+        welcome
+    }
+
+    /// What comes next; `None` if nothing does any more.
+    pub(super) async fn next(&self) -> Option<JobNews> {
+        poll_fn(|context| {
+            let mut guest = self.observer.guest.borrow_mut();
+            let Some(seat) = guest.seat(self.session) else { return Poll::Ready(None) };
+            match seat.news.pop_front() {
+                Some(news) => Poll::Ready(Some(news)),
+                None if seat.over => Poll::Ready(None),
+                None => {
+                    seat.waker = Some(context.waker().clone());
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+
+    /// Whether the end came because more was told than could be kept.
+    pub(super) fn is_overrun(&self) -> bool {
+        self.observer.guest.borrow_mut().seat(self.session).is_some_and(|seat| seat.overrun)
+    }
+}
+
+impl Drop for HttpClient {
+    fn drop(&mut self) {
+        self.observer.leave(self.session);
     }
 }

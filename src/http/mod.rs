@@ -1,32 +1,49 @@
-//! The HTTP side (`--control`): numbers for Prometheus, lists as JSON, a page, and orders for those who may give them (`caller.rs`). A thread with a runtime of its own, and
-//! never a shard: it may be slow, flooded or stuck, and no job notices. What it asks goes through an engine of its own (`home.rs`),
-//! like any session's.
+//! The HTTP side (`--control`): numbers for Prometheus, lists as JSON, pages, jobs to be submitted, and orders for those who may give them.
+//! A thread with a runtime of its own, and never a shard: it may be slow, flooded or stuck, and no job notices. What it asks goes through
+//! an engine of its own (`home.rs`), like any session's.
 //!
-//! `serve.rs` has the connections and `bounds.rs` what they may take, `route.rs` who answers what, `desk.rs` what answers are made of,
-//! `metrics.rs` (written by `exposition.rs`), `api/` and `pages/` the answers; `history.rs` remembers what was counted a while ago. Nothing here knows sockets or jobs of shards.
+//! `serve.rs` has the connections and `bounds.rs` what they may take, `guard.rs` who somebody is (`tokens.rs`, `logins.rs`) and `roles.rs`
+//! what he may, `route.rs` who answers what, `desk.rs` what answers are made of, `metrics.rs` (written by `exposition.rs`), `api/`,
+//! `pages/` and `login.rs` the answers; `history.rs` remembers what was counted a while ago, `audit.rs` what was done. `submit/` has jobs
+//! that are submitted here, `gateway.rs` those by gearmand's own HTTP. Nothing here knows sockets or jobs of shards.
 mod answer;
 mod api;
 mod audit;
+mod bodies;
 mod bounds;
-mod caller;
 mod case;
+mod denial;
 mod desk;
+mod events;
 mod exposition;
+mod failures;
+mod gateway;
+mod guard;
+mod hangups;
 mod history;
 mod home;
 mod hosts;
 mod keep;
 mod level;
+mod limited;
+mod login;
+mod logins;
 mod metrics;
 mod names;
 mod overview;
 mod pages;
 mod remembered;
+mod roles;
 mod route;
+mod secrets;
 mod serve;
 mod stalls;
+mod streams;
+mod submit;
 mod target;
+mod tokens;
 mod trails;
+mod watch;
 mod why;
 mod words;
 
@@ -35,14 +52,18 @@ use crate::frontend::SharedPort;
 use crate::mesh::shared::Shared;
 use crate::store::channel::StoreChannel;
 use crate::tls::Certificates;
+use bodies::TransferBytes;
 use desk::{Desk, DeskSetup};
+use guard::Guard;
 use home::Observer;
 use hosts::Hosts;
-pub(crate) use serve::ControlDoor;
+pub(crate) use roles::RoleSet;
+pub(crate) use serve::{ControlDoor, DoorKind};
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
+pub(crate) use tokens::{TokenFile, make as make_token};
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 
@@ -57,6 +78,9 @@ pub(crate) struct HttpSetup {
     pub(crate) certificates: Option<Arc<Certificates>>,
     pub(crate) frontend: SharedPort,
     pub(crate) doors: Vec<ControlDoor>,
+    /// What requests may call this server, beside addresses that are listened on.
+    pub(crate) names: Vec<String>,
+    pub(crate) tokens: Option<Arc<TokenFile>>,
     /// The way to the store, if there is one: at the start its jobs are read.
     pub(crate) store: Option<Arc<StoreChannel>>,
     /// Functions of which `/metrics` tells one by one.
@@ -78,18 +102,19 @@ pub(crate) fn run(setup: HttpSetup) -> io::Result<()> {
         certificates,
         frontend,
         doors,
+        names,
+        tokens,
         store,
         metrics_functions,
         pauses,
         drain,
     } = setup;
-    let hosts = Hosts::of(doors.iter().filter_map(|door| door.address));
+    let guard = Guard::new(Hosts::of(doors.iter().filter_map(|door| door.address), names), tokens);
     let shards = board.topology().owners().len();
-    let observer = Rc::new(Observer::new(id, board, policy, shared.clone()));
-    let desk = Desk::new(
-        observer.clone(),
-        DeskSetup { shared, certificates, frontend, hosts, store, metrics_functions, shards, pauses, drain },
-    );
+    let bodies = TransferBytes::new(frontend.packet_max as usize);
+    let observer = Rc::new(Observer::new(id, board, policy, shared.clone(), bodies.clone()));
+    let setup = DeskSetup { shared, certificates, frontend, store, metrics_functions, shards, pauses, drain };
+    let desk = Desk::new(observer.clone(), guard, bodies, setup);
     LocalSet::new().block_on(&runtime, async move {
         serve::open(doors, Rc::new(desk))?;
         observer.listen().await

@@ -1,143 +1,109 @@
 //! Who answers what, and who is answered at all. GET and HEAD change nothing; orders are POSTs, from those who may give them.
-use super::answer::{CSS, HttpAnswer, JSON, TEXT, accepts};
+use super::answer::{CSS, HTML, HttpAnswer, JSON, TEXT, accepts};
+use super::bodies::{self, FORM};
 use super::bounds::{BODY_BYTES, REQUEST_TIME};
-use super::caller::{Caller, Right, is_forged};
 use super::desk::Desk;
 use super::exposition::Form;
+use super::guard::{Arrival, Visitor, foreign};
 use super::pages::{self, PageRights};
+use super::roles::{HttpCaller, HttpRole, Shown};
+use super::streams::AnswerBody;
 use super::target::RequestTarget;
-use super::{api, metrics};
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use super::{api, denial, events, login, metrics, submit};
 use hyper::body::Incoming;
-use hyper::{Method, Request, Response, StatusCode, Version, header};
+use hyper::header::{self, HeaderMap};
+use hyper::{Method, Request, Response, StatusCode, Version};
+use std::rc::Rc;
 use tokio::time::timeout;
 
 /// Answers a request.
 pub(super) async fn answer(
-    desk: &Desk,
+    desk: &Rc<Desk>,
     request: Request<Incoming>,
-    caller: &Caller,
-) -> Response<Full<Bytes>> {
+    visitor: &Visitor,
+) -> Response<AnswerBody> {
     desk.counts.requests.set(desk.counts.requests.get() + 1);
-    let answer = match refusal(desk, &request, caller) {
+    let answer = match refusal(desk, &request, &visitor.arrival) {
         Some(refusal) => refusal,
-        None => match timeout(REQUEST_TIME, respond(desk, request, caller)).await {
-            Ok(answer) => answer,
-            Err(_) => HttpAnswer::error(
-                StatusCode::SERVICE_UNAVAILABLE,
-                &format!(
-                    "there was no answer within {} s: the server is busy; ask again",
-                    REQUEST_TIME.as_secs()
-                ),
-            ),
-        },
+        None => find(desk, request, visitor).await,
     };
     answer.into_response()
 }
 
 /// Why a request is not even looked at.
-fn refusal(desk: &Desk, request: &Request<Incoming>, caller: &Caller) -> Option<HttpAnswer> {
-    if !matches!(*request.method(), Method::GET | Method::HEAD | Method::POST) {
-        let said = "GET and HEAD look, POST below /api/v1 orders; nothing else is answered here";
-        return Some(HttpAnswer::error(StatusCode::METHOD_NOT_ALLOWED, said));
-    }
+fn refusal(desk: &Desk, request: &Request<Incoming>, arrival: &Arrival) -> Option<HttpAnswer> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let (host, more) = (hosts.next(), hosts.next());
     if more.is_some() || (host.is_none() && request.version() >= Version::HTTP_11) {
         return Some(HttpAnswer::error(StatusCode::BAD_REQUEST, "a request has one Host"));
     }
-    let fine = |host: &str| caller.is_local() || desk.setup.hosts.include(host);
+    let fine = |host: &str| desk.guard.serves(host, arrival);
     let named = host.is_none_or(|host| host.to_str().is_ok_and(fine));
     let absolute = request.uri().authority().is_none_or(|authority| fine(authority.as_str()));
-    let said = "this Host is no name of this server: ask localhost or the address that it listens on";
+    let said = "this Host is no name of this server: ask localhost or the address that it listens on, or tell the server its name with \
+                --control-name";
     (!(named && absolute)).then(|| HttpAnswer::error(StatusCode::MISDIRECTED_REQUEST, said))
 }
 
-async fn respond(desk: &Desk, request: Request<Incoming>, caller: &Caller) -> HttpAnswer {
-    match *request.method() {
-        Method::POST => order(desk, request, caller).await,
-        _ if !caller.may(Right::Read, desk.own_user) => {
-            HttpAnswer::error(StatusCode::FORBIDDEN, "who asks may not look")
-        }
-        _ => find(desk, &request, caller).await,
+async fn find(desk: &Rc<Desk>, request: Request<Incoming>, visitor: &Visitor) -> HttpAnswer {
+    if request.method() == Method::CONNECT {
+        return not_so(&[]);
     }
-}
-
-/// Somebody wants something changed.
-async fn order(desk: &Desk, request: Request<Incoming>, caller: &Caller) -> HttpAnswer {
     let target = match RequestTarget::of(request.uri()) {
         Ok(target) => target,
         Err(sentence) => return HttpAnswer::error(StatusCode::BAD_REQUEST, &sentence),
     };
     let path: Vec<&[u8]> = target.path.iter().map(|segment| &segment[..]).collect();
-    if let Some(said) = is_forged(request.headers()) {
+    let looks = matches!(*request.method(), Method::GET | Method::HEAD);
+    if let Some(answer) = open(desk, &path, &target).filter(|_| looks) {
+        return answer;
+    }
+    let caller = match desk.guard.identify(&visitor.arrival, request.headers()) {
+        Ok(caller) => caller,
+        Err(stranger) => return denial::of_stranger(stranger),
+    };
+    if let Some(said) = foreign(request.method(), request.headers(), caller.shown) {
         return HttpAnswer::error(StatusCode::FORBIDDEN, said);
     }
-    let [b"api", b"v1", rest @ ..] = &path[..] else {
-        return form(desk, request, &target, caller).await;
-    };
-    if !caller.may(Right::Operate, desk.own_user) {
-        let said =
-            "orders are taken over a unix socket (--control unix:PATH), from root and the user of the server";
-        return HttpAnswer::error(StatusCode::FORBIDDEN, said);
-    }
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
-    if !kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(JSON)) {
-        let said = "the body of an order is application/json: say so in Content-Type";
-        return HttpAnswer::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, said);
-    }
-    let body = match Limited::new(request.into_body(), BODY_BYTES).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(_) => {
-            let said = format!("the body could not be read, or has more than {BODY_BYTES} bytes");
-            return HttpAnswer::error(StatusCode::PAYLOAD_TOO_LARGE, &said);
+    if looks {
+        if !caller.may(HttpRole::Read) {
+            return unread(desk, &caller, request.headers());
         }
-    };
-    api::order(desk, caller, rest, &target, &body).await
-}
-
-/// What somebody may do, for pages.
-fn rights(desk: &Desk, caller: &Caller) -> PageRights {
-    PageRights { operate: caller.may(Right::Operate, desk.own_user), ..PageRights::default() }
-}
-
-/// A form of a page.
-async fn form(
-    desk: &Desk,
-    request: Request<Incoming>,
-    target: &RequestTarget,
-    caller: &Caller,
-) -> HttpAnswer {
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
-    if !kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(FORM)) {
-        let said = "outside of /api/v1 only forms of pages are taken; see /api/v1/openapi.json";
-        return HttpAnswer::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, said);
-    }
-    match Limited::new(request.into_body(), BODY_BYTES).collect().await {
-        Ok(body) => pages::act(desk, caller, rights(desk, caller), target, &body.to_bytes()).await,
-        Err(_) => {
-            let said = format!("the form could not be read, or has more than {BODY_BYTES} bytes");
-            HttpAnswer::error(StatusCode::PAYLOAD_TOO_LARGE, &said)
+        if let [b"api", b"v1", b"events"] = &path[..] {
+            return events::answer(desk, &target, visitor);
         }
+        return match timeout(REQUEST_TIME, see(desk, &path, &target, &request, &caller)).await {
+            Ok(answer) => answer,
+            Err(_) => too_slow(),
+        };
     }
+    act(desk, &target, request, &caller, visitor).await
 }
 
-/// What a form is sent as.
-const FORM: &str = "application/x-www-form-urlencoded";
-
-async fn find(desk: &Desk, request: &Request<Incoming>, caller: &Caller) -> HttpAnswer {
-    let target = match RequestTarget::of(request.uri()) {
-        Ok(target) => target,
-        Err(sentence) => return HttpAnswer::error(StatusCode::BAD_REQUEST, &sentence),
-    };
-    let path: Vec<&[u8]> = target.path.iter().map(|segment| &segment[..]).collect();
-    match &path[..] {
-        [b"livez"] => plain(&target, || HttpAnswer::ok(TEXT, "ok\n")),
-        [b"readyz"] => plain(&target, || match desk.state().obstacle() {
+/// What is there for everybody, whoever he is.
+fn open(desk: &Desk, path: &[&[u8]], target: &RequestTarget) -> Option<HttpAnswer> {
+    let answer = match path {
+        [b"livez"] => HttpAnswer::ok(TEXT, "ok\n"),
+        [b"readyz"] => match desk.state().obstacle() {
             None => HttpAnswer::ok(TEXT, "ok\n"),
             Some(why) => HttpAnswer::of(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{why}\n")),
-        }),
+        },
+        [b"login"] => HttpAnswer::ok(HTML, login::page(desk, None)),
+        [b"style.css"] => return Some(HttpAnswer::ok(CSS, pages::STYLE)),
+        _ => return None,
+    };
+    Some(plain(target, || answer))
+}
+
+/// What is told to those who may read.
+async fn see(
+    desk: &Desk,
+    path: &[&[u8]],
+    target: &RequestTarget,
+    request: &Request<Incoming>,
+    caller: &HttpCaller,
+) -> HttpAnswer {
+    match path {
         [b"metrics"] => match target.takes(&[]) {
             Err(sentence) => HttpAnswer::error(StatusCode::BAD_REQUEST, &sentence),
             Ok(()) => {
@@ -145,10 +111,92 @@ async fn find(desk: &Desk, request: &Request<Incoming>, caller: &Caller) -> Http
                 metrics::answer(desk, if open { Form::OpenMetrics } else { Form::Text }).await
             }
         },
-        [b"style.css"] => HttpAnswer::ok(CSS, pages::STYLE),
-        [b"api", b"v1", rest @ ..] => api::answer(desk, rest, &target).await,
-        _ => pages::see(desk, rights(desk, caller), &path, &target).await.unwrap_or_else(nothing),
+        [b"api", b"v1", rest @ ..] => api::answer(desk, rest, target).await,
+        _ => pages::see(desk, rights(desk, caller), path, target).await.unwrap_or_else(nothing),
     }
+}
+
+/// What changes something. Each asks itself whether the caller may.
+async fn act(
+    desk: &Desk,
+    target: &RequestTarget,
+    request: Request<Incoming>,
+    caller: &HttpCaller,
+    visitor: &Visitor,
+) -> HttpAnswer {
+    let path: Vec<&[u8]> = target.path.iter().map(|segment| &segment[..]).collect();
+    match (request.method(), &path[..]) {
+        (&Method::POST, [b"login"]) => login::enter(desk, request, &visitor.arrival).await,
+        (&Method::POST, [b"logout"]) => login::leave(desk, request.headers(), caller),
+        (&Method::POST, [b"api", b"v1", b"jobs"]) => {
+            submit::answer(desk, target, request, caller, visitor).await
+        }
+        (&Method::POST, [b"api", b"v1", rest @ ..]) => order(desk, rest, target, request, caller).await,
+        (&Method::POST, [b"order", _]) => form(desk, target, request, caller).await,
+        (_, path) => not_so(path),
+    }
+}
+
+/// Somebody orders something of the API.
+async fn order(
+    desk: &Desk,
+    path: &[&[u8]],
+    target: &RequestTarget,
+    request: Request<Incoming>,
+    caller: &HttpCaller,
+) -> HttpAnswer {
+    if !caller.roles.has(HttpRole::Operate) {
+        return denial::of_role(caller, HttpRole::Operate);
+    }
+    if !bodies::is_kind(request.headers(), JSON) {
+        let said = "the body of an order is application/json: say so in Content-Type";
+        return HttpAnswer::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, said);
+    }
+    let body = match bodies::collect(&desk.bodies, request.into_body(), BODY_BYTES).await {
+        Ok(body) => body,
+        Err(fault) => return fault.answer(),
+    };
+    let done = timeout(REQUEST_TIME, api::order(desk, caller, path, target, &body.bytes)).await;
+    done.unwrap_or_else(|_| too_slow())
+}
+
+/// Somebody orders something with the form of a page. What he may not is refused as a page.
+async fn form(
+    desk: &Desk,
+    target: &RequestTarget,
+    request: Request<Incoming>,
+    caller: &HttpCaller,
+) -> HttpAnswer {
+    if !bodies::is_kind(request.headers(), FORM) {
+        let said = "outside of /api/v1 only forms of pages are taken; see /api/v1/openapi.json";
+        return HttpAnswer::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, said);
+    }
+    let body = match bodies::collect(&desk.bodies, request.into_body(), BODY_BYTES).await {
+        Ok(body) => body,
+        Err(fault) => return fault.answer(),
+    };
+    let done =
+        timeout(REQUEST_TIME, pages::act(desk, caller, rights(desk, caller), target, &body.bytes)).await;
+    done.unwrap_or_else(|_| too_slow())
+}
+
+/// What somebody may do, for pages.
+fn rights(desk: &Desk, caller: &HttpCaller) -> PageRights {
+    let known = caller.shown == Shown::Cookie;
+    PageRights {
+        submit: false,
+        operate: caller.roles.has(HttpRole::Operate),
+        known,
+        logs_in: desk.guard.has_tokens() && !known,
+    }
+}
+
+/// A method that means nothing there.
+fn not_so(path: &[&[u8]]) -> HttpAnswer {
+    let said = "nothing here is asked for by this method: GET looks, and /api/v1/openapi.json says what else there is";
+    let posted = matches!(path, [b"login" | b"logout"] | [b"order", _] | [b"api", b"v1", ..]);
+    let allow = if posted { "GET, HEAD, POST" } else { "GET, HEAD" };
+    HttpAnswer::error(StatusCode::METHOD_NOT_ALLOWED, said).with(header::ALLOW, allow)
 }
 
 fn nothing() -> HttpAnswer {
@@ -156,6 +204,22 @@ fn nothing() -> HttpAnswer {
         StatusCode::NOT_FOUND,
         "there is nothing here: / is a page, /metrics is for Prometheus, /api/v1/openapi.json says what else there is",
     )
+}
+
+fn too_slow() -> HttpAnswer {
+    let seconds = REQUEST_TIME.as_secs();
+    HttpAnswer::error(
+        StatusCode::SERVICE_UNAVAILABLE,
+        &format!("there was no answer within {seconds} s: the server is busy; ask again"),
+    )
+}
+
+/// Whoever may not even read: a browser is sent to where it can log in.
+fn unread(desk: &Desk, caller: &HttpCaller, headers: &HeaderMap) -> HttpAnswer {
+    if accepts(headers, "text/html") && desk.guard.has_tokens() {
+        return HttpAnswer::elsewhere("/login");
+    }
+    denial::of_role(caller, HttpRole::Read)
 }
 
 /// An answer that no query changes.

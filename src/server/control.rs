@@ -5,8 +5,10 @@ use super::news::News;
 use super::options::ServerOptions;
 use super::pauses;
 use super::room::{give_way, spawn};
+use super::running::Renewal;
 use super::seats::Seats;
-use crate::http::{self, ControlDoor, HttpSetup};
+use crate::access;
+use crate::http::{self, ControlDoor, DoorKind, HttpSetup, TokenFile};
 use crate::log_at;
 use crate::logging::Level;
 use crate::mesh::shared::Shared;
@@ -15,6 +17,7 @@ use crate::shard::options::Endpoint;
 use crate::store::channel::StoreChannel;
 use crate::tls::Certificates;
 use nix::sys::signal::Signal;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -28,20 +31,28 @@ pub(super) struct Control {
     doors: Vec<ControlDoor>,
     /// The files of unix sockets: removed with their handles.
     pub(super) files: Vec<SocketFile>,
+    names: Vec<String>,
+    /// To be read again at SIGHUP.
+    tokens: Option<Arc<TokenFile>>,
     metrics_functions: usize,
     /// Where paused functions are kept over a restart.
     pauses: Option<PathBuf>,
 }
 
 impl Control {
-    /// Opens what can be opened; a WARNING names the rest.
-    pub(super) fn open(all: &ServerOptions) -> Control {
-        let (options, keepalive) = (&all.control, &all.shard.keepalive);
+    /// Opens what can be opened; a WARNING names the rest. Tokens that cannot be read are a reason not to start: who may do what is
+    /// never guessed.
+    pub(super) fn open(server: &ServerOptions) -> Result<Control, ServerError> {
+        let (options, keepalive) = (&server.control, &server.shard.keepalive);
+        let tokens =
+            options.tokens.as_deref().map(TokenFile::open).transpose().map_err(ServerError::Tokens)?;
         let mut control = Control {
             doors: Vec::new(),
             files: Vec::new(),
+            names: options.names.clone(),
+            tokens: tokens.map(Arc::new),
             metrics_functions: options.metrics_functions,
-            pauses: pauses::file(all),
+            pauses: pauses::file(server),
         };
         for endpoint in &options.endpoints {
             let one = std::slice::from_ref(endpoint);
@@ -68,11 +79,41 @@ impl Control {
                         None
                     }
                 };
-                control.doors.push(ControlDoor { address, socket });
+                control.doors.push(ControlDoor { kind: DoorKind::Control, address, socket });
             }
             control.files.extend(made.files);
         }
-        control
+        if let Some(port) = options.gateway {
+            control.open_gateway(port, server)?;
+        }
+        Ok(control)
+    }
+
+    /// gearmand's HTTP was asked for, so that it is there or nothing is.
+    fn open_gateway(&mut self, port: u16, server: &ServerOptions) -> Result<(), ServerError> {
+        // Addresses for administrators alone are none for jobs.
+        let of_jobs = |(endpoint, door): (&Endpoint, &access::Door)| match (endpoint, door) {
+            (Endpoint::Tcp(address), access::Door::Jobs) => {
+                Some(Endpoint::Tcp(SocketAddr::new(address.ip(), port)))
+            }
+            _ => None,
+        };
+        let endpoints: Vec<Endpoint> =
+            server.endpoints.iter().zip(&server.doors).filter_map(of_jobs).collect();
+        let made = listen::listen(&endpoints, server.backlog, 1, listen::PATIENCE, &server.shard.keepalive)
+            .map_err(|(endpoint, error)| ServerError::Gateway(endpoint, error))?;
+        for (endpoint, socket) in made.endpoints.iter().zip(made.of_shards.into_iter().flatten()) {
+            log_at!(Level::Notice, "jobs are taken over HTTP on {endpoint}");
+            let Endpoint::Tcp(address) = endpoint else { continue };
+            self.doors.push(ControlDoor { kind: DoorKind::Gateway, address: Some(*address), socket });
+        }
+        Ok(())
+    }
+
+    /// What is done at SIGHUP.
+    pub(super) fn renewals(&self) -> Vec<Renewal> {
+        let tokens = self.tokens.clone();
+        tokens.map(|tokens| Box::new(move || tokens.renew()) as Renewal).into_iter().collect()
     }
 
     /// Homes in the mesh that it needs.
@@ -92,7 +133,7 @@ impl Control {
         let Some(id) = board.topology().homes().nth(board.topology().told_of().len()) else {
             return Ok(());
         };
-        let Control { doors, metrics_functions, pauses, .. } = self;
+        let Control { doors, names, tokens, metrics_functions, pauses, .. } = self;
         let tell = tell.clone();
         // As an operator does it on this machine: nobody listens any more only when the server ends.
         let drain = Box::new(move || drop(tell.send(News::Signal(Signal::SIGUSR1))));
@@ -104,6 +145,8 @@ impl Control {
             certificates,
             frontend,
             doors,
+            names,
+            tokens,
             store,
             metrics_functions,
             pauses,

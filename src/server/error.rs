@@ -23,6 +23,10 @@ pub enum ServerError {
     Shard(ShardError),
     /// The store cannot be used.
     Store(StoreError),
+    /// gearmand's HTTP cannot be listened for there.
+    Gateway(Endpoint, io::Error),
+    /// The file of tokens for HTTP cannot be used, for this reason.
+    Tokens(String),
     /// It is not known who may do what.
     Access(AccessError),
     /// Certificates or keys cannot be used.
@@ -60,6 +64,11 @@ impl fmt::Display for ServerError {
             ),
             ServerError::Shard(error) => error.fmt(f),
             ServerError::Store(error) => error.fmt(f),
+            ServerError::Gateway(endpoint, error) => write!(
+                f,
+                "cannot listen on {endpoint} for HTTP: {error}; choose another port with --http-port, or leave --protocol http out"
+            ),
+            ServerError::Tokens(why) => write!(f, "--control-tokens: {why}"),
             ServerError::Access(error) => write!(f, "{error} (--acl)"),
             ServerError::Tls(error) => error.fmt(f),
             ServerError::Pauses(sentence) => f.write_str(sentence),
@@ -121,6 +130,8 @@ impl ServerError {
             | ServerError::Address(..) => &["listen"],
             ServerError::Shard(ShardError::Descriptors) => &["threads", "file-descriptors"],
             ServerError::Shard(_) => &["threads"],
+            ServerError::Gateway(..) => &["http-port", "protocol"],
+            ServerError::Tokens(_) => &["control-tokens"],
             ServerError::Access(_) => &["acl"],
             ServerError::Tls(error) => match error.option {
                 "ssl-key" => &["ssl-key"],
@@ -143,8 +154,8 @@ impl ServerError {
         const EX_NOPERM: u8 = 77;
         const EX_CONFIG: u8 = 78;
         match self {
-            ServerError::NoAddress => EX_USAGE,
-            ServerError::PortTaken(_) | ServerError::Address(..) => EX_UNAVAILABLE,
+            ServerError::NoAddress | ServerError::Tokens(_) => EX_USAGE,
+            ServerError::PortTaken(_) | ServerError::Address(..) | ServerError::Gateway(..) => EX_UNAVAILABLE,
             ServerError::PortForbidden(_) => EX_NOPERM,
             ServerError::Shard(ShardError::Uring(_)) => EX_UNAVAILABLE,
             ServerError::Shard(_) => EX_OSERR,

@@ -67,7 +67,7 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
     let paused = pauses::read(&options)?;
     let listeners = doors::open(&options, shards)?;
     #[cfg(feature = "http")]
-    let mut control = control::Control::open(&options);
+    let mut control = control::Control::open(&options)?;
     #[cfg(feature = "http")]
     let topology = topology.with_observers(control.observers());
     let shared = Shared::new(topology, options.shard.mesh_capacity)
@@ -87,6 +87,7 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
         desk,
         files,
         control_files: Vec::new(),
+        renewals: Vec::new(),
         writes_at_end,
         news,
         complete,
@@ -102,7 +103,8 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
     server.start_shards(options, &seats, (&cores, &sockets), doors, &tell)?;
     server.await_start(&tell)?;
     #[cfg(feature = "http")]
-    let server = Running { control_files: std::mem::take(&mut control.files), ..server };
+    let server =
+        Running { control_files: std::mem::take(&mut control.files), renewals: control.renewals(), ..server };
     #[cfg(feature = "http")]
     control.start(seats, server.shared.clone(), server.expiry.certificates(), server.desk.clone(), &tell)?;
     if let Some(store) = store {

@@ -4,6 +4,7 @@ use crate::engine::Policy;
 use crate::shard::options::{Endpoint, ShardOptions, SocketsChoice};
 use crate::store::StoreOptions;
 use crate::tls::TlsOptions;
+use std::path::PathBuf;
 
 /// What an operator may decide about the server as a whole.
 #[derive(Clone, Debug)]
@@ -45,8 +46,14 @@ pub struct ServerOptions {
 /// The HTTP side, which is there only with the feature `http`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ControlOptions {
-    /// Where it listens: addresses of loopback, and unix sockets. Without any there is none.
+    /// Where it listens: without tokens addresses of loopback, and unix sockets. Without any there is none.
     pub endpoints: Vec<Endpoint>,
+    /// The file of tokens: who may do what.
+    pub tokens: Option<PathBuf>,
+    /// What requests may call the server, beside its addresses.
+    pub names: Vec<String>,
+    /// The port of gearmand's HTTP, which is on all addresses where the server listens.
+    pub gateway: Option<u16>,
     /// Where these are from, for the end of a message about them; nothing if it is the command line.
     pub from: String,
     /// Functions of which `/metrics` tells one by one, 0..=10,000; the others are told together.

@@ -47,6 +47,9 @@ pub enum Stage<'a> {
     Stopping,
 }
 
+/// Something to be done at SIGHUP.
+pub(super) type Renewal = Box<dyn Fn() + Send>;
+
 /// A server that has started: it listens, and every shard runs.
 pub struct Running {
     /// When the certificate expires.
@@ -61,6 +64,8 @@ pub struct Running {
     pub(super) files: Vec<SocketFile>,
     /// Those of the HTTP side, which is there until the end.
     pub(super) control_files: Vec<SocketFile>,
+    /// What else is done at SIGHUP.
+    pub(super) renewals: Vec<Renewal>,
     /// Whether jobs are written only at the end.
     pub(super) writes_at_end: bool,
     pub(super) news: Receiver<News>,
@@ -152,6 +157,7 @@ impl Running {
         {
             log_at!(Level::Notice, "there may be {number} descriptors now");
         }
+        self.renewals.iter().for_each(|renew| renew());
     }
 
     /// Serves those who are connected until no job is left, or the operator is tired of waiting.

@@ -51,7 +51,7 @@ const MODULES: &[(&str, &str, &[&str])] = &[
             "tls",
         ],
     ),
-    ("cli", "src/cli/", &["protocol", "frontend", "store", "config"]),
+    ("cli", "src/cli/", &["protocol", "frontend", "http", "store", "config"]),
     ("main", "src/main.rs", &["config", "logging", "process", "server", "cli"]),
 ];
 
@@ -79,7 +79,7 @@ const ENGINE: &[&[&str]] = &[
 const PLACES: &[(&str, &[&str])] = &[
     ("glommio", &["src/shard/host"]),
     ("io_uring", &["src/shard/sockets/uring/"]),
-    ("unsafe", &["src/http/home", "src/shard/sockets/", "src/memory/", "src/process/daemon"]),
+    ("unsafe", &["src/http/watch", "src/shard/sockets/", "src/memory/", "src/process/daemon"]),
     ("mimalloc", &["src/memory/"]),
     ("libmimalloc_sys", &["src/memory/"]),
     ("clap", &["src/cli/", "src/config/"]),
@@ -103,7 +103,11 @@ const PLACES: &[(&str, &[&str])] = &[
     ("http_body_util", &["src/http/"]),
     ("hyper", &["src/http/"]),
     ("hyper_util", &["src/http/"]),
-    ("maud", &["src/http/pages/"]),
+    ("maud", &["src/http/login", "src/http/pages/"]),
+    // Tokens: chance, digests, comparing without telling; payloads in JSON.
+    ("base64", &["src/http/"]),
+    ("sha2", &["src/http/secrets"]),
+    ("subtle", &["src/http/secrets"]),
     ("sd_notify", &["src/process/"]),
     ("signal_hook", &["src/cli/work/"]),
     // Checksums: of records, blocks and rows.
@@ -153,7 +157,8 @@ const PLACES: &[(&str, &[&str])] = &[
             "src/cli/reach",
             "src/cli/work/",
             "src/config/machine",
-            "src/http/desk",
+            "src/http/guard",
+            "src/http/secrets",
             "src/memory/",
             "src/mesh/",
             "src/process/",

@@ -93,16 +93,21 @@ fn every_path_of_the_document_is_there() {
     assert!(paths.len() >= 15);
     // Orders are tried elsewhere.
     for (path, what) in paths.iter().filter(|(_, what)| what["get"].is_object()) {
+        // `events.rs` has the one that goes on.
+        if path == "/api/v1/events" {
+            continue;
+        }
+        let get = &what["get"];
         let asked = path.replace("{function}", "mail").replace("{handle}", &busy.running);
         let answered = busy.looked.get(&asked);
         assert_eq!(answered.status, 200, "{asked}: {answered:?}");
-        let responses = &what["get"]["responses"];
+        let responses = &get["responses"];
         let (kind, content) = responses["200"]["content"].as_object().unwrap().iter().next().unwrap();
         assert_eq!(answered.header("content-type").unwrap().split(';').next(), Some(&kind[..]), "{asked}");
         if kind == "application/json" {
             let value: Value = serde_json::from_str(&answered.body).unwrap();
             conforms(&document, &content["schema"], &value, path);
-            let all = what["get"]["parameters"].as_array().into_iter().flatten();
+            let all = get["parameters"].as_array().into_iter().flatten();
             for parameter in all.filter(|parameter| parameter["in"] == "query") {
                 let name = parameter["name"].as_str().unwrap();
                 let example = match name {

@@ -222,7 +222,7 @@ fn orders_are_taken_from_who_owns_the_server_and_remembered() {
     let order = "POST /api/v1/functions/f/pause HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
                  Content-Length: 2\r\nConnection: close\r\n\r\n{}";
     let refused = looked.send(order);
-    assert_eq!(refused.status, 403);
+    assert_eq!(refused.status, 401);
     assert!(refused.sentence().contains("unix socket"), "{refused:?}");
     let pause = "/api/v1/functions/f/pause";
     for (lines, body, status) in [
@@ -253,7 +253,7 @@ fn orders_are_taken_from_who_owns_the_server_and_remembered() {
     assert_eq!(items.len(), 2);
     assert_eq!((&items[1]["what"], &items[1]["number"]), (&json!("pause f"), &json!(1)));
     assert!(items[1]["who"].as_str().unwrap().starts_with("user "));
-    wait_until("the log says so", || looked.server.log().contains("ordered over HTTP: pause f"));
+    wait_until("the log says so", || looked.server.log().contains("over HTTP: pause f"));
     assert_eq!(orders.refused("/api/v1/server/log-level", &json!({ "level": "loud" })).0, 400);
 }
 

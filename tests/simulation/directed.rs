@@ -281,3 +281,37 @@ fn a_guest_is_a_home_like_any_other() {
         assert_eq!((counters.jobs, counters.jobs_abandoned), (0, 1));
     }
 }
+
+/// A home that asks and is not asked submits all the same, as the HTTP side does: it hears its results, in order with what it asked,
+/// and is held back like any client; what it leaves behind is given up; reports tell of its jobs, and never of itself.
+#[test]
+fn an_observer_submits_like_any_client() {
+    for (shards, store) in [(1, false), (3, false), (3, true)] {
+        let topology = Topology::new(shards).with_observers(1);
+        let mut story = Story::of(topology, Policy { requests_in_flight: 2, store, ..policy() });
+        let (client, worker, admin) = (story.open(shards), story.open(0), story.open(0));
+        let functions: Vec<String> = (0..shards).map(|owner| function_of(shards, owner)).collect();
+        functions.iter().for_each(|f| drop(story.ask(worker, Request::CanDo { function: f.as_bytes() })));
+        let prefix = HandlePrefix::new(PREFIX).expect("a short prefix");
+        for function in &functions {
+            let job = story.submit(client, function.as_bytes(), b"u");
+            assert_eq!(story.assigned(worker).job, job);
+            let handle = prefix.handle(job).to_vec();
+            for data in [b"one", b"two"] {
+                assert_eq!(story.ask(worker, Request::WorkData { handle: &handle, data }), []);
+            }
+            assert_eq!(story.ask(worker, Request::WorkComplete { handle: &handle, result: b"r" }), []);
+            let told = [Work::Data("one".into()), Work::Data("two".into()), Work::Complete("r".into())];
+            assert_eq!(story.told(client), told.map(|work| Reply::Work(job, work)));
+        }
+        let Report::Workers(rows) = story.report(admin, Query::Workers) else { panic!("no workers") };
+        assert_eq!(rows.len(), 2, "{rows:?}");
+        story.submit(client, functions[0].as_bytes(), b"left behind");
+        let Report::Counters(counters) = story.report(admin, Query::Counters) else { panic!("no counters") };
+        assert_eq!((counters.sessions, counters.jobs), (2, 1));
+        story.close(client);
+        assert_eq!(story.ask(worker, Request::Grab(GrabKind::Plain)), [Reply::NoJob]);
+        let Report::Counters(counters) = story.report(admin, Query::Counters) else { panic!("no counters") };
+        assert_eq!((counters.jobs, counters.jobs_abandoned), (0, 1));
+    }
+}

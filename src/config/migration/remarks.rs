@@ -38,10 +38,18 @@ pub(super) const REMARKS: &[Remark] = &[
     Remark { option: "hashtable-buckets", given: buckets, absent: nothing },
     Remark { option: "keepalive", given: nothing, absent: no_keepalive },
     Remark { option: "queue-type", given: queue, absent: no_queue },
+    Remark { option: "protocol", given: protocol, absent: nothing },
     Remark { option: "round-robin", given: nothing, absent: nothing },
     Remark { option: "ssl", given: secured, absent: nothing },
     Remark { option: "ssl-ca-file", given: ca, absent: nothing },
 ];
+
+fn protocol(flags: &Flags) -> Option<OptionVerdict> {
+    flags.protocol.as_ref().map(|_| {
+        let what = "it answers as gearmand 1.1 does, but for HEAD, which runs no job, and for results that gearmand loses";
+        (Fate::Note, what.to_owned(), Some("nothing; `ringgear help http` tells more".to_owned()))
+    })
+}
 
 fn no_log_file(flags: &Flags) -> Option<OptionVerdict> {
     (!flags.process.daemon).then(|| {

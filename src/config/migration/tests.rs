@@ -84,7 +84,7 @@ fn each_kind_is_told_with_what_to_do() {
 fn stores_and_protocols_that_are_not_there_are_refused() {
     for (line, option) in [
         (&["-q", "libdrizzle", "--libdrizzle-host=h"][..], "--libdrizzle-host=h"),
-        (&["-r", "http"], "-r http"),
+        (&["-r", "gopher"], "-r gopher"),
         (&["--ssl", "--ssl-client=required"], "--ssl-client=required"),
         (&["-q", "bogus"], "-q bogus"),
         (&["-p", "no-such-service"], "-p no-such-service"),

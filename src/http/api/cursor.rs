@@ -5,7 +5,7 @@ use crate::engine::{JobId, SessionId, ShardId};
 use crate::frontend::json;
 use std::cmp::Reverse;
 
-const WRONG: &str = "after is what an answer gave as next, or left out";
+pub(super) const WRONG: &str = "after is what an answer gave as next, or left out";
 
 /// The word for a function's place: digits, so that whoever decodes or encodes it, or does not, has the same.
 pub(in super::super) fn of_function(name: &[u8]) -> String {

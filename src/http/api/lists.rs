@@ -204,6 +204,22 @@ pub(super) async fn connections(desk: &Desk, target: &RequestTarget) -> Result<S
     Ok(list(desk, Query::ClientsWithJobs, part, ConnectionLines { last: None, worker }).await)
 }
 
+/// What was done, the latest first.
+pub(super) fn audit(desk: &Desk, target: &RequestTarget) -> Result<String, ApiFault> {
+    target.takes(&["limit", "after"])?;
+    let limit = target.number("limit", LIMIT_MAX)?.unwrap_or(LIMIT);
+    let before = match target.word("after") {
+        None => None,
+        Some(word) => Some(
+            std::str::from_utf8(word)
+                .ok()
+                .and_then(|word| word.parse().ok())
+                .ok_or_else(|| cursor::WRONG.to_owned())?,
+        ),
+    };
+    Ok(desk.audit.page(before, limit).to_string() + "\n")
+}
+
 /// Rows that come whole.
 struct Rows<F>(F);
 

@@ -9,8 +9,8 @@ mod told;
 mod why;
 
 use super::answer::{HttpAnswer, JSON};
-use super::caller::Caller;
 use super::desk::Desk;
+use super::roles::HttpCaller;
 use super::target::RequestTarget;
 use crate::engine::BatchOrder;
 use crate::frontend::json;
@@ -30,10 +30,10 @@ pub(super) async fn answer(desk: &Desk, path: &[&[u8]], target: &RequestTarget) 
     }
 }
 
-/// Carries out what was ordered below `/api/v1`. Whoever orders it may.
+/// Carries out what was ordered below `/api/v1`, if whoever orders it may.
 pub(super) async fn order(
     desk: &Desk,
-    caller: &Caller,
+    caller: &HttpCaller,
     path: &[&[u8]],
     target: &RequestTarget,
     body: &Bytes,
@@ -49,10 +49,10 @@ pub(super) async fn order(
     }
 }
 
-/// Carries out for a page what such a path and such words say. Whoever orders it may. What is wrong is a status and a sentence.
+/// Carries out for a page what such a path and such words say, if whoever orders it may. What is wrong is a status and a sentence.
 pub(super) async fn carry_out(
     desk: &Desk,
-    caller: &Caller,
+    caller: &HttpCaller,
     path: &[&[u8]],
     words: &Value,
 ) -> Result<Value, (StatusCode, String)> {
@@ -87,6 +87,7 @@ async fn find(desk: &Desk, path: &[&[u8]], target: &RequestTarget) -> Result<Str
             target.takes(&[])?;
             return Ok(line(single::server(desk)));
         }
+        [b"audit"] => return lists::audit(desk, target),
         _ => {}
     }
     is_whole(desk)?;
@@ -113,10 +114,6 @@ async fn find(desk: &Desk, path: &[&[u8]], target: &RequestTarget) -> Result<Str
             why::job(desk, handle).await.map(line)
         }
         [b"dead"] => lists::dead(desk, target).await,
-        [b"audit"] => {
-            target.takes(&[])?;
-            Ok(line(desk.audit.borrow().tell()))
-        }
         [b"counters"] => {
             target.takes(&[])?;
             let _turn = desk.turn().await;

@@ -1,10 +1,10 @@
-//! Orders over HTTP: what a path and its JSON ask for, carried out by the engines, and told in the list of orders. Who may give them is
-//! decided before.
-use super::super::audit::AuditEntry;
+//! Orders over HTTP: what a path and its JSON ask for, carried out by the engines, and told in the list of what was done; from those who may
+//! give them.
 use super::super::bounds::{BATCH_TIME, HELD_UP, REASON_BYTES};
-use super::super::caller::Caller;
+use super::super::denial;
 use super::super::desk::Desk;
 use super::super::keep;
+use super::super::roles::{HttpCaller, HttpRole};
 use super::cursor;
 use super::fault::ApiFault;
 use super::told::no_job;
@@ -22,14 +22,15 @@ use tokio::time::sleep;
 /// The longest time that may be asked for, in seconds: a year.
 const SECONDS_MAX: u64 = 366 * 86400;
 
-/// Somebody who may do so has ordered what this path says.
+/// Somebody has ordered what this path says: it is done if he may.
 pub(super) async fn carry_out(
     desk: &Desk,
-    caller: &Caller,
+    caller: &HttpCaller,
     path: &[&[u8]],
     body: &Bytes,
 ) -> Result<Value, ApiFault> {
     let words = OrderWords::of(body)?;
+    may(desk, caller, path, &words).await?;
     let (what, outcome) = match path {
         [b"functions", name, b"pause"] => pause(desk, caller, name, &words).await,
         [b"functions", name, b"resume"] => resume(desk, name, &words).await,
@@ -49,9 +50,28 @@ pub(super) async fn carry_out(
         Ok(value) => value.to_string(),
         Err(ApiFault(_, sentence)) => sentence.clone(),
     };
-    let entry = AuditEntry { at: clock::now().epoch, who: caller.name(), what, outcome: told };
-    desk.audit.borrow_mut().add(entry);
+    desk.audit.record(caller, &what, &told);
     outcome
+}
+
+/// Whether somebody may order this. Whoever may order something of some functions only may not order what is about others, or about all.
+async fn may(desk: &Desk, caller: &HttpCaller, path: &[&[u8]], words: &OrderWords) -> Result<(), ApiFault> {
+    let role = HttpRole::Operate;
+    let fine = caller.may(role)
+        || caller.roles.has(role)
+            && match path {
+                [b"functions", name, _] => caller.may_with(role, name),
+                [b"jobs", b"batch"] => {
+                    words.bytes("function")?.is_some_and(|function| caller.may_with(role, &function))
+                }
+                [b"jobs", handle, _] => {
+                    let _turn = desk.turn().await;
+                    // Of a job that is not there nothing is told.
+                    desk.job(handle).await.is_some_and(|job| caller.may_with(role, &job.function))
+                }
+                _ => false,
+            };
+    if fine { Ok(()) } else { Err(ApiFault(denial::status(caller), caller.lacks(role))) }
 }
 
 /// What was ordered, in words, and what came of it; or why it is no order.
@@ -128,7 +148,7 @@ fn silent() -> ApiFault {
     ApiFault(StatusCode::SERVICE_UNAVAILABLE, "the shards did not answer: ask again".to_owned())
 }
 
-async fn pause(desk: &Desk, caller: &Caller, name: &[u8], words: &OrderWords) -> Ordered {
+async fn pause(desk: &Desk, caller: &HttpCaller, name: &[u8], words: &OrderWords) -> Ordered {
     words.take(&["reason", "for_seconds"])?;
     let reason = words.text("reason")?.unwrap_or("");
     if reason.len() > REASON_BYTES {
@@ -140,7 +160,7 @@ async fn pause(desk: &Desk, caller: &Caller, name: &[u8], words: &OrderWords) ->
         since: now,
         until,
         reason: Bytes::copy_from_slice(reason.as_bytes()),
-        by: Bytes::from(caller.name()),
+        by: Bytes::from(caller.name.clone()),
     };
     let told = json::pause(&pause);
     let _turn = desk.turn().await;

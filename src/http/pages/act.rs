@@ -1,9 +1,9 @@
 //! Forms that change something, carried out as orders of the API: the same bounds, the same line in the list of orders. What is said
 //! afterwards, and how it is undone where it can be.
 use super::super::api;
-use super::super::caller::Caller;
 use super::super::desk::Desk;
 use super::super::remembered::WhatWasDone;
+use super::super::roles::HttpCaller;
 use super::super::target::RequestTarget;
 use super::ask::{self, TYPED_FROM};
 use super::fault::{PageFault, wrong};
@@ -26,7 +26,7 @@ pub(super) enum Done {
 /// Carries out what a form says.
 pub(super) async fn carry_out(
     desk: &Desk,
-    caller: &Caller,
+    caller: &HttpCaller,
     rights: PageRights,
     target: &RequestTarget,
     body: &[u8],
@@ -52,7 +52,7 @@ pub(super) async fn carry_out(
 
 struct PageOrders<'a> {
     desk: &'a Desk,
-    caller: &'a Caller,
+    caller: &'a HttpCaller,
     form: &'a PageForm,
 }
 

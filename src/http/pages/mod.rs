@@ -19,8 +19,8 @@ mod shown;
 mod submit;
 
 use super::answer::{HTML, HttpAnswer};
-use super::caller::Caller;
 use super::desk::Desk;
+use super::roles::HttpCaller;
 use super::target::RequestTarget;
 use fault::PageFault;
 use frame::PageBody;
@@ -65,7 +65,7 @@ fn asset(kind: &'static str, text: &'static str) -> HttpAnswer {
 /// A form that was sent. Whose page it came from was looked at before.
 pub(super) async fn act(
     desk: &Desk,
-    caller: &Caller,
+    caller: &HttpCaller,
     rights: PageRights,
     target: &RequestTarget,
     body: &[u8],
@@ -75,7 +75,7 @@ pub(super) async fn act(
         Ok(act::Done::Told { told, back }) => {
             let number = desk.remembered.tell(told);
             let mark = if back.contains('?') { '&' } else { '?' };
-            HttpAnswer::elsewhere_to(&format!("{back}{mark}told={number}"))
+            HttpAnswer::elsewhere(&format!("{back}{mark}told={number}"))
         }
         Err(fault) => fault_page(desk, rights, fault),
     }

@@ -124,20 +124,21 @@ fn store(desk: &Desk) -> Markup {
     }
 }
 
-/// What was ordered over HTTP, the last first.
+/// What was done over HTTP, the last first.
 fn ordered(desk: &Desk) -> Markup {
-    let told = desk.audit.borrow().tell();
+    let told = desk.audit.page(None, ORDERS_MAX);
     let items = told["items"].as_array().map(Vec::as_slice).unwrap_or_default();
     html! {
-        h2 id="orders" { "What was ordered over HTTP" }
+        h2 id="orders" { "What was done over HTTP" }
         @if items.is_empty() { p { "Nothing yet." } }
         @else {
             table class="cards" {
-                thead { tr { th scope="col" { "When" } th scope="col" { "Who" } th scope="col" { "What" } th scope="col" { "Outcome" } } }
-                tbody { @for item in items.iter().take(ORDERS_MAX) {
+                thead { tr { th scope="col" { "When" } th scope="col" { "Who" } th scope="col" { "From" } th scope="col" { "What" } th scope="col" { "Outcome" } } }
+                tbody { @for item in items {
                     tr {
                         th scope="row" { (time(Epoch(item["at_ms"].as_u64().unwrap_or(0)))) }
                         td data-label="who" { (text(&item["who"])) }
+                        td data-label="from" { (text(&item["from"])) }
                         td data-label="what" { (text(&item["what"])) }
                         td data-label="outcome" { (text(&item["outcome"])) }
                     }

@@ -1,0 +1,55 @@
+//! Bodies of answers: whole, or piece by piece as something happens (server-sent events). What happens is told by others.
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+/// Pieces that may wait to be sent; whoever makes them waits then.
+const PIECES_MAX: usize = 4;
+
+/// What is sent behind the head.
+#[derive(Debug)]
+pub(super) enum AnswerBody {
+    Whole(Bytes),
+    /// Until nobody sends any more. It is let go of when the peer is gone, which the sender hears.
+    Pieces(Receiver<Bytes>),
+}
+
+impl AnswerBody {
+    /// One of pieces, and where they go in.
+    pub(super) fn pieces() -> (Sender<Bytes>, AnswerBody) {
+        let (sender, receiver) = channel(PIECES_MAX);
+        (sender, AnswerBody::Pieces(receiver))
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match &mut *self {
+            AnswerBody::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            AnswerBody::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            AnswerBody::Pieces(receiver) => {
+                receiver.poll_recv(context).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, AnswerBody::Whole(bytes) if bytes.is_empty())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            AnswerBody::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            AnswerBody::Pieces(_) => SizeHint::new(),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Events: told as they come, to so many at the most, and not without anybody who hears them.
+use crate::client::Looked;
+use crate::submit;
+use crate::support::server::*;
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::net::TcpStream;
+
+/// Somebody who is told.
+struct Viewer {
+    lines: Lines<BufReader<TcpStream>>,
+}
+
+impl Viewer {
+    fn of(looked: &Looked, query: &str) -> Viewer {
+        let mut stream = looked.connect();
+        let request = format!(
+            "GET /api/v1/events{query} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut lines = BufReader::new(stream).lines();
+        assert_eq!(lines.next().unwrap().unwrap(), "HTTP/1.1 200 OK");
+        Viewer { lines }
+    }
+
+    fn line(&mut self) -> String {
+        self.lines.next().unwrap().unwrap()
+    }
+
+    /// The next event: number, name, what is told.
+    fn next(&mut self) -> (u64, String, Value) {
+        let mut behind = |name: &str| loop {
+            let line = self.line();
+            if let Some(value) = line.strip_prefix(name) {
+                return value.to_owned();
+            }
+        };
+        let number = behind("id: ").parse().unwrap();
+        (number, behind("event: "), serde_json::from_str(&behind("data: ")).unwrap())
+    }
+}
+
+#[test]
+fn what_changes_is_told() {
+    let looked = Looked::start(&["-t", "2"]);
+    let mut viewer = Viewer::of(&looked, "?topics=overview,function:mail");
+    let head =
+        std::iter::from_fn(|| Some(viewer.line())).take_while(|line| !line.is_empty()).collect::<Vec<_>>();
+    assert!(head.iter().any(|line| line == "content-type: text/event-stream"), "{head:?}");
+    let (number, event, said) = viewer.next();
+    assert_eq!((number, &event[..], &said["queued"]["normal"]), (1, "overview", &0.into()));
+    assert_eq!(said["phase"], "serving");
+    let (number, event, said) = viewer.next();
+    assert_eq!((number, &event[..], &said["gone"]), (2, "function", &true.into()));
+    submit(&mut looked.server.connect(), b"mail", "u");
+    let (number, event, said) = viewer.next();
+    assert_eq!((number, &event[..], &said["queued"]["normal"]), (3, "overview", &1.into()));
+    assert_eq!(said["first"][0]["function"], "mail");
+    let (number, event, said) = viewer.next();
+    assert_eq!((number, &event[..], &said["queued"]["normal"]), (4, "function", &1.into()));
+}
+
+#[test]
+fn there_are_only_so_many_places() {
+    const VIEWERS_MAX: usize = 16;
+    let looked = Looked::start(&[]);
+    let mut viewers: Vec<Viewer> = (0..VIEWERS_MAX).map(|_| Viewer::of(&looked, "")).collect();
+    let refused = looked.get("/api/v1/events");
+    assert!(refused.status == 503 && refused.sentence().contains("no place"), "{refused:?}");
+    viewers.pop();
+    // Whoever goes makes room.
+    wait_until("there is a place again", || {
+        let mut stream = looked.connect();
+        stream.write_all(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        BufReader::new(stream).lines().next().unwrap().unwrap() == "HTTP/1.1 200 OK"
+    });
+    for (query, said) in [("?topics=x", "topics are"), ("?x=1", "means nothing")] {
+        let refused = looked.get(&format!("/api/v1/events{query}"));
+        assert!(refused.status == 400 && refused.sentence().contains(said), "{refused:?}");
+    }
+}
