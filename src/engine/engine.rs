@@ -119,16 +119,20 @@ impl Engine {
         // told of nothing any more that is due.
         let has_left = matches!(input, Input::Closed(..));
         if !has_left {
-            self.functions.advance(&mut self.outbox);
-            self.deliver();
+            self.advance();
         }
-        self.take(input);
+        match input {
+            // Nearly all inputs are requests: they go the short way.
+            Input::Request(session, request) => {
+                self.sessions.request(session, request, None, &mut self.outbox);
+            }
+            other => self.take(other),
+        }
         // This could as well come before the event, whose session has no MASS_DO under way: one delivery serves both.
         self.sessions.go_on(&mut self.outbox);
         self.deliver();
         if has_left {
-            self.functions.advance(&mut self.outbox);
-            self.deliver();
+            self.advance();
         }
         // Chores last: an event and what is due have taken their share of what a call may do, chores get what is left.
         self.go_on();
@@ -190,8 +194,25 @@ impl Engine {
         }
     }
 
+    /// Does what is due.
+    #[inline(always)]
+    fn advance(&mut self) {
+        if self.functions.may_be_due() {
+            self.functions.advance(&mut self.outbox);
+            self.deliver();
+        }
+    }
+
     /// Hands messages between the halves until there are none.
+    #[inline(always)]
     fn deliver(&mut self) {
+        if !self.outbox.local.is_empty() {
+            self.deliver_all();
+        }
+    }
+
+    #[inline(never)]
+    fn deliver_all(&mut self) {
         while let Some(message) = self.outbox.local.pop_front() {
             match message {
                 Message::ToFunctions(message) => self.functions.handle(message, &mut self.outbox),

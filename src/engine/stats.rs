@@ -21,9 +21,17 @@ impl Histogram {
     /// Something took so long.
     #[inline(always)]
     pub(crate) fn add(&mut self, ms: u64) {
-        // Most jobs neither wait nor run for long.
-        let at = if ms <= BOUNDS_MS[0] { 0 } else { bucket(ms) };
-        self.counts[at] += 1;
+        // Most jobs neither wait nor run for a millisecond.
+        if ms == 0 {
+            self.counts[0] += 1;
+        } else {
+            self.add_some(ms);
+        }
+    }
+
+    #[inline(never)]
+    fn add_some(&mut self, ms: u64) {
+        self.counts[bucket(ms)] += 1;
         self.sum_ms = self.sum_ms.saturating_add(ms);
     }
 
@@ -64,7 +72,7 @@ impl Histogram {
     }
 }
 
-#[inline(never)]
+#[inline(always)]
 fn bucket(ms: u64) -> usize {
     BOUNDS_MS.iter().position(|&bound| ms <= bound).unwrap_or(BOUNDS_MS.len())
 }

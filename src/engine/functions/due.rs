@@ -27,6 +27,12 @@ impl Functions {
         timers.chain(others.into_iter().flatten()).min()
     }
 
+    /// Whether [`Functions::advance`] may have something to do. Most events find nothing that waits for a time.
+    #[inline(always)]
+    pub(crate) fn may_be_due(&self) -> bool {
+        self.timers.any() || self.puts.any_asked() || self.functions.pauses.is_due(self.now.epoch)
+    }
+
     /// Does what is due, as much as this call may. What is left is due still.
     pub(crate) fn advance(&mut self, out: &mut Outbox) {
         // Those who wait for the store have a bound of their own.

@@ -202,8 +202,9 @@ impl FunctionTable {
     /// A function, and where something of it is counted.
     #[inline(always)]
     pub(crate) fn get_with_stats(&mut self, ix: FunctionIx) -> (&mut Function, &mut FunctionStats) {
-        if self.get(ix).stats == NO_STATS {
-            self.make_stats(ix);
+        if self.get(ix).stats as usize >= self.stats.len() {
+            // It is not counted yet.
+            return self.make_stats(ix);
         }
         let function = self.functions[ix.0 as usize].as_mut().expect("a function in use exists");
         let stats = &mut self.stats[function.stats as usize];
@@ -213,7 +214,7 @@ impl FunctionTable {
     /// The first time that something is counted of a function: it gets room of its own, or is among the others.
     #[cold]
     #[inline(never)]
-    fn make_stats(&mut self, ix: FunctionIx) {
+    fn make_stats(&mut self, ix: FunctionIx) -> (&mut Function, &mut FunctionStats) {
         let place = match self.vacant_stats.pop() {
             Some(place) => place,
             None if self.stats.len() <= self.stats_most => {
@@ -225,7 +226,9 @@ impl FunctionTable {
         if place != OTHERS {
             self.bytes += Self::STATS;
         }
-        self.get_mut(ix).stats = place;
+        let function = self.functions[ix.0 as usize].as_mut().expect("a function in use exists");
+        function.stats = place;
+        (function, &mut self.stats[place as usize])
     }
 
     /// What is counted of a function alone; `None` if that is among the others, or nothing was counted.

@@ -92,6 +92,12 @@ impl Puts {
         self.asked.pop_front()
     }
 
+    /// Whether somebody may wait for an answer who can wait too long.
+    #[inline(always)]
+    pub(super) fn any_asked(&self) -> bool {
+        !(self.asked.is_empty() && self.joined.is_empty())
+    }
+
     /// When somebody has waited long enough.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let first = self.asked.get(self.overdue).map(|asked| asked.until);

@@ -45,19 +45,19 @@ impl Functions {
         let hash = key.map(|(_, hash)| hash);
         // A running job can be joined, too.
         let alike = key.and_then(|(key, hash)| self.find_alike(function, key, hash, parts.workload));
-        let apart = alike.filter(|&ix| self.is_apart(ix, submission.background));
-        let joins = alike.filter(|_| apart.is_none());
+        let (joins, apart) = match alike {
+            Some(ix) if self.is_apart(ix, submission.background) => (None, Some(ix)),
+            alike => (alike, None),
+        };
         if self.is_too_much(submission.background, joins) {
             out.counters.store_refusals += 1;
             out.counters.store_full_refusals += u64::from(self.puts.full);
-            self.functions.stats(function).refused += 1;
-            return Err(Refusal::StoreFailed);
+            return Err(self.refuse(function, Refusal::StoreFailed));
         }
         if let Some(ix) = joins {
             if !submission.background && !self.has_room(Job::ATTACHMENT as u64) {
                 out.counters.refused_queued_bytes += 1;
-                self.functions.stats(function).refused += 1;
-                return Err(Refusal::QueuedBytesFull);
+                return Err(self.refuse(function, Refusal::QueuedBytesFull));
             }
             out.counters.jobs_coalesced += 1;
             self.functions.stats(function).coalesced += 1;
@@ -66,22 +66,14 @@ impl Functions {
         }
         if self.functions.get(function).full(submission.priority) {
             out.counters.refused_queue_full += 1;
-            self.functions.stats(function).refused += 1;
-            return Err(Refusal::QueueFull);
+            return Err(self.refuse(function, Refusal::QueueFull));
         }
-        let none = self.policy.shared && !self.numbers.any();
-        let spare = !submission.background && (self.puts.away || none);
-        if !spare && !self.numbers.any() {
-            out.counters.refused_numbers += 1;
-            self.functions.stats(function).refused += 1;
-            let shared = self.policy.shared;
-            return Err(if shared { Refusal::StoreFailed } else { Refusal::NumbersUsedUp });
-        }
+        let usual = !self.puts.away && self.numbers.any();
+        let spare = !usual && self.takes_spare(function, submission.background, out)?;
         let more = Job::bytes_of(submission.body.len());
         if !self.has_room(more) {
             out.counters.refused_queued_bytes += 1;
-            self.functions.stats(function).refused += 1;
-            return Err(Refusal::QueuedBytesFull);
+            return Err(self.refuse(function, Refusal::QueuedBytesFull));
         }
         self.note_accepted(&submission, out);
         if let Some(ix) = apart {
@@ -89,6 +81,33 @@ impl Functions {
             self.unfile(ix);
         }
         Ok(self.create(function, submission, (hash, spare), out))
+    }
+
+    /// A submission for a function is refused.
+    #[cold]
+    #[inline(never)]
+    fn refuse(&mut self, function: FunctionIx, refusal: Refusal) -> Refusal {
+        self.functions.stats(function).refused += 1;
+        refusal
+    }
+
+    /// Whether a new job gets a spare number, where the store is away or has given out no more; refused if there is none for it.
+    #[cold]
+    #[inline(never)]
+    fn takes_spare(
+        &mut self,
+        function: FunctionIx,
+        background: bool,
+        out: &mut Outbox,
+    ) -> Result<bool, Refusal> {
+        let (any, shared) = (self.numbers.any(), self.policy.shared);
+        let spare = !background && (self.puts.away || shared && !any);
+        if spare || any {
+            return Ok(spare);
+        }
+        out.counters.refused_numbers += 1;
+        let refusal = if shared { Refusal::StoreFailed } else { Refusal::NumbersUsedUp };
+        Err(self.refuse(function, refusal))
     }
 
     /// The job in the index that a submission with this key and workload joins.

@@ -111,6 +111,12 @@ impl Timers {
         (self.alarms.len(), self.on_the_wall.len())
     }
 
+    /// Whether anything waits for its time.
+    #[inline(always)]
+    pub(crate) fn any(&self) -> bool {
+        !(self.alarms.is_empty() && self.on_the_wall.is_empty() && self.wake_checks.is_empty())
+    }
+
     /// What is due now, if anything is. Checks of wake-ups come last, so that what falls due now is there for whom they
     /// wake; a check is over, whatever its time, as soon as its job is not queued any more.
     #[inline]

@@ -92,13 +92,16 @@ impl Functions {
         if let Some(since) = since {
             stats.run.add(now_ms.wrapping_sub(since).into());
         }
-        let (counted, of_function) = match update {
-            Work::Complete(_) => (&mut out.counters.jobs_completed, &mut stats.completed),
-            Work::Exception(_) => (&mut out.counters.jobs_exceptions, &mut stats.exceptions),
-            _ => (&mut out.counters.jobs_failed, &mut stats.failed),
-        };
-        *counted += 1;
-        *of_function += 1;
+        if let Work::Complete(_) = update {
+            out.counters.jobs_completed += 1;
+            stats.completed += 1;
+        } else if let Work::Exception(_) = update {
+            out.counters.jobs_exceptions += 1;
+            stats.exceptions += 1;
+        } else {
+            out.counters.jobs_failed += 1;
+            stats.failed += 1;
+        }
     }
 
     fn keep_status(&mut self, ix: JobIx, text: &[u8], out: &mut Outbox) {

@@ -312,6 +312,7 @@ impl Sessions {
             assert!(session.replies.is_flushed(), "replies whose turn has come have left");
             assert!(session.paused || session.replies.len() < most, "too many wait, and more are welcome");
             assert!(!session.noop_sent || session.asleep);
+            assert!(session.paused || !session.is_busy(), "whoever is busy is paused");
             let waits = self.unfinished.rechecking.contains(&session.id);
             assert!(session.recheck.is_none() || waits, "what is to be looked at will be");
         }

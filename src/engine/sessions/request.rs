@@ -140,7 +140,11 @@ impl Sessions {
         session.heard = now;
         // It may have been paused a moment ago, by something that was due when the request came; one more does no
         // harm. During a grab at several owners, or a MASS_DO, it would: requests take effect in order.
-        assert!(!session.is_busy() || session.finishing, "a request in the middle of another");
+        // Whoever is busy is paused, which is sooner asked.
+        assert!(
+            !session.paused || !session.is_busy() || session.finishing,
+            "a request in the middle of another"
+        );
         !session.finishing
     }
 
