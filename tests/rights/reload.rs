@@ -74,9 +74,9 @@ fn lists_change_under_load() {
     let guarded = Guarded::start(ALL, &["--threads=2"]);
     let mut workers: Vec<_> = (0..200).map(|_| guarded.server.connect()).collect();
     for (number, worker) in workers.iter_mut().enumerate() {
-        let names: Vec<u8> =
-            (0..100).flat_map(|name| format!("f{}\0", (number + name) % 300).into_bytes()).collect();
-        says(worker, 43, &names);
+        let names: Vec<String> = (0..100).map(|name| format!("f{}", (number + name) % 300)).collect();
+        let names = names.join("\0").into_bytes();
+        says(worker, MASS_DO, &names);
     }
     let mut client = guarded.server.connect();
     for round in 0..10 {

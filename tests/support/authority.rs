@@ -77,9 +77,11 @@ impl Authority {
         let config = format!(
             "[ca]\ndefault_ca=own\n[own]\ndatabase={place}/index.txt\nnew_certs_dir={place}/issued\ncertificate={place}/ca.pem\n\
              private_key={place}/ca.key\nrand_serial=yes\ndefault_md=sha256\nunique_subject=no\npolicy=any\ndefault_crl_days=3650\n\
+             crlnumber={place}/crlnumber\ncrl_extensions=list\n[list]\nauthorityKeyIdentifier=keyid:always\n\
              [any]\ncommonName=supplied\norganizationName=optional\n"
         );
         fs::write(authority.folder.file("ca.cnf"), config).unwrap();
+        fs::write(authority.folder.file("crlnumber"), "01\n").unwrap();
         let (key, ca) = (authority.folder.path("ca.key"), authority.folder.path("ca.pem"));
         openssl(&[&["genpkey", "-out", &key], ECDSA].concat());
         openssl(&[

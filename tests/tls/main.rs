@@ -43,7 +43,10 @@ impl Secured {
     fn with(authority: Authority, identity: Identity, options: &[&str]) -> Secured {
         let own = identity.options();
         let own: Vec<&str> = own.iter().map(String::as_str).collect();
-        let server = Server::start(&[&own[..], options].concat());
+        // What tests wait for are warnings and notices.
+        let says = options.iter().any(|option| option.starts_with("--verbose"));
+        let verbose: &[&str] = if says { &[] } else { &["--verbose=NOTICE"] };
+        let server = Server::start(&[&own[..], verbose, options].concat());
         Secured { authority, identity, server }
     }
 
