@@ -123,7 +123,8 @@ impl TokenList {
                     functions.replace(Arc::new(FunctionPatterns::read(text)?)).is_some()
                 }
                 Some(("from", text)) => {
-                    let networks: Option<Vec<TokenNetwork>> = text.split(',').map(TokenNetwork::read).collect();
+                    let networks: Option<Vec<TokenNetwork>> =
+                        text.split(',').map(TokenNetwork::read).collect();
                     let networks = networks.ok_or(
                         "from= wants addresses or networks like 10.0.0.0/8, with commas between them",
                     )?;
