@@ -32,14 +32,14 @@ pub(super) struct ControlToken {
     pub(super) roles: RoleSet,
     pub(super) digest: SecretDigest,
     pub(super) functions: Option<Arc<FunctionPatterns>>,
-    from: Option<Vec<Network>>,
+    from: Option<Vec<TokenNetwork>>,
 }
 
 /// What whoever brings no token may.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Anonymous {
     roles: RoleSet,
-    from: Option<Vec<Network>>,
+    from: Option<Vec<TokenNetwork>>,
 }
 
 /// All that stands in a file.
@@ -51,13 +51,13 @@ pub(super) struct TokenList {
 
 /// Addresses that begin alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Network {
+struct TokenNetwork {
     address: IpAddr,
     bits: u32,
 }
 
-impl Network {
-    fn read(text: &str) -> Option<Network> {
+impl TokenNetwork {
+    fn read(text: &str) -> Option<TokenNetwork> {
         let (address, bits) = match text.split_once('/') {
             Some((address, bits)) => (address, Some(bits)),
             None => (text, None),
@@ -68,7 +68,7 @@ impl Network {
             Some(bits) => bits.parse().ok().filter(|&bits| bits <= most)?,
             None => most,
         };
-        Some(Network { address, bits })
+        Some(TokenNetwork { address, bits })
     }
 
     fn includes(&self, address: IpAddr) -> bool {
@@ -85,7 +85,7 @@ impl Network {
 }
 
 /// Whether somebody may come from there; by a unix socket everybody may.
-fn is_near(from: Option<&Vec<Network>>, address: Option<IpAddr>) -> bool {
+fn is_near(from: Option<&Vec<TokenNetwork>>, address: Option<IpAddr>) -> bool {
     match (from, address) {
         (Some(networks), Some(address)) => networks.iter().any(|network| network.includes(address)),
         _ => true,
@@ -123,7 +123,8 @@ impl TokenList {
                     functions.replace(Arc::new(FunctionPatterns::read(text)?)).is_some()
                 }
                 Some(("from", text)) => {
-                    let networks: Option<Vec<Network>> = text.split(',').map(Network::read).collect();
+                    let networks: Option<Vec<TokenNetwork>> =
+                        text.split(',').map(TokenNetwork::read).collect();
                     let networks = networks.ok_or(
                         "from= wants addresses or networks like 10.0.0.0/8, with commas between them",
                     )?;
