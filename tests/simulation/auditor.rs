@@ -91,6 +91,8 @@ struct FunctionModel {
     confused: Moment,
     /// Orders to drop it that may yet be carried out.
     drops: u32,
+    /// It may have been dropped since the start: what is counted of it may have begun again.
+    begun_again: bool,
     pause: PauseModel,
 }
 
@@ -105,6 +107,7 @@ impl FunctionModel {
             orders: 0,
             confused: at,
             drops: 0,
+            begun_again: false,
             pause: PauseModel::default(),
         }
     }

@@ -136,11 +136,15 @@ impl Auditor {
         }
     }
 
+    /// Since when a job stands in its queue for sure, and still does unless a grab under way has it.
+    pub(super) fn queued_since(&self, job: &Job) -> Option<Stamp> {
+        let entry = job.only_waits()?;
+        entry.hi.or_else(|| self.quiet_after(entry.from))
+    }
+
     /// Since when a job stands ready in its queue for sure, and still does unless a grab under way has it.
     pub(super) fn ready_since(&self, job: &Job) -> Option<Stamp> {
-        let entry = job.only_waits()?;
-        let queued = entry.hi.or_else(|| self.quiet_after(entry.from))?;
-        let queued = queued.max(self.unpaused_since(job)?);
+        let queued = self.queued_since(job)?.max(self.unpaused_since(job)?);
         match job.due {
             Due::Always => Some(queued),
             Due::At(_, Some(due)) => Some(due.max(queued)),

@@ -87,6 +87,9 @@ impl Auditor {
         if self.tally.dropped == 0 && !self.functions.iter().any(|function| function.drops > 0) {
             for row in &page.rows {
                 let (Some(stats), function) = (&row.stats, self.function(&row.function)) else { continue };
+                if function.is_some_and(|function| self.functions[function].begun_again) {
+                    continue;
+                }
                 self.words(stats, "ended", stats.completed + stats.failed + stats.exceptions, function, all);
             }
         }

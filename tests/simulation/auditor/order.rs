@@ -33,6 +33,7 @@ impl Auditor {
                     self.order(function);
                     self.functions[function].exists = None;
                     self.functions[function].drops += 1;
+                    self.functions[function].begun_again = true;
                     self.may_be_dropped(function);
                 }
             }

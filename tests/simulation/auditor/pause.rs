@@ -20,6 +20,8 @@ pub(super) struct PauseModel {
     clear: Option<Moment>,
     /// It may have been paused up to then.
     until: Option<super::job::Stamp>,
+    /// It was paused up to then, and who slept beside it was to be woken: an order has ended it, not its time.
+    woken_at: Option<Moment>,
 }
 
 impl Auditor {
@@ -49,13 +51,15 @@ impl Auditor {
         }
     }
 
-    pub(super) fn resumed(&mut self, at: Moment, function: Function) {
+    /// The answer to an order to resume it, and whether it `was` paused.
+    pub(super) fn resumed(&mut self, at: Moment, function: Function, was: bool) {
         let stamp = self.stamp();
         let model = &mut self.functions[function].pause;
         model.resuming = model.resuming.saturating_sub(1);
         if model.clear.is_some_and(|clear| clear <= at) {
             let PauseModel { resuming, resume, .. } = *model;
-            *model = PauseModel { until: Some(stamp), resuming, resume, ..PauseModel::default() };
+            let woken_at = was.then_some(stamp.0);
+            *model = PauseModel { until: Some(stamp), woken_at, resuming, resume, ..PauseModel::default() };
         }
     }
 
@@ -71,6 +75,11 @@ impl Auditor {
         let model = &self.functions[job.function].pause;
         let never = (0, ringgear_engine::Instant(0));
         (!model.maybe).then(|| model.until.unwrap_or(never))
+    }
+
+    /// Whoever sleeps beside a function was to be woken since then, for it was resumed.
+    pub(super) fn is_woken_since(&self, then: Moment, function: Function) -> bool {
+        self.functions[function].pause.woken_at.is_some_and(|at| at > then)
     }
 
     /// A job was given to somebody who asked at this moment.

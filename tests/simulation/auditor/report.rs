@@ -104,7 +104,7 @@ impl Auditor {
             }
             (Order::Resume { function }, Report::Done | Report::Unchanged) => {
                 if let Some(function) = self.function(function) {
-                    self.resumed(at, function);
+                    self.resumed(at, function, *report == Report::Done);
                 }
             }
             (Order::Dismiss { .. }, Report::Done | Report::Unchanged) => {}

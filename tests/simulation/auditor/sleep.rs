@@ -80,8 +80,11 @@ impl Auditor {
         for function in 0..self.names.len() {
             let entered = ready.iter().filter(|(job, since)| {
                 // When exactly the time of an epoch job came cannot be seen.
+                // Where a pause has ended by itself, sleepers were woken when it did, which cannot be seen.
+                let queued = self.queued_since(job).is_some_and(|(queued, _)| queued > before);
                 job.function == function
                     && since.0 > before
+                    && (queued || self.is_woken_since(before, function))
                     && job.due == Due::Always
                     && !job.waiting.as_ref().is_some_and(|entry| entry.fuzzy)
             });

@@ -209,6 +209,11 @@ impl Server {
         self.sharing.as_ref().is_some_and(|sharing| sharing.claim() == Claim::Sole)
     }
 
+    /// The table has done what it was asked for, and the answer is on its way.
+    pub(super) fn is_answered(&self) -> bool {
+        self.flight.as_ref().is_some_and(|flight| flight.answer.is_some())
+    }
+
     /// Nothing waits to be written.
     pub(super) fn is_settled(&self) -> bool {
         self.queue.is_empty()
@@ -434,7 +439,10 @@ impl Server {
                 let (mut writes, mut lost) = (BTreeMap::new(), BTreeMap::new());
                 for (_, op) in ops {
                     match op {
-                        ToStore::Put(_, Some(job)) => _ = writes.insert(job.id, Write::Put(job.clone())),
+                        ToStore::Put(_, Some(job)) => {
+                            assert!(!job.id.is_spare(), "[what is stored has no spare number] {:?}", job.id);
+                            writes.insert(job.id, Write::Put(job.clone()));
+                        }
                         ToStore::Done(id) => _ = writes.insert(*id, Write::Delete),
                         ToStore::Attempts(id, attempts) => _ = lost.insert(*id, *attempts),
                         ToStore::Put(_, None) | ToStore::Unknown(_) => {}

@@ -1,6 +1,8 @@
 //! Several servers, one table, and everybody who uses them, in pretend time: each step does one thing that could happen next, as the
 //! generator says. Faults: servers are killed, stopped and continued, leave; nothing gets through to the table, or it is away, or
 //! another copy takes its place that lacks the last commits; connections break while something is on its way; clocks are set.
+mod story;
+
 use super::ledger::{Ledger, Sub};
 use super::plant::Plant;
 use super::server::Server;
@@ -12,6 +14,8 @@ use ringgear_protocol::{GrabKind, Priority, Request, Submit};
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU8;
 use std::time::Duration;
+
+pub(super) use story::Story;
 
 const FUNCTIONS: [&[u8]; 3] = [b"f0", b"f1", b"f2"];
 const WORKERS: usize = 3;
@@ -343,15 +347,28 @@ impl World {
             if self.random.chance(400) { String::new() } else { format!("u{}", self.random.below(6)) };
         let background = self.random.chance(850);
         let function = *self.random.pick(&FUNCTIONS);
-        let sub = self.ledger.subs.len();
         let later = background && self.random.chance(self.later);
         let seconds = self.servers[ix].cluster.now().epoch.0 / 1000 + self.random.between(1, 20);
         let epoch = later.then(|| seconds.to_string());
+        let priority = *self.random.pick(&Priority::ALL);
+        self.submit_as((ix, at), function, &unique, background, (epoch, priority));
+    }
+
+    /// A client of a server submits this job.
+    fn submit_as(
+        &mut self,
+        (ix, at): (usize, usize),
+        function: &'static [u8],
+        unique: &str,
+        background: bool,
+        (epoch, priority): (Option<String>, Priority),
+    ) {
+        let sub = self.ledger.subs.len();
         let submit = Submit {
             function,
             unique: unique.as_bytes(),
             workload: b"w",
-            priority: *self.random.pick(&Priority::ALL),
+            priority,
             background,
             epoch: epoch.as_ref().map(|epoch| epoch.as_bytes()),
             reducer: None,
@@ -487,6 +504,7 @@ impl World {
             Reply::JobCreated(job) => match client.waiting.pop_front() {
                 Some(Waiting::Background(sub)) => {
                     self.note(|_| format!("s{ix}: {sub} is {job:?}"));
+                    assert!(!job.is_spare(), "[what is acknowledged has a number of the store] {job:?}");
                     self.ledger.acknowledged(sub, *job, &self.table);
                 }
                 Some(Waiting::Foreground) => client.foreground += 1,
