@@ -76,7 +76,7 @@ fn lists_change_under_load() {
     for (number, worker) in workers.iter_mut().enumerate() {
         let names: Vec<String> = (0..100).map(|name| format!("f{}", (number + name) % 300)).collect();
         let names = names.join("\0").into_bytes();
-        says(worker, MASS_DO, &names);
+        says(worker, support::packets::MASS_DO, &names);
     }
     let mut client = guarded.server.connect();
     for round in 0..10 {
