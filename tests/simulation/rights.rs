@@ -246,7 +246,12 @@ impl Twins {
         }
         self.uniques += 1;
         if matches!(wish, Wish::MassDo(_)) {
-            // In one world it is longer: its parts are all done before anything else happens.
+            // In one world it is longer: its parts are all done before anything else happens, and nobody's question is under way.
+            self.both(Cluster::run_until_quiet);
+            self.compare();
+            if !self.asks.is_welcome(session) || !self.spares.is_welcome(session) {
+                return;
+            }
             self.make(session, &wish, true, granted);
             self.make(session, &wish, false, granted);
             return self.both(|cluster| cluster.advance(Duration::ZERO));
