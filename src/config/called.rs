@@ -76,7 +76,7 @@ mod tests {
         for (line, warning) in [
             (
                 &["--http-port", "5555"][..],
-                "--http-port has no effect without --protocol http, as with gearmand",
+                "--http-port has no effect without --protocol http; add --protocol http, or leave it out",
             ),
             (&["--ssl-key", "x"], "--ssl-key has no effect without --ssl, as with gearmand"),
             (&["--redis-server", "h"], "--redis-server is about a Redis that nothing uses: add -q redis"),
@@ -111,8 +111,7 @@ mod tests {
         );
         // What it would use is refused, and so is what only we have.
         for line in [
-            &["-r", "http", "--http-port", "1"][..],
-            &["--ssl", "--ssl-client", "required"],
+            &["--ssl", "--ssl-client", "required"][..],
             &["-q", "LibDrizzle", "--libdrizzle-host", "h"],
             &["-q", "libdrizzle"],
             &["--max-log-bytes", "1"],
