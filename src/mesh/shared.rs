@@ -37,6 +37,7 @@ struct Gauges {
 }
 
 /// What a shard has done with its time.
+#[cfg_attr(not(feature = "http"), allow(dead_code))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ShardTimes {
     /// Rounds that had something to do.
@@ -193,6 +194,7 @@ impl Shared {
     }
 
     /// What came and went on all connections.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
     pub(crate) fn traffic_sums(&self) -> TrafficSums {
         let mut sums = TrafficSums::default();
         self.traffic.iter().for_each(|traffic| traffic.add_to(&mut sums));
@@ -218,6 +220,7 @@ impl Shared {
     }
 
     /// What the owners have done with their time.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
     pub(crate) fn times(&self, now: Instant) -> Vec<ShardTimes> {
         let times = |gauges: &Gauges| {
             let since = gauges.idle_since.load(Ordering::Relaxed);

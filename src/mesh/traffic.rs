@@ -51,6 +51,7 @@ impl Traffic {
     }
 
     /// Adds it to what others have had.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
     pub(crate) fn add_to(&self, sum: &mut TrafficSums) {
         let read = |number: &AtomicU64| number.load(Ordering::Relaxed);
         sum.received += read(&self.received);
@@ -69,6 +70,7 @@ impl Traffic {
 }
 
 /// What came and went on all connections.
+#[cfg_attr(not(feature = "http"), allow(dead_code))]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TrafficSums {
     /// Requests of each kind, as packets.

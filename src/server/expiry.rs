@@ -22,6 +22,7 @@ impl Expiry {
     }
 
     /// What is looked at.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
     pub(super) fn certificates(&self) -> Option<Arc<Certificates>> {
         self.certificates.clone()
     }

@@ -43,6 +43,7 @@ impl Shard {
     }
 
     /// Gives places to those who wait for one.
+    #[cfg_attr(not(feature = "tls"), allow(unreachable_code))]
     fn give_places(&mut self) {
         while let Some(token) = self.table.greetings.next_outside() {
             let Some(connection) = self.table.get(token) else { continue };

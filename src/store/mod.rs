@@ -16,6 +16,8 @@ pub(crate) mod gathered;
 #[cfg(any(feature = "memcached", feature = "mysql", feature = "postgres", feature = "redis"))]
 mod latest;
 #[cfg(any(feature = "memcached", feature = "mysql", feature = "postgres", feature = "redis"))]
+// Each store uses its part of it.
+#[cfg_attr(not(all(feature = "mysql", feature = "postgres", feature = "redis")), allow(dead_code))]
 mod leaving;
 pub mod log;
 #[cfg(feature = "memcached")]
@@ -33,11 +35,14 @@ pub mod redis;
 pub(crate) mod remote;
 pub(crate) mod replay;
 #[cfg(any(feature = "memcached", feature = "mysql", feature = "postgres", feature = "redis"))]
+#[cfg_attr(not(all(feature = "mysql", feature = "postgres", feature = "redis")), allow(dead_code))]
 mod retiring;
 #[cfg(any(feature = "memcached", feature = "mysql", feature = "postgres", feature = "redis"))]
+#[cfg_attr(not(all(feature = "mysql", feature = "postgres", feature = "redis")), allow(dead_code))]
 mod servers;
 pub mod shared;
 #[cfg(any(feature = "memcached", feature = "mysql", feature = "postgres", feature = "redis"))]
+#[cfg_attr(not(all(feature = "mysql", feature = "postgres", feature = "redis")), allow(dead_code))]
 mod sharing;
 #[cfg(any(
     feature = "memcached",

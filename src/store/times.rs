@@ -50,6 +50,7 @@ impl CommitTimes {
     }
 
     /// How long they took, and for how long one has been under way.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
     pub(crate) fn read(&self) -> CommitSums {
         let since = self.since_us.load(Ordering::Relaxed);
         let under_way = (since > 0).then(|| micros(self.beginning.elapsed()).saturating_sub(since - 1));
@@ -63,6 +64,7 @@ impl CommitTimes {
 }
 
 /// What commits have taken so far.
+#[cfg_attr(not(feature = "http"), allow(dead_code))]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CommitSums {
     /// By bucket.

@@ -35,6 +35,7 @@ pub(crate) use stream::{TlsStream, TlsTrouble};
 
 /// What a handshake has come to.
 #[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "tls"), allow(dead_code))]
 pub(crate) enum Greeting {
     /// The peer has to send more.
     Awaited,
