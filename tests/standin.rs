@@ -70,7 +70,7 @@ fn options_without_effect_are_warnings() {
     echo(&mut server.connect(), b"");
     for said in [
         "WARNING ",
-        "--http-port has no effect without --protocol http, as with gearmand",
+        "--http-port has no effect without --protocol http; add --protocol http, or leave it out",
         "--redis-server is about a Redis that nothing uses: add -q redis",
         "--libsqlite3-db names a database that nothing uses: add -q libsqlite3",
     ] {

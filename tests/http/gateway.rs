@@ -20,7 +20,7 @@ fn start(options: &[&str]) -> Gateway {
     wait_until("it says where", || {
         let log = server.log();
         let told = log.split("jobs are taken over HTTP on ").nth(1);
-        http = told.and_then(|rest| rest.lines().next()?.trim().parse().ok());
+        http = told.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
         http.is_some()
     });
     Gateway { server, http: http.unwrap() }

@@ -74,7 +74,7 @@ fn it_is_not_ready_before_stored_jobs_are_read() {
     let mut looked = Looked::start(&options);
     let answered = looked.get("/readyz");
     assert_eq!(answered.status, 503, "{answered:?}");
-    assert!(answered.body.starts_with("restoring: stored jobs are being read"), "{answered:?}");
+    assert!(answered.body.starts_with("restoring: stored jobs are not all read"), "{answered:?}");
     assert_eq!(answered.header("retry-after"), Some("1"));
     assert_eq!(looked.get("/livez").status, 200);
     assert_eq!(looked.json("/api/v1/server")["phase"], "restoring");

@@ -61,6 +61,7 @@ fn a_pause_outlives_the_server() {
     let data = folder.file("data");
     let options = ["--control", &socket, "--data-dir", data.to_str().unwrap()];
     let mut looked = Looked::start(&options);
+    wait_until("stored jobs are read", || orders.get("/readyz").status == 200);
     let told = orders.post("/api/v1/functions/a%2Fb/pause", &json!({ "reason": "r" }));
     assert_eq!((&told["kept"], &told["remark"]), (&json!(true), &Value::Null));
     orders.post("/api/v1/functions/c/pause", &json!({}));

@@ -81,7 +81,7 @@ fn a_job_for_later_is_in_the_background() {
     let open = open(&[]);
     let answer = open.post("/api/v1/jobs?function=f&in=3600", "", b"x");
     assert_eq!(answer.status, 201, "{answer:?}");
-    assert_eq!(open.looked.json("/api/v1/functions/f")["queued"]["normal"], 1);
+    assert_eq!(open.looked.json("/api/v1/functions/f")["scheduled"], 1);
     let mut worker = open.looked.server.connect();
     worker.write_all(&[request(CAN_DO, b"f"), request(GRAB_JOB, b"")].concat()).unwrap();
     assert_eq!(read_packet(&mut worker).0, NO_JOB);
@@ -234,7 +234,10 @@ fn what_is_refused_says_what_to_do() {
     }
     // A full queue is the function's affair.
     let mut administrator = open.looked.server.connect();
-    assert_eq!(ask(&mut administrator, "maxqueue f 1"), "OK\n");
+    administrator.write_all(b"maxqueue f 1\n").unwrap();
+    let mut answer = [0; 3];
+    administrator.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"OK\n");
     assert_eq!(open.post("/api/v1/jobs?function=f&background", "", b"x").status, 201);
     let full = open.post("/api/v1/jobs?function=f&background", "", b"x");
     assert!(full.status == 503 && full.sentence().contains("queue is full"), "{full:?}");

@@ -95,7 +95,8 @@ impl Authority {
             "-days",
             "3650",
             "-subj",
-            "/CN=CA of a test",
+            // Of another name than others have, by which it is told from them.
+            &format!("/CN=CA {}", place.trim_matches('/').replace('/', " ")),
             "-addext",
             "keyUsage=critical,keyCertSign,cRLSign",
         ]);

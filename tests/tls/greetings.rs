@@ -39,6 +39,7 @@ fn a_client_with_tls_at_a_plain_port_is_closed_at_once_and_named() {
         "--ssl-port=0",
         "--ssl-certificate=src/tls/testing/server.pem",
         "--ssl-key=src/tls/testing/server.key",
+        "--verbose=WARNING",
     ]);
     let authority = crate::support::authority::Authority::new();
     let socket = plain(server.address());
