@@ -56,7 +56,7 @@ tests/browser/run.sh
 # What starts servers once more, with the other way of serving sockets.
 RINGGEAR_TEST_SOCKETS=epoll cargo test --workspace --locked --no-fail-fast --test abuse --test admin --test clients --test commandline \
     --test durable --test ended --test gone --test http --test limits --test listeners --test logs --test losses --test memcached \
-    --test memory --test monitoring --test mysql --test process --test redis --test shutdown --test sqlite --test standin --test talks --test tls --test tools --test transcripts
+    --test memory --test monitoring --test process --test shutdown --test sqlite --test standin --test talks --test tls --test tools --test transcripts
 # What ends, overflows or is abused, once more with TLS below all connections.
 RINGGEAR_TEST_TLS=1 cargo test --workspace --locked --no-fail-fast --test ended --test limits --test shutdown
 if [ "$(id -u)" = 0 ]; then

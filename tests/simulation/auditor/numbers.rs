@@ -116,7 +116,8 @@ impl Auditor {
         }
         // Who left before the answer may have said it, too, of what nobody knew that it had.
         let Words { sure, open } = words;
-        let sound = told >= sure && (told <= sure + open || self.tally.left > 0);
+        // What is said when a job's time is over is taken without a word, and counts for nothing.
+        let sound = told + stats.timed_out >= sure && (told <= sure + open || self.tally.left > 0);
         audit!(self, "what workers say is counted", sound, "{told} {what}, but {words:?}: {stats:?}");
     }
 }
