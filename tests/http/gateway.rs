@@ -83,7 +83,7 @@ impl Gateway {
 
     fn jobs(&self) -> usize {
         let mut administrator = self.server.connect();
-        ask(&mut administrator, "show jobs").lines().filter(|line| *line != ".").count()
+        ask(&mut administrator, "show jobs\n").lines().filter(|line| *line != ".").count()
     }
 }
 
@@ -128,7 +128,7 @@ fn a_request_is_a_job() {
     let (told, job) = gateway.work(&mut worker, "GET /rev HTTP/1.1\r\n\r\n", complete);
     let names: Vec<&str> = told.lines.iter().map(|(name, _)| &name[..]).collect();
     assert_eq!(told.status, "HTTP/1.1 200 OK");
-    assert_eq!(names, ["X-Gearman-Job-Handle", "X-Gearman-Command", "Content-Length", "Server"]);
+    assert_eq!(names, ["X-Gearman-Job-Handle", "X-Gearman-Command", "Server", "Content-Length"]);
     assert_eq!((told.command(), told.line("Content-Length")), ("WORK_COMPLETE", "0"));
     assert_eq!((told.line("Server"), told.handle().as_bytes()), ("Gearman/1.1.20", &job.handle[..]));
     assert!(job.workload.is_empty());
@@ -291,7 +291,10 @@ fn what_is_refused_is_told_in_the_handles_place() {
     );
     // V17.
     let mut administrator = gateway.server.connect();
-    assert_eq!(ask(&mut administrator, "maxqueue rev 1"), "OK\n");
+    administrator.write_all(b"maxqueue rev 1\n").unwrap();
+    let mut answer = [0; 4];
+    administrator.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"OK\r\n");
     assert_eq!(gateway.ask(&post("X-Gearman-Background: true\r\n", "x")).command(), "JOB_CREATED");
     let told = gateway.ask(&post("X-Gearman-Background: true\r\n", "y"));
     assert_eq!((told.handle(), told.command()), ("QUEUE_ERROR", "ERROR"));

@@ -421,11 +421,11 @@ impl Twins {
             cluster.check();
             let told = cluster.replies(reader);
             // Whoever waits for the job hears of its end, too.
-        let mut reports = told.iter().filter_map(|reply| match reply {
-            Reply::Report(report) => Some(report),
-            _ => None,
-        });
-        let (Some(report), None) = (reports.next(), reports.next()) else { panic!("{told:?}") };
+            let mut reports = told.iter().filter_map(|reply| match reply {
+                Reply::Report(report) => Some(report),
+                _ => None,
+            });
+            let (Some(report), None) = (reports.next(), reports.next()) else { panic!("{told:?}") };
             let Report::Counters(counters) = &report.1 else { panic!("{told:?}") };
             Counters::clone(counters)
         });
