@@ -130,7 +130,8 @@ fn a_request_is_a_job() {
     assert_eq!(told.status, "HTTP/1.1 200 OK");
     assert_eq!(names, ["X-Gearman-Job-Handle", "X-Gearman-Command", "Server", "Content-Length"]);
     assert_eq!((told.command(), told.line("Content-Length")), ("WORK_COMPLETE", "0"));
-    assert_eq!((told.line("Server"), told.handle().as_bytes()), ("Gearman/1.1.20", &job.handle[..]));
+    assert!(told.line("Server").starts_with("Gearman/1.1.20"), "{told:?}");
+    assert_eq!(told.handle().as_bytes(), &job.handle[..]);
     assert!(job.workload.is_empty());
     // V2, and V24: split anywhere.
     for request in [
@@ -291,10 +292,10 @@ fn what_is_refused_is_told_in_the_handles_place() {
     );
     // V17.
     let mut administrator = gateway.server.connect();
-    administrator.write_all(b"maxqueue rev 1\n").unwrap();
-    let mut answer = [0; 4];
+    administrator.write_all(b"create function rev\nmaxqueue rev 1\n").unwrap();
+    let mut answer = [0; 8];
     administrator.read_exact(&mut answer).unwrap();
-    assert_eq!(&answer, b"OK\r\n");
+    assert_eq!(&answer, b"OK\r\nOK\r\n");
     assert_eq!(gateway.ask(&post("X-Gearman-Background: true\r\n", "x")).command(), "JOB_CREATED");
     let told = gateway.ask(&post("X-Gearman-Background: true\r\n", "y"));
     assert_eq!((told.handle(), told.command()), ("QUEUE_ERROR", "ERROR"));

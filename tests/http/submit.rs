@@ -234,10 +234,10 @@ fn what_is_refused_says_what_to_do() {
     }
     // A full queue is the function's affair.
     let mut administrator = open.looked.server.connect();
-    administrator.write_all(b"maxqueue f 1\n").unwrap();
-    let mut answer = [0; 4];
+    administrator.write_all(b"create function f\nmaxqueue f 1\n").unwrap();
+    let mut answer = [0; 8];
     administrator.read_exact(&mut answer).unwrap();
-    assert_eq!(&answer, b"OK\r\n");
+    assert_eq!(&answer, b"OK\r\nOK\r\n");
     assert_eq!(open.post("/api/v1/jobs?function=f&background", "", b"x").status, 201);
     let full = open.post("/api/v1/jobs?function=f&background", "", b"x");
     assert!(full.status == 503 && full.sentence().contains("queue is full"), "{full:?}");
