@@ -132,7 +132,7 @@ pub enum BatchState {
     Dead,
 }
 
-/// An order for many jobs of one function. It is carried out a step at a time: see [`BatchResult`](crate::report::BatchResult).
+/// An order for many jobs of one function. It is carried out a step at a time: see [`BatchResult`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchOrder {
     /// The exact name.
