@@ -464,6 +464,10 @@ impl<R: Remote> Store for RemoteStore<R> {
         self.sharing.as_ref().map_or(Vec::new(), ServerSharing::shown)
     }
 
+    fn stays_silent(&mut self) {
+        self.sharing.iter_mut().for_each(ServerSharing::stays_silent);
+    }
+
     fn close(&mut self) -> Result<(), StoreError> {
         let left = match &mut self.sharing {
             Some(sharing) => sharing.leave(&mut self.line, &self.book),
