@@ -3,7 +3,7 @@
 use super::BootTime;
 use super::book::Book;
 use super::retiring::Retiring;
-use super::servers::{Legacy, ServerEntry, SharedFault, SharedPlace, drawn_id};
+use super::servers::{BequeathingPlace, Legacy, ServerEntry, SharedFault, SharedPlace, drawn_id};
 use super::shared::LOOK_GAP;
 use super::sharing::ServerSharing;
 use super::sql::numbers::row_of;
@@ -11,15 +11,15 @@ use crate::engine::JobId;
 use crate::log_at;
 use crate::logging::Level;
 
-impl<P: SharedPlace> ServerSharing<P> {
-    /// Whether the store can do it and somebody is there who would run at once what we leave. If so, nothing more is taken in.
+impl<P: BequeathingPlace> ServerSharing<P> {
+    /// Whether somebody is there who would run at once what we leave. If so, nothing more is taken in.
     pub(super) fn begin_hand_over(&mut self) -> bool {
         let beats = |id: &i32| self.heard.get(id).is_some_and(|(_, at)| at.elapsed() <= LOOK_GAP);
         let serves = |row: &ServerEntry| self.is_other(row) && row.is_compatible() && beats(&row.id);
-        if !P::BEQUEATHS || self.fenced || self.me.is_none() || !self.servers.iter().any(serves) {
+        let Some(me) = self.me.filter(|_| !self.fenced && self.servers.iter().any(serves)) else {
             return false;
-        }
-        self.retiring = Retiring::Soon { me: self.me, next: drawn_id(), tried: false };
+        };
+        self.retiring = Retiring::Soon { me, next: drawn_id(), tried: false };
         // Whoever has the rest reads that, too.
         self.to_read.clear();
         true
@@ -32,7 +32,7 @@ impl<P: SharedPlace> ServerSharing<P> {
         book: &mut Book,
         kept: &[JobId],
     ) -> Result<(), P::Fault> {
-        let Retiring::Soon { me: Some(me), next, tried } = self.retiring else { return Ok(()) };
+        let Retiring::Soon { me, next, tried } = self.retiring else { return Ok(()) };
         if self.fenced {
             return Err(P::Fault::fenced());
         }
@@ -42,12 +42,12 @@ impl<P: SharedPlace> ServerSharing<P> {
             return Ok(());
         }
         let kept = kept.iter().map(|&job| row_of(job)).collect::<Result<Vec<i64>, _>>()?;
-        self.retiring = Retiring::Soon { me: Some(me), next, tried: true };
+        self.retiring = Retiring::Soon { me, next, tried: true };
         let (sent, family, name) = (BootTime::now(), &self.family, &self.options.name);
         let left = place.bequeath(Legacy { me, family, next, name, kept: &kept })?;
         if !left && !tried {
             // Somebody has that number.
-            self.retiring = Retiring::Soon { me: Some(me), next: drawn_id(), tried: false };
+            self.retiring = Retiring::Soon { me, next: drawn_id(), tried: false };
             return Err(P::Fault::other("another server has the same number; trying again".to_owned()));
         }
         let jobs = book.len().saturating_sub(kept.len());
@@ -62,7 +62,9 @@ impl<P: SharedPlace> ServerSharing<P> {
         self.renewed(sent);
         Ok(())
     }
+}
 
+impl<P: SharedPlace> ServerSharing<P> {
     /// See [`crate::store::Store::stays_silent`].
     pub(super) fn stays_silent(&mut self) {
         self.silent = true;

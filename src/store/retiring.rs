@@ -7,7 +7,7 @@ pub(super) enum Retiring {
     /// We have taken in nothing since; those of this number are to be left to others, by one who goes on as that number. Whether that
     /// was tried already.
     Soon {
-        me: Option<i32>,
+        me: i32,
         next: i32,
         tried: bool,
     },

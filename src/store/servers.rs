@@ -155,9 +155,6 @@ pub(crate) trait SharedPlace {
     /// Rows that are being read.
     type Reading;
 
-    /// Whether [`SharedPlace::bequeath`] can be done here. Where it cannot, a server that drains works its queue off.
-    const BEQUEATHS: bool = false;
-
     /// Whether there is a connection, as far as is known.
     fn is_there(&self) -> bool;
 
@@ -201,16 +198,17 @@ pub(crate) trait SharedPlace {
     /// Says that this server has ended; and where nothing is left of it and of those that it took over, strikes them off.
     fn leave(&mut self, me: i32, family: &[i32], empty: bool) -> Result<(), Self::Fault>;
 
-    /// Leaves all that a server has to others but some jobs, with which it goes on as another one. False if there is one of that
-    /// number already, and nothing has changed.
-    fn bequeath(&mut self, _legacy: Legacy<'_>) -> Result<bool, Self::Fault> {
-        Err(Self::Fault::other("servers cannot leave jobs to others in this store".to_owned()))
-    }
-
     /// Tells this store from one that was put in its place, where that may happen: it then lacks everything.
     fn birth(&mut self) -> Result<u64, Self::Fault> {
         Ok(0)
     }
+}
+
+/// A store in which a server that drains can leave what waits to others. In the others it works its queue off.
+pub(crate) trait BequeathingPlace: SharedPlace {
+    /// Leaves all that a server has to others but some jobs, with which it goes on as another one. False if there is one of that
+    /// number already, and nothing has changed.
+    fn bequeath(&mut self, legacy: Legacy<'_>) -> Result<bool, Self::Fault>;
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::shape::TableShape;
 use super::{adopt, servers};
 use crate::store::ServerLoad;
 use crate::store::servers::{
-    Legacy, ServerEntry, ServersLook, SharedFault, SharedPlace, TellJob, Unreadable,
+    BequeathingPlace, Legacy, ServerEntry, ServersLook, SharedFault, SharedPlace, TellJob, Unreadable,
 };
 use std::time::Duration;
 
@@ -52,7 +52,6 @@ impl PgLink {
 impl SharedPlace for PgLink {
     type Fault = PgFault;
     type Reading = PgReading;
-    const BEQUEATHS: bool = true;
 
     fn is_there(&self) -> bool {
         PgLink::is_there(self)
@@ -107,14 +106,16 @@ impl SharedPlace for PgLink {
         })
     }
 
-    fn bequeath(&mut self, legacy: Legacy<'_>) -> Result<bool, PgFault> {
-        self.ask(Some(MOVE), async |session, shape| servers::bequeath(session, shape, legacy).await)
-    }
-
     fn leave(&mut self, me: i32, family: &[i32], empty: bool) -> Result<(), PgFault> {
         let family = family.to_vec();
         self.ask(Some(ANSWER), async |session, shape| {
             servers::leave(session, shape, me, &family, empty).await
         })
+    }
+}
+
+impl BequeathingPlace for PgLink {
+    fn bequeath(&mut self, legacy: Legacy<'_>) -> Result<bool, PgFault> {
+        self.ask(Some(MOVE), async |session, shape| servers::bequeath(session, shape, legacy).await)
     }
 }
