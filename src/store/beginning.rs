@@ -23,9 +23,7 @@ pub(super) fn read_all<P: SharedPlace>(
     let (mut book, mut more) = (Book::default(), true);
     while more {
         let mut told = |job: StoredJob<'_>, alone: bool, beside: bool| {
-            let number = row_of(job.id)?;
-            if !book.knows(number) {
-                book.note(number, alone, beside);
+            if book.note_read(row_of(job.id)?, alone, beside) {
                 each(job);
             }
             Ok(())

@@ -73,6 +73,15 @@ impl Book {
         self.beside.extend(numbers);
     }
 
+    /// Notes one that was read as [`Book::note`] does; false, and nothing changes, if it is known already.
+    pub(super) fn note_read(&mut self, number: i64, alone: bool, beside: bool) -> bool {
+        let is_new = !self.knows(number);
+        if is_new {
+            self.note(number, alone, beside);
+        }
+        is_new
+    }
+
     /// Whether it is kept, or to be put again.
     pub(super) fn knows(&self, number: i64) -> bool {
         self.kept.contains(&number)

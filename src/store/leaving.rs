@@ -1,12 +1,12 @@
 //! A server that leaves those with which it shares a store: when it drains it leaves what waits to others and goes on with what runs, as
 //! another server; and at its end it says so. What there is to do while it serves is `sharing.rs`.
-use super::BootTime;
 use super::book::Book;
 use super::retiring::Retiring;
 use super::servers::{BequeathingPlace, Legacy, ServerEntry, SharedFault, SharedPlace, drawn_id};
 use super::shared::LOOK_GAP;
 use super::sharing::ServerSharing;
 use super::sql::numbers::row_of;
+use super::{BootTime, StoreError};
 use crate::engine::JobId;
 use crate::log_at;
 use crate::logging::Level;
@@ -71,13 +71,13 @@ impl<P: SharedPlace> ServerSharing<P> {
     }
 
     /// Says goodbye. Nothing here is given out any more.
-    pub(super) fn leave(&mut self, place: &mut P, book: &Book) -> Result<(), P::Fault> {
+    pub(super) fn leave(&mut self, place: &mut P, book: &Book) -> Result<(), StoreError> {
         let Some(me) = self.me.filter(|_| place.is_there() && !self.fenced && !self.silent) else {
             return Ok(());
         };
         let now = self.at(BootTime::now());
         self.share.iter_mut().for_each(|share| share.leaves(now));
         let empty = book.len() == 0 && self.to_read.is_empty();
-        place.leave(me, &self.family, empty)
+        place.leave(me, &self.family, empty).map_err(|fault| place.error(fault))
     }
 }

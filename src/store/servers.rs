@@ -9,9 +9,9 @@
 //!
 //! Numbers of rows are drawn by chance: a count may go back when a replica is promoted that lacks the last commits, and then two
 //! servers would be one.
-use super::ServerLoad;
 use super::shared::{Incarnation, RowState, ServerRow};
 use super::sql::error::RowError;
+use super::{ServerLoad, StoreError};
 use crate::engine::StoredJob;
 use std::hash::{BuildHasher, RandomState};
 
@@ -144,6 +144,8 @@ pub(crate) trait SharedFault: From<RowError> {
     fn locked(place: String) -> Self;
     /// Whether we were taken over.
     fn is_fenced(&self) -> bool;
+    /// Whether there is no connection any more.
+    fn is_away(&self) -> bool;
 }
 
 /// Who hears of a job: the job, whether nothing of gearmand's tells of it, whether something of ours does.
@@ -157,6 +159,12 @@ pub(crate) trait SharedPlace {
 
     /// Whether there is a connection, as far as is known.
     fn is_there(&self) -> bool;
+
+    /// With this there is no connection any more.
+    fn lost(&mut self, fault: &Self::Fault);
+
+    /// What is said of it outside.
+    fn error(&self, fault: Self::Fault) -> StoreError;
 
     /// What it is called, for people.
     fn shown(&self) -> String;

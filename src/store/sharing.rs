@@ -6,7 +6,9 @@ use super::retiring::Retiring;
 use super::servers::{self, Fence, LEAVING, SERVING, ServerEntry, SharedFault, SharedPlace, Unreadable};
 use super::shared::{Admission, BEAT, Claim, Departed, Entrance, Incarnation, LOOK_GAP, ServerRow, Sharing};
 use super::sql::numbers::row_of;
-use super::{BootTime, HoldUntil, ServerLoad, ServerShown, ServerStanding, SharingOptions, StoreLost};
+use super::{
+    BootTime, HoldUntil, ServerLoad, ServerShown, ServerStanding, SharingOptions, StoreError, StoreLost,
+};
 use crate::engine::StoredJob;
 use crate::log_at;
 use crate::logging::Level;
@@ -281,6 +283,23 @@ impl<P: SharedPlace> ServerSharing<P> {
         book: &mut Book,
         load: ServerLoad,
         each: &mut dyn FnMut(StoredJob<'_>),
+    ) -> Result<bool, StoreError> {
+        self.do_what_is_due(place, book, load, each).or_else(|fault| match fault {
+            _ if self.note(&fault) => Ok(true),
+            _ if fault.is_away() => {
+                place.lost(&fault);
+                Ok(false)
+            }
+            _ => Err(place.error(fault)),
+        })
+    }
+
+    fn do_what_is_due(
+        &mut self,
+        place: &mut P,
+        book: &mut Book,
+        load: ServerLoad,
+        each: &mut dyn FnMut(StoredJob<'_>),
     ) -> Result<bool, P::Fault> {
         if !place.is_there() {
             self.next = Instant::now() + AWAY;
@@ -417,10 +436,8 @@ impl<P: SharedPlace> ServerSharing<P> {
         let Some(first) = self.to_read.front_mut() else { return Ok(false) };
         let Inheritance { reading, from, jobs } = first;
         let mut told = |job: StoredJob<'_>, alone: bool, beside: bool| {
-            let number = row_of(job.id)?;
-            // One that was read before the connection was lost.
-            if !book.knows(number) {
-                book.note(number, alone, beside);
+            // One that is known was read before the connection was lost.
+            if book.note_read(row_of(job.id)?, alone, beside) {
                 *jobs += 1;
                 each(job);
             }

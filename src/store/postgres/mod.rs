@@ -367,18 +367,7 @@ impl Store for PostgresStore {
     fn attend(&mut self, load: ServerLoad, each: &mut dyn FnMut(StoredJob<'_>)) -> Result<bool, StoreError> {
         self.go_on(Duration::from_millis(5));
         let Some(sharing) = &mut self.sharing else { return Ok(false) };
-        let fault = match sharing.attend(&mut self.link, &mut self.book, load, each) {
-            Ok(more) => return Ok(more),
-            Err(fault) => fault,
-        };
-        match fault.trouble() {
-            _ if sharing.note(&fault) => Ok(true),
-            PgTrouble::Away => {
-                self.link.lost(&fault);
-                Ok(false)
-            }
-            _ => Err(self.link.error(fault)),
-        }
+        sharing.attend(&mut self.link, &mut self.book, load, each)
     }
 
     fn standing(&self) -> ServerStanding {
@@ -422,7 +411,6 @@ impl Store for PostgresStore {
             Some(sharing) => sharing.leave(&mut self.link, &self.book),
             None => Ok(()),
         };
-        let left = left.map_err(|fault| self.link.error(fault));
         self.link.close();
         left
     }

@@ -6,10 +6,10 @@ use super::pages::{self, PgReading};
 use super::session::PgSession;
 use super::shape::TableShape;
 use super::{adopt, servers};
-use crate::store::ServerLoad;
 use crate::store::servers::{
     BequeathingPlace, Legacy, ServerEntry, ServersLook, SharedFault, SharedPlace, TellJob, Unreadable,
 };
+use crate::store::{ServerLoad, StoreError};
 use std::time::Duration;
 
 /// How long a statement may take that shows that we are alive, and how long one that moves jobs.
@@ -31,6 +31,10 @@ impl SharedFault for PgFault {
 
     fn is_fenced(&self) -> bool {
         self.trouble() == PgTrouble::Fenced
+    }
+
+    fn is_away(&self) -> bool {
+        self.trouble() == PgTrouble::Away
     }
 }
 
@@ -55,6 +59,14 @@ impl SharedPlace for PgLink {
 
     fn is_there(&self) -> bool {
         PgLink::is_there(self)
+    }
+
+    fn lost(&mut self, fault: &PgFault) {
+        PgLink::lost(self, fault);
+    }
+
+    fn error(&self, fault: PgFault) -> StoreError {
+        PgLink::error(self, fault)
     }
 
     fn shown(&self) -> String {

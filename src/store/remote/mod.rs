@@ -428,18 +428,7 @@ impl<R: Remote> Store for RemoteStore<R> {
     fn attend(&mut self, load: ServerLoad, each: &mut dyn FnMut(StoredJob<'_>)) -> Result<bool, StoreError> {
         self.go_on(Duration::from_millis(5));
         let Some(sharing) = &mut self.sharing else { return Ok(false) };
-        let fault = match sharing.attend(&mut self.line, &mut self.book, load, each) {
-            Ok(more) => return Ok(more),
-            Err(fault) => fault,
-        };
-        match fault.trouble {
-            _ if sharing.note(&fault) => Ok(true),
-            RemoteTrouble::Away => {
-                self.line.lost(&fault);
-                Ok(false)
-            }
-            _ => Err(self.line.error(fault)),
-        }
+        sharing.attend(&mut self.line, &mut self.book, load, each)
     }
 
     fn standing(&self) -> ServerStanding {
@@ -473,7 +462,6 @@ impl<R: Remote> Store for RemoteStore<R> {
             Some(sharing) => sharing.leave(&mut self.line, &self.book),
             None => Ok(()),
         };
-        let left = left.map_err(|fault| self.line.error(fault));
         self.line.close();
         left
     }

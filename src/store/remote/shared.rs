@@ -2,8 +2,8 @@
 use super::Remote;
 use super::fault::{RemoteFault, RemoteTrouble};
 use super::line::RemoteLine;
-use crate::store::ServerLoad;
 use crate::store::servers::{ServerEntry, ServersLook, SharedFault, SharedPlace, TellJob, Unreadable};
+use crate::store::{ServerLoad, StoreError};
 
 /// How often is tried what others may be in the way of.
 const TRIES: u32 = 10;
@@ -24,6 +24,10 @@ impl SharedFault for RemoteFault {
     fn is_fenced(&self) -> bool {
         self.trouble == RemoteTrouble::Fenced
     }
+
+    fn is_away(&self) -> bool {
+        self.trouble == RemoteTrouble::Away
+    }
 }
 
 impl<R: Remote> SharedPlace for RemoteLine<R> {
@@ -32,6 +36,14 @@ impl<R: Remote> SharedPlace for RemoteLine<R> {
 
     fn is_there(&self) -> bool {
         RemoteLine::is_there(self)
+    }
+
+    fn lost(&mut self, fault: &RemoteFault) {
+        RemoteLine::lost(self, fault);
+    }
+
+    fn error(&self, fault: RemoteFault) -> StoreError {
+        RemoteLine::error(self, fault)
     }
 
     fn shown(&self) -> String {
