@@ -3,7 +3,7 @@
 use super::{Greeting, names};
 use crate::engine::CertificateNames;
 use rustls::server::UnbufferedServerConnection;
-use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
+use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus};
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible, ServerConfig};
 use std::fmt;
 use std::sync::Arc;
@@ -206,12 +206,7 @@ impl TlsStream {
                 }
                 // It is never offered.
                 Ok(ConnectionState::ReadEarlyData(mut early)) => while early.next_record().is_some() {},
-                Ok(ConnectionState::EncodeTlsData(mut message)) => encode(&mut self.outgoing, |out| {
-                    message.encode(out).map_err(|error| match error {
-                        EncodeError::InsufficientSize(size) => Some(size.required_size),
-                        EncodeError::AlreadyEncoded => None,
-                    })
-                }),
+                Ok(ConnectionState::EncodeTlsData(mut message)) => encode(&mut self.outgoing, &mut message),
                 Ok(ConnectionState::TransmitTlsData(transmit)) => transmit.done(),
                 Ok(ConnectionState::PeerClosed) => self.ended = true,
                 // It could seal, or wants more.
@@ -234,12 +229,7 @@ impl TlsStream {
     fn say_why(&mut self, rest: &mut [u8]) {
         let UnbufferedStatus { state, .. } = self.connection.process_tls_records(rest);
         if let Ok(ConnectionState::EncodeTlsData(mut message)) = state {
-            encode(&mut self.outgoing, |out| {
-                message.encode(out).map_err(|error| match error {
-                    EncodeError::InsufficientSize(size) => Some(size.required_size),
-                    EncodeError::AlreadyEncoded => None,
-                })
-            });
+            encode(&mut self.outgoing, &mut message);
         }
     }
 
@@ -294,12 +284,7 @@ impl TlsStream {
                         }
                     }
                 }
-                Ok(ConnectionState::EncodeTlsData(mut message)) => encode(&mut self.outgoing, |out| {
-                    message.encode(out).map_err(|error| match error {
-                        EncodeError::InsufficientSize(size) => Some(size.required_size),
-                        EncodeError::AlreadyEncoded => None,
-                    })
-                }),
+                Ok(ConnectionState::EncodeTlsData(mut message)) => encode(&mut self.outgoing, &mut message),
                 Ok(ConnectionState::TransmitTlsData(transmit)) => transmit.done(),
                 Ok(ConnectionState::PeerClosed) => self.ended = true,
                 Ok(_) => done = Some(Err(TlsTrouble::Library(Error::HandshakeNotComplete))),
@@ -336,15 +321,17 @@ impl TlsStream {
     }
 }
 
-/// Writes what says how much room it wants behind what is there.
-fn encode(out: &mut Vec<u8>, mut how: impl FnMut(&mut [u8]) -> Result<usize, Option<usize>>) {
+/// Writes a record of a handshake, which says how much room it wants, behind what is there.
+fn encode<Data>(out: &mut Vec<u8>, message: &mut EncodeTlsData<'_, Data>) {
     let at = out.len();
     let mut room = 0;
     loop {
         out.resize(at + room, 0);
-        match how(&mut out[at..]) {
+        match message.encode(&mut out[at..]) {
             Ok(length) => return out.truncate(at + length),
-            Err(Some(wanted)) if wanted > room => room = wanted,
+            Err(EncodeError::InsufficientSize(size)) if size.required_size > room => {
+                room = size.required_size
+            }
             Err(_) => return out.truncate(at),
         }
     }
