@@ -3,6 +3,7 @@
 mod concern;
 mod gear;
 pub mod json;
+mod percent;
 mod port;
 mod text;
 
@@ -14,6 +15,7 @@ mod tests;
 use crate::engine::Compat;
 
 pub use concern::Concern;
+pub(crate) use percent::percent;
 pub use port::{Decoded, Incoming, SharedPort, WireError};
 
 /// The version that `-V` and the log tell. The suffix says that it is no gearmand, whose numbers are others.

@@ -1,6 +1,7 @@
 //! Names that peers chose, as text that can stand on a page or in a label: valid, without control characters, of bounded length.
 //! Escaping for where they stand is done there.
 use super::bounds::NAME_BYTES;
+pub(super) use crate::frontend::percent;
 use std::fmt::Write;
 
 /// A name as text. Bytes that are no UTF-8, and control characters, stand as `\xNN`; what is too long is cut, and ends with an ellipsis.
@@ -27,20 +28,6 @@ pub(super) fn readable(name: &[u8]) -> String {
     text
 }
 
-/// Bytes as a segment of a path, or a value of a query.
-pub(super) fn percent(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for &byte in bytes {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                text.push(char::from(byte))
-            }
-            _ => drop(write!(text, "%{byte:02X}")),
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,6 +40,5 @@ mod tests {
         assert_eq!(readable(&[b'x'; NAME_BYTES]), "x".repeat(NAME_BYTES));
         assert_eq!(readable(&[b'x'; 5000]), "x".repeat(NAME_BYTES) + "…");
         assert!(readable(&[0xff; 5000]).len() < 2 * NAME_BYTES);
-        assert_eq!(percent(b"a/b c%\xff?"), "a%2Fb%20c%25%FF%3F");
     }
 }

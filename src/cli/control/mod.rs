@@ -11,6 +11,7 @@ pub(super) mod why;
 
 use super::reach::{JobServer, NoAnswer};
 use super::words;
+use crate::frontend::percent;
 use reply::HttpReply;
 use serde_json::Value;
 use std::fmt;
@@ -181,20 +182,4 @@ pub(super) fn print(name: &str, text: &str) -> Result<(), ExitCode> {
         }
         _ => Ok(()),
     }
-}
-
-/// Bytes as a segment of a path, or a value of a query.
-pub(super) fn percent(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::with_capacity(bytes.len());
-    for &byte in bytes {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                text.push(char::from(byte))
-            }
-            // A string takes everything.
-            _ => drop(write!(text, "%{byte:02X}")),
-        }
-    }
-    text
 }
