@@ -7,31 +7,11 @@ mod support;
 use std::fs;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::Duration;
+use support::apart::Apart;
 use support::packets::*;
-use support::scratch::Scratch;
 use support::server::*;
-
-/// The server is `near`, the worker `far`, in namespaces of their own. The test itself talks by a unix socket.
-const NETWORK: &str = r#"set -e
-mount -t tmpfs tmpfs /run
-ip link set lo up
-ip netns add away
-ip link add near type veth peer name far netns away
-ip address add 10.77.0.1/24 dev near
-ip link set near up
-ip -n away address add 10.77.0.2/24 dev far
-ip -n away link set far up
-exec "$@""#;
-
-/// A server with two networks: one with the test in it, one with what is far away.
-struct Apart {
-    server: Server,
-    socket: PathBuf,
-    _folder: Scratch,
-}
 
 /// A worker far away, ended with its handle.
 struct Far(Child);
@@ -43,26 +23,14 @@ impl Drop for Far {
     }
 }
 
-impl Apart {
-    fn start() -> Apart {
-        let may = Command::new("unshare").args(["-Urnm", "ip", "link", "set", "lo", "up"]).output();
-        let may = may.expect("unshare is needed: apt-get install util-linux");
-        assert!(
-            may.status.success(),
-            "this test needs network namespaces and ip (apt-get install iproute2; as root, or with sysctl \
-             kernel.unprivileged_userns_clone=1): {}",
-            String::from_utf8_lossy(&may.stderr)
-        );
-        let folder = Scratch::new();
-        let socket = folder.file("socket");
-        let listen = format!("unix:{}", socket.display());
-        let wrapper = ["unshare", "-Urnm", "sh", "-c", NETWORK, "sh"];
-        let options = ["-t", "2", "-L", "10.77.0.1", "-L", &listen, "--verbose", "WARNING"];
-        let keepalive = ["--keepalive-idle", "1", "--keepalive-interval", "1", "--keepalive-count", "2"];
-        let server = Server::start_by(&wrapper, &[&options[..], &keepalive].concat());
-        Apart { server, socket, _folder: folder }
-    }
+/// A server with two networks: one with the test in it, one with what is far away.
+fn two_networks() -> Apart {
+    let options = ["-t", "2", "-L", "10.77.0.1", "--verbose", "WARNING"];
+    let keepalive = ["--keepalive-idle", "1", "--keepalive-interval", "1", "--keepalive-count", "2"];
+    Apart::start("", &[], &[&options[..], &keepalive].concat())
+}
 
+impl Apart {
     /// A worker far away that sends these packets and stays.
     fn far(&self, packets: &[Vec<u8>]) -> Far {
         let bytes: String = packets.concat().iter().map(|byte| format!("\\x{byte:02x}")).collect();
@@ -70,22 +38,6 @@ impl Apart {
         let script = format!("exec 3<>/dev/tcp/10.77.0.1/{port}; printf '{bytes}' >&3; exec sleep 1000");
         let away = ["nsenter", "--net=/run/netns/away", "bash", "-c", &script];
         Far(self.inside(&away).spawn().unwrap())
-    }
-
-    /// A command in the namespaces of the server.
-    fn inside(&self, words: &[&str]) -> Command {
-        let mut command = Command::new("nsenter");
-        command.args([
-            "-t",
-            &self.server.pid().to_string(),
-            "-U",
-            "-m",
-            "-n",
-            "--preserve-credentials",
-            "--",
-        ]);
-        command.args(words).stdin(Stdio::null());
-        command
     }
 
     fn connect(&self) -> UnixStream {
@@ -105,12 +57,6 @@ impl Apart {
         wait_until(status, || ask(&mut admin, "status\n") == format!("f\t{status}\n.\n"));
     }
 
-    /// No packet gets through any more, and nobody says so.
-    fn cut(&self) {
-        let status = self.inside(&["ip", "-n", "away", "link", "set", "far", "down"]).status().unwrap();
-        assert!(status.success());
-    }
-
     /// Grabs a job: its unique.
     fn grab(&self, worker: &mut UnixStream) -> Option<Vec<u8>> {
         worker.write_all(&request(GRAB_JOB_UNIQ, b"")).unwrap();
@@ -123,7 +69,7 @@ impl Apart {
 
 #[test]
 fn the_job_of_a_worker_that_is_gone_goes_to_another() {
-    let apart = Apart::start();
+    let apart = two_networks();
     apart.submit("only");
     let _far = apart.far(&[request(CAN_DO, b"f"), request(GRAB_JOB, b"")]);
     apart.wait_for_status("1\t1\t1");
@@ -131,7 +77,7 @@ fn the_job_of_a_worker_that_is_gone_goes_to_another() {
     other.write_all(&request(CAN_DO, b"f")).unwrap();
     other.write_all(&request(PRE_SLEEP, b"")).unwrap();
     apart.wait_for_status("1\t1\t2");
-    apart.cut();
+    apart.link("down");
     assert_eq!(read_packet(&mut other), (NOOP, Vec::new()));
     assert_eq!(apart.grab(&mut other).as_deref(), Some(&b"only"[..]));
     apart.wait_for_status("1\t1\t1");
@@ -140,11 +86,11 @@ fn the_job_of_a_worker_that_is_gone_goes_to_another() {
 /// The kernel's probes rest while something that was sent is not acknowledged.
 #[test]
 fn a_worker_that_owes_an_acknowledgement_is_noticed_too() {
-    let apart = Apart::start();
+    let apart = two_networks();
     apart.submit("first");
     let _far = apart.far(&[request(CAN_DO, b"f"), request(GRAB_JOB, b""), request(PRE_SLEEP, b"")]);
     apart.wait_for_status("1\t1\t1");
-    apart.cut();
+    apart.link("down");
     // It is woken, as far as the server knows.
     apart.submit("second");
     assert!(counter(&mut apart.connect(), "wakeups") >= 1);

@@ -3,28 +3,16 @@
 //! loses what goes one way.
 use super::faults::{is_empty, numbers};
 use super::load::{Door, Load};
-use super::support::scratch::Scratch;
 use super::takeover::start;
 use super::*;
-use std::path::PathBuf;
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
+use support::apart::Apart;
 use support::server::{Server, ask, wait_until};
 
-/// The server is `near`, the relay `far`. The relay ends with the server.
-const NETWORK: &str = r#"set -e
-mount -t tmpfs tmpfs /run
-ip link set lo up
-ip netns add away
-ip link add near type veth peer name far netns away
-ip address add 10.77.0.1/24 dev near
-ip link set near up
-ip -n away address add 10.77.0.2/24 dev far
-ip -n away link set far up
-ip -n away link set lo up
-nsenter --net=/run/netns/away setpriv --pdeathsig KILL python3 -c "$RELAY" &
-exec "$@""#;
+/// The relay is on the far side, and ends with the server.
+const START_RELAY: &str = "ip -n away link set lo up
+nsenter --net=/run/netns/away setpriv --pdeathsig KILL python3 -c \"$RELAY\" &";
 
 /// From a port to the unix socket of the database.
 const RELAY: &str = r#"
@@ -62,13 +50,6 @@ while True:
 /// What goes there goes nowhere.
 const NOBODY: &str = "02:00:00:00:00:99";
 
-/// A server whose network can be cut.
-struct Apart {
-    server: Server,
-    socket: PathBuf,
-    _folder: Scratch,
-}
-
 #[derive(Clone, Copy, Debug)]
 enum Cut {
     Both,
@@ -76,47 +57,26 @@ enum Cut {
     Answers,
 }
 
+/// A server whose way to the database leads through the relay.
+fn start_apart(cluster: &PostgresCluster, after: &str) -> Apart {
+    let to = format!("TO={}/.s.PGSQL.{}", cluster.socket_folder(), cluster.port());
+    let conninfo = "host=10.77.0.2 port=5432 dbname=d user=postgres sslmode=disable connect_timeout=2";
+    let options = ["-t", "2", "-q", "postgres", "--verbose", "NOTICE"];
+    let sharing = ["--libpq-conninfo", conninfo, "--server-name", "apart", "--take-over-after", after];
+    let variables = [to, format!("RELAY={RELAY}")];
+    let apart = Apart::start(START_RELAY, &variables, &[&options[..], &sharing].concat());
+    wait_until("it shares the table", || {
+        ask(&mut Server::connect_by(&apart.socket), "show servers\n").starts_with("apart\t")
+    });
+    apart
+}
+
 impl Apart {
-    fn start(cluster: &PostgresCluster, after: &str) -> Apart {
-        let may = Command::new("unshare").args(["-Urnm", "ip", "link", "set", "lo", "up"]).output();
-        let may = may.expect("unshare is needed: apt-get install util-linux");
-        assert!(
-            may.status.success(),
-            "this test needs network namespaces and ip (apt-get install iproute2 python3; as root, or with sysctl \
-             kernel.unprivileged_userns_clone=1): {}",
-            String::from_utf8_lossy(&may.stderr)
-        );
-        let folder = Scratch::new();
-        let socket = folder.file("socket");
-        let listen = format!("unix:{}", socket.display());
-        let to = format!("TO={}/.s.PGSQL.{}", cluster.socket_folder(), cluster.port());
-        let relay = format!("RELAY={RELAY}");
-        let wrapper = ["unshare", "-Urnm", "env", &to, &relay, "sh", "-c", NETWORK, "sh"];
-        let conninfo = "host=10.77.0.2 port=5432 dbname=d user=postgres sslmode=disable connect_timeout=2";
-        let options = ["-t", "2", "-L", &listen, "-q", "postgres", "--verbose", "NOTICE"];
-        let sharing = ["--libpq-conninfo", conninfo, "--server-name", "apart", "--take-over-after", after];
-        let server = Server::start_by(&wrapper, &[&options[..], &sharing].concat());
-        let apart = Apart { server, socket, _folder: folder };
-        wait_until("it shares the table", || {
-            ask(&mut Server::connect_by(&apart.socket), "show servers\n").starts_with("apart\t")
-        });
-        apart
-    }
-
-    /// `ip` in its namespaces.
-    #[track_caller]
-    fn ip(&self, words: &[&str]) {
-        let mut command = Command::new("nsenter");
-        command.args(["-t", &self.server.pid().to_string(), "-U", "-m", "-n", "--preserve-credentials"]);
-        let done = command.args(["--", "ip"]).args(words).output().unwrap();
-        assert!(done.status.success(), "ip {words:?}: {}", String::from_utf8_lossy(&done.stderr));
-    }
-
     fn cut(&self, cut: Cut) {
         let neighbour =
             |peer, link| ["neigh", "replace", peer, "lladdr", NOBODY, "dev", link, "nud", "permanent"];
         match cut {
-            Cut::Both => self.ip(&["-n", "away", "link", "set", "far", "down"]),
+            Cut::Both => self.link("down"),
             Cut::Requests => self.ip(&neighbour("10.77.0.2", "near")),
             Cut::Answers => self.ip(&[&["-n", "away"][..], &neighbour("10.77.0.1", "far")].concat()),
         }
@@ -124,7 +84,7 @@ impl Apart {
 
     fn mend(&self, cut: Cut) {
         match cut {
-            Cut::Both => self.ip(&["-n", "away", "link", "set", "far", "up"]),
+            Cut::Both => self.link("up"),
             Cut::Requests => self.ip(&["neigh", "del", "10.77.0.2", "dev", "near"]),
             Cut::Answers => self.ip(&["-n", "away", "neigh", "del", "10.77.0.1", "dev", "far"]),
         }
@@ -144,7 +104,7 @@ fn a_server_that_is_cut_off_from_the_database() {
     };
     let cluster = PostgresCluster::start();
     let conninfo = cluster.database("d");
-    let apart = Apart::start(&cluster, after);
+    let apart = start_apart(&cluster, after);
     let others = [start(&conninfo, "two", after), start(&conninfo, "three", after)];
     for server in &others {
         wait_until("they see each other", || server.log().contains("shared with server apart"));

@@ -1,5 +1,8 @@
 //! What several integration tests share. Each of them uses its part, hence the `allow`s.
 
+#[allow(dead_code, clippy::unwrap_used)] // helpers of tests
+pub(crate) mod apart;
+
 #[cfg(feature = "tls")]
 #[allow(dead_code, clippy::unwrap_used)] // helpers of tests
 pub(crate) mod authority;

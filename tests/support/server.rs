@@ -298,11 +298,14 @@ pub(crate) fn echo(stream: &mut (impl Read + Write), data: &[u8]) {
 }
 
 /// Whether a server with these options is reached by a tunnel that speaks TLS.
+#[cfg(feature = "tls")]
 fn is_tunneled(options: &[&str]) -> bool {
-    #[cfg(feature = "tls")]
-    return super::tunnel::is_wanted() && !options.iter().any(|option| option.starts_with("--ssl"));
-    #[cfg(not(feature = "tls"))]
-    return !options.is_empty() && false;
+    super::tunnel::is_wanted() && !options.iter().any(|option| option.starts_with("--ssl"))
+}
+
+#[cfg(not(feature = "tls"))]
+fn is_tunneled(_: &[&str]) -> bool {
+    false
 }
 
 fn command(wrapper: &[&str], address: SocketAddr, options: &[&str]) -> Command {
