@@ -128,9 +128,14 @@ impl Orders {
     /// Orders something, with more lines in the head.
     #[track_caller]
     pub(crate) fn post_with(&self, path: &str, lines: &str, body: &str) -> Answered {
+        self.announce(path, lines, body.len(), body)
+    }
+
+    /// The same, with a body that is said to have so many bytes, of which these come.
+    #[track_caller]
+    pub(crate) fn announce(&self, path: &str, lines: &str, length: usize, body: &str) -> Answered {
         let mut stream = UnixStream::connect(&self.path).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let length = body.len();
         let request = format!(
             "POST {path} HTTP/1.1\r\nHost: localhost\r\n{lines}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
         );

@@ -243,6 +243,8 @@ fn orders_are_taken_from_who_owns_the_server_and_remembered() {
             &body[..20.min(body.len())]
         );
     }
+    // What is too much is refused before it comes.
+    assert_eq!(orders.announce(pause, JSON, 70_000, "").status, 413);
     assert_eq!(orders.refused("/api/v1/nothing", &json!({})).0, 404);
     assert_eq!(orders.post_with("/livez", JSON, "{}").status, 405);
     assert_eq!(looked.json("/api/v1/audit")["items"], json!([]));
