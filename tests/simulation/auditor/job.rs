@@ -81,6 +81,8 @@ pub(crate) struct Update {
     pub(crate) taken: Option<bool>,
     /// When that was known.
     pub(crate) settled: Moment,
+    /// The time of its sender was up, and another had the job for sure: whether it was taken or not, it changes nothing, and nobody hears it.
+    pub(crate) vain: bool,
 }
 
 /// One attempt.

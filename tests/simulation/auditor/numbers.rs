@@ -106,7 +106,7 @@ impl Auditor {
         let jobs = self.jobs.values().filter(|job| function.is_none_or(|function| job.function == function));
         let mut words = Words::default();
         for update in jobs.flat_map(|job| &job.runs).flat_map(|run| &run.updates) {
-            if update.at > self.started && is_one(&update.work) {
+            if update.at > self.started && !update.vain && is_one(&update.work) {
                 match update.taken {
                     Some(true) => words.sure += 1,
                     Some(false) => {}
@@ -116,8 +116,7 @@ impl Auditor {
         }
         // Who left before the answer may have said it, too, of what nobody knew that it had.
         let Words { sure, open } = words;
-        // What is said when a job's time is over is taken without a word, and counts for nothing.
-        let sound = told + stats.timed_out >= sure && (told <= sure + open || self.tally.left > 0);
+        let sound = told >= sure && (told <= sure + open || self.tally.left > 0);
         audit!(self, "what workers say is counted", sound, "{told} {what}, but {words:?}: {stats:?}");
     }
 }

@@ -67,11 +67,12 @@ impl Auditor {
         let now = self.moment;
         let job = self.jobs.get_mut(&id).expect("a known job");
         let run = *job.limited.get(&session)?;
+        let vain = job.only_held().is_some();
         // If it was put back from the dead meanwhile, it is another life.
         let updates = &mut job.runs.get_mut(run)?.updates;
-        updates.push(Update { at: now, work: update.clone(), taken: None, settled: 0 });
+        updates.push(Update { at: now, work: update.clone(), taken: None, settled: 0, vain });
         let number = updates.len() - 1;
-        if update.is_final() && job.gone.is_none() && job.only_held().is_none() {
+        if update.is_final() && job.gone.is_none() && !vain {
             job.ends |= FINAL;
             job.passed_over = None;
             // It may leave its queue between a look and a take.
@@ -86,7 +87,7 @@ impl Auditor {
         let job = self.jobs.get_mut(&id).expect("a known job");
         let run = job.held.as_ref().expect("it is held").run;
         let updates = &mut job.runs[run].updates;
-        updates.push(Update { at: now, work: update.clone(), taken: None, settled: 0 });
+        updates.push(Update { at: now, work: update.clone(), taken: None, settled: 0, vain: false });
         let number = updates.len() - 1;
         job.fresh = true;
         if update.is_final() {
@@ -312,7 +313,8 @@ impl Auditor {
         let last = job.streams.get(&session).and_then(|stream| stream.heard.last_key_value());
         for (run, attempt) in job.runs.iter().enumerate().rev() {
             // One that was taken was the end: whatever its sender said behind it is heard by nobody.
-            let finals = attempt.updates.iter().enumerate().filter(|(_, update)| update.work.is_final());
+            let finals = attempt.updates.iter().enumerate();
+            let finals = finals.filter(|(_, update)| update.work.is_final() && !update.vain);
             let taken = finals.clone().find(|(_, update)| update.taken == Some(true));
             let fails = |update: &Update| {
                 let hidden = matches!(update.work, Work::Exception(_)) && exceptions != Exceptions::On;
