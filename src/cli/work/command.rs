@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -74,11 +74,15 @@ impl ProcessGroups {
         }
     }
 
-    /// Kills everything that runs.
-    pub(super) fn kill_all(&self) {
-        for group in self.0.lock().unwrap_or_else(PoisonError::into_inner).drain() {
-            let _ = kill_process_group(group, Signal::KILL);
+    /// Kills everything that runs. As long as the answer is kept, no end is taken and nothing is started: a job whose command was killed
+    /// with the worker has not failed, and goes to another one.
+    #[must_use]
+    pub(super) fn kill_all(&self) -> MutexGuard<'_, HashSet<Pid>> {
+        let groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for group in groups.iter() {
+            let _ = kill_process_group(*group, Signal::KILL);
         }
+        groups
     }
 
     /// Takes the end of a process that has ended: from here on its number may be another's.
@@ -283,6 +287,28 @@ mod tests {
         assert_eq!(failed("sleep 60 & wait", Some(1)), "killed after 1 s (--timeout)");
         assert_eq!(failed("exec >&-; sleep 60", Some(1)), "killed after 1 s (--timeout)");
         assert!(begin.elapsed() < Duration::from_secs(20));
+    }
+
+    #[test]
+    fn what_is_killed_with_the_worker_has_not_failed() {
+        let order = CommandOrder {
+            command: ["sleep", "60"].map(OsString::from).to_vec(),
+            lines: false,
+            timeout: None,
+            max_bytes: 1000,
+            groups: Arc::default(),
+        };
+        let job = ShellJob { handle: vec![], function: vec![], unique: vec![], workload: vec![] };
+        let (tell, ended) = sync_channel(1);
+        let running = order.clone();
+        thread::spawn(move || tell.send(run(&running, job, |_| {})).unwrap());
+        while order.groups.0.lock().unwrap().is_empty() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let all = order.groups.kill_all();
+        assert!(ended.recv_timeout(Duration::from_millis(300)).is_err());
+        drop(all);
+        assert!(matches!(ended.recv().unwrap(), CommandEnd::Failed(why) if why.starts_with("signal: 9")));
     }
 
     #[test]

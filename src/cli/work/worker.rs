@@ -319,7 +319,7 @@ fn watch(order: &CommandOrder, tell: SyncSender<WorkNews>) -> io::Result<()> {
                 // By a thread of its own: the worker may be busy, and the second signal is not to wait for that.
                 Some(tell) => drop(thread::spawn(move || drop(tell.send(WorkNews::Signal)))),
                 None => {
-                    groups.kill_all();
+                    let _all = groups.kill_all();
                     std::process::exit(128 + signal);
                 }
             }
