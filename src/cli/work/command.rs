@@ -76,7 +76,6 @@ impl ProcessGroups {
 
     /// Kills everything that runs. As long as the answer is kept, no end is taken and nothing is started: a job whose command was killed
     /// with the worker has not failed, and goes to another one.
-    #[must_use]
     pub(super) fn kill_all(&self) -> MutexGuard<'_, HashSet<Pid>> {
         let groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for group in groups.iter() {
