@@ -2,7 +2,7 @@
 //! another server; and at its end it says so. What there is to do while it serves is `sharing.rs`.
 use super::book::Book;
 use super::retiring::Retiring;
-use super::servers::{BequeathingPlace, Legacy, ServerEntry, SharedFault, SharedPlace, drawn_id};
+use super::servers::{Legacy, ServerEntry, SharedFault, SharedPlace, drawn_id};
 use super::shared::LOOK_GAP;
 use super::sharing::ServerSharing;
 use super::sql::numbers::row_of;
@@ -11,7 +11,7 @@ use crate::engine::JobId;
 use crate::log_at;
 use crate::logging::Level;
 
-impl<P: BequeathingPlace> ServerSharing<P> {
+impl<P: SharedPlace> ServerSharing<P> {
     /// Whether somebody is there who would run at once what we leave. If so, nothing more is taken in.
     pub(super) fn begin_hand_over(&mut self) -> bool {
         let beats = |id: &i32| self.heard.get(id).is_some_and(|(_, at)| at.elapsed() <= LOOK_GAP);
@@ -62,9 +62,7 @@ impl<P: BequeathingPlace> ServerSharing<P> {
         self.renewed(sent);
         Ok(())
     }
-}
 
-impl<P: SharedPlace> ServerSharing<P> {
     /// See [`crate::store::Store::stays_silent`].
     pub(super) fn stays_silent(&mut self) {
         self.silent = true;

@@ -206,17 +206,14 @@ pub(crate) trait SharedPlace {
     /// Says that this server has ended; and where nothing is left of it and of those that it took over, strikes them off.
     fn leave(&mut self, me: i32, family: &[i32], empty: bool) -> Result<(), Self::Fault>;
 
+    /// Leaves all that a server has to others but some jobs, with which it goes on as another one. False if there is one of that
+    /// number already, and nothing has changed.
+    fn bequeath(&mut self, legacy: Legacy<'_>) -> Result<bool, Self::Fault>;
+
     /// Tells this store from one that was put in its place, where that may happen: it then lacks everything.
     fn birth(&mut self) -> Result<u64, Self::Fault> {
         Ok(0)
     }
-}
-
-/// A store in which a server that drains can leave what waits to others. In the others it works its queue off.
-pub(crate) trait BequeathingPlace: SharedPlace {
-    /// Leaves all that a server has to others but some jobs, with which it goes on as another one. False if there is one of that
-    /// number already, and nothing has changed.
-    fn bequeath(&mut self, legacy: Legacy<'_>) -> Result<bool, Self::Fault>;
 }
 
 #[cfg(test)]

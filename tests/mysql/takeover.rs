@@ -35,6 +35,16 @@ fn an_orderly_end_hands_over_in_a_second_or_two_and_a_lone_server_keeps_its_own(
 }
 
 #[test]
+fn a_drain_leaves_what_waits_to_others_at_once_and_finishes_what_runs() {
+    on_database(|place, _| sharing::drained(place));
+}
+
+#[test]
+fn a_drain_alone_works_off_what_waits() {
+    on_database(|place, _| sharing::drained_alone(place));
+}
+
+#[test]
 fn a_server_of_the_same_name_is_waited_for_three_seconds_and_refused_if_it_runs() {
     on_database(|place, _| sharing::same_name(place));
 }

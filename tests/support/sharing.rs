@@ -166,6 +166,56 @@ pub(crate) fn orderly_end(place: &SharedPlace<'_>) {
     assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
 }
 
+/// A drain leaves what waits to others at once, finishes what runs or has somebody waiting, and ends. Nothing runs twice.
+pub(crate) fn drained(place: &SharedPlace<'_>) {
+    let (mut one, two) = place.pair("10");
+    let (mut lazy, mut client, mut other) = (worker(&one), one.connect(), one.connect());
+    put_jobs(&one, 0..200);
+    let (running, first) = grab(&mut lazy).unwrap();
+    assert_eq!(first, b"w0");
+    // A stored job for which somebody waits.
+    client.write_all(&request(SUBMIT_JOB, b"f\0w7\0w7")).unwrap();
+    assert_eq!(read_packet(&mut client).0, JOB_CREATED);
+    one.signal(Signal::USR1);
+    let begin = Instant::now();
+    wait_until("the others have what waited", || queued(&two) == 198);
+    println!("198 jobs of a server that drains are another's after {:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
+    assert!(one.log().contains("198 stored jobs were left to other servers; 2 stay"), "{}", one.log());
+    // It takes jobs from those who are connected, and does them itself.
+    wait_until("it takes a job", || submit(&mut other, b"late", b"late").0 == JOB_CREATED);
+    finish(&mut lazy, &running);
+    let mut left = Vec::new();
+    while let Some((handle, workload)) = grab(&mut lazy) {
+        finish(&mut lazy, &handle);
+        left.push(String::from_utf8(workload).unwrap());
+    }
+    assert_eq!(left, ["w7", "late"]);
+    assert_eq!(read_packet(&mut client).0, WORK_COMPLETE);
+    assert!(one.wait().success());
+    let done = work_off(&two, 198);
+    let wanted: Vec<String> = words(0..200).into_iter().filter(|word| word != "w0" && word != "w7").collect();
+    assert_eq!(done, wanted);
+    wait_until("no row is left", || (place.is_empty)());
+}
+
+/// Nobody is there who could have the jobs of a server that drains: it works them off, as ever.
+pub(crate) fn drained_alone(place: &SharedPlace<'_>) {
+    let mut one = place.start("one", "10");
+    let mut stream = worker(&one);
+    put_jobs(&one, 0..20);
+    one.signal(Signal::USR1);
+    let mut done = 0;
+    while let Some((handle, _)) = grab(&mut stream) {
+        finish(&mut stream, &handle);
+        done += 1;
+    }
+    assert_eq!(done, 20);
+    drop(stream);
+    assert!(one.wait().success());
+    assert!((place.is_empty)());
+}
+
 /// A server of the same name is waited for three seconds, and refused if it runs.
 pub(crate) fn same_name(place: &SharedPlace<'_>) {
     let mut one = place.start("one", "30");

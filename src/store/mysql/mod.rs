@@ -37,7 +37,7 @@ use super::latest::LatestWords;
 use super::remote::fault::{RemoteFault, RemoteTrouble};
 use super::remote::line::Connector;
 use super::remote::{Remote, RemoteStore};
-use super::servers::{Fence, ServerEntry, ServersLook, TellJob, Unreadable};
+use super::servers::{Fence, Legacy, ServerEntry, ServersLook, TellJob, Unreadable};
 use super::{ServerLoad, Store, StoreError};
 use crate::engine::JobId;
 use link::MyLink;
@@ -207,6 +207,10 @@ impl Remote for Mysql {
         empty: bool,
     ) -> Result<(), RemoteFault> {
         servers::leave(link, me, family, empty)
+    }
+
+    fn bequeath(&self, link: &mut MyLink, legacy: Legacy<'_>) -> Result<bool, RemoteFault> {
+        servers::bequeath(link, legacy)
     }
 
     fn numbers(&self, link: &mut MyLink, count: u64, at_least: u64) -> Result<Range<u64>, RemoteFault> {

@@ -4,11 +4,13 @@
 use super::link::MyLink;
 use super::names::MyTables;
 use super::text;
-use super::transaction::transact;
+use super::transaction::{Statement, transact};
 use crate::engine::JobId;
 use crate::engine::slot::SLOTS;
 use crate::store::remote::fault::RemoteFault;
-use crate::store::servers::{GONE, LEAVING, SERVING, ServerEntry, ServersLook, drawn_id, own_version};
+use crate::store::servers::{
+    GONE, LEAVING, Legacy, SERVING, ServerEntry, ServersLook, drawn_id, own_version,
+};
 use crate::store::{ServerLoad, replay};
 use mysql::prelude::Queryable;
 use mysql::{Error, Row};
@@ -16,6 +18,9 @@ use std::ops::Range;
 
 const COLUMNS: &str =
     "id, name, beat, state, taken_by, jobs, bytes, version, CAST(UNIX_TIMESTAMP() AS SIGNED) - started";
+
+/// Jobs that are named in one statement.
+const KEPT: usize = 1000;
 
 /// Adds to our own count, if we are one of them, and looks at all.
 pub(super) fn look(
@@ -64,20 +69,53 @@ fn entry(row: Row) -> Result<ServerEntry, RemoteFault> {
 
 /// A new server of this name.
 pub(super) fn register(link: &mut MyLink, name: &str) -> Result<i32, RemoteFault> {
-    let servers = &link.shape.names.servers;
-    let (mut named, mut version) = (String::new(), String::new());
-    text::text(name.as_bytes(), true, &mut named);
-    text::text(own_version().as_bytes(), true, &mut version);
     loop {
         let id = drawn_id();
-        link.conn.query_drop(format!(
-            "INSERT INTO {servers} (id, name, beat, state, started, jobs, bytes, version) \
-             VALUES ({id}, {named}, 0, {SERVING}, UNIX_TIMESTAMP(), 0, 0, {version}) ON DUPLICATE KEY UPDATE id = id"
-        ))?;
+        let entering = format!("{} ON DUPLICATE KEY UPDATE id = id", entering(link, id, name));
+        link.conn.query_drop(entering)?;
         if link.conn.affected_rows() == 1 {
             return Ok(id);
         }
     }
+}
+
+/// What enters a server of this number and name, if there is none of this number.
+fn entering(link: &MyLink, id: i32, name: &str) -> String {
+    let (mut named, mut version) = (String::new(), String::new());
+    text::text(name.as_bytes(), true, &mut named);
+    text::text(own_version().as_bytes(), true, &mut version);
+    format!(
+        "INSERT INTO {} (id, name, beat, state, started, jobs, bytes, version) \
+         VALUES ({id}, {named}, 0, {SERVING}, UNIX_TIMESTAMP(), 0, 0, {version})",
+        link.shape.names.servers
+    )
+}
+
+/// A server leaves all that it has to others but some jobs, with which it goes on as another one. False if there is one of that
+/// number already, and nothing has changed.
+pub(super) fn bequeath(link: &mut MyLink, legacy: Legacy<'_>) -> Result<bool, RemoteFault> {
+    let Legacy { me, family, next, name, kept } = legacy;
+    // Before we ask whether we were taken over: if this was done, and nobody has heard of it, we may have been meanwhile.
+    let there = format!("SELECT COUNT(*) FROM {} WHERE id = {next}", link.shape.names.servers);
+    if link.conn.query_first::<i64, _>(there)? != Some(0) {
+        return Ok(false);
+    }
+    let entering = entering(link, next, name);
+    let MyLink { conn, shape, packet } = link;
+    let MyTables { theirs, ours, servers, .. } = &shape.names;
+    let leaving = format!("UPDATE {servers} SET state = {LEAVING} WHERE id = {me}");
+    let mut statements = vec![Statement::from(entering), leaving.into()];
+    let family = text::list(family);
+    for numbers in kept.chunks(KEPT) {
+        let numbers = text::list(numbers);
+        for (table, owner, number) in
+            [(theirs, "ringgear_owner", "ringgear_number"), (ours, "owner", "number")]
+        {
+            let these = format!("{number} IN ({numbers}) AND {owner} IN ({family})");
+            statements.push(format!("UPDATE {table} SET {owner} = {next} WHERE {these}").into());
+        }
+    }
+    transact(conn, &shape.names, Some(me), statements, *packet).map(|_| true)
 }
 
 /// Takes over a server whose count is still this one. True if it is ours now: what it was doing has been committed or never will be.

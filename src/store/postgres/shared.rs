@@ -7,7 +7,7 @@ use super::session::PgSession;
 use super::shape::TableShape;
 use super::{adopt, servers};
 use crate::store::servers::{
-    BequeathingPlace, Legacy, ServerEntry, ServersLook, SharedFault, SharedPlace, TellJob, Unreadable,
+    Legacy, ServerEntry, ServersLook, SharedFault, SharedPlace, TellJob, Unreadable,
 };
 use crate::store::{ServerLoad, StoreError};
 use std::time::Duration;
@@ -124,9 +124,7 @@ impl SharedPlace for PgLink {
             servers::leave(session, shape, me, &family, empty).await
         })
     }
-}
 
-impl BequeathingPlace for PgLink {
     fn bequeath(&mut self, legacy: Legacy<'_>) -> Result<bool, PgFault> {
         self.ask(Some(MOVE), async |session, shape| servers::bequeath(session, shape, legacy).await)
     }

@@ -31,3 +31,9 @@ local function some(at)
     for next = at + 1, at + count do list[#list + 1] = ARGV[next] end
     return list, at + count + 1
 end
+-- A server of this number, name and version serves from now on.
+local function enter(id, name, version)
+    redis.call('SADD', servers, id)
+    redis.call('HSET', server(id), 'name', name, 'version', version, 'beat', 0, 'state', 0, 'jobs', 0, 'bytes', 0,
+        'started', redis.call('TIME')[1])
+end

@@ -28,7 +28,7 @@ use super::latest::LatestWords;
 use super::remote::fault::{RemoteFault, RemoteTrouble};
 use super::remote::line::Connector;
 use super::remote::{Remote, RemoteStore};
-use super::servers::{Fence, ServerEntry, ServersLook, TellJob, Unreadable};
+use super::servers::{Fence, Legacy, ServerEntry, ServersLook, TellJob, Unreadable};
 use super::{ServerLoad, Store, StoreError};
 use crate::engine::{JobId, StoredJob};
 use crate::store::sql::rows::JobRows;
@@ -208,6 +208,10 @@ impl Remote for Redis {
 
     fn claim(&self, link: &mut RedisLink, me: Option<i32>) -> Result<(), RemoteFault> {
         adopt::claim(link, &self.names, me, &mut self.scan())
+    }
+
+    fn bequeath(&self, link: &mut RedisLink, legacy: Legacy<'_>) -> Result<bool, RemoteFault> {
+        servers::bequeath(link, &self.names, legacy)
     }
 
     fn adopt(&self, link: &mut RedisLink, me: i32) -> Result<(Vec<i64>, bool), RemoteFault> {

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 pub(super) enum Script {
     Adopt,
     Aside,
+    Bequeath,
     Commit,
     Leave,
     Look,
@@ -32,6 +33,7 @@ impl Script {
         match self {
             Script::Adopt => text!("adopt.lua"),
             Script::Aside => text!("aside.lua"),
+            Script::Bequeath => text!("bequeath.lua"),
             Script::Commit => text!("commit.lua"),
             Script::Leave => text!("leave.lua"),
             Script::Look => text!("look.lua"),

@@ -3,7 +3,7 @@
 use super::keys::KeyNames;
 use super::scripts::{RedisLink, Script, ScriptCall};
 use crate::store::remote::fault::RemoteFault;
-use crate::store::servers::{ServerEntry, ServersLook, drawn_id, own_version};
+use crate::store::servers::{Legacy, ServerEntry, ServersLook, drawn_id, own_version};
 use crate::store::{ServerLoad, replay};
 use redis::cmd;
 use std::hash::{BuildHasher, RandomState};
@@ -98,6 +98,18 @@ pub(super) fn leave(
 ) -> Result<(), RemoteFault> {
     let mut call = ScriptCall::of(link, names, Script::Leave, Some(me))?;
     call.arg(u8::from(empty)).list(family).run::<i64>(link).map(|_| ())
+}
+
+/// A server leaves all that it has to others but some jobs, with which it goes on as another one. False if there is one of that
+/// number already, and nothing has changed.
+pub(super) fn bequeath(
+    link: &mut RedisLink,
+    names: &KeyNames,
+    legacy: Legacy<'_>,
+) -> Result<bool, RemoteFault> {
+    let mut call = ScriptCall::of(link, names, Script::Bequeath, Some(legacy.me))?;
+    call.arg(legacy.next).arg(legacy.name).arg(own_version()).list(legacy.family).list(legacy.kept);
+    Ok(call.run::<i64>(link)? == 1)
 }
 
 /// So many sequences, none of them below this one, which nobody else gets.

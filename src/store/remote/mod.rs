@@ -15,7 +15,7 @@ use super::beginning;
 use super::book::Book;
 use super::latest::LatestWords;
 use super::record::{self, RecordKind};
-use super::servers::{Fence, ServerEntry, ServersLook, SharedPlace, TellJob, Unreadable};
+use super::servers::{Fence, Legacy, ServerEntry, ServersLook, SharedPlace, TellJob, Unreadable};
 use super::sharing::ServerSharing;
 use super::sql::rows::JobRows;
 use super::{
@@ -146,6 +146,11 @@ pub(crate) trait Remote: Connector {
         _empty: bool,
     ) -> Result<(), RemoteFault> {
         Ok(())
+    }
+
+    /// See [`SharedPlace::bequeath`].
+    fn bequeath(&self, _link: &mut Self::Link, _legacy: Legacy<'_>) -> Result<bool, RemoteFault> {
+        Err(RemoteFault::other("servers do not share it"))
     }
 
     /// See [`SharedPlace::birth`].
@@ -451,6 +456,19 @@ impl<R: Remote> Store for RemoteStore<R> {
 
     fn servers(&self) -> Vec<ServerShown> {
         self.sharing.as_ref().map_or(Vec::new(), ServerSharing::shown)
+    }
+
+    fn begin_hand_over(&mut self) -> bool {
+        self.line.is_there() && self.sharing.as_mut().is_some_and(ServerSharing::begin_hand_over)
+    }
+
+    fn hand_over(&mut self, kept: &[JobId]) -> Result<(), StoreError> {
+        let Some(sharing) = &mut self.sharing else { return Ok(()) };
+        let Err(fault) = sharing.hand_over(&mut self.line, &mut self.book, kept) else { return Ok(()) };
+        if !sharing.note(&fault) && fault.trouble == RemoteTrouble::Away {
+            self.line.lost(&fault);
+        }
+        Err(self.line.error(fault))
     }
 
     fn stays_silent(&mut self) {

@@ -2,7 +2,9 @@
 use super::Remote;
 use super::fault::{RemoteFault, RemoteTrouble};
 use super::line::RemoteLine;
-use crate::store::servers::{ServerEntry, ServersLook, SharedFault, SharedPlace, TellJob, Unreadable};
+use crate::store::servers::{
+    Legacy, ServerEntry, ServersLook, SharedFault, SharedPlace, TellJob, Unreadable,
+};
 use crate::store::{ServerLoad, StoreError};
 
 /// How often is tried what others may be in the way of.
@@ -124,6 +126,11 @@ impl<R: Remote> SharedPlace for RemoteLine<R> {
     fn leave(&mut self, me: i32, family: &[i32], empty: bool) -> Result<(), RemoteFault> {
         let (remote, link) = self.link()?;
         remote.leave_others(link, me, family, empty)
+    }
+
+    fn bequeath(&mut self, legacy: Legacy<'_>) -> Result<bool, RemoteFault> {
+        let (remote, link) = self.link()?;
+        remote.bequeath(link, legacy)
     }
 
     fn birth(&mut self) -> Result<u64, RemoteFault> {
