@@ -2,21 +2,21 @@
 -- workload, priority, what else is known of it, and lost attempts: of as many numbers as there was room for.
 local family, at = some(2)
 local room, answer = tonumber(ARGV[at]), {}
+-- Most jobs have none of these, and then none has to be asked for.
+local has_extra, has_attempts = redis.call('EXISTS', extra) == 1, redis.call('EXISTS', attempts) == 1
 local function found(number)
+    local lost = has_attempts and redis.call('HGET', attempts, number)
     for _, id in ipairs(family) do
         local key = redis.call('HGET', named('owned', id), number)
         if key then
-            local length = redis.pcall('HSTRLEN', key, 'data')
-            if type(length) ~= 'number' then return { number, 'wrong', key }, 0 end
-            local fields = redis.call('HMGET', key, 'data', 'priority')
-            local known = redis.call('HMGET', extra, number)
-            return { number, 'owned', key, fields[1], fields[2], known[1], redis.call('HGET', attempts, number) }, length
+            local fields = redis.pcall('HMGET', key, 'data', 'priority')
+            if fields.err then return { number, 'wrong', key }, 0 end
+            local known = has_extra and redis.call('HGET', extra, number)
+            return { number, 'owned', key, fields[1], fields[2], known, lost }, #(fields[1] or '')
         end
         for _, what in ipairs({ 'alone', 'dead' }) do
             local record = redis.call('HGET', named(what, id), number)
-            if record then
-                return { number, what, record, false, false, false, redis.call('HGET', attempts, number) }, #record
-            end
+            if record then return { number, what, record, false, false, false, lost }, #record end
         end
     end
     return { number, 'none' }, 0
