@@ -29,6 +29,8 @@ const STOP_MAX: Duration = Duration::from_secs(2);
 /// How long the store may take to come to an end, where nothing that was acknowledged depends on it. Together with
 /// [`STOP_MAX`] less than the five seconds in which a server is to end.
 const CLOSE_MAX: Duration = Duration::from_millis(2500);
+/// The same where it reads what is stored: nothing was accepted, but whoever shares it may wait for a word.
+const READ_MAX: Duration = Duration::from_millis(500);
 /// The same where jobs are written only now, and are lost otherwise.
 const WRITE_MAX: Duration = Duration::from_secs(600);
 
@@ -220,15 +222,14 @@ impl Running {
         {
             running -= u16::from(matches!(news, News::Ended(_)));
         }
-        match &self.desk {
-            Some(desk) if self.complete => self.close(desk, running == 0),
-            Some(_) => {
+        if let Some(desk) = &self.desk {
+            if !self.complete {
                 log_at!(
                     Level::Notice,
                     "not all stored jobs were read: no background job was accepted, none is lost"
                 );
             }
-            None => {}
+            self.close(desk, running == 0);
         }
         log_at!(Level::Notice, "stopped");
     }
@@ -236,7 +237,12 @@ impl Running {
     /// Ends the store. Others hear of that only if no shard can give out a job any more.
     fn close(&self, desk: &StoreChannel, all_ended: bool) {
         desk.stop(all_ended);
-        let until = Instant::now() + if self.writes_at_end { WRITE_MAX } else { CLOSE_MAX };
+        let patience = match (self.complete, self.writes_at_end) {
+            (false, _) => READ_MAX,
+            (true, false) => CLOSE_MAX,
+            (true, true) => WRITE_MAX,
+        };
+        let until = Instant::now() + patience;
         loop {
             match self.news.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(News::Closed(Ok(()))) => return,
@@ -244,11 +250,14 @@ impl Running {
                     log_at!(Level::Error, "closing the store: {error}");
                     return;
                 }
-                Ok(News::Signal(signal @ (Signal::SIGTERM | Signal::SIGINT))) if self.writes_at_end => {
+                Ok(News::Signal(signal @ (Signal::SIGTERM | Signal::SIGINT)))
+                    if self.complete && self.writes_at_end =>
+                {
                     log_at!(Level::Error, "{signal} again: jobs that are not written yet are lost");
                     return;
                 }
                 Ok(_) => {}
+                Err(_) if !self.complete => return,
                 Err(_) => {
                     log_at!(Level::Error, "the store does not come to an end; what was answered is kept");
                     return;

@@ -12,6 +12,7 @@ pub(crate) mod channel;
 pub(crate) mod dues;
 mod error;
 mod fields;
+mod filelock;
 pub(crate) mod gathered;
 #[cfg(any(feature = "memcached", feature = "mysql", feature = "postgres", feature = "redis"))]
 mod latest;

@@ -147,7 +147,8 @@ fn settings_that_weaken_the_promise_are_said_or_refused() {
         &log(&[]),
         &["the store: innodb_flush_log_at_trx_commit is 2 there", "the store: sync_binlog is 0 there"],
     );
-    assert!(!log(&["--durability", "written"]).contains("the store: "));
+    let logged = log(&["--durability", "written"]);
+    assert!(!logged.contains("the store: "), "{logged}");
     server.sql("", "SET GLOBAL innodb_flush_log_at_trx_commit = 1; SET GLOBAL sync_binlog = 1");
     server.sql("d", "ALTER TABLE gearman_queue ENGINE=MyISAM");
     let line = said(&[], &[&words[..], &["--durability", "synced"]].concat());

@@ -67,9 +67,19 @@ fn servers_that_stand_still() {
             server.signal(Signal::STOP);
             wait_until("it stands still", || stands_still(server.pid()));
             thread::sleep(Duration::from_secs_f64(seconds));
+            if seconds > after.parse::<f64>().unwrap() + 1.0 {
+                // On a busy machine the others, too, may look less often.
+                let others = |taken: &&Server| taken.pid() != server.pid();
+                wait_until("it is taken over", || {
+                    servers
+                        .iter()
+                        .filter(others)
+                        .any(|other| other.log().contains("is silent: this one takes over"))
+                });
+                taken += 1;
+            }
             server.signal(Signal::CONT);
         });
-        taken += u64::from(seconds > after.parse::<f64>().unwrap() + 1.0);
         load.goes_on(50);
     }
     wait_until("whoever stood still for long has heard that it was taken over", || fenced(&servers) >= taken);

@@ -27,6 +27,11 @@ fn an_orderly_end_hands_over_in_a_second_or_two_and_a_lone_server_keeps_its_own(
 }
 
 #[test]
+fn whoever_ends_while_it_reads_says_so() {
+    on_redis(|place, _| sharing::short_lives(place));
+}
+
+#[test]
 fn a_drain_leaves_what_waits_to_others_at_once_and_finishes_what_runs() {
     on_redis(|place, _| sharing::drained(place));
 }

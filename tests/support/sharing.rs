@@ -166,6 +166,22 @@ pub(crate) fn orderly_end(place: &SharedPlace<'_>) {
     assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
 }
 
+/// Whoever ends while it still reads what is stored says so like any other, and nobody waits for it.
+pub(crate) fn short_lives(place: &SharedPlace<'_>) {
+    for number in 0..8 {
+        let mut server = place.start(&format!("short {number}"), "10");
+        echo(&mut server.connect(), b"it serves");
+        server.signal(Signal::TERM);
+        assert!(server.wait().success());
+    }
+    let last = place.start("last", "10");
+    wait_until("it is there", || {
+        queued(&last) == 0 && ask(&mut last.connect(), "show servers\n").starts_with("last\t")
+    });
+    let shown = ask(&mut last.connect(), "show servers\n");
+    assert!(!shown.contains("short"), "{shown}");
+}
+
 /// A drain leaves what waits to others at once, finishes what runs or has somebody waiting, and ends. Nothing runs twice.
 pub(crate) fn drained(place: &SharedPlace<'_>) {
     let (mut one, two) = place.pair("10");

@@ -1,10 +1,11 @@
 //! The real disk: a directory of a Linux file system. Direct synced writes where the file system has them, else writes
 //! through the page cache and `fdatasync`. Knows no log.
 use super::disk::Disk;
+use crate::store::filelock::FileLock;
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -35,7 +36,7 @@ pub struct Files {
     /// Whether O_DIRECT was refused: it will be again.
     cached: bool,
     open: HashMap<String, Handle>,
-    lock: Option<File>,
+    lock: Option<FileLock>,
     started: Instant,
 }
 
@@ -140,14 +141,8 @@ impl Disk for Files {
             },
             _ => OpenOptions::new().write(true).create(true).truncate(false).open(path)?,
         };
-        match file.try_lock() {
-            Ok(()) => {
-                self.lock = Some(file);
-                Ok(true)
-            }
-            Err(TryLockError::WouldBlock) => Ok(false),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
+        self.lock = FileLock::of(file)?;
+        Ok(self.lock.is_some())
     }
 
     fn list(&mut self) -> io::Result<Vec<(String, u64)>> {

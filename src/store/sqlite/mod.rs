@@ -35,6 +35,7 @@ mod tests;
 mod value;
 mod writer;
 
+use super::filelock::FileLock;
 use super::record::{self, Record, Span};
 use super::sql::rows::JobRows;
 use super::{Committed, Progress, Store, StoreError};
@@ -43,7 +44,7 @@ use fault::Fault;
 use reserve::Reserve;
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use table::Tables;
@@ -88,7 +89,7 @@ pub struct SqliteStore {
     /// `None` when closed.
     table: Option<Tables>,
     /// Whoever has it has the file; `None` when closed.
-    lock: Option<File>,
+    lock: Option<FileLock>,
     /// Room for ends of jobs; while it is not held, the database does not grow.
     reserve: Reserve,
     /// When to hold the reserve again, at the earliest.
@@ -357,15 +358,12 @@ fn absolute(file: &Path) -> Result<PathBuf, StoreError> {
 }
 
 /// Locks the file against other servers like this one.
-fn lock(path: &Path) -> Result<File, StoreError> {
+fn lock(path: &Path) -> Result<FileLock, StoreError> {
     let mut name = OsString::from(path);
     name.push(".ringgear-lock");
     let refused = |source| StoreError::Io { doing: "lock", path: PathBuf::from(&name), source };
     let file =
         File::options().read(true).write(true).create(true).truncate(false).open(&name).map_err(refused)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: path.to_owned() }),
-        Err(TryLockError::Error(error)) => Err(refused(error)),
-    }
+    let lock = FileLock::of(file).map_err(refused)?;
+    lock.ok_or_else(|| StoreError::Locked { path: path.to_owned() })
 }
