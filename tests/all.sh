@@ -53,12 +53,14 @@ fi
 cargo test --workspace --locked --no-fail-fast
 # The pages in a browser, on the program that was just built.
 tests/browser/run.sh
-# What starts servers once more, with the other way of serving sockets.
-RINGGEAR_TEST_SOCKETS=epoll cargo test --workspace --locked --no-fail-fast --test abuse --test admin --test clients --test commandline \
-    --test durable --test ended --test gone --test http --test limits --test listeners --test logs --test losses --test memcached \
-    --test memory --test monitoring --test process --test shutdown --test sqlite --test standin --test talks --test tls --test tools --test transcripts
+# What is about connections once more, with the other way of serving sockets.
+RINGGEAR_TEST_SOCKETS=epoll cargo test --workspace --locked --no-fail-fast --test abuse --test admin --test clients --test ended --test gone \
+    --test limits --test listeners --test losses --test memory --test process --test shutdown --test talks --test tls --test transcripts
 # What ends, overflows or is abused, once more with TLS below all connections.
-RINGGEAR_TEST_TLS=1 cargo test --workspace --locked --no-fail-fast --test ended --test limits --test shutdown
+# But for two tests of peers that write to a server that stands still, and go: without a handshake nothing has arrived, and the log names the
+# tunnel.
+RINGGEAR_TEST_TLS=1 cargo test --workspace --locked --no-fail-fast --test ended --test limits --test shutdown -- \
+    --skip connections_that_end_before_a_drain_are_read --skip who_is_gone_is_still_named
 if [ "$(id -u)" = 0 ]; then
     tests/packages/container.sh
 else

@@ -32,15 +32,17 @@ pub(crate) fn options() -> &'static [String] {
     &WORLD.1
 }
 
-/// Leads whoever connects here to the server there, until the process ends.
+/// Leads whoever connects here to the server there, until that one accepts no more.
 pub(crate) fn lead(here: SocketAddr, there: SocketAddr) -> std::io::Result<()> {
     let listener = TcpListener::bind(here)?;
     let config = WORLD.0.client_config(None);
     thread::spawn(move || {
         while let Ok((near, _)) = listener.accept() {
+            // A server that does not accept looks like one that closes, and the next to come is refused here, too.
+            let Ok(far) = TcpStream::connect(there) else { return };
             let config = config.clone();
-            let carried = thread::Builder::new().stack_size(STACK).spawn(move || carry(near, there, config));
-            drop(carried);
+            let carrying = move || carry(near, far, config);
+            drop(thread::Builder::new().stack_size(STACK).spawn(carrying));
         }
     });
     Ok(())
@@ -52,9 +54,7 @@ fn reset(socket: &TcpStream) {
     let _ = socket.shutdown(Shutdown::Both);
 }
 
-fn carry(near: TcpStream, there: SocketAddr, config: Arc<ClientConfig>) {
-    // A server that does not accept looks like one that closes.
-    let Ok(mut far) = TcpStream::connect(there) else { return };
+fn carry(near: TcpStream, mut far: TcpStream, config: Arc<ClientConfig>) {
     let _ = (near.set_nodelay(true), far.set_nodelay(true));
     let name = ServerName::try_from("localhost").unwrap();
     let mut tls = ClientConnection::new(config, name).unwrap();
