@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod covered;
 mod takeover;
 
 use ringgear::engine::slot::Slot;
