@@ -67,7 +67,7 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
     let paused = pauses::read(&options)?;
     let listeners = doors::open(&options, shards)?;
     #[cfg(feature = "http")]
-    let mut control = control::Control::open(&options)?;
+    let mut control = control::Control::open(&options, certificates.as_ref())?;
     #[cfg(feature = "http")]
     let topology = topology.with_observers(control.observers());
     let shared = Shared::new(topology, options.shard.mesh_capacity)
