@@ -52,6 +52,11 @@ impl AccessBook {
         self.options.file.is_some()
     }
 
+    /// Whether there is something that somebody who came in by one of these doors may not do: by a list, or by what a door is for.
+    pub fn holds_back(&self, mut doors: impl Iterator<Item = Door>) -> bool {
+        self.has_list() || doors.any(|door| !door.is_open(self.options.admin_lines))
+    }
+
     /// What somebody may do now who came in by this door.
     pub(crate) fn rights(&self, subject: &Subject, door: Door) -> Rights {
         let lines = self.options.admin_lines;
@@ -138,7 +143,10 @@ mod tests {
         let jobs = book.rights(&somebody, Door::Jobs);
         assert!(jobs.covers(Right::Submit, b"x") && !jobs.has(Right::Read) && book.told().is_none());
         assert!(book.rights(&somebody, Door::Admin).has(Right::Admin));
+        assert!(book.holds_back([Door::Jobs].into_iter()));
         let open = AccessBook::open(AccessOptions::default()).unwrap();
+        assert!(!open.holds_back([Door::Jobs].into_iter()));
+        assert!(open.holds_back([Door::Jobs, Door::ReadOnly].into_iter()));
         assert_eq!(open.rights(&somebody, Door::Jobs), Rights::ALL);
         assert!((open.renew(), open.has_list()) == (Ok(None), false));
     }

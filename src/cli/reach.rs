@@ -1,6 +1,7 @@
 //! Where a job server is and the way to it, for subcommands that speak to one: the words that say so, the connection, one question
 //! with one answer. What is asked, and longer talks, are the subcommands' own; see `talk.rs`.
 use crate::config::usual_port;
+use crate::tls::TlsDialer;
 use rustix::net::sockopt::set_socket_keepalive;
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -82,32 +83,83 @@ impl JobServer {
         &self,
         request: &[u8],
         end: Instant,
-        mut read: impl FnMut(&[u8]) -> Result<Option<T>, NoAnswer>,
+        read: impl FnMut(&[u8]) -> Result<Option<T>, NoAnswer>,
     ) -> Result<T, NoAnswer> {
-        let broken = |error: io::Error| match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => NoAnswer::Silent,
-            _ => NoAnswer::Closed(Some(error)),
-        };
-        let stream = self.connect(end)?;
-        stream.set_write_timeout(left(end)).map_err(broken)?;
-        (&stream).write_all(request).map_err(broken)?;
-        let mut bytes = vec![0; 16 * 1024];
-        loop {
-            if Instant::now() >= end {
-                return Err(NoAnswer::Silent);
-            }
-            stream.set_read_timeout(left(end)).map_err(broken)?;
-            match (&stream).read(&mut bytes) {
-                Ok(0) => return Err(NoAnswer::Closed(None)),
-                Ok(length) => {
-                    if let Some(answer) = read(&bytes[..length])? {
-                        return Ok(answer);
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(broken(error)),
+        self.ask_by(None, request, end, read)
+    }
+
+    /// The same by TLS, with which the server is first made sure of.
+    pub(super) fn ask_by<T>(
+        &self,
+        tls: Option<&TlsDialer>,
+        request: &[u8],
+        end: Instant,
+        read: impl FnMut(&[u8]) -> Result<Option<T>, NoAnswer>,
+    ) -> Result<T, NoAnswer> {
+        let stream = TimelyStream { stream: self.connect(end)?, end };
+        match tls {
+            None => exchange(stream, request, read),
+            Some(tls) => {
+                let secured = tls.over(&self.host, stream);
+                exchange(secured.map_err(|why| NoAnswer::Untrusted(why.to_string()))?, request, read)
             }
         }
+    }
+}
+
+/// Sends this, and gives what comes to `read` until that has an answer.
+fn exchange<T>(
+    mut stream: impl Read + Write,
+    request: &[u8],
+    mut read: impl FnMut(&[u8]) -> Result<Option<T>, NoAnswer>,
+) -> Result<T, NoAnswer> {
+    let broken = |error: io::Error| match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => NoAnswer::Silent,
+        _ => NoAnswer::Closed(Some(error)),
+    };
+    stream.write_all(request).and_then(|()| stream.flush()).map_err(broken)?;
+    let mut bytes = vec![0; 16 * 1024];
+    loop {
+        match stream.read(&mut bytes) {
+            Ok(0) => return Err(NoAnswer::Closed(None)),
+            Ok(length) => {
+                if let Some(answer) = read(&bytes[..length])? {
+                    return Ok(answer);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(broken(error)),
+        }
+    }
+}
+
+/// A connection that is over at a time, however often it is read or written until then.
+struct TimelyStream {
+    stream: ServerStream,
+    end: Instant,
+}
+
+impl TimelyStream {
+    fn in_time(&self) -> io::Result<Duration> {
+        if Instant::now() >= self.end { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left(self.end)) }
+    }
+}
+
+impl Read for TimelyStream {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(self.in_time()?)?;
+        (&self.stream).read(bytes)
+    }
+}
+
+impl Write for TimelyStream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(self.in_time()?)?;
+        (&self.stream).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -125,6 +177,8 @@ pub(super) enum NoAnswer {
     Silent,
     /// The connection was closed, or broke.
     Closed(Option<io::Error>),
+    /// By TLS it is not who it should be, or there is none: a sentence.
+    Untrusted(String),
     /// Something else than a job server.
     Otherwise,
     /// More than so many bytes.
@@ -142,6 +196,7 @@ impl fmt::Display for NoAnswer {
                 "the connection was closed without an answer: too many connections, or no job server",
             ),
             NoAnswer::Closed(Some(error)) => write!(f, "the connection broke before an answer: {error}"),
+            NoAnswer::Untrusted(why) => f.write_str(why),
             NoAnswer::Otherwise => f.write_str("what answers is no job server"),
             NoAnswer::Endless(limit) => write!(f, "the answer is longer than {limit} bytes"),
         }

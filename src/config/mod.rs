@@ -213,11 +213,16 @@ fn config(
         policy.share_store();
     }
     let process = process::options(&flags.process);
+    let control = control::endpoints(&flags.control, called, flags.control_tokens.is_some())?;
+    let gateway = listening::gateway_port(flags, called, &mut warnings)?;
+    tls::for_http(&flags.tls, &control, gateway)?;
     let control = ControlOptions {
-        endpoints: control::endpoints(&flags.control, called, flags.control_tokens.is_some())?,
+        endpoints: control,
         tokens: flags.control_tokens.clone(),
         names: flags.control_name.clone(),
-        gateway: listening::gateway_port(flags, called, &mut warnings)?,
+        gateway,
+        tls: flags.tls.control_tls,
+        gateway_tls: flags.tls.http_tls,
         from: origins.told(&["control"]),
         metrics_functions: fit(flags.metrics_functions),
     };

@@ -1,4 +1,4 @@
-//! Flags of TLS on the job port. What they mean together is `tls.rs`.
+//! Flags of TLS on the job port, and of the HTTP side with the same certificates. What they mean together is `tls.rs`.
 use crate::tls::ClientCertificates;
 use std::ffi::OsString;
 
@@ -34,6 +34,15 @@ pub(super) struct Securing {
     /// none, nobody is asked for one [default: optional with --ssl-ca-file, otherwise none]
     #[arg(long, value_name = "HOW", value_parser = client)]
     pub(super) ssl_client: Option<ClientCertificates>,
+
+    /// The addresses of --control speak TLS with the same certificate, and ask for those of others in the same way. Unix sockets stay
+    /// plain
+    #[arg(long)]
+    pub(super) control_tls: bool,
+
+    /// So does gearmand's HTTP (--protocol http)
+    #[arg(long)]
+    pub(super) http_tls: bool,
 }
 
 fn client(text: &str) -> Result<ClientCertificates, &'static str> {

@@ -1,4 +1,4 @@
-//! TLS on the job port: what its flags (`securing.rs`) mean, and gearmand's variables, which go before them. The files are read in `tls/certificates.rs`, by a server that
+//! TLS on the job port and for the HTTP side: what its flags (`securing.rs`) mean, and gearmand's variables, which go before them. The files are read in `tls/certificates.rs`, by a server that
 //! starts.
 use super::called::CalledAs;
 use super::listening::ListenPlace;
@@ -34,13 +34,15 @@ impl TlsVariables {
 #[derive(Debug, Default)]
 pub(super) struct Secured {
     pub(super) options: Option<TlsOptions>,
+    /// Whether clients and workers speak it.
+    jobs: bool,
     /// Whether it is spoken wherever nothing else is said.
     all: bool,
     /// The port of its own that it has.
     port: Option<u16>,
 }
 
-/// What the flags and variables mean; `door` is whether an address to listen on is for TLS.
+/// What the flags and variables mean; `door` is whether an address to listen on is for TLS. For the HTTP side see [`for_http`].
 pub(super) fn options(
     flags: &Securing,
     door: bool,
@@ -48,13 +50,16 @@ pub(super) fn options(
     variables: &TlsVariables,
     (called, warnings, origins): (CalledAs, &mut Vec<Caution>, &mut Origins),
 ) -> Result<Secured, Mistake> {
-    if !flags.ssl && flags.ssl_port.is_none() && !door {
+    let jobs = flags.ssl || flags.ssl_port.is_some() || door;
+    if !jobs && !flags.control_tls && !flags.http_tls {
         return idle(flags, called, warnings).map(|()| Secured::default());
     }
     if !cfg!(feature = "tls") {
         let option = match (flags.ssl, &flags.ssl_port) {
             (false, Some(_)) => "ssl-port",
-            (false, None) => "listen",
+            (false, None) if door => "listen",
+            (false, None) if flags.control_tls => "control-tls",
+            (false, None) => "http-tls",
             (true, _) => "ssl",
         };
         let why = "this program was built without TLS (the feature tls); leave it out, or build it with";
@@ -103,7 +108,21 @@ pub(super) fn options(
         ca: ca.map(Into::into),
         client,
     };
-    Ok(Secured { options: Some(options), all: flags.ssl, port: own })
+    Ok(Secured { options: Some(options), jobs, all: flags.ssl, port: own })
+}
+
+/// Looks whether what is to speak TLS over HTTP is there: with `control`, where that listens, and `gateway`, the port of gearmand's.
+pub(super) fn for_http(flags: &Securing, control: &[Endpoint], gateway: Option<u16>) -> Result<(), Mistake> {
+    let by_address = control.iter().any(|endpoint| matches!(endpoint, Endpoint::Tcp(_)));
+    if flags.control_tls && !by_address {
+        let why = "TLS is spoken on addresses, and --control names none; name one, or leave it out";
+        return Err(Mistake::Tls("control-tls", why.to_owned()));
+    }
+    if flags.http_tls && gateway.is_none() {
+        let why = "has no effect without --protocol http; add --protocol http, or leave it out";
+        return Err(Mistake::Tls("http-tls", why.to_owned()));
+    }
+    Ok(())
 }
 
 /// Options about TLS where there is none. Under the name of gearmand that is no mistake: it would ignore them, too.
@@ -153,7 +172,7 @@ impl Secured {
                 }
             }
         }
-        if self.options.is_some() && secured.is_empty() && !plain.is_empty() {
+        if self.jobs && secured.is_empty() && !plain.is_empty() {
             let option = if self.port.is_some() { "ssl-port" } else { "ssl" };
             let why = "TLS is spoken on addresses, and all that is named with --listen are unix sockets; name an address, or leave it out";
             return Err(Mistake::Tls(option, why.to_owned()));
@@ -215,6 +234,24 @@ mod tests {
         );
         assert!(read_line(&["--ssl-port", "no such"]).is_err());
         assert!(read_line(&["--ssl", "-L", "unix:/s"]).is_err());
+    }
+
+    #[test]
+    fn the_http_side_has_it_if_it_is_asked_for() {
+        let line = ["--ssl-certificate=c", "--ssl-key=k"];
+        let config = config_of(&[&line[..], &["--control-tls"]].concat());
+        assert!(config.server.control.tls && !config.server.control.gateway_tls);
+        assert!(config.server.tls.is_some() && config.server.tls_endpoints.is_empty());
+        let config = config_of(&["--ssl", "-r", "http", "--http-tls", "-L", "127.0.0.1"]);
+        assert!(!config.server.control.tls && config.server.control.gateway_tls);
+        refused(
+            &["--control-tls", "--control=unix:/c"],
+            "--control-tls: TLS is spoken on addresses, and --control names none; name one, or leave it out",
+        );
+        refused(
+            &["--http-tls"],
+            "--http-tls: has no effect without --protocol http; add --protocol http, or leave it out",
+        );
     }
 
     #[test]

@@ -31,13 +31,32 @@ pub trait Grants: fmt::Debug + Send + Sync {
     fn has(&self, right: Right) -> bool;
 }
 
+/// Grants of nobody.
+#[derive(Debug)]
+struct NoGrants;
+
+impl Grants for NoGrants {
+    fn covers(&self, _: Right, _: &[u8]) -> bool {
+        false
+    }
+
+    fn has(&self, _: Right) -> bool {
+        false
+    }
+}
+
 /// What a session may do.
 #[derive(Clone, Default)]
 pub struct Rights(Option<Arc<dyn Grants>>);
 
 impl Rights {
-    /// Everything, as with gearmand. What sessions begin with.
+    /// Everything, as with gearmand. What sessions begin with, unless [`crate::Policy::rights_wanted`].
     pub const ALL: Rights = Rights(None);
+
+    /// Nothing at all.
+    pub fn nothing() -> Rights {
+        Rights::of(Arc::new(NoGrants))
+    }
 
     /// What these grants say, and nothing else.
     pub fn of(grants: Arc<dyn Grants>) -> Rights {

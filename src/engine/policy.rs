@@ -77,6 +77,7 @@ pub enum Planted {
     RemembersOldRights,
     KeepsStruckOff,
     TakesPlaceInVain,
+    OpensUntold,
     // Of servers that share a store.
     GivesWhatLapsed,
     ForgetsWithheld,
@@ -127,8 +128,12 @@ impl Planted {
     ];
 
     /// Those that only servers show that grant not everything to everybody.
-    pub const RIGHTS: [Planted; 3] =
-        [Planted::RemembersOldRights, Planted::KeepsStruckOff, Planted::TakesPlaceInVain];
+    pub const RIGHTS: [Planted; 4] = [
+        Planted::RemembersOldRights,
+        Planted::KeepsStruckOff,
+        Planted::TakesPlaceInVain,
+        Planted::OpensUntold,
+    ];
 
     /// Those that only servers show that share a store with others.
     pub const SHARED: [Planted; 4] = [
@@ -225,6 +230,9 @@ pub struct Policy {
     pub dead_jobs: u32,
     /// Bytes of these, which do not count among `queued_bytes`.
     pub dead_bytes: u64,
+    /// Whether a session may do nothing until it is told what it may ([`crate::Input::Rights`]): where not everybody may do everything,
+    /// so that whoever forgets to tell one has closed a door, not opened it.
+    pub rights_wanted: bool,
     /// Units of work, such as one job that goes back to its queue, that are done in one event where there are many. The
     /// rest waits for the next ones; [`crate::Engine::deadline`] is now, then. At least 1.
     pub work_at_once: u32,
@@ -265,6 +273,7 @@ impl Policy {
             store_timeout: Duration::from_secs(5),
             dead_jobs: 10_000,
             dead_bytes: 1 << 30,
+            rights_wanted: false,
             work_at_once: 1024,
             #[cfg(feature = "planted")]
             planted: None,

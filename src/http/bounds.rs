@@ -18,6 +18,10 @@ pub(super) const REQUEST_TIME: Duration = Duration::from_secs(20);
 pub(super) const SEND_TIME: Duration = Duration::from_secs(10);
 /// Surveys of the shards at a time; other requests wait for their turn, as long as [`REQUEST_TIME`].
 pub(super) const SURVEYS_MAX: usize = 4;
+/// TLS handshakes at a time: half of the connections, so that who is inside is served; and of gearmand's HTTP. How long one may take.
+pub(super) const GREETINGS_MAX: usize = 32;
+pub(super) const GATEWAY_GREETINGS_MAX: usize = 256;
+pub(super) const GREETING_TIME: Duration = Duration::from_secs(5);
 /// How long accepting pauses when it fails, for want of descriptors for instance.
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// How long what was found of all functions is good for: more askers than one a second see the same.

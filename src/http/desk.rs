@@ -2,7 +2,9 @@
 //! ago, so that many askers cost as much as one.
 use super::audit::AuditList;
 use super::bodies::TransferBytes;
-use super::bounds::{OVERVIEW_AGE, PAGE_ROWS, SURVEYS_MAX, VIEWERS_MAX, WAITS_MAX};
+use super::bounds::{
+    GATEWAY_GREETINGS_MAX, GREETINGS_MAX, OVERVIEW_AGE, PAGE_ROWS, SURVEYS_MAX, VIEWERS_MAX, WAITS_MAX,
+};
 use super::guard::Guard;
 use super::history::History;
 use super::home::Observer;
@@ -65,6 +67,9 @@ pub(super) struct Desk {
     pub(super) waits: LimitedPlaces,
     /// Those who are told of what changes.
     pub(super) viewers: LimitedPlaces,
+    /// TLS handshakes that are under way, and those of gearmand's HTTP.
+    pub(super) greetings: LimitedPlaces,
+    pub(super) gateway_greetings: LimitedPlaces,
     pub(super) started: Instant,
     pub(super) started_at: SystemTime,
     /// Turns to ask the shards.
@@ -121,6 +126,8 @@ impl Desk {
             bodies,
             waits: LimitedPlaces::new(WAITS_MAX),
             viewers: LimitedPlaces::new(VIEWERS_MAX),
+            greetings: LimitedPlaces::new(GREETINGS_MAX),
+            gateway_greetings: LimitedPlaces::new(GATEWAY_GREETINGS_MAX),
             started: Instant::now(),
             started_at: SystemTime::now(),
             surveys: Semaphore::new(SURVEYS_MAX),

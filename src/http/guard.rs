@@ -19,8 +19,8 @@ use std::time::Instant;
 /// How a connection has come.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Arrival {
-    /// By an address of ours, from one of theirs.
-    Tcp { own: Option<IpAddr>, peer: SocketAddr },
+    /// By an address of ours, from one of theirs, and whether by TLS.
+    Tcp { own: Option<IpAddr>, peer: SocketAddr, tls: bool },
     /// By a unix socket, from a process of this user if the system says so.
     Unix { user: Option<u32> },
 }
@@ -30,6 +30,15 @@ impl Arrival {
         match self {
             Arrival::Tcp { peer, .. } => Some(peer.ip().to_canonical()),
             Arrival::Unix { .. } => None,
+        }
+    }
+
+    /// What the cookie of a login is called that came this way, and what else is said of it. By TLS it is for this server alone, and a
+    /// browser sends it by TLS only.
+    pub(super) fn cookie(&self) -> (&'static str, &'static str) {
+        match self {
+            Arrival::Tcp { tls: true, .. } => ("__Host-ringgear", "; Secure"),
+            Arrival::Tcp { .. } | Arrival::Unix { .. } => ("ringgear", ""),
         }
     }
 
@@ -96,7 +105,8 @@ impl Guard {
                     .by_token(list, secret, arrival)
                     .map(|token| of_token(token, arrival, Shown::Token));
             }
-            let digest = cookie(headers).and_then(|id| self.logins.borrow_mut().find(id, Instant::now()));
+            let digest =
+                cookie(arrival, headers).and_then(|id| self.logins.borrow_mut().find(id, Instant::now()));
             if let Some(digest) = digest
                 && let Some(token) = list.find(&digest, arrival.address())
             {
@@ -162,8 +172,8 @@ impl Guard {
     }
 
     /// Whoever has this cookie is not known by it any more.
-    pub(super) fn log_out(&self, headers: &HeaderMap) {
-        if let Some(id) = cookie(headers) {
+    pub(super) fn log_out(&self, arrival: &Arrival, headers: &HeaderMap) {
+        if let Some(id) = cookie(arrival, headers) {
             self.logins.borrow_mut().end(id);
         }
     }
@@ -182,14 +192,12 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     kind.eq_ignore_ascii_case(b"bearer ").then(|| secret.trim_ascii())
 }
 
-/// What the cookie of a login is called.
-pub(super) const COOKIE: &str = "ringgear";
-
-fn cookie(headers: &HeaderMap) -> Option<&[u8]> {
+fn cookie<'a>(arrival: &Arrival, headers: &'a HeaderMap) -> Option<&'a [u8]> {
+    let (name, _) = arrival.cookie();
     let all =
         headers.get_all(header::COOKIE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
     let mut named =
-        all.filter_map(|pair| pair.trim_ascii().strip_prefix(COOKIE.as_bytes())?.strip_prefix(b"="));
+        all.filter_map(|pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="));
     named.next()
 }
 
@@ -253,7 +261,11 @@ mod tests {
         assert_eq!(of("bearer y"), Some(b"y".to_vec()));
         assert_eq!((of("Basic eDp5"), of("Bearer")), (None, None));
         let found = headers(&[("cookie", "a=1; ringgear=abc; ringgear2=d")]);
-        assert_eq!(cookie(&found), Some(&b"abc"[..]));
-        assert_eq!(cookie(&headers(&[("cookie", "ringgearx=1")])), None);
+        let by = |tls| Arrival::Tcp { own: None, peer: ([127, 0, 0, 1], 1).into(), tls };
+        assert_eq!(cookie(&by(false), &found), Some(&b"abc"[..]));
+        assert_eq!(cookie(&by(false), &headers(&[("cookie", "ringgearx=1")])), None);
+        // One that was given without TLS counts for nothing with it: anybody on the way may have set it.
+        assert_eq!(cookie(&by(true), &found), None);
+        assert_eq!(cookie(&by(true), &headers(&[("cookie", "__Host-ringgear=x")])), Some(&b"x"[..]));
     }
 }

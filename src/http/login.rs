@@ -3,7 +3,7 @@ use super::answer::{HTML, HttpAnswer};
 use super::bodies::{self, FORM};
 use super::bounds::FORM_BYTES;
 use super::desk::Desk;
-use super::guard::{Arrival, COOKIE, Stranger};
+use super::guard::{Arrival, Stranger};
 use super::logins::LIFE;
 use super::roles::HttpCaller;
 use super::target;
@@ -72,7 +72,8 @@ pub(super) async fn enter(desk: &Desk, request: Request<Incoming>, arrival: &Arr
         Ok((id, caller)) => {
             desk.audit.record(&caller, "log in", "done");
             let life = LIFE.as_secs();
-            let cookie = format!("{COOKIE}={id}; Path=/; HttpOnly; SameSite=Strict; Max-Age={life}");
+            let (name, more) = arrival.cookie();
+            let cookie = format!("{name}={id}; Path=/; HttpOnly; SameSite=Strict; Max-Age={life}{more}");
             HttpAnswer::elsewhere("/").with(header::SET_COOKIE, &cookie)
         }
         Err(Stranger::Unknown) => refused(StatusCode::UNAUTHORIZED, "This is no token of this server."),
@@ -84,9 +85,10 @@ pub(super) async fn enter(desk: &Desk, request: Request<Incoming>, arrival: &Arr
 }
 
 /// Somebody goes.
-pub(super) fn leave(desk: &Desk, headers: &HeaderMap, caller: &HttpCaller) -> HttpAnswer {
-    desk.guard.log_out(headers);
+pub(super) fn leave(desk: &Desk, headers: &HeaderMap, caller: &HttpCaller, arrival: &Arrival) -> HttpAnswer {
+    desk.guard.log_out(arrival, headers);
     desk.audit.record(caller, "log out", "done");
-    let cookie = format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
+    let (name, more) = arrival.cookie();
+    let cookie = format!("{name}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0{more}");
     HttpAnswer::elsewhere("/login").with(header::SET_COOKIE, &cookie)
 }

@@ -2,7 +2,7 @@
 //! A thread with a runtime of its own, and never a shard: it may be slow, flooded or stuck, and no job notices. What it asks goes through
 //! an engine of its own (`home.rs`), like any session's.
 //!
-//! `serve.rs` has the connections and `bounds.rs` what they may take, `guard.rs` who somebody is (`tokens.rs`, `logins.rs`) and `roles.rs`
+//! `serve.rs` has the connections, `greet.rs` their TLS and `bounds.rs` what they may take, `guard.rs` who somebody is (`tokens.rs`, `logins.rs`) and `roles.rs`
 //! what he may, `route.rs` who answers what, `desk.rs` what answers are made of, `metrics.rs` (written by `exposition.rs`), `api/`,
 //! `pages/` and `login.rs` the answers; `history.rs` remembers what was counted a while ago, `audit.rs` what was done. `submit/` has jobs
 //! that are submitted here, `gateway.rs` those by gearmand's own HTTP. Nothing here knows sockets or jobs of shards.
@@ -14,10 +14,12 @@ mod bounds;
 mod case;
 mod denial;
 mod desk;
+mod doors;
 mod events;
 mod exposition;
 mod failures;
 mod gateway;
+mod greet;
 mod guard;
 mod hangups;
 mod history;
@@ -54,11 +56,11 @@ use crate::store::channel::StoreChannel;
 use crate::tls::Certificates;
 use bodies::TransferBytes;
 use desk::{Desk, DeskSetup};
+pub(crate) use doors::{ControlDoor, DoorKind};
 use guard::Guard;
 use home::Observer;
 use hosts::Hosts;
 pub(crate) use roles::RoleSet;
-pub(crate) use serve::{ControlDoor, DoorKind};
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -112,6 +114,8 @@ pub(crate) fn run(setup: HttpSetup) -> io::Result<()> {
     let guard = Guard::new(Hosts::of(doors.iter().filter_map(|door| door.address), names), tokens);
     let shards = board.topology().owners().len();
     let bodies = TransferBytes::new(frontend.packet_max as usize);
+    // Who may what is asked here before anything is asked of the engine (`roles.rs`): its sessions may do everything.
+    let policy = Arc::new(Policy { rights_wanted: false, ..Policy::clone(&policy) });
     let observer = Rc::new(Observer::new(id, board, policy, shared.clone(), bodies.clone()));
     let setup = DeskSetup { shared, certificates, frontend, store, metrics_functions, shards, pauses, drain };
     let desk = Desk::new(observer.clone(), guard, bodies, setup);

@@ -127,7 +127,7 @@ async fn act(
     let path: Vec<&[u8]> = target.path.iter().map(|segment| &segment[..]).collect();
     match (request.method(), &path[..]) {
         (&Method::POST, [b"login"]) => login::enter(desk, request, &visitor.arrival).await,
-        (&Method::POST, [b"logout"]) => login::leave(desk, request.headers(), caller),
+        (&Method::POST, [b"logout"]) => login::leave(desk, request.headers(), caller, &visitor.arrival),
         (&Method::POST, [b"api", b"v1", b"jobs"]) => {
             submit::answer(desk, target, request, caller, visitor).await
         }

@@ -1,7 +1,9 @@
-//! Connections: accepted, bounded, given up. What is answered is in `route.rs`.
+//! Connections: accepted, bounded, given up. What is answered is in `route.rs`, their TLS in `greet.rs`.
 use super::bounds::{ACCEPT_PAUSE, CONNECTIONS_MAX, GATEWAY_MAX, HEAD_BYTES, HEAD_TIME, HEADERS_MAX};
 use super::desk::Desk;
+use super::doors::{ControlDoor, DoorKind};
 use super::gateway;
+use super::greet::greet;
 use super::guard::{Arrival, Visitor};
 use super::hangups::PeerEnd;
 use super::route;
@@ -11,35 +13,16 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::cell::Cell;
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::spawn_local;
 use tokio::time::sleep;
 
-/// What is behind a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DoorKind {
-    /// The HTTP side (`--control`).
-    Control,
-    /// gearmand's HTTP (`--protocol http`).
-    Gateway,
-}
-
-/// A socket that listens.
-#[derive(Debug)]
-pub(crate) struct ControlDoor {
-    pub(crate) kind: DoorKind,
-    /// Its address; none for a unix socket.
-    pub(crate) address: Option<SocketAddr>,
-    pub(crate) socket: OwnedFd,
-}
-
 /// Opens the doors: from now on connections are served, as long as the set of tasks runs that this is called in.
 pub(super) fn open(doors: Vec<ControlDoor>, desk: Rc<Desk>) -> io::Result<()> {
-    for ControlDoor { kind, address, socket } in doors {
+    for ControlDoor { kind, address, certificates, socket } in doors {
         let desk = desk.clone();
         match address {
             Some(_) => {
@@ -50,9 +33,24 @@ pub(super) fn open(doors: Vec<ControlDoor>, desk: Rc<Desk>) -> io::Result<()> {
                     loop {
                         let accepted = listener.accept().await.map(|(stream, peer)| {
                             let own = stream.local_addr().ok().map(|own| own.ip());
-                            (stream, Arrival::Tcp { own, peer })
+                            let tls = certificates.is_some();
+                            (stream, peer, Arrival::Tcp { own, peer, tls })
                         });
-                        admit(accepted, &desk, kind).await;
+                        let Ok((stream, peer, arrival)) = accepted else {
+                            sleep(ACCEPT_PAUSE).await;
+                            continue;
+                        };
+                        let Some(guest) = Guest::admit(&stream, arrival, &desk, kind) else { continue };
+                        let Some(certificates) = certificates.clone() else {
+                            spawn_local(guest.serve(Impatient::new(stream)));
+                            continue;
+                        };
+                        spawn_local(async move {
+                            let desk = guest.desk.clone();
+                            if let Some(secured) = greet(stream, peer, &certificates, &desk, kind).await {
+                                guest.serve(secured).await;
+                            }
+                        });
                     }
                 });
             }
@@ -62,11 +60,14 @@ pub(super) fn open(doors: Vec<ControlDoor>, desk: Rc<Desk>) -> io::Result<()> {
                 let listener = UnixListener::from_std(listener)?;
                 spawn_local(async move {
                     loop {
-                        let accepted = listener.accept().await.map(|(stream, _)| {
-                            let user = stream.peer_cred().ok().map(|peer| peer.uid());
-                            (stream, Arrival::Unix { user })
-                        });
-                        admit(accepted, &desk, kind).await;
+                        let Ok((stream, _)) = listener.accept().await else {
+                            sleep(ACCEPT_PAUSE).await;
+                            continue;
+                        };
+                        let user = stream.peer_cred().ok().map(|peer| peer.uid());
+                        if let Some(guest) = Guest::admit(&stream, Arrival::Unix { user }, &desk, kind) {
+                            spawn_local(guest.serve(Impatient::new(stream)));
+                        }
                     }
                 });
             }
@@ -75,34 +76,43 @@ pub(super) fn open(doors: Vec<ControlDoor>, desk: Rc<Desk>) -> io::Result<()> {
     Ok(())
 }
 
-/// Serves whoever was accepted, beside the others.
-async fn admit<S>(accepted: io::Result<(S, Arrival)>, desk: &Rc<Desk>, kind: DoorKind)
-where
-    S: AsyncRead + AsyncWrite + AsFd + Unpin + 'static,
-{
-    let Ok((stream, arrival)) = accepted else { return sleep(ACCEPT_PAUSE).await };
-    let counts = &desk.counts;
-    let (present, most) = match kind {
-        DoorKind::Control => (&counts.connections, CONNECTIONS_MAX),
-        DoorKind::Gateway => (&counts.gateway, GATEWAY_MAX),
-    };
-    if present.get() >= most {
-        counts.refused.set(counts.refused.get() + 1);
-        return;
+/// Somebody who was let in, and counts while he is there.
+struct Guest {
+    desk: Rc<Desk>,
+    kind: DoorKind,
+    visitor: Rc<Visitor>,
+    count: Rc<Cell<usize>>,
+}
+
+impl Guest {
+    /// Lets somebody in who has connected; `None` if there are too many.
+    fn admit(stream: &impl AsFd, arrival: Arrival, desk: &Rc<Desk>, kind: DoorKind) -> Option<Guest> {
+        let counts = &desk.counts;
+        let (present, most) = match kind {
+            DoorKind::Control => (&counts.connections, CONNECTIONS_MAX),
+            DoorKind::Gateway => (&counts.gateway, GATEWAY_MAX),
+        };
+        if present.get() >= most {
+            counts.refused.set(counts.refused.get() + 1);
+            return None;
+        }
+        present.set(present.get() + 1);
+        let visitor = Rc::new(Visitor { arrival, end: PeerEnd::of(stream) });
+        Some(Guest { desk: desk.clone(), kind, visitor, count: present.clone() })
     }
-    let here = Present::of(desk, present);
-    let visitor = Rc::new(Visitor { arrival, end: PeerEnd::of(&stream) });
-    spawn_local(async move {
+
+    /// Answers requests until one side ends that.
+    async fn serve<S: AsyncRead + AsyncWrite + Unpin + 'static>(self, stream: S) {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
         // Who says nothing more may still listen: `nc -N`.
         http.max_buf_size(HEAD_BYTES).max_headers(HEADERS_MAX).half_close(true);
-        let stream = TokioIo::new(Impatient::new(stream));
+        let stream = TokioIo::new(stream);
         // What goes wrong with a connection ends it, and is the peer's affair.
-        let _ = match kind {
+        let _ = match self.kind {
             DoorKind::Control => {
                 let answer = |request| {
-                    let (desk, visitor) = (here.desk.clone(), visitor.clone());
+                    let (desk, visitor) = (self.desk.clone(), self.visitor.clone());
                     async move { Ok::<_, io::Error>(route::answer(&desk, request, &visitor).await) }
                 };
                 http.serve_connection(stream, service_fn(answer)).await
@@ -111,29 +121,16 @@ where
                 // Scripts look for gearmand's own spelling.
                 http.title_case_headers(true).auto_date_header(false);
                 let answer = |request| {
-                    let (desk, visitor) = (here.desk.clone(), visitor.clone());
+                    let (desk, visitor) = (self.desk.clone(), self.visitor.clone());
                     async move { gateway::answer(&desk, request, &visitor).await }
                 };
                 http.serve_connection(stream, service_fn(answer)).await
             }
         };
-    });
-}
-
-/// A connection that counts, while it is there.
-struct Present {
-    desk: Rc<Desk>,
-    count: Rc<Cell<usize>>,
-}
-
-impl Present {
-    fn of(desk: &Rc<Desk>, count: &Rc<Cell<usize>>) -> Present {
-        count.set(count.get() + 1);
-        Present { desk: desk.clone(), count: count.clone() }
     }
 }
 
-impl Drop for Present {
+impl Drop for Guest {
     fn drop(&mut self) {
         self.count.set(self.count.get() - 1);
     }

@@ -42,7 +42,10 @@ pub(super) struct Control {
 impl Control {
     /// Opens what can be opened; a WARNING names the rest. Tokens that cannot be read are a reason not to start: who may do what is
     /// never guessed.
-    pub(super) fn open(server: &ServerOptions) -> Result<Control, ServerError> {
+    pub(super) fn open(
+        server: &ServerOptions,
+        certificates: Option<&Arc<Certificates>>,
+    ) -> Result<Control, ServerError> {
         let (options, keepalive) = (&server.control, &server.shard.keepalive);
         let tokens =
             options.tokens.as_deref().map(TokenFile::open).transpose().map_err(ServerError::Tokens)?;
@@ -69,28 +72,36 @@ impl Control {
                 }
             };
             for (endpoint, socket) in made.endpoints.iter().zip(made.of_shards.into_iter().flatten()) {
-                let address = match endpoint {
+                let (address, certificates) = match endpoint {
                     Endpoint::Tcp(address) => {
-                        log_at!(Level::Notice, "to be looked at on http://{address}/");
-                        Some(*address)
+                        let secured = if options.tls { certificates.cloned() } else { None };
+                        let scheme = if options.tls { "https" } else { "http" };
+                        log_at!(Level::Notice, "to be looked at on {scheme}://{address}/");
+                        (Some(*address), secured)
                     }
                     Endpoint::Unix { .. } => {
                         log_at!(Level::Notice, "to be looked at over HTTP on {endpoint}");
-                        None
+                        (None, None)
                     }
                 };
-                control.doors.push(ControlDoor { kind: DoorKind::Control, address, socket });
+                control.doors.push(ControlDoor { kind: DoorKind::Control, address, certificates, socket });
             }
             control.files.extend(made.files);
         }
         if let Some(port) = options.gateway {
-            control.open_gateway(port, server)?;
+            let certificates = if options.gateway_tls { certificates } else { None };
+            control.open_gateway(port, server, certificates)?;
         }
         Ok(control)
     }
 
     /// gearmand's HTTP was asked for, so that it is there or nothing is.
-    fn open_gateway(&mut self, port: u16, server: &ServerOptions) -> Result<(), ServerError> {
+    fn open_gateway(
+        &mut self,
+        port: u16,
+        server: &ServerOptions,
+        certificates: Option<&Arc<Certificates>>,
+    ) -> Result<(), ServerError> {
         // Addresses for administrators alone are none for jobs.
         let of_jobs = |(endpoint, door): (&Endpoint, &access::Door)| match (endpoint, door) {
             (Endpoint::Tcp(address), access::Door::Jobs) => {
@@ -98,14 +109,25 @@ impl Control {
             }
             _ => None,
         };
-        let endpoints: Vec<Endpoint> =
+        let mut endpoints: Vec<Endpoint> =
             server.endpoints.iter().zip(&server.doors).filter_map(of_jobs).collect();
+        // Where clients and workers speak TLS, jobs over HTTP do, too.
+        if certificates.is_some() {
+            let secured = server.tls_endpoints.iter().zip(&server.tls_doors).filter_map(of_jobs);
+            for endpoint in secured {
+                if !endpoints.contains(&endpoint) {
+                    endpoints.push(endpoint);
+                }
+            }
+        }
         let made = listen::listen(&endpoints, server.backlog, 1, listen::PATIENCE, &server.shard.keepalive)
             .map_err(|(endpoint, error)| ServerError::Gateway(endpoint, error))?;
         for (endpoint, socket) in made.endpoints.iter().zip(made.of_shards.into_iter().flatten()) {
-            log_at!(Level::Notice, "jobs are taken over HTTP on {endpoint}");
+            let how = if certificates.is_some() { ", by TLS" } else { "" };
+            log_at!(Level::Notice, "jobs are taken over HTTP on {endpoint}{how}");
             let Endpoint::Tcp(address) = endpoint else { continue };
-            self.doors.push(ControlDoor { kind: DoorKind::Gateway, address: Some(*address), socket });
+            let (kind, address, certificates) = (DoorKind::Gateway, Some(*address), certificates.cloned());
+            self.doors.push(ControlDoor { kind, address, certificates, socket });
         }
         Ok(())
     }

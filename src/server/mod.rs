@@ -67,7 +67,7 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
     let paused = pauses::read(&options)?;
     let listeners = doors::open(&options, shards)?;
     #[cfg(feature = "http")]
-    let mut control = control::Control::open(&options)?;
+    let mut control = control::Control::open(&options, certificates.as_ref())?;
     #[cfg(feature = "http")]
     let topology = topology.with_observers(control.observers());
     let shared = Shared::new(topology, options.shard.mesh_capacity)
@@ -96,7 +96,9 @@ pub fn start(options: ServerOptions, frontend: SharedPort, signals: Signals) -> 
     };
     // The first shard that runs acknowledges jobs.
     boot.over();
-    let policy = Arc::new(Policy { paused, ..options.policy.clone() });
+    let entrances = options.doors.iter().chain(&options.tls_doors).copied();
+    let rights_wanted = server.access.holds_back(entrances);
+    let policy = Arc::new(Policy { paused, rights_wanted, ..options.policy.clone() });
     let seats = Seats { board: Board::new(topology), policy, frontend };
     let doors =
         Doors { of_shards: listeners.of_shards, entrances: listeners.entrances.clone(), certificates };

@@ -17,7 +17,7 @@ pub struct ServerOptions {
     pub tls_endpoints: Vec<Endpoint>,
     /// What each of these is for.
     pub tls_doors: Vec<Door>,
-    /// The certificates for it; needed where the list of these is not empty.
+    /// The certificates for it, and for TLS of the HTTP side; needed where the list of these is not empty, or that has TLS.
     pub tls: Option<TlsOptions>,
     /// Connections that may wait to be accepted, for each address and shard; 1..=65535. The system may cut it
     /// (net.core.somaxconn).
@@ -54,6 +54,10 @@ pub struct ControlOptions {
     pub names: Vec<String>,
     /// The port of gearmand's HTTP, which is on all addresses where the server listens.
     pub gateway: Option<u16>,
+    /// Whether its addresses speak TLS, with the certificates of the job port. Unix sockets are plain.
+    pub tls: bool,
+    /// Whether gearmand's HTTP does.
+    pub gateway_tls: bool,
     /// Where these are from, for the end of a message about them; nothing if it is the command line.
     pub from: String,
     /// Functions of which `/metrics` tells one by one, 0..=10,000; the others are told together.

@@ -1,5 +1,5 @@
 //! Rights of those who are there: each session is told what it may do before its first request, and again when the list was read
-//! again. Who may do what is said in `access/`, what follows of it is the engine's affair.
+//! again. Where not everybody may do everything, one that is not told may do nothing (`Policy::rights_wanted`). Who may do what is said in `access/`, what follows of it is the engine's affair.
 use super::pump::Pump;
 use super::sockets::Token;
 use super::table::ConnectionTable;
@@ -29,8 +29,8 @@ impl Pump {
     pub(super) fn grant(&mut self, table: &mut ConnectionTable, token: Token) {
         let Some(connection) = table.peek(token) else { return };
         let rights = self.access.rights(&connection.subject, connection.door);
-        // With that it has begun.
-        if rights != Rights::ALL {
+        // With everything it has begun, unless rights are wanted.
+        if rights != Rights::ALL || self.rights_wanted {
             let session = connection.session;
             self.feed(table, Input::Rights(session, rights));
         }

@@ -181,6 +181,7 @@ struct Shard {
 
 impl Shard {
     fn new(setup: Setup, mut sockets: Sockets) -> Shard {
+        let rights_wanted = setup.policy.rights_wanted;
         let Setup { id, board, options, shared, .. } = setup;
         let topology = board.topology();
         let ledger = Ledger::new(options.connection_bytes_max);
@@ -203,6 +204,7 @@ impl Shard {
             fed: 0,
             fed_max: 0,
             access: setup.access.clone(),
+            rights_wanted,
             shared: shared.clone(),
             id,
             migration_policy: MigrationPolicy::new(id, topology, shared.clone(), options.settle),

@@ -83,6 +83,7 @@ impl Bench {
             fed: 0,
             fed_max: u32::MAX,
             access: AccessBook::open(AccessOptions::default()).unwrap().into(),
+            rights_wanted: false,
             scratch: Vec::new(),
             shared: shared.clone(),
             id: ShardId(0),

@@ -54,6 +54,8 @@ pub(crate) struct Pump {
     pub(crate) fed_max: u32,
     /// Who may do what.
     pub(crate) access: Arc<AccessBook>,
+    /// Whether sessions that were not told may do nothing.
+    pub(crate) rights_wanted: bool,
     /// Where what came by TLS is opened; nothing of it is needed afterwards.
     pub(crate) scratch: Vec<u8>,
     /// Where what is read is counted.

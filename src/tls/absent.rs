@@ -1,7 +1,8 @@
 //! What stands for TLS in a program that is built without it: types without values, so that whoever holds one never gets to use it.
-use super::{CertificateProblem, Greeting, TlsError, TlsOptions};
+use super::{CertificateProblem, DialOptions, Greeting, TlsError, TlsOptions};
 use crate::engine::CertificateNames;
 use std::fmt;
+use std::io::{Read, Write};
 
 /// There are none.
 #[derive(Debug)]
@@ -27,6 +28,11 @@ impl NoCertificates {
     }
 
     pub(crate) fn stream(&self) -> Result<NoTlsStream, NoTlsTrouble> {
+        match *self {}
+    }
+
+    #[cfg(feature = "http")]
+    pub(crate) async fn accept<S>(&self, _: u8, _: S) -> Result<S, Option<NoTlsTrouble>> {
         match *self {}
     }
 }
@@ -80,6 +86,21 @@ pub(crate) enum NoTlsTrouble {}
 
 impl fmt::Display for NoTlsTrouble {
     fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {}
+    }
+}
+
+/// There is none.
+#[derive(Clone, Debug)]
+pub(crate) enum NoTlsDialer {}
+
+impl NoTlsDialer {
+    /// Says that there is no TLS.
+    pub(crate) fn load(_: &DialOptions) -> Result<NoTlsDialer, String> {
+        Err("this program was built without TLS (the feature tls); build it with, or reach the server by its unix socket".to_owned())
+    }
+
+    pub(crate) fn over<S: Read + Write>(&self, _: &str, _: S) -> Result<S, NoTlsTrouble> {
         match *self {}
     }
 }

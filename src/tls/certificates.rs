@@ -73,6 +73,12 @@ impl Certificates {
         )
     }
 
+    /// What connections that begin now are made with.
+    #[cfg(feature = "http")]
+    pub(super) fn config(&self) -> Arc<ServerConfig> {
+        self.current().config
+    }
+
     /// One end of a connection that begins now.
     pub(crate) fn stream(&self) -> Result<TlsStream, TlsTrouble> {
         TlsStream::new(self.current().config)
@@ -153,20 +159,20 @@ fn verifier(
     })
 }
 
-fn bytes(path: &Path) -> Result<Vec<u8>, Problem> {
+pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, Problem> {
     let file = std::fs::File::open(path).map_err(Problem::Unreadable)?;
     let mut bytes = Vec::new();
     file.take(FILE_MAX + 1).read_to_end(&mut bytes).map_err(Problem::Unreadable)?;
     if bytes.len() as u64 > FILE_MAX { Err(Problem::TooLarge) } else { Ok(bytes) }
 }
 
-fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Problem> {
+pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Problem> {
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     let all = all.map_err(|error| Problem::NotPem(error.to_string()))?;
     if all.is_empty() { Err(Problem::NoCertificate) } else { Ok(all) }
 }
 
-fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, Problem> {
+pub(super) fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, Problem> {
     let has = |words: &[u8]| pem.windows(words.len()).any(|window| window == words);
     // As OpenSSL writes it today, and as it did.
     if has(b"BEGIN ENCRYPTED PRIVATE KEY") || has(b"Proc-Type: 4,ENCRYPTED") {

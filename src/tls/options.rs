@@ -26,3 +26,12 @@ pub struct TlsOptions {
     /// Who must show a certificate.
     pub client: ClientCertificates,
 }
+
+/// What the other end of a connection believes and shows: subcommands that ask a server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct DialOptions {
+    /// CAs of which one has signed the certificate of the server, PEM.
+    pub(crate) ca: Option<PathBuf>,
+    /// A certificate to show, PEM, its own first, and its key.
+    pub(crate) shows: Option<(PathBuf, PathBuf)>,
+}

@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// What each handshake begins with: the type of its records.
-const HANDSHAKE: u8 = 0x16;
+pub(super) const HANDSHAKE: u8 = 0x16;
 /// Unfinished bytes of a handshake: more than any message of it that a client or worker has reason to send, three certificates with
 /// RSA keys of 4096 bits among them.
 const GREETING_MAX: usize = 8 << 10;

@@ -51,7 +51,7 @@ const MODULES: &[(&str, &str, &[&str])] = &[
             "tls",
         ],
     ),
-    ("cli", "src/cli/", &["protocol", "frontend", "http", "store", "config"]),
+    ("cli", "src/cli/", &["protocol", "frontend", "http", "store", "tls", "config"]),
     ("main", "src/main.rs", &["config", "logging", "process", "server", "cli"]),
 ];
 
@@ -91,7 +91,8 @@ const PLACES: &[(&str, &[&str])] = &[
     ("mysql", &["src/store/mysql/"]),
     ("redis", &["src/store/redis/"]),
     ("tokio_postgres", &["src/store/postgres/"]),
-    ("tokio", &["src/http/", "src/store/postgres/"]),
+    ("tokio", &["src/http/", "src/store/postgres/", "src/tls/accept"]),
+    ("tokio_rustls", &["src/tls/accept"]),
     ("rustls", &["src/store/postgres/tls", "src/tls/"]),
     ("x509_cert", &["src/tls/names"]),
     ("rustls_native_certs", &["src/store/postgres/tls"]),

@@ -108,6 +108,10 @@ impl Twins {
         let mut policy = policy();
         policy.names_at_once = 1 + random.below(3) as u32;
         policy.planted = planted;
+        // In every other world nobody may do anything before he is told.
+        policy.rights_wanted = seed % 8 >= 4;
+        let bits = if policy.rights_wanted { 0 } else { 63 };
+        let told = !policy.rights_wanted;
         let shards = 1 + (seed % 4) as u16;
         let [mut asks, mut spares] = [0; 2].map(|_| Cluster::new(shards, policy.clone()));
         let mut peers = Vec::new();
@@ -116,8 +120,8 @@ impl Twins {
             let session = asks.open(home);
             assert_eq!(spares.open(home), session);
             let (denials, holds) = (0, Vec::new());
-            let granted = Granted { submit: 63, work: 63, read: true, admin: true };
-            peers.push(Peer { session, granted, since_grab: 63, holds, grabs: 0, denials });
+            let granted = Granted { submit: bits, work: bits, read: told, admin: told };
+            peers.push(Peer { session, granted, since_grab: bits, holds, grabs: 0, denials });
         }
         let prefix = policy.handle_prefix.clone();
         let (denied, struck, uniques) = (0, 0, 0);
@@ -404,6 +408,7 @@ impl Twins {
         let shard = ShardId(0);
         let reader = self.asks.open(shard);
         assert_eq!(self.spares.open(shard), reader);
+        self.both(|cluster| cluster.rights(reader, Rights::ALL));
         for query in [Query::Status, Query::Workers, Query::Jobs, Query::ClientsWithJobs] {
             self.both(|cluster| {
                 cluster.query(reader, query.clone());
@@ -520,6 +525,63 @@ fn bugs_of_rights_are_seen() {
 
 fn may(submit: u8, work: u8) -> Rights {
     Rights::of(Arc::new(Granted { submit, work, read: false, admin: false }))
+}
+
+/// Where rights are wanted, a session may do nothing before it is told what it may, on whichever shard it is; nor one that has just
+/// come from another shard.
+#[test]
+fn who_was_not_told_may_do_nothing() {
+    for shards in 1..=4 {
+        let mut story = Story::new(shards, Policy { rights_wanted: true, ..policy() });
+        let denied = [Reply::Error(Refusal::PermissionDenied)];
+        for home in 0..shards {
+            let (session, told) = (story.open(home), story.open(home));
+            story.0.rights(told, Rights::ALL);
+            may_nothing(&mut story, session);
+            // With what it is told it begins, and not with more.
+            story.0.rights(session, may(0b1, 0b1));
+            story.ask(session, Request::CanDo { function: b"a" });
+            story.submit(session, b"a", b"u");
+            assert_eq!(story.assigned(session).unique(), b"u");
+            assert_eq!(story.ask(session, submission(b"b", b"u")), denied);
+            story.close(session);
+            story.submit(told, b"b", b"v");
+            story.ask(told, Request::CanDo { function: b"b" });
+            assert_eq!(story.assigned(told).unique(), b"v", "who may do everything may do this");
+            story.close(told);
+        }
+        if shards > 1 {
+            let moves = story.open(0);
+            story.0.rights(moves, Rights::ALL);
+            let moved = story.0.settle(moves, ShardId(1)).expect("it is all here");
+            may_nothing(&mut story, moved);
+        }
+    }
+}
+
+/// Tries everything that wants a right.
+#[track_caller]
+fn may_nothing(story: &mut Story, session: SessionId) {
+    let denied = [Reply::Error(Refusal::PermissionDenied)];
+    let handle = policy().handle_prefix.handle(JobId::new(1, ringgear_engine::slot::Slot::of(b"a")));
+    assert_eq!(story.ask(session, submission(b"a", b"u")), denied);
+    assert_eq!(story.ask(session, Request::GetStatus { handle: &handle }), denied);
+    assert_eq!(story.ask(session, Request::GetStatusUnique { unique: b"u" }), denied);
+    assert_eq!(story.ask(session, Request::CanDo { function: b"a" }), []);
+    assert_eq!(story.ask(session, Request::MassDo { functions: b"a\0b" }), []);
+    assert_eq!(story.ask(session, Request::Grab(GrabKind::Plain)), [Reply::NoJob]);
+    assert_eq!(story.report(session, Query::Status), Report::Denied);
+    assert_eq!(story.report(session, Query::Workers), Report::Denied);
+    for order in [
+        Order::MaxQueue { function: Bytes::from_static(b"a"), limits: [3; 3] },
+        Order::CancelJob { handle: Bytes::copy_from_slice(&handle) },
+    ] {
+        assert_eq!(story.report(session, order), Report::Denied);
+    }
+    story.0.answer_if(session, Right::Read, Reply::Text(Bytes::from_static(b"told")));
+    assert!(matches!(&story.told(session)[..], [Reply::Report(report)] if report.1 == Report::Denied));
+    // What wants no right goes on.
+    assert_eq!(story.ask(session, Request::EchoReq { data: b"x" }), [Reply::Echo(Bytes::from_static(b"x"))]);
 }
 
 /// A worker that may not work on a function any more finishes what it has, and gets no more of it; once it may again it has to say so.

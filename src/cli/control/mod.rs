@@ -12,11 +12,12 @@ pub(super) mod why;
 use super::reach::{JobServer, NoAnswer};
 use super::words;
 use crate::frontend::percent;
+use crate::tls::{DialOptions, TlsDialer};
 use reply::HttpReply;
 use serde_json::Value;
 use std::fmt;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -33,10 +34,23 @@ const REFUSED: u8 = 4;
 /// The words that say where the server's HTTP side is, and how the answer is printed.
 #[derive(Debug, clap::Args)]
 pub(super) struct ControlWords {
-    /// The HTTP side of the server, as in its --control: `unix:PATH`, or an address with a port [default: what RINGGEAR_CONTROL says,
-    /// or unix:/run/ringgear/control.sock if it is there, or 127.0.0.1:4780]
+    /// The HTTP side of the server, as in its --control: `unix:PATH`, an address or a name with a port, or `https://` and these where
+    /// it speaks TLS (--control-tls) [default: what RINGGEAR_CONTROL says, or unix:/run/ringgear/control.sock if it is there, or
+    /// 127.0.0.1:4780]
     #[arg(long, value_name = "ADDRESS")]
     control: Option<String>,
+
+    /// CAs of which one has signed the certificate of the server, PEM, for https:// [default: what RINGGEAR_CA says]
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+
+    /// A certificate to show to it, PEM, and those between it and a CA [default: what RINGGEAR_CERT says, or none]
+    #[arg(long, value_name = "FILE")]
+    cert: Option<PathBuf>,
+
+    /// The key of that [default: what RINGGEAR_KEY says]
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
 
     /// Seconds to wait for an answer
     #[arg(short, long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3600))]
@@ -50,6 +64,8 @@ pub(super) struct ControlWords {
 /// The HTTP side of a server.
 pub(super) struct ControlSide {
     server: JobServer,
+    /// Where TLS is spoken.
+    tls: Option<TlsDialer>,
     address: String,
     patience: Duration,
 }
@@ -93,14 +109,31 @@ impl ControlWords {
         let patience = Duration::from_secs(self.timeout);
         if address.starts_with("unix:") {
             let server = JobServer { host: address.clone(), port: 0 };
-            return Ok(ControlSide { server, address, patience });
+            return Ok(ControlSide { server, tls: None, address, patience });
         }
-        let bare = address.strip_prefix("http://").unwrap_or(&address).trim_end_matches('/');
+        let secured = address.strip_prefix("https://");
+        let bare = secured.or(address.strip_prefix("http://")).unwrap_or(&address).trim_end_matches('/');
         let wrong = || format!("{address}: say an address with a port like 127.0.0.1:4780, or unix:PATH");
+        let tls = secured.map(|_| self.dialer().map_err(|why| format!("{address}: {why}"))).transpose()?;
         let (host, port) = bare.rsplit_once(':').ok_or_else(wrong)?;
         let port = port.parse().map_err(|_| wrong())?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Ok(ControlSide { server: JobServer { host, port }, address: bare.to_owned(), patience })
+        Ok(ControlSide { server: JobServer { host, port }, tls, address: bare.to_owned(), patience })
+    }
+
+    /// What TLS is spoken with.
+    fn dialer(&self) -> Result<TlsDialer, String> {
+        let file = |word: &Option<PathBuf>, variable| {
+            let path = word.clone().or_else(|| std::env::var_os(variable).map(Into::into));
+            path.filter(|path: &PathBuf| !path.as_os_str().is_empty())
+        };
+        let ca = file(&self.ca, "RINGGEAR_CA");
+        let shows = match (file(&self.cert, "RINGGEAR_CERT"), file(&self.key, "RINGGEAR_KEY")) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            _ => return Err("a certificate and its key go together; say both --cert and --key".to_owned()),
+        };
+        TlsDialer::load(&DialOptions { ca, shows })
     }
 }
 
@@ -140,8 +173,9 @@ impl ControlSide {
         request += "\r\n";
         request += body.as_deref().unwrap_or("");
         let mut reply = HttpReply::default();
+        let end = Instant::now() + self.patience;
         let answered =
-            self.server.ask(request.as_bytes(), Instant::now() + self.patience, |bytes| reply.read(bytes));
+            self.server.ask_by(self.tls.as_ref(), request.as_bytes(), end, |bytes| reply.read(bytes));
         let (status, text) = answered.map_err(|failure| ControlFailure::Silence(self.explain(&failure)))?;
         let value: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
         match status {
@@ -162,6 +196,11 @@ impl ControlSide {
             NoAnswer::Unreachable(error) => {
                 format!(
                     "{address}: no HTTP side of a server can be reached: {error}; say where it is with --control"
+                )
+            }
+            NoAnswer::Closed(_) if self.tls.is_none() && !address.starts_with("unix:") => {
+                format!(
+                    "{address}: {failure}; if it speaks TLS (--control-tls), say https://{address} and --ca FILE"
                 )
             }
             other => format!("{address}: {other}"),

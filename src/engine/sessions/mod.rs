@@ -70,7 +70,9 @@ impl Sessions {
     }
 
     pub(crate) fn opened(&mut self, id: SessionId, peer: Peer, out: &mut Outbox) {
-        self.table.insert(Session::new(id, peer, self.policy.exceptions, out.now));
+        let mut session = Session::new(id, peer, self.policy.exceptions, out.now);
+        session.access = self.untold();
+        self.table.insert(session);
         out.counters.sessions += 1;
         out.counters.sessions_opened += 1;
     }
@@ -78,6 +80,7 @@ impl Sessions {
     pub(crate) fn adopted(&mut self, id: SessionId, peer: Peer, who: Introduction, out: &mut Outbox) {
         let mut session = Session::new(id, peer, who.exceptions, out.now);
         session.client_id = who.client_id;
+        session.access = self.untold();
         self.table.insert(session);
         out.counters.sessions += 1;
     }

@@ -39,6 +39,14 @@ impl Session {
 }
 
 impl Sessions {
+    /// What a session may do that was not told.
+    pub(super) fn untold(&self) -> Option<Box<SessionRights>> {
+        if !self.policy.rights_wanted || self.policy.plants(Planted::OpensUntold) {
+            return None;
+        }
+        Rights::nothing().grants().map(|grants| Box::new(SessionRights::new(grants.clone())))
+    }
+
     /// From now on a session may do this. What it has registered and may not work on any more is struck off, before its next request: in
     /// parts, if it is much. Jobs that it has are finished.
     pub(crate) fn set_rights(&mut self, id: SessionId, rights: Rights, out: &mut Outbox) {
