@@ -38,6 +38,7 @@ mod route;
 mod secrets;
 mod serve;
 mod stalls;
+mod standing;
 mod streams;
 mod submit;
 mod target;

@@ -13,10 +13,11 @@ use crate::log_at;
 use crate::logging::Level;
 use crate::mesh::shared::Shared;
 use crate::shard::listen::{self, SocketFile};
-use crate::shard::options::Endpoint;
+use crate::shard::options::{Endpoint, Keepalive};
 use crate::store::channel::StoreChannel;
 use crate::tls::Certificates;
 use nix::sys::signal::Signal;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -55,38 +56,45 @@ impl Control {
             pauses: pauses::file(server),
         };
         for endpoint in &options.endpoints {
-            let one = std::slice::from_ref(endpoint);
-            let made = match listen::listen(one, BACKLOG, 1, Duration::ZERO, keepalive) {
-                Ok(made) => made,
-                Err((endpoint, error)) => {
-                    log_at!(
-                        Level::Warning,
-                        "there is no HTTP side at {endpoint}: {error}; stop who has it, choose another address with \
-                         --control, or say --control none{}",
-                        options.from
-                    );
-                    continue;
-                }
-            };
-            for (endpoint, socket) in made.endpoints.iter().zip(made.of_shards.into_iter().flatten()) {
-                let address = match endpoint {
-                    Endpoint::Tcp(address) => {
-                        log_at!(Level::Notice, "to be looked at on http://{address}/");
-                        Some(*address)
-                    }
-                    Endpoint::Unix { .. } => {
-                        log_at!(Level::Notice, "to be looked at over HTTP on {endpoint}");
-                        None
-                    }
-                };
-                control.doors.push(ControlDoor { kind: DoorKind::Control, address, socket });
+            if let Err(error) = control.listen(endpoint, keepalive) {
+                absent(endpoint, &error, &options.from);
             }
-            control.files.extend(made.files);
+        }
+        if let Some(endpoint) = &options.usual_socket {
+            match control.listen(endpoint, keepalive) {
+                Err(error) if is_without_place(&error) => log_at!(
+                    Level::Info,
+                    "there is no HTTP side at {endpoint}, over which its user and root could give orders: {error}; make the folder for \
+                     it, or name another place with --control"
+                ),
+                Err(error) => absent(endpoint, &error, &options.from),
+                Ok(()) => {}
+            }
         }
         if let Some(port) = options.gateway {
             control.open_gateway(port, server)?;
         }
         Ok(control)
+    }
+
+    fn listen(&mut self, endpoint: &Endpoint, keepalive: &Keepalive) -> io::Result<()> {
+        let one = std::slice::from_ref(endpoint);
+        let made = listen::listen(one, BACKLOG, 1, Duration::ZERO, keepalive).map_err(|(_, error)| error)?;
+        for (endpoint, socket) in made.endpoints.iter().zip(made.of_shards.into_iter().flatten()) {
+            let address = match endpoint {
+                Endpoint::Tcp(address) => {
+                    log_at!(Level::Notice, "to be looked at on http://{address}/");
+                    Some(*address)
+                }
+                Endpoint::Unix { .. } => {
+                    log_at!(Level::Notice, "to be looked at over HTTP on {endpoint}");
+                    None
+                }
+            };
+            self.doors.push(ControlDoor { kind: DoorKind::Control, address, socket });
+        }
+        self.files.extend(made.files);
+        Ok(())
     }
 
     /// gearmand's HTTP was asked for, so that it is there or nothing is.
@@ -159,4 +167,19 @@ impl Control {
             }
         })
     }
+}
+
+/// Says that there is none where it was wanted.
+fn absent(endpoint: &Endpoint, error: &io::Error, from: &str) {
+    log_at!(
+        Level::Warning,
+        "there is no HTTP side at {endpoint}: {error}; stop who has it, choose another address with --control, or say --control \
+         none{from}"
+    );
+}
+
+/// Whether there is no folder for a socket, or none for this user.
+fn is_without_place(error: &io::Error) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
+    matches!(error.kind(), NotADirectory | NotFound | PermissionDenied | ReadOnlyFilesystem)
 }

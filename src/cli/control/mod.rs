@@ -1,29 +1,37 @@
 //! The subcommands that ask a Ringgear server over its HTTP side (`--control`), or give it orders: the way there, one request with one
-//! answer, and how they end. What is asked is in the files beside this one: `why.rs`, `lists.rs`, `orders.rs`, `check.rs`, `doctor.rs`.
+//! answer, with the token of who asks (`token.rs`), and how they end. What is asked is in the files beside this one: `why.rs`, `lists.rs`, `orders.rs`, `check.rs`, `doctor.rs`.
 pub(super) mod batch;
 pub(super) mod check;
 pub(super) mod doctor;
 pub(super) mod lists;
-mod lists_shown;
+pub(super) mod lists_shown;
 pub(super) mod orders;
 mod reply;
+mod stream;
+mod token;
+pub(super) mod trace;
 pub(super) mod why;
 
 use super::reach::{JobServer, NoAnswer};
 use super::words;
+use crate::config::USUAL_SOCKET;
 use crate::frontend::percent;
 use reply::HttpReply;
 use serde_json::Value;
 use std::fmt;
 use std::io::{self, Write};
-use std::path::Path;
+use std::ops::ControlFlow;
+use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+use stream::StreamEnd;
+use token::ControlSecret;
 
-/// Where an installed server has its socket.
-const SOCKET: &str = "/run/ringgear/control.sock";
 /// Where a server has its HTTP side that was told nothing.
 const USUAL: &str = "127.0.0.1:4780";
+
+/// How long a stream of events may be silent; the server says something every 15 seconds.
+const EVENTS_PATIENCE: Duration = Duration::from_secs(40);
 
 /// Statuses to end with: the answer is no; the server cannot be reached; it refuses.
 const NO: u8 = 1;
@@ -34,7 +42,7 @@ const REFUSED: u8 = 4;
 #[derive(Debug, clap::Args)]
 pub(super) struct ControlWords {
     /// The HTTP side of the server, as in its --control: `unix:PATH`, or an address with a port [default: what RINGGEAR_CONTROL says,
-    /// or unix:/run/ringgear/control.sock if it is there, or 127.0.0.1:4780]
+    /// or unix:/run/ringgear/control.sock if that can be reached, or 127.0.0.1:4780]
     #[arg(long, value_name = "ADDRESS")]
     control: Option<String>,
 
@@ -52,6 +60,7 @@ pub(super) struct ControlSide {
     server: JobServer,
     address: String,
     patience: Duration,
+    token: Option<ControlSecret>,
 }
 
 /// Why a request has no answer, or one that is none.
@@ -73,7 +82,7 @@ impl fmt::Display for ControlFailure {
 
 impl ControlFailure {
     /// With which status to end.
-    fn status(&self) -> u8 {
+    pub(super) fn status(&self) -> u8 {
         match self {
             ControlFailure::Silence(_) => UNREACHABLE,
             ControlFailure::Refused(404, _) => NO,
@@ -85,26 +94,46 @@ impl ControlFailure {
 impl ControlWords {
     /// What they mean; an error is one sentence.
     pub(super) fn side(&self) -> Result<ControlSide, String> {
-        let named = self.control.clone().or_else(|| std::env::var("RINGGEAR_CONTROL").ok());
-        let address = named.unwrap_or_else(|| {
-            let socket = Path::new(SOCKET);
-            if socket.exists() { format!("unix:{SOCKET}") } else { USUAL.to_owned() }
-        });
         let patience = Duration::from_secs(self.timeout);
+        match self.control.clone().or_else(named) {
+            Some(address) => ControlSide::at(address, patience),
+            None => ControlSide::usual(patience),
+        }
+    }
+}
+
+/// Where the environment says that the HTTP side is.
+pub(super) fn named() -> Option<String> {
+    std::env::var("RINGGEAR_CONTROL").ok().filter(|address| !address.is_empty())
+}
+
+impl ControlSide {
+    /// At an address as in the server's `--control`; an error is one sentence.
+    pub(super) fn at(address: String, patience: Duration) -> Result<ControlSide, String> {
+        let token = token::from_environment()?;
         if address.starts_with("unix:") {
             let server = JobServer { host: address.clone(), port: 0 };
-            return Ok(ControlSide { server, address, patience });
+            return Ok(ControlSide { server, address, patience, token });
         }
         let bare = address.strip_prefix("http://").unwrap_or(&address).trim_end_matches('/');
         let wrong = || format!("{address}: say an address with a port like 127.0.0.1:4780, or unix:PATH");
         let (host, port) = bare.rsplit_once(':').ok_or_else(wrong)?;
         let port = port.parse().map_err(|_| wrong())?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Ok(ControlSide { server: JobServer { host, port }, address: bare.to_owned(), patience })
+        Ok(ControlSide { server: JobServer { host, port }, address: bare.to_owned(), patience, token })
     }
-}
 
-impl ControlSide {
+    /// Where a server has it that was told nothing: its socket, for whom that is open; it lets its own user give orders.
+    pub(super) fn usual(patience: Duration) -> Result<ControlSide, String> {
+        let open = UnixStream::connect(USUAL_SOCKET).is_ok();
+        ControlSide::at(if open { format!("unix:{USUAL_SOCKET}") } else { USUAL.to_owned() }, patience)
+    }
+
+    /// What it is called, for people.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// What stands at a path.
     pub(super) fn get(&self, path: &str) -> Result<Value, ControlFailure> {
         self.request("GET", path, None)
@@ -131,9 +160,41 @@ impl ControlSide {
         }
     }
 
-    fn request(&self, method: &str, path: &str, body: Option<String>) -> Result<Value, ControlFailure> {
+    /// Hears what changes until `hear` has heard enough, or the server ends it.
+    pub(super) fn follow(
+        &self,
+        path: &str,
+        hear: impl FnMut(&str, Value) -> ControlFlow<()>,
+    ) -> Result<(), ControlFailure> {
+        let silence = |failure: NoAnswer| ControlFailure::Silence(self.explain(&failure));
+        let broken = |error: io::Error| match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => silence(NoAnswer::Silent),
+            _ => silence(NoAnswer::Closed(Some(error))),
+        };
+        let stream = self.server.connect(Instant::now() + self.patience).map_err(silence)?;
+        stream.set_write_timeout(self.patience).map_err(broken)?;
+        stream.set_read_timeout(self.patience.max(EVENTS_PATIENCE)).map_err(broken)?;
+        let request = self.head("GET", path, "1.0") + "Accept: text/event-stream\r\n\r\n";
+        (&stream).write_all(request.as_bytes()).map_err(broken)?;
+        match stream::hear_all(&stream, hear).map_err(broken)? {
+            StreamEnd::Enough | StreamEnd::Over => Ok(()),
+            StreamEnd::Refused(status, text) => Err(refusal(status, &text)),
+            StreamEnd::Otherwise => Err(silence(NoAnswer::Otherwise)),
+        }
+    }
+
+    /// The beginning of a request.
+    fn head(&self, method: &str, path: &str, version: &str) -> String {
         let host = if self.address.starts_with("unix:") { "localhost" } else { &self.address };
-        let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
+        let mut head = format!("{method} {path} HTTP/{version}\r\nHost: {host}\r\nConnection: close\r\n");
+        if let Some(token) = &self.token {
+            head += &format!("Authorization: Bearer {}\r\n", token.expose());
+        }
+        head
+    }
+
+    fn request(&self, method: &str, path: &str, body: Option<String>) -> Result<Value, ControlFailure> {
+        let mut request = self.head(method, path, "1.1");
         if let Some(body) = &body {
             request += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
         }
@@ -149,10 +210,7 @@ impl ControlSide {
             200..300 => {
                 Err(ControlFailure::Silence(format!("{}: this is no HTTP side of Ringgear", self.address)))
             }
-            _ => {
-                let detail = value["detail"].as_str().unwrap_or("it refuses, and does not say why");
-                Err(ControlFailure::Refused(status, detail.to_owned()))
-            }
+            _ => Err(refusal(status, &text)),
         }
     }
 
@@ -167,6 +225,13 @@ impl ControlSide {
             other => format!("{address}: {other}"),
         }
     }
+}
+
+/// What is said with another status than that all is well.
+fn refusal(status: u16, text: &str) -> ControlFailure {
+    let value: Value = serde_json::from_str(text).unwrap_or(Value::Null);
+    let detail = value["detail"].as_str().unwrap_or("it refuses, and does not say why");
+    ControlFailure::Refused(status, words::shown(detail.as_bytes()))
 }
 
 /// Says why a subcommand did not do it, and with which status it ends.
