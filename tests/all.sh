@@ -8,18 +8,18 @@ as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-# Clients to test with, the server to compare with, databases, Prometheus' reader of metrics, and file systems to let fall. Packages may
+# Clients to test with, the server to compare with, databases, Prometheus' reader of metrics, a terminal, and file systems to let fall. Packages may
 # start servers on ports 3306, 4730, 5432, 6379, 6432, 9090 and 11211; the tests use others.
 if ! { [ -x /usr/sbin/gearmand ] && [ -x /usr/sbin/mkfs.ext4 ] && [ -x /usr/sbin/mkfs.xfs ] &&
     command -v gearman && command -v gearadmin && command -v cc && command -v ip && command -v openssl &&
     command -v mariadb-install-db && command -v redis-server && command -v redis-cli && command -v memcached &&
     command -v psql && ls /usr/lib/postgresql/*/bin/postgres && command -v valgrind && command -v python3 &&
     command -v prometheus && command -v promtool && command -v stunnel && perl -MIO::Socket::SSL -MGearman::Client -e1 &&
-    command -v chromium && [ -x /usr/sbin/pgbouncer ]; } >/dev/null 2>&1; then
+    command -v chromium && command -v tmux && [ -x /usr/sbin/pgbouncer ]; } >/dev/null 2>&1; then
     as_root apt-get update
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
         chromium gearman-job-server gearman-tools gcc iproute2 libc6-dev libgearman-client-perl libio-socket-ssl-perl mariadb-server \
-        memcached openssl pgbouncer postgresql prometheus python3 redis-server stunnel4 valgrind e2fsprogs xfsprogs
+        memcached openssl pgbouncer postgresql prometheus python3 redis-server stunnel4 tmux valgrind e2fsprogs xfsprogs
 fi
 
 # The test in a browser is driven by Node, of any origin.

@@ -90,6 +90,55 @@ fn the_short_help_names_the_topics() {
     assert!(printed.contains("`ringgear help TOPIC`"), "{printed}");
 }
 
+/// Subcommands, each of which is told of in a manual page, in completions, and on a page of help.
+const COMMANDS: [&str; 31] = [
+    "cancel",
+    "check",
+    "check-migration",
+    "close",
+    "completions",
+    "connections",
+    "dead",
+    "doctor",
+    "drain",
+    "help",
+    "job",
+    "jobs",
+    "limit",
+    "log-level",
+    "man",
+    "pause",
+    "ping",
+    "purge",
+    "resume",
+    "retry",
+    "status",
+    "store",
+    "store-check",
+    "store-export",
+    "submit",
+    "token",
+    "top",
+    "trace",
+    "why",
+    "work",
+    "workers",
+];
+
+/// What the page about tools does not tell of stands on another one.
+#[test]
+fn every_tool_has_its_place_on_a_page() {
+    let pages: String = topics()
+        .iter()
+        .map(|topic| fs::read_to_string(root().join(format!("src/cli/help/{topic}.md"))).unwrap())
+        .collect();
+    for command in COMMANDS {
+        let words = command.replace("store-", "store ");
+        let told = pages.contains(&format!("ringgear {words}")) || pages.contains(&format!("`{words}"));
+        assert!(told, "no page tells of {words}");
+    }
+}
+
 /// Every page, and every option of the server, is in a manual page; man can read all of them.
 #[test]
 fn everything_has_a_manual_page() {
@@ -106,18 +155,7 @@ fn everything_has_a_manual_page() {
             "{topic}"
         );
     }
-    for command in [
-        "completions",
-        "help",
-        "man",
-        "ping",
-        "status",
-        "store",
-        "store-check",
-        "store-export",
-        "submit",
-        "work",
-    ] {
+    for command in COMMANDS {
         page(&format!("ringgear-{command}.8"));
     }
     let server = page("ringgear.8");
@@ -141,7 +179,8 @@ fn shells_can_complete() {
             Command::new(env!("CARGO_BIN_EXE_ringgear")).args(["completions", shell]).output().unwrap();
         assert!(output.status.success(), "{shell}");
         let text = String::from_utf8(output.stdout).unwrap();
-        for word in ["data-dir", "completions", "ping", "salvage", "durability"] {
+        let commands = COMMANDS.map(|command| command.split_once('-').map_or(command, |(first, _)| first));
+        for word in ["data-dir", "salvage", "durability", "interval", "watch"].into_iter().chain(commands) {
             assert!(text.contains(word), "{shell} is not told of {word}");
         }
         let file = std::env::temp_dir().join(format!("ringgear-completions-{}.{shell}", std::process::id()));

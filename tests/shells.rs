@@ -30,7 +30,8 @@ fn command(server: &Server, subcommand: &str) -> Command {
     let mut command = Command::new(PROGRAM);
     let address = server.address();
     command.args([subcommand, "-H", &address.ip().to_string(), "-p", &address.port().to_string()]);
-    command.env_remove("GEARMAND_PORT").stdin(Stdio::null());
+    // What is told over HTTP besides is tested in `tools`.
+    command.env_remove("GEARMAND_PORT").env("RINGGEAR_CONTROL", "none").stdin(Stdio::null());
     command
 }
 

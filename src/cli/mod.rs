@@ -2,6 +2,7 @@
 //! printing. The flags of the server are in `config/`.
 mod check_migration;
 mod control;
+mod functions;
 mod generate;
 mod help;
 mod ping;
@@ -13,12 +14,13 @@ mod submit;
 mod talk;
 #[cfg(feature = "http")]
 mod token;
+mod top;
 mod transfer;
 mod words;
 mod work;
 
 use clap::Command;
-use control::{batch, check, doctor, lists, orders, why};
+use control::{batch, check, doctor, lists, orders, trace, why};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -38,6 +40,7 @@ pub fn run(mut words: impl Iterator<Item = OsString>) -> Option<ExitCode> {
         "help" => Some(help::run(words)),
         "job" => Some(lists::job(words)),
         "jobs" => Some(lists::jobs(words)),
+        "limit" => Some(orders::limit(words)),
         "log-level" => Some(orders::log_level(words)),
         "man" => Some(generate::man(words, &mut everything())),
         "pause" => Some(orders::pause(words)),
@@ -50,6 +53,8 @@ pub fn run(mut words: impl Iterator<Item = OsString>) -> Option<ExitCode> {
         "submit" => Some(submit::run(words)),
         #[cfg(feature = "http")]
         "token" => Some(token::run(words)),
+        "top" => Some(top::run(words)),
+        "trace" => Some(trace::run(words)),
         "why" => Some(why::run(words)),
         "work" => Some(work::run(words)),
         "workers" => Some(lists::workers(words)),
@@ -72,6 +77,8 @@ fn everything() -> Command {
         submit::command(),
         #[cfg(feature = "http")]
         token::command(),
+        top::command(),
+        trace::command(),
         work::command(),
         why::command(),
     ];

@@ -5,16 +5,16 @@ use crate::tls::TlsDialer;
 use rustix::net::sockopt::set_socket_keepalive;
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, Shutdown, TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 /// The words that say where a job server is.
 #[derive(Debug, clap::Args)]
 pub(super) struct ServerWords {
-    /// Where the job server is: an address or a host name, or `unix:PATH`, a unix socket
-    #[arg(short = 'H', long, value_name = "HOST", default_value = "localhost")]
-    host: String,
+    /// Where the job server is: an address or a host name, or `unix:PATH`, a unix socket [default: localhost]
+    #[arg(short = 'H', long, value_name = "HOST")]
+    host: Option<String>,
 
     /// Its port, a number or the name of a service [default: what GEARMAND_PORT says, or 4730]
     #[arg(short, long, value_name = "PORT")]
@@ -22,15 +22,21 @@ pub(super) struct ServerWords {
 }
 
 impl ServerWords {
+    /// Whether they name a job server; otherwise it is the usual one.
+    pub(super) fn are_said(&self) -> bool {
+        self.host.is_some() || self.port.is_some()
+    }
+
     /// What they mean; an error is one sentence about the port.
     pub(super) fn job_server(self) -> Result<JobServer, String> {
+        let host = self.host.unwrap_or_else(|| "localhost".to_owned());
         let port = match usual_port(self.port.as_deref()) {
             Ok(port) => port,
             // Nobody asks for it.
-            Err(_) if self.host.starts_with("unix:") => 0,
+            Err(_) if host.starts_with("unix:") => 0,
             Err(mistake) => return Err(mistake),
         };
-        Ok(JobServer { host: self.host, port })
+        Ok(JobServer { host, port })
     }
 }
 
@@ -53,6 +59,14 @@ impl fmt::Display for JobServer {
 }
 
 impl JobServer {
+    /// Whether it is on this machine, as far as its name says.
+    pub(super) fn is_here(&self) -> bool {
+        let address = self.host.parse::<IpAddr>().ok();
+        self.host.starts_with("unix:")
+            || self.host == "localhost"
+            || address.is_some_and(|address| address.to_canonical().is_loopback())
+    }
+
     /// Connects, before `end`: to the path, or the first address of the host where somebody listens.
     pub(super) fn connect(&self, end: Instant) -> Result<ServerStream, NoAnswer> {
         let connected = match self.host.strip_prefix("unix:") {
@@ -211,7 +225,8 @@ pub(super) enum ServerStream {
 }
 
 impl ServerStream {
-    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+    /// How long a read may wait for the peer to say something.
+    pub(super) fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
         match self {
             ServerStream::Tcp(stream) => stream.set_read_timeout(Some(timeout)),
             ServerStream::Unix(stream) => stream.set_read_timeout(Some(timeout)),

@@ -7,9 +7,16 @@ use crate::shard::options::Endpoint;
 use std::ffi::{OsStr, OsString};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 /// Where nobody says anything: for whoever has just started a server.
 const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 4780);
+
+/// The socket beside it, over which the server's user and root give orders: where a service has it, and tools look for it.
+pub(crate) const USUAL_SOCKET: &str = "/run/ringgear/control.sock";
+
+/// The variable in which systemd names the runtime directory of a service; several stand with colons between them.
+pub(super) const RUNTIME: &str = "RUNTIME_DIRECTORY";
 
 /// Who may use a unix socket: the user of the server, and root.
 const MODE: u32 = 0o600;
@@ -49,6 +56,27 @@ pub(super) fn endpoints(
         }
         _ => Ok(endpoints),
     }
+}
+
+/// The socket that a server has where nobody says anything, if it can be had: in its runtime directory.
+pub(super) fn usual_socket(
+    asked: &[OsString],
+    called: CalledAs,
+    runtime: Option<&OsStr>,
+) -> Option<Endpoint> {
+    if !asked.is_empty() || called == CalledAs::Gearmand || !cfg!(feature = "http") {
+        return None;
+    }
+    let usual = Path::new(USUAL_SOCKET);
+    let first = runtime.and_then(|folders| folders.as_bytes().split(|byte| *byte == b':').next());
+    let folder =
+        first.map(|folder| Path::new(OsStr::from_bytes(folder))).filter(|folder| folder.is_absolute());
+    let path = match (folder, usual.file_name()) {
+        (Some(folder), Some(name)) => folder.join(name),
+        _ => PathBuf::from(usual),
+    };
+    let fits = path.as_os_str().len() <= machine::UNIX_PATH_MAX;
+    fits.then(|| Endpoint::Unix { path, mode: MODE })
 }
 
 fn endpoint(value: &OsStr, tokens: bool) -> Result<Endpoint, &'static str> {
@@ -107,6 +135,24 @@ mod tests {
         }
         assert_eq!(of(&["127.0.0.1:1", "none"]), Err(format!("--control none: {ALONE}")));
         assert!(of(&["unix:"]).is_err());
+    }
+
+    #[test]
+    fn a_socket_for_orders_is_in_the_runtime_directory() {
+        use CalledAs::{Gearmand, Ringgear};
+        let of = |asked: &[&str], called, runtime: Option<&str>| {
+            let asked: Vec<OsString> = asked.iter().map(Into::into).collect();
+            usual_socket(&asked, called, runtime.map(OsStr::new)).map(|endpoint| endpoint.to_string())
+        };
+        assert_eq!(of(&[], Ringgear, None).unwrap(), "unix:/run/ringgear/control.sock");
+        assert_eq!(of(&[], Ringgear, Some("/run/a:/run/b")).unwrap(), "unix:/run/a/control.sock");
+        for odd in ["", "relative", ":"] {
+            assert_eq!(of(&[], Ringgear, Some(odd)).unwrap(), "unix:/run/ringgear/control.sock", "{odd}");
+        }
+        assert_eq!(of(&[], Ringgear, Some(&format!("/{}", "x".repeat(100)))), None);
+        for (asked, called) in [(&["none"][..], Ringgear), (&["127.0.0.1:1"], Ringgear), (&[], Gearmand)] {
+            assert_eq!(of(asked, called, None), None, "{asked:?}");
+        }
     }
 
     #[test]

@@ -158,7 +158,8 @@ pub(super) struct Flags {
     pub(super) storing: Storing,
 
     /// Where the server is reached over HTTP: an address with a port, `unix:PATH`, or `none`. Several with commas, or given several
-    /// times. Addresses that others reach want --control-tokens [default: 127.0.0.1:4780; under the name gearmand none]
+    /// times. Addresses that others reach want --control-tokens. Without it there is also control.sock in the folder that
+    /// RUNTIME_DIRECTORY names, or in /run/ringgear, where that is [default: 127.0.0.1:4780; under the name gearmand none]
     #[arg(long, value_name = "ADDRESS", action = clap::ArgAction::Append, value_delimiter = ',')]
     pub(super) control: Vec<OsString>,
 

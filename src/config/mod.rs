@@ -46,6 +46,7 @@ use std::time::Duration;
 use tls::TlsVariables;
 use value::fit;
 
+pub(crate) use control::USUAL_SOCKET;
 pub use origins::Origins;
 
 /// Everything that an operator decided.
@@ -75,6 +76,7 @@ impl Config {
             called: CalledAs::of(&program()),
             port: std::env::var_os(listening::VARIABLE),
             tls: TlsVariables::ask(),
+            runtime: std::env::var_os(control::RUNTIME),
             file: Path::new(file::DEFAULT_FILE),
         };
         match invocation(std::env::args_os().skip(1), &surroundings) {
@@ -154,6 +156,8 @@ struct Surroundings<'a> {
     port: Option<OsString>,
     /// The values of those that name certificates.
     tls: TlsVariables,
+    /// The value of RUNTIME_DIRECTORY.
+    runtime: Option<OsString>,
     /// The configuration file, if the arguments name no other.
     file: &'a Path,
 }
@@ -218,6 +222,7 @@ fn config(
     tls::for_http(&flags.tls, &control, gateway)?;
     let control = ControlOptions {
         endpoints: control,
+        usual_socket: control::usual_socket(&flags.control, called, surroundings.runtime.as_deref()),
         tokens: flags.control_tokens.clone(),
         names: flags.control_name.clone(),
         gateway,

@@ -16,7 +16,7 @@ pub(super) fn read_with(line: &[&str], file: &Path) -> Result<Invocation, Mistak
 pub(super) fn read_as(called: CalledAs, line: &[&str], file: &Path) -> Result<Invocation, Mistake> {
     invocation(
         line.iter().map(OsString::from),
-        &Surroundings { called, port: None, tls: TlsVariables::default(), file },
+        &Surroundings { called, port: None, tls: TlsVariables::default(), runtime: None, file },
     )
 }
 
@@ -450,6 +450,7 @@ fn a_value_that_is_no_text_is_named() {
         called: CalledAs::Ringgear,
         port: None,
         tls: TlsVariables::default(),
+        runtime: None,
         file: Path::new("/nonexistent/gearmand.conf"),
     };
     let mistake = invocation(line.into_iter(), &surroundings).unwrap_err().to_string();

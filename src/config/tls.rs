@@ -260,7 +260,8 @@ mod tests {
             TlsVariables { certificate: Some("env.pem".into()), key: None, ca: Some("env-ca.pem".into()) };
         let line = ["--ssl", "--ssl-certificate=c", "--ssl-key=k", "--ssl-ca-file=a"];
         let file = Path::new("/nonexistent/gearmand.conf");
-        let surroundings = Surroundings { called: CalledAs::Ringgear, port: None, tls: variables, file };
+        let surroundings =
+            Surroundings { called: CalledAs::Ringgear, port: None, tls: variables, runtime: None, file };
         let Invocation::Serve(config) = invocation(line.into_iter().map(Into::into), &surroundings).unwrap()
         else {
             panic!()

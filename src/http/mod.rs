@@ -40,6 +40,7 @@ mod route;
 mod secrets;
 mod serve;
 mod stalls;
+mod standing;
 mod streams;
 mod submit;
 mod target;

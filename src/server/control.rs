@@ -13,10 +13,11 @@ use crate::log_at;
 use crate::logging::Level;
 use crate::mesh::shared::Shared;
 use crate::shard::listen::{self, SocketFile};
-use crate::shard::options::Endpoint;
+use crate::shard::options::{Endpoint, Keepalive};
 use crate::store::channel::StoreChannel;
 use crate::tls::Certificates;
 use nix::sys::signal::Signal;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -57,42 +58,55 @@ impl Control {
             metrics_functions: options.metrics_functions,
             pauses: pauses::file(server),
         };
+        let secured = certificates.filter(|_| options.tls);
         for endpoint in &options.endpoints {
-            let one = std::slice::from_ref(endpoint);
-            let made = match listen::listen(one, BACKLOG, 1, Duration::ZERO, keepalive) {
-                Ok(made) => made,
-                Err((endpoint, error)) => {
-                    log_at!(
-                        Level::Warning,
-                        "there is no HTTP side at {endpoint}: {error}; stop who has it, choose another address with \
-                         --control, or say --control none{}",
-                        options.from
-                    );
-                    continue;
-                }
-            };
-            for (endpoint, socket) in made.endpoints.iter().zip(made.of_shards.into_iter().flatten()) {
-                let (address, certificates) = match endpoint {
-                    Endpoint::Tcp(address) => {
-                        let secured = if options.tls { certificates.cloned() } else { None };
-                        let scheme = if options.tls { "https" } else { "http" };
-                        log_at!(Level::Notice, "to be looked at on {scheme}://{address}/");
-                        (Some(*address), secured)
-                    }
-                    Endpoint::Unix { .. } => {
-                        log_at!(Level::Notice, "to be looked at over HTTP on {endpoint}");
-                        (None, None)
-                    }
-                };
-                control.doors.push(ControlDoor { kind: DoorKind::Control, address, certificates, socket });
+            if let Err(error) = control.listen(endpoint, keepalive, secured) {
+                absent(endpoint, &error, &options.from);
             }
-            control.files.extend(made.files);
+        }
+        if let Some(endpoint) = &options.usual_socket {
+            match control.listen(endpoint, keepalive, None) {
+                Err(error) if is_without_place(&error) => log_at!(
+                    Level::Info,
+                    "there is no HTTP side at {endpoint}, over which its user and root could give orders: {error}; make the folder for \
+                     it, or name another place with --control"
+                ),
+                Err(error) => absent(endpoint, &error, &options.from),
+                Ok(()) => {}
+            }
         }
         if let Some(port) = options.gateway {
             let certificates = if options.gateway_tls { certificates } else { None };
             control.open_gateway(port, server, certificates)?;
         }
         Ok(control)
+    }
+
+    /// Opens this one; with certificates, whoever comes by an address speaks TLS there.
+    fn listen(
+        &mut self,
+        endpoint: &Endpoint,
+        keepalive: &Keepalive,
+        secured: Option<&Arc<Certificates>>,
+    ) -> io::Result<()> {
+        let one = std::slice::from_ref(endpoint);
+        let made = listen::listen(one, BACKLOG, 1, Duration::ZERO, keepalive).map_err(|(_, error)| error)?;
+        for (endpoint, socket) in made.endpoints.iter().zip(made.of_shards.into_iter().flatten()) {
+            let (address, certificates) = match endpoint {
+                Endpoint::Tcp(address) => {
+                    let scheme = if secured.is_some() { "https" } else { "http" };
+                    log_at!(Level::Notice, "to be looked at on {scheme}://{address}/");
+                    (Some(*address), secured.cloned())
+                }
+                Endpoint::Unix { .. } => {
+                    log_at!(Level::Notice, "to be looked at over HTTP on {endpoint}");
+                    (None, None)
+                }
+            };
+            self.doors.push(ControlDoor { kind: DoorKind::Control, address, certificates, socket });
+        }
+        self.files.extend(made.files);
+        Ok(())
     }
 
     /// gearmand's HTTP was asked for, so that it is there or nothing is.
@@ -181,4 +195,19 @@ impl Control {
             }
         })
     }
+}
+
+/// Says that there is none where it was wanted.
+fn absent(endpoint: &Endpoint, error: &io::Error, from: &str) {
+    log_at!(
+        Level::Warning,
+        "there is no HTTP side at {endpoint}: {error}; stop who has it, choose another address with --control, or say --control \
+         none{from}"
+    );
+}
+
+/// Whether there is no folder for a socket, or none for this user.
+fn is_without_place(error: &io::Error) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
+    matches!(error.kind(), NotADirectory | NotFound | PermissionDenied | ReadOnlyFilesystem)
 }

@@ -48,6 +48,8 @@ pub struct ServerOptions {
 pub struct ControlOptions {
     /// Where it listens: without tokens addresses of loopback, and unix sockets. Without any there is none.
     pub endpoints: Vec<Endpoint>,
+    /// Where it listens besides, if there is a place for it: nobody has asked for it.
+    pub usual_socket: Option<Endpoint>,
     /// The file of tokens: who may do what.
     pub tokens: Option<PathBuf>,
     /// What requests may call the server, beside its addresses.

@@ -99,7 +99,13 @@ const PLACES: &[(&str, &[&str])] = &[
     ("tokio_postgres_rustls", &["src/store/postgres/tls"]),
     (
         "serde_json",
-        &["src/cli/check_migration", "src/cli/control/", "src/cli/status", "src/frontend/json", "src/http/"],
+        &[
+            "src/cli/check_migration",
+            "src/cli/control/",
+            "src/cli/functions/",
+            "src/frontend/json",
+            "src/http/",
+        ],
     ),
     ("http_body_util", &["src/http/"]),
     ("hyper", &["src/http/"]),
@@ -110,7 +116,9 @@ const PLACES: &[(&str, &[&str])] = &[
     ("sha2", &["src/http/secrets"]),
     ("subtle", &["src/http/secrets"]),
     ("sd_notify", &["src/process/"]),
-    ("signal_hook", &["src/cli/work/"]),
+    // The terminal, and keys from it.
+    ("ratatui", &["src/cli/top/screen"]),
+    ("signal_hook", &["src/cli/top/", "src/cli/work/"]),
     // Checksums: of records, blocks and rows.
     ("crc32c", &["src/store/"]),
     ("regex", &["src/access/pattern"]),
@@ -156,6 +164,7 @@ const PLACES: &[(&str, &[&str])] = &[
         &[
             "src/cli/help/",
             "src/cli/reach",
+            "src/cli/top/screen",
             "src/cli/work/",
             "src/config/machine",
             "src/http/guard",

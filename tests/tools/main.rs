@@ -1,8 +1,21 @@
-//! Debian's `gearman` and `gearadmin`, unchanged, against this server: what the package's users run every day.
+//! Debian's `gearman` and `gearadmin`, unchanged, against this server: what the package's users run every day; and our own tools for
+//! operators (`own.rs` and what names it).
 #![allow(clippy::unwrap_used)]
 
+#[cfg(feature = "http")]
+mod asked;
 mod beside;
 mod options;
+#[cfg(feature = "http")]
+mod ordered;
+#[cfg(feature = "http")]
+mod own;
+#[cfg(feature = "http")]
+mod place;
+#[cfg(feature = "http")]
+mod status;
+#[cfg(all(feature = "http", feature = "top"))]
+mod top;
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -4,7 +4,7 @@ use serde_json::Value;
 use std::fmt::Write as _;
 
 /// A name of something that is told, which may stand as hexadecimal digits.
-pub(super) fn name(told: &Value, key: &str) -> String {
+pub(in crate::cli) fn name(told: &Value, key: &str) -> String {
     match told[key].as_str() {
         Some(text) => shown(text.as_bytes()),
         None => shown(&bytes(told, key)),
@@ -12,7 +12,7 @@ pub(super) fn name(told: &Value, key: &str) -> String {
 }
 
 /// The same, as bytes.
-pub(super) fn bytes(told: &Value, key: &str) -> Vec<u8> {
+pub(in crate::cli) fn bytes(told: &Value, key: &str) -> Vec<u8> {
     if let Some(text) = told[key].as_str() {
         return text.as_bytes().to_vec();
     }
@@ -21,7 +21,7 @@ pub(super) fn bytes(told: &Value, key: &str) -> Vec<u8> {
 }
 
 /// A number.
-pub(super) fn number(value: &Value) -> String {
+pub(in crate::cli) fn number(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         value => value.to_string(),
@@ -29,12 +29,12 @@ pub(super) fn number(value: &Value) -> String {
 }
 
 /// A text, or nothing.
-pub(super) fn text(value: &Value) -> String {
+pub(in crate::cli) fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| "-".to_owned(), |text| shown(text.as_bytes()))
 }
 
 /// Seconds, as one says them.
-pub(super) fn lasting(value: &Value) -> String {
+pub(in crate::cli) fn lasting(value: &Value) -> String {
     let Some(seconds) = value.as_f64() else { return "-".to_owned() };
     let whole = seconds as u64;
     match whole {
@@ -47,7 +47,7 @@ pub(super) fn lasting(value: &Value) -> String {
 }
 
 /// How long ago a time in milliseconds since 1970 was.
-pub(super) fn ago(value: &Value) -> String {
+pub(in crate::cli) fn ago(value: &Value) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
     let ago = value.as_u64().map(|at| now.saturating_sub(at) as f64 / 1000.0);
@@ -55,7 +55,7 @@ pub(super) fn ago(value: &Value) -> String {
 }
 
 /// A table: names of columns, of which those that begin with `>` are for numbers; and rows.
-pub(super) fn table(columns: &[&str], rows: &[Vec<String>]) -> String {
+pub(in crate::cli) fn table(columns: &[&str], rows: &[Vec<String>]) -> String {
     let mut text = String::new();
     let width = |at: usize, column: &str| {
         let cells = rows.iter().map(|row| row[at].chars().count());

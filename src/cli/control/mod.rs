@@ -1,30 +1,39 @@
 //! The subcommands that ask a Ringgear server over its HTTP side (`--control`), or give it orders: the way there, one request with one
-//! answer, and how they end. What is asked is in the files beside this one: `why.rs`, `lists.rs`, `orders.rs`, `check.rs`, `doctor.rs`.
+//! answer, with the token of who asks (`token.rs`), and how they end. What is asked is in the files beside this one: `why.rs`, `lists.rs`, `orders.rs`, `check.rs`, `doctor.rs`.
 pub(super) mod batch;
 pub(super) mod check;
 pub(super) mod doctor;
 pub(super) mod lists;
-mod lists_shown;
+pub(super) mod lists_shown;
 pub(super) mod orders;
 mod reply;
+mod stream;
+mod token;
+pub(super) mod trace;
 pub(super) mod why;
 
 use super::reach::{JobServer, NoAnswer};
 use super::words;
+use crate::config::USUAL_SOCKET;
 use crate::frontend::percent;
 use crate::tls::{DialOptions, TlsDialer};
 use reply::HttpReply;
 use serde_json::Value;
 use std::fmt;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::ops::ControlFlow;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+use stream::StreamEnd;
+use token::ControlSecret;
 
-/// Where an installed server has its socket.
-const SOCKET: &str = "/run/ringgear/control.sock";
 /// Where a server has its HTTP side that was told nothing.
 const USUAL: &str = "127.0.0.1:4780";
+
+/// How long a stream of events may be silent; the server says something every 15 seconds.
+const EVENTS_PATIENCE: Duration = Duration::from_secs(40);
 
 /// Statuses to end with: the answer is no; the server cannot be reached; it refuses.
 const NO: u8 = 1;
@@ -35,11 +44,26 @@ const REFUSED: u8 = 4;
 #[derive(Debug, clap::Args)]
 pub(super) struct ControlWords {
     /// The HTTP side of the server, as in its --control: `unix:PATH`, an address or a name with a port, or `https://` and these where
-    /// it speaks TLS (--control-tls) [default: what RINGGEAR_CONTROL says, or unix:/run/ringgear/control.sock if it is there, or
+    /// it speaks TLS (--control-tls) [default: what RINGGEAR_CONTROL says, or unix:/run/ringgear/control.sock if that can be reached, or
     /// 127.0.0.1:4780]
     #[arg(long, value_name = "ADDRESS")]
     control: Option<String>,
 
+    #[command(flatten)]
+    dial: DialWords,
+
+    /// Seconds to wait for an answer
+    #[arg(short, long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    timeout: u64,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// The words that say with what TLS is spoken.
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct DialWords {
     /// CAs of which one has signed the certificate of the server, PEM, for https:// [default: what RINGGEAR_CA says]
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
@@ -51,14 +75,23 @@ pub(super) struct ControlWords {
     /// The key of that [default: what RINGGEAR_KEY says]
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
+}
 
-    /// Seconds to wait for an answer
-    #[arg(short, long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3600))]
-    timeout: u64,
-
-    /// Print JSON
-    #[arg(long)]
-    pub(super) json: bool,
+impl DialWords {
+    /// What TLS is spoken with.
+    fn dialer(&self) -> Result<TlsDialer, String> {
+        let file = |word: &Option<PathBuf>, variable| {
+            let path = word.clone().or_else(|| std::env::var_os(variable).map(Into::into));
+            path.filter(|path: &PathBuf| !path.as_os_str().is_empty())
+        };
+        let ca = file(&self.ca, "RINGGEAR_CA");
+        let shows = match (file(&self.cert, "RINGGEAR_CERT"), file(&self.key, "RINGGEAR_KEY")) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            _ => return Err("a certificate and its key go together; say both --cert and --key".to_owned()),
+        };
+        TlsDialer::load(&DialOptions { ca, shows })
+    }
 }
 
 /// The HTTP side of a server.
@@ -68,6 +101,7 @@ pub(super) struct ControlSide {
     tls: Option<TlsDialer>,
     address: String,
     patience: Duration,
+    token: Option<ControlSecret>,
 }
 
 /// Why a request has no answer, or one that is none.
@@ -89,7 +123,7 @@ impl fmt::Display for ControlFailure {
 
 impl ControlFailure {
     /// With which status to end.
-    fn status(&self) -> u8 {
+    pub(super) fn status(&self) -> u8 {
         match self {
             ControlFailure::Silence(_) => UNREACHABLE,
             ControlFailure::Refused(404, _) => NO,
@@ -101,43 +135,49 @@ impl ControlFailure {
 impl ControlWords {
     /// What they mean; an error is one sentence.
     pub(super) fn side(&self) -> Result<ControlSide, String> {
-        let named = self.control.clone().or_else(|| std::env::var("RINGGEAR_CONTROL").ok());
-        let address = named.unwrap_or_else(|| {
-            let socket = Path::new(SOCKET);
-            if socket.exists() { format!("unix:{SOCKET}") } else { USUAL.to_owned() }
-        });
         let patience = Duration::from_secs(self.timeout);
+        match self.control.clone().or_else(named) {
+            Some(address) => ControlSide::at(address, &self.dial, patience),
+            None => ControlSide::usual(patience),
+        }
+    }
+}
+
+/// Where the environment says that the HTTP side is.
+pub(super) fn named() -> Option<String> {
+    std::env::var("RINGGEAR_CONTROL").ok().filter(|address| !address.is_empty())
+}
+
+impl ControlSide {
+    /// At an address as in the server's `--control`; an error is one sentence.
+    pub(super) fn at(address: String, dial: &DialWords, patience: Duration) -> Result<ControlSide, String> {
+        let token = token::from_environment()?;
         if address.starts_with("unix:") {
             let server = JobServer { host: address.clone(), port: 0 };
-            return Ok(ControlSide { server, tls: None, address, patience });
+            return Ok(ControlSide { server, tls: None, address, patience, token });
         }
         let secured = address.strip_prefix("https://");
         let bare = secured.or(address.strip_prefix("http://")).unwrap_or(&address).trim_end_matches('/');
         let wrong = || format!("{address}: say an address with a port like 127.0.0.1:4780, or unix:PATH");
-        let tls = secured.map(|_| self.dialer().map_err(|why| format!("{address}: {why}"))).transpose()?;
+        let tls = secured.map(|_| dial.dialer().map_err(|why| format!("{address}: {why}"))).transpose()?;
         let (host, port) = bare.rsplit_once(':').ok_or_else(wrong)?;
         let port = port.parse().map_err(|_| wrong())?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Ok(ControlSide { server: JobServer { host, port }, tls, address: bare.to_owned(), patience })
+        Ok(ControlSide { server: JobServer { host, port }, tls, address: bare.to_owned(), patience, token })
     }
 
-    /// What TLS is spoken with.
-    fn dialer(&self) -> Result<TlsDialer, String> {
-        let file = |word: &Option<PathBuf>, variable| {
-            let path = word.clone().or_else(|| std::env::var_os(variable).map(Into::into));
-            path.filter(|path: &PathBuf| !path.as_os_str().is_empty())
-        };
-        let ca = file(&self.ca, "RINGGEAR_CA");
-        let shows = match (file(&self.cert, "RINGGEAR_CERT"), file(&self.key, "RINGGEAR_KEY")) {
-            (None, None) => None,
-            (Some(certificate), Some(key)) => Some((certificate, key)),
-            _ => return Err("a certificate and its key go together; say both --cert and --key".to_owned()),
-        };
-        TlsDialer::load(&DialOptions { ca, shows })
+    /// Where a server has it that was told nothing: its socket, for whom that is open; it lets its own user give orders.
+    pub(super) fn usual(patience: Duration) -> Result<ControlSide, String> {
+        let open = UnixStream::connect(USUAL_SOCKET).is_ok();
+        let address = if open { format!("unix:{USUAL_SOCKET}") } else { USUAL.to_owned() };
+        ControlSide::at(address, &DialWords::default(), patience)
     }
-}
 
-impl ControlSide {
+    /// What it is called, for people.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// What stands at a path.
     pub(super) fn get(&self, path: &str) -> Result<Value, ControlFailure> {
         self.request("GET", path, None)
@@ -164,9 +204,41 @@ impl ControlSide {
         }
     }
 
-    fn request(&self, method: &str, path: &str, body: Option<String>) -> Result<Value, ControlFailure> {
+    /// Hears what changes until `hear` has heard enough, or the server ends it.
+    pub(super) fn follow(
+        &self,
+        path: &str,
+        hear: impl FnMut(&str, Value) -> ControlFlow<()>,
+    ) -> Result<(), ControlFailure> {
+        let silence = |failure: NoAnswer| ControlFailure::Silence(self.explain(&failure));
+        let broken = |error: io::Error| match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => silence(NoAnswer::Silent),
+            _ => silence(NoAnswer::Closed(Some(error))),
+        };
+        let stream = self.server.connect(Instant::now() + self.patience).map_err(silence)?;
+        stream.set_write_timeout(self.patience).map_err(broken)?;
+        stream.set_read_timeout(self.patience.max(EVENTS_PATIENCE)).map_err(broken)?;
+        let request = self.head("GET", path, "1.0") + "Accept: text/event-stream\r\n\r\n";
+        (&stream).write_all(request.as_bytes()).map_err(broken)?;
+        match stream::hear_all(&stream, hear).map_err(broken)? {
+            StreamEnd::Enough | StreamEnd::Over => Ok(()),
+            StreamEnd::Refused(status, text) => Err(refusal(status, &text)),
+            StreamEnd::Otherwise => Err(silence(NoAnswer::Otherwise)),
+        }
+    }
+
+    /// The beginning of a request.
+    fn head(&self, method: &str, path: &str, version: &str) -> String {
         let host = if self.address.starts_with("unix:") { "localhost" } else { &self.address };
-        let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
+        let mut head = format!("{method} {path} HTTP/{version}\r\nHost: {host}\r\nConnection: close\r\n");
+        if let Some(token) = &self.token {
+            head += &format!("Authorization: Bearer {}\r\n", token.expose());
+        }
+        head
+    }
+
+    fn request(&self, method: &str, path: &str, body: Option<String>) -> Result<Value, ControlFailure> {
+        let mut request = self.head(method, path, "1.1");
         if let Some(body) = &body {
             request += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
         }
@@ -183,10 +255,7 @@ impl ControlSide {
             200..300 => {
                 Err(ControlFailure::Silence(format!("{}: this is no HTTP side of Ringgear", self.address)))
             }
-            _ => {
-                let detail = value["detail"].as_str().unwrap_or("it refuses, and does not say why");
-                Err(ControlFailure::Refused(status, detail.to_owned()))
-            }
+            _ => Err(refusal(status, &text)),
         }
     }
 
@@ -206,6 +275,13 @@ impl ControlSide {
             other => format!("{address}: {other}"),
         }
     }
+}
+
+/// What is said with another status than that all is well.
+fn refusal(status: u16, text: &str) -> ControlFailure {
+    let value: Value = serde_json::from_str(text).unwrap_or(Value::Null);
+    let detail = value["detail"].as_str().unwrap_or("it refuses, and does not say why");
+    ControlFailure::Refused(status, words::shown(detail.as_bytes()))
 }
 
 /// Says why a subcommand did not do it, and with which status it ends.

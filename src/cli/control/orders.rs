@@ -1,4 +1,4 @@
-//! `ringgear pause`, `resume`, `close`, `drain` and `log-level`: orders for one thing.
+//! `ringgear pause`, `resume`, `limit`, `close`, `drain` and `log-level`: orders for one thing.
 use super::{ControlWords, failed, percent, print};
 use crate::cli::words;
 use clap::{Command, CommandFactory, Parser};
@@ -39,6 +39,22 @@ struct ResumeLine {
     function: OsString,
 }
 
+/// Says how many jobs of a function may wait, or sets it: submissions beyond that are refused
+#[derive(Debug, Parser)]
+#[command(name = "ringgear limit", disable_version_flag = true, max_term_width = 100)]
+struct LimitLine {
+    #[command(flatten)]
+    control: ControlWords,
+
+    /// The function
+    #[arg(value_name = "FUNCTION")]
+    function: OsString,
+
+    /// How many: one number for all priorities, or one each for high, normal and low; 0 is no limit
+    #[arg(value_name = "N", num_args = 0..=3)]
+    jobs: Vec<u32>,
+}
+
 /// Closes connections; jobs of workers among them go back to their queues, and one attempt is counted
 #[derive(Debug, Parser)]
 #[command(name = "ringgear close", disable_version_flag = true, max_term_width = 100)]
@@ -76,10 +92,11 @@ struct LevelLine {
 }
 
 /// The words of these subcommands, as completions and manual pages tell of them.
-pub(crate) fn commands() -> [Command; 5] {
+pub(crate) fn commands() -> [Command; 6] {
     [
         PauseLine::command().name("pause"),
         ResumeLine::command().name("resume"),
+        LimitLine::command().name("limit"),
         CloseLine::command().name("close"),
         DrainLine::command().name("drain"),
         LevelLine::command().name("log-level"),
@@ -114,6 +131,20 @@ fn order(
     let side = control.side().map_err(|mistake| words::failed(name, words::USAGE, mistake))?;
     let done = side.post(path, body).map_err(|failure| failed(name, &failure))?;
     let printed = if control.json { format!("{done}\n") } else { sentence(&done) + "\n" };
+    print(name, &printed)
+}
+
+/// Looks at the limits of a function, and prints them as JSON or in a sentence.
+fn look(
+    name: &'static str,
+    control: &ControlWords,
+    path: &str,
+    sentence: impl Fn(&Value) -> String,
+) -> Result<(), ExitCode> {
+    let side = control.side().map_err(|mistake| words::failed(name, words::USAGE, mistake))?;
+    let found = side.get(path).map_err(|failure| failed(name, &failure))?;
+    let limits = json!({ "limits": found["limits"] });
+    let printed = if control.json { format!("{limits}\n") } else { sentence(&limits) + "\n" };
     print(name, &printed)
 }
 
@@ -153,6 +184,40 @@ pub(crate) fn resume(words: impl Iterator<Item = OsString>) -> ExitCode {
     let path = format!("/api/v1/functions/{}/resume", percent(line.function.as_bytes()));
     let function = words::shown(line.function.as_bytes());
     ended(order(NAME, &line.control, &path, &json!({}), |done| format!("{function} goes on{}", remark(done))))
+}
+
+/// `ringgear limit`.
+pub(crate) fn limit(words: impl Iterator<Item = OsString>) -> ExitCode {
+    const NAME: &str = "ringgear limit";
+    let line: LimitLine = match words::read(NAME, words, words::USAGE) {
+        Ok(line) => line,
+        Err(status) => return status,
+    };
+    let path = format!("/api/v1/functions/{}", percent(line.function.as_bytes()));
+    let told = |done: &Value| limits_told(&line.function, &done["limits"]);
+    ended(match line.jobs[..] {
+        [] => look(NAME, &line.control, &path, told),
+        [all] => {
+            let body = json!({ "high": all, "normal": all, "low": all });
+            order(NAME, &line.control, &format!("{path}/limits"), &body, told)
+        }
+        [high, normal, low] => {
+            let body = json!({ "high": high, "normal": normal, "low": low });
+            order(NAME, &line.control, &format!("{path}/limits"), &body, told)
+        }
+        _ => {
+            let said = "two numbers could mean anything: say one for all priorities, or three for high, normal and low";
+            Err(words::failed(NAME, words::USAGE, said))
+        }
+    })
+}
+
+fn limits_told(function: &OsString, limits: &Value) -> String {
+    let each = ["high", "normal", "low"].map(|priority| match limits[priority].as_u64() {
+        Some(jobs @ 1..) => format!("{priority} {jobs}"),
+        _ => format!("{priority} no limit"),
+    });
+    format!("{}: {}", words::shown(function.as_bytes()), each.join(", "))
 }
 
 /// `ringgear close`: those that are gone already end it with status 1, the others are closed all the same.
@@ -200,6 +265,13 @@ pub(crate) fn log_level(words: impl Iterator<Item = OsString>) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_are_told_in_words() {
+        let limits = json!({ "high": 0, "normal": 5000, "low": null });
+        let told = limits_told(&OsString::from("mail"), &limits);
+        assert_eq!(told, "mail: high no limit, normal 5000, low no limit");
+    }
 
     #[test]
     fn times_are_numbers_with_a_letter() {

@@ -296,6 +296,7 @@ fn tried(mut flags: Flags) -> Result<(Flags, Vec<String>), Mistake> {
         called: CalledAs::Gearmand,
         port: None,
         tls: TlsVariables::default(),
+        runtime: None,
         file: Path::new(""),
     };
     let config = config(&flags, &surroundings, Vec::new(), &mut Origins::default())?;

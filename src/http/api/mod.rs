@@ -92,6 +92,10 @@ async fn find(desk: &Desk, path: &[&[u8]], target: &RequestTarget) -> Result<Str
     }
     is_whole(desk)?;
     match path {
+        [b"overview"] => {
+            target.takes(&[])?;
+            Ok(line(single::overview(desk).await))
+        }
         [b"functions"] => lists::functions(desk, target).await,
         [b"functions", name] => {
             target.takes(&[])?;

@@ -25,6 +25,25 @@ pub(super) fn server(desk: &Desk) -> Value {
     })
 }
 
+/// All functions together, and those first with which something is wrong: what the page Now begins with.
+pub(super) async fn overview(desk: &Desk) -> Value {
+    let overview = desk.overview().await;
+    let sums = &overview.sums;
+    let [high, normal, low] = sums.queued;
+    let mut told = server(desk);
+    told["functions"] = sums.functions.into();
+    told["queued"] = json!({ "high": high, "normal": normal, "low": low });
+    told["scheduled"] = sums.scheduled.into();
+    told["storing"] = sums.storing.into();
+    told["abandoned"] = sums.abandoned.into();
+    told["running"] = sums.running.into();
+    told["dead"] = sums.dead.into();
+    told["workers"] = sums.workers.into();
+    told["unattended"] = sums.unattended.into();
+    told["first"] = overview.first.iter().map(|row| tell_function(desk, row)).collect();
+    told
+}
+
 /// A function by its exact name.
 pub(super) async fn function(desk: &Desk, name: &[u8]) -> Result<Value, ApiFault> {
     let _turn = desk.turn().await;

@@ -1,6 +1,7 @@
 //! How functions and jobs are told, in lists and alone, with what is known of them here besides the engine's rows; and what is said where
 //! there is none.
 use super::super::desk::Desk;
+use super::super::standing::{rates, standing};
 use super::fault::ApiFault;
 use crate::engine::JobId;
 use crate::engine::report::FunctionNumbers;
@@ -25,6 +26,7 @@ pub(super) fn no_function() -> ApiFault {
 /// What is known of a function, with what is counted of it.
 pub(super) fn tell_function(desk: &Desk, row: &FunctionNumbers) -> Value {
     let mut told = json::numbers(row);
+    told["state"] = standing(row, rates(desk, row)).0.into();
     if let Some(stats) = &row.stats {
         let (recent, window) = desk.recent(&row.function, stats);
         told["totals"] = json::stats(stats);

@@ -4,6 +4,7 @@ use super::super::case;
 use super::super::desk::Desk;
 use super::super::names::percent;
 use super::super::overview::waiting;
+use super::super::standing::standing;
 use super::super::target::RequestTarget;
 use super::super::trails::{TrailNote, TrailPoint};
 use super::super::why;
@@ -13,8 +14,7 @@ use super::frame::PageBody;
 use super::rights::PageRights;
 use super::rows::{PageRows, RowsWanted, rows};
 use super::shown::{
-    bar, counted, function_path, handle, job_link, name, num, pager, standing, state, took, verdicts,
-    with_name,
+    bar, counted, function_path, handle, job_link, name, num, pager, state, took, verdicts, with_name,
 };
 use crate::engine::Query;
 use crate::engine::report::{FunctionNumbers, FunctionWorker, InvolvedJob, Report, WorkerState};

@@ -3,13 +3,14 @@ use super::super::bounds::PAGE_ROWS;
 use super::super::desk::Desk;
 use super::super::names::percent;
 use super::super::overview::{BestRows, Overview, row_rank, waiting};
+use super::super::standing::{rates, standing};
 use super::super::target::RequestTarget;
 use super::super::trails::{TrailNote, TrailPoint};
 use super::super::words::lasting;
 use super::super::{case, why};
 use super::fault::{PageFault, is_whole, wrong};
 use super::frame::PageBody;
-use super::shown::{bar, counted, curve, function_path, name, num, rate, standing, state, took};
+use super::shown::{bar, counted, curve, function_path, name, num, rate, state, took};
 use crate::engine::report::FunctionNumbers;
 use crate::engine::{Query, Report};
 use maud::{Markup, html};
@@ -272,14 +273,6 @@ fn short(row: &FunctionNumbers) -> String {
         text += &format!("{} dead.", counted(row.dead.into(), "job is", "jobs are"));
     }
     text
-}
-
-/// Jobs that came and ended a second, of late.
-fn rates(desk: &Desk, row: &FunctionNumbers) -> Option<(f64, f64)> {
-    let (recent, window) = desk.recent(&row.function, row.stats.as_ref()?);
-    let seconds = window.as_secs_f64().max(1.0);
-    let ended = recent.completed + recent.failed + recent.exceptions;
-    Some((recent.accepted as f64 / seconds, ended as f64 / seconds))
 }
 
 fn tiles(overview: &Overview, points: &[TrailPoint]) -> Markup {

@@ -4,7 +4,6 @@ use super::super::names::{percent, readable};
 use super::super::why::{Verdict, VerdictLevel};
 use super::super::words::lasting;
 use crate::engine::JobId;
-use crate::engine::report::FunctionNumbers;
 use crate::frontend::SharedPort;
 use maud::{Markup, html};
 use std::fmt::Write;
@@ -117,21 +116,6 @@ pub(super) fn state(word: &str, class: &str) -> Markup {
     html! { span class={ "state " (class) } { (word) } }
 }
 
-/// How a function is, by its numbers alone: a word, a colour, and how much it matters.
-pub(super) fn standing(row: &FunctionNumbers, rates: Option<(f64, f64)>) -> (&'static str, &'static str) {
-    let queued: u64 = row.queued.iter().copied().map(u64::from).sum();
-    let grows = rates.is_some_and(|(came, ended)| came > 0.1 && came > ended * 1.05);
-    match () {
-        () if row.paused.is_some() => ("paused", "warn"),
-        () if queued > 0 && row.workers == 0 => ("no worker", "bad"),
-        () if queued > 0 && grows => ("growing", "bad"),
-        () if queued > 0 => ("waiting", "warn"),
-        () if row.dead > 0 => ("dead jobs", "warn"),
-        () if row.running > 0 => ("busy", "ok"),
-        () => ("idle", "ok"),
-    }
-}
-
 /// Waiting jobs by priority, as one bar: its parts tell themselves in words.
 pub(super) fn bar(queued: [u32; 3]) -> Markup {
     let all: u64 = queued.iter().copied().map(u64::from).sum();
@@ -201,17 +185,6 @@ mod tests {
         assert_eq!(took(Some((1500, true))), "1.5 s");
         assert_eq!(took(Some((3_600_000, false))), "over 1 h 0 min");
         assert_eq!((size(1), size(1536)), ("1 byte".to_owned(), "1.5 KiB".to_owned()));
-    }
-
-    #[test]
-    fn a_function_has_a_word_for_how_it_is() {
-        let is =
-            |queued, running, workers, rates| standing(&numbers(b"f", queued, running, workers), rates).0;
-        assert_eq!(is(0, 0, 0, None), "idle");
-        assert_eq!(is(0, 1, 1, None), "busy");
-        assert_eq!(is(5, 1, 1, Some((2.0, 2.0))), "waiting");
-        assert_eq!(is(5, 1, 1, Some((4.0, 2.0))), "growing");
-        assert_eq!(is(5, 0, 0, None), "no worker");
     }
 
     #[test]
