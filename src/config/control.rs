@@ -1,8 +1,11 @@
 //! Where the server is reached over HTTP: what `--control` means. Without tokens addresses of loopback and unix sockets only: whoever
 //! reaches the HTTP side is told names of functions, workers and jobs, and nobody is asked who he is.
 use super::called::CalledAs;
+use super::flags::Flags;
 use super::machine;
 use super::mistake::Mistake;
+use super::value::fit;
+use crate::server::ControlOptions;
 use crate::shard::options::Endpoint;
 use std::ffi::{OsStr, OsString};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -26,12 +29,29 @@ const ALONE: &str = "none stands alone; leave it out, or the others";
 const FOREIGN: &str = "whoever reaches this address would be told names of functions, workers and jobs, so that it must be one of \
                        this machine alone; say 127.0.0.1, [::1] or unix:PATH, or with --control-tokens FILE who may do what";
 
-/// Everything that was named, once.
-pub(super) fn endpoints(
-    asked: &[OsString],
+/// All of it: with gearmand's HTTP on this port, if it is wanted; `from` says where `--control` was said.
+pub(super) fn options(
+    flags: &Flags,
     called: CalledAs,
-    tokens: bool,
-) -> Result<Vec<Endpoint>, Mistake> {
+    runtime: Option<&OsStr>,
+    gateway: Option<u16>,
+    from: String,
+) -> Result<ControlOptions, Mistake> {
+    Ok(ControlOptions {
+        endpoints: endpoints(&flags.control, called, flags.control_tokens.is_some())?,
+        usual_socket: usual_socket(&flags.control, called, runtime),
+        tokens: flags.control_tokens.clone(),
+        names: flags.control_name.clone(),
+        gateway,
+        tls: flags.tls.control_tls,
+        gateway_tls: flags.tls.http_tls,
+        from,
+        metrics_functions: fit(flags.metrics_functions),
+    })
+}
+
+/// Everything that was named, once.
+fn endpoints(asked: &[OsString], called: CalledAs, tokens: bool) -> Result<Vec<Endpoint>, Mistake> {
     let endpoints = match (asked, called) {
         ([], CalledAs::Gearmand) => Vec::new(),
         ([], CalledAs::Ringgear) if !cfg!(feature = "http") => Vec::new(),
@@ -59,11 +79,7 @@ pub(super) fn endpoints(
 }
 
 /// The socket that a server has where nobody says anything, if it can be had: in its runtime directory.
-pub(super) fn usual_socket(
-    asked: &[OsString],
-    called: CalledAs,
-    runtime: Option<&OsStr>,
-) -> Option<Endpoint> {
+fn usual_socket(asked: &[OsString], called: CalledAs, runtime: Option<&OsStr>) -> Option<Endpoint> {
     if !asked.is_empty() || called == CalledAs::Gearmand || !cfg!(feature = "http") {
         return None;
     }

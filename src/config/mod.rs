@@ -26,7 +26,7 @@ use crate::frontend::{self, SharedPort};
 use crate::log_at;
 use crate::logging::{self, Level, LoggingOptions, Target};
 use crate::process::ProcessOptions;
-use crate::server::{ControlOptions, Descriptors, ServerOptions};
+use crate::server::{Descriptors, ServerOptions};
 use crate::shard::options::{Keepalive, ShardOptions};
 use crate::store::StoreOptions;
 use called::CalledAs;
@@ -217,20 +217,15 @@ fn config(
         policy.share_store();
     }
     let process = process::options(&flags.process);
-    let control = control::endpoints(&flags.control, called, flags.control_tokens.is_some())?;
     let gateway = listening::gateway_port(flags, called, &mut warnings)?;
-    tls::for_http(&flags.tls, &control, gateway)?;
-    let control = ControlOptions {
-        endpoints: control,
-        usual_socket: control::usual_socket(&flags.control, called, surroundings.runtime.as_deref()),
-        tokens: flags.control_tokens.clone(),
-        names: flags.control_name.clone(),
+    let control = control::options(
+        flags,
+        called,
+        surroundings.runtime.as_deref(),
         gateway,
-        tls: flags.tls.control_tls,
-        gateway_tls: flags.tls.http_tls,
-        from: origins.told(&["control"]),
-        metrics_functions: fit(flags.metrics_functions),
-    };
+        origins.told(&["control"]),
+    )?;
+    tls::for_http(&flags.tls, &control.endpoints, gateway)?;
     let frontend = SharedPort {
         packet_max: shard.packet_max,
         version: frontend::version(policy.compat),

@@ -40,15 +40,15 @@ pub(super) fn open(doors: Vec<ControlDoor>, desk: Rc<Desk>) -> io::Result<()> {
                             sleep(ACCEPT_PAUSE).await;
                             continue;
                         };
-                        let Some(guest) = Guest::admit(&stream, arrival, &desk, kind) else { continue };
+                        let Some(admitted) = Admitted::admit(&stream, arrival, &desk, kind) else { continue };
                         let Some(certificates) = certificates.clone() else {
-                            spawn_local(guest.serve(Impatient::new(stream)));
+                            spawn_local(admitted.serve(Impatient::new(stream)));
                             continue;
                         };
                         spawn_local(async move {
-                            let desk = guest.desk.clone();
+                            let desk = admitted.desk.clone();
                             if let Some(secured) = greet(stream, peer, &certificates, &desk, kind).await {
-                                guest.serve(secured).await;
+                                admitted.serve(secured).await;
                             }
                         });
                     }
@@ -65,8 +65,9 @@ pub(super) fn open(doors: Vec<ControlDoor>, desk: Rc<Desk>) -> io::Result<()> {
                             continue;
                         };
                         let user = stream.peer_cred().ok().map(|peer| peer.uid());
-                        if let Some(guest) = Guest::admit(&stream, Arrival::Unix { user }, &desk, kind) {
-                            spawn_local(guest.serve(Impatient::new(stream)));
+                        if let Some(admitted) = Admitted::admit(&stream, Arrival::Unix { user }, &desk, kind)
+                        {
+                            spawn_local(admitted.serve(Impatient::new(stream)));
                         }
                     }
                 });
@@ -77,16 +78,16 @@ pub(super) fn open(doors: Vec<ControlDoor>, desk: Rc<Desk>) -> io::Result<()> {
 }
 
 /// Somebody who was let in, and counts while he is there.
-struct Guest {
+struct Admitted {
     desk: Rc<Desk>,
     kind: DoorKind,
     visitor: Rc<Visitor>,
     count: Rc<Cell<usize>>,
 }
 
-impl Guest {
+impl Admitted {
     /// Lets somebody in who has connected; `None` if there are too many.
-    fn admit(stream: &impl AsFd, arrival: Arrival, desk: &Rc<Desk>, kind: DoorKind) -> Option<Guest> {
+    fn admit(stream: &impl AsFd, arrival: Arrival, desk: &Rc<Desk>, kind: DoorKind) -> Option<Admitted> {
         let counts = &desk.counts;
         let (present, most) = match kind {
             DoorKind::Control => (&counts.connections, CONNECTIONS_MAX),
@@ -98,7 +99,7 @@ impl Guest {
         }
         present.set(present.get() + 1);
         let visitor = Rc::new(Visitor { arrival, end: PeerEnd::of(stream) });
-        Some(Guest { desk: desk.clone(), kind, visitor, count: present.clone() })
+        Some(Admitted { desk: desk.clone(), kind, visitor, count: present.clone() })
     }
 
     /// Answers requests until one side ends that.
@@ -130,7 +131,7 @@ impl Guest {
     }
 }
 
-impl Drop for Guest {
+impl Drop for Admitted {
     fn drop(&mut self) {
         self.count.set(self.count.get() - 1);
     }
