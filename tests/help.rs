@@ -160,6 +160,9 @@ fn everything_has_a_manual_page() {
     }
     let server = page("ringgear.8");
     assert_eq!(String::from_utf8(ringgear(&["man"]).stdout).unwrap(), server);
+    for name in ["RINGGEAR_TOKEN_FILE", "/run/ringgear/control.sock"] {
+        assert!(server.contains(name), "{name} is not in ringgear(8)");
+    }
     let help = String::from_utf8(ringgear(&["--help"]).stdout).unwrap();
     let options = help.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
     for option in options.filter(|word| word.len() > 3 && word.starts_with("--")) {

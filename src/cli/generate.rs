@@ -162,6 +162,12 @@ The port, where no option says another
 .TP
 \\fBGEARMAND_SERVER_PEM\\fR, \\fBGEARMAND_SERVER_KEY\\fR, \\fBGEARMAND_CA_CERTIFICATE\\fR
 Files for TLS, whatever options say
+.TP
+\\fBRUNTIME_DIRECTORY\\fR
+Where the unix socket for orders is, as systemd says it
+.TP
+\\fBRINGGEAR_CONTROL\\fR, \\fBRINGGEAR_TOKEN\\fR, \\fBRINGGEAR_TOKEN_FILE\\fR
+For subcommands: where the HTTP side of the server is, and a token for it, or a file with one
 .SH FILES
 .TP
 \\fI/etc/gearmand.conf\\fR
@@ -169,6 +175,9 @@ More options, in gearmand\\*(Aqs format
 .TP
 \\fI/etc/default/ringgear\\fR
 Options for the unit of systemd: \\fBRINGGEAR_OPTIONS\\fR=\"...\"
+.TP
+\\fI/run/ringgear/control.sock\\fR
+The unix socket for orders, where no option says another
 .TP
 \\fI/var/lib/ringgear\\fR
 Background jobs, with that unit

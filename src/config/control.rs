@@ -92,7 +92,7 @@ fn usual_socket(asked: &[OsString], called: CalledAs, runtime: Option<&OsStr>) -
         _ => PathBuf::from(usual),
     };
     let fits = path.as_os_str().len() <= machine::UNIX_PATH_MAX;
-    fits.then(|| Endpoint::Unix { path, mode: MODE })
+    fits.then_some(Endpoint::Unix { path, mode: MODE })
 }
 
 fn endpoint(value: &OsStr, tokens: bool) -> Result<Endpoint, &'static str> {

@@ -139,6 +139,7 @@ impl FunctionSource {
     }
 
     /// What is to be said of one function beside its row: lines to read.
+    #[cfg_attr(not(feature = "top"), allow(dead_code))]
     pub(super) fn look_closely(&self, function: &[u8]) -> Result<Vec<String>, SightFailure> {
         match self.side.as_ref().filter(|side| self.is_meant(side)) {
             Some(side) => told::closely(side, function).map_err(|failure| refused(&failure)),

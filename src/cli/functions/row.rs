@@ -115,6 +115,7 @@ pub(in crate::cli) enum RowOrder {
 
 impl RowOrder {
     /// All of them, in the order in which they are gone through.
+    #[cfg_attr(not(feature = "top"), allow(dead_code))]
     pub(in crate::cli) const ALL: [RowOrder; 9] = [
         RowOrder::Worst,
         RowOrder::Oldest,
@@ -128,6 +129,7 @@ impl RowOrder {
     ];
 
     /// Its word.
+    #[cfg_attr(not(feature = "top"), allow(dead_code))]
     pub(in crate::cli) fn word(self) -> &'static str {
         match self {
             RowOrder::Worst => "worst",

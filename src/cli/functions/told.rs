@@ -22,6 +22,7 @@ pub(in crate::cli) enum FunctionsWanted<'a> {
     /// Only these, and each of them.
     These(&'a [OsString]),
     /// All, or of more than so many those with which something is wrong.
+    #[cfg_attr(not(feature = "top"), allow(dead_code))]
     Some(usize),
 }
 
