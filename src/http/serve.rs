@@ -4,6 +4,7 @@ use super::desk::Desk;
 use super::gateway;
 use super::guard::{Arrival, Visitor};
 use super::hangups::PeerEnd;
+use super::linger::linger;
 use super::route;
 use super::stalls::Impatient;
 use hyper::server::conn::http1;
@@ -99,13 +100,16 @@ where
         http.max_buf_size(HEAD_BYTES).max_headers(HEADERS_MAX).half_close(true);
         let stream = TokioIo::new(Impatient::new(stream));
         // What goes wrong with a connection ends it, and is the peer's affair.
-        let _ = match kind {
+        let ended = match kind {
             DoorKind::Control => {
                 let answer = |request| {
                     let (desk, visitor) = (here.desk.clone(), visitor.clone());
                     async move { Ok::<_, io::Error>(route::answer(&desk, request, &visitor).await) }
                 };
-                http.serve_connection(stream, service_fn(answer)).await
+                http.serve_connection(stream, service_fn(answer))
+                    .without_shutdown()
+                    .await
+                    .map(|parts| parts.io)
             }
             DoorKind::Gateway => {
                 // Scripts look for gearmand's own spelling.
@@ -114,9 +118,15 @@ where
                     let (desk, visitor) = (here.desk.clone(), visitor.clone());
                     async move { gateway::answer(&desk, request, &visitor).await }
                 };
-                http.serve_connection(stream, service_fn(answer)).await
+                http.serve_connection(stream, service_fn(answer))
+                    .without_shutdown()
+                    .await
+                    .map(|parts| parts.io)
             }
         };
+        if let Ok(stream) = ended {
+            linger(stream.into_inner()).await;
+        }
     });
 }
 
