@@ -88,6 +88,28 @@ pub(super) fn gateway_port(
     }
 }
 
+/// The same, if there is an address to open it at: it is plain HTTP, at the addresses by TCP where jobs are taken without TLS.
+pub(super) fn gateway_place<'p>(
+    port: Option<u16>,
+    mut places: impl Iterator<Item = &'p ListenPlace>,
+    called: CalledAs,
+    warnings: &mut Vec<Caution>,
+) -> Result<Option<u16>, Mistake> {
+    const NOWHERE: &str = "--protocol http opens nothing: it is HTTP without TLS at the addresses where jobs are taken without TLS, and there is \
+                           none; add one, as in --listen localhost?plain, say --http-tls, or leave --protocol http out and submit over HTTP \
+                           with --control";
+    let serves = |place: &ListenPlace| place.door == Door::Jobs && matches!(place.endpoint, Endpoint::Tcp(_));
+    match (port, called) {
+        (None, _) => Ok(None),
+        (Some(port), _) if places.any(serves) => Ok(Some(port)),
+        (Some(_), CalledAs::Gearmand) => {
+            warnings.push(Caution { option: "protocol", text: NOWHERE.to_owned() });
+            Ok(None)
+        }
+        (Some(_), CalledAs::Ringgear) => Err(Mistake::Unsupported("protocol", NOWHERE.to_owned())),
+    }
+}
+
 /// gearmand's own.
 const GATEWAY_PORT: u16 = 8080;
 

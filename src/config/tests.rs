@@ -410,6 +410,18 @@ fn gearmands_http_has_a_port_of_its_own() {
     );
 }
 
+/// It is plain, and where everything else is not there is no place for it.
+#[test]
+fn gearmands_http_needs_a_plain_address() {
+    let nowhere = "--protocol http opens nothing: it is HTTP without TLS at the addresses where jobs are taken without TLS, and there is none; \
+                   add one, as in --listen localhost?plain, say --http-tls, or leave --protocol http out and submit over HTTP with --control";
+    for place in ["unix:/tmp/none", "127.0.0.1?admin,port=4731"] {
+        refused(&["-r", "http", "-L", place], nowhere);
+    }
+    let both = config_of(&["-r", "http", "-L", "127.0.0.1", "-L", "unix:/tmp/none"]);
+    assert_eq!(both.server.control.gateway, Some(8080));
+}
+
 /// F28.
 #[test]
 fn attempts_that_mean_something_else_elsewhere_are_told() {

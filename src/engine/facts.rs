@@ -171,6 +171,17 @@ pub struct JobFacts {
     pub phase: JobPhase,
 }
 
+/// The beginning of a job's workload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobPayload {
+    /// The name of the job's function.
+    pub function: Bytes,
+    /// Bytes of the whole workload.
+    pub whole: u64,
+    /// As many of them as were asked for.
+    pub beginning: Bytes,
+}
+
 /// Where a job stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobPhase {

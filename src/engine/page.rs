@@ -312,6 +312,9 @@ impl Report {
                 Report::Sessions(rows) => weigh(rows),
                 Report::Counters(counters) => size_of_val(&**counters),
                 Report::Job(facts) => size_of_val(&**facts) + facts.function.len() + facts.unique.len(),
+                Report::Workload(payload) => {
+                    size_of_val(&**payload) + payload.function.len() + payload.beginning.len()
+                }
                 _ => 0,
             }
     }

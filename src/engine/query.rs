@@ -52,6 +52,13 @@ pub enum Query {
         /// Its handle.
         handle: Bytes,
     },
+    /// The beginning of a job's workload. Large ones are shared, not copied.
+    Workload {
+        /// Its handle.
+        handle: Bytes,
+        /// So many bytes at the most.
+        most: u32,
+    },
     /// GET_STATUS_UNIQUE: the latest job with this unique in any function.
     UniqueStatus {
         /// The unique, as asked.
@@ -200,7 +207,7 @@ impl Query {
             Query::Workers => Scope::Sessions,
             Query::Session { session } => Scope::Home(session.shard()),
             Query::Function { function } | Query::FunctionWorkers { function } => Scope::Function(function),
-            Query::Job { handle } => Scope::Job(handle),
+            Query::Job { handle } | Query::Workload { handle, .. } => Scope::Job(handle),
             Query::ClientsWithJobs => Scope::Both,
             Query::Counters => Scope::Engines,
             Query::Status
@@ -233,6 +240,7 @@ impl Query {
             | Query::Pauses
             | Query::Function { .. }
             | Query::Session { .. }
+            | Query::Workload { .. }
             | Query::Job { .. } => false,
         }
     }
@@ -249,7 +257,7 @@ impl Query {
             Query::Numbers | Query::Function { .. } => Report::Numbers(Box::<NumbersPage>::default()),
             Query::FunctionWorkers { .. } => Report::FunctionWorkers(Vec::new()),
             Query::Session { .. } => Report::Sessions(Vec::new()),
-            Query::Job { .. } => Report::UnknownJob,
+            Query::Job { .. } | Query::Workload { .. } => Report::UnknownJob,
             Query::Pauses => Report::Pauses(Vec::new()),
             Query::Counters => Report::Counters(Box::default()),
             Query::UniqueStatus { .. } => Report::UniqueStatus(UniqueStatus::default()),

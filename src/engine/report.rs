@@ -2,8 +2,8 @@
 //! for is in `query.rs`, how lists come in pages is in `page.rs`.
 pub use crate::counters::Counters;
 pub use crate::facts::{
-    BatchResult, FunctionNumbers, FunctionWorker, HeldJob, JobFacts, JobPhase, NumbersPage, SessionRow,
-    ShutReason, WorkerState,
+    BatchResult, FunctionNumbers, FunctionWorker, HeldJob, JobFacts, JobPayload, JobPhase, NumbersPage,
+    SessionRow, ShutReason, WorkerState,
 };
 use crate::persist::DeathReason;
 pub use crate::policy::Pause;
@@ -39,6 +39,8 @@ pub enum Report {
     Sessions(Vec<SessionRow>),
     /// For `Job`.
     Job(Box<JobFacts>),
+    /// For `Workload`.
+    Workload(Box<JobPayload>),
     /// For `Counters`.
     Counters(Box<Counters>),
     /// For `UniqueStatus`.
@@ -53,7 +55,7 @@ pub enum Report {
     Done,
     /// For `DropFunction`: each function that matched; empty if none did.
     Dropped(Vec<DropRow>),
-    /// For `CancelJob`, `RetryJob` and `Job`: there is no such job.
+    /// For `CancelJob`, `RetryJob`, `Job` and `Workload`: there is no such job.
     UnknownJob,
     /// The session has no right to this: nothing was done.
     Denied,

@@ -228,6 +228,7 @@ pub(super) fn render(frontend: &SharedPort, ask: &Ask, report: &Report, last: bo
         | Report::FunctionWorkers(_)
         | Report::Sessions(_)
         | Report::Job(_)
+        | Report::Workload(_)
         | Report::Pauses(_)
         | Report::Batch(_)
         | Report::Unchanged => {}

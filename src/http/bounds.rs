@@ -16,6 +16,11 @@ pub(super) const HEAD_TIME: Duration = Duration::from_secs(10);
 pub(super) const REQUEST_TIME: Duration = Duration::from_secs(20);
 /// How long a peer may take to read an answer, from when it first had to be waited for.
 pub(super) const SEND_TIME: Duration = Duration::from_secs(10);
+/// How much of a refused body is read and thrown away, so that its sender comes to read the answer; for how long in all, and how long
+/// nothing may come meanwhile.
+pub(super) const LINGER_BYTES: usize = 64 << 20;
+pub(super) const LINGER_TIME: Duration = Duration::from_secs(5);
+pub(super) const LINGER_PAUSE: Duration = Duration::from_secs(1);
 /// Surveys of the shards at a time; other requests wait for their turn, as long as [`REQUEST_TIME`].
 pub(super) const SURVEYS_MAX: usize = 4;
 /// TLS handshakes at a time: half of the connections, so that who is inside is served; and of gearmand's HTTP. How long one may take.
@@ -83,3 +88,9 @@ pub(super) const HELD_UP: Duration = Duration::from_millis(20);
 pub(super) const BATCH_TIME: Duration = Duration::from_secs(12);
 /// Over how long jobs must have been counted to say whether more come than are done.
 pub(super) const RATES_MIN: Duration = Duration::from_secs(60);
+/// Bytes of the form that submits a job, in which a byte of a workload may be three.
+pub(super) const SUBMIT_FORM_BYTES: usize = 1 << 20;
+/// How long such a page waits for a result: less than [`REQUEST_TIME`], so that it can say what came of it.
+pub(super) const SUBMIT_WAIT: Duration = Duration::from_secs(15);
+/// Bytes of a payload that a page shows; the rest is to be downloaded.
+pub(super) const SHOWN_BYTES: usize = 4 << 10;

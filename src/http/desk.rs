@@ -12,7 +12,7 @@ use super::level::LevelForAWhile;
 use super::limited::LimitedPlaces;
 use super::overview::{BestRows, FunctionSums, Overview, row_rank, waiting};
 use super::remembered::PageMemory;
-use crate::engine::report::{Counters, FunctionNumbers, JobFacts};
+use crate::engine::report::{Counters, FunctionNumbers, JobFacts, JobPayload};
 use crate::engine::stats::FunctionStats;
 use crate::engine::{Order, Query, Report};
 use crate::frontend::SharedPort;
@@ -217,6 +217,15 @@ impl Desk {
         let handle = Bytes::copy_from_slice(handle);
         match self.observer.ask(Query::Job { handle }, None).next().await {
             Some(Report::Job(facts)) => Some(*facts),
+            _ => None,
+        }
+    }
+
+    /// The beginning of a job's workload, of so many bytes at the most. Only in one's turn.
+    pub(super) async fn workload(&self, handle: &[u8], most: usize) -> Option<JobPayload> {
+        let (handle, most) = (Bytes::copy_from_slice(handle), u32::try_from(most).unwrap_or(u32::MAX));
+        match self.observer.ask(Query::Workload { handle, most }, None).next().await {
+            Some(Report::Workload(payload)) => Some(*payload),
             _ => None,
         }
     }

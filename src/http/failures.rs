@@ -1,4 +1,5 @@
-//! How often a token was wrong, by address: after a few within a minute nothing more is looked at from there for the rest of it.
+//! How often a token was wrong, by address: after a few within a minute whoever brings another wrong one from there is told to wait for the
+//! rest of it, and nothing is said of him in the log. A right one counts for nothing here.
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};

@@ -138,20 +138,22 @@ impl Guard {
         }
     }
 
-    /// Whose token this is, unless there were too many failures.
+    /// Whose token this is. Whoever brings a right one is never made to wait for what others of his address have brought: a token has
+    /// 256 bits, so that guesses are not limited to keep it, but so that nobody fills the log. Looking costs a digest, and a comparison
+    /// with each token.
     fn by_token<'a>(
         &self,
         list: &'a TokenList,
         secret: &[u8],
         arrival: &Arrival,
     ) -> Result<&'a ControlToken, Stranger> {
-        let mut failures = self.failures.borrow_mut();
-        let now = Instant::now();
-        if let Some(seconds) = failures.wait(arrival.address(), now) {
-            return Err(Stranger::TooMany(seconds));
-        }
         let found = list.find(&SecretDigest::of(secret), arrival.address());
         found.ok_or_else(|| {
+            let mut failures = self.failures.borrow_mut();
+            let now = Instant::now();
+            if let Some(seconds) = failures.wait(arrival.address(), now) {
+                return Stranger::TooMany(seconds);
+            }
             failures.note(arrival.address(), now);
             let place = arrival.peer().map_or_else(|| "the unix socket".to_owned(), |peer| peer.to_string());
             log_at!(

@@ -2,9 +2,9 @@
 //! A thread with a runtime of its own, and never a shard: it may be slow, flooded or stuck, and no job notices. What it asks goes through
 //! an engine of its own (`home.rs`), like any session's.
 //!
-//! `serve.rs` has the connections, `greet.rs` their TLS and `bounds.rs` what they may take, `guard.rs` who somebody is (`tokens.rs`, `logins.rs`) and `roles.rs`
+//! `serve.rs` has the connections, `greet.rs` their TLS, `bounds.rs` what they may take and `linger.rs` how they end, `guard.rs` who somebody is (`tokens.rs`, `logins.rs`) and `roles.rs`
 //! what he may, `route.rs` who answers what, `desk.rs` what answers are made of, `metrics.rs` (written by `exposition.rs`), `api/`,
-//! `pages/` and `login.rs` the answers; `history.rs` remembers what was counted a while ago, `audit.rs` what was done. `submit/` has jobs
+//! `pages/`, `workload.rs` and `login.rs` the answers; `history.rs` remembers what was counted a while ago, `audit.rs` what was done. `submit/` has jobs
 //! that are submitted here, `gateway.rs` those by gearmand's own HTTP. Nothing here knows sockets or jobs of shards.
 mod answer;
 mod api;
@@ -28,6 +28,7 @@ mod hosts;
 mod keep;
 mod level;
 mod limited;
+mod linger;
 mod login;
 mod logins;
 mod metrics;
@@ -49,6 +50,7 @@ mod trails;
 mod watch;
 mod why;
 mod words;
+mod workload;
 
 use crate::engine::{Board, Policy, ShardId};
 use crate::frontend::SharedPort;

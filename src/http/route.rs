@@ -1,7 +1,7 @@
 //! Who answers what, and who is answered at all. GET and HEAD change nothing; orders are POSTs, from those who may give them.
 use super::answer::{CSS, HTML, HttpAnswer, JSON, TEXT, accepts};
-use super::bodies::{self, FORM};
-use super::bounds::{BODY_BYTES, REQUEST_TIME};
+use super::bodies::{self, FORM, WholeBody};
+use super::bounds::{BODY_BYTES, REQUEST_TIME, SUBMIT_FORM_BYTES};
 use super::desk::Desk;
 use super::exposition::Form;
 use super::guard::{Arrival, Visitor, foreign};
@@ -9,7 +9,7 @@ use super::pages::{self, PageRights};
 use super::roles::{HttpCaller, HttpRole, Shown};
 use super::streams::AnswerBody;
 use super::target::RequestTarget;
-use super::{api, denial, events, login, metrics, submit};
+use super::{api, denial, events, login, metrics, submit, workload};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap};
 use hyper::{Method, Request, Response, StatusCode, Version};
@@ -66,7 +66,9 @@ async fn find(desk: &Rc<Desk>, request: Request<Incoming>, visitor: &Visitor) ->
         return HttpAnswer::error(StatusCode::FORBIDDEN, said);
     }
     if looks {
-        if !caller.may(HttpRole::Read) {
+        // Who may only submit has a page for that.
+        let submits = path == [b"submit"] && caller.roles.has(HttpRole::Submit);
+        if !submits && !caller.may(HttpRole::Read) {
             return unread(desk, &caller, request.headers());
         }
         if let [b"api", b"v1", b"events"] = &path[..] {
@@ -90,6 +92,7 @@ fn open(desk: &Desk, path: &[&[u8]], target: &RequestTarget) -> Option<HttpAnswe
         },
         [b"login"] => HttpAnswer::ok(HTML, login::page(desk, None)),
         [b"style.css"] => return Some(HttpAnswer::ok(CSS, pages::STYLE)),
+        [b"assets", name] => pages::asset(name)?,
         _ => return None,
     };
     Some(plain(target, || answer))
@@ -111,8 +114,9 @@ async fn see(
                 metrics::answer(desk, if open { Form::OpenMetrics } else { Form::Text }).await
             }
         },
+        [b"api", b"v1", b"jobs", handle, b"workload"] => workload::answer(desk, handle, target, caller).await,
         [b"api", b"v1", rest @ ..] => api::answer(desk, rest, target).await,
-        _ => pages::see(desk, rights(desk, caller), path, target).await.unwrap_or_else(nothing),
+        _ => pages::see(desk, caller, rights(desk, caller), path, target).await.unwrap_or_else(nothing),
     }
 }
 
@@ -133,6 +137,7 @@ async fn act(
         }
         (&Method::POST, [b"api", b"v1", rest @ ..]) => order(desk, rest, target, request, caller).await,
         (&Method::POST, [b"order", _]) => form(desk, target, request, caller).await,
+        (&Method::POST, [b"submit"]) => submit_form(desk, target, request, caller, visitor).await,
         (_, path) => not_so(path),
     }
 }
@@ -167,24 +172,53 @@ async fn form(
     request: Request<Incoming>,
     caller: &HttpCaller,
 ) -> HttpAnswer {
-    if !bodies::is_kind(request.headers(), FORM) {
-        let said = "outside of /api/v1 only forms of pages are taken; see /api/v1/openapi.json";
-        return HttpAnswer::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, said);
-    }
-    let body = match bodies::collect(&desk.bodies, request.into_body(), BODY_BYTES).await {
+    let body = match form_body(desk, request, BODY_BYTES).await {
         Ok(body) => body,
-        Err(fault) => return fault.answer(),
+        Err(answer) => return answer,
     };
     let done =
         timeout(REQUEST_TIME, pages::act(desk, caller, rights(desk, caller), target, &body.bytes)).await;
     done.unwrap_or_else(|_| too_slow())
 }
 
+/// Somebody submits a job with the form of a page.
+async fn submit_form(
+    desk: &Desk,
+    target: &RequestTarget,
+    request: Request<Incoming>,
+    caller: &HttpCaller,
+    visitor: &Visitor,
+) -> HttpAnswer {
+    if let Err(sentence) = target.takes(&[]) {
+        return HttpAnswer::error(StatusCode::BAD_REQUEST, &sentence);
+    }
+    if !caller.roles.has(HttpRole::Submit) {
+        return denial::of_role(caller, HttpRole::Submit);
+    }
+    let body = match form_body(desk, request, SUBMIT_FORM_BYTES).await {
+        Ok(body) => body,
+        Err(answer) => return answer,
+    };
+    let rights = rights(desk, caller);
+    let done = timeout(REQUEST_TIME, pages::submit(desk, caller, rights, &body.bytes, visitor)).await;
+    done.unwrap_or_else(|_| too_slow())
+}
+
+/// The body of a form of so many bytes at the most.
+async fn form_body(desk: &Desk, request: Request<Incoming>, most: usize) -> Result<WholeBody, HttpAnswer> {
+    if !bodies::is_kind(request.headers(), FORM) {
+        let said = "outside of /api/v1 only forms of pages are taken; see /api/v1/openapi.json";
+        return Err(HttpAnswer::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, said));
+    }
+    bodies::collect(&desk.bodies, request.into_body(), most).await.map_err(|fault| fault.answer())
+}
+
 /// What somebody may do, for pages.
 fn rights(desk: &Desk, caller: &HttpCaller) -> PageRights {
     let known = caller.shown == Shown::Cookie;
     PageRights {
-        submit: false,
+        read: caller.may(HttpRole::Read),
+        submit: caller.roles.has(HttpRole::Submit),
         operate: caller.roles.has(HttpRole::Operate),
         known,
         logs_in: desk.guard.has_tokens() && !known,
@@ -194,7 +228,7 @@ fn rights(desk: &Desk, caller: &HttpCaller) -> PageRights {
 /// A method that means nothing there.
 fn not_so(path: &[&[u8]]) -> HttpAnswer {
     let said = "nothing here is asked for by this method: GET looks, and /api/v1/openapi.json says what else there is";
-    let posted = matches!(path, [b"login" | b"logout"] | [b"order", _] | [b"api", b"v1", ..]);
+    let posted = matches!(path, [b"login" | b"logout" | b"submit"] | [b"order", _] | [b"api", b"v1", ..]);
     let allow = if posted { "GET, HEAD, POST" } else { "GET, HEAD" };
     HttpAnswer::error(StatusCode::METHOD_NOT_ALLOWED, said).with(header::ALLOW, allow)
 }
@@ -217,7 +251,7 @@ fn too_slow() -> HttpAnswer {
 /// Whoever may not even read: a browser is sent to where it can log in.
 fn unread(desk: &Desk, caller: &HttpCaller, headers: &HeaderMap) -> HttpAnswer {
     if accepts(headers, "text/html") && desk.guard.has_tokens() {
-        return HttpAnswer::elsewhere("/login");
+        return HttpAnswer::elsewhere(if caller.roles.has(HttpRole::Submit) { "/submit" } else { "/login" });
     }
     denial::of_role(caller, HttpRole::Read)
 }

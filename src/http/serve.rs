@@ -6,6 +6,7 @@ use super::gateway;
 use super::greet::greet;
 use super::guard::{Arrival, Visitor};
 use super::hangups::PeerEnd;
+use super::linger::linger;
 use super::route;
 use super::stalls::Impatient;
 use hyper::server::conn::http1;
@@ -110,13 +111,16 @@ impl Admitted {
         http.max_buf_size(HEAD_BYTES).max_headers(HEADERS_MAX).half_close(true);
         let stream = TokioIo::new(stream);
         // What goes wrong with a connection ends it, and is the peer's affair.
-        let _ = match self.kind {
+        let ended = match self.kind {
             DoorKind::Control => {
                 let answer = |request| {
                     let (desk, visitor) = (self.desk.clone(), self.visitor.clone());
                     async move { Ok::<_, io::Error>(route::answer(&desk, request, &visitor).await) }
                 };
-                http.serve_connection(stream, service_fn(answer)).await
+                http.serve_connection(stream, service_fn(answer))
+                    .without_shutdown()
+                    .await
+                    .map(|parts| parts.io)
             }
             DoorKind::Gateway => {
                 // Scripts look for gearmand's own spelling.
@@ -125,9 +129,15 @@ impl Admitted {
                     let (desk, visitor) = (self.desk.clone(), self.visitor.clone());
                     async move { gateway::answer(&desk, request, &visitor).await }
                 };
-                http.serve_connection(stream, service_fn(answer)).await
+                http.serve_connection(stream, service_fn(answer))
+                    .without_shutdown()
+                    .await
+                    .map(|parts| parts.io)
             }
         };
+        if let Ok(stream) = ended {
+            linger(stream.into_inner()).await;
+        }
     }
 }
 

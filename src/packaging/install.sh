@@ -50,6 +50,7 @@ install -D -m 755 "$program" "$root/sbin/ringgear"
 install -D -m 644 "$unit" "$root/lib/systemd/system/ringgear.service"
 install -D -m 644 "$here/ringgear.logrotate" "$root/share/ringgear/logrotate"
 install -D -m 644 "$here/prometheus/ringgear.rules.yml" "$root/share/ringgear/ringgear.rules.yml"
+install -D -m 644 "$here/prometheus/ringgear.board.json" "$root/share/ringgear/ringgear.board.json"
 install -D -m 644 -t "$root/share/man/man7" "$work/man"/*.7
 install -D -m 644 -t "$root/share/man/man8" "$work/man"/*.8
 install -D -m 644 "$work/bash" "$root/share/bash-completion/completions/ringgear"

@@ -67,6 +67,7 @@ mkdir "$work/$name"
 install -m 755 "$program" "$here/install.sh" "$work/$name/"
 install -m 644 "$here/ringgear.service" "$here/ringgear.logrotate" README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT "$work/$name/"
 install -D -m 644 "$here/prometheus/ringgear.rules.yml" "$work/$name/prometheus/ringgear.rules.yml"
+install -D -m 644 "$here/prometheus/ringgear.board.json" "$work/$name/prometheus/ringgear.board.json"
 mkdir -p "$out"
 # The same sources make the same file.
 tar -C "$work" --sort=name --owner=0 --group=0 --numeric-owner --mtime="@${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}" \

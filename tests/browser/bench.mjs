@@ -44,6 +44,8 @@ export async function startServer(options = []) {
     const { method, url: path, headers } = request;
     const onward = http.request({ socketPath: socket, method, path, headers, agent }, (from) => { answer.writeHead(from.statusCode, from.headers); from.pipe(answer); });
     onward.on("error", () => answer.destroy());
+    // Whoever goes away is gone for the server, too: a stream would take its place for ever.
+    answer.on("close", () => onward.destroy());
     request.pipe(onward);
   });
   await new Promise((go) => door.listen(0, "127.0.0.1", go));

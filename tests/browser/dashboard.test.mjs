@@ -3,7 +3,7 @@
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { findings, holdOne, startBrowser, startServer, submit, until } from "./bench.mjs";
 
 const HOSTILE = `<script>document.title="taken"</script>"'&\u0001`;
@@ -131,6 +131,64 @@ test("a look from time to time keeps focus and choice", async () => {
   await until("it says so", async () => /frozen/.test(await page.locator("#pulse").innerText()));
 });
 
+test("what changes is seen when it does, and without a stream a little later", async () => {
+  await page.goto(server.operator);
+  const opened = page.waitForRequest((request) => request.resourceType() === "eventsource");
+  await page.reload();
+  await opened;
+  // Told of changes, the page looks every nine seconds by itself: what is seen before was told.
+  await until("the first look is over", async () => page.evaluate(() => performance.getEntriesByType("resource").some((one) => one.initiatorType === "fetch")));
+  await submit(server.port, "told-at-once", "t1");
+  const begun = Date.now();
+  await sees("told-at-once");
+  assert.ok(Date.now() - begun < 6_000, `seen after ${Date.now() - begun} ms`);
+  await page.route("**/api/v1/events*", (route) => route.fulfill({ status: 404, body: "" }));
+  await page.goto(server.operator);
+  await sees("told-at-once");
+  await submit(server.port, "polled-for", "t2");
+  await sees("polled-for");
+  await page.unroute("**/api/v1/events*");
+});
+
+test("a job is submitted from the page, and its result is shown", async () => {
+  await page.goto(`${server.operator}/submit`);
+  await clean("Submit");
+  await page.getByLabel("Function").fill("reverse");
+  await page.locator('textarea[name="workload"]').fill("one\ntwo <b>");
+  await page.getByRole("button", { name: "Submit" }).click();
+  await sees(/Job \S+ of reverse was submitted/);
+  await page.getByRole("link", { name: "See it" }).click();
+  await sees("No worker has ever registered this name");
+  // Who may do all sees what is in it, and can have it as a file.
+  assert.equal(await page.locator("pre.payload").innerText(), "one\ntwo <b>");
+  await clean("Job with its workload");
+  await page.getByRole("link", { name: "as hex" }).click();
+  await sees("6f 6e 65 0a 74 77 6f 20");
+  const saved = page.waitForEvent("download");
+  await page.getByRole("link", { name: "download" }).click();
+  assert.equal(readFileSync(await (await saved).path(), "utf8"), "one\ntwo <b>");
+  const first = await holdOne(server.port, "reverse", "reverser");
+  first.complete();
+  first.end();
+  // Waited for: the worker is there when the form is sent.
+  await page.goto(`${server.operator}/submit?name=reverse`);
+  await page.getByLabel("Wait for the result").selectOption("false");
+  await page.locator('textarea[name="workload"]').fill("waited");
+  const answered = page.getByRole("button", { name: "Submit" }).click();
+  const worker = await until("the job is there", async () => holdOne(server.port, "reverse", "reverser").catch(() => null));
+  worker.complete();
+  await answered;
+  await sees(/Job \S+ is complete/);
+  assert.equal(await page.locator("pre.payload").innerText(), "done");
+  assert.equal(await page.locator('textarea[name="workload"]').inputValue(), "waited");
+  await clean("Submit, with a result");
+  worker.end();
+  await page.getByLabel("The workload is typed as").selectOption("hex");
+  await page.locator('textarea[name="workload"]').fill("zz");
+  await page.getByRole("button", { name: "Submit" }).click();
+  await sees("two hexadecimal digits for each byte");
+});
+
 test("what is much is typed, and what is wrong is refused", async () => {
   await page.goto(`${server.operator}/order/purge?name=mail`);
   await page.getByLabel(/Type/).fill("mial");
@@ -158,6 +216,9 @@ test("names of peers are text", async () => {
 test("who may only look has no buttons, and is refused", async () => {
   await page.goto(`${server.url}/function?name=crash`);
   assert.equal(await page.locator(".orders").count(), 0);
+  assert.equal(await page.getByRole("link", { name: "Submit" }).count(), 0);
+  const unwanted = await page.request.post(`${server.url}/submit`, { form: { function: "f", workload: "x" } });
+  assert.equal(unwanted.status(), 401);
   const refused = await page.request.post(`${server.url}/order/pause?name=crash`, { form: { reason: "x" } });
   assert.equal(refused.status(), 403);
   const forged = await page.request.post(`${server.operator}/order/pause?name=crash`, { form: {}, headers: { origin: "http://evil.example" } });
@@ -169,7 +230,7 @@ test("on a phone, in the dark, and for readers of screens", async () => {
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
     for (const width of [320, 1200]) {
       await page.setViewportSize({ width, height: 800 });
-      for (const path of ["/", "/function?name=crash", "/function?name=crash&tab=jobs", "/function", "/job", "/dead", "/connections", "/server", "/order/pause?name=crash", "/order/limits?name=crash"]) {
+      for (const path of ["/", "/function?name=crash", "/function?name=crash&tab=jobs", "/function", "/job", "/dead", "/connections", "/server", "/submit", "/order/pause?name=crash", "/order/limits?name=crash"]) {
         await page.goto(server.operator + path);
         await noSideways(`${path} (${colorScheme})`);
         await clean(`${path}, ${width} wide, ${colorScheme}`);
@@ -187,6 +248,10 @@ test("without scripts it works as links and forms", async () => {
   await other.getByRole("link", { name: "Pause…" }).click();
   await other.getByRole("button", { name: "Pause" }).click();
   assert.match(await other.locator("#live").innerText(), /crash is paused/);
+  await other.goto(`${server.operator}/submit`);
+  await other.getByLabel("Function").fill("scriptless");
+  await other.getByRole("button", { name: "Submit" }).click();
+  assert.match(await other.locator("#live").innerText(), /of scriptless was submitted/);
   await plain.close();
 });
 

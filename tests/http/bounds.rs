@@ -1,6 +1,7 @@
 //! Whoever is slow, silent or greedy is given up, and nobody else waits for him: least of all those who have jobs.
-use crate::client::Looked;
+use crate::client::{Looked, answered};
 use crate::support::packets::*;
+use crate::support::scratch::Scratch;
 use crate::support::server::*;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -103,6 +104,33 @@ fn there_are_so_many_connections() {
     echo(&mut client, b"x");
     drop(there);
     wait_until("there is room again", || !asked().is_empty());
+}
+
+/// Who sends a body that is refused reads why when he has sent it, if that is not too much.
+#[test]
+fn a_refused_body_is_answered_all_the_same() {
+    let folder = Scratch::new();
+    std::fs::write(folder.file("tokens"), "anonymous read\n").unwrap();
+    let looked = Looked::start(&["--control-tokens", &folder.path("tokens")]);
+    let head = |length: u64| {
+        format!(
+            "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n"
+        )
+    };
+    let piece = vec![b'x'; 1 << 20];
+    let mut stream = looked.connect();
+    stream.write_all(head(32 << 20).as_bytes()).unwrap();
+    for _ in 0..32 {
+        stream.write_all(&piece).unwrap();
+    }
+    let refused = answered(&mut stream);
+    assert!(refused.status == 413 && refused.sentence().contains("send less"), "{refused:?}");
+    // Who never stops is not listened to for ever.
+    let mut stream = looked.connect();
+    stream.write_all(head(1 << 40).as_bytes()).unwrap();
+    let sent = (0..1024).take_while(|_| stream.write_all(&piece).is_ok()).count();
+    assert!(sent < 256, "{sent} MiB were read");
+    assert_eq!(looked.get("/livez").status, 200);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use crate::submit;
 use crate::support::packets::*;
 use crate::support::scratch::Scratch;
 use crate::support::server::*;
+use crate::worker::Worker;
 use serde_json::Value;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -124,6 +125,49 @@ fn a_real_prometheus_scrapes_it_and_raises_the_alert_of_a_forgotten_queue() {
         client.write_all(&request(CAN_DO, function)).unwrap();
     }
     wait_until("it is over", || prometheus.values("ALERTS", "alertname").is_empty());
+}
+
+/// Each panel of the board that comes along shows something of a server that has jobs and a store.
+#[test]
+fn every_query_of_the_board_is_answered() {
+    let folder = Scratch::new();
+    let looked = Looked::start(&["-t", "2", "--data-dir", &folder.path("data")]);
+    let path = rules().with_file_name("ringgear.board.json");
+    let board: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    // As Grafana asks where all servers and functions are chosen; here is scraped once a second.
+    let asked = |text: &Value| {
+        let text = text.as_str().unwrap();
+        let text =
+            text.replace("$instance", ".*").replace("$function", ".*").replace("$__rate_interval", "5s");
+        assert!(!text.contains('$'), "{text}");
+        text
+    };
+    let panels = board["panels"].as_array().unwrap();
+    let targets = panels.iter().filter(|panel| panel["type"] != "row").flat_map(|panel| {
+        let targets = panel["targets"].as_array().unwrap();
+        assert!(!targets.is_empty() && !panel["title"].as_str().unwrap().is_empty(), "{panel}");
+        targets.iter().map(|target| asked(&target["expr"]))
+    });
+    let mut left: Vec<String> = targets.collect();
+    assert!(left.len() >= 30, "{}", left.len());
+    let prometheus = Prometheus::start(looked.http);
+    let (mut client, mut worker) = (looked.server.connect(), Worker::of(&looked.server, "mail"));
+    let mut jobs = 0;
+    wait_until("every query has an answer", || {
+        jobs += 1;
+        submit(&mut client, b"mail", &format!("u{jobs}"));
+        let held = worker.grab();
+        worker.say(WORK_COMPLETE, &held, b"");
+        left.retain(|query| prometheus.values(query, "instance").is_empty());
+        if jobs % 20 == 0 {
+            eprintln!("without an answer so far: {left:?}");
+        }
+        left.is_empty()
+    });
+    // Nothing is wrong here, so that there is nothing to mark; but it can be asked.
+    for annotation in board["annotations"]["list"].as_array().unwrap() {
+        prometheus.values(&asked(&annotation["expr"]), "alertname");
+    }
 }
 
 /// What the alerts ask for is told by this server, also where nothing was ever counted.

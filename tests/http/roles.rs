@@ -8,7 +8,7 @@ use std::io::Write;
 use std::process::Command;
 
 /// What `ringgear token new` prints: a token, and its line.
-fn new_token(words: &[&str]) -> (String, String) {
+pub(crate) fn new_token(words: &[&str]) -> (String, String) {
     let output =
         Command::new(env!("CARGO_BIN_EXE_ringgear")).args(["token", "new"]).args(words).output().unwrap();
     assert!(output.status.success(), "{output:?}");
@@ -18,16 +18,16 @@ fn new_token(words: &[&str]) -> (String, String) {
 }
 
 /// A server with these lines of tokens.
-fn with_tokens(folder: &Scratch, lines: &[&str]) -> Looked {
+pub(crate) fn with_tokens(folder: &Scratch, lines: &[&str]) -> Looked {
     fs::write(folder.file("tokens"), lines.join("\n")).unwrap();
     Looked::start(&["--control-tokens", &folder.path("tokens")])
 }
 
-fn bearer(token: &str) -> String {
+pub(crate) fn bearer(token: &str) -> String {
     format!("Authorization: Bearer {token}\r\n")
 }
 
-fn post(looked: &Looked, path: &str, lines: &str, body: &str) -> Answered {
+pub(crate) fn post(looked: &Looked, path: &str, lines: &str, body: &str) -> Answered {
     looked.send(&format!(
         "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n{lines}\r\n{body}",
         body.len()
@@ -101,18 +101,27 @@ fn a_file_that_is_none_is_a_reason_not_to_start() {
 }
 
 #[test]
-fn whoever_guesses_has_to_wait() {
+fn whoever_guesses_has_to_wait_and_nobody_else() {
     let folder = Scratch::new();
     let (token, line) = new_token(&["one", "--role", "read"]);
     let looked = with_tokens(&folder, &[&line]);
     for _ in 0..5 {
         assert_eq!(looked.get_with("/api/v1/server", &bearer("rg_guess")).status, 401);
     }
-    let refused = looked.get_with("/api/v1/server", &bearer(&token));
+    let refused = looked.get_with("/api/v1/server", &bearer("rg_guess"));
     assert_eq!(refused.status, 429);
     let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=61).contains(&wait), "{wait}");
     assert_eq!(looked.get("/livez").status, 200);
+    // Somebody behind the same address who has a token, and whoever logs in with it.
+    assert_eq!(looked.get_with("/api/v1/server", &bearer(&token)).status, 200);
+    let form = "Content-Type: application/x-www-form-urlencoded\r\nSec-Fetch-Site: same-origin\r\n";
+    let entered = post(&looked, "/login", form, &format!("token={token}"));
+    assert_eq!((entered.status, entered.header("location")), (303, Some("/")));
+    assert_eq!(post(&looked, "/login", form, "token=rg_guess").status, 429);
+    // Five lines, however often somebody guesses.
+    let lines = looked.server.log().matches("brings a token for HTTP that is none").count();
+    assert_eq!(lines, 5);
 }
 
 #[test]

@@ -32,6 +32,7 @@ fn the_link_is_there_only_when_it_is_asked_for() {
         "share/bash-completion/completions/ringgear",
         "share/fish/vendor_completions.d/ringgear.fish",
         "share/ringgear/logrotate",
+        "share/ringgear/ringgear.board.json",
         "share/ringgear/ringgear.rules.yml",
         "share/zsh/site-functions/_ringgear",
     ];

@@ -48,6 +48,7 @@ impl Functions {
             Query::FunctionWorkers { function } => self.list_function_workers(function, after, budget),
             Query::Pauses => (Report::Pauses(self.functions.pauses.all()), None),
             Query::Job { handle } => (self.job_facts(handle), None),
+            Query::Workload { handle, most } => (self.job_payload(handle, *most), None),
             Query::JobsWithWorkers => self.list_involved(after, budget),
             Query::ClientsWithJobs => self.list_waiting(after, budget),
             Query::Counters => (Report::Counters(Box::new(self.count_memory(out.counters.clone()))), None),

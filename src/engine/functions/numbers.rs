@@ -10,11 +10,13 @@ use super::party::{Party, Sleep};
 use super::standing::Standing;
 use crate::page::{Budget, ListMark};
 use crate::report::{
-    Counters, FunctionNumbers, FunctionWorker, HeldJob, JobFacts, JobPhase, NumbersPage, Report, WorkerState,
+    Counters, FunctionNumbers, FunctionWorker, HeldJob, JobFacts, JobPayload, JobPhase, NumbersPage, Report,
+    WorkerState,
 };
 use crate::time::{Epoch, Instant};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use bytes::Bytes;
 use core::net::SocketAddr;
 use ringgear_protocol::Priority;
 
@@ -175,6 +177,21 @@ impl Functions {
             cancelled: job.cancelled(),
             disowned: job.disowned(),
             phase: self.phase(ix),
+        }))
+    }
+
+    /// The beginning of its workload: a share of what is large, a copy of what is small.
+    #[cold]
+    pub(super) fn job_payload(&self, handle: &[u8], most: u32) -> Report {
+        let found = self.policy.handle_prefix.parse(handle).and_then(|id| self.jobs.find(id));
+        let Some(ix) = found.filter(|&ix| !self.is_hidden(ix)) else { return Report::UnknownJob };
+        let job = self.jobs.get(ix);
+        let workload = job.workload(self.function_len(job.function));
+        let part = &workload[..workload.len().min(most as usize)];
+        Report::Workload(Box::new(JobPayload {
+            function: self.functions.get(job.function).name.clone(),
+            whole: workload.len() as u64,
+            beginning: job.body.share_of(part).unwrap_or_else(|| Bytes::copy_from_slice(part)),
         }))
     }
 

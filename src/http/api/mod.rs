@@ -1,5 +1,5 @@
 //! `/api/v1`: lists and single things as JSON, and orders (`orders.rs`). What is a list, and how it comes in parts, is in `lists.rs`, where a list
-//! goes on in `cursor.rs`; the document that tells of all paths is `openapi.json`. No payloads.
+//! goes on in `cursor.rs`; the document that tells of all paths is `openapi.json`. No payloads: these are in `../workload.rs`.
 pub(super) mod cursor;
 mod fault;
 mod lists;

@@ -31,6 +31,11 @@ const PAGES: [(&str, &str); 7] = [
     ("Submit", "/submit"),
 ];
 
+/// The last of the pages is for who may submit, the others for who may read.
+fn may_see(rights: PageRights, at: usize) -> bool {
+    if at + 1 == PAGES.len() { rights.submit } else { rights.read }
+}
+
 /// htmx evaluates nothing, writes no styles into the page, and keeps what a reader has opened.
 const SWAPS: &str =
     r#"{"includeIndicatorCSS":false,"history":false,"morphIgnore":["data-htmx-powered","open"]}"#;
@@ -62,7 +67,7 @@ pub(super) fn write(desk: &Desk, rights: PageRights, told: Option<&WhatWasDone>,
                     nav aria-label="Pages" {
                         @for (at, (word, href)) in PAGES.into_iter().enumerate() {
                             @let key = (at + 1).to_string();
-                            @if at != 6 || rights.submit {
+                            @if may_see(rights, at) {
                                 a href=(href) aria-keyshortcuts=(key) aria-current=[(at + 1 == page.place).then_some("page")] {
                                     kbd aria-hidden="true" { (key) } (word)
                                 }
@@ -71,7 +76,7 @@ pub(super) fn write(desk: &Desk, rights: PageRights, told: Option<&WhatWasDone>,
                     }
                     p class="about" {
                         "Ringgear " (VERSION) ", " (state.word()) ", up " (lasting(desk.started.elapsed().as_secs() * 1000))
-                        @if !rights.operate { ", " strong { "read-only" } }
+                        @if !rights.operate && !rights.submit { ", " strong { "read-only" } }
                         span id="pulse" hidden {}
                     }
                 }
@@ -100,11 +105,13 @@ fn feet(rights: PageRights) -> Markup {
     html! {
         footer {
             p {
-                a href="/metrics" { "metrics" } " · " a href="/api/v1/openapi.json" { "API" } " · "
-                a href="/server#orders" { "what was ordered" }
-                @if rights.known { " · " form method="post" action="/logout" class="inline" { button class="link" { "log out" } } }
-                @else if rights.logs_in { " · " a href="/login" { "log in" } }
-                " · " a href="#keys" aria-keyshortcuts="?" { "keys (?)" }
+                @if rights.read {
+                    a href="/metrics" { "metrics" } " · " a href="/api/v1/openapi.json" { "API" } " · "
+                    a href="/server#orders" { "what was ordered" } " · "
+                }
+                @if rights.known { form method="post" action="/logout" class="inline" { button class="link" { "log out" } } " · " }
+                @else if rights.logs_in { a href="/login" { "log in" } " · " }
+                a href="#keys" aria-keyshortcuts="?" { "keys (?)" }
             }
             (keys())
         }

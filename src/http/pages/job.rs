@@ -1,18 +1,21 @@
 //! A job: where it stands and why, what is known of it, what may be done with it. And the way to find one by its handle or unique.
 use super::super::api::cursor;
+use super::super::bounds::SHOWN_BYTES;
 use super::super::case;
 use super::super::desk::Desk;
 use super::super::names::percent;
+use super::super::roles::{HttpCaller, HttpRole};
 use super::super::target::RequestTarget;
 use super::super::why;
 use super::super::words::{lasting, time};
 use super::fault::{PageFault, is_whole, wrong};
 use super::frame::PageBody;
+use super::payload::{PayloadForm, payload};
 use super::rights::PageRights;
 use super::rows::{RowsWanted, rows};
 use super::shown::{counted, function_path, handle, job_link, name, num, pager, size, verdicts};
 use crate::engine::Query;
-use crate::engine::report::{InvolvedJob, JobFacts, JobPhase, Report};
+use crate::engine::report::{InvolvedJob, JobFacts, JobPayload, JobPhase, Report};
 use crate::frontend::json;
 use crate::protocol::Priority;
 use maud::{Markup, html};
@@ -25,17 +28,19 @@ const LOOKS: usize = 64;
 /// The page.
 pub(super) async fn page(
     desk: &Desk,
+    caller: &HttpCaller,
     rights: PageRights,
     target: &RequestTarget,
 ) -> Result<PageBody, PageFault> {
-    target.takes(&["handle", "find", "after", "told"]).map_err(wrong)?;
+    target.takes(&["handle", "find", "after", "told", "as"]).map_err(wrong)?;
     let text = target.word("handle").or(target.word("find")).map(<[u8]>::trim_ascii).unwrap_or(b"");
+    let form = target.word("as").map(PayloadForm::read).transpose().map_err(wrong)?;
     let main = match text {
         b"" => html! { h1 { "Job" } (finder(text)) },
         _ => {
             is_whole(desk)?;
             match desk.setup.frontend.handle_prefix.parse(text) {
-                Some(_) => one(desk, rights, text).await,
+                Some(_) => one(desk, caller, rights, text, form).await,
                 None if target.word("handle").is_some() => html! {
                     h1 { "Job" }
                     p class="told warn" { "This is no handle that this server gives: another server's, or cut short." }
@@ -61,7 +66,13 @@ fn name_or_nothing(text: &[u8]) -> String {
     if text.is_empty() { String::new() } else { name(text) }
 }
 
-async fn one(desk: &Desk, rights: PageRights, text: &[u8]) -> Markup {
+async fn one(
+    desk: &Desk,
+    caller: &HttpCaller,
+    rights: PageRights,
+    text: &[u8],
+    form: Option<PayloadForm>,
+) -> Markup {
     let _turn = desk.turn().await;
     let Some(job) = desk.job(text).await else {
         return html! {
@@ -74,6 +85,11 @@ async fn one(desk: &Desk, rights: PageRights, text: &[u8]) -> Markup {
         Some(row) => why::of_function(&case::of_function(desk, row).await),
         None => Vec::new(),
     };
+    // Whoever may not see it does not have it asked for.
+    let peeked = match caller.may_with(HttpRole::Peek, &job.function) {
+        true => desk.workload(text, SHOWN_BYTES).await,
+        false => None,
+    };
     let called = String::from_utf8_lossy(text);
     html! {
         p class="up" { a rel="up" href=(function_path(&job.function)) { (name(&job.function)) } }
@@ -81,7 +97,25 @@ async fn one(desk: &Desk, rights: PageRights, text: &[u8]) -> Markup {
         (verdicts(&why::of_job(&job, &called, &function)))
         @if rights.operate { (orders(&job, text)) }
         (facts(&job))
+        @if let Some(peeked) = &peeked { (workload(peeked, text, form)) }
         (story(desk, &job))
+    }
+}
+
+/// The beginning of a workload, in the form that was asked for or suits it, and the way to all of it.
+fn workload(peeked: &JobPayload, handle: &[u8], form: Option<PayloadForm>) -> Markup {
+    let is_whole = peeked.beginning.len() as u64 == peeked.whole;
+    let form = form.unwrap_or_else(|| PayloadForm::fitting(&peeked.beginning, is_whole));
+    let handle = percent(handle);
+    html! {
+        h2 id="workload" { "Workload" }
+        p class="tabs" {
+            @for other in PayloadForm::ALL {
+                a href=(format!("/job?handle={handle}&as={}", other.word())) aria-current=[(other == form).then_some("true")] { "as " (other.word()) } " "
+            }
+            a href=(format!("/api/v1/jobs/{handle}/workload")) download="workload" { "download" }
+        }
+        (payload(&peeked.beginning, peeked.whole, form))
     }
 }
 

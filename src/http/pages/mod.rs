@@ -12,6 +12,7 @@ mod frame;
 mod function;
 mod job;
 mod now;
+mod payload;
 mod rights;
 mod rows;
 mod server;
@@ -20,6 +21,8 @@ mod submit;
 
 use super::answer::{HTML, HttpAnswer};
 use super::desk::Desk;
+use super::guard::Visitor;
+use super::remembered::WhatWasDone;
 use super::roles::HttpCaller;
 use super::target::RequestTarget;
 use fault::PageFault;
@@ -33,6 +36,7 @@ pub(super) use rights::PageRights;
 /// A page that is asked for; `None` if there is none of this path.
 pub(super) async fn see(
     desk: &Desk,
+    caller: &HttpCaller,
     rights: PageRights,
     path: &[&[u8]],
     target: &RequestTarget,
@@ -40,13 +44,12 @@ pub(super) async fn see(
     let made = match path {
         [] => now::page(desk, target).await,
         [b"function"] => function::page(desk, rights, target).await,
-        [b"job"] => job::page(desk, rights, target).await,
+        [b"job"] => job::page(desk, caller, rights, target).await,
         [b"dead"] => dead::page(desk, rights, target).await,
         [b"connections"] => connections::page(desk, rights, target).await,
         [b"server"] => server::page(desk, rights, target).await,
-        [b"submit"] => submit::page(rights, target, None),
+        [b"submit"] => submit::page(desk, caller, rights, target).await,
         [b"order", what] => ask::page(desk, rights, what, target).await,
-        [b"assets", name] => return assets::find(name).map(|(kind, text)| asset(kind, text)),
         _ => return None,
     };
     let told = target.number("told", usize::MAX).ok().flatten();
@@ -57,9 +60,34 @@ pub(super) async fn see(
     })
 }
 
-/// What is there under a name for ever: other bytes have another name.
-fn asset(kind: &'static str, text: &'static str) -> HttpAnswer {
-    HttpAnswer::ok(kind, text).with(header::CACHE_CONTROL, "public, max-age=31536000, immutable")
+/// What pages need, under a name for ever: other bytes have another name. `None` if there is nothing of this name.
+pub(super) fn asset(name: &[u8]) -> Option<HttpAnswer> {
+    let (kind, text) = assets::find(name)?;
+    Some(HttpAnswer::ok(kind, text).with(header::CACHE_CONTROL, "public, max-age=31536000, immutable"))
+}
+
+/// A job that was submitted with the form. Whose page it came from was looked at before.
+pub(super) async fn submit(
+    desk: &Desk,
+    caller: &HttpCaller,
+    rights: PageRights,
+    body: &[u8],
+    visitor: &Visitor,
+) -> HttpAnswer {
+    match submit::carry_out(desk, caller, rights, body, visitor).await {
+        Ok(submit::Submitted::Page(status, page)) => {
+            HttpAnswer::of(status, HTML, frame::write(desk, rights, None, page))
+        }
+        Ok(submit::Submitted::Told { told, back }) => told_at(desk, told, &back),
+        Err(fault) => fault_page(desk, rights, fault),
+    }
+}
+
+/// Has a browser look at a page that says what was done.
+fn told_at(desk: &Desk, told: WhatWasDone, back: &str) -> HttpAnswer {
+    let number = desk.remembered.tell(told);
+    let mark = if back.contains('?') { '&' } else { '?' };
+    HttpAnswer::elsewhere(&format!("{back}{mark}told={number}"))
 }
 
 /// A form that was sent. Whose page it came from was looked at before.
@@ -72,11 +100,7 @@ pub(super) async fn act(
 ) -> HttpAnswer {
     match act::carry_out(desk, caller, rights, target, body).await {
         Ok(act::Done::Page(page)) => HttpAnswer::ok(HTML, frame::write(desk, rights, None, page)),
-        Ok(act::Done::Told { told, back }) => {
-            let number = desk.remembered.tell(told);
-            let mark = if back.contains('?') { '&' } else { '?' };
-            HttpAnswer::elsewhere(&format!("{back}{mark}told={number}"))
-        }
+        Ok(act::Done::Told { told, back }) => told_at(desk, told, &back),
         Err(fault) => fault_page(desk, rights, fault),
     }
 }

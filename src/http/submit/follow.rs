@@ -12,6 +12,7 @@ use super::refusal::{refused, unanswered};
 use super::told::{self, BYTES, JobEnd, JobStory};
 use super::wanted::WantedJob;
 use crate::engine::JobId;
+use crate::protocol::Refusal;
 use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::HeaderName;
@@ -21,8 +22,28 @@ use tokio::sync::mpsc::Sender;
 use tokio::task::spawn_local;
 use tokio::time::{Instant, timeout, timeout_at};
 
+/// What came of a job.
+pub(in super::super) enum JobOutcome {
+    /// It has ended, with all that was told of it.
+    Ended { handle: String, end: JobEnd, story: JobStory },
+    /// More was told of it than can be kept, and it was given up.
+    TooMuch { handle: String },
+    /// It had not ended in the time that was to be waited.
+    TooLate { handle: String },
+    /// It is none.
+    Refused(Refusal),
+    /// Nobody knows whether it is one.
+    Unanswered,
+    /// Nobody wants to know any more.
+    Gone,
+}
+
 /// Submits it and hears which job it is.
-async fn begin(desk: &Desk, job: &WantedJob, until: Instant) -> Result<(HttpClient, JobId), HttpAnswer> {
+pub(super) async fn begin(
+    desk: &Desk,
+    job: &WantedJob,
+    until: Instant,
+) -> Result<(HttpClient, JobId), JobOutcome> {
     let client = desk.observer.client(true);
     let begun = async {
         if !client.submit(job.submit()).await {
@@ -32,23 +53,17 @@ async fn begin(desk: &Desk, job: &WantedJob, until: Instant) -> Result<(HttpClie
     };
     match timeout_at(until, begun).await {
         Ok(Some(JobNews::Created(id))) => Ok((client, id)),
-        Ok(Some(JobNews::Refused(refusal))) => Err(refused(refusal)),
-        _ => Err(unanswered()),
+        Ok(Some(JobNews::Refused(refusal))) => Err(JobOutcome::Refused(refusal)),
+        _ => Err(JobOutcome::Unanswered),
     }
 }
 
-/// Waits for the result. `bytes`: it is wanted alone.
-pub(super) async fn result(
-    desk: &Desk,
-    job: WantedJob,
-    wait: Duration,
-    visitor: &Visitor,
-    bytes: bool,
-) -> HttpAnswer {
+/// Submits it, and waits until it has ended.
+pub(super) async fn outcome(desk: &Desk, job: WantedJob, wait: Duration, visitor: &Visitor) -> JobOutcome {
     let until = Instant::now() + wait;
     let (client, id) = match begin(desk, &job, until).await {
         Ok(begun) => begun,
-        Err(answer) => return answer,
+        Err(outcome) => return outcome,
     };
     drop(job);
     let handle = told::handle(desk, id);
@@ -66,14 +81,34 @@ pub(super) async fn result(
         None
     };
     match first(timeout_at(until, ended), visitor.end.gone()).await {
-        Ok(Ok(Some(end))) => tell(story, &handle, end, bytes),
-        Ok(Ok(None)) if client.is_overrun() => {
+        Ok(Ok(Some(end))) => JobOutcome::Ended { handle, end, story },
+        Ok(Ok(None)) if client.is_overrun() => JobOutcome::TooMuch { handle },
+        Ok(Ok(None)) => JobOutcome::Unanswered,
+        Ok(Err(_)) => JobOutcome::TooLate { handle },
+        Err(()) => JobOutcome::Gone,
+    }
+}
+
+/// Waits for the result. `bytes`: it is wanted alone.
+pub(super) async fn result(
+    desk: &Desk,
+    job: WantedJob,
+    wait: Duration,
+    visitor: &Visitor,
+    bytes: bool,
+) -> HttpAnswer {
+    tell_outcome(outcome(desk, job, wait, visitor).await, wait, bytes)
+}
+
+fn tell_outcome(outcome: JobOutcome, wait: Duration, bytes: bool) -> HttpAnswer {
+    match outcome {
+        JobOutcome::Ended { handle, end, story } => tell(story, &handle, end, bytes),
+        JobOutcome::TooMuch { handle } => {
             let hint = "have its events streamed (Accept: text/event-stream), or the result put elsewhere by the worker";
             let said = "the result is larger than can be kept for answers, and the job was given up";
             HttpAnswer::problem(StatusCode::BAD_GATEWAY, said, hint, json!({ "handle": handle }))
         }
-        Ok(Ok(None)) => unanswered(),
-        Ok(Err(_)) => {
+        JobOutcome::TooLate { handle } => {
             let said = format!(
                 "the job had not ended after {} s, and is given up unless others wait for it",
                 wait.as_secs()
@@ -82,8 +117,10 @@ pub(super) async fn result(
                 "wait for longer with Prefer: wait=N, or submit it in the background (background=true)";
             HttpAnswer::problem(StatusCode::GATEWAY_TIMEOUT, &said, hint, json!({ "handle": handle }))
         }
+        JobOutcome::Refused(refusal) => refused(refusal),
+        JobOutcome::Unanswered => unanswered(),
         // Nobody reads this.
-        Err(()) => HttpAnswer::error(StatusCode::REQUEST_TIMEOUT, "the peer has gone"),
+        JobOutcome::Gone => HttpAnswer::error(StatusCode::REQUEST_TIMEOUT, "the peer has gone"),
     }
 }
 
@@ -119,7 +156,7 @@ pub(super) async fn stream(
     let until = Instant::now() + wait;
     let (client, id) = match begin(desk, &job, until).await {
         Ok(begun) => begun,
-        Err(answer) => return answer,
+        Err(outcome) => return tell_outcome(outcome, wait, false),
     };
     let handle = told::handle(desk, id);
     let (sender, body) = AnswerBody::pieces();

@@ -1,5 +1,5 @@
 //! `POST /api/v1/jobs`: jobs, submitted over HTTP. What is wanted is read in `wanted.rs`; one job that is waited for is followed in
-//! `follow.rs`, and told in `told.rs`; background jobs, one or many, are submitted here. A request is a session like any other: one whose
+//! `follow.rs`, and told in `told.rs`; background jobs, one or many, are submitted here, and those of a page. A request is a session like any other: one whose
 //! peer goes is closed. Submissions are no orders, and in no list of what was done: there may be thousands in a second.
 mod follow;
 mod refusal;
@@ -21,8 +21,12 @@ use hyper::{Request, StatusCode};
 use refusal::{refused, unanswered};
 use serde_json::{Value, json};
 use std::time::Duration;
-use tokio::time::timeout;
-use wanted::{WantedJob, WantedJobs};
+use tokio::time::{Instant, timeout};
+use wanted::WantedJobs;
+
+pub(super) use follow::JobOutcome;
+pub(super) use told::{JobEnd, JobStory};
+pub(super) use wanted::WantedJob;
 
 /// Submits what a request brings.
 pub(super) async fn answer(
@@ -80,6 +84,59 @@ pub(super) async fn answer(
         WantedJobs::One(job) if job.background => one(desk, job).await,
         WantedJobs::One(job) => foreground(desk, job, &head.headers, visitor).await,
     }
+}
+
+/// Why a page's job is not submitted: a status and a sentence.
+fn obstacle_of(desk: &Desk, caller: &HttpCaller, job: &WantedJob) -> Option<(StatusCode, String)> {
+    let packet = desk.setup.frontend.packet_max as usize;
+    match () {
+        () if !caller.may_with(HttpRole::Submit, &job.function) => {
+            Some((denial::status(caller), caller.lacks(HttpRole::Submit)))
+        }
+        () if obstacle(desk).is_some() => {
+            obstacle(desk).map(|why| (StatusCode::SERVICE_UNAVAILABLE, why.to_owned()))
+        }
+        () if job.len() > packet => {
+            let said = format!(
+                "a job may have {packet} bytes with its function and unique: send a smaller workload"
+            );
+            Some((StatusCode::PAYLOAD_TOO_LARGE, said))
+        }
+        () => None,
+    }
+}
+
+/// Submits a job for a page, which waits so long at the most for the answer or the result. An error is a status and a sentence.
+pub(super) async fn for_page(
+    desk: &Desk,
+    caller: &HttpCaller,
+    job: WantedJob,
+    wait: Duration,
+    visitor: &Visitor,
+) -> Result<PageJob, (StatusCode, String)> {
+    if let Some(fault) = obstacle_of(desk, caller, &job) {
+        return Err(fault);
+    }
+    if job.background {
+        let begun = follow::begin(desk, &job, Instant::now() + wait).await;
+        return Ok(match begun {
+            Ok((_, id)) => PageJob::Accepted(told::handle(desk, id)),
+            Err(outcome) => PageJob::Over(outcome),
+        });
+    }
+    let Some(_place) = desk.waits.take() else {
+        let said = "so many requests wait for jobs already that there is no place for another: submit it in the background, or again later";
+        return Err((StatusCode::SERVICE_UNAVAILABLE, said.to_owned()));
+    };
+    Ok(PageJob::Over(follow::outcome(desk, job, wait, visitor).await))
+}
+
+/// What came of a page's job.
+pub(super) enum PageJob {
+    /// It is there, in the background, and this is its handle.
+    Accepted(String),
+    /// It was waited for, or there was none.
+    Over(JobOutcome),
 }
 
 /// Why nothing is submitted just now.

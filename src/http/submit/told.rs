@@ -15,7 +15,7 @@ pub(super) fn handle(desk: &Desk, job: JobId) -> String {
 
 /// How a job has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum JobEnd {
+pub(in super::super) enum JobEnd {
     Complete,
     Fail,
     Exception,
@@ -33,11 +33,11 @@ impl JobEnd {
 
 /// All that was told of a job so far.
 #[derive(Debug, Default)]
-pub(super) struct JobStory {
-    data: BytesMut,
-    warnings: Vec<Bytes>,
+pub(in super::super) struct JobStory {
+    pub(in super::super) data: BytesMut,
+    pub(in super::super) warnings: Vec<Bytes>,
     status: Option<Bytes>,
-    exception: Option<Bytes>,
+    pub(in super::super) exception: Option<Bytes>,
 }
 
 /// Warnings that are kept; more are counted.

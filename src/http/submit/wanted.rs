@@ -13,11 +13,11 @@ const WORDS: [&str; 6] = ["function", "unique", "priority", "background", "at", 
 
 /// A job to be.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct WantedJob {
-    pub(super) function: Vec<u8>,
+pub(in super::super) struct WantedJob {
+    pub(in super::super) function: Vec<u8>,
     unique: Vec<u8>,
     priority: Priority,
-    pub(super) background: bool,
+    pub(in super::super) background: bool,
     /// Decimal seconds since 1970.
     epoch: Option<String>,
     workload: Bytes,
@@ -45,7 +45,7 @@ impl WantedJob {
         self.function.len() + self.unique.len() + self.workload.len() + 2
     }
 
-    pub(super) fn submit(&self) -> Submit<'_> {
+    pub(in super::super) fn submit(&self) -> Submit<'_> {
         Submit {
             function: &self.function,
             unique: &self.unique,
@@ -57,7 +57,11 @@ impl WantedJob {
         }
     }
 
-    fn of(word: impl Fn(&str) -> Option<Vec<u8>>, workload: Bytes) -> Result<WantedJob, String> {
+    /// What `word` says under each name. An error is one sentence.
+    pub(in super::super) fn of(
+        word: impl Fn(&str) -> Option<Vec<u8>>,
+        workload: Bytes,
+    ) -> Result<WantedJob, String> {
         let text = |name: &str| word(name).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let function = word("function").ok_or("function is missing: name it")?;
         if function.is_empty() || function.len() >= ARGUMENT_MAX || function.contains(&0) {

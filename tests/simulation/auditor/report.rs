@@ -82,6 +82,7 @@ impl Auditor {
             (Query::FunctionWorkers { .. }, Report::FunctionWorkers(_)) => {}
             (Query::Pauses, Report::Pauses(_)) => {}
             (Query::Job { .. }, Report::Job(_) | Report::UnknownJob) => {}
+            (Query::Workload { .. }, Report::Workload(_) | Report::UnknownJob) => {}
             (Query::Session { .. }, Report::Sessions(_)) => {}
             (Query::DeadJobs, Report::DeadJobs(rows)) => self.dead_rows(rows, exact),
             _ => panic!("[each query has its report] {query:?}: {report:?}"),

@@ -1,4 +1,4 @@
-// What pages do besides being read: keys, a look every few seconds that leaves focus and choice alone, curves, copying. All of it is
+// What pages do besides being read: keys, looks at what has changed that leave focus and choice alone, curves, copying. All of it is
 // convenience: without this file every page works as links and forms.
 "use strict";
 (() => {
@@ -6,23 +6,49 @@
   const pulse = document.getElementById("pulse");
   const say = (text) => { if (pulse) { pulse.hidden = !text; pulse.textContent = text; } };
 
-  // ---- A look every few seconds.
-  let frozen = false, missed = "";
+  // ---- A look when the server says that something has changed (/api/v1/events), and every few seconds: less often where that is told.
+  let frozen = false, missed = "", looking = false, timer = 0, rested = 0, stream = null;
   const boxes = () => document.querySelectorAll('#live input[type="checkbox"][name="job"]');
+  const each = () => Number(live()?.dataset.live ?? 0) * 1000;
+  const later = (wait) => { clearTimeout(timer); timer = setTimeout(look, wait); };
+  // How far a job is, and who has said something, is no event.
+  const isTold = () => stream?.readyState === EventSource.OPEN && !["/job", "/connections"].includes(location.pathname);
   const look = async () => {
-    const main = live(), each = Number(main?.dataset.live) * 1000;
-    if (!each || !window.htmx) return;
+    if (!each() || !window.htmx || looking) return;
     const begun = performance.now();
     const busy = document.activeElement?.matches?.("#live input:not([type=checkbox]), #live select, #live textarea");
+    looking = true;
     if (!frozen && !document.hidden && !busy) {
       missed = "";
-      await htmx.ajax("GET", location.pathname + location.search, { target: "#live", select: "#live", swap: "outerMorph" });
+      try {
+        await htmx.ajax("GET", location.pathname + location.search, { target: "#live", select: "#live", swap: "outerMorph" });
+      } catch { missed = "no answer: what is shown is old"; }
       say(missed);
       finish();
     }
-    // A look takes a fifth of the time at the most, however long it takes.
-    setTimeout(look, Math.max(each, (performance.now() - begun) * 4));
+    looking = false;
+    // Looks take a fifth of the time at the most, however long one takes.
+    const now = performance.now(), rest = (now - begun) * 4;
+    rested = now + rest;
+    later(Math.max(isTold() ? each() * 3 : each(), rest));
   };
+  // One stream for a page that is seen; without one it looks as often as ever. Where there is no place for another it tries again later.
+  const listen = () => {
+    if (!each() || !window.htmx || document.hidden || stream) return;
+    const name = location.pathname === "/function" ? new URLSearchParams(location.search).get("name") : null;
+    const topics = ["overview", ...(name && !name.includes(",") ? [`function:${name}`] : [])];
+    const heard = (event) => {
+      // The first of each tells how it is.
+      if (Number(event.lastEventId) > topics.length && !looking) later(Math.max(0, rested - performance.now()));
+    };
+    stream = new EventSource(`/api/v1/events?topics=${encodeURIComponent(topics.join(","))}`);
+    stream.addEventListener("overview", heard);
+    stream.addEventListener("function", heard);
+    stream.addEventListener("error", () => { if (stream?.readyState === EventSource.CLOSED) { stream = null; setTimeout(listen, 30_000); } });
+  };
+  const hush = () => { stream?.close(); stream = null; };
+  document.addEventListener("visibilitychange", () => { if (document.hidden) hush(); else { listen(); later(0); } });
+  addEventListener("pagehide", hush);
   // What was chosen and what has the focus, by what they stand for: rows may change places.
   let chosen = new Set(), mark = null;
   const standsFor = (at) => (at?.closest?.("#live") ? at.getAttribute("href") ?? at.value ?? null : null);
@@ -110,5 +136,6 @@
   document.querySelector('a[aria-keyshortcuts="?"]')?.addEventListener("click", () => { document.getElementById("keys").open = true; });
 
   finish();
-  setTimeout(look, Number(live()?.dataset.live ?? 0) * 1000);
+  listen();
+  later(each());
 })();
