@@ -36,12 +36,15 @@ ulimit -n "$(ulimit -H -n)" || true
 # Root can mount images of file systems; where it cannot, a test that needs it must not pass unrun.
 if [ "$(id -u)" = 0 ]; then export NEED_LOOP_MOUNTS=1; fi
 
+# Everything is built once: what would only help to build it again costs time and room.
+export CARGO_INCREMENTAL=0
+
 set -x
 cargo fmt --all --check
 cargo clippy --workspace --all-targets --features measure --locked -- -D warnings
 # Without databases, HTTP and TLS nothing may name them. The library and the program alone: for tests, the features are those of the tests.
 cargo clippy -p ringgear --lib --bins --no-default-features --locked -- -D warnings
-for feature in memcached mysql postgres redis sqlite tls; do
+for feature in memcached mysql postgres redis sqlite tls top; do
     cargo clippy -p ringgear --lib --bins --no-default-features --features "$feature" --locked -- -D warnings
 done
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
