@@ -95,7 +95,8 @@ pub(super) fn gateway_place(
     called: CalledAs,
     warnings: &mut Vec<Caution>,
 ) -> Result<Option<u16>, Mistake> {
-    const NOWHERE: &str = "--protocol http opens nothing: it is HTTP without TLS at the addresses where jobs are taken without TLS, and there is none;                            add one, as in --listen localhost?plain, or leave --protocol http out and submit over HTTP with --control";
+    const NOWHERE: &str = "--protocol http opens nothing: it is HTTP without TLS at the addresses where jobs are taken without TLS, and there is none; \
+                           add one, as in --listen localhost?plain, or leave --protocol http out and submit over HTTP with --control";
     let serves = |place: &ListenPlace| place.door == Door::Jobs && matches!(place.endpoint, Endpoint::Tcp(_));
     match (port, called) {
         (None, _) => Ok(None),
