@@ -213,10 +213,7 @@ fn config(
         policy.share_store();
     }
     let process = process::options(&flags.process);
-    let mut gateway = listening::gateway_port(flags, called, &mut warnings)?;
-    if !flags.process.check_args {
-        gateway = listening::gateway_place(gateway, &plain, called, &mut warnings)?;
-    }
+    let gateway = listening::gateway(flags, &plain, called, &mut warnings)?;
     let control = ControlOptions {
         endpoints: control::endpoints(&flags.control, called, flags.control_tokens.is_some())?,
         tokens: flags.control_tokens.clone(),
