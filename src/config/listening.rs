@@ -40,8 +40,23 @@ pub(super) fn port_number(
     }
 }
 
-/// The port of gearmand's HTTP, if it is asked for.
-pub(super) fn gateway_port(
+/// The port of gearmand's HTTP, if it is asked for and there is an address to open it at. A line that is only looked at has no addresses yet.
+pub(super) fn gateway(
+    flags: &Flags,
+    (plain, secured): (&[ListenPlace], &[ListenPlace]),
+    called: CalledAs,
+    warnings: &mut Vec<Caution>,
+) -> Result<Option<u16>, Mistake> {
+    let port = gateway_port(flags, called, warnings)?;
+    if flags.process.check_args {
+        return Ok(port);
+    }
+    let by_tls = secured.iter().filter(|_| flags.tls.http_tls);
+    gateway_place(port, plain.iter().chain(by_tls), called, warnings)
+}
+
+/// The port, if it is asked for.
+fn gateway_port(
     flags: &Flags,
     called: CalledAs,
     warnings: &mut Vec<Caution>,
@@ -88,8 +103,9 @@ pub(super) fn gateway_port(
     }
 }
 
-/// The same, if there is an address to open it at: it is plain HTTP, at the addresses by TCP where jobs are taken without TLS.
-pub(super) fn gateway_place<'p>(
+/// The same, if there is a place for it: it is plain HTTP at the addresses by TCP where jobs are taken without TLS, or, with `--http-tls`,
+/// by TLS at all where jobs are taken.
+fn gateway_place<'p>(
     port: Option<u16>,
     mut places: impl Iterator<Item = &'p ListenPlace>,
     called: CalledAs,

@@ -217,11 +217,7 @@ fn config(
         policy.share_store();
     }
     let process = process::options(&flags.process);
-    let mut gateway = listening::gateway_port(flags, called, &mut warnings)?;
-    if !flags.process.check_args {
-        let by_tls = secured.iter().filter(|_| flags.tls.http_tls);
-        gateway = listening::gateway_place(gateway, plain.iter().chain(by_tls), called, &mut warnings)?;
-    }
+    let gateway = listening::gateway(flags, (&plain, &secured), called, &mut warnings)?;
     let control = control::options(
         flags,
         called,

@@ -17,6 +17,7 @@ mod pages;
 mod peek;
 mod prometheus;
 mod roles;
+mod scale;
 mod submit;
 mod why;
 mod worker;
