@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(cut("größe".as_bytes(), 5), "größe");
         assert_eq!(cut("größer".as_bytes(), 5), "größ…");
         assert_eq!(
-            (rate(0.004), rate(3.14), took(Some((3600.0, true)))),
+            (rate(0.004), rate(3.13), took(Some((3600.0, true)))),
             ("0".to_owned(), "3.1".to_owned(), "over 1h00m".to_owned())
         );
     }

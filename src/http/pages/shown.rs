@@ -174,7 +174,6 @@ pub(super) fn pager(path: &str, next: Option<&str>, is_first: bool) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::overview::numbers;
     use super::*;
 
     #[test]
