@@ -230,6 +230,15 @@ pub(crate) struct Run {
     /// The commit that it was built from, to be kept in the result.
     #[arg(long, value_name = "COMMIT")]
     pub(crate) commit: Option<String>,
+    /// The job server speaks TLS, the other one as well. There is no probe then.
+    #[arg(long, requires = "ca")]
+    pub(crate) tls: bool,
+    /// The CA that has signed its certificate, PEM.
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    pub(crate) ca: Option<PathBuf>,
+    /// The name in its certificate.
+    #[arg(long, value_name = "NAME", default_value = "localhost", requires = "tls")]
+    pub(crate) tls_name: String,
     /// Another job server to compare with: the plan runs on both in turn, and who is first alternates from
     /// round to round.
     #[arg(long, value_name = "HOST:PORT", group = "second")]
@@ -265,7 +274,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
     pub(crate) patience: f64,
     /// Machines that make the load, each with `ringgear-load agent`; this one leads them.
-    #[arg(long, value_name = "HOST[:PORT]", value_delimiter = ',', conflicts_with_all = ["threads", "load_core"])]
+    #[arg(long, value_name = "HOST[:PORT]", value_delimiter = ',', conflicts_with_all = ["threads", "load_core", "tls"])]
     pub(crate) agents: Vec<String>,
     /// Runs no probe: a client and a worker on a thread of their own, with a job now and then (one in a hundred at most).
     #[arg(long)]

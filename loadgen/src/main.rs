@@ -33,6 +33,7 @@ use crate::compare::gate::Gate;
 use crate::compare::sweep::Sweep;
 use crate::compare::target::Target;
 use crate::compare::{files, rounds, selftest, sweep, versus};
+use crate::job::cover;
 use crate::machine::{cores, interrupt, server, standin};
 use crate::plan::terms::Plan;
 use crate::plan::{library, overrides};
@@ -112,6 +113,9 @@ fn run(mut run: Run) -> Result<u8, String> {
     if !run.load_core.is_empty() {
         // Also what only reports: it must not disturb the job server's core.
         cores::pin(&run.load_core).map_err(|error| format!("--load-core: {error}"))?;
+    }
+    if let (true, Some(ca)) = (run.tls, &run.ca) {
+        cover::switch_on(ca, &run.tls_name)?;
     }
     descriptors(&plan)?;
     if let Some(folder) = &run.out {

@@ -15,10 +15,6 @@ use crate::logging::Level;
 use crate::mesh::clock;
 use crate::tls::{Greeting, TlsTrouble};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// For how long a round goes on with handshakes. One more may begin just before; with an RSA key of 4096 bits it takes some milliseconds.
-const TURN: Duration = Duration::from_millis(1);
 
 impl ConnectionTable {
     /// Keeps bytes of a handshake until their turn.
@@ -74,13 +70,10 @@ impl Shard {
     #[cold]
     fn take_turns(&mut self) {
         self.give_places();
-        let until = clock::instant().after(TURN);
-        while let Some(token) = self.table.greetings.turns.pop_front() {
+        let Some(mut round) = self.table.greetings.begin_round(clock::instant()) else { return };
+        while let Some(token) = self.table.greetings.next_turn(&mut round, clock::instant()) {
             self.shake(token);
             self.table.charge(token);
-            if clock::instant() >= until {
-                break;
-            }
         }
     }
 

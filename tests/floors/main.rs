@@ -184,6 +184,7 @@ const PLACES: &[(&str, &[&str])] = &[
 /// What the load generator needs of others, each in the place that may know it.
 const LOADGEN_PLACES: &[(&str, &[&str])] = &[
     ("plotters", &["loadgen/src/result/chart"]),
+    ("rustls", &["loadgen/src/job/cover"]),
     ("minijinja", &["loadgen/src/compare/page"]),
     ("quick_xml", &["loadgen/src/result/junit"]),
     ("postcard", &["loadgen/src/run/wire"]),

@@ -156,6 +156,38 @@ impl Authority {
         )
     }
 
+    /// One that nobody has signed but itself.
+    #[track_caller]
+    pub(crate) fn self_signed(&self, name: &str) -> Identity {
+        let [config, key, certificate] =
+            ["cnf", "key", "pem"].map(|end| self.folder.path(&format!("{name}.{end}")));
+        let text = format!(
+            "[req]\ndistinguished_name=dn\nx509_extensions=ee\nprompt=no\n[dn]\nCN={name}\n[ee]\nbasicConstraints=CA:FALSE\n\
+             extendedKeyUsage=clientAuth\nsubjectAltName=DNS:{name}\n"
+        );
+        fs::write(&config, text).unwrap();
+        openssl(&[&["genpkey", "-out", &key], ECDSA].concat());
+        openssl(&[
+            "req",
+            "-x509",
+            "-new",
+            "-config",
+            &config,
+            "-key",
+            &key,
+            "-out",
+            &certificate,
+            "-days",
+            "30",
+        ]);
+        Identity { certificate: certificate.into(), key: key.into() }
+    }
+
+    /// The CA's own certificate, as if it were a client's.
+    pub(crate) fn itself(&self) -> Identity {
+        Identity { certificate: self.ca().into(), key: self.folder.path("ca.key").into() }
+    }
+
     /// Revokes one, and writes the CA with the list of all that were revoked to a file.
     #[track_caller]
     pub(crate) fn revoke(&self, identity: &Identity, into: &Path) {

@@ -169,10 +169,13 @@ fn who_may_come_in() {
         };
         let over = secured.authority.issue("over", &over);
         let for_servers = secured.authority.issue("s", &Wanted::default());
+        let (own, of_ca) = (secured.authority.self_signed("own"), stranger.itself());
         assert!(secured.connect_as(Some(&good)).is_ok(), "{how}");
         assert_eq!(secured.connect_as(None).is_ok(), how != "required", "{how}");
         for (bad, why) in [
             (&foreign, "not signed by a CA in the file of --ssl-ca-file"),
+            (&own, "not signed by a CA in the file of --ssl-ca-file"),
+            (&of_ca, "its certificate cannot be used"),
             (&over, "its certificate has expired"),
             (&for_servers, "its certificate is not for clients"),
         ] {

@@ -1,8 +1,10 @@
 //! Handshakes that do not end, and what is none: bounds in time, number and memory, and that those who are inside do not wait for them.
 use super::{Secured, plain};
+use crate::support::authority::Wanted;
 use crate::support::server::*;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 /// A handshake that is begun: its first bytes, which the server answers.
@@ -87,6 +89,58 @@ fn a_thousand_handshakes_that_do_not_go_on_keep_nobody_waiting() {
     // Who comes now is let in as well.
     secured.connect();
     drop(strangers);
+}
+
+/// Full handshakes without end, and somebody inside who asks: the server's own time until it answers, which other processes of the
+/// machine do not lengthen, against what a handshake costs.
+#[test]
+fn a_flood_of_handshakes_keeps_nobody_waiting() {
+    const FLOOD: usize = 12;
+    let authority = crate::support::authority::Authority::new();
+    let bits: [&[&str]; 2] =
+        [crate::support::authority::RSA, &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:4096"]];
+    let mut authority = Some(authority);
+    for (number, key) in bits.into_iter().enumerate() {
+        let own = authority.take().unwrap();
+        let identity = own.issue(&format!("rsa{number}"), &Wanted { key, ..Wanted::default() });
+        let secured = Secured::with(own, identity, &["-t", "1"]);
+        let config = secured.authority.client_config(None);
+        let address = secured.server.address();
+        let shake = move || {
+            let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+            let mut client = rustls::ClientConnection::new(config.clone(), name).unwrap();
+            let mut socket = plain(address);
+            while client.is_handshaking() {
+                client.complete_io(&mut socket).unwrap();
+            }
+        };
+        let mut inside = secured.connect();
+        let before = secured.server.cpu_time();
+        (0..40).for_each(|_| shake());
+        let each = (secured.server.cpu_time() - before) / 40;
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        let asked = 200;
+        let shaken = std::sync::atomic::AtomicU32::new(0);
+        let (took, shaken) = std::thread::scope(|scope| {
+            for _ in 0..FLOOD {
+                scope.spawn(|| {
+                    while !stop.load(Relaxed) {
+                        shake();
+                        shaken.fetch_add(1, Relaxed);
+                    }
+                });
+            }
+            wait_until("the flood", || shaken.load(Relaxed) > 20);
+            let (before, first) = (secured.server.cpu_time(), shaken.load(Relaxed));
+            (0..asked).for_each(|_| echo(&mut inside, b"served"));
+            let done = (secured.server.cpu_time() - before, shaken.load(Relaxed) - first);
+            stop.store(true, Relaxed);
+            done
+        });
+        println!("a handshake costs {each:?}, an answer among {shaken} of them {:?}", took / asked);
+        assert!(took / asked < 2 * each + Duration::from_millis(2), "{:?}, {each:?} each", took / asked);
+        authority = Some(secured.authority);
+    }
 }
 
 #[test]

@@ -9,7 +9,9 @@ mod support;
 mod certificates;
 mod connections;
 mod greetings;
+mod http;
 mod peers;
+mod secrets;
 
 use std::net::TcpStream;
 use support::authority::{Authority, Identity, TlsClient};

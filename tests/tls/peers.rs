@@ -5,6 +5,7 @@ use crate::support::scratch::Scratch;
 use crate::support::server::*;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 
 /// A process that ends with its handle.
 struct Ends(Child);
@@ -71,18 +72,19 @@ fn perls_client_and_worker_with_chain_and_name_verified() {
     assert_ne!(String::from_utf8_lossy(&output.stdout), "terces\n");
 }
 
-/// PyPI's gear in a folder of this test, installed as for the client checks.
-fn gear() -> (String, String) {
+/// A Python that knows a library of PyPI in a folder of this test, installed as for the client checks.
+fn python(library: &str) -> Command {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients");
-    let installed = Command::new("sh")
-        .args([
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/install/python.sh").as_path(),
-            &folder,
-        ])
-        .status();
-    assert!(installed.unwrap().success(), "tests/clients/install/python.sh");
-    let text = |path: &Path| path.to_str().unwrap().to_owned();
-    (text(&folder.join("venv/bin/python")), text(&folder.join("python/gear")))
+    // Once: two at a time would write the same files.
+    static INSTALLED: OnceLock<bool> = OnceLock::new();
+    let installed = INSTALLED.get_or_init(|| {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/install/python.sh");
+        Command::new("sh").args([&script, &folder]).status().is_ok_and(|status| status.success())
+    });
+    assert!(installed, "tests/clients/install/python.sh");
+    let mut command = Command::new(folder.join("venv/bin/python"));
+    command.env("PYTHONPATH", folder.join("python").join(library));
+    command
 }
 
 const GEAR: &str = r#"
@@ -111,11 +113,10 @@ assert done.wait(20)
 
 #[test]
 fn gear_with_a_client_certificate() {
-    let (python, library) = gear();
+    let mut command = python("gear");
     let secured = Secured::asking(&["-t", "2", "--ssl-client=required"]);
     let shows = secured.authority.client("gear.example");
-    let mut command = Command::new(python);
-    command.env("PYTHONPATH", library).args(["-c", GEAR, &secured.server.address().port().to_string()]);
+    command.args(["-c", GEAR, &secured.server.address().port().to_string()]);
     command.arg(secured.authority.ca()).args([&shows.certificate, &shows.key]);
     // It switches TLS 1.3 off.
     assert_eq!(run(&mut command), "terces TLSv1.2\n");

@@ -55,7 +55,7 @@ impl Load {
             cores,
             spin: run.spin * 1000,
             patience: run.patience,
-            probe: !run.no_probe,
+            probe: !run.no_probe && !run.tls,
             agents: run.agents.clone(),
         }
     }

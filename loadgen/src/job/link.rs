@@ -1,9 +1,10 @@
 //! One non-blocking connection: bytes in and out, whole packets kept apart from what is still missing of
-//! the next. Knows no roles.
+//! the next. Knows no roles. TLS, where it is spoken, is in `cover.rs`.
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 
+use crate::job::cover::Cover;
 use ringgear_protocol::{Frame, Header, frame};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
 
@@ -20,6 +21,8 @@ const LARGE: usize = SCRATCH / 4;
 #[derive(Debug)]
 pub(crate) struct Link {
     stream: TcpStream,
+    /// Its TLS, if the job server speaks it.
+    cover: Option<Box<Cover>>,
     /// The beginning of a packet whose end has not come yet. For a large one it has the size of the whole.
     partial: Vec<u8>,
     /// Bytes of `partial` that have come.
@@ -54,7 +57,7 @@ impl Link {
         };
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
-        Ok(Link { stream, partial: vec![], filled: 0, large: false, out: vec![], written: 0 })
+        Ok(Link::over(stream, Cover::begin()?))
     }
 
     /// Begins to connect, from `source` if given, and does not wait for it: what is sent before the connection is there waits,
@@ -73,7 +76,12 @@ impl Link {
         }
         let stream = TcpStream::from(socket);
         stream.set_nodelay(true)?;
-        Ok(Link { stream, partial: vec![], filled: 0, large: false, out: vec![], written: 0 })
+        Ok(Link::over(stream, Cover::begin()?))
+    }
+
+    /// Over a socket that does not block.
+    pub(crate) fn over(stream: TcpStream, cover: Option<Box<Cover>>) -> Link {
+        Link { stream, cover, partial: vec![], filled: 0, large: false, out: vec![], written: 0 }
     }
 
     /// For epoll.
@@ -84,7 +92,7 @@ impl Link {
     /// Reads once. Small packets come in `scratch`, with whatever was left of the last time before them.
     pub(crate) fn receive(&mut self, scratch: &mut [u8]) -> io::Result<Received> {
         if self.large {
-            let read = read(&mut self.stream, &mut self.partial[self.filled..])?;
+            let read = read(&mut self.stream, &mut self.cover, &mut self.partial[self.filled..])?;
             return Ok(match read {
                 None => Received::Nothing,
                 Some(0) => Received::Closed,
@@ -96,7 +104,7 @@ impl Link {
         }
         let kept = self.partial.len();
         scratch[..kept].copy_from_slice(&self.partial);
-        Ok(match read(&mut self.stream, &mut scratch[kept..])? {
+        Ok(match read(&mut self.stream, &mut self.cover, &mut scratch[kept..])? {
             None => Received::Nothing,
             Some(0) => Received::Closed,
             Some(read) => {
@@ -130,8 +138,18 @@ impl Link {
         self.partial = buffer;
     }
 
+    /// Whether there is more to receive of which epoll does not tell.
+    pub(crate) fn has_more(&mut self) -> bool {
+        self.cover.as_mut().is_some_and(|cover| cover.has_more())
+    }
+
     /// Sends what `out` holds; false if the socket takes no more for now.
     pub(crate) fn flush(&mut self) -> io::Result<bool> {
+        if let Some(cover) = &mut self.cover {
+            cover.take(&self.out)?;
+            self.out.clear();
+            return cover.send(&mut self.stream);
+        }
         while self.written < self.out.len() {
             match self.stream.write(&self.out[self.written..]) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
@@ -146,9 +164,9 @@ impl Link {
         Ok(true)
     }
 
-    /// Bytes that wait to be sent.
-    pub(crate) fn unsent(&self) -> usize {
-        self.out.len() - self.written
+    /// Whether something waits to be sent.
+    pub(crate) fn is_unsent(&self) -> bool {
+        self.written < self.out.len() || self.cover.as_ref().is_some_and(|cover| cover.wants_to_send())
     }
 }
 
@@ -172,7 +190,14 @@ pub(crate) fn packets<E: From<ringgear_protocol::DecodeError>>(
 }
 
 /// `None` when nothing is there, 0 at the end.
-fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+fn read(
+    stream: &mut TcpStream,
+    cover: &mut Option<Box<Cover>>,
+    buffer: &mut [u8],
+) -> io::Result<Option<usize>> {
+    if let Some(cover) = cover {
+        return cover.read(stream, buffer);
+    }
     loop {
         match stream.read(buffer) {
             Ok(read) => return Ok(Some(read)),

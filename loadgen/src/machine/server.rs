@@ -15,6 +15,7 @@ use rustix::thread::{sched_getaffinity, sched_setaffinity};
 use tempfile::TempDir;
 
 use crate::args::BECOME;
+use crate::job::cover::spoken;
 use crate::machine::cores::pin;
 use crate::machine::interrupt;
 
@@ -164,8 +165,9 @@ fn command(words: &[String]) -> io::Result<Command> {
 
 /// What a job server answers to the administrators' `version`; `None` if it does not.
 pub(crate) fn version(server: SocketAddr) -> Option<String> {
-    let mut stream = TcpStream::connect_timeout(&server, Duration::from_secs(2)).ok()?;
+    let stream = TcpStream::connect_timeout(&server, Duration::from_secs(2)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
+    let mut stream = spoken(stream).ok()?;
     stream.write_all(b"version\n").ok()?;
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line).ok()?;
@@ -175,8 +177,9 @@ pub(crate) fn version(server: SocketAddr) -> Option<String> {
 /// Jobs of some functions that a job server has, and how many of them workers hold, by the administrators' `status`. `None` if it
 /// does not answer.
 pub(crate) fn queued(server: SocketAddr, functions: &[Box<[u8]>]) -> Option<(u64, u64)> {
-    let mut stream = TcpStream::connect_timeout(&server, Duration::from_secs(2)).ok()?;
+    let stream = TcpStream::connect_timeout(&server, Duration::from_secs(2)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+    let mut stream = spoken(stream).ok()?;
     stream.write_all(b"status\n").ok()?;
     let ours: HashSet<&[u8]> = functions.iter().map(|name| &**name).collect();
     let (mut total, mut running) = (0, 0);
@@ -240,11 +243,13 @@ pub(crate) fn first_that_answers(addresses: &[SocketAddr]) -> Result<SocketAddr,
 
 /// Asks for an echo, which only a job server gives.
 fn greet(address: SocketAddr) -> Result<(), String> {
-    let mut stream = TcpStream::connect_timeout(&address, GREETING).map_err(|error| error.to_string())?;
+    let stream = TcpStream::connect_timeout(&address, GREETING).map_err(|error| error.to_string())?;
+    stream.set_read_timeout(Some(GREETING)).map_err(|error| error.to_string())?;
+    let mut stream = spoken(stream).map_err(|error| error.to_string())?;
     let mut request = vec![];
     Request::EchoReq { data: b"hello" }.encode(&mut request);
     let mut answer = [0; 4];
-    let asked = stream.set_read_timeout(Some(GREETING)).and_then(|()| stream.write_all(&request));
+    let asked = stream.write_all(&request);
     match asked.and_then(|()| stream.read_exact(&mut answer)) {
         Ok(()) if answer == *b"\0RES" => Ok(()),
         Ok(()) => Err(format!(

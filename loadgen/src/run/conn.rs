@@ -247,10 +247,15 @@ impl Conn {
         Ok(())
     }
 
+    /// Whether there is more to receive of which epoll does not tell.
+    pub(crate) fn has_more(&mut self) -> bool {
+        self.link.as_mut().is_some_and(Link::has_more)
+    }
+
     /// Sends what waits; where the socket takes no more, epoll tells when it does.
     pub(crate) fn flush(&mut self, epoll: &OwnedFd, token: EventData) -> Result<(), Broken> {
         let Some(link) = &mut self.link else { return Ok(()) };
-        if link.unsent() == 0 {
+        if !link.is_unsent() {
             return Ok(());
         }
         let all = link.flush()?;

@@ -239,6 +239,9 @@ impl<'a> Driver<'a> {
             let flags = event.flags;
             if flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
                 self.receive(at);
+                while self.conns[at].has_more() {
+                    self.receive(at);
+                }
             } else {
                 self.flush(at);
             }
