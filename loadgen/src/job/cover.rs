@@ -16,10 +16,10 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 const RAW: usize = 64 * 1024;
 
 /// What every connection is made with, if TLS is spoken.
-static WAY: OnceLock<Way> = OnceLock::new();
+static WAY: OnceLock<DialedWay> = OnceLock::new();
 
 /// What a server is believed by, and its name.
-type Way = (Arc<ClientConfig>, ServerName<'static>);
+type DialedWay = (Arc<ClientConfig>, ServerName<'static>);
 
 /// From now on all connections speak TLS, to a server with this name whose certificate is signed by a CA of this file.
 ///
@@ -32,7 +32,7 @@ pub(crate) fn switch_on(ca: &Path, name: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn way(ca: &Path, name: &str) -> Result<Way, String> {
+fn way(ca: &Path, name: &str) -> Result<DialedWay, String> {
     let wrong = |why: &dyn fmt::Display| format!("--ca {}: {why}", ca.display());
     let mut roots = RootCertStore::empty();
     let file = File::open(ca).map_err(|error| wrong(&error))?;
@@ -73,7 +73,7 @@ impl Cover {
         WAY.get().map(Cover::by).transpose()
     }
 
-    fn by((config, name): &Way) -> io::Result<Box<Cover>> {
+    fn by((config, name): &DialedWay) -> io::Result<Box<Cover>> {
         let mut connection = ClientConnection::new(config.clone(), name.clone()).map_err(io::Error::other)?;
         // What waits is bounded by what is submitted, as without TLS.
         connection.set_buffer_limit(None);

@@ -168,9 +168,9 @@ mod tests {
     #[test]
     fn the_columns_are_those_that_are_known() {
         let rows = [load(b"f\x1b[2J", 1200, None), FunctionLoad::unknown(b"odd")];
-        let plainly = "FUNCTION      WAITING    RUNNING    WORKERS\n\
-                       f\\x1b[2J         1200          1          0  no worker\n\
-                       odd                0          0          0  not known\n";
+        let plainly = "FUNCTION    WAITING    RUNNING    WORKERS\n\
+                       f\\x1b[2J       1200          1          0  no worker\n\
+                       odd               0          0          0  not known\n";
         assert_eq!(functions(&rows, TableKind::Plain), plainly);
         let live = "FUNCTION  STATE      WAITING  RUNNING  WORKERS\n\
                     f\\x1b[2J  no worker    1,200        1        0\n\
