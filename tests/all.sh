@@ -15,11 +15,11 @@ if ! { [ -x /usr/sbin/gearmand ] && [ -x /usr/sbin/mkfs.ext4 ] && [ -x /usr/sbin
     command -v mariadb-install-db && command -v redis-server && command -v redis-cli && command -v memcached &&
     command -v psql && ls /usr/lib/postgresql/*/bin/postgres && command -v valgrind && command -v python3 &&
     command -v prometheus && command -v promtool && command -v stunnel && perl -MIO::Socket::SSL -MGearman::Client -e1 &&
-    command -v chromium && command -v tmux && [ -x /usr/sbin/pgbouncer ]; } >/dev/null 2>&1; then
+    command -v curl && python3 -c 'import ensurepip' && command -v chromium && command -v tmux && [ -x /usr/sbin/pgbouncer ]; } >/dev/null 2>&1; then
     as_root apt-get update
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        chromium gearman-job-server gearman-tools gcc iproute2 libc6-dev libgearman-client-perl libio-socket-ssl-perl mariadb-server \
-        memcached openssl pgbouncer postgresql prometheus python3 redis-server stunnel4 tmux valgrind e2fsprogs xfsprogs
+        chromium curl gearman-job-server gearman-tools gcc iproute2 libc6-dev libgearman-client-perl libio-socket-ssl-perl mariadb-server \
+        memcached openssl pgbouncer postgresql prometheus python3 python3-venv redis-server stunnel4 tmux valgrind e2fsprogs xfsprogs
 fi
 
 # The test in a browser is driven by Node, of any origin.
@@ -56,6 +56,8 @@ fi
 cargo test --workspace --locked --no-fail-fast
 # The pages in a browser, on the program that was just built.
 tests/browser/run.sh
+# What the API's document says, asked of the same program.
+tests/openapi/run.sh
 # What is about connections once more, with the other way of serving sockets.
 RINGGEAR_TEST_SOCKETS=epoll cargo test --workspace --locked --no-fail-fast --test abuse --test admin --test clients --test ended --test gone \
     --test limits --test listeners --test losses --test memory --test process --test shutdown --test talks --test tls --test transcripts

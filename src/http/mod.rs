@@ -31,6 +31,7 @@ mod limited;
 mod linger;
 mod login;
 mod logins;
+mod methods;
 mod metrics;
 mod names;
 mod overview;

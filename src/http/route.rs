@@ -9,7 +9,7 @@ use super::pages::{self, PageRights};
 use super::roles::{HttpCaller, HttpRole, Shown};
 use super::streams::AnswerBody;
 use super::target::RequestTarget;
-use super::{api, denial, events, login, metrics, submit, workload};
+use super::{api, denial, events, login, methods, metrics, submit, workload};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap};
 use hyper::{Method, Request, Response, StatusCode, Version};
@@ -135,6 +135,7 @@ async fn act(
         (&Method::POST, [b"api", b"v1", b"jobs"]) => {
             submit::answer(desk, target, request, caller, visitor).await
         }
+        (&Method::POST, path) if methods::is_told_only(path) => not_so(path),
         (&Method::POST, [b"api", b"v1", rest @ ..]) => order(desk, rest, target, request, caller).await,
         (&Method::POST, [b"order", _]) => form(desk, target, request, caller).await,
         (&Method::POST, [b"submit"]) => submit_form(desk, target, request, caller, visitor).await,
@@ -228,9 +229,7 @@ fn rights(desk: &Desk, caller: &HttpCaller) -> PageRights {
 /// A method that means nothing there.
 fn not_so(path: &[&[u8]]) -> HttpAnswer {
     let said = "nothing here is asked for by this method: GET looks, and /api/v1/openapi.json says what else there is";
-    let posted = matches!(path, [b"login" | b"logout" | b"submit"] | [b"order", _] | [b"api", b"v1", ..]);
-    let allow = if posted { "GET, HEAD, POST" } else { "GET, HEAD" };
-    HttpAnswer::error(StatusCode::METHOD_NOT_ALLOWED, said).with(header::ALLOW, allow)
+    HttpAnswer::error(StatusCode::METHOD_NOT_ALLOWED, said).with(header::ALLOW, methods::allowed(path))
 }
 
 fn nothing() -> HttpAnswer {

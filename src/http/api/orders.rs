@@ -182,9 +182,9 @@ async fn resume(desk: &Desk, name: &[u8], words: &OrderWords) -> Ordered {
     let outcome = match desk.order(Order::Resume { function: Bytes::copy_from_slice(name) }).await {
         Some(Report::Done) => {
             let mut told = kept(desk, json!({ "paused": null })).await;
-            if desk.setup.pauses.is_none() {
-                // There was nothing that could outlive the server.
-                told["remark"] = Value::Null;
+            // Without a place to keep it there was nothing that could outlive the server.
+            if let (None, Some(told)) = (&desk.setup.pauses, told.as_object_mut()) {
+                told.remove("remark");
             }
             Ok(told)
         }
