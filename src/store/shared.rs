@@ -141,6 +141,8 @@ pub struct Sharing {
     fenced: bool,
     /// It leaves, since then.
     left: Option<Instant>,
+    /// When somebody else may be taken over whose beat still stands still then.
+    due: Option<Instant>,
     #[cfg(feature = "planted")]
     planted: Option<PlantedShare>,
 }
@@ -158,6 +160,7 @@ impl Sharing {
             alone: false,
             fenced: false,
             left: None,
+            due: None,
             #[cfg(feature = "planted")]
             planted: None,
         }
@@ -213,6 +216,7 @@ impl Sharing {
         self.watch.look(answered, &others, !self.plants(PlantedShare::GapNotReset));
         let present = || others.iter().filter(|row| row.taken_by.is_none());
         self.alone = present().next().is_none();
+        self.due = None;
         if self.fenced || self.left.is_some() {
             return Vec::new();
         }
@@ -230,13 +234,25 @@ impl Sharing {
             RowState::Serving => self.take_over_after,
             RowState::Leaving | RowState::Gone => Duration::ZERO,
         };
+        let wanting = |row: &ServerRow| {
+            (after(row.state) + turn)
+                .checked_sub(self.watch.still(row.id, sent))
+                .filter(|time| !time.is_zero())
+        };
+        let due = present().filter_map(wanting).min().map(|time| sent + time);
         let mut departed: Vec<(Duration, Departed)> = present()
             .map(|row| (self.watch.still(row.id, sent), row))
             .filter(|&(still, row)| still >= after(row.state) + turn)
             .map(|(still, row)| (still, Departed { id: row.id, beat: row.beat, bytes: row.bytes }))
             .collect();
         departed.sort_by_key(|&(still, who)| (std::cmp::Reverse(still), who.id));
+        self.due = due;
         departed.into_iter().map(|(_, who)| who).collect()
+    }
+
+    /// How long it takes until a look may find somebody else to take over; `None` if it was told already who.
+    pub fn until_due(&self, now: Instant) -> Option<Duration> {
+        self.due.map(|due| due.saturating_duration_since(now))
     }
 
     /// What is this server's own, as far as it knows: the engine is told so ([`ringgear_engine::Input::Lease`] and
@@ -329,6 +345,20 @@ mod tests {
     }
 
     /// Not a moment before it has stood still for ten seconds, from the answer of the first look to the sending of the last.
+    #[test]
+    fn a_look_comes_when_somebody_may_be_taken_over() {
+        let (clock, mut sharing) = begin();
+        let look = |sharing: &mut Sharing, ms, beat| clock.look(sharing, ms, &[row(1, 5), row(2, beat)]);
+        assert_eq!(sharing.until_due(clock.at(0)), None);
+        for (ms, beat) in [(0, 1), (1000, 2), (3500, 2), (6000, 2), (8500, 2)] {
+            assert_eq!(look(&mut sharing, ms, beat), NOBODY);
+        }
+        // It was first seen to stand still in the answer at 1,100.
+        assert_eq!(sharing.until_due(clock.at(10_900)), Some(Duration::from_millis(200)));
+        assert_eq!(look(&mut sharing, 11_100, 2), [2]);
+        assert_eq!(sharing.until_due(clock.at(11_200)), None);
+    }
+
     #[test]
     fn who_stands_still_is_dead_after_ten_seconds_of_looks() {
         let (clock, mut sharing) = begin();

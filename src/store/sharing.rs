@@ -56,10 +56,7 @@ pub(super) struct ServerSharing<P: SharedPlace> {
 
 impl<P: SharedPlace> std::fmt::Debug for ServerSharing<P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ServerSharing")
-            .field("name", &self.options.name)
-            .field("me", &self.me)
-            .finish_non_exhaustive()
+        f.debug_struct("ServerSharing").field("me", &self.me).finish_non_exhaustive()
     }
 }
 
@@ -311,6 +308,9 @@ impl<P: SharedPlace> ServerSharing<P> {
         if Instant::now() >= self.next {
             self.next = Instant::now() + BEAT;
             self.do_rounds(place, book, load)?;
+            // Whoever is silent is looked for when he may be taken over, and not up to a beat later.
+            let due = self.share.as_ref().and_then(|share| share.until_due(self.at(BootTime::now())));
+            self.next = self.next.min(Instant::now() + due.unwrap_or(BEAT));
         }
         self.tell(place, book, each)
     }
