@@ -38,6 +38,11 @@ pub(super) fn is_told_only(path: &[&[u8]]) -> bool {
     }
 }
 
+/// Whether something is ordered there and nothing is told.
+pub(super) fn is_ordered_only(path: &[&[u8]]) -> bool {
+    matches!(path, [b"api", b"v1", rest @ ..] if is_order(rest))
+}
+
 /// The methods that mean something there.
 pub(super) fn allowed(path: &[&[u8]]) -> &'static str {
     let looked_at = match path {
@@ -79,6 +84,7 @@ mod tests {
             assert!(!(is_told_only(&path(text)) && takes_posts(&path(text))), "{text}");
         }
         assert!(is_told_only(&path("/api/v1/server")) && is_told_only(&path("/api/v1/jobs/H:x:1")));
+        assert!(is_ordered_only(&path("/api/v1/server/drain")) && !is_ordered_only(&path("/api/v1/jobs")));
         assert!(!is_told_only(&path("/api/v1/nothing")) && !is_told_only(&path("/metrics")));
     }
 }

@@ -115,6 +115,7 @@ async fn see(
             }
         },
         [b"api", b"v1", b"jobs", handle, b"workload"] => workload::answer(desk, handle, target, caller).await,
+        path if methods::is_ordered_only(path) => not_so(path),
         [b"api", b"v1", rest @ ..] => api::answer(desk, rest, target).await,
         _ => pages::see(desk, caller, rights(desk, caller), path, target).await.unwrap_or_else(nothing),
     }
