@@ -3,6 +3,7 @@
 mod concern;
 mod gear;
 pub mod json;
+mod numerals;
 mod percent;
 mod port;
 mod text;
@@ -15,6 +16,7 @@ mod tests;
 use crate::engine::Compat;
 
 pub use concern::Concern;
+pub(crate) use numerals::{rate, thousands};
 pub(crate) use percent::percent;
 pub use port::{Decoded, Incoming, SharedPort, WireError};
 

@@ -2,6 +2,7 @@
 use super::row::{FunctionLoad, FunctionPace, FunctionTold};
 use crate::cli::control::lists_shown::{lasting, table};
 use crate::cli::words;
+use crate::frontend::{rate, thousands};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
@@ -87,29 +88,6 @@ pub(in crate::cli) fn cut(name: &[u8], width: usize) -> String {
         None => shown,
         // The last one that fits makes room for the sign that there is more.
         Some(_) => shown.chars().take(width.saturating_sub(1)).chain(['…']).collect(),
-    }
-}
-
-/// A number with commas between thousands, as on the pages.
-pub(in crate::cli) fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// How many a second, as on the pages.
-fn rate(number: f64) -> String {
-    match number {
-        _ if number < 0.005 => "0".to_owned(),
-        _ if number < 9.95 => format!("{number:.1}"),
-        // Rates are far below the bound.
-        _ => thousands(number.round() as u64),
     }
 }
 

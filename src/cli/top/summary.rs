@@ -2,8 +2,8 @@
 use crate::cli::control::lists_shown::lasting;
 use crate::cli::functions::ServerTold;
 use crate::cli::functions::row::FunctionLoad;
-use crate::cli::functions::shown::thousands;
 use crate::cli::words;
+use crate::frontend::thousands;
 
 /// Characters of a function's name in a table.
 pub(super) const NAME_MAX: usize = 48;

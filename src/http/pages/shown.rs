@@ -4,36 +4,19 @@ use super::super::names::{percent, readable};
 use super::super::why::{Verdict, VerdictLevel};
 use super::super::words::lasting;
 use crate::engine::JobId;
-use crate::frontend::SharedPort;
+pub(super) use crate::frontend::rate;
+use crate::frontend::{SharedPort, thousands};
 use maud::{Markup, html};
 use std::fmt::Write;
 
 /// A number with commas between thousands.
 pub(super) fn num(number: impl Into<u64>) -> String {
-    let digits = number.into().to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    thousands(number.into())
 }
 
 /// So many of something, with commas.
 pub(super) fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", num(number), if number == 1 { one } else { many })
-}
-
-/// How many a second.
-pub(super) fn rate(number: f64) -> String {
-    match number {
-        _ if number < 0.005 => "0".to_owned(),
-        _ if number < 9.95 => format!("{number:.1}"),
-        // Rates are far below that.
-        _ => num(number.round() as u64),
-    }
 }
 
 /// A time from a histogram: false beside it where it may have been longer.
