@@ -13,7 +13,10 @@ use crate::logging::Level;
 
 impl<P: SharedPlace> ServerSharing<P> {
     /// Whether somebody is there who would run at once what we leave. If so, nothing more is taken in.
-    pub(super) fn begin_hand_over(&mut self) -> bool {
+    pub(super) fn begin_hand_over(&mut self, place: &P) -> bool {
+        if !place.is_there() {
+            return false;
+        }
         let beats = |id: &i32| self.heard.get(id).is_some_and(|(_, at)| at.elapsed() <= LOOK_GAP);
         let serves = |row: &ServerEntry| self.is_other(row) && row.is_compatible() && beats(&row.id);
         let Some(me) = self.me.filter(|_| !self.fenced && self.servers.iter().any(serves)) else {
@@ -25,13 +28,21 @@ impl<P: SharedPlace> ServerSharing<P> {
         true
     }
 
-    /// Leaves everything but these jobs to others.
+    /// Leaves everything but these jobs to others; a connection that is away is lost with it.
     pub(super) fn hand_over(
         &mut self,
         place: &mut P,
         book: &mut Book,
         kept: &[JobId],
-    ) -> Result<(), P::Fault> {
+    ) -> Result<(), StoreError> {
+        let Err(fault) = self.leave_all_but(place, book, kept) else { return Ok(()) };
+        if !self.note(&fault) && fault.is_away() {
+            place.lost(&fault);
+        }
+        Err(place.error(fault))
+    }
+
+    fn leave_all_but(&mut self, place: &mut P, book: &mut Book, kept: &[JobId]) -> Result<(), P::Fault> {
         let Retiring::Soon { me, next, tried } = self.retiring else { return Ok(()) };
         if self.fenced {
             return Err(P::Fault::fenced());

@@ -390,16 +390,12 @@ impl Store for PostgresStore {
     }
 
     fn begin_hand_over(&mut self) -> bool {
-        self.link.is_there() && self.sharing.as_mut().is_some_and(ServerSharing::begin_hand_over)
+        self.sharing.as_mut().is_some_and(|sharing| sharing.begin_hand_over(&self.link))
     }
 
     fn hand_over(&mut self, kept: &[JobId]) -> Result<(), StoreError> {
         let Some(sharing) = &mut self.sharing else { return Ok(()) };
-        let Err(fault) = sharing.hand_over(&mut self.link, &mut self.book, kept) else { return Ok(()) };
-        if !sharing.note(&fault) && fault.trouble() == PgTrouble::Away {
-            self.link.lost(&fault);
-        }
-        Err(self.link.error(fault))
+        sharing.hand_over(&mut self.link, &mut self.book, kept)
     }
 
     fn stays_silent(&mut self) {

@@ -459,16 +459,12 @@ impl<R: Remote> Store for RemoteStore<R> {
     }
 
     fn begin_hand_over(&mut self) -> bool {
-        self.line.is_there() && self.sharing.as_mut().is_some_and(ServerSharing::begin_hand_over)
+        self.sharing.as_mut().is_some_and(|sharing| sharing.begin_hand_over(&self.line))
     }
 
     fn hand_over(&mut self, kept: &[JobId]) -> Result<(), StoreError> {
         let Some(sharing) = &mut self.sharing else { return Ok(()) };
-        let Err(fault) = sharing.hand_over(&mut self.line, &mut self.book, kept) else { return Ok(()) };
-        if !sharing.note(&fault) && fault.trouble == RemoteTrouble::Away {
-            self.line.lost(&fault);
-        }
-        Err(self.line.error(fault))
+        sharing.hand_over(&mut self.line, &mut self.book, kept)
     }
 
     fn stays_silent(&mut self) {
