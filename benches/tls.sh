@@ -38,7 +38,7 @@ trap 'end; rm -rf "$keys"' EXIT
     echo "commit  $commit"
     echo "kernel  $(uname -sr)"
     echo "cpu     $(nproc) x $(sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -1)"
-    echo "other   $(gearmand --version 2>&1 | tr -d '\n' | cut -c1-60), $("$stunnel" -version 2>&1 | head -1)"
+    echo "other   $(gearmand --version 2>&1 | tr -d '\n' | cut -c1-60), $("$stunnel" -version 2>&1 | grep -m 1 -i "^stunnel")"
 } >"$out/machine.txt"
 
 # A CA, and a certificate for localhost that it has signed.
