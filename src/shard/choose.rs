@@ -7,6 +7,7 @@ use super::sockets::{self, RingObstacle, RingSize, Sockets, SocketsKind};
 use crate::log_at;
 use crate::logging::Level;
 use std::fmt;
+use std::thread;
 
 /// How sockets are served.
 #[derive(Clone, Debug)]
@@ -38,7 +39,7 @@ pub(crate) fn choose(wanted: SocketsChoice, shards: u16) -> Result<Chosen, Shard
     let may_change = wanted == SocketsChoice::Auto;
     let mut why = None;
     if wanted != SocketsChoice::Epoll {
-        match try_uring(shards) {
+        match apart(|| try_uring(shards)) {
             Ok(size) => return Ok(Chosen { kind: SocketsKind::Uring(size), may_change, why }),
             Err((_, error)) if !may_change => return Err(error),
             Err((reason, _)) => why = Some(reason),
@@ -46,6 +47,16 @@ pub(crate) fn choose(wanted: SocketsChoice, shards: u16) -> Result<Chosen, Shard
     }
     sockets::try_epoll()?;
     Ok(Chosen { kind: SocketsKind::Epoll, may_change, why })
+}
+
+/// Does something on a thread of its own. What is left of a ring when it has been closed interrupts the thread that had it, a moment later: a
+/// receive with a time limit fails there then, and the drivers of databases on this thread take that for a broken connection.
+fn apart<T: Send>(what: impl Fn() -> T + Sync) -> T {
+    thread::scope(|scope| match thread::Builder::new().spawn_scoped(scope, &what) {
+        Ok(running) => running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        // No thread can be had. Whoever starts shards hears of it.
+        Err(_) => what(),
+    })
 }
 
 /// Whether io_uring can be used, and the runtime that stands under a shard then; why not, for the log and as an error.
@@ -89,6 +100,26 @@ impl Chosen {
             SocketsKind::Uring(_) => 7,
             // The list of sockets, and the timer.
             SocketsKind::Epoll => 2,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{ErrorKind, Read};
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+
+    /// Drivers of databases wait for an answer so long, on the thread that has tried the sockets before.
+    #[test]
+    fn whoever_has_tried_is_not_interrupted_afterwards() {
+        for _ in 0..300 {
+            choose(SocketsChoice::Auto, 2).unwrap();
+            let (mut socket, _other) = UnixStream::pair().unwrap();
+            socket.set_read_timeout(Some(Duration::from_millis(3))).unwrap();
+            let error = socket.read(&mut [0]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}");
         }
     }
 }

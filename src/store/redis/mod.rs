@@ -44,9 +44,6 @@ use std::time::Duration;
 const LARGE: usize = 4 << 20;
 /// A connection that is gone shows when it is used.
 const BEAT: Duration = Duration::from_secs(5);
-/// How often connecting is tried again when a signal has come in between, and how that shows.
-const TRIES: u32 = 3;
-const INTERRUPTED: &str = "Interrupted system call";
 
 /// Connects to Redis. One that does not answer is waited for by [`Store::replay`], if it is to be waited for at all; what an operator
 /// must mend is an error here.
@@ -80,13 +77,6 @@ impl Redis {
     fn scan(&self) -> MutexGuard<'_, KeyScan> {
         self.scan.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn connect_once(&self) -> Result<RedisLink, RemoteFault> {
-        let mut connection = session::connect(&self.options)?;
-        session::check(&mut connection, self.options.level)?;
-        session::no_old_server(&mut connection, &self.names)?;
-        Ok(RedisLink::of(connection))
-    }
 }
 
 impl Connector for Redis {
@@ -97,14 +87,10 @@ impl Connector for Redis {
     }
 
     fn connect(&self) -> Result<RedisLink, RemoteFault> {
-        let mut tries = 0;
-        loop {
-            match self.connect_once() {
-                // A signal came, which is no answer: the driver does not try again.
-                Err(fault) if tries < TRIES && fault.to_string().contains(INTERRUPTED) => tries += 1,
-                done => return done,
-            }
-        }
+        let mut connection = session::connect(&self.options)?;
+        session::check(&mut connection, self.options.level)?;
+        session::no_old_server(&mut connection, &self.names)?;
+        Ok(RedisLink::of(connection))
     }
 
     fn leave(&self, _: RedisLink) {}
