@@ -81,6 +81,31 @@ fn what_is_put_comes_back_as_it_was() {
     assert_eq!(left(&server), "0");
 }
 
+/// Several pages are asked for at once, and some of what is asked for finds no room in its page.
+#[test]
+fn many_jobs_and_large_ones_come_back_each_once_and_in_order() {
+    let server = CacheServer::redis(DURABLE);
+    let large = vec![b'x'; 3 << 20];
+    let uniques: Vec<String> = (0..5_000).map(|number| format!("u{number}")).collect();
+    let workload = |number: usize| match number % 700 {
+        13..16 => &large[..],
+        _ => uniques[number].as_bytes(),
+    };
+    let jobs: Vec<StoredJob> = (0..5_000)
+        .map(|number| StoredJob {
+            workload: workload(number),
+            ..job(number as u64 + 1, uniques[number].as_bytes(), b"")
+        })
+        .collect();
+    let mut store = open(&server);
+    assert_eq!(replayed(&mut *store), []);
+    jobs.chunks(500).for_each(|some| put(&mut *store, some));
+    store.close().unwrap();
+    let mut store = open(&server);
+    assert!(replayed(&mut *store) == expected(&jobs), "each once, in order");
+    store.close().unwrap();
+}
+
 #[test]
 fn what_happens_to_a_job_is_kept() {
     let server = CacheServer::redis(DURABLE);

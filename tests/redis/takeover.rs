@@ -187,6 +187,22 @@ fn scripts_are_sent_again() {
         put_jobs(&one, 5..10);
         assert_eq!(work_off(&one, 10), words(0..10));
         wait_until("no row is left", || (place.is_empty)());
+        // The script that reads jobs, too, with those of several pages.
+        let enqueue = |from: &str, until: &str| {
+            let script = "for n = ARGV[1], ARGV[2] - 1 do local w = 'w' .. string.format('%d', n) \
+                          redis.call('HSET', '_gear_-f-' .. w, 'data', w, 'priority', '1') end";
+            server.borrow().cli(&["EVAL", script, "0", from, until]);
+        };
+        enqueue("10", "20");
+        assert_eq!(work_off(&one, 10), words(10..20));
+        server.borrow().cli(&["SCRIPT", "FLUSH"]);
+        enqueue("20", "3020");
+        let mut done = work_off(&one, 3000);
+        done.sort_unstable();
+        let mut wanted = words(20..3020);
+        wanted.sort_unstable();
+        assert_eq!(done, wanted);
+        wait_until("no row is left", || (place.is_empty)());
         assert!(!one.log().contains(" is away"), "{}", one.log());
     });
 }

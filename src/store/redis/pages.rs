@@ -14,9 +14,11 @@ use crate::store::sql::rows::{dead_job_in, job_in};
 use crate::store::sql::value::ColumnValue;
 use redis::cmd;
 
-/// Jobs and bytes of a page.
+/// Jobs and bytes of what is asked for at once.
 const JOBS: usize = 500;
-const BYTES: usize = 8 << 20;
+const BYTES: usize = 4 << 20;
+/// How often that is asked for in a page before the first is answered, where jobs are small.
+const AHEAD: usize = 4;
 
 /// Jobs that are being read.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub(super) struct RedisReading {
     cursor: u64,
     /// How many were told.
     told: usize,
+    /// How often the next page asks: once behind jobs that had no room, for Redis keeps what is not received yet.
+    ahead: usize,
 }
 
 /// A job as the script reads it: its number, what it is, and the rest of it.
@@ -47,7 +51,7 @@ impl RedisReading {
         let mut numbers: Vec<(Kept, i64)> =
             only.unwrap_or_default().into_iter().map(|number| (Kept::Owned, number)).collect();
         numbers.sort_unstable();
-        RedisReading { owners, unreadable, numbers, to_list, cursor: 0, told: 0 }
+        RedisReading { owners, unreadable, numbers, to_list, cursor: 0, told: 0, ahead: 1 }
     }
 
     /// Lists some. True if there are more to be listed.
@@ -104,26 +108,41 @@ impl RedisReading {
             return Ok(false);
         }
         let owners = self.owners.as_deref().unwrap_or_default();
-        let mut call = ScriptCall::of(link, names, Script::Page, None)?;
-        call.list(owners).arg(BYTES);
-        rest.iter().take(JOBS).for_each(|(_, number)| _ = call.arg(*number));
-        let jobs: Vec<RedisFields> = call.run(link)?;
+        let mut calls = Vec::with_capacity(self.ahead);
+        for numbers in rest.chunks(JOBS).take(self.ahead) {
+            let mut call = ScriptCall::of(link, names, Script::Page, None)?;
+            call.list(owners).arg(BYTES);
+            numbers.iter().for_each(|(_, number)| _ = call.arg(*number));
+            calls.push(call);
+        }
         let (mut gone, mut aside) = (Vec::new(), Vec::new());
-        for (fields, &(_, number)) in jobs.iter().zip(rest) {
-            match tell(fields, number, names, told) {
-                Ok(true) => {}
-                Ok(false) => gone.push(number),
-                Err(fault) if self.unreadable == Unreadable::Error => return Err(fault),
-                Err(fault) => {
-                    log_at!(
-                        Level::Error,
-                        "the store: a job is set aside, kept and not run, in {}: {fault}",
-                        names.own("aside")
-                    );
-                    aside.push(number);
+        let (mut asked, mut past) = (rest.chunks(JOBS), 0);
+        // Of so many of the numbers as there was room for; what is behind such a gap comes with the next page.
+        let mut whole = true;
+        ScriptCall::run_each(&calls, link, |jobs: Vec<RedisFields>| {
+            let numbers = asked.next().unwrap_or_default();
+            if !whole {
+                return Ok(());
+            }
+            for (fields, &(_, number)) in jobs.iter().zip(numbers) {
+                match tell(fields, number, names, told) {
+                    Ok(true) => {}
+                    Ok(false) => gone.push(number),
+                    Err(fault) if self.unreadable == Unreadable::Error => return Err(fault),
+                    Err(fault) => {
+                        let place = names.own("aside");
+                        log_at!(
+                            Level::Error,
+                            "the store: a job is set aside, kept and not run, in {place}: {fault}"
+                        );
+                        aside.push(number);
+                    }
                 }
             }
-        }
+            past += jobs.len();
+            whole = jobs.len() >= numbers.len();
+            Ok(())
+        })?;
         if !gone.is_empty() {
             super::writer::end(link, names, owners, &gone)?;
         }
@@ -131,7 +150,8 @@ impl RedisReading {
             let mut call = ScriptCall::of(link, names, Script::Aside, None)?;
             call.list(owners).arg(&aside).run::<i64>(link)?;
         }
-        self.told += jobs.len().max(1);
+        self.told += past.max(1);
+        self.ahead = if whole { AHEAD } else { 1 };
         Ok(self.told < self.numbers.len())
     }
 }

@@ -2,7 +2,9 @@
 //! again where Redis has forgotten them. What each does stands in its file.
 use super::keys::KeyNames;
 use crate::store::remote::fault::RemoteFault;
-use redis::{Cmd, Connection, ConnectionLike, FromRedisValue, ToRedisArgs, cmd};
+use redis::{
+    Cmd, Connection, ConnectionLike, FromRedisValue, RedisResult, ToRedisArgs, Value, cmd, from_redis_value,
+};
 use std::collections::HashMap;
 
 /// A script.
@@ -70,6 +72,17 @@ impl RedisLink {
         self.names.insert(script, name.clone());
         Ok(name)
     }
+
+    /// The next answer to what was sent.
+    fn answer(&mut self) -> RedisResult<Value> {
+        loop {
+            match self.connection.recv_response()? {
+                // Nobody has asked for it.
+                Value::Push { .. } => {}
+                value => return Ok(value),
+            }
+        }
+    }
 }
 
 /// A script with what it is to do.
@@ -114,5 +127,38 @@ impl ScriptCall {
             }
             done => Ok(done?),
         }
+    }
+
+    /// Has several done, of which each is sent before the one in front is answered, so that Redis does one while the answer of another is
+    /// looked at. Behind one that fails, no answer is.
+    pub(super) fn run_each<T: FromRedisValue>(
+        calls: &[ScriptCall],
+        link: &mut RedisLink,
+        mut answer: impl FnMut(T) -> Result<(), RemoteFault>,
+    ) -> Result<(), RemoteFault> {
+        let mut done = Ok(());
+        let packed: Vec<u8> = calls.iter().flat_map(|call| call.call.get_packed_command()).collect();
+        link.connection.send_packed_command(&packed)?;
+        let mut again = calls.len();
+        for at in 0..calls.len() {
+            // Without this one there is no telling whose answer the next would be: whoever has this fault, connects again.
+            let value = link.answer()?;
+            if again < calls.len() {
+                continue;
+            }
+            match value.extract_error() {
+                Err(error) if error.code() == Some("NOSCRIPT") => again = at,
+                // All of them are to be received, whatever becomes of one.
+                value if done.is_ok() => {
+                    done = value
+                        .and_then(|value| Ok(from_redis_value(value)?))
+                        .map_err(RemoteFault::from)
+                        .and_then(&mut answer);
+                }
+                _ => {}
+            }
+        }
+        done?;
+        calls[again..].iter().try_for_each(|call| answer(call.run(link)?))
     }
 }
