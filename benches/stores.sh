@@ -4,9 +4,11 @@
 #   benches/stores.sh OUT [ROUNDS [STORE ...]]      3 rounds; stores: postgres mariadb redis
 #
 # For each store: background jobs with uniques, 16 connections 32 deep, beside gearmand; foreground jobs beside stored ones, against a
-# server without a store; a first and a second start on a million rows that gearmand might have written; and for PostgreSQL, three
-# servers at once. The job server has one core and the load the other; the database runs where there is room, so it takes time from both.
-# Every run starts with an empty database. Writes OUT/<what>/ as ringgear-load does, OUT/<what>.txt, OUT/starts.tsv and OUT/machine.txt.
+# server without a store; a first and a second start on a million rows that gearmand might have written; what the database does alone; and for
+# PostgreSQL, three servers at once. The job server has one core and the load the other; the database runs where there is room, so it takes
+# time from both. Every run starts with an empty database. Alone, it is given the same rows by its own client, as bare.py says: whoever
+# stores jobs, answers 512 of them with each commit and deletes them when they are done cannot be faster on this machine. Writes OUT/<what>/ as
+# ringgear-load does, OUT/<what>.txt, OUT/starts.tsv, OUT/bare.tsv and OUT/machine.txt.
 #
 # Needs Debian's gearman-job-server postgresql mariadb-server redis-server, and root or a user who may run these. With RINGGEAR and RINGGEAR_LOAD
 # set, these binaries are measured. Nothing else should run on the machine.
@@ -114,6 +116,28 @@ beside() { # folder plan label command label command
     grep -E '^\| .*(jobs/s|created p50|created p99,|complete p99,)' "$out/$1.txt" || tail -3 "$out/$1.txt"
 }
 
+bare() { # store: the database alone, in the tables that a server of ours has made
+    local at gear round begin batches=600
+    for round in $(seq "$rounds"); do
+        sh -c "$empty"
+        at=$(free_port)
+        sh -c "exec $ringgear -t 1 -L 127.0.0.1 -p $at $ours -l $scratch/start.log" &
+        gear=$!
+        until_it_says 60 gearadmin -h 127.0.0.1 -p "$at" --status
+        kill "$gear"
+        wait "$gear" || true
+        benches/bare.py "$1" "$batches" >"$scratch/bare"
+        begin=$(date +%s%N)
+        case $1 in
+        postgres) $sql -v ON_ERROR_STOP=1 -f "$scratch/bare" ;;
+        mariadb) $sql gearman <"$scratch/bare" ;;
+        redis) $sql --pipe <"$scratch/bare" >/dev/null ;;
+        esac
+        printf '%s\tround %s\t%s rows a second\n' "$1" "$round" \
+            "$(python3 -c "print(round($batches * 512 / ($(date +%s%N) - $begin) * 1e9))")" | tee -a "$out/bare.tsv"
+    done
+}
+
 first_and_second_start() { # store
     local at try gear begin
     sh -c "$empty"
@@ -155,6 +179,7 @@ for store in "${stores[@]}"; do
     beside "$store-deep" durable-deep Ringgear "$fresh_ours" gearmand "$fresh_theirs"
     beside "$store-beside" durable-beside "with $store" "$fresh_ours" memory "$ringgear -t 1 -L 127.0.0.1 -p {port}"
     first_and_second_start "$store"
+    bare "$store"
     if [ "$store" = postgres ]; then three_at_once; fi
     for pid in "${pids[@]}"; do kill "$pid"; done
     wait || true
