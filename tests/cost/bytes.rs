@@ -39,6 +39,25 @@ fn a_job_that_waits_for_its_time_counts_more() {
     assert!(more > one + 100, "{one} bytes, and {more} with a time");
 }
 
+#[test]
+fn the_memory_that_is_told_is_the_sum_of_what_it_is_for() {
+    let (mut engine, client) = engine(1, |_| ());
+    ask(&mut engine, client, submit(b"f", b"u", true));
+    ask(&mut engine, client, Request::CanDo { function: b"another" });
+    let whole = counter(&mut engine, "memory_accounted");
+    let parts = [
+        "jobs_bytes",
+        "functions_bytes",
+        "registrations_bytes",
+        "replies_bytes",
+        "outbox_bytes",
+        "connections_bytes",
+    ]
+    .map(|part| counter(&mut engine, part));
+    assert!(parts[..3].iter().all(|&bytes| bytes > 0), "{parts:?}");
+    assert_eq!(whole, parts.iter().sum());
+}
+
 /// The same of a shard of several, for one who asks from another.
 fn counter_of_two(engine: &mut Engine, name: &str) -> u64 {
     let ask = ToFunctions::Ask {

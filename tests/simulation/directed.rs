@@ -234,6 +234,33 @@ fn the_log_says_why_a_function_is_not_dropped() {
     }
 }
 
+/// Case does not matter where no function has exactly this name, and only there.
+#[test]
+fn of_two_names_that_differ_in_case_the_one_that_was_said_is_dropped() {
+    for shards in [1, 3] {
+        for (said, dropped) in [("Mail", &["Mail"][..]), ("mail", &["mail"]), ("MAIL", &["Mail", "mail"])] {
+            let mut story = Story::new(shards, policy());
+            let [client, admin] = [0; 2].map(|_| story.open(0));
+            for function in ["Mail", "mail", "mails"] {
+                story.submit(client, function.as_bytes(), b"u");
+            }
+            story.close(client);
+            let Report::Dropped(rows) = story.report(admin, Order::DropFunction { function: said.into() })
+            else {
+                panic!("an order is answered")
+            };
+            let mut names: Vec<&[u8]> =
+                rows.iter().filter(|row| row.dropped).map(|row| &row.function[..]).collect();
+            names.sort_unstable();
+            assert_eq!(
+                names,
+                dropped.iter().map(|name| name.as_bytes()).collect::<Vec<_>>(),
+                "drop function {said}"
+            );
+        }
+    }
+}
+
 /// A home that owns no function: its client reaches every owner and hears its results, its worker is given jobs of every owner,
 /// reports tell of both, and what it leaves behind is dropped like what any other home leaves.
 #[test]
