@@ -6,6 +6,8 @@
 #   tests/mutants.sh --shard 3/50            the third of fifty samples (0 to 49) of each part
 #   tests/mutants.sh src/engine/functions/assign.rs ...    these files only
 #
+# What asserts that the engine's tables fit together is left out: it is a test itself, and changes nothing. A sample is taken from all over.
+#
 # SIM_COUNT (default 500) is how many seeds the simulation tries for a mutant; MUTANTS_JOBS (default 1) how many mutants are
 # tested side by side; MUTANTS_OUT (default target/mutants) where the lists of caught and missed ones go. The status is 0
 # if none was missed, 2 if some were.
@@ -14,7 +16,7 @@ cd "$(dirname "$0")/.."
 
 sample=
 if [ "${1:-}" = --shard ]; then
-    sample="--shard ${2:?which of how many, as in 3/50}"
+    sample="--sharding round-robin --shard ${2:?which of how many, as in 3/50}"
     shift 2
 fi
 command -v cargo-mutants >/dev/null || cargo install cargo-mutants --locked
@@ -24,11 +26,12 @@ export SIM_COUNT="${SIM_COUNT:-500}"
 ulimit -v $((8 << 20))
 out="${MUTANTS_OUT:-target/mutants}"
 status=0
+audits='\bcheck(_(abandoned|bytes|dead|functions|gate|holds|jobs|lease|looks|owners|parties|pauses|puts|queue|sleepers|stats|telling))?\b'
 
 # One part: its name, the options that choose its tests, then the files to mutate.
 part() {
-    name=$1 package=$2 tests=$3
-    shift 3
+    name=$1 package=$2 tests=$3 without=$4
+    shift 4
     files=
     for file in "$@"; do files="$files --file $file"; done
     [ -n "$files" ] || return 0
@@ -36,7 +39,7 @@ part() {
     # Words are to be split here.
     # shellcheck disable=SC2086
     cargo mutants --package "$package" --output "$out/$name" --jobs "${MUTANTS_JOBS:-1}" --timeout 300 \
-        --no-shuffle $sample $files $([ "$package" = ringgear ] || echo --features planted) -- $tests || status=2
+        --exclude-re "$without" --no-shuffle $sample $files $([ "$package" = ringgear ] || echo --features planted) -- $tests || status=2
 }
 
 if [ $# = 0 ]; then
@@ -51,9 +54,9 @@ for file in "$@"; do
 done
 set -f
 # shellcheck disable=SC2086
-part engine ringgear-engine '--test simulation --test cost --lib' $engine
+part engine ringgear-engine '--test simulation --test cost --lib' "$audits" $engine
 # shellcheck disable=SC2086
-part log ringgear '--test disk' $log
+part log ringgear '--test disk' 'nothing is left out here' $log
 
 for name in engine log; do
     for kind in caught missed timeout unviable; do
