@@ -6,11 +6,11 @@
 # For each store: background jobs with uniques, 16 connections 32 deep, beside gearmand; foreground jobs beside stored ones, against a
 # server without a store; a first and a second start on a million rows that gearmand might have written; what the database does alone; and for
 # PostgreSQL, three servers at once. The job server has one core and the load the other; the database runs where there is room, so it takes
-# time from both. Every run starts with an empty database. Alone, it is given the same rows by its own client, as bare.py says: whoever
-# stores jobs, answers 512 of them with each commit and deletes them when they are done cannot be faster on this machine. Writes OUT/<what>/ as
+# time from both. Every run starts with an empty database. Alone, it is given the same rows by its own client, as bare.py says: 512 for each
+# commit; whoever stores jobs and lets as many wait for a commit cannot be faster on this machine. Writes OUT/<what>/ as
 # ringgear-load does, OUT/<what>.txt, OUT/starts.tsv, OUT/bare.tsv and OUT/machine.txt.
 #
-# Needs Debian's gearman-job-server postgresql mariadb-server redis-server, and root or a user who may run these. With RINGGEAR and RINGGEAR_LOAD
+# PARTS says which of these are run (default: deep beside starts bare three). Needs Debian's gearman-job-server postgresql mariadb-server redis-server, and root or a user who may run these. With RINGGEAR and RINGGEAR_LOAD
 # set, these binaries are measured. Nothing else should run on the machine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -20,6 +20,7 @@ shift $(($# > 2 ? 2 : $#))
 stores=("$@")
 if [ ${#stores[@]} -eq 0 ]; then stores=(postgres mariadb redis); fi
 rows=${ROWS:-1000000}
+parts=${PARTS:-deep beside starts bare three}
 
 if [ -z "${RINGGEAR:-}" ] || [ -z "${RINGGEAR_LOAD:-}" ]; then cargo build --release --locked --workspace --quiet; fi
 ringgear=$(realpath "${RINGGEAR:-target/release/ringgear}")
@@ -117,24 +118,26 @@ beside() { # folder plan label command label command
 }
 
 bare() { # store: the database alone, in the tables that a server of ours has made
-    local at gear round begin batches=600
+    local at gear round what begin batches=600
     for round in $(seq "$rounds"); do
-        sh -c "$empty"
-        at=$(free_port)
-        sh -c "exec $ringgear -t 1 -L 127.0.0.1 -p $at $ours -l $scratch/start.log" &
-        gear=$!
-        until_it_says 60 gearadmin -h 127.0.0.1 -p "$at" --status
-        kill "$gear"
-        wait "$gear" || true
-        benches/bare.py "$1" "$batches" >"$scratch/bare"
-        begin=$(date +%s%N)
-        case $1 in
-        postgres) $sql -v ON_ERROR_STOP=1 -f "$scratch/bare" ;;
-        mariadb) $sql gearman <"$scratch/bare" ;;
-        redis) $sql --pipe <"$scratch/bare" >/dev/null ;;
-        esac
-        printf '%s\tround %s\t%s rows a second\n' "$1" "$round" \
-            "$(python3 -c "print(round($batches * 512 / ($(date +%s%N) - $begin) * 1e9))")" | tee -a "$out/bare.tsv"
+        for what in accepted done; do
+            sh -c "$empty"
+            at=$(free_port)
+            sh -c "exec $ringgear -t 1 -L 127.0.0.1 -p $at $ours -l $scratch/start.log" &
+            gear=$!
+            until_it_says 60 gearadmin -h 127.0.0.1 -p "$at" --status
+            kill "$gear"
+            wait "$gear" || true
+            benches/bare.py "$1" "$what" "$batches" >"$scratch/bare"
+            begin=$(date +%s%N)
+            case $1 in
+            postgres) $sql -v ON_ERROR_STOP=1 -f "$scratch/bare" ;;
+            mariadb) $sql gearman <"$scratch/bare" ;;
+            redis) $sql --pipe <"$scratch/bare" >/dev/null ;;
+            esac
+            printf '%s\t%s\tround %s\t%s rows a second\n' "$1" "$what" "$round" \
+                "$(python3 -c "print(round($batches * 512 / ($(date +%s%N) - $begin) * 1e9))")" | tee -a "$out/bare.tsv"
+        done
     done
 }
 
@@ -176,11 +179,16 @@ for store in "${stores[@]}"; do
     echo "$store  $version" | tee -a "$out/machine.txt"
     fresh_ours="sh -c \"$empty; exec $ringgear -t 1 -L 127.0.0.1 -p {port} $ours\""
     fresh_theirs="sh -c \"$empty; exec gearmand -t 1 -L 127.0.0.1 -p {port} $theirs -l stderr\""
-    beside "$store-deep" durable-deep Ringgear "$fresh_ours" gearmand "$fresh_theirs"
-    beside "$store-beside" durable-beside "with $store" "$fresh_ours" memory "$ringgear -t 1 -L 127.0.0.1 -p {port}"
-    first_and_second_start "$store"
-    bare "$store"
-    if [ "$store" = postgres ]; then three_at_once; fi
+    for part in $parts; do
+        case $part in
+        deep) beside "$store-deep" durable-deep Ringgear "$fresh_ours" gearmand "$fresh_theirs" ;;
+        beside) beside "$store-beside" durable-beside "with $store" "$fresh_ours" memory "$ringgear -t 1 -L 127.0.0.1 -p {port}" ;;
+        starts) first_and_second_start "$store" ;;
+        bare) bare "$store" ;;
+        three) [ "$store" != postgres ] || three_at_once ;;
+        *) echo "no part is called $part" >&2; exit 2 ;;
+        esac
+    done
     for pid in "${pids[@]}"; do kill "$pid"; done
     wait || true
     pids=()
