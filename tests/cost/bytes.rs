@@ -1,6 +1,7 @@
 //! What peers make the engine keep is counted, and there is a limit to it.
 use crate::alone::{NOW, ask, counter, engine, open, outputs, submission, submit};
 use ringgear_engine::page::PageRequest;
+use ringgear_engine::slot::Slot;
 use ringgear_engine::{
     CloseReason, Engine, Input, Message, Output, Query, Reply, Report, Rights, SessionHolds, SessionId,
     ShardId, ToFunctions, ToSessions, Topology,
@@ -39,27 +40,12 @@ fn a_job_that_waits_for_its_time_counts_more() {
     assert!(more > one + 100, "{one} bytes, and {more} with a time");
 }
 
-#[test]
-fn the_memory_that_is_told_is_the_sum_of_what_it_is_for() {
-    let (mut engine, client) = engine(1, |_| ());
-    ask(&mut engine, client, submit(b"f", b"u", true));
-    ask(&mut engine, client, Request::CanDo { function: b"another" });
-    let whole = counter(&mut engine, "memory_accounted");
-    let parts = [
-        "jobs_bytes",
-        "functions_bytes",
-        "registrations_bytes",
-        "replies_bytes",
-        "outbox_bytes",
-        "connections_bytes",
-    ]
-    .map(|part| counter(&mut engine, part));
-    assert!(parts[..3].iter().all(|&bytes| bytes > 0), "{parts:?}");
-    assert_eq!(whole, parts.iter().sum());
-}
-
 /// The same of a shard of several, for one who asks from another.
 fn counter_of_two(engine: &mut Engine, name: &str) -> u64 {
+    counters_of_two(engine).into_iter().find(|row| row.0 == name).unwrap().1
+}
+
+fn counters_of_two(engine: &mut Engine) -> Vec<(&'static str, u64)> {
     let ask = ToFunctions::Ask {
         from: SessionId::new(ShardId(1), 0, 1),
         place: 0,
@@ -72,10 +58,10 @@ fn counter_of_two(engine: &mut Engine, name: &str) -> u64 {
         }),
     };
     engine.handle(NOW, Input::Message(ShardId(1), Message::ToFunctions(ask)));
-    let answer = engine.take_messages(ShardId(1), 10).pop();
+    let answer = engine.take_messages(ShardId(1), 100).pop();
     let Some(Message::ToSessions(ToSessions::Answer { part, .. })) = answer else { panic!("{answer:?}") };
     let Report::Counters(counters) = part.report else { panic!("no counters") };
-    counters.rows().find(|row| row.0 == name).unwrap().1
+    counters.rows().collect()
 }
 
 /// The name of a function that the first of two shards owns, or the other.
@@ -171,4 +157,58 @@ fn functions_are_limited_in_bytes() {
     let out = ask(&mut engine, client, Request::MassDo { functions: &many });
     assert_eq!(out, [Output::Reply(client, Reply::Error(Refusal::TooManyAbilities))]);
     engine.check();
+}
+
+#[test]
+fn the_memory_that_is_told_is_the_sum_of_what_it_is_for() {
+    let (mut engine, client) = engine(2, |_| ());
+    let topology = Topology::new(2);
+    let name = |owner| {
+        (0..)
+            .map(|n| format!("f{n}"))
+            .find(|name| topology.owner(Slot::of(name.as_bytes())) == ShardId(owner))
+    };
+    let [here, there] = [0, 1].map(|owner| name(owner).expect("some name is its own").into_bytes());
+    ask(&mut engine, client, submit(&here, b"u", true));
+    ask(&mut engine, client, Request::CanDo { function: &here });
+    engine.take_messages(ShardId(1), 10);
+    // A reply waits behind one that another shard has not given yet, and the message to that one waits to be taken.
+    ask(&mut engine, client, submit(&there, b"u", true));
+    ask(&mut engine, client, Request::EchoReq { data: &[b'x'; 9000] });
+    engine.note_connections_bytes(77);
+    let parts = [
+        "jobs_bytes",
+        "functions_bytes",
+        "registrations_bytes",
+        "replies_bytes",
+        "outbox_bytes",
+        "connections_bytes",
+    ];
+    // What is asked for takes messages along: what waits is told of once.
+    let counters = counters_of_two(&mut engine);
+    let told = |name: &str| counters.iter().find(|row| row.0 == name).unwrap().1;
+    let parts = parts.map(told);
+    assert!(parts.iter().all(|&bytes| bytes > 0), "{parts:?}");
+    assert_eq!(told("memory_accounted"), parts.iter().sum());
+}
+
+#[test]
+fn it_is_counted_why_sessions_are_closed() {
+    use CloseReason::*;
+    let (mut engine, _) = engine(1, |_| ());
+    for (at, (reason, name)) in [
+        (Malformed, "sessions_malformed"),
+        (SlowReader, "sessions_slow_reader"),
+        (Debtor, "debtors_closed"),
+        (Dismissed, "sessions_dismissed"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for count in 1..=2 {
+            let session = open(&mut engine, 2 * at as u32 + 10 + count);
+            engine.handle(NOW, Input::Closed(session, reason));
+            assert_eq!(counter(&mut engine, name), u64::from(count), "{name}");
+        }
+    }
 }

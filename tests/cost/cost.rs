@@ -11,6 +11,7 @@ mod cluster;
 mod kept;
 
 mod alone;
+mod batches;
 
 mod bytes;
 mod chores;
