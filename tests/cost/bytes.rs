@@ -1,10 +1,10 @@
 //! What peers make the engine keep is counted, and there is a limit to it.
-use crate::alone::{NOW, ask, counter, engine, open, outputs, submission, submit};
+use crate::alone::{NOW, ask, counter, engine, open, outputs, stored, submission, submit};
 use ringgear_engine::page::PageRequest;
 use ringgear_engine::slot::Slot;
 use ringgear_engine::{
-    CloseReason, Engine, Input, Message, Output, Query, Reply, Report, Rights, SessionHolds, SessionId,
-    ShardId, ToFunctions, ToSessions, Topology,
+    CloseReason, Death, DeathReason, Engine, Epoch, Input, JobId, Message, Output, Query, Reply, Report,
+    Rights, SessionHolds, SessionId, ShardId, StoredJob, ToFunctions, ToSessions, Topology,
 };
 use ringgear_protocol::{Refusal, Request, Submit};
 
@@ -211,4 +211,30 @@ fn it_is_counted_why_sessions_are_closed() {
             assert_eq!(counter(&mut engine, name), u64::from(count), "{name}");
         }
     }
+}
+
+/// Each of these may be as long as a peer likes, within limits that are not this one.
+#[test]
+fn what_few_jobs_have_counts_by_its_length() {
+    let bytes = |change: &dyn Fn(&mut StoredJob<'_>)| {
+        let (mut engine, _) = engine(1, |policy| policy.store = true);
+        let mut job = stored(JobId::new(1, Slot::of(b"f")));
+        change(&mut job);
+        engine.restore(NOW, &job).unwrap();
+        engine.check();
+        counter(&mut engine, "jobs_bytes") + counter(&mut engine, "dead_bytes")
+    };
+    fn died(worker: &[u8]) -> Death<'_> {
+        Death { reason: DeathReason::TimedOut, at: Epoch(1), address: [127, 0, 0, 1].into(), worker }
+    }
+    let plain = bytes(&|_| ());
+    let reduced = |reducer: &'static [u8]| bytes(&|job| job.reducer = Some(reducer));
+    assert_eq!(reduced(&[b'x'; 60]), reduced(b"x") + 59);
+    assert!(reduced(b"x") > plain);
+    let dead = bytes(&|job| job.death = Some(died(b"")));
+    assert_eq!(bytes(&|job| job.death = Some(Death { worker: &[b'x'; 100], ..died(b"") })), dead + 100);
+    assert!(dead > plain);
+    let kept = bytes(&|job| job.more = &[b'x'; 1]);
+    assert_eq!(bytes(&|job| job.more = &[b'x'; 100]), kept + 99);
+    assert!(kept > plain);
 }
