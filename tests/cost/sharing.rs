@@ -2,7 +2,7 @@
 //! is stored.
 use crate::alone::{NOW, ask, engine, open, outputs, stored};
 use ringgear_engine::slot::Slot;
-use ringgear_engine::{Engine, Input, Instant, JobId, Now, Output, Reply, SessionId};
+use ringgear_engine::{Engine, Input, Instant, JobId, Now, Output, Reply, SessionId, StoredJob};
 use ringgear_protocol::{GrabKind, Request};
 
 /// Jobs, functions, workers: many times what one call may do.
@@ -52,6 +52,26 @@ fn what_another_server_has_taken_over_is_forgotten_in_pieces() {
     assert_eq!((engine.jobs(), out), (0, Vec::new()), "nothing is said of any of them");
     let (work, calls, _) = whole(&mut engine, NOW, Input::Fenced);
     assert!(calls == 1 && work <= 520, "{work} units for nothing");
+}
+
+#[test]
+fn what_runs_or_has_somebody_waiting_stays_when_the_rest_is_handed_over() {
+    let (mut engine, client) = full();
+    engine.handle(NOW, Input::Lease(Instant(u64::MAX)));
+    let (runs, waited_for) = (JobId::new(1, Slot::of(b"f")), JobId::new(u64::from(MANY) + 1, Slot::of(b"f")));
+    engine.restore(NOW, &StoredJob { unique: b"u", ..stored(waited_for) }).unwrap();
+    let worker = open(&mut engine, 1);
+    ask(&mut engine, worker, Request::CanDo { function: b"f" });
+    assert!(grabs(&mut engine, worker));
+    ask(&mut engine, client, crate::alone::submit(b"f", b"u", false));
+    let (work, calls, out) = whole(&mut engine, NOW, Input::HandOver);
+    assert!(
+        calls > u64::from(MANY) / AT_ONCE && work <= 2 * u64::from(MANY) + 400,
+        "{work} units in {calls} calls"
+    );
+    let mut kept = engine.take_kept();
+    kept.sort_unstable();
+    assert_eq!((kept, engine.jobs(), out), (vec![runs, waited_for], 2, Vec::new()));
 }
 
 /// Each job gets out of the way once, however often the lease ends.
