@@ -16,6 +16,7 @@ mod bytes;
 mod chores;
 mod grabs;
 mod numbers;
+mod outlines;
 mod payloads;
 mod registrations;
 mod reports;
