@@ -171,15 +171,15 @@ pub struct JobFacts {
     pub phase: JobPhase,
 }
 
-/// The beginning of a job's workload.
+/// A part of a job's workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobPayload {
     /// The name of the job's function.
     pub function: Bytes,
     /// Bytes of the whole workload.
     pub whole: u64,
-    /// As many of them as were asked for.
-    pub beginning: Bytes,
+    /// Those of them that were asked for, as far as they are there.
+    pub part: Bytes,
 }
 
 /// Where a job stands.

@@ -18,6 +18,7 @@ mod functions;
 pub mod message;
 mod number;
 mod outbox;
+pub mod outline;
 pub mod page;
 pub mod persist;
 pub mod policy;
@@ -39,7 +40,7 @@ pub use event::{CloseReason, Event, Input, Introduction, Note, Output, Reply, Se
 pub use message::{Assignment, Candidate, Message, Submission, ToFunctions, ToSessions, Work, WorkerName};
 pub use persist::{Death, DeathReason, MORE_MAX, NotRestored, StoreOp, StoreSeq, StoredJob};
 pub use policy::{Compat, Planted, Policy, TimeoutUnit, Wakeup};
-pub use query::{Ask, BatchAction, BatchOrder, BatchState, Order, Query};
+pub use query::{Ask, BatchAction, BatchOrder, BatchState, JobsWanted, Order, Query};
 pub use report::Report;
 pub use slot::{HandlePrefix, JobHandle, JobId, Peer, SessionId, ShardId, Topology};
 pub use subject::{CertificateNames, LocalUser, Subject};

@@ -103,6 +103,11 @@ impl Budget {
         Budget { rows, bytes: each * Self::ROW_BYTES, looks: each * Self::ROW_LOOKS }
     }
 
+    /// For things at which a glance is enough: four times as many are looked at to find as many rows.
+    pub(crate) fn glancing(&self) -> Budget {
+        Budget { looks: self.looks * 4, ..*self }
+    }
+
     /// So many things were looked at, at least one.
     pub(crate) fn look(&mut self, things: usize) {
         self.looks = self.looks.saturating_sub(things.max(1));
@@ -308,12 +313,13 @@ impl Report {
                 Report::DeadJobs(rows) => weigh(rows),
                 Report::Dropped(rows) => weigh(rows),
                 Report::Numbers(page) => weigh(&page.rows),
+                Report::Outline(page) => size_of_val(&**page) + weigh(&page.rows),
                 Report::FunctionWorkers(rows) => weigh(rows),
                 Report::Sessions(rows) => weigh(rows),
                 Report::Counters(counters) => size_of_val(&**counters),
                 Report::Job(facts) => size_of_val(&**facts) + facts.function.len() + facts.unique.len(),
                 Report::Workload(payload) => {
-                    size_of_val(&**payload) + payload.function.len() + payload.beginning.len()
+                    size_of_val(&**payload) + payload.function.len() + payload.part.len()
                 }
                 _ => 0,
             }

@@ -1,6 +1,7 @@
 //! What administrators ask for: queries, which only read, and orders, which change something; and what is decided for each
 //! of them, so that nobody else need tell them apart: who is asked, whether the answer may be long, and how it begins. What
 //! they hear is in `report.rs`.
+use crate::outline::OutlineAsk;
 use crate::report::{BatchResult, NumbersPage, Pause, Report, UniqueStatus};
 use crate::slot::{JobId, SessionId, ShardId};
 use alloc::boxed::Box;
@@ -18,6 +19,8 @@ pub enum Query {
     Workers,
     /// `jobs` (of the Perl server): each job, and who runs it.
     JobsWithWorkers,
+    /// The same, of some jobs only.
+    JobsLike(Box<JobsWanted>),
     /// `clients` (of the Perl server): each session, and the jobs that it waits for.
     ClientsWithJobs,
     /// `show jobs`
@@ -26,6 +29,11 @@ pub enum Query {
     UniqueJobs,
     /// `show dead jobs` (ours)
     DeadJobs,
+    /// The same of one function.
+    DeadJobsOf {
+        /// The exact name.
+        function: Bytes,
+    },
     /// `show counters` (ours)
     Counters,
     /// What is known of every function, ages and counts included.
@@ -35,6 +43,8 @@ pub enum Query {
         /// The exact name.
         function: Bytes,
     },
+    /// Sums over very many functions, and those of them that rank first: one step of one owner.
+    Outline(Box<OutlineAsk>),
     /// The workers that know a function.
     FunctionWorkers {
         /// The exact name.
@@ -52,10 +62,12 @@ pub enum Query {
         /// Its handle.
         handle: Bytes,
     },
-    /// The beginning of a job's workload. Large ones are shared, not copied.
+    /// A part of a job's workload. Large ones are shared, not copied.
     Workload {
         /// Its handle.
         handle: Bytes,
+        /// From this byte on, the first being 0.
+        from: u64,
         /// So many bytes at the most.
         most: u32,
     },
@@ -64,6 +76,17 @@ pub enum Query {
         /// The unique, as asked.
         unique: Bytes,
     },
+}
+
+/// Which jobs are wanted of those that live.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JobsWanted {
+    /// Only those of this function: the exact name.
+    pub function: Option<Bytes>,
+    /// Only those with this unique.
+    pub unique: Option<Bytes>,
+    /// Only those that a worker has, or only others.
+    pub running: Option<bool>,
 }
 
 /// An order: something is to be changed.
@@ -188,6 +211,8 @@ pub enum Scope<'a> {
     Function(&'a [u8]),
     /// The owner of the job with this handle.
     Job(&'a [u8]),
+    /// This owner.
+    Owner(ShardId),
     /// The home of this session.
     Home(ShardId),
     /// The sessions of every home.
@@ -206,7 +231,11 @@ impl Query {
         match self {
             Query::Workers => Scope::Sessions,
             Query::Session { session } => Scope::Home(session.shard()),
-            Query::Function { function } | Query::FunctionWorkers { function } => Scope::Function(function),
+            Query::Function { function }
+            | Query::FunctionWorkers { function }
+            | Query::DeadJobsOf { function } => Scope::Function(function),
+            Query::JobsLike(wanted) => wanted.function.as_deref().map_or(Scope::Functions, Scope::Function),
+            Query::Outline(ask) => Scope::Owner(ask.owner),
             Query::Job { handle } | Query::Workload { handle, .. } => Scope::Job(handle),
             Query::ClientsWithJobs => Scope::Both,
             Query::Counters => Scope::Engines,
@@ -229,13 +258,16 @@ impl Query {
             | Query::PriorityStatus
             | Query::Workers
             | Query::JobsWithWorkers
+            | Query::JobsLike(_)
             | Query::ClientsWithJobs
             | Query::Jobs
             | Query::UniqueJobs
             | Query::DeadJobs
+            | Query::DeadJobsOf { .. }
             | Query::Numbers
             | Query::FunctionWorkers { .. } => true,
             Query::Counters
+            | Query::Outline(_)
             | Query::UniqueStatus { .. }
             | Query::Pauses
             | Query::Function { .. }
@@ -250,10 +282,11 @@ impl Query {
         match self {
             Query::Status | Query::PriorityStatus => Report::Functions(Vec::new()),
             Query::Workers => Report::Workers(Vec::new()),
-            Query::JobsWithWorkers => Report::Involved(Vec::new()),
+            Query::JobsWithWorkers | Query::JobsLike(_) => Report::Involved(Vec::new()),
             Query::ClientsWithJobs => Report::Waiting(Vec::new()),
             Query::Jobs | Query::UniqueJobs => Report::Jobs(Vec::new()),
-            Query::DeadJobs => Report::DeadJobs(Vec::new()),
+            Query::DeadJobs | Query::DeadJobsOf { .. } => Report::DeadJobs(Vec::new()),
+            Query::Outline(_) => Report::Outline(Box::default()),
             Query::Numbers | Query::Function { .. } => Report::Numbers(Box::<NumbersPage>::default()),
             Query::FunctionWorkers { .. } => Report::FunctionWorkers(Vec::new()),
             Query::Session { .. } => Report::Sessions(Vec::new()),

@@ -5,6 +5,7 @@ pub use crate::facts::{
     BatchResult, FunctionNumbers, FunctionWorker, HeldJob, JobFacts, JobPayload, JobPhase, NumbersPage,
     SessionRow, ShutReason, WorkerState,
 };
+use crate::outline::OutlinePage;
 use crate::persist::DeathReason;
 pub use crate::policy::Pause;
 use crate::slot::{JobId, SessionId};
@@ -23,16 +24,18 @@ pub enum Report {
     Functions(Vec<FunctionRow>),
     /// For `Workers`.
     Workers(Vec<WorkerRow>),
-    /// For `JobsWithWorkers`.
+    /// For `JobsWithWorkers` and `JobsLike`.
     Involved(Vec<InvolvedJob>),
     /// For `ClientsWithJobs`.
     Waiting(Vec<WaitingRow>),
     /// For `Jobs` and `UniqueJobs`.
     Jobs(Vec<JobRow>),
-    /// For `DeadJobs`.
+    /// For `DeadJobs` and `DeadJobsOf`.
     DeadJobs(Vec<DeadRow>),
     /// For `Numbers` and `Function`.
     Numbers(Box<NumbersPage>),
+    /// For `Outline`.
+    Outline(Box<OutlinePage>),
     /// For `FunctionWorkers`.
     FunctionWorkers(Vec<FunctionWorker>),
     /// For `Session`; nothing if it is gone.
@@ -215,6 +218,7 @@ impl Report {
             Report::DeadJobs(rows) => rows.len(),
             Report::Dropped(rows) => rows.len(),
             Report::Numbers(page) => page.rows.len(),
+            Report::Outline(page) => page.rows.len().max(1),
             Report::FunctionWorkers(rows) => rows.len(),
             Report::Sessions(rows) => rows.len(),
             _ => 1,

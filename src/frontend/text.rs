@@ -230,6 +230,7 @@ pub(super) fn render(frontend: &SharedPort, ask: &Ask, report: &Report, last: bo
         | Report::Job(_)
         | Report::Workload(_)
         | Report::Pauses(_)
+        | Report::Outline(_)
         | Report::Batch(_)
         | Report::Unchanged => {}
     }

@@ -68,6 +68,9 @@ pub(super) const COMMENT_TIME: Duration = Duration::from_secs(15);
 pub(super) const VIEWERS_MAX: usize = 16;
 pub(super) const TICK: Duration = Duration::from_secs(1);
 pub(super) const TOPICS_MAX: usize = 8;
+/// Connections from an address that are followed, and jobs that are told of them.
+pub(super) const CLIENT_SESSIONS_MAX: usize = 8;
+pub(super) const CLIENT_JOBS_MAX: usize = 100;
 /// How often what was counted of functions is noted, at the most; and for so many times that is kept: ten minutes.
 pub(super) const HISTORY_EACH: Duration = Duration::from_secs(30);
 pub(super) const HISTORY_NOTES: u32 = 20;
@@ -75,8 +78,10 @@ pub(super) const HISTORY_NOTES: u32 = 20;
 pub(super) const SILENT_MAX: usize = 8;
 /// Names like another one that are told.
 pub(super) const NEAR_MAX: usize = 4;
-/// Actions that are remembered, and bytes of what is said of one.
+/// Actions that are remembered, and as many looks at payloads; bytes of what is said of one; and how many milliseconds the same look is
+/// told no second time.
 pub(super) const AUDIT_MAX: usize = 1000;
+pub(super) const AUDIT_LOOK_AGAIN: u64 = 600_000;
 pub(super) const AUDIT_TEXT_BYTES: usize = 512;
 /// Bytes of the body of an order, or of the form that is one.
 pub(super) const BODY_BYTES: usize = 64 << 10;
@@ -90,6 +95,8 @@ pub(super) const BATCH_TIME: Duration = Duration::from_secs(12);
 pub(super) const RATES_MIN: Duration = Duration::from_secs(60);
 /// Bytes of the form that submits a job, in which a byte of a workload may be three.
 pub(super) const SUBMIT_FORM_BYTES: usize = 1 << 20;
+/// Bytes of such a form beside a file, which may be as large as a packet.
+pub(super) const UPLOAD_BESIDE: usize = 1 << 20;
 /// How long such a page waits for a result: less than [`REQUEST_TIME`], so that it can say what came of it.
 pub(super) const SUBMIT_WAIT: Duration = Duration::from_secs(15);
 /// Bytes of a payload that a page shows; the rest is to be downloaded.

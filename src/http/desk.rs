@@ -10,8 +10,10 @@ use super::history::History;
 use super::home::Observer;
 use super::level::LevelForAWhile;
 use super::limited::LimitedPlaces;
-use super::overview::{BestRows, FunctionSums, Overview, row_rank, waiting};
+use super::outline::{self, FunctionSearch};
+use super::overview::{BestRows, Overview};
 use super::remembered::PageMemory;
+use crate::engine::outline::{FunctionFilter, FunctionSort};
 use crate::engine::report::{Counters, FunctionNumbers, JobFacts, JobPayload};
 use crate::engine::stats::FunctionStats;
 use crate::engine::{Order, Query, Report};
@@ -21,7 +23,6 @@ use crate::store::channel::StoreChannel;
 use crate::tls::Certificates;
 use bytes::Bytes;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -176,31 +177,23 @@ impl Desk {
 
     async fn look(&self, before: &Overview) -> Overview {
         let _turn = self.turn().await;
-        let stays: BTreeSet<&Bytes> = before.told.iter().map(|row| &row.function).collect();
-        let mut told = BestRows::new(self.setup.metrics_functions);
-        let mut first = BestRows::new(PAGE_ROWS);
-        let mut sums = FunctionSums::default();
-        let mut others = FunctionStats::default();
-        let mut pages = self.observer.ask(Query::Numbers, None);
-        while let Some(page) = pages.next().await {
-            let Report::Numbers(page) = page else { continue };
-            others.merge(&page.others);
-            for row in page.rows {
-                sums.add(&row);
-                row.stats.iter().for_each(|stats| others.merge(stats));
-                let jobs = waiting(&row) + u64::from(row.running);
-                let stays = stays.contains(&row.function) && (jobs > 0 || row.workers > 0);
-                told.offer([u64::from(stays), jobs], &row);
-                first.offer(row_rank(&row), &row);
-            }
-        }
-        drop(pages);
+        let search = FunctionSearch {
+            needle: Bytes::new(),
+            only: FunctionFilter::All,
+            // They are in order.
+            named: before.told.iter().map(|row| row.function.clone()).collect(),
+        };
+        let told = BestRows::new(FunctionSort::Jobs, self.setup.metrics_functions).favouring_named();
+        let first = BestRows::new(FunctionSort::Worst, PAGE_ROWS);
+        let found = outline::look(self, &search, vec![told, first]).await;
         let counters = self.counters().await;
-        let mut told = told.best();
+        let mut best = found.best.into_iter();
+        let (mut told, first) = (best.next().unwrap_or_default(), best.next().unwrap_or_default());
         told.sort_by(|a, b| a.function.cmp(&b.function));
+        let mut others = found.counted;
         // What is not told one by one is what is left of all.
         told.iter().filter_map(|row| row.stats.as_ref()).for_each(|stats| others.take_away(stats));
-        Overview { sums, told, first: first.best(), counters, others }
+        Overview { sums: found.sums, told, first, counters, others }
     }
 
     /// What is known of one function. Only in one's turn.
@@ -221,10 +214,10 @@ impl Desk {
         }
     }
 
-    /// The beginning of a job's workload, of so many bytes at the most. Only in one's turn.
-    pub(super) async fn workload(&self, handle: &[u8], most: usize) -> Option<JobPayload> {
+    /// A part of a job's workload, of so many bytes at the most. Only in one's turn.
+    pub(super) async fn workload(&self, handle: &[u8], from: u64, most: usize) -> Option<JobPayload> {
         let (handle, most) = (Bytes::copy_from_slice(handle), u32::try_from(most).unwrap_or(u32::MAX));
-        match self.observer.ask(Query::Workload { handle, most }, None).next().await {
+        match self.observer.ask(Query::Workload { handle, from, most }, None).next().await {
             Some(Report::Workload(payload)) => Some(*payload),
             _ => None,
         }

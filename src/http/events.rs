@@ -2,10 +2,12 @@
 //! is what everybody else is told within that second; nothing runs when nobody looks.
 use super::answer::{EVENTS, HttpAnswer};
 use super::bounds::{COMMENT_TIME, TICK, TOPICS_MAX};
+use super::clients::ClientWatch;
 use super::desk::Desk;
 use super::guard::Visitor;
 use super::hangups::first;
 use super::limited::LimitedPlace;
+use super::names::readable;
 use super::overview::{Overview, waiting};
 use super::streams::AnswerBody;
 use super::target::RequestTarget;
@@ -28,19 +30,41 @@ const FIRST_ROWS: usize = 50;
 enum EventTopic {
     Overview,
     Function(Vec<u8>),
+    Job(Vec<u8>),
+    Client(ClientWatch),
 }
 
+/// What topics are.
+const TOPICS: &str =
+    "topics are overview, function:NAME, job:HANDLE and client:ADDRESS, with commas between them";
+
 impl EventTopic {
-    /// `overview` and `function:NAME`, with commas between them; a name with a comma in it cannot be told.
+    /// See [`TOPICS`]; a name with a comma in it cannot be told.
     fn read(word: Option<&[u8]>) -> Result<Vec<EventTopic>, String> {
         let Some(word) = word else { return Ok(vec![EventTopic::Overview]) };
         let mut topics = Vec::new();
         for part in word.split(|byte| *byte == b',') {
-            let topic = match part.strip_prefix(b"function:") {
-                Some(name) if !name.is_empty() => EventTopic::Function(name.to_vec()),
-                _ if part == b"overview" => EventTopic::Overview,
-                _ => return Err("topics are overview and function:NAME, with commas between them".to_owned()),
+            let (kind, of) = match part.iter().position(|byte| *byte == b':') {
+                Some(colon) => (&part[..colon], &part[colon + 1..]),
+                None => (part, &b""[..]),
             };
+            let topic = match (kind, of) {
+                (b"overview", _) if part == b"overview" => EventTopic::Overview,
+                (b"function", name @ [_, ..]) => EventTopic::Function(name.to_vec()),
+                (b"job", handle @ [_, ..]) => EventTopic::Job(handle.to_vec()),
+                (b"client", address) => {
+                    let said = "client:ADDRESS has an address as numbers, with a port or without: client:10.0.0.1 or client:[::1]:5000";
+                    EventTopic::Client(ClientWatch::read(address).ok_or(said)?)
+                }
+                _ => return Err(TOPICS.to_owned()),
+            };
+            // Each looks for connections among all.
+            let is_client = matches!(topic, EventTopic::Client(_));
+            if is_client
+                && topics.iter().any(|other| *other != topic && matches!(other, EventTopic::Client(_)))
+            {
+                return Err("one client is followed by a stream; open another one for others".to_owned());
+            }
             if !topics.contains(&topic) {
                 topics.push(topic);
             }
@@ -55,13 +79,27 @@ impl EventTopic {
         match self {
             EventTopic::Overview => "overview",
             EventTopic::Function(_) => "function",
+            EventTopic::Job(_) => "job",
+            EventTopic::Client(_) => "client",
         }
+    }
+
+    /// Why it can be about nothing here, a sentence.
+    fn mistake(&self, desk: &Desk) -> Option<String> {
+        let EventTopic::Job(handle) = self else { return None };
+        let is_one = desk.setup.frontend.handle_prefix.parse(handle).is_some();
+        let said = || format!("job:{} names no handle that this server gives", readable(handle));
+        (!is_one).then(said)
     }
 }
 
 /// Begins to tell.
 pub(super) fn answer(desk: &Rc<Desk>, target: &RequestTarget, visitor: &Visitor) -> HttpAnswer {
     let topics = target.takes(&["topics"]).and_then(|()| EventTopic::read(target.word("topics")));
+    let topics = topics.and_then(|topics| match topics.iter().find_map(|topic| topic.mistake(desk)) {
+        Some(why) => Err(why),
+        None => Ok(topics),
+    });
     let topics = match topics {
         Ok(topics) => topics,
         Err(why) => return HttpAnswer::error(StatusCode::BAD_REQUEST, &why),
@@ -80,7 +118,7 @@ pub(super) fn answer(desk: &Rc<Desk>, target: &RequestTarget, visitor: &Visitor)
 }
 
 /// Tells until nobody hears it any more.
-async fn watch(desk: Rc<Desk>, topics: Vec<EventTopic>, sender: Sender<Bytes>, _place: LimitedPlace) {
+async fn watch(desk: Rc<Desk>, mut topics: Vec<EventTopic>, sender: Sender<Bytes>, _place: LimitedPlace) {
     let mut last: Vec<Option<Value>> = topics.iter().map(|_| None).collect();
     let mut number: u64 = 0;
     let mut told = Instant::now();
@@ -92,7 +130,7 @@ async fn watch(desk: Rc<Desk>, topics: Vec<EventTopic>, sender: Sender<Bytes>, _
     while !sender.is_closed() {
         ticks.tick().await;
         let mut text = String::new();
-        for (topic, last) in topics.iter().zip(&mut last) {
+        for (topic, last) in topics.iter_mut().zip(&mut last) {
             let value = Some(look(&desk, topic).await);
             if *last != value {
                 number += 1;
@@ -114,14 +152,16 @@ async fn watch(desk: Rc<Desk>, topics: Vec<EventTopic>, sender: Sender<Bytes>, _
     }
 }
 
-async fn look(desk: &Desk, topic: &EventTopic) -> Value {
+async fn look(desk: &Desk, topic: &mut EventTopic) -> Value {
     if !desk.is_whole() {
         return json!({ "phase": desk.state().word() });
     }
-    let overview = desk.overview().await;
     match topic {
-        EventTopic::Overview => summary(desk, &overview),
+        EventTopic::Overview => summary(desk, &*desk.overview().await),
+        EventTopic::Job(handle) => job(desk, handle).await,
+        EventTopic::Client(client) => client.look(desk).await,
         EventTopic::Function(name) => {
+            let overview = desk.overview().await;
             if let Ok(at) = overview.told.binary_search_by(|row| row.function[..].cmp(name)) {
                 return tell(&overview.told[at]);
             }
@@ -131,6 +171,22 @@ async fn look(desk: &Desk, topic: &EventTopic) -> Value {
             desk.function(name).await.as_ref().map_or_else(gone, tell)
         }
     }
+}
+
+/// A job, without what changes with time alone.
+async fn job(desk: &Desk, handle: &[u8]) -> Value {
+    const TIMES: [&str; 5] =
+        ["age_seconds", "waiting_seconds", "storing_seconds", "running_seconds", "left_seconds"];
+    let _turn = desk.turn().await;
+    let mut told = match desk.job(handle).await {
+        Some(facts) => json::job_facts(&facts),
+        None => json!({ "gone": true }),
+    };
+    told["handle"] = String::from_utf8_lossy(handle).into();
+    if let Some(object) = told.as_object_mut() {
+        object.retain(|name, _| !TIMES.contains(&&name[..]));
+    }
+    told
 }
 
 /// A function, without what changes with time alone: how long something has waited is no event.
@@ -171,9 +227,13 @@ mod tests {
             read("overview,function:a:b,overview"),
             Ok(vec![EventTopic::Overview, EventTopic::Function(b"a:b".to_vec())])
         );
-        for wrong in ["", "all", "function:", "overview,"] {
+        assert_eq!(read("job:H:a:1").unwrap(), [EventTopic::Job(b"H:a:1".to_vec())]);
+        assert!(matches!(read("client:10.0.0.1,client:10.0.0.1").unwrap()[..], [EventTopic::Client(_)]));
+        for wrong in ["", "all", "function:", "job:", "overview,", "overview:", "x:y"] {
             assert!(read(wrong).unwrap_err().contains("topics are"), "{wrong}");
         }
+        assert!(read("client:localhost").unwrap_err().contains("an address as numbers"));
+        assert!(read("client:10.0.0.1,client:10.0.0.2").unwrap_err().contains("one client"));
         let many: Vec<String> = (0..=TOPICS_MAX).map(|at| format!("function:{at}")).collect();
         assert!(read(&many.join(",")).unwrap_err().contains("at the most"));
     }

@@ -3,7 +3,7 @@
 //! an engine of its own (`home.rs`), like any session's.
 //!
 //! `serve.rs` has the connections, `greet.rs` their TLS, `bounds.rs` what they may take and `linger.rs` how they end, `guard.rs` who somebody is (`tokens.rs`, `logins.rs`) and `roles.rs`
-//! what he may, `route.rs` who answers what, `desk.rs` what answers are made of, `metrics.rs` (written by `exposition.rs`), `api/`,
+//! what he may, `route.rs` who answers what, `desk.rs` what answers are made of, with a look at all functions (`outline.rs`), `metrics.rs` (written by `exposition.rs`), `api/`,
 //! `pages/`, `workload.rs` and `login.rs` the answers; `history.rs` remembers what was counted a while ago, `audit.rs` what was done. `submit/` has jobs
 //! that are submitted here, `gateway.rs` those by gearmand's own HTTP. Nothing here knows sockets or jobs of shards.
 mod answer;
@@ -12,6 +12,7 @@ mod audit;
 mod bodies;
 mod bounds;
 mod case;
+mod clients;
 mod denial;
 mod desk;
 mod doors;
@@ -33,7 +34,9 @@ mod login;
 mod logins;
 mod methods;
 mod metrics;
+mod multipart;
 mod names;
+mod outline;
 mod overview;
 mod pages;
 mod remembered;
@@ -117,7 +120,7 @@ pub(crate) fn run(setup: HttpSetup) -> io::Result<()> {
     } = setup;
     let guard = Guard::new(Hosts::of(doors.iter().filter_map(|door| door.address), names), tokens);
     let shards = board.topology().owners().len();
-    let bodies = TransferBytes::new(frontend.packet_max as usize);
+    let bodies = TransferBytes::new(frontend.packet_max as usize + bounds::UPLOAD_BESIDE);
     // Who may what is asked here before anything is asked of the engine (`roles.rs`): its sessions may do everything.
     let policy = Arc::new(Policy { rights_wanted: false, ..Policy::clone(&policy) });
     let observer = Rc::new(Observer::new(id, board, policy, shared.clone(), bodies.clone()));

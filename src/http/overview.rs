@@ -1,90 +1,19 @@
 //! What is to be said of all functions together: sums, those that `/metrics` tells of one by one, those that the page tells of first. Values
-//! only: who walks through all functions, and for how long it is good, is in `desk.rs`.
+//! only: who walks through all functions is in `outline.rs`, and for how long it is good in `desk.rs`.
+use crate::engine::outline::{FunctionBest, FunctionSort, FunctionSums};
 use crate::engine::report::{Counters, FunctionNumbers};
 use crate::engine::stats::FunctionStats;
+use bytes::Bytes;
 use std::cmp::Reverse;
-
-/// Sums over functions.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct FunctionSums {
-    pub(super) functions: u64,
-    /// Jobs that wait for a worker, by priority.
-    pub(super) queued: [u64; 3],
-    pub(super) scheduled: u64,
-    pub(super) storing: u64,
-    pub(super) abandoned: u64,
-    pub(super) dead: u64,
-    pub(super) running: u64,
-    /// Registrations.
-    pub(super) workers: u64,
-    /// Functions that have jobs and no workers.
-    pub(super) unattended: u64,
-}
-
-impl FunctionSums {
-    pub(super) fn add(&mut self, row: &FunctionNumbers) {
-        self.functions += 1;
-        self.queued.iter_mut().zip(row.queued).for_each(|(sum, more)| *sum += u64::from(more));
-        self.scheduled += u64::from(row.scheduled);
-        self.storing += u64::from(row.storing);
-        self.abandoned += u64::from(row.abandoned);
-        self.dead += u64::from(row.dead);
-        self.running += u64::from(row.running);
-        self.workers += u64::from(row.workers);
-        self.unattended += u64::from(is_unattended(row));
-    }
-
-    /// Without those that are told one by one.
-    pub(super) fn without(&self, told: &FunctionSums) -> FunctionSums {
-        let less = |at: usize| self.queued[at].saturating_sub(told.queued[at]);
-        FunctionSums {
-            functions: self.functions.saturating_sub(told.functions),
-            queued: [less(0), less(1), less(2)],
-            scheduled: self.scheduled.saturating_sub(told.scheduled),
-            storing: self.storing.saturating_sub(told.storing),
-            abandoned: self.abandoned.saturating_sub(told.abandoned),
-            dead: self.dead.saturating_sub(told.dead),
-            running: self.running.saturating_sub(told.running),
-            workers: self.workers.saturating_sub(told.workers),
-            unattended: self.unattended.saturating_sub(told.unattended),
-        }
-    }
-
-    /// As gearmand counts them: those that wait for something else than a worker, too.
-    pub(super) fn waiting(&self) -> u64 {
-        self.queued.iter().sum::<u64>() + self.scheduled + self.storing + self.abandoned
-    }
-
-    pub(super) fn of<'a>(rows: impl Iterator<Item = &'a FunctionNumbers>) -> FunctionSums {
-        let mut sums = FunctionSums::default();
-        rows.for_each(|row| sums.add(row));
-        sums
-    }
-}
 
 /// Jobs of a function that do not run, as gearmand counts them: those that wait for something else than a worker, too.
 pub(super) fn waiting(row: &FunctionNumbers) -> u64 {
-    let queued = row.queued.iter().copied().chain([row.scheduled, row.storing, row.abandoned]);
-    queued.map(u64::from).sum()
+    row.glance().waiting()
 }
 
-/// Whether it has jobs and no workers.
-pub(super) fn is_unattended(row: &FunctionNumbers) -> bool {
-    row.workers == 0 && waiting(row) > 0
-}
-
-/// How much a function is worth a look: something is wrong, somebody waits, somebody works; and of equals the oldest.
+/// How much a function is worth a look: see [`FunctionSort::Worst`].
 pub(super) fn row_rank(row: &FunctionNumbers) -> [u64; 2] {
-    let queued = row.queued.iter().any(|&jobs| jobs > 0);
-    let weight = match () {
-        () if queued && row.workers == 0 => 5,
-        () if queued => 4,
-        () if row.dead > 0 => 3,
-        () if waiting(row) > 0 => 2,
-        () if row.running > 0 => 1,
-        () => 0,
-    };
-    [weight, row.oldest_ms.unwrap_or(0).max(waiting(row))]
+    FunctionSort::Worst.rank(&row.glance())
 }
 
 /// What was found.
@@ -102,24 +31,56 @@ pub(super) struct Overview {
 
 /// The best of many rows; of equals those whose names come first. Holds twice as many at the most.
 pub(super) struct BestRows {
+    sort: FunctionSort,
     most: usize,
+    /// Whether those that are named come before all others, as long as there is anything of them.
+    favours: bool,
     rows: Vec<([u64; 2], FunctionNumbers)>,
-    /// Once there are enough: who ranks lower is none of them.
-    least: [u64; 2],
+    /// Rows since they were last in order.
+    fresh: usize,
+    /// Once there are enough: who comes behind it is none of them.
+    least: Option<([u64; 2], Bytes)>,
 }
 
 impl BestRows {
-    pub(super) fn new(most: usize) -> BestRows {
-        BestRows { most, rows: Vec::new(), least: [0; 2] }
+    pub(super) fn new(sort: FunctionSort, most: usize) -> BestRows {
+        BestRows { sort, most, favours: false, rows: Vec::new(), fresh: 0, least: None }
     }
 
-    pub(super) fn offer(&mut self, rank: [u64; 2], row: &FunctionNumbers) {
-        if self.most == 0 || rank < self.least {
+    pub(super) fn favouring_named(self) -> BestRows {
+        BestRows { favours: true, ..self }
+    }
+
+    pub(super) fn offer(&mut self, row: &FunctionNumbers, is_named: bool) {
+        let glance = row.glance();
+        let mut rank = self.sort.rank(&glance);
+        let is_there = glance.waiting() > 0 || row.running > 0 || row.workers > 0;
+        rank[0] += u64::from(self.favours && is_named && is_there);
+        let behind = self
+            .least
+            .as_ref()
+            .is_some_and(|(least, last)| (Reverse(rank), &row.function) >= (Reverse(*least), last));
+        if self.most == 0 || behind {
             return;
         }
         self.rows.push((rank, row.clone()));
+        self.fresh += 1;
         if self.rows.len() >= 2 * self.most {
             self.trim();
+        }
+    }
+
+    /// What must be known to find better ones.
+    pub(super) fn wanted(&mut self) -> FunctionBest {
+        // An older limit lets through more than is needed, which costs less than to sort each time.
+        if self.rows.len() >= self.most && (self.least.is_none() || self.fresh > self.most / 4) {
+            self.trim();
+        }
+        // Nobody is wanted where there is room for none.
+        let none = || ([u64::MAX; 2], Bytes::new());
+        FunctionBest {
+            sort: self.sort,
+            least: if self.most == 0 { Some(none()) } else { self.least.clone() },
         }
     }
 
@@ -128,9 +89,9 @@ impl BestRows {
             (Reverse(a), &one.function).cmp(&(Reverse(b), &other.function))
         });
         self.rows.truncate(self.most);
-        if let Some((rank, _)) = self.rows.get(self.most.wrapping_sub(1)) {
-            self.least = *rank;
-        }
+        self.fresh = 0;
+        let last = self.most.checked_sub(1).and_then(|last| self.rows.get(last));
+        self.least = last.map(|(rank, row)| (*rank, row.function.clone()));
     }
 
     pub(super) fn best(mut self) -> Vec<FunctionNumbers> {
@@ -170,17 +131,34 @@ mod tests {
 
     #[test]
     fn the_best_are_chosen_whatever_the_order() {
-        let mut choice = BestRows::new(3);
+        let mut choice = BestRows::new(FunctionSort::Waiting, 3);
         for at in 0..100_u32 {
             let row = row(&format!("f{:02}", at * 37 % 100), at * 37 % 100 / 10, 1);
-            choice.offer([0, waiting(&row)], &row);
+            choice.offer(&row, false);
             assert!(choice.rows.len() < 6);
         }
+        let wanted = choice.wanted().least.unwrap();
+        assert!(wanted >= ([9, 0], Bytes::new()), "whoever waits less is not asked for: {wanted:?}");
         let best: Vec<_> = choice.best().into_iter().map(|row| row.function).collect();
         assert_eq!(best, ["f90", "f91", "f92"]);
-        let mut none = BestRows::new(0);
-        none.offer([1, 1], &row("f", 1, 1));
+        let mut none = BestRows::new(FunctionSort::Waiting, 0);
+        none.offer(&row("f", 1, 1), false);
+        assert_eq!(none.wanted().least.unwrap().0, [u64::MAX; 2]);
         assert!(none.best().is_empty());
+    }
+
+    #[test]
+    fn who_was_told_of_stays_as_long_as_there_is_anything_of_it() {
+        let mut told = BestRows::new(FunctionSort::Jobs, 2).favouring_named();
+        for (name, jobs, workers, is_named) in
+            [("a", 5, 0, false), ("b", 0, 1, true), ("c", 7, 0, false), ("d", 0, 0, true), ("e", 1, 0, true)]
+        {
+            told.offer(&row(name, jobs, workers), is_named);
+        }
+        // Whoever is not named has no more chance, however many jobs it has.
+        assert_eq!(told.wanted().least.unwrap(), ([1, 0], Bytes::from_static(b"b")));
+        let best: Vec<_> = told.best().into_iter().map(|row| row.function).collect();
+        assert_eq!(best, ["e", "b"]);
     }
 
     #[test]

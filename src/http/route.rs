@@ -1,15 +1,15 @@
 //! Who answers what, and who is answered at all. GET and HEAD change nothing; orders are POSTs, from those who may give them.
 use super::answer::{CSS, HTML, HttpAnswer, JSON, TEXT, accepts};
 use super::bodies::{self, FORM, WholeBody};
-use super::bounds::{BODY_BYTES, REQUEST_TIME, SUBMIT_FORM_BYTES};
+use super::bounds::{BODY_BYTES, REQUEST_TIME, SUBMIT_FORM_BYTES, UPLOAD_BESIDE};
 use super::desk::Desk;
 use super::exposition::Form;
 use super::guard::{Arrival, Visitor, foreign};
-use super::pages::{self, PageRights};
+use super::pages::{self, PageRights, SentForm};
 use super::roles::{HttpCaller, HttpRole, Shown};
 use super::streams::AnswerBody;
 use super::target::RequestTarget;
-use super::{api, denial, events, login, methods, metrics, submit, workload};
+use super::{api, denial, events, login, methods, metrics, multipart, submit, workload};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap};
 use hyper::{Method, Request, Response, StatusCode, Version};
@@ -197,12 +197,24 @@ async fn submit_form(
     if !caller.roles.has(HttpRole::Submit) {
         return denial::of_role(caller, HttpRole::Submit);
     }
-    let body = match form_body(desk, request, SUBMIT_FORM_BYTES).await {
+    let boundary = match multipart::boundary(request.headers()).transpose() {
+        Ok(boundary) => boundary,
+        Err(sentence) => return HttpAnswer::error(StatusCode::BAD_REQUEST, &sentence),
+    };
+    // A file may be as large as any workload.
+    let body = match boundary {
+        Some(_) => {
+            let most = desk.setup.frontend.packet_max as usize + UPLOAD_BESIDE;
+            bodies::collect(&desk.bodies, request.into_body(), most).await.map_err(|fault| fault.answer())
+        }
+        None => form_body(desk, request, SUBMIT_FORM_BYTES).await,
+    };
+    let body = match body {
         Ok(body) => body,
         Err(answer) => return answer,
     };
-    let rights = rights(desk, caller);
-    let done = timeout(REQUEST_TIME, pages::submit(desk, caller, rights, &body.bytes, visitor)).await;
+    let (rights, sent) = (rights(desk, caller), SentForm { bytes: body.bytes.clone(), boundary });
+    let done = timeout(REQUEST_TIME, pages::submit(desk, caller, rights, &sent, visitor)).await;
     done.unwrap_or_else(|_| too_slow())
 }
 

@@ -58,6 +58,13 @@ impl RequestTarget {
         named.map(|(_, value)| &value[..])
     }
 
+    /// A number of bytes.
+    pub(super) fn bytes(&self, name: &str) -> Result<Option<u64>, String> {
+        let Some(text) = self.word(name) else { return Ok(None) };
+        let number = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+        number.map(Some).ok_or_else(|| format!("{name} is a number of bytes"))
+    }
+
     /// A number of this range.
     pub(super) fn number(&self, name: &str, most: usize) -> Result<Option<usize>, String> {
         let Some(text) = self.word(name) else { return Ok(None) };
@@ -106,6 +113,8 @@ mod tests {
         assert_eq!(of.path, [&b"api"[..], b"v1", b"functions", b"a/b\xff"]);
         assert_eq!(of.number("limit", 10), Ok(Some(7)));
         assert_eq!(of.number("limit", 6), Err("limit is a number from 1 to 6".to_owned()));
+        assert_eq!((of.bytes("limit"), of.bytes("none")), (Ok(Some(7)), Ok(None)));
+        assert_eq!(of.bytes("after"), Err("after is a number of bytes".to_owned()));
         assert_eq!(
             (of.word("after"), of.word("empty"), of.word("none")),
             (Some(&b"x  y"[..]), Some(&b""[..]), None)

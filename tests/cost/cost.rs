@@ -17,6 +17,7 @@ mod bytes;
 mod chores;
 mod grabs;
 mod numbers;
+mod outlines;
 mod payloads;
 mod registrations;
 mod reports;

@@ -4,8 +4,8 @@ use crate::cluster::Cluster;
 use ringgear_engine::page::ListMark;
 use ringgear_engine::report::{InvolvedJob, WaitingRow, Waits};
 use ringgear_engine::{
-    Ask, CloseReason, Engine, HandlePrefix, Input, Order, Output, Peer, Policy, Query, Reply, Report,
-    SessionId, ShardId, Topology,
+    Ask, CloseReason, Engine, HandlePrefix, Input, JobsWanted, Order, Output, Peer, Policy, Query, Reply,
+    Report, SessionId, ShardId, Topology,
 };
 use ringgear_protocol::{GrabKind, Request};
 use std::net::Ipv4Addr;
@@ -199,9 +199,9 @@ fn many_clients_of_several_shards_are_all_told() {
     }
 }
 
-/// What is looked at and not told counts, too.
+/// Nobody looks at the living to find the dead.
 #[test]
-fn few_dead_among_many_living_are_found_step_by_step() {
+fn few_dead_among_many_living_are_found_at_once() {
     let mut world = World::new(|policy| policy.attempts = std::num::NonZeroU8::new(1));
     let (client, worker) = (world.open(), world.open());
     world.submit(client, "dead", "d1", true);
@@ -212,9 +212,78 @@ fn few_dead_among_many_living_are_found_step_by_step() {
     world.give(Input::Request(worker, Request::CanDo { function: b"dead" }));
     (0..2).for_each(|_| drop(world.give(Input::Request(worker, Request::Grab(GrabKind::Plain)))));
     world.give(Input::Closed(worker, CloseReason::Peer));
-    let pages = world.pages(Query::DeadJobs);
-    assert!(pages.len() >= 9, "10,000 jobs in {} events", pages.len());
-    assert_eq!(whole(pages).rows(), 2);
+    let of = |name: &'static str| Query::DeadJobsOf { function: name.into() };
+    for (query, rows) in [(Query::DeadJobs, 2), (of("dead"), 2), (of("f"), 0), (of("g"), 0)] {
+        let pages = world.pages(query.clone());
+        assert_eq!((pages.len(), whole(pages).rows()), (1, rows), "{query:?}");
+    }
+}
+
+/// Whoever looks for jobs among all of them looks at so many in one event, and is told of those alone.
+#[test]
+fn some_jobs_are_sought_among_all_step_by_step() {
+    let mut world = World::new(|_| {});
+    let (client, worker) = (world.open(), world.open());
+    for number in 0..10_000 {
+        world.submit(
+            client,
+            if number % 5000 == 7 { "rare" } else { "f" },
+            &format!("u{}", number % 9_999),
+            true,
+        );
+    }
+    world.give(Input::Request(worker, Request::CanDo { function: b"rare" }));
+    world.give(Input::Request(worker, Request::Grab(GrabKind::Plain)));
+    let like = |function: Option<&'static str>, unique: Option<&'static str>, running| {
+        let (function, unique) = (function.map(Into::into), unique.map(Into::into));
+        Query::JobsLike(Box::new(JobsWanted { function, unique, running }))
+    };
+    for (query, rows) in [
+        (like(Some("rare"), None, None), 2),
+        (like(Some("rare"), None, Some(true)), 1),
+        (like(Some("rare"), None, Some(false)), 1),
+        (like(None, Some("u0"), None), 1),
+        (like(Some("rare"), Some("u7"), None), 1),
+        (like(Some("f"), Some("u7"), None), 0),
+        (like(None, None, Some(true)), 1),
+    ] {
+        let pages = world.pages(query.clone());
+        let steps = pages.len();
+        assert!((3..=4).contains(&steps), "10,000 jobs in {steps} events: {query:?}");
+        assert_eq!(whole(pages).rows(), rows, "{query:?}");
+    }
+    let pages = world.pages(like(Some("f"), None, None));
+    // Two are of the other function, and two are one job.
+    assert!(pages.len() > 9_997 / ROWS, "no more than a page at once");
+    assert_eq!(whole(pages).rows(), 9_997);
+    for nobody in ["none", "worker"] {
+        assert_eq!(world.pages(like(Some(nobody), None, None)).len(), 1, "nothing is looked at");
+    }
+}
+
+/// Dead jobs are told by number whatever the order in which they died, and no more than a page in one event.
+#[test]
+fn many_dead_jobs_come_in_pages_of_one_function_or_all() {
+    let mut world = World::new(|policy| policy.attempts = std::num::NonZeroU8::new(1));
+    let client = world.open();
+    for number in 0..2000 {
+        world.submit(client, if number % 4 == 0 { "some" } else { "others" }, &number.to_string(), true);
+    }
+    for function in [b"others" as &[u8], b"some"] {
+        let worker = world.open();
+        world.give(Input::Request(worker, Request::CanDo { function }));
+        (0..1500).for_each(|_| drop(world.give(Input::Request(worker, Request::Grab(GrabKind::Plain)))));
+        world.give(Input::Closed(worker, CloseReason::Peer));
+        (0..2000).for_each(|_| drop(world.give(Input::Tick)));
+    }
+    for (query, count) in [(Query::DeadJobs, 2000), (Query::DeadJobsOf { function: "some".into() }, 500)] {
+        let pages = world.pages(query.clone());
+        assert!(pages.len() > count / ROWS, "{query:?}");
+        let Report::DeadJobs(rows) = whole(pages) else { panic!("dead jobs") };
+        assert!(rows.is_sorted_by(|one, next| one.job < next.job) && rows.len() == count, "{}", rows.len());
+        let behind = world.pages_behind(query, ListMark::Job(rows[count / 2].job));
+        assert_eq!(whole(behind), Report::DeadJobs(rows[count / 2 + 1..].to_vec()));
+    }
 }
 
 #[test]

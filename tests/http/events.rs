@@ -1,7 +1,9 @@
 //! Events: told as they come, to so many at the most, and not without anybody who hears them.
 use crate::client::Looked;
 use crate::submit;
+use crate::support::packets::*;
 use crate::support::server::*;
+use crate::worker::Worker;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::net::TcpStream;
@@ -61,6 +63,56 @@ fn what_changes_is_told() {
     assert_eq!(overview.2["first"][0]["function"], "mail");
     assert_eq!((&function.1[..], &function.2["queued"]["normal"]), ("function", &1.into()));
     assert_eq!(overview.0 + function.0, 3 + 4);
+}
+
+/// A single job, from its queue to its end; and what a client waits for, as that changes.
+#[test]
+fn jobs_and_clients_are_followed() {
+    let looked = Looked::start(&["-t", "2"]);
+    let mut client = looked.server.connect();
+    let place = client.local_addr().unwrap();
+    client.write_all(&request(SUBMIT_JOB, b"mail\0u\0x")).unwrap();
+    let (number, handle) = read_packet(&mut client);
+    assert_eq!(number, JOB_CREATED);
+    let handle = String::from_utf8(handle).unwrap();
+    let mut viewer = Viewer::of(&looked, &format!("?topics=job:{handle},client:{place}"));
+    let (_, event, job) = viewer.next();
+    assert_eq!((&event[..], &job["handle"], &job["state"]), ("job", &handle[..].into(), &"queued".into()));
+    assert_eq!((&job["clients"], &job["age_seconds"]), (&1.into(), &Value::Null));
+    let (_, event, waits) = viewer.next();
+    assert_eq!((&event[..], &waits["client"]), ("client", &place.to_string().into()));
+    assert_eq!(waits["connections"].as_array().unwrap().len(), 1, "{waits}");
+    let jobs = &waits["jobs"];
+    assert_eq!(
+        (&jobs[0]["handle"], &jobs[0]["running"], &jobs[1]),
+        (&handle[..].into(), &false.into(), &Value::Null)
+    );
+    let mut worker = Worker::of(&looked.server, "mail");
+    let held = worker.grab();
+    // Whether nobody waits any more is told of each apart.
+    let mut next = |event: &str, done: &dyn Fn(&Value) -> bool| loop {
+        let (_, name, told) = viewer.next();
+        if name == event && done(&told) {
+            return told;
+        }
+    };
+    next("client", &|told| told["jobs"][0]["running"] == true);
+    worker.say(WORK_COMPLETE, &held, b"");
+    let gone = next("job", &|told| told["gone"] == true);
+    assert_eq!(gone["handle"], handle);
+    drop(worker);
+    client.write_all(&request(SUBMIT_JOB, b"mail\0other\0x")).unwrap();
+    next("client", &|told| told["jobs"][0]["unique"] == "other");
+    drop(client);
+    next("client", &|told| told["connections"].as_array().is_some_and(Vec::is_empty));
+    for (topics, said) in [
+        ("job:H:none", "names no handle that this server gives"),
+        ("client:here", "an address as numbers"),
+        ("client:10.0.0.1,client:10.0.0.2", "one client"),
+    ] {
+        let refused = looked.get(&format!("/api/v1/events?topics={topics}"));
+        assert!(refused.status == 400 && refused.sentence().contains(said), "{refused:?}");
+    }
 }
 
 #[test]

@@ -107,6 +107,13 @@ fn the_form_is_for_who_may_submit() {
     // Who may do nothing else has this page alone.
     let alone = looked.get_with("/submit", &bearer(&mailer));
     assert!(alone.status == 200 && !alone.body.contains("href=\"/dead\""), "{alone:?}");
+    // No link leads to a refusal.
+    assert!(!alone.body.contains("href=\"/\"") && !alone.body.contains("href=\"/metrics\""), "{alone:?}");
+    let fault = looked.get_with("/submit?x=1", &bearer(&mailer));
+    assert!(
+        fault.status == 400 && !fault.body.contains("href=\"/\"") && fault.body.contains("href=\"/submit\""),
+        "{fault:?}"
+    );
     let sent_to = looked.get_with("/", &format!("{}Accept: text/html\r\n", bearer(&mailer)));
     assert_eq!((sent_to.status, sent_to.header("location")), (303, Some("/submit")));
     assert_eq!(looked.get_with("/dead", &bearer(&mailer)).status, 403);
@@ -130,6 +137,65 @@ fn the_form_is_for_who_may_submit() {
     };
     assert_eq!((by_cookie(""), by_cookie("Origin: http://evil.example\r\n")), (403, 403));
     assert_eq!(by_cookie("Sec-Fetch-Site: same-origin\r\n"), 303);
+}
+
+/// A form with parts, as browsers send it: fields, and a file where one was chosen.
+#[track_caller]
+fn send_parts(looked: &Looked, token: &str, fields: &[(&str, &str)], file: Option<&str>) -> Answered {
+    let mut body = String::new();
+    for (name, value) in fields {
+        body += &format!("--XX\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+    }
+    let (called, bytes) = file.map_or(("", ""), |bytes| ("work.bin", bytes));
+    body += &format!(
+        "--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{called}\"\r\n\
+         Content-Type: application/octet-stream\r\n\r\n{bytes}\r\n--XX--\r\n"
+    );
+    let head = format!("{}Content-Type: multipart/form-data; boundary=XX\r\n", bearer(token));
+    post(looked, "/submit", &head, &body)
+}
+
+#[test]
+fn a_file_is_a_workload() {
+    let folder = Scratch::new();
+    let (token, line) = new_token(&["ops", "--role", "submit"]);
+    let looked = with_tokens(&folder, &[&line]);
+    let page = looked.get_with("/submit", &bearer(&token)).body;
+    assert!(page.contains("enctype=\"multipart/form-data\"") && page.contains("type=\"file\""), "{page}");
+    // Larger than what can be typed, and with all that might be taken for something else.
+    let file = "a\r\nb\r\n--X\r\n--\0".repeat(200_000);
+    let fields =
+        |typed| [("function", "files"), ("priority", "low"), ("encoding", "text"), ("workload", typed)];
+    assert_eq!(send_parts(&looked, &token, &fields(""), Some(&file)).status, 303);
+    assert_eq!(send_parts(&looked, &token, &fields("typed\r\nhere"), None).status, 303);
+    assert_eq!(send_parts(&looked, &token, &fields(""), Some("")).status, 303);
+    let mut worker = Worker::of(&looked.server, "files");
+    assert!(worker.grab().workload == file.as_bytes());
+    assert_eq!(worker.grab().workload, b"typed\nhere");
+    assert_eq!(worker.grab().workload, b"");
+    let both = send_parts(&looked, &token, &fields("kept"), Some("x"));
+    complains(&both, 400, "a workload is typed and a file is chosen: leave one of them out");
+    assert!(both.body.contains("\nkept</textarea>"), "{both:?}");
+    let head = |kind: &str| format!("{}Content-Type: multipart/form-data{kind}\r\n", bearer(&token));
+    let nameless = post(&looked, "/submit", &head(""), "x");
+    assert!(nameless.status == 400 && nameless.sentence().contains("names its boundary"), "{nameless:?}");
+    complains(&post(&looked, "/submit", &head("; boundary=B"), "x"), 400, "begin with its boundary");
+    let cut = "--B\r\nContent-Disposition: form-data; name=\"function\"\r\n\r\nf";
+    complains(&post(&looked, "/submit", &head("; boundary=B"), cut), 400, "ends before its end");
+}
+
+#[test]
+fn a_file_is_no_larger_than_a_packet() {
+    let folder = Scratch::new();
+    let (token, line) = new_token(&["ops", "--role", "submit"]);
+    let file = folder.file("tokens");
+    std::fs::write(&file, &line).unwrap();
+    let looked = Looked::start(&["--control-tokens", file.to_str().unwrap(), "--max-packet-size", "1048576"]);
+    let fields = [("function", "f")];
+    assert_eq!(send_parts(&looked, &token, &fields, Some(&"x".repeat(1_000_000))).status, 303);
+    let larger = send_parts(&looked, &token, &fields, Some(&"x".repeat(1_100_000)));
+    complains(&larger, 413, "a job may have 1048576 bytes");
+    assert_eq!(send_parts(&looked, &token, &fields, Some(&"x".repeat(3 << 20))).status, 413);
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn an_empty_server_is_well() {
     }
     assert!(page(&looked, "/").contains("<strong>All well. </strong>"));
     assert!(page(&looked, "/function?name=none").contains("There is no function of this name"));
-    assert!(page(&looked, "/job?find=none").contains("None among 0 jobs"));
+    assert!(page(&looked, "/job?find=none").contains("None of the jobs that wait or run has it"));
     for (path, status) in [
         ("/?sort=up", 400),
         ("/?x=1", 400),

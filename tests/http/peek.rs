@@ -50,6 +50,28 @@ fn a_workload_is_seen_by_who_may() {
     let empty = job(&looked, "f", b"");
     let answered = looked.get_with(&format!("/api/v1/jobs/{empty}/workload"), &bearer(&peeker));
     assert_eq!((answered.status, &answered.body[..]), (200, ""));
+    let part =
+        |query: &str| looked.get_with(&format!("/api/v1/jobs/{handle}/workload?{query}"), &bearer(&peeker));
+    for (query, body) in [
+        ("offset=2", "to\":\"<b>\",\"n\":[1,2]}"),
+        ("length=3", "{\"t"),
+        ("offset=20&length=9", "]}"),
+        ("offset=22", ""),
+    ] {
+        let answered = part(query);
+        assert_eq!((answered.status, &answered.body[..]), (200, body), "{query}");
+    }
+    for (query, status, said) in [
+        ("offset=23", 416, "the workload of this job has 22 bytes: offset is 22 at the most"),
+        ("offset=18446744073709551615", 416, "offset is 22 at the most"),
+        ("offset=-1", 400, "offset is a number of bytes"),
+        ("offset=18446744073709551616", 400, "offset is a number of bytes"),
+        ("length=0", 400, "length is a number from 1 to 4294967295"),
+        ("from=1", 400, "its words are offset, length"),
+    ] {
+        let answered = part(query);
+        assert!(answered.status == status && answered.sentence().contains(said), "{query}: {answered:?}");
+    }
     let gone = looked.get_with("/api/v1/jobs/H:none:1024/workload", &bearer(&peeker));
     assert!(gone.status == 404 && gone.sentence().contains("no such job"), "{gone:?}");
 }
@@ -75,6 +97,41 @@ fn a_large_workload_is_shown_in_part_and_sent_whole() {
         let answered = looked.get_with(&format!("/api/v1/jobs/{handle}/workload"), &bearer(&peeker));
         assert!(answered.status == 200 && answered.body == text, "{count}: {}", answered.body.len());
     }
+}
+
+/// Who has seen what of which job stands in the audit list and in the log; what is refused was not seen.
+#[test]
+fn who_has_seen_a_workload_is_told() {
+    let folder = Scratch::new();
+    let (peeker, line) = new_token(&["peeker", "--role", "read,peek"]);
+    let (reader, read_line) = new_token(&["eyes", "--role", "read"]);
+    let looked = with_tokens(&folder, &[&line, &read_line]);
+    let handle = job(&looked, "mail", b"0123456789");
+    let path = format!("/api/v1/jobs/{handle}/workload");
+    assert_eq!(looked.get_with(&path, &bearer(&reader)).status, 403);
+    // A page that looks again and again has been looked at once.
+    for _ in 0..3 {
+        assert_eq!(looked.get_with(&format!("/job?handle={handle}"), &bearer(&peeker)).status, 200);
+        assert_eq!(looked.get_with(&format!("/job?handle={handle}"), &bearer(&reader)).status, 200);
+    }
+    assert_eq!(looked.get_with(&format!("{path}?offset=4&length=2"), &bearer(&peeker)).status, 200);
+    let told: serde_json::Value =
+        serde_json::from_str(&looked.get_with("/api/v1/audit", &bearer(&reader)).body).unwrap();
+    let items: Vec<_> = told["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| {
+            assert_eq!(
+                (&item["who"], &item["what"]),
+                (&"peeker".into(), &format!("see the workload of {handle} of mail").into())
+            );
+            item["outcome"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    assert_eq!(items, ["2 of 10 bytes, from 4 on", "all of 10 bytes"]);
+    let page = looked.get_with("/server", &bearer(&reader)).body;
+    assert!(page.contains(&format!("see the workload of {handle} of mail")), "{page}");
 }
 
 #[test]

@@ -196,6 +196,15 @@ fn changes_are_told_as_they_come() {
         nowhere.status == 3 && nowhere.err.starts_with("ringgear trace: unix:/nonexistent: no HTTP side"),
         "{nowhere:?}"
     );
+    // A job is followed to its end, and so is the trace.
+    let handle = operated.submit("short", "s");
+    let mut job = begin(&["--job", &handle], "job");
+    wait_until("it is told of", || said("job").contains(&format!("{handle}  short  queued  0 before it\n")));
+    assert_eq!(ended(&mut operated.tool(&["cancel", &handle])).status, 0);
+    assert_eq!(job.wait().unwrap().code(), Some(0));
+    assert!(said("job").ends_with(&format!("{handle}  has ended, or never was\n")), "{}", said("job"));
+    let nobody = ended(&mut operated.tool(&["trace", "--client", "localhost"]));
+    assert!(nobody.status == 4 && nobody.err.contains("an address as numbers"), "{nobody:?}");
     let comma = ended(&mut operated.tool(&["trace", "-f", "a,b"]));
     assert!(comma.status == 2 && comma.err.contains("leave --function out"), "{comma:?}");
     let mut last = begin(&[], "last");

@@ -51,6 +51,7 @@ impl Functions {
         let job = self.jobs.get(ix);
         let (id, function, bytes) = (job.id, job.function, job.bytes() as i64);
         self.functions.get_mut(function).dead.insert(id);
+        self.dead_in_order.insert(id);
         self.dead.push(&mut self.jobs, ix, Standing::Dead);
         self.count_bytes(-bytes, out);
         self.count_dead(1, bytes, out);
@@ -127,6 +128,7 @@ impl Functions {
         let job = self.jobs.get(ix);
         let (id, function, bytes) = (job.id, job.function, job.bytes() as i64);
         self.functions.get_mut(function).dead.remove(&id);
+        self.dead_in_order.remove(&id);
         self.dead.remove(&mut self.jobs, ix);
         self.count_dead(-1, -bytes, out);
         self.count_bytes(bytes, out);
@@ -179,5 +181,11 @@ impl Functions {
         let by_function: u32 = self.functions.iter().map(|(_, function)| function.dead.len() as u32).sum();
         let dead = self.jobs.iter().filter(|(_, job)| job.is_dead());
         assert_eq!((by_function, dead.count() as u32), (count, count));
+        assert_eq!(self.dead_in_order.len() as u32, count);
+        assert!(
+            self.dead_in_order
+                .iter()
+                .all(|&id| self.jobs.find(id).is_some_and(|ix| self.jobs.get(ix).is_dead()))
+        );
     }
 }

@@ -77,6 +77,6 @@ pub(crate) struct CauseOfDeath {
 }
 
 impl CauseOfDeath {
-    /// Bytes that one takes, with the place of the job among the dead of its function.
-    const EACH: usize = size_of::<CauseOfDeath>() + 16 + 16;
+    /// Bytes that one takes, with the places of the job among the dead of its function and of its shard.
+    const EACH: usize = size_of::<CauseOfDeath>() + 16 + 16 + 16;
 }

@@ -4,12 +4,14 @@ use super::Functions;
 use super::index::{JobIx, PartyIx};
 use super::job::Job;
 use crate::page::{Budget, ListMark, ListRow};
+use crate::query::JobsWanted;
 use crate::report::{DeadRow, FunctionRow, InvolvedJob, JobRow, Report, WaitingRow, Waits};
 use crate::slot::{JobId, SessionId};
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::SocketAddr;
+use core::ops::Bound;
 
 /// Rows, and where the list goes on if it does.
 pub(super) type ListPage<R> = (Vec<R>, Option<ListMark>);
@@ -103,13 +105,27 @@ impl Functions {
         (Report::Jobs(rows), stop)
     }
 
+    /// Dead jobs, of one function or of all: none but these are looked at.
     #[cold]
     pub(super) fn list_dead(
         &self,
+        function: Option<&[u8]>,
         after: Option<&ListMark>,
         budget: &mut Budget,
     ) -> (Report, Option<ListMark>) {
-        let (rows, stop) = self.list(after, budget, |ix, job| {
+        let dead = match function.map(|name| self.functions.find(name)) {
+            None => &self.dead_in_order,
+            Some(Some(ix)) => &self.functions.get(ix).dead,
+            Some(None) => return (Report::DeadJobs(Vec::new()), None),
+        };
+        let after = match after {
+            Some(&ListMark::Job(job)) => Bound::Excluded(job),
+            _ => Bound::Unbounded,
+        };
+        let jobs = dead.range((after, Bound::Unbounded)).copied();
+        let (rows, stop) = page(jobs, budget, ListMark::Job, |id| {
+            let ix = self.jobs.find(id).filter(|&ix| !self.is_hidden(ix))?;
+            let job = self.jobs.get(ix);
             let death = job.death()?;
             Some(DeadRow {
                 job: job.id,
@@ -132,6 +148,32 @@ impl Functions {
     ) -> (Report, Option<ListMark>) {
         let (rows, stop) = self
             .list(after, budget, |ix, job| (!job.is_dead()).then(|| self.involved(ix, job.count_clients())));
+        (Report::Involved(rows), stop)
+    }
+
+    /// Some of the jobs, sought among all.
+    #[cold]
+    pub(super) fn list_like(
+        &self,
+        wanted: &JobsWanted,
+        after: Option<&ListMark>,
+        budget: &mut Budget,
+    ) -> (Report, Option<ListMark>) {
+        let nothing = (Report::Involved(Vec::new()), None);
+        let function = match wanted.function.as_ref().map(|name| self.functions.find(name)) {
+            None => None,
+            Some(Some(ix)) if self.functions.get(ix).total() > 0 => Some(ix),
+            Some(_) => return nothing,
+        };
+        let unique = wanted.unique.as_ref();
+        let mut budget = budget.glancing();
+        let (rows, stop) = self.list(after, &mut budget, |ix, job| {
+            let is_one = function.is_none_or(|function| function == job.function)
+                && !job.is_dead()
+                && wanted.running.is_none_or(|running| running == job.is_running())
+                && unique.is_none_or(|unique| job.unique(self.function_len(job.function)) == *unique);
+            is_one.then(|| self.involved(ix, job.count_clients()))
+        });
         (Report::Involved(rows), stop)
     }
 

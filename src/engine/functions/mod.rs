@@ -7,7 +7,7 @@
 //! [`submit`] takes jobs in, [`assign`] gives them to workers as far as [`gate`] lets it, [`wake`] wakes these, [`work`] follows jobs to their end,
 //! [`tell`] tells clients of them, [`moves`] has a job stand elsewhere, [`leave`] says what follows when somebody leaves, [`strike`] when somebody may not work on a function any more,
 //! [`abandoned`] keeps what nobody wants out of the way, [`storing`] has background jobs stored before they are answered,
-//! [`restore`] brings them back, [`lease`] says until when they may be given out, [`fence`] forgets those that are another server's, [`pause`] holds functions back, [`dead`] keeps those that are out of attempts, [`numbers`] tells of functions, workers and jobs, [`due`] does what is due, [`steps`] does in
+//! [`restore`] brings them back, [`lease`] says until when they may be given out, [`fence`] forgets those that are another server's, [`pause`] holds functions back, [`dead`] keeps those that are out of attempts, [`numbers`] tells of functions, workers and jobs, [`outline`] of very many functions together, [`due`] does what is due, [`steps`] does in
 //! pieces what is too much for one event, [`count`] counts bytes, [`admin`], [`batch`], [`drop`] and [`lists`] answer administrators;
 //! [`check`] asserts that all of it fits together.
 mod abandoned;
@@ -36,6 +36,7 @@ mod lists;
 mod looks;
 mod moves;
 mod numbers;
+mod outline;
 mod party;
 mod pause;
 mod pauses;
@@ -67,8 +68,9 @@ use crate::board::Board;
 use crate::message::{Message, ToFunctions, ToSessions};
 use crate::outbox::Outbox;
 use crate::policy::Policy;
-use crate::slot::{SessionId, ShardId, Topology};
+use crate::slot::{JobId, SessionId, ShardId, Topology};
 use crate::time::{Epoch, Instant, Now};
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use attachments::Attachments;
 use calendar::Calendar;
@@ -112,6 +114,8 @@ pub(crate) struct Functions {
     puts: Puts,
     /// Dead jobs, the one that died first at the head.
     dead: Queue,
+    /// The same by number, for lists: each function has its own besides.
+    dead_in_order: BTreeSet<JobId>,
     /// The sequences of the next jobs.
     numbers: Sequences,
     /// Whether the stored jobs are this server's to give out.
@@ -144,6 +148,7 @@ impl Functions {
             timers: Timers::default(),
             puts: Puts::default(),
             dead: Queue::default(),
+            dead_in_order: BTreeSet::new(),
             numbers: Sequences::new(policy.shared, policy.spare_from),
             tenure: Tenure::default(),
             usages: Usages::new(topology.owners().len()),

@@ -8,6 +8,7 @@ use super::job::Job;
 use super::lists::page;
 use super::party::{Party, Sleep};
 use super::standing::Standing;
+use crate::outline::FunctionGlance;
 use crate::page::{Budget, ListMark};
 use crate::report::{
     Counters, FunctionNumbers, FunctionWorker, HeldJob, JobFacts, JobPayload, JobPhase, NumbersPage, Report,
@@ -61,22 +62,38 @@ impl Functions {
         heads.map(|ix| self.waited_exactly(ix)).max()
     }
 
-    pub(super) fn numbers(&self, ix: FunctionIx) -> FunctionNumbers {
-        let function = self.functions.get(ix);
+    /// What is seen of a function at a glance.
+    pub(super) fn glance(&self, function: &Function) -> FunctionGlance {
         let (scheduled, abandoned) = (function.scheduled.len(), function.abandoned.len());
         let aside: u32 = function.aside.iter().sum();
-        FunctionNumbers {
-            function: function.name.clone(),
+        FunctionGlance {
             queued: [0, 1, 2].map(|p| function.queues[p].len() + function.withheld[p].len()),
             scheduled,
             abandoned,
             storing: aside.saturating_sub(scheduled + abandoned),
             running: function.running,
             dead: function.dead.len() as u32,
-            limits: function.limits,
             workers: function.workers,
-            unattended_ms: function.unattended_since.map(|since| self.ms_since(since)),
             oldest_ms: self.oldest_ms(function),
+            paused: function.paused,
+        }
+    }
+
+    pub(super) fn numbers(&self, ix: FunctionIx) -> FunctionNumbers {
+        let function = self.functions.get(ix);
+        let glance = self.glance(function);
+        FunctionNumbers {
+            function: function.name.clone(),
+            queued: glance.queued,
+            scheduled: glance.scheduled,
+            abandoned: glance.abandoned,
+            storing: glance.storing,
+            running: glance.running,
+            dead: glance.dead,
+            limits: function.limits,
+            workers: glance.workers,
+            unattended_ms: function.unattended_since.map(|since| self.ms_since(since)),
+            oldest_ms: glance.oldest_ms,
             paused: self.functions.pauses.get(&function.name).cloned(),
             shut: match self.gate(ix) {
                 Gate::Open(_) => None,
@@ -180,18 +197,20 @@ impl Functions {
         }))
     }
 
-    /// The beginning of its workload: a share of what is large, a copy of what is small.
+    /// A part of its workload: a share of what is large, a copy of what is small.
     #[cold]
-    pub(super) fn job_payload(&self, handle: &[u8], most: u32) -> Report {
+    pub(super) fn job_payload(&self, handle: &[u8], from: u64, most: u32) -> Report {
         let found = self.policy.handle_prefix.parse(handle).and_then(|id| self.jobs.find(id));
         let Some(ix) = found.filter(|&ix| !self.is_hidden(ix)) else { return Report::UnknownJob };
         let job = self.jobs.get(ix);
         let workload = job.workload(self.function_len(job.function));
-        let part = &workload[..workload.len().min(most as usize)];
+        let behind =
+            &workload[usize::try_from(from).map_or(workload.len(), |from| from.min(workload.len()))..];
+        let part = &behind[..behind.len().min(most as usize)];
         Report::Workload(Box::new(JobPayload {
             function: self.functions.get(job.function).name.clone(),
             whole: workload.len() as u64,
-            beginning: job.body.share_of(part).unwrap_or_else(|| Bytes::copy_from_slice(part)),
+            part: job.body.share_of(part).unwrap_or_else(|| Bytes::copy_from_slice(part)),
         }))
     }
 

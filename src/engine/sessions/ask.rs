@@ -35,7 +35,8 @@ impl Sessions {
             },
             // An observer is not asked, and who does not exist cannot be.
             Scope::Home(home) if topology.told_of().any(|other| other == home) => Halves::home(home),
-            Scope::Home(_) => return self.answer_at_once(id, ask, out),
+            Scope::Owner(owner) if topology.owners().any(|other| other == owner) => Halves::owner(owner),
+            Scope::Home(_) | Scope::Owner(_) => return self.answer_at_once(id, ask, out),
             Scope::Sessions => Halves::homes(topology),
             Scope::Functions => Halves::owners(topology),
             Scope::Both => Halves { sessions: ShardSet::of(topology.told_of()), ..Halves::owners(topology) },

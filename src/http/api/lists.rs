@@ -2,14 +2,14 @@
 //! is to be sent: then it has fewer items than were asked for, and a place to go on all the same.
 use super::super::bounds::{ITEMS_BYTES, LIMIT, LIMIT_MAX, PAGES_MAX, REGISTRATIONS_MAX};
 use super::super::desk::Desk;
-use super::super::overview::{is_unattended, waiting};
 use super::super::target::RequestTarget;
 use super::cursor;
 use super::fault::ApiFault;
 use super::told::{tell_function, with_handle};
+use crate::engine::outline::FunctionFilter;
 use crate::engine::page::ListMark;
-use crate::engine::report::{FunctionNumbers, WaitingRow, Waits, WorkerRow};
-use crate::engine::{Query, Report, SessionId};
+use crate::engine::report::{WaitingRow, Waits, WorkerRow};
+use crate::engine::{JobsWanted, Query, Report, SessionId};
 use crate::frontend::json;
 use bytes::Bytes;
 use serde_json::Value;
@@ -110,19 +110,19 @@ impl Items {
 
 pub(super) async fn functions(desk: &Desk, target: &RequestTarget) -> Result<String, ApiFault> {
     let part = Part::of(target, &["state"], cursor::function)?;
-    let wanted: fn(&FunctionNumbers) -> bool = match target.word("state") {
-        None => |_| true,
-        Some(b"waiting") => |row| waiting(row) > 0,
-        Some(b"running") => |row| row.running > 0,
-        Some(b"unattended") => is_unattended,
-        Some(b"dead") => |row| row.dead > 0,
+    let wanted = match target.word("state") {
+        None => FunctionFilter::All,
+        Some(b"waiting") => FunctionFilter::Waiting,
+        Some(b"running") => FunctionFilter::Running,
+        Some(b"unattended") => FunctionFilter::Unattended,
+        Some(b"dead") => FunctionFilter::Dead,
         Some(_) => return Err("state is waiting, running, unattended or dead".to_owned().into()),
     };
     let lister = Rows(|page, told: &mut Vec<ListItem>| {
         let Report::Numbers(page) = page else { return };
         told.extend(page.rows.iter().map(|row| ListItem {
             next: cursor::of_function(&row.function),
-            item: wanted(row).then(|| tell_function(desk, row)),
+            item: wanted.includes(&row.glance()).then(|| tell_function(desk, row)),
         }));
     });
     Ok(list(desk, Query::Numbers, part, lister).await)
@@ -138,32 +138,36 @@ pub(super) async fn jobs(desk: &Desk, target: &RequestTarget) -> Result<String, 
             return Err("state is waiting or running; dead jobs are in /api/v1/dead".to_owned().into());
         }
     };
-    let (function, unique) = (target.word("function"), target.word("unique"));
+    let word = |name| target.word(name).map(Bytes::copy_from_slice);
+    let wanted = JobsWanted { function: word("function"), unique: word("unique"), running };
+    let query = match wanted == JobsWanted::default() {
+        true => Query::JobsWithWorkers,
+        false => Query::JobsLike(Box::new(wanted)),
+    };
     let lister = Rows(|page, told: &mut Vec<ListItem>| {
         let Report::Involved(rows) = page else { return };
         told.extend(rows.iter().map(|row| {
-            let wanted = function.is_none_or(|name| name == row.function)
-                && unique.is_none_or(|unique| unique == row.unique)
-                && running.is_none_or(|running| running == row.worker.is_some());
-            let item = wanted.then(|| with_handle(desk, row.job, json::involved(row)));
+            let item = Some(with_handle(desk, row.job, json::involved(row)));
             ListItem { next: cursor::of_job(row.job), item }
         }));
     });
-    Ok(list(desk, Query::JobsWithWorkers, part, lister).await)
+    Ok(list(desk, query, part, lister).await)
 }
 
 pub(super) async fn dead(desk: &Desk, target: &RequestTarget) -> Result<String, ApiFault> {
     let part = Part::of(target, &["function"], cursor::job)?;
-    let function = target.word("function");
+    let query = match target.word("function") {
+        None => Query::DeadJobs,
+        Some(name) => Query::DeadJobsOf { function: Bytes::copy_from_slice(name) },
+    };
     let lister = Rows(|page, told: &mut Vec<ListItem>| {
         let Report::DeadJobs(rows) = page else { return };
         told.extend(rows.iter().map(|row| {
-            let wanted = function.is_none_or(|name| name == row.function);
-            let item = wanted.then(|| with_handle(desk, row.job, json::dead_job(row)));
+            let item = Some(with_handle(desk, row.job, json::dead_job(row)));
             ListItem { next: cursor::of_job(row.job), item }
         }));
     });
-    Ok(list(desk, Query::DeadJobs, part, lister).await)
+    Ok(list(desk, query, part, lister).await)
 }
 
 /// The workers of one function.

@@ -108,15 +108,18 @@ pub(super) async fn page(
     let after = target.word("after").map(cursor::job).transpose().map_err(wrong)?;
     let is_first = after.is_none();
     let _turn = desk.turn().await;
-    let part =
-        rows(desk, Query::DeadJobs, RowsWanted { after, limit: ROWS, pages: LOOKS }, |page| match page {
-            Report::DeadJobs(rows) => {
-                let mine = |row: DeadRow| (cursor::of_job(row.job), view.includes(&row).then_some(row));
-                rows.into_iter().map(mine).collect()
-            }
-            _ => Vec::new(),
-        })
-        .await;
+    let query = match view.function.clone() {
+        None => Query::DeadJobs,
+        Some(function) => Query::DeadJobsOf { function },
+    };
+    let part = rows(desk, query, RowsWanted { after, limit: ROWS, pages: LOOKS }, |page| match page {
+        Report::DeadJobs(rows) => {
+            let mine = |row: DeadRow| (cursor::of_job(row.job), view.includes(&row).then_some(row));
+            rows.into_iter().map(mine).collect()
+        }
+        _ => Vec::new(),
+    })
+    .await;
     let (groups, all) = groups(desk).await;
     let main = html! {
         p class="up" { a rel="up" href="/" { "Now" } }

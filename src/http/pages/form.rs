@@ -1,12 +1,26 @@
 //! The words of a form that a browser sends. Values in, values out; what they mean is said by who asks for them.
+use super::super::multipart::{FormPart, split};
 use super::super::target::decode;
+use bytes::Bytes;
 
 /// Words of a form; more are refused.
 const FORM_WORDS_MAX: usize = 512;
 
+/// A form as it was sent.
+#[derive(Debug)]
+pub(in super::super) struct SentForm {
+    pub(in super::super) bytes: Bytes,
+    /// What stands between its parts, if it has some.
+    pub(in super::super) boundary: Option<Vec<u8>>,
+}
+
 /// Names and values, in their order; one name may stand there several times.
 #[derive(Debug, Default)]
-pub(super) struct PageForm(Vec<(Vec<u8>, Vec<u8>)>);
+pub(super) struct PageForm {
+    words: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The file that was chosen.
+    file: Option<Bytes>,
+}
 
 impl PageForm {
     /// Reads the body of a form. An error is one sentence.
@@ -20,15 +34,36 @@ impl PageForm {
             let (name, value) = word.split_once('=').unwrap_or((word, ""));
             words.push((decode(name, true)?, decode(value, true)?));
         }
-        Ok(PageForm(words))
+        Ok(PageForm { words, file: None })
+    }
+
+    /// Reads either kind of form. An error is one sentence.
+    pub(super) fn of(sent: &SentForm) -> Result<PageForm, String> {
+        let Some(boundary) = &sent.boundary else { return PageForm::read(&sent.bytes) };
+        let mut form = PageForm::default();
+        for FormPart { name, file, bytes } in split(&sent.bytes, boundary)? {
+            match file {
+                None => form.words.push((name, bytes.to_vec())),
+                // Browsers send a part for the field of a file though none was chosen.
+                Some(called) if called.is_empty() && bytes.is_empty() => {}
+                Some(_) if form.file.is_some() => return Err("a form has one file".to_owned()),
+                Some(_) => form.file = Some(bytes),
+            }
+        }
+        Ok(form)
+    }
+
+    /// The bytes of the file that was chosen, if one was.
+    pub(super) fn file(&self) -> Option<&Bytes> {
+        self.file.as_ref()
     }
 
     pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        self.0.iter().filter(move |(given, _)| given == name.as_bytes()).map(|(_, value)| &value[..])
+        self.words.iter().filter(move |(given, _)| given == name.as_bytes()).map(|(_, value)| &value[..])
     }
 
     pub(super) fn bytes(&self, name: &str) -> Option<&[u8]> {
-        self.0.iter().find(|(given, _)| given == name.as_bytes()).map(|(_, value)| &value[..])
+        self.words.iter().find(|(given, _)| given == name.as_bytes()).map(|(_, value)| &value[..])
     }
 
     /// Text without blanks around it; `None` if nothing was typed.

@@ -14,11 +14,11 @@ use super::frame::PageBody;
 use super::rights::PageRights;
 use super::rows::{PageRows, RowsWanted, rows};
 use super::shown::{
-    bar, counted, function_path, handle, job_link, name, num, pager, state, took, verdicts, with_name,
+    bar, function_path, handle, job_link, name, num, pager, state, took, verdicts, with_name,
 };
-use crate::engine::Query;
 use crate::engine::report::{FunctionNumbers, FunctionWorker, InvolvedJob, Report, WorkerState};
 use crate::engine::stats::FunctionStats;
+use crate::engine::{JobsWanted, Query};
 use crate::frontend::json;
 use bytes::Bytes;
 use maud::{Markup, html};
@@ -26,7 +26,7 @@ use std::time::Instant;
 
 /// Rows of a list on the page.
 const ROWS: usize = 50;
-/// Pages of a report that are looked through for them, where jobs of all functions come by.
+/// Pages of a report that are looked through for them, each of which has one at least.
 const LOOKS: usize = 24;
 
 /// The page.
@@ -280,12 +280,9 @@ fn doing(state: WorkerState) -> (&'static str, &'static str) {
 }
 
 async fn jobs_of(desk: &Desk, function: &Bytes, wanted: RowsWanted) -> PageRows<InvolvedJob> {
-    rows(desk, Query::JobsWithWorkers, wanted, |page| match page {
-        Report::Involved(rows) => {
-            let mine =
-                |row: InvolvedJob| (cursor::of_job(row.job), (row.function == *function).then_some(row));
-            rows.into_iter().map(mine).collect()
-        }
+    let mine = JobsWanted { function: Some(function.clone()), ..JobsWanted::default() };
+    rows(desk, Query::JobsLike(Box::new(mine)), wanted, |page| match page {
+        Report::Involved(rows) => rows.into_iter().map(|row| (cursor::of_job(row.job), Some(row))).collect(),
         _ => Vec::new(),
     })
     .await
@@ -295,10 +292,7 @@ fn job_rows(desk: &Desk, function: &[u8], part: PageRows<InvolvedJob>, is_first:
     html! {
         h2 { "Jobs" }
         @if part.items.is_empty() {
-            p {
-                @if part.next.is_some() { "None among the " (counted(part.looked, "job", "jobs")) " of all functions that were looked through; there are more." }
-                @else { "No job waits or runs." }
-            }
+            p { "No job waits or runs." }
         } @else {
             table class="cards" {
                 thead { tr {

@@ -8,16 +8,18 @@ use super::super::roles::{HttpCaller, HttpRole};
 use super::super::target::RequestTarget;
 use super::super::why;
 use super::super::words::{lasting, time};
+use super::super::workload::note;
 use super::fault::{PageFault, is_whole, wrong};
 use super::frame::PageBody;
 use super::payload::{PayloadForm, payload};
 use super::rights::PageRights;
 use super::rows::{RowsWanted, rows};
 use super::shown::{counted, function_path, handle, job_link, name, num, pager, size, verdicts};
-use crate::engine::Query;
-use crate::engine::report::{InvolvedJob, JobFacts, JobPayload, JobPhase, Report};
+use crate::engine::report::{JobFacts, JobPayload, JobPhase, Report};
+use crate::engine::{JobsWanted, Query};
 use crate::frontend::json;
 use crate::protocol::Priority;
+use bytes::Bytes;
 use maud::{Markup, html};
 
 /// Jobs with a unique that are shown.
@@ -87,9 +89,12 @@ async fn one(
     };
     // Whoever may not see it does not have it asked for.
     let peeked = match caller.may_with(HttpRole::Peek, &job.function) {
-        true => desk.workload(text, SHOWN_BYTES).await,
+        true => desk.workload(text, 0, SHOWN_BYTES).await,
         false => None,
     };
+    if let Some(peeked) = &peeked {
+        note(desk, caller, text, 0, peeked);
+    }
     let called = String::from_utf8_lossy(text);
     html! {
         p class="up" { a rel="up" href=(function_path(&job.function)) { (name(&job.function)) } }
@@ -104,8 +109,8 @@ async fn one(
 
 /// The beginning of a workload, in the form that was asked for or suits it, and the way to all of it.
 fn workload(peeked: &JobPayload, handle: &[u8], form: Option<PayloadForm>) -> Markup {
-    let is_whole = peeked.beginning.len() as u64 == peeked.whole;
-    let form = form.unwrap_or_else(|| PayloadForm::fitting(&peeked.beginning, is_whole));
+    let is_whole = peeked.part.len() as u64 == peeked.whole;
+    let form = form.unwrap_or_else(|| PayloadForm::fitting(&peeked.part, is_whole));
     let handle = percent(handle);
     html! {
         h2 id="workload" { "Workload" }
@@ -115,7 +120,7 @@ fn workload(peeked: &JobPayload, handle: &[u8], form: Option<PayloadForm>) -> Ma
             }
             a href=(format!("/api/v1/jobs/{handle}/workload")) download="workload" { "download" }
         }
-        (payload(&peeked.beginning, peeked.whole, form))
+        (payload(&peeked.part, peeked.whole, form))
     }
 }
 
@@ -200,11 +205,9 @@ async fn by_unique(desk: &Desk, unique: &[u8], target: &RequestTarget) -> Result
     let is_first = after.is_none();
     let _turn = desk.turn().await;
     let wanted = RowsWanted { after, limit: FOUND_MAX, pages: LOOKS };
-    let part = rows(desk, Query::JobsWithWorkers, wanted, |page| match page {
-        Report::Involved(rows) => {
-            let mine = |row: InvolvedJob| (cursor::of_job(row.job), (row.unique == unique).then_some(row));
-            rows.into_iter().map(mine).collect()
-        }
+    let sought = JobsWanted { unique: Some(Bytes::copy_from_slice(unique)), ..JobsWanted::default() };
+    let part = rows(desk, Query::JobsLike(Box::new(sought)), wanted, |page| match page {
+        Report::Involved(rows) => rows.into_iter().map(|row| (cursor::of_job(row.job), Some(row))).collect(),
         _ => Vec::new(),
     })
     .await;
@@ -212,10 +215,7 @@ async fn by_unique(desk: &Desk, unique: &[u8], target: &RequestTarget) -> Result
         h1 { "Jobs with the unique " code { (name(unique)) } }
         (finder(unique))
         @if part.items.is_empty() {
-            p {
-                "None among " (counted(part.looked, "job", "jobs")) " that wait or run"
-                @if part.next.is_some() { "; there are more to look through." } @else { ". Dead ones are under " a href="/dead" { "Dead" } "." }
-            }
+            p { "None of the jobs that wait or run has it. Dead ones are under " a href="/dead" { "Dead" } "." }
         } @else {
             table class="cards" {
                 thead { tr { th scope="col" { "Job" } th scope="col" { "Function" } th scope="col" { "State" } } }

@@ -31,6 +31,7 @@ use hyper::header;
 use maud::html;
 
 pub(super) use assets::STYLE;
+pub(super) use form::SentForm;
 pub(super) use rights::PageRights;
 
 /// A page that is asked for; `None` if there is none of this path.
@@ -71,10 +72,10 @@ pub(super) async fn submit(
     desk: &Desk,
     caller: &HttpCaller,
     rights: PageRights,
-    body: &[u8],
+    sent: &SentForm,
     visitor: &Visitor,
 ) -> HttpAnswer {
-    match submit::carry_out(desk, caller, rights, body, visitor).await {
+    match submit::carry_out(desk, caller, rights, sent, visitor).await {
         Ok(submit::Submitted::Page(status, page)) => {
             HttpAnswer::of(status, HTML, frame::write(desk, rights, None, page))
         }
@@ -111,7 +112,8 @@ fn fault_page(desk: &Desk, rights: PageRights, (status, sentence): PageFault) ->
     let main = html! {
         h1 { (title) }
         p class="told bad" role="alert" { (sentence) }
-        p { a rel="up" href="/" { "Back to Now" } }
+        @if rights.read { p { a rel="up" href="/" { "Back to Now" } } }
+        @else if rights.submit { p { a rel="up" href="/submit" { "Back to Submit" } } }
     };
     let page = PageBody { title: title.to_owned(), place: 0, live: false, draws: false, main };
     let page = frame::write(desk, rights, None, page);

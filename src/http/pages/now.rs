@@ -2,7 +2,8 @@
 use super::super::bounds::PAGE_ROWS;
 use super::super::desk::Desk;
 use super::super::names::percent;
-use super::super::overview::{BestRows, Overview, row_rank, waiting};
+use super::super::outline::{self, FunctionSearch};
+use super::super::overview::{BestRows, Overview, row_rank};
 use super::super::standing::{rates, standing};
 use super::super::target::RequestTarget;
 use super::super::trails::{TrailNote, TrailPoint};
@@ -11,116 +12,68 @@ use super::super::{case, why};
 use super::fault::{PageFault, is_whole, wrong};
 use super::frame::PageBody;
 use super::shown::{bar, counted, curve, function_path, name, num, rate, state, took};
+use crate::engine::outline::{FunctionFilter, FunctionSort, NEEDLE_MAX};
 use crate::engine::report::FunctionNumbers;
-use crate::engine::{Query, Report};
+use bytes::Bytes;
 use maud::{Markup, html};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Functions of which it is said what is wrong.
 const VERDICTS_MAX: usize = 8;
 /// Of these, those whose workers are looked at.
 const CASES_MAX: usize = 3;
-/// Bytes of a filter.
-const FILTER_BYTES: usize = 200;
 /// Parts of a sorted list that can be turned to.
 const PARTS_MAX: usize = 50;
 
 /// What of the functions is wanted, in which order.
 struct NowView {
-    filter: Vec<u8>,
+    filter: Bytes,
     sort: FunctionSort,
     only: FunctionFilter,
     part: usize,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum FunctionSort {
-    Worst,
-    Oldest,
-    Waiting,
-    Running,
-    Workers,
-    Dead,
-    Name,
-}
+/// The words for orders.
+const SORTS: [(&str, FunctionSort); 7] = [
+    ("worst", FunctionSort::Worst),
+    ("oldest", FunctionSort::Oldest),
+    ("waiting", FunctionSort::Waiting),
+    ("running", FunctionSort::Running),
+    ("workers", FunctionSort::Workers),
+    ("dead", FunctionSort::Dead),
+    ("name", FunctionSort::Name),
+];
 
-impl FunctionSort {
-    const ALL: [(&str, FunctionSort); 7] = [
-        ("worst", FunctionSort::Worst),
-        ("oldest", FunctionSort::Oldest),
-        ("waiting", FunctionSort::Waiting),
-        ("running", FunctionSort::Running),
-        ("workers", FunctionSort::Workers),
-        ("dead", FunctionSort::Dead),
-        ("name", FunctionSort::Name),
-    ];
-
-    fn rank(self, row: &FunctionNumbers) -> [u64; 2] {
-        let oldest = row.oldest_ms.unwrap_or(0);
-        match self {
-            FunctionSort::Worst => row_rank(row),
-            FunctionSort::Oldest => [oldest, waiting(row)],
-            FunctionSort::Waiting => [waiting(row), oldest],
-            FunctionSort::Running => [row.running.into(), oldest],
-            FunctionSort::Workers => [row.workers.into(), oldest],
-            FunctionSort::Dead => [row.dead.into(), oldest],
-            // Of equals those come first whose names do.
-            FunctionSort::Name => [0, 0],
-        }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum FunctionFilter {
-    All,
-    Waiting,
-    Running,
-    Unattended,
-    Paused,
-    Dead,
-}
-
-impl FunctionFilter {
-    const ALL: [(&str, &str, FunctionFilter); 6] = [
-        ("all", "all functions", FunctionFilter::All),
-        ("waiting", "with jobs that wait", FunctionFilter::Waiting),
-        ("running", "with running jobs", FunctionFilter::Running),
-        ("unattended", "without a worker", FunctionFilter::Unattended),
-        ("paused", "paused", FunctionFilter::Paused),
-        ("dead", "with dead jobs", FunctionFilter::Dead),
-    ];
-
-    fn includes(self, row: &FunctionNumbers) -> bool {
-        match self {
-            FunctionFilter::All => true,
-            FunctionFilter::Waiting => waiting(row) > 0,
-            FunctionFilter::Running => row.running > 0,
-            FunctionFilter::Unattended => row.workers == 0 && waiting(row) > 0,
-            FunctionFilter::Paused => row.paused.is_some(),
-            FunctionFilter::Dead => row.dead > 0,
-        }
-    }
-}
+/// The words for some of the functions, and what they mean.
+const FILTERS: [(&str, &str, FunctionFilter); 6] = [
+    ("all", "all functions", FunctionFilter::All),
+    ("waiting", "with jobs that wait", FunctionFilter::Waiting),
+    ("running", "with running jobs", FunctionFilter::Running),
+    ("unattended", "without a worker", FunctionFilter::Unattended),
+    ("paused", "paused", FunctionFilter::Paused),
+    ("dead", "with dead jobs", FunctionFilter::Dead),
+];
 
 impl NowView {
     fn of(target: &RequestTarget) -> Result<NowView, PageFault> {
         target.takes(&["filter", "sort", "state", "part", "told"]).map_err(wrong)?;
         let filter = target.word("filter").unwrap_or(b"").trim_ascii();
-        if filter.len() > FILTER_BYTES {
-            return Err(wrong(format!("a filter has at most {FILTER_BYTES} bytes")));
+        if filter.len() > NEEDLE_MAX {
+            return Err(wrong(format!("a filter has at most {NEEDLE_MAX} bytes")));
         }
         let word = |name: &str| target.word(name).filter(|word| !word.is_empty());
         let sort = word("sort").unwrap_or(b"worst");
-        let sort = FunctionSort::ALL.iter().find(|(word, _)| word.as_bytes() == sort);
+        let sort = SORTS.iter().find(|(word, _)| word.as_bytes() == sort);
         let only = word("state").unwrap_or(b"all");
-        let only = FunctionFilter::ALL.iter().find(|(word, ..)| word.as_bytes() == only);
+        let only = FILTERS.iter().find(|(word, ..)| word.as_bytes() == only);
         let (Some((_, sort)), Some((.., only))) = (sort, only) else {
             return Err(wrong(
                 "sort is worst, oldest, waiting, running, workers, dead or name; state is all, waiting, running, unattended, paused or dead",
             ));
         };
         let part = target.number("part", PARTS_MAX).map_err(wrong)?.unwrap_or(1);
-        Ok(NowView { filter: filter.to_ascii_lowercase(), sort: *sort, only: *only, part })
+        Ok(NowView { filter: filter.to_ascii_lowercase().into(), sort: *sort, only: *only, part })
     }
 
     fn is_plain(&self) -> bool {
@@ -130,17 +83,9 @@ impl NowView {
             && self.part == 1
     }
 
-    fn includes(&self, row: &FunctionNumbers) -> bool {
-        let contains = |name: &[u8]| {
-            name.windows(self.filter.len().max(1)).any(|piece| piece.eq_ignore_ascii_case(&self.filter))
-        };
-        self.only.includes(row) && (self.filter.is_empty() || contains(&row.function))
-    }
-
     fn path(&self, part: usize) -> String {
-        let sort = FunctionSort::ALL.iter().find(|(_, sort)| *sort == self.sort).map_or("", |(word, _)| word);
-        let only =
-            FunctionFilter::ALL.iter().find(|(.., only)| *only == self.only).map_or("", |(word, ..)| word);
+        let sort = SORTS.iter().find(|(_, sort)| *sort == self.sort).map_or("", |(word, _)| word);
+        let only = FILTERS.iter().find(|(.., only)| *only == self.only).map_or("", |(word, ..)| word);
         format!("/?filter={}&sort={sort}&state={only}&part={part}", percent(&self.filter))
     }
 }
@@ -176,21 +121,14 @@ pub(super) async fn page(desk: &Desk, target: &RequestTarget) -> Result<PageBody
     Ok(PageBody { title: "Now".to_owned(), place: 1, live: true, draws: false, main })
 }
 
-/// Walks through all functions, a page of a report at a time, and keeps what is shown.
+/// Looks at all functions, and keeps what is shown.
 async fn find(desk: &Desk, view: &NowView) -> NowRows {
+    let search = FunctionSearch { needle: view.filter.clone(), only: view.only, named: Arc::default() };
+    let best = BestRows::new(view.sort, view.part * PAGE_ROWS);
     let _turn = desk.turn().await;
-    let mut best = BestRows::new(view.part * PAGE_ROWS);
-    let mut matched = 0;
-    let mut pages = desk.observer.ask(Query::Numbers, None);
-    while let Some(page) = pages.next().await {
-        let Report::Numbers(page) = page else { continue };
-        for row in page.rows.iter().filter(|row| view.includes(row)) {
-            matched += 1;
-            best.offer(view.sort.rank(row), row);
-        }
-    }
-    let rows = best.best().into_iter().skip((view.part - 1) * PAGE_ROWS).collect();
-    NowRows { rows, matched }
+    let found = outline::look(desk, &search, vec![best]).await;
+    let rows = found.best.into_iter().flatten().skip((view.part - 1) * PAGE_ROWS).collect();
+    NowRows { rows, matched: found.sums.functions }
 }
 
 fn note(overview: &Overview) -> TrailNote {
@@ -297,12 +235,12 @@ fn asked(view: &NowView) -> Markup {
     html! {
         h2 { "Functions" }
         form class="filter" method="get" action="/" role="search" {
-            label { "Name contains " input type="search" name="filter" value=(String::from_utf8_lossy(&view.filter)) maxlength=(FILTER_BYTES) aria-keyshortcuts="/"; }
+            label { "Name contains " input type="search" name="filter" value=(String::from_utf8_lossy(&view.filter)) maxlength=(NEEDLE_MAX) aria-keyshortcuts="/"; }
             label { "Show " select name="state" {
-                @for (word, text, only) in FunctionFilter::ALL { option value=(word) selected[only == view.only] { (text) } }
+                @for (word, text, only) in FILTERS { option value=(word) selected[only == view.only] { (text) } }
             } }
             label { "Sort by " select name="sort" {
-                @for (word, sort) in FunctionSort::ALL { option value=(word) selected[sort == view.sort] { (word) } }
+                @for (word, sort) in SORTS { option value=(word) selected[sort == view.sort] { (word) } }
             } }
             button { "Show" }
         }
@@ -375,12 +313,9 @@ mod tests {
     #[test]
     fn what_is_wanted_stands_in_the_address() {
         let plain = view("/").ok().unwrap();
-        assert!(plain.is_plain() && plain.includes(&numbers(b"x", 0, 0, 0)));
+        assert!(plain.is_plain());
         let some = view("/?filter=MaIl&sort=oldest&state=waiting&part=2").ok().unwrap();
-        assert!(
-            some.includes(&numbers(b"send_mail", 1, 0, 0)) && !some.includes(&numbers(b"send_mail", 0, 1, 0))
-        );
-        assert!(!some.includes(&numbers(b"mai", 1, 0, 0)));
+        assert!(!some.is_plain() && some.filter == "mail" && some.only == FunctionFilter::Waiting);
         assert_eq!(some.path(3), "/?filter=mail&sort=oldest&state=waiting&part=3");
         for text in ["/?sort=x", "/?state=x", "/?part=0", "/?part=51", "/?x=1"] {
             assert!(view(text).is_err(), "{text}");

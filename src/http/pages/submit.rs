@@ -8,7 +8,7 @@ use super::super::roles::{HttpCaller, HttpRole};
 use super::super::submit::{JobEnd, JobOutcome, JobStory, PageJob, WantedJob, for_page};
 use super::super::target::RequestTarget;
 use super::fault::{PageFault, wrong};
-use super::form::PageForm;
+use super::form::{PageForm, SentForm};
 use super::frame::PageBody;
 use super::payload::{PayloadForm, payload};
 use super::rights::PageRights;
@@ -66,7 +66,7 @@ pub(super) async fn page(
     target.takes(&["name", "told"]).map_err(wrong)?;
     let function = String::from_utf8_lossy(target.word("name").unwrap_or_default()).into_owned();
     let words = SubmitWords { function, ..SubmitWords::default() };
-    Ok(body(&words, &completion(desk, caller).await, None))
+    Ok(body(&words, &completion(desk, caller).await, None, rights.read))
 }
 
 fn may(rights: PageRights) -> Result<(), PageFault> {
@@ -82,14 +82,14 @@ pub(super) async fn carry_out(
     desk: &Desk,
     caller: &HttpCaller,
     rights: PageRights,
-    sent: &[u8],
+    sent: &SentForm,
     visitor: &Visitor,
 ) -> Result<Submitted, PageFault> {
     may(rights)?;
-    let form = PageForm::read(sent).map_err(wrong)?;
+    let form = PageForm::of(sent).map_err(wrong)?;
     let words = SubmitWords::of(&form);
     let again = async |status: StatusCode, outcome: Markup| {
-        let page = body(&words, &completion(desk, caller).await, Some(outcome));
+        let page = body(&words, &completion(desk, caller).await, Some(outcome), rights.read);
         Submitted::Page(status, page)
     };
     let done = match wanted(&form) {
@@ -116,10 +116,15 @@ pub(super) async fn carry_out(
 /// What a form wants to be submitted. An error is one sentence.
 fn wanted(form: &PageForm) -> Result<WantedJob, String> {
     let typed = form.bytes("workload").unwrap_or_default();
-    let workload = match form.bytes("encoding") {
-        None | Some(b"text") => lines(typed),
-        Some(b"hex") => digits(typed)?,
-        Some(_) => return Err("encoding is text or hex".to_owned()),
+    let workload: Bytes = match (form.bytes("encoding"), form.file()) {
+        (_, Some(_)) if !typed.is_empty() => {
+            return Err("a workload is typed and a file is chosen: leave one of them out".to_owned());
+        }
+        // A file is what it is.
+        (_, Some(file)) => file.clone(),
+        (None | Some(b"text"), None) => lines(typed).into(),
+        (Some(b"hex"), None) => digits(typed)?.into(),
+        (Some(_), None) => return Err("encoding is text or hex".to_owned()),
     };
     let word = |word: &str| match (word, form.bytes(word)) {
         // Whoever does not say waits for nothing.
@@ -128,7 +133,7 @@ fn wanted(form: &PageForm) -> Result<WantedJob, String> {
         ("at" | "in", _) => None,
         (_, value) => value.map(<[u8]>::to_vec),
     };
-    WantedJob::of(word, Bytes::from(workload))
+    WantedJob::of(word, workload)
 }
 
 /// Forms send lines with CR and LF, whatever was typed: a line ends with LF, as everywhere here.
@@ -223,13 +228,14 @@ async fn completion(desk: &Desk, caller: &HttpCaller) -> Vec<String> {
     text.filter(|name| !name.chars().any(char::is_control)).collect()
 }
 
-fn body(words: &SubmitWords, functions: &[String], outcome: Option<Markup>) -> PageBody {
+/// The page. The way to the others is there for who may see them (`reads`).
+fn body(words: &SubmitWords, functions: &[String], outcome: Option<Markup>, reads: bool) -> PageBody {
     let priority = if words.priority.is_empty() { "normal" } else { &words.priority };
     let main = html! {
-        p class="up" { a rel="up" href="/" { "Now" } }
+        @if reads { p class="up" { a rel="up" href="/" { "Now" } } }
         h1 { "Submit a job" }
         @if let Some(outcome) = outcome { (outcome) }
-        form class="sheet" method="post" action="/submit" {
+        form class="sheet" method="post" action="/submit" enctype="multipart/form-data" {
             label { "Function "
                 input name="function" value=(words.function) list="functions" required maxlength="8191" autofocus
                     autocomplete="off" spellcheck="false" aria-keyshortcuts="/";
@@ -249,6 +255,7 @@ fn body(words: &SubmitWords, functions: &[String], outcome: Option<Markup>) -> P
             } }
             // What follows the tag directly is no line of it.
             label { "Workload " textarea name="workload" rows="8" maxlength=(TYPED_MAX) spellcheck="false" { "\n" (words.workload) } }
+            label { "or a file, which is the workload as it is " input type="file" name="file"; }
             p class="answers" { button { "Submit" } }
         }
     };
@@ -283,9 +290,28 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_a_workload_as_it_is() {
+        let of = |typed: &str, file: &str| {
+            let body = format!(
+                "--B\r\nContent-Disposition: form-data; name=\"function\"\r\n\r\nf\r\n--B\r\n\
+                 Content-Disposition: form-data; name=\"encoding\"\r\n\r\nhex\r\n--B\r\n\
+                 Content-Disposition: form-data; name=\"workload\"\r\n\r\n{typed}\r\n--B\r\n\
+                 Content-Disposition: form-data; name=\"file\"; filename={file}\r\n--B--\r\n"
+            );
+            let sent = SentForm { bytes: body.into(), boundary: Some(b"B".to_vec()) };
+            wanted(&PageForm::of(&sent).unwrap())
+        };
+        assert_eq!(of("", "\"a.bin\"\r\n\r\n48\r\n65").unwrap().submit().workload, b"48\r\n65");
+        assert_eq!(of("", "\"empty\"\r\n\r\n").unwrap().submit().workload, b"");
+        // None was chosen.
+        assert_eq!(of("48\r\n65", "\"\"\r\n\r\n").unwrap().submit().workload, b"He");
+        assert!(of("48", "\"a\"\r\n\r\nx").unwrap_err().contains("leave one of them out"));
+    }
+
+    #[test]
     fn what_was_typed_stands_there_again_as_text() {
         let words = SubmitWords { workload: "\n</textarea><script>".into(), ..SubmitWords::default() };
-        let page = body(&words, &["\"><b>".to_owned()], Some(bad("<i>"))).main.into_string();
+        let page = body(&words, &["\"><b>".to_owned()], Some(bad("<i>")), true).main.into_string();
         assert!(!page.contains("<script") && !page.contains("<b>") && !page.contains("<i>"), "{page}");
         assert!(page.contains(">\n\n&lt;/textarea&gt;"), "{page}");
     }

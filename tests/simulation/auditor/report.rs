@@ -3,7 +3,9 @@
 use super::job::{ABANDONED, CANCELLED, DROPPED, FINAL, Job, Moment, OUT_OF_ATTEMPTS};
 use super::{Auditor, audit};
 use bytes::Bytes;
-use ringgear_engine::report::{Counters, FunctionRow, JobRow, JobStatus, UniqueStatus, WorkerRow};
+use ringgear_engine::report::{
+    Counters, FunctionRow, JobRow, JobStatus, NumbersPage, UniqueStatus, WorkerRow,
+};
 use ringgear_engine::slot::Slot;
 use ringgear_engine::{Instant, JobId, Order, Query, Reply, Report, SessionId};
 use std::collections::BTreeMap;
@@ -85,6 +87,14 @@ impl Auditor {
             (Query::Workload { .. }, Report::Workload(_) | Report::UnknownJob) => {}
             (Query::Session { .. }, Report::Sessions(_)) => {}
             (Query::DeadJobs, Report::DeadJobs(rows)) => self.dead_rows(rows, exact),
+            (Query::DeadJobsOf { .. }, Report::DeadJobs(_)) => {}
+            (Query::JobsLike(_), Report::Involved(_)) => {}
+            (Query::Outline(_), Report::Outline(page)) => {
+                let named = page.rows.len() as u64 <= page.sums.functions;
+                audit!(self, "whoever is told one by one is counted", named, "{page:?}");
+                let rows = NumbersPage { rows: page.rows.clone(), others: page.counted.clone() };
+                self.numbers(at, query, &rows, exact);
+            }
             _ => panic!("[each query has its report] {query:?}: {report:?}"),
         }
     }

@@ -4,8 +4,9 @@ use crate::act::Act;
 use crate::random::Random;
 use crate::swarm::Mix;
 use bytes::Bytes;
+use ringgear_engine::outline::{FunctionBest, FunctionFilter, FunctionSort, OutlineAsk};
 use ringgear_engine::report::Pause;
-use ringgear_engine::{Epoch, Order, Query};
+use ringgear_engine::{Epoch, Order, Query, ShardId};
 
 pub(super) fn act(mix: &Mix, common: &mut Common, random: &mut Random) -> Act {
     if random.chance(mix.orders) {
@@ -19,6 +20,7 @@ pub(super) fn act(mix: &Mix, common: &mut Common, random: &mut Random) -> Act {
             1 => Act::Ask(Query::Pauses.into()),
             2 => Act::Ask(Query::FunctionWorkers { function: random.pick(&mix.functions).clone() }.into()),
             3 => Act::Ask(Query::Job { handle: common.some_handle(random) }.into()),
+            4 => Act::Ask(Query::Outline(Box::new(outline())).into()),
             _ => Act::Ask(Query::PriorityStatus.into()),
         },
         2 => Act::Ask(Query::Workers.into()),
@@ -27,6 +29,18 @@ pub(super) fn act(mix: &Mix, common: &mut Common, random: &mut Random) -> Act {
         5 => Act::Ask(Query::Counters.into()),
         6 => Act::GetStatus(common.some_handle(random)),
         _ => Act::Answer(format!("OK {}", common.count()).into()),
+    }
+}
+
+/// Everything of the first owner, as far as one step tells it.
+fn outline() -> OutlineAsk {
+    OutlineAsk {
+        owner: ShardId(0),
+        after: None,
+        needle: Bytes::new(),
+        only: FunctionFilter::All,
+        best: vec![FunctionBest { sort: FunctionSort::Worst, least: None }],
+        named: [].into(),
     }
 }
 
