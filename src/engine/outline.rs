@@ -4,7 +4,7 @@
 //! One step of one owner looks at so many functions and says where it stopped; whoever wants more asks for the next, and says
 //! what would now have to rank higher than what he has found. So of a hundred thousand functions a few hundred rows travel. Owners are
 //! asked one after the other: their sums are of what they have looked at, which is not cut where a list of all is.
-use crate::report::FunctionNumbers;
+use crate::facts::FunctionNumbers;
 use crate::slot::ShardId;
 use crate::stats::FunctionStats;
 use alloc::sync::Arc;

@@ -185,7 +185,7 @@ impl Desk {
         };
         let told = BestRows::new(FunctionSort::Jobs, self.setup.metrics_functions).favouring_named();
         let first = BestRows::new(FunctionSort::Worst, PAGE_ROWS);
-        let found = outline::look(self, &search, vec![told, first]).await;
+        let found = outline::look(&self.observer, self.setup.shards, &search, vec![told, first]).await;
         let counters = self.counters().await;
         let mut best = found.best.into_iter();
         let (mut told, first) = (best.next().unwrap_or_default(), best.next().unwrap_or_default());

@@ -1,12 +1,13 @@
 //! A look at all functions, of which there may be very many: a step of one shard at a time, and of their rows only those come here that are
 //! wanted. What is found is a value; for how long it is good is said by who asks.
-use super::desk::Desk;
+use super::home::Observer;
 use super::overview::BestRows;
 use crate::engine::outline::{FunctionFilter, FunctionSums, OutlineAsk};
 use crate::engine::report::FunctionNumbers;
 use crate::engine::stats::FunctionStats;
 use crate::engine::{Query, Report, ShardId};
 use bytes::Bytes;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Which functions are looked for.
@@ -28,10 +29,15 @@ pub(super) struct FunctionsFound {
     pub(super) best: Vec<Vec<FunctionNumbers>>,
 }
 
-/// Looks at all functions. Only in one's turn.
-pub(super) async fn look(desk: &Desk, search: &FunctionSearch, mut best: Vec<BestRows>) -> FunctionsFound {
+/// Looks at all functions of so many shards. Only in one's turn.
+pub(super) async fn look(
+    observer: &Rc<Observer>,
+    shards: usize,
+    search: &FunctionSearch,
+    mut best: Vec<BestRows>,
+) -> FunctionsFound {
     let (mut sums, mut counted) = (FunctionSums::default(), FunctionStats::default());
-    for owner in (0..).map(ShardId).take(desk.setup.shards) {
+    for owner in (0..).map(ShardId).take(shards) {
         let mut after = None;
         loop {
             let ask = OutlineAsk {
@@ -42,7 +48,7 @@ pub(super) async fn look(desk: &Desk, search: &FunctionSearch, mut best: Vec<Bes
                 best: best.iter_mut().map(BestRows::wanted).collect(),
                 named: search.named.clone(),
             };
-            let mut answer = desk.observer.ask(Query::Outline(Box::new(ask)), None);
+            let mut answer = observer.ask(Query::Outline(Box::new(ask)), None);
             let Some(Report::Outline(page)) = answer.next().await else { break };
             sums.merge(&page.sums);
             counted.merge(&page.counted);

@@ -63,6 +63,7 @@ const ENGINE: &[&[&str]] = &[
     &["policy"],
     &["persist"],
     &["facts"],
+    &["outline"],
     &["report"],
     &["query"],
     &["page"],

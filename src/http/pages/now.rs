@@ -126,7 +126,7 @@ async fn find(desk: &Desk, view: &NowView) -> NowRows {
     let search = FunctionSearch { needle: view.filter.clone(), only: view.only, named: Arc::default() };
     let best = BestRows::new(view.sort, view.part * PAGE_ROWS);
     let _turn = desk.turn().await;
-    let found = outline::look(desk, &search, vec![best]).await;
+    let found = outline::look(&desk.observer, desk.setup.shards, &search, vec![best]).await;
     let rows = found.best.into_iter().flatten().skip((view.part - 1) * PAGE_ROWS).collect();
     NowRows { rows, matched: found.sums.functions }
 }
