@@ -15,11 +15,11 @@ if ! { [ -x /usr/sbin/gearmand ] && [ -x /usr/sbin/mkfs.ext4 ] && [ -x /usr/sbin
     command -v mariadb-install-db && command -v redis-server && command -v redis-cli && command -v memcached &&
     command -v psql && ls /usr/lib/postgresql/*/bin/postgres && command -v valgrind && command -v python3 &&
     command -v prometheus && command -v promtool && command -v stunnel && perl -MIO::Socket::SSL -MGearman::Client -e1 &&
-    command -v curl && python3 -c 'import ensurepip' && command -v chromium && command -v tmux && [ -x /usr/sbin/pgbouncer ]; } >/dev/null 2>&1; then
+    command -v curl && command -v systemd-analyze && python3 -c 'import ensurepip' && command -v chromium && command -v tmux && [ -x /usr/sbin/pgbouncer ]; } >/dev/null 2>&1; then
     as_root apt-get update
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
         chromium curl gearman-job-server gearman-tools gcc iproute2 libc6-dev libgearman-client-perl libio-socket-ssl-perl mariadb-server \
-        memcached openssl pgbouncer postgresql prometheus python3 python3-venv redis-server stunnel4 tmux valgrind e2fsprogs xfsprogs
+        memcached openssl pgbouncer postgresql prometheus python3 python3-venv redis-server stunnel4 systemd tmux valgrind e2fsprogs xfsprogs
 fi
 
 # The test in a browser is driven by Node, of any origin.
@@ -61,11 +61,14 @@ tests/openapi/run.sh
 # What is about connections once more, with the other way of serving sockets.
 RINGGEAR_TEST_SOCKETS=epoll cargo test --workspace --locked --no-fail-fast --test abuse --test admin --test clients --test ended --test gone \
     --test limits --test listeners --test losses --test memory --test process --test shutdown --test talks --test tls --test transcripts
-# What ends, overflows or is abused, once more with TLS below all connections, by a tunnel. But for four tests: peers that write to a server
-# that stands still, and go, have sent nothing without a handshake; and where the port or the peer's address is the matter, it is the tunnel's.
-RINGGEAR_TEST_TLS=1 cargo test --workspace --locked --no-fail-fast --test ended --test limits --test shutdown -- \
+# What ends, overflows, is gone, abused or killed, once more with TLS below all connections, by a tunnel; of what abuses engines and what fills
+# stores, tests/README.md says how. But for four tests: peers that write to a server that stands still, and go, have sent nothing without a
+# handshake; and where the port or the peer's address is the matter, it is the tunnel's.
+RINGGEAR_TEST_TLS=1 cargo test --workspace --locked --no-fail-fast --test ended --test gone --test limits --test shutdown -- \
     --skip connections_that_end_before_a_drain_are_read --skip who_is_gone_is_still_named \
     --skip sigterm_and_sigint_stop_at_once --skip the_port_is_free_again_at_once
+RINGGEAR_TEST_TLS=1 cargo test --workspace --locked --no-fail-fast --test abuse -- connections:: payloads:: readers:: strangers::
+RINGGEAR_TEST_TLS=1 RINGGEAR_KILLS=6 cargo test --workspace --locked --no-fail-fast --test durable -- killed::
 if [ "$(id -u)" = 0 ]; then
     tests/packages/container.sh
 else

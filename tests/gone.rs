@@ -1,5 +1,5 @@
 //! Peers that are gone without a word: a worker in a network of its own whose link goes down. And peers that are not gone,
-//! but do not read for a while.
+//! but do not read for a while. With TLS the far worker speaks it by openssl, for no tunnel reaches into that network.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -7,7 +7,7 @@ mod support;
 use std::fs;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
-use std::process::Child;
+use std::process::{Child, Stdio};
 use std::time::Duration;
 use support::apart::Apart;
 use support::packets::*;
@@ -23,21 +23,35 @@ impl Drop for Far {
     }
 }
 
+/// The options by which a server speaks TLS, if it is to.
+fn tls() -> Vec<&'static str> {
+    #[cfg(feature = "tls")]
+    if support::tunnel::is_wanted() {
+        return support::tunnel::options().iter().map(String::as_str).collect();
+    }
+    Vec::new()
+}
+
 /// A server with two networks: one with the test in it, one with what is far away.
 fn two_networks() -> Apart {
     let options = ["-t", "2", "-L", "10.77.0.1", "--verbose", "WARNING"];
     let keepalive = ["--keepalive-idle", "1", "--keepalive-interval", "1", "--keepalive-count", "2"];
-    Apart::start("", &[], &[&options[..], &keepalive].concat())
+    Apart::start("", &[], &[&options[..], &keepalive, &tls()].concat())
 }
 
 impl Apart {
     /// A worker far away that sends these packets and stays.
     fn far(&self, packets: &[Vec<u8>]) -> Far {
-        let bytes: String = packets.concat().iter().map(|byte| format!("\\x{byte:02x}")).collect();
-        let port = self.server.address().port();
-        let script = format!("exec 3<>/dev/tcp/10.77.0.1/{port}; printf '{bytes}' >&3; exec sleep 1000");
-        let away = ["nsenter", "--net=/run/netns/away", "bash", "-c", &script];
-        Far(self.inside(&away).spawn().unwrap())
+        let address = format!("10.77.0.1:{}", self.server.listening().port());
+        // What they are given they pass on, and they stay as long as they may be given more.
+        let words: &[&str] = match tls().is_empty() {
+            true => &["bash", "-c", "exec 3<>/dev/tcp/${0/://}; exec cat >&3", &address],
+            false => &["openssl", "s_client", "-quiet", "-connect", &address],
+        };
+        let away = [&["nsenter", "--net=/run/netns/away"], words].concat();
+        let mut far = self.inside(&away).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        far.stdin.as_mut().unwrap().write_all(&packets.concat()).unwrap();
+        Far(far)
     }
 
     fn connect(&self) -> UnixStream {
@@ -110,7 +124,7 @@ fn connections_are_probed_by_default() {
     let server = Server::start(&["-t", "2"]);
     let mut peers = [server.connect(), server.connect()];
     peers.iter_mut().for_each(|peer| echo(peer, b""));
-    let port = format!(":{:04X}", server.address().port());
+    let port = format!(":{:04X}", server.listening().port());
     wait_until("everything is acknowledged, and the next timer is that of probes", || {
         let table = fs::read_to_string(format!("/proc/{}/net/tcp", server.pid())).unwrap();
         let timers: Vec<(u32, u64)> = table

@@ -21,6 +21,9 @@ mod script;
 mod support;
 #[path = "fuzz/checks/text.rs"]
 mod text;
+#[cfg(feature = "tls")]
+#[path = "fuzz/checks/tls.rs"]
+mod tls;
 
 use engine::{Act, World};
 use player::{Arrival, Stage};
@@ -41,13 +44,15 @@ use support::scratch::Scratch;
 type Check = fn(&[u8]);
 
 /// The fuzzers' targets, each with its check.
-const TARGETS: [(&str, Check); 6] = [
+const TARGETS: &[(&str, Check)] = &[
     ("acl", acl::run),
     ("decode", decode::run),
     ("text", text::run),
     ("record", record::run),
     ("config_file", config_file),
     ("engine", engine::run),
+    #[cfg(feature = "tls")]
+    ("tls", tls::run),
 ];
 
 /// Neighbours of each seed that are tried, if `NEIGHBOURS` in the environment says nothing else. Of a file fewer by this factor:
@@ -168,6 +173,8 @@ const SEED_MAX: usize = 16 << 10;
 fn seeds() -> Vec<Seed> {
     let mut seeds = files();
     seeds.extend(access_lists());
+    #[cfg(feature = "tls")]
+    seeds.extend(peers_with_tls());
     for (name, script) in scripts() {
         let options = script.options(Audience::Pretend);
         let Some(world) = World::with_words(&options) else { continue };
@@ -273,6 +280,32 @@ fn access_lists() -> Vec<Seed> {
     texts.iter().enumerate().map(seed).collect()
 }
 
+/// What peers do that speak TLS: greetings, which are others each time, and what they seal behind their handshakes.
+#[cfg(feature = "tls")]
+fn peers_with_tls() -> Vec<Seed> {
+    const ECHO: &[u8] = b"\0\x11\0REQ\0\0\0\x10\0\0\0\x05hello";
+    let (changed, plain, renews, ends) =
+        ([&[4 + 8], &ECHO[1..]].concat(), b"\x05\x08version\n", b"\x06\0", b"\x07\0");
+    let long = [&[31 << 3], &ECHO[1..]].concat();
+    let programs = [
+        ECHO.repeat(5),
+        [ECHO, ends].concat(),
+        [ECHO, renews, ECHO].concat(),
+        [&long[..], renews, &long, ends].concat(),
+        [ECHO, &changed, ECHO].concat(),
+        [ECHO, plain, ECHO].concat(),
+        [ECHO, ends, plain].concat(),
+    ];
+    let programs = programs
+        .iter()
+        .flat_map(|program| [[2, 0], [3, 6], [3, 255]].map(|head| [&head, &program[..]].concat()));
+    let greetings = tls::hellos()
+        .into_iter()
+        .flat_map(|hello| [[0, 0], [0, 100]].map(|head| [&head, &hello[..]].concat()));
+    let seed = |(at, bytes)| Seed { target: "tls", name: format!("written-{at}"), bytes };
+    programs.chain(greetings).enumerate().map(seed).collect()
+}
+
 /// Configuration files: the options of the transcripts, and what gearmand's users write.
 fn files() -> Vec<Seed> {
     let texts = [
@@ -347,7 +380,7 @@ fn neighbour(seed: &[u8], number: u64) -> Vec<u8> {
 #[test]
 fn corpus() {
     let seeds = seeds();
-    for (target, _) in TARGETS {
+    for &(target, _) in TARGETS {
         let count = seeds.iter().filter(|seed| seed.target == target).count();
         assert!(count >= 10, "{target} begins with {count} seeds");
     }

@@ -1,5 +1,5 @@
 //! Packets and TLS records that were changed here and there, in pieces, through covers, reader and engine: a million of them, or as
-//! many as RINGGEAR_MUTATED says. Nothing may panic or keep more than it may, and whoever comes after is served.
+//! many as RINGGEAR_MUTATED says, made of RINGGEAR_SEED. Nothing may panic or keep more than it may, and whoever comes after is served.
 use super::connection::Phase;
 use super::cover::Cover;
 use super::migrate::MigrationPolicy;
@@ -52,16 +52,36 @@ impl Chance {
     }
 }
 
+/// What was done, and what came of it.
+#[derive(Debug, Default)]
+struct Mutations {
+    greetings: usize,
+    greetings_refused: usize,
+    handshakes: usize,
+    records: usize,
+    packets: usize,
+    /// Connections of which the server would hear no more.
+    ended: usize,
+    answers: usize,
+}
+
+impl Mutations {
+    fn all(&self) -> usize {
+        self.greetings + self.records + self.packets
+    }
+}
+
 /// A shard's reader and engine, and connections without peers.
 struct Bench {
     pump: Pump,
     table: ConnectionTable,
     certificates: Certificates,
     chance: Chance,
+    sums: Mutations,
 }
 
 impl Bench {
-    fn new() -> Bench {
+    fn new(seed: u64) -> Bench {
         let topology = Topology::new(1);
         let mut policy = Policy::new(HandlePrefix::new(b"H:host").unwrap());
         policy.queued_bytes = 1 << 20;
@@ -91,7 +111,7 @@ impl Bench {
         };
         let (table, certificates) =
             (ConnectionTable::new(ShardId(0)), certificates(ClientCertificates::Optional));
-        Bench { pump, table, certificates, chance: Chance(7) }
+        Bench { pump, table, certificates, chance: Chance(seed), sums: Mutations::default() }
     }
 
     /// Somebody connects, with TLS or without.
@@ -109,15 +129,15 @@ impl Bench {
         token
     }
 
-    /// Gives it bytes in pieces, as a shard does.
-    fn give(&mut self, token: Token, bytes: &[u8]) {
+    /// Gives it bytes in pieces, as a shard does. Whether no handshake was refused.
+    fn give(&mut self, token: Token, bytes: &[u8]) -> bool {
         let mut left = bytes;
         while !left.is_empty() {
             let (piece, rest) = left.split_at(1 + self.chance.below(left.len().min(8192)));
             left = rest;
             self.pump.fed = 0;
             self.pump.read(&mut self.table, token, piece);
-            let Some(connection) = self.table.get(token) else { return };
+            let Some(connection) = self.table.get(token) else { return true };
             if connection.phase != Phase::Greeting {
                 continue;
             }
@@ -131,9 +151,10 @@ impl Bench {
                     self.pump.feed(&mut self.table, Input::Opened(session, peer));
                     self.pump.read_opened(&mut self.table, token, &plain);
                 }
-                Err(_) => return,
+                Err(_) => return false,
             }
         }
+        true
     }
 
     /// What it has to say to it: sealed where that is so.
@@ -152,6 +173,7 @@ impl Bench {
     fn close(&mut self, token: Token) {
         self.table.charge(token);
         let connection = self.table.remove(token).unwrap();
+        self.sums.ended += usize::from(connection.phase > Phase::Open);
         if connection.phase > Phase::Greeting {
             let reason = crate::engine::CloseReason::Peer;
             self.pump.feed(&mut self.table, Input::Closed(connection.session, reason));
@@ -190,18 +212,24 @@ const PACKETS: &[&[u8]] = &[
 
 #[test]
 fn a_million_mutated_records_and_packets() {
-    let wanted = std::env::var("RINGGEAR_MUTATED").ok().map(|text| text.parse().unwrap());
-    let wanted: usize = wanted.unwrap_or(1_000_000);
-    let mut bench = Bench::new();
+    let number = |name, usual| std::env::var(name).map_or(usual, |text| text.parse().unwrap());
+    let (wanted, seed) = (number("RINGGEAR_MUTATED", 1_000_000), number("RINGGEAR_SEED", 7));
+    let mut bench = Bench::new(seed);
     let hellos: Vec<Vec<u8>> = [false, true].map(|new| Opposite::new(new).says()).to_vec();
-    let mut done = 0;
-    while done < wanted {
-        done += match bench.chance.below(100) {
+    while (bench.sums.all() as u64) < wanted {
+        match bench.chance.below(100) {
             0 => records(&mut bench),
             1..40 => greeting(&mut bench, &hellos),
             _ => packets(&mut bench),
-        };
+        }
     }
+    println!("seed {seed}: {:?}", bench.sums);
+    // It tests something: everything has its share, most greetings are refused, and most of what is none is answered.
+    let Mutations { greetings, greetings_refused, handshakes, records, packets, ended, answers } = bench.sums;
+    let all = greetings + records + packets;
+    assert!(greetings > all / 30 && greetings_refused > greetings / 2, "{greetings_refused} of {greetings}");
+    assert!(handshakes > all / 2000 && records > all / 100, "{records} records, {handshakes} handshakes");
+    assert!(packets > all / 2 && answers > all / 20 && ended > 0, "{answers} answers, {ended} ended");
     // It serves.
     let (token, mut peer) = (bench.connect(true), Opposite::new(true));
     bench.greet(token, &mut peer);
@@ -213,18 +241,18 @@ fn a_million_mutated_records_and_packets() {
 }
 
 /// A greeting that is changed: one record.
-fn greeting(bench: &mut Bench, hellos: &[Vec<u8>]) -> usize {
+fn greeting(bench: &mut Bench, hellos: &[Vec<u8>]) {
     let mut hello = hellos[bench.chance.below(hellos.len())].clone();
     bench.chance.change(&mut hello);
     let token = bench.connect(true);
-    bench.give(token, &hello);
+    bench.sums.greetings_refused += usize::from(!bench.give(token, &hello));
     bench.says(token);
     bench.close(token);
-    1
+    bench.sums.greetings += 1;
 }
 
 /// Packets that are changed, plainly.
-fn packets(bench: &mut Bench) -> usize {
+fn packets(bench: &mut Bench) {
     let token = bench.connect(false);
     let count = 1 + bench.chance.below(20);
     for _ in 0..count {
@@ -233,14 +261,15 @@ fn packets(bench: &mut Bench) -> usize {
             bench.chance.change(&mut packet);
         }
         bench.give(token, &packet);
-        bench.says(token);
+        let answer = bench.says(token);
+        bench.sums.answers += usize::from(!answer.is_empty());
     }
     bench.close(token);
-    count
+    bench.sums.packets += count;
 }
 
 /// Behind a handshake: changed packets in whole records, and in the end records that are changed.
-fn records(bench: &mut Bench) -> usize {
+fn records(bench: &mut Bench) {
     let new = bench.chance.below(2) == 0;
     let (token, mut peer) = (bench.connect(true), Opposite::new(new));
     bench.greet(token, &mut peer);
@@ -253,7 +282,7 @@ fn records(bench: &mut Bench) -> usize {
         let said = peer.says();
         bench.give(token, &said);
         let answer = bench.says(token);
-        peer.hears(&answer);
+        bench.sums.answers += usize::from(!peer.hears(&answer).is_empty());
     }
     peer.sends(ECHO);
     let mut said = peer.says();
@@ -261,5 +290,6 @@ fn records(bench: &mut Bench) -> usize {
     bench.give(token, &said);
     bench.says(token);
     bench.close(token);
-    count + 1
+    bench.sums.handshakes += 1;
+    bench.sums.records += count + 1;
 }

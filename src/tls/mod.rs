@@ -14,6 +14,9 @@ mod certificates;
 #[cfg(feature = "tls")]
 mod dial;
 #[cfg(feature = "tls")]
+#[doc(hidden)]
+pub mod fuzz;
+#[cfg(feature = "tls")]
 mod names;
 #[cfg(feature = "tls")]
 mod stream;

@@ -57,15 +57,16 @@ fn a_thousand_connections_that_dribble() {
     wait_until("the crowd has left", || server.counter("sessions") == 1);
 }
 
+/// By a tunnel they are fewer: its threads would be more than many a machine has room for.
 #[test]
 fn ten_thousand_idle_connections() {
-    const COUNT: usize = 10_000;
+    let count = if is_tunneled() { 2_000 } else { 10_000 };
     // The server raises its own limit as far as it may; it inherits how far that is.
-    need_descriptors(COUNT as u64 + 1000);
+    need_descriptors(count + 1000);
     let server = Server::start(&["--threads", "2"]);
     let bystander = Bystander::start(&server);
-    let mut crowd = crowd(&server, COUNT);
-    wait_until("all are in", || server.counter("sessions") == COUNT as u64 + 3);
+    let mut crowd = crowd(&server, count as usize);
+    wait_until("all are in", || server.counter("sessions") == count + 3);
     bystander.is_served();
     // Any of them can begin at any time.
     for stream in crowd.iter_mut().step_by(97) {
@@ -89,7 +90,13 @@ fn sixty_four_descriptors() {
     echo(&mut inside, b"inside");
     let crowd = crowd(&server, 200);
     wait_until("descriptors run out", || counter(&mut inside, "accept_out_of_descriptors") > 0);
-    bystander.is_served();
+    // Handshakes of those who are in may take a little longer.
+    let mut sessions = 0;
+    wait_until("nobody is half in", || {
+        bystander.is_served();
+        thread::sleep(Duration::from_millis(100));
+        std::mem::replace(&mut sessions, counter(&mut inside, "sessions")) == sessions
+    });
     // Whoever is inside is served; the others wait outside, and nobody is half in.
     let served = crowd.iter().filter(|stream| answers(stream)).count();
     let sessions = counter(&mut inside, "sessions") as usize;

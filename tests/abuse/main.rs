@@ -23,9 +23,19 @@ use std::time::Instant;
 use support::packets::*;
 use support::server::{Server, wait_until};
 
-/// Lets this process have so many descriptors.
+/// Whether a tunnel that speaks TLS stands before the servers. It is in this process, and has two threads and two descriptors for
+/// each connection.
+fn is_tunneled() -> bool {
+    #[cfg(feature = "tls")]
+    return support::tunnel::is_wanted();
+    #[cfg(not(feature = "tls"))]
+    false
+}
+
+/// Lets this process have descriptors for so many connections.
 #[track_caller]
-fn need_descriptors(count: u64) {
+fn need_descriptors(connections: u64) {
+    let count = connections * if is_tunneled() { 3 } else { 1 };
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= count) {
         return;

@@ -77,6 +77,31 @@ fn the_unit_starts_this_program() {
     assert!(output.status.success(), "{}", text(&output.stderr));
 }
 
+/// By systemd's own reckoning, from 0, where a service may nothing, to 10: alone, and in gearmand's place.
+#[test]
+fn the_unit_may_little() {
+    const MOST: &str = "2.0";
+    let folder = Scratch::new();
+    assert!(install(&folder, &["--as-gearmand", "/usr"]).status.success());
+    let beside = folder.file("etc/systemd/system/ringgear.service.d");
+    for in_gearmands_place in [false, true] {
+        if in_gearmands_place {
+            fs::create_dir_all(&beside).unwrap();
+            let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/packaging");
+            fs::copy(sources.join("gearmand.conf"), beside.join("gearmand.conf")).unwrap();
+        }
+        let root = format!("--root={}", folder.path("").trim_end_matches('/'));
+        let threshold = format!("--threshold={}", MOST.replace('.', ""));
+        let output = Command::new("systemd-analyze")
+            .args(["security", "--offline=true", &root, &threshold, "ringgear.service"])
+            .output()
+            .expect("systemd-analyze of systemd 250 or newer is needed: apt-get install systemd");
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert!(said.contains("Overall exposure level for ringgear.service: "), "{said}");
+        assert!(output.status.success(), "it may more than {MOST}: {said}");
+    }
+}
+
 /// What `ringgear.service` becomes in gearmand's place.
 #[test]
 fn the_unit_in_gearmands_place_starts_this_program() {

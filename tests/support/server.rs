@@ -39,6 +39,8 @@ pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 pub(crate) struct Server {
     child: Child,
     address: SocketAddr,
+    /// Where the process itself listens: elsewhere, if a tunnel leads there.
+    listening: SocketAddr,
     /// What it wrote to standard error so far, its log among it.
     log: Arc<Mutex<String>>,
 }
@@ -90,7 +92,7 @@ impl Server {
         let mut child = command.stderr(Stdio::piped()).spawn().expect("the server was built");
         let log = Arc::new(Mutex::new(String::new()));
         let collector = child.stderr.take().map(|stderr| collect(stderr, log.clone()));
-        let mut server = Server { child, address, log };
+        let mut server = Server { child, address, listening, log };
         let mut ended = None;
         wait_until("the server listens", || {
             ended = server.ended();
@@ -113,6 +115,11 @@ impl Server {
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where the process listens: there, unless a tunnel stands before it.
+    pub(crate) fn listening(&self) -> SocketAddr {
+        self.listening
     }
 
     /// The process.

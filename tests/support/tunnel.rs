@@ -63,17 +63,17 @@ fn carry(near: TcpStream, mut far: TcpStream, config: Arc<ClientConfig>) {
             return;
         }
     }
-    let tls = Arc::new(Mutex::new(tls));
-    let (near_again, far_again, tls_again) =
-        (near.try_clone().unwrap(), far.try_clone().unwrap(), tls.clone());
-    let back =
-        thread::Builder::new().stack_size(STACK).spawn(move || bring(far_again, near_again, &tls_again));
-    take(near, far, &tls);
-    let _ = back.map(thread::JoinHandle::join);
+    let (tls, near, far) = (&Mutex::new(tls), &near, &far);
+    thread::scope(|scope| {
+        let back = thread::Builder::new().stack_size(STACK);
+        if back.spawn_scoped(scope, || bring(far, near, tls)).is_ok() {
+            take(near, far, tls);
+        }
+    });
 }
 
 /// From the test to the server.
-fn take(mut near: TcpStream, mut far: TcpStream, tls: &Mutex<ClientConnection>) {
+fn take(mut near: &TcpStream, mut far: &TcpStream, tls: &Mutex<ClientConnection>) {
     let mut plain = [0; 16 << 10];
     loop {
         let read = near.read(&mut plain);
@@ -85,7 +85,7 @@ fn take(mut near: TcpStream, mut far: TcpStream, tls: &Mutex<ClientConnection>) 
                 Ok(0) => tls.send_close_notify(),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(_) => {
-                    reset(&far);
+                    reset(far);
                     return;
                 }
             }
@@ -104,14 +104,14 @@ fn take(mut near: TcpStream, mut far: TcpStream, tls: &Mutex<ClientConnection>) 
 }
 
 /// From the server to the test.
-fn bring(mut far: TcpStream, mut near: TcpStream, tls: &Mutex<ClientConnection>) {
+fn bring(mut far: &TcpStream, mut near: &TcpStream, tls: &Mutex<ClientConnection>) {
     let mut sealed = [0; 32 << 10];
     loop {
         let length = match far.read(&mut sealed) {
             Ok(length @ 1..) => length,
             Ok(0) => break,
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(_) => return reset(&near),
+            Err(_) => return reset(near),
         };
         let mut left = &sealed[..length];
         let mut plain = Vec::new();
@@ -128,12 +128,12 @@ fn bring(mut far: TcpStream, mut near: TcpStream, tls: &Mutex<ClientConnection>)
                     tls.reader().read_exact(&mut plain[at..]).unwrap();
                     ended |= state.peer_has_closed();
                 }
-                Err(_) => return reset(&near),
+                Err(_) => return reset(near),
             }
         }
         if near.write_all(&plain).is_err() {
             // It does not want to hear; the server learns it as it would of the peer itself.
-            reset(&far);
+            reset(far);
             return;
         }
         if ended {

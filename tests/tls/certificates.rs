@@ -122,6 +122,12 @@ fn versions_and_ciphers_as_openssl_sees_them() {
         (&["-tls1_2", "-cipher", "aNULL:eNULL:@SECLEVEL=0"], false),
         (&["-tls1_3", "-ciphersuites", "TLS_AES_128_GCM_SHA256"], true),
         (&["-tls1_3", "-ciphersuites", "TLS_AES_128_CCM_8_SHA256"], false),
+        // Curves that others have, too, and no signature by SHA-1.
+        (&["-groups", "X25519"], true),
+        (&["-groups", "P-256"], true),
+        (&["-groups", "P-521"], false),
+        (&["-tls1_2", "-cipher", "DEFAULT:@SECLEVEL=0", "-sigalgs", "ECDSA+SHA256"], true),
+        (&["-tls1_2", "-cipher", "DEFAULT:@SECLEVEL=0", "-sigalgs", "ECDSA+SHA1"], false),
     ] {
         let said = s_client(&secured, options);
         assert_eq!(
@@ -140,6 +146,10 @@ fn versions_and_ciphers_as_openssl_sees_them() {
         "{said}"
     );
     assert!(!said.contains("TLS session ticket:"), "{said}");
+    // The word by which openssl begins a handshake anew.
+    let Output { stdout, stderr, .. } = s_client_output(&secured, &["-tls1_2"], b"R\n");
+    let said = String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr);
+    assert!(said.contains("RENEGOTIATING") && said.contains("no renegotiation"), "{said}");
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn perls_client_and_worker_with_chain_and_name_verified() {
         ask(&mut client, "status\n").contains("turn\t0\t0\t1")
     });
     assert_eq!(run(&mut perl("client", "localhost")), "terces\n");
-    // Another name of the same address is not in the certificate.
+    // Another name of the same server is not in the certificate.
     let output = perl("client", "127.0.0.2").output().unwrap();
     assert_ne!(String::from_utf8_lossy(&output.stdout), "terces\n");
 }
@@ -120,6 +120,53 @@ fn gear_with_a_client_certificate() {
     command.arg(secured.authority.ca()).args([&shows.certificate, &shows.key]);
     // It switches TLS 1.3 off.
     assert_eq!(run(&mut command), "terces TLSv1.2\n");
+}
+
+const PYGEARMAN: &str = r#"
+import sys, threading, gearman
+port, ca, cert, key = int(sys.argv[1]), *sys.argv[2:5]
+def server(host):
+    return {'host': host, 'port': port, 'keyfile': key, 'certfile': cert, 'ca_certs': ca}
+worker = gearman.GearmanWorker([server('localhost')])
+# Bytes, as it gets names from servers: a name that is text is one that it does not know when a job comes.
+worker.register_task(b'turn', lambda worker, job: job.data[::-1])
+threading.Thread(target=worker.work, kwargs={'poll_timeout': 0.05}, daemon=True).start()
+client = gearman.GearmanClient([server('localhost')])
+result = client.submit_job('turn', b'secret', poll_timeout=20).result
+print(result.decode(), client.connection_list[0].gearman_socket.version())
+try:
+    # Another name of the same address is not in the certificate.
+    gearman.GearmanClient([server('127.0.0.2')]).submit_job('turn', b'secret', poll_timeout=5)
+    print('it does not look at names')
+except gearman.errors.ServerUnavailable:
+    print('refused')
+"#;
+
+#[test]
+fn pygearman_with_a_client_certificate_and_the_name_verified() {
+    let mut command = python("pygearman");
+    let secured = Secured::asking(&["-t", "2", "-L", "127.0.0.2", "--ssl-client=required"]);
+    let shows = secured.authority.client("pygearman.example");
+    command.args(["-c", PYGEARMAN, &secured.server.address().port().to_string()]);
+    command.arg(secured.authority.ca()).args([&shows.certificate, &shows.key]);
+    assert_eq!(run(&mut command), "terces TLSv1.3\nrefused\n");
+}
+
+/// Apart from the other checks of its library, for what it brings along.
+#[test]
+#[ignore = "compiles aws-lc for minutes; by hand: cargo test --test tls -- --ignored"]
+fn the_crate_gearman_with_a_client_certificate_and_the_name_verified() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients/rust");
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/rust/Cargo.toml");
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--quiet", "--locked", "--features", "tls", "--bin", "gearman-crate-tls"]);
+    run(build.arg("--manifest-path").arg(sources).arg("--target-dir").arg(&folder));
+    let secured = Secured::asking(&["-t", "2", "-L", "127.0.0.2", "--ssl-client=required"]);
+    let shows = secured.authority.client("crate.example");
+    let mut command = Command::new(folder.join("debug/gearman-crate-tls"));
+    command.arg(secured.server.address().port().to_string());
+    command.arg(secured.authority.ca()).args([&shows.certificate, &shows.key]);
+    assert_eq!(run(&mut command), "terces\nrefused\n");
 }
 
 #[test]
