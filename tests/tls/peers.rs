@@ -152,23 +152,6 @@ fn pygearman_with_a_client_certificate_and_the_name_verified() {
     assert_eq!(run(&mut command), "terces TLSv1.3\nrefused\n");
 }
 
-/// Apart from the other checks of its library, for what it brings along.
-#[test]
-#[ignore = "compiles aws-lc for minutes; by hand: cargo test --test tls -- --ignored"]
-fn the_crate_gearman_with_a_client_certificate_and_the_name_verified() {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients/rust");
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/rust/Cargo.toml");
-    let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "--locked", "--features", "tls", "--bin", "gearman-crate-tls"]);
-    run(build.arg("--manifest-path").arg(sources).arg("--target-dir").arg(&folder));
-    let secured = Secured::asking(&["-t", "2", "-L", "127.0.0.2", "--ssl-client=required"]);
-    let shows = secured.authority.client("crate.example");
-    let mut command = Command::new(folder.join("debug/gearman-crate-tls"));
-    command.arg(secured.server.address().port().to_string());
-    command.arg(secured.authority.ca()).args([&shows.certificate, &shows.key]);
-    assert_eq!(run(&mut command), "terces\nrefused\n");
-}
-
 #[test]
 fn libgearmans_tools_through_stunnel() {
     let secured = Secured::asking(&["-t", "2", "--ssl-client=required"]);
