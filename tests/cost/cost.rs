@@ -23,4 +23,5 @@ mod registrations;
 mod reports;
 mod requests;
 mod sharing;
+mod single;
 mod telling;
