@@ -61,9 +61,9 @@ tests/openapi/run.sh
 # What is about connections once more, with the other way of serving sockets.
 RINGGEAR_TEST_SOCKETS=epoll cargo test --workspace --locked --no-fail-fast --test abuse --test admin --test clients --test ended --test gone \
     --test limits --test listeners --test losses --test memory --test process --test shutdown --test talks --test tls --test transcripts
-# What ends, overflows, is gone, abused or killed, once more with TLS below all connections, by a tunnel; of what abuses engines and what fills
-# stores, tests/README.md says how. But for four tests: peers that write to a server that stands still, and go, have sent nothing without a
-# handshake; and where the port or the peer's address is the matter, it is the tunnel's.
+# What ends, overflows, is gone, abused or killed, once more with TLS below all connections, by a tunnel; of what abuses, what is about
+# connections. But for four tests: peers that write to a server that stands still, and go, have sent nothing without a handshake; and
+# where the port or the peer's address is the matter, it is the tunnel's. Nor for readers: the tunnel stands still with whoever does not read.
 RINGGEAR_TEST_TLS=1 cargo test --workspace --locked --no-fail-fast --test ended --test gone --test limits --test shutdown -- \
     --skip connections_that_end_before_a_drain_are_read --skip who_is_gone_is_still_named \
     --skip sigterm_and_sigint_stop_at_once --skip the_port_is_free_again_at_once

@@ -139,15 +139,15 @@ impl Engine {
         self.functions.drop_wake_checks();
         // Only now nothing is sent any more, so that what waits is what the shell will see.
         self.watch_outbox();
-        let counters = &mut self.outbox.counters;
-        counters.registrations_bytes = self.sessions.registrations_bytes();
-        counters.replies_bytes = self.sessions.replies_bytes();
     }
 
     /// Apart from [`Engine::handle`], so that what few inputs hold costs the others nothing.
     #[inline(never)]
     fn take(&mut self, input: Input<'_>) {
         let out = &mut self.outbox;
+        // Whoever asks for counters comes this way.
+        out.counters.registrations_bytes = self.sessions.registrations_bytes();
+        out.counters.replies_bytes = self.sessions.replies_bytes();
         match input {
             Input::Request(session, request) => self.sessions.request(session, request, None, out),
             Input::Message(_, message) => out.local.push_back(message),
